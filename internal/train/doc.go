@@ -1,0 +1,2 @@
+// Package train fits the network to one fold of a preprocessed task.
+package train
