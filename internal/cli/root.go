@@ -1,0 +1,161 @@
+// Package cli is the command line of uc: one file per command, which turns flags into options and results into text.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// Exit codes of uc.
+const (
+	ExitOK     = 0
+	ExitFailed = 1 // the job could not be done, or not for every case
+	ExitUsage  = 2 // the command line makes no sense
+)
+
+// Execute runs the command line args (without the program's name) and returns the exit code. Results go to stdout;
+// progress, warnings and errors to stderr. The first Ctrl-C ends the job cleanly, the second at once.
+func Execute(args []string, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+	return execute(ctx, args, stdout, stderr)
+}
+
+func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	root := newRoot()
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := run(ctx, root, args)
+	if err == nil {
+		return ExitOK
+	}
+	var u *usageError
+	switch {
+	case errors.As(err, &u):
+		fmt.Fprintf(stderr, "uc: %v (see %s --help)\n", err, helpFor(root, args).CommandPath())
+		return ExitUsage
+	case errors.Is(err, errReported):
+	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
+		fmt.Fprintln(stderr, "uc: interrupted")
+	default:
+		fmt.Fprintf(stderr, "uc: %s\n", strings.TrimSpace(err.Error()))
+	}
+	return ExitFailed
+}
+
+func run(ctx context.Context, root *cobra.Command, args []string) error {
+	if cmd := helpFor(root, args); cmd != root {
+		rest, err := translate(cmd, args[1:])
+		if err != nil {
+			return err
+		}
+		args = append([]string{args[0]}, rest...)
+	}
+	root.SetArgs(args)
+	return root.ExecuteContext(ctx)
+}
+
+// helpFor is the command that args name, or root.
+func helpFor(root *cobra.Command, args []string) *cobra.Command {
+	if len(args) > 0 {
+		for _, c := range root.Commands() {
+			if c.Name() == args[0] || c.HasAlias(args[0]) {
+				return c
+			}
+		}
+	}
+	return root
+}
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "uc",
+		Short: "Universal 3D medical image classification: from NIfTI files to a validated classifier",
+		Long: `uc trains classifiers for 3D medical images (CT, MRI, OCT, ...) without tuning by hand: it reads a folder of NIfTI
+files and labels, plans the preprocessing from the data, trains an I3D network by cross-validation and predicts.
+The workflow, the folders and the flags are those of nnU-Net and of the Python package universalclassifier.`,
+		Example: `  uc demo demo                                   # a small cohort of phantom scans to try everything on
+  uc plan-and-preprocess --data-root demo -t 1 -tf 2 -tl 2 --verify_dataset_integrity
+  uc train --data-root demo 3d_fullres ClassifierTrainer 1 0 --epochs 6 --iterations 20
+  uc predict --data-root demo -i images -s masks -o predictions -t 1 -f 0
+  uc evaluate --data-root demo 1`,
+		Args:          cobra.ArbitraryArgs,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usagef("unknown command %q", args[0])
+			}
+			return cmd.Help()
+		},
+		PersistentPreRun: func(cmd *cobra.Command, _ []string) { warnInert(cmd) },
+	}
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.SetFlagErrorFunc(flagError)
+	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { writeHelp(cmd.OutOrStdout(), cmd) })
+	root.AddCommand(versionCommand(), completionCommand(), environmentTopic())
+	root.InitDefaultHelpCmd()
+	return root
+}
+
+// usageError is a mistake on the command line, as opposed to a job that failed.
+type usageError struct{ msg string }
+
+func (e *usageError) Error() string { return e.msg }
+
+func usagef(format string, args ...any) error {
+	return &usageError{fmt.Sprintf(format, args...)}
+}
+
+// errReported ends a command with exit code 1 after it has told the user why.
+var errReported = errors.New("some cases failed")
+
+// flagError words pflag's errors for people who typed the reference's spelling.
+func flagError(_ *cobra.Command, err error) error {
+	var invalid *pflag.InvalidValueError
+	if errors.As(err, &invalid) {
+		f := invalid.GetFlag()
+		return usagef("flag %s: %q is not %s", spellings(f)[0], invalid.GetValue(), wanted(f))
+	}
+	return usagef("%v", err)
+}
+
+// wanted says what kind of value a flag takes.
+func wanted(f *pflag.Flag) string {
+	switch f.Value.Type() {
+	case "int", "int64":
+		return "a whole number"
+	case "uint64":
+		return "a whole number, 0 or more"
+	case "float64":
+		return "a number"
+	case "bool":
+		return "true or false"
+	case "intSlice":
+		return "a list of whole numbers"
+	}
+	return "a " + f.Value.Type()
+}
+
+// exactArgs wants the positional arguments by name, so that the error can say which one is missing.
+func exactArgs(names ...string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) < len(names) {
+			return usagef("missing argument %s", strings.Join(names[len(args):], " "))
+		}
+		if len(args) > len(names) {
+			return usagef("unexpected argument %q", args[len(names)])
+		}
+		return nil
+	}
+}
