@@ -1,0 +1,222 @@
+// Package nifti reads NIfTI files into volumes and writes volumes as NIfTI files, with ITK's conventions.
+//
+// The header layouts, the codes and the header writer are gonii's. Everything that a damaged or hostile file could turn
+// against the program (sizes, offsets, decompression) and everything that touches each voxel is done here: gonii
+// allocates what the header claims, decodes voxel by voxel, and its quaternion arithmetic starts from 1.01.
+package nifti
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"strings"
+
+	gonii "github.com/okieraised/gonii/pkg/nifti"
+
+	"github.com/universal-classifier/uc/internal/volume"
+)
+
+// Header is what a NIfTI header says, checked: a three-dimensional grid of real numbers that fits the file.
+type Header struct {
+	volume.Geometry         // size and spacing (z, y, x); origin and direction as ITK gives them (LPS)
+	Version         int     // 1 or 2
+	BigEndian       bool    // byte order of header and voxels
+	Datatype        int32   // NIfTI code, one of gonii's DT_*
+	Slope, Inter    float64 // voxel = stored * Slope + Inter; 1 and 0 when the file declares no scaling
+	Offset          int64   // first byte of the voxels in the (decompressed) file
+}
+
+// BytesPerVoxel is the size of one stored voxel.
+func (h *Header) BytesPerVoxel() int {
+	n, _ := gonii.AssignDatatypeSize(h.Datatype)
+	return int(n)
+}
+
+// TypeName is the datatype as people write it: "int16", "float32", ...
+func (h *Header) TypeName() string { return typeName(h.Datatype) }
+
+func typeName(datatype int32) string {
+	name := (&gonii.Nii{Datatype: datatype}).GetDatatype()
+	if name == gonii.ILLEGAL {
+		return fmt.Sprintf("code %d", datatype)
+	}
+	return strings.ToLower(name)
+}
+
+// rawHeader holds the fields of either version that matter here, in the wider types.
+type rawHeader struct {
+	version              int
+	order                binary.ByteOrder
+	dim                  [8]int64
+	pixdim               [8]float64
+	datatype             int32
+	bitpix               int
+	voxOffset            float64
+	slope, inter         float64
+	qformCode, sformCode int
+	quatern, qoffset     [3]float64
+	srow                 [3][4]float64
+	units                int32
+}
+
+// maxHeaderLen is enough for either version.
+const maxHeaderLen = gonii.NII2HeaderSize
+
+// headerLen tells the length of the header from its first four bytes, and the byte order; 0 for anything but NIfTI.
+func headerLen(b []byte) (int, binary.ByteOrder) {
+	for _, order := range []binary.ByteOrder{binary.LittleEndian, binary.BigEndian} {
+		switch order.Uint32(b) {
+		case gonii.NII1HeaderSize:
+			return gonii.NII1HeaderSize, order
+		case gonii.NII2HeaderSize:
+			return gonii.NII2HeaderSize, order
+		}
+	}
+	return 0, nil
+}
+
+// decodeHeader reads the fixed fields; b holds exactly the header.
+func decodeHeader(b []byte, order binary.ByteOrder) (*rawHeader, error) {
+	if len(b) == gonii.NII1HeaderSize {
+		var n gonii.Nii1Header
+		if err := binary.Read(bytes.NewReader(b), order, &n); err != nil {
+			return nil, err
+		}
+		switch n.Magic {
+		case gonii.NIFTI_1_MAGIC_SINGLE:
+		case gonii.NIFTI_1_MAGIC_PAIR:
+			return nil, errPair
+		default:
+			return nil, errAnalyze
+		}
+		h := &rawHeader{
+			version: 1, order: order, datatype: int32(n.Datatype), bitpix: int(n.Bitpix), voxOffset: float64(n.VoxOffset),
+			slope: float64(n.SclSlope), inter: float64(n.SclInter),
+			qformCode: int(n.QformCode), sformCode: int(n.SformCode),
+			quatern: [3]float64{float64(n.QuaternB), float64(n.QuaternC), float64(n.QuaternD)},
+			qoffset: [3]float64{float64(n.QoffsetX), float64(n.QoffsetY), float64(n.QoffsetZ)},
+			units:   int32(n.XyztUnits),
+		}
+		for i := range n.Dim {
+			h.dim[i], h.pixdim[i] = int64(n.Dim[i]), float64(n.Pixdim[i])
+		}
+		for i, row := range [3][4]float32{n.SrowX, n.SrowY, n.SrowZ} {
+			for j, v := range row {
+				h.srow[i][j] = float64(v)
+			}
+		}
+		return h, nil
+	}
+	var n gonii.Nii2Header
+	if err := binary.Read(bytes.NewReader(b), order, &n); err != nil {
+		return nil, err
+	}
+	switch n.Magic {
+	case gonii.NIFTI_2_MAGIC_SINGLE:
+	case gonii.NIFTI_2_MAGIC_PAIR:
+		return nil, errPair
+	default:
+		return nil, errMagic
+	}
+	return &rawHeader{
+		version: 2, order: order, dim: n.Dim, pixdim: n.Pixdim, datatype: int32(n.Datatype), bitpix: int(n.Bitpix),
+		voxOffset: float64(n.VoxOffset), slope: n.SclSlope, inter: n.SclInter,
+		qformCode: int(n.QformCode), sformCode: int(n.SformCode),
+		quatern: [3]float64{n.QuaternB, n.QuaternC, n.QuaternD},
+		qoffset: [3]float64{n.QoffsetX, n.QoffsetY, n.QoffsetZ},
+		srow:    [3][4]float64{n.SrowX, n.SrowY, n.SrowZ},
+		units:   n.XyztUnits,
+	}, nil
+}
+
+// check turns the raw fields into a Header, or says why the file cannot be read as a volume. limit is the largest
+// number of bytes the (decompressed) file can hold.
+func (r *rawHeader) check(limit int64) (*Header, error) {
+	h := &Header{Version: r.version, BigEndian: r.order == binary.BigEndian, Datatype: r.datatype}
+
+	if r.dim[0] < 1 || r.dim[0] > 7 {
+		return nil, fmt.Errorf("the header gives %d dimensions, expected 1 to 7; the file is damaged, export it again", r.dim[0])
+	}
+	voxels := int64(1)
+	const most = math.MaxInt64 / 32 // 32 bytes is the largest voxel NIfTI knows
+	for i := int64(1); i <= r.dim[0]; i++ {
+		n := r.dim[i]
+		if n < 1 {
+			return nil, fmt.Errorf("size %d along dimension %d, expected 1 or more; the file is damaged, export it again", n, i)
+		}
+		if voxels > most/n {
+			return nil, fmt.Errorf("the header claims a size of %s, more than any file can hold; the file is damaged, export it again", r.sizeText())
+		}
+		voxels *= n
+	}
+	for i := int64(4); i <= r.dim[0]; i++ {
+		if r.dim[i] > 1 {
+			return nil, fmt.Errorf("a %d-dimensional image of size %s, expected one 3D volume; split it into one file per modality", r.dim[0], r.sizeText())
+		}
+	}
+	h.Size = [3]int{1, 1, 1}
+	for i := int64(1); i <= min(r.dim[0], 3); i++ {
+		if r.dim[i] > math.MaxInt32 {
+			return nil, fmt.Errorf("size %d along dimension %d is more than %d; the file is damaged, export it again", r.dim[i], i, math.MaxInt32)
+		}
+		h.Size[3-i] = int(r.dim[i])
+	}
+
+	if err := checkType(r.datatype, r.bitpix); err != nil {
+		return nil, err
+	}
+	h.Offset = int64(r.voxOffset)
+	first := int64(gonii.NII1HeaderSize + gonii.DefaultHeaderPadding)
+	if r.version == 2 {
+		first = gonii.NII2HeaderSize + gonii.DefaultHeaderPadding
+	}
+	if r.voxOffset == 0 {
+		h.Offset = first
+	}
+	if float64(h.Offset) != r.voxOffset && r.voxOffset != 0 || h.Offset < first {
+		return nil, fmt.Errorf("voxels are said to start at byte %g, expected %d or more; the file is damaged, export it again", r.voxOffset, first)
+	}
+	bytesNeeded := voxels * int64(h.BytesPerVoxel())
+	if h.Offset > limit || bytesNeeded > limit-h.Offset {
+		return nil, fmt.Errorf("the header claims %s voxels of %s (%d bytes), but the file holds at most %d bytes; it is truncated or damaged, copy or export it again",
+			r.sizeText(), typeName(r.datatype), bytesNeeded, max(limit-h.Offset, 0))
+	}
+
+	h.Slope, h.Inter = 1, 0
+	if r.slope != 0 && !math.IsNaN(r.slope) && !math.IsInf(r.slope, 0) { // NIfTI: slope 0 means no scaling at all
+		if math.IsNaN(r.inter) || math.IsInf(r.inter, 0) {
+			return nil, fmt.Errorf("scl_slope is %g but scl_inter is %g, expected a number; repair the header", r.slope, r.inter)
+		}
+		h.Slope, h.Inter = r.slope, r.inter
+	}
+	r.place(h)
+	return h, nil
+}
+
+// checkType refuses everything but real numbers of up to 64 bits.
+func checkType(datatype int32, bitpix int) error {
+	switch datatype {
+	case gonii.DT_UINT8, gonii.DT_INT8, gonii.DT_UINT16, gonii.DT_INT16, gonii.DT_UINT32, gonii.DT_INT32,
+		gonii.DT_UINT64, gonii.DT_INT64, gonii.DT_FLOAT32, gonii.DT_FLOAT64:
+	case gonii.DT_COMPLEX64, gonii.DT_COMPLEX128, gonii.DT_COMPLEX256:
+		return fmt.Errorf("voxels are complex numbers (%s), expected real ones; save the magnitude instead", typeName(datatype))
+	case gonii.DT_RGB24, gonii.DT_RGBA32:
+		return fmt.Errorf("voxels are colours (%s), expected one number each; convert to grey or to one file per channel", typeName(datatype))
+	default:
+		return fmt.Errorf("datatype %s is not supported, expected integers or floats of 8 to 64 bits; convert to int16 or float32", typeName(datatype))
+	}
+	if n, _ := gonii.AssignDatatypeSize(datatype); bitpix != 0 && bitpix != 8*int(n) {
+		return fmt.Errorf("datatype %s has %d bits per voxel, but the header says %d; the file is damaged, export it again", typeName(datatype), 8*n, bitpix)
+	}
+	return nil
+}
+
+// sizeText is the size as the file orders it: x, y, z, ...
+func (r *rawHeader) sizeText() string {
+	parts := make([]string, 0, 7)
+	for i := int64(1); i <= r.dim[0]; i++ {
+		parts = append(parts, fmt.Sprint(r.dim[i]))
+	}
+	return strings.Join(parts, "x")
+}

@@ -1,0 +1,191 @@
+package nifti
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/klauspost/compress/flate"
+	"github.com/klauspost/compress/gzip"
+)
+
+var (
+	errPair    = errors.New("half of a .hdr/.img pair, expected a single file; save as .nii.gz")
+	errAnalyze = errors.New("an Analyze 7.5 header or no NIfTI at all, expected NIfTI-1 or NIfTI-2; convert to .nii.gz")
+	errMagic   = errors.New("the NIfTI-2 signature is damaged; copy or export the file again")
+	errNoNIfTI = errors.New("not a NIfTI file (the first bytes are no NIfTI-1 or NIfTI-2 header); convert to .nii.gz")
+)
+
+// maxDeflate is the most that deflate can expand: a byte of input gives at most 1032 bytes (zlib's technical notes).
+const maxDeflate = 1032
+
+// readBuffer is how much of a file is read at a time.
+const readBuffer = 1 << 18
+
+// source is an open file of voxels behind its checked header.
+type source struct {
+	*Header
+	name   string
+	r      io.Reader
+	closer io.Closer
+	gzip   bool
+	read   int64 // bytes of the (decompressed) file consumed
+	voxel  int64 // voxels consumed
+	exact  bool  // the file's own length agrees with the header, so all may be allocated at once
+	buf    []byte
+}
+
+// open reads and checks the header of the file at path.
+func open(path string) (*source, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && info.IsDir() {
+		err = fmt.Errorf("%s: a folder, expected a NIfTI file", path)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	trailer := int64(-1)
+	if size := info.Size(); size > 18 {
+		var last [4]byte
+		if _, err := f.ReadAt(last[:], size-4); err == nil {
+			trailer = int64(binary.LittleEndian.Uint32(last[:]))
+		}
+	}
+	s, err := newSource(path, f, info.Size(), trailer)
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	s.closer = f
+	return s, nil
+}
+
+// newSource reads the header from r, a file of size bytes. trailer is the file's last four bytes, which in a gzip file
+// hold the decompressed size modulo 2^32; it only decides whether voxels are allocated at once or as they come.
+func newSource(name string, r io.Reader, size, trailer int64) (*source, error) {
+	s := &source{name: name}
+	b := bufio.NewReaderSize(r, readBuffer)
+	s.r = b
+	limit := size
+	if magic, _ := b.Peek(2); len(magic) == 2 && magic[0] == 0x1f && magic[1] == 0x8b {
+		s.gzip = true
+		if size > (1<<62)/maxDeflate {
+			size = (1 << 62) / maxDeflate
+		}
+		limit = size * maxDeflate
+		z, err := gzip.NewReader(b)
+		if err != nil {
+			return nil, s.fail(err)
+		}
+		s.r = z
+	}
+	var raw [maxHeaderLen]byte
+	if err := s.fill(raw[:4]); err != nil {
+		return nil, err
+	}
+	n, order := headerLen(raw[:4])
+	if n == 0 {
+		return nil, s.wrap(errNoNIfTI)
+	}
+	if err := s.fill(raw[4:n]); err != nil {
+		return nil, err
+	}
+	fields, err := decodeHeader(raw[:n], order)
+	if err != nil {
+		return nil, s.wrap(err)
+	}
+	if s.Header, err = fields.check(limit); err != nil {
+		return nil, s.wrap(err)
+	}
+	whole := s.Offset + int64(s.Voxels())*int64(s.BytesPerVoxel())
+	s.exact = !s.gzip || trailer == whole&0xffffffff
+	return s, nil
+}
+
+// Close closes the file.
+func (s *source) Close() error {
+	if s.closer == nil {
+		return nil
+	}
+	return s.closer.Close()
+}
+
+// fill reads exactly len(b) bytes of the decompressed file.
+func (s *source) fill(b []byte) error {
+	n, err := io.ReadFull(s.r, b)
+	s.read += int64(n)
+	if err != nil {
+		return s.fail(err)
+	}
+	return nil
+}
+
+// next decodes the next len(dst) voxels, scaled.
+func (s *source) next(dst []float32) error {
+	if s.voxel == 0 && s.read < s.Offset {
+		n, err := io.CopyN(io.Discard, s.r, s.Offset-s.read)
+		s.read += n
+		if err != nil {
+			return s.fail(err)
+		}
+	}
+	size := s.BytesPerVoxel()
+	if s.buf == nil {
+		s.buf = make([]byte, readBuffer)
+	}
+	for len(dst) > 0 {
+		n := min(len(dst), len(s.buf)/size)
+		chunk := s.buf[:n*size]
+		if err := s.fill(chunk); err != nil {
+			return err
+		}
+		decode(dst[:n], chunk, s.Header)
+		dst = dst[n:]
+		s.voxel += int64(n)
+	}
+	return nil
+}
+
+// slack is how much may follow the voxels before the rest of a file is no longer read for its checksum.
+const slack = 1 << 20
+
+// finish reads what follows the voxels, so that the checksum of a compressed file is verified.
+func (s *source) finish() error {
+	if !s.gzip {
+		return nil
+	}
+	if _, err := io.CopyN(io.Discard, s.r, slack); err != nil && !errors.Is(err, io.EOF) {
+		return s.fail(err)
+	}
+	return nil
+}
+
+// wrap puts the file's name before the message.
+func (s *source) wrap(err error) error { return fmt.Errorf("%s: %w", s.name, err) }
+
+// fail turns an error of reading into one that says what is wrong with the file.
+func (s *source) fail(err error) error {
+	var corrupt flate.CorruptInputError
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		if s.Header == nil {
+			return s.wrap(fmt.Errorf("the file ends within its header (after %d bytes); it is truncated, copy or export it again", s.read))
+		}
+		want := s.Offset + int64(s.Voxels())*int64(s.BytesPerVoxel())
+		if s.read >= want {
+			return s.wrap(fmt.Errorf("the compressed file ends early, behind its last voxel; it is truncated, copy or export it again"))
+		}
+		return s.wrap(fmt.Errorf("the file ends after %d of %d bytes; it is truncated, copy or export it again", s.read, want))
+	case errors.Is(err, gzip.ErrChecksum), errors.Is(err, gzip.ErrHeader), errors.As(err, &corrupt):
+		return s.wrap(fmt.Errorf("the gzip data is damaged after %d bytes (%w); copy or export the file again", s.read, err))
+	}
+	return s.wrap(err)
+}
