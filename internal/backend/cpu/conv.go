@@ -1,0 +1,129 @@
+package cpu
+
+import "fmt"
+
+// Conv describes a 3D convolution (cross-correlation, as PyTorch's Conv3d, no groups, no dilation).
+// Arrays are (depth, height, width). Input voxel = output*Stride - PadLo + tap; what lies outside is zero, so the
+// padding on the high side is implied by OutSize.
+type Conv struct {
+	In, Out               int
+	Kernel, Stride, PadLo [3]int
+	InSize, OutSize       [3]int
+}
+
+// SameConv returns the convolution with TensorFlow's SAME padding for kernel - stride, as the reference network
+// has it: pad max(kernel-stride, 0), the lower side gets the smaller half.
+func SameConv(in, out int, kernel, stride, size [3]int) Conv {
+	c := Conv{In: in, Out: out, Kernel: kernel, Stride: stride, InSize: size}
+	for a := range 3 {
+		total := max(kernel[a]-stride[a], 0)
+		c.PadLo[a] = total / 2
+		c.OutSize[a] = (size[a]+total-kernel[a])/stride[a] + 1
+	}
+	return c
+}
+
+// Taps returns the number of kernel positions.
+func (c *Conv) Taps() int { return c.Kernel[0] * c.Kernel[1] * c.Kernel[2] }
+
+// InVoxels returns the voxels of one input channel.
+func (c *Conv) InVoxels() int { return c.InSize[0] * c.InSize[1] * c.InSize[2] }
+
+// OutVoxels returns the voxels of one output channel.
+func (c *Conv) OutVoxels() int { return c.OutSize[0] * c.OutSize[1] * c.OutSize[2] }
+
+// FLOPs returns the floating-point operations of one direction for a batch, counted as direct convolution:
+// two per output value, input channel and tap.
+func (c *Conv) FLOPs(batch int) float64 {
+	return 2 * float64(batch) * float64(c.Out) * float64(c.OutVoxels()) * float64(c.In) * float64(c.Taps())
+}
+
+// inner returns the input channels that lie side by side in packed weights: 16, or all of fewer.
+func (c *Conv) inner() int { return min(c.In, Block) }
+
+// PackedLen returns the floats of the packed weights, see PackWeights.
+func PackedLen(c *Conv) int {
+	return Blocks(c.Out) * Blocks(c.In) * c.Taps() * c.inner() * Block
+}
+
+// packedBlock returns the weights of an output and an input block: [tap][inner][16 outputs].
+func (c *Conv) packedBlock(packed []float32, ob, ib int) []float32 {
+	size := c.Taps() * c.inner() * Block
+	start := (ob*Blocks(c.In) + ib) * size
+	return packed[start : start+size : start+size]
+}
+
+// PackWeights rearranges [Out][In][KD][KH][KW] weights into the layout in which parameters and their gradients live on
+// the device: [Out/16][In/16][tap][16 in][16 out], blocks filled up with zeros, "16 in" being In when In < 16. Because the
+// output blocks are outermost, convolutions of one input whose Out are multiples of 16 can be stacked by concatenation.
+func PackWeights(c *Conv, oidhw, packed []float32) {
+	c.eachWeight(func(plain, pos int, pad bool) {
+		if pad {
+			packed[pos] = 0
+		} else {
+			packed[pos] = oidhw[plain]
+		}
+	})
+}
+
+// UnpackWeights is the inverse of PackWeights.
+func UnpackWeights(c *Conv, packed, oidhw []float32) {
+	c.eachWeight(func(plain, pos int, pad bool) {
+		if !pad {
+			oidhw[plain] = packed[pos]
+		}
+	})
+}
+
+func (c *Conv) eachWeight(f func(plain, packed int, pad bool)) {
+	taps, inner, pos := c.Taps(), c.inner(), 0
+	for ob := range Blocks(c.Out) {
+		for ib := range Blocks(c.In) {
+			for tap := range taps {
+				for i := ib * Block; i < ib*Block+inner; i++ {
+					for o := ob * Block; o < (ob+1)*Block; o++ {
+						f((o*c.In+i)*taps+tap, pos, o >= c.Out || i >= c.In)
+						pos++
+					}
+				}
+			}
+		}
+	}
+}
+
+// Epilogue is what ConvForward does with its results before they leave the cache; nil members are skipped.
+type Epilogue struct {
+	Bias       []float32 // added per output channel, len >= Out
+	ReLU       bool      // max(0, .) after the bias
+	Sum, SumSq []float64 // per output channel: overwritten by the sum of the stored values and of their squares, len >= Out
+}
+
+func (c *Conv) check(what string, x, y Act, packed []float32) {
+	if x.C != c.In || x.Size() != c.InSize || y.C != c.Out || y.Size() != c.OutSize || x.N != y.N || y.Planar {
+		panic(fmt.Sprintf("cpu: %s: convolution %d%v -> %d%v given arrays (%d,%d,%v) and (%d,%d,%v)", what,
+			c.In, c.InSize, c.Out, c.OutSize, x.N, x.C, x.Size(), y.N, y.C, y.Size()))
+	}
+	if len(packed) < PackedLen(c) {
+		panic(fmt.Sprintf("cpu: %s: %d packed weights, expected %d", what, len(packed), PackedLen(c)))
+	}
+}
+
+// ConvForward computes y = conv(x, w) [+ bias] [ReLU] and, on request, the sums of a following batch norm.
+// x is (N, In, InSize), blocked or planar; w is packed; y is blocked (N, Out, OutSize).
+func ConvForward(p *Pool, c *Conv, x Act, w []float32, y Act, e *Epilogue, s *Scratch) {
+	c.check("forward", x, y, w)
+	convForwardDirect(p, c, x, w, y)
+	applyEpilogue(p, y, e, s)
+}
+
+// ConvBackwardData computes the gradient of the input, dx = conv'(dy, w), or adds it to dx. Both are blocked.
+func ConvBackwardData(p *Pool, c *Conv, dy Act, w []float32, dx Act, accumulate bool, s *Scratch) {
+	c.check("backward data", dx, dy, w)
+	convBackwardDataDirect(p, c, dy, w, dx, accumulate)
+}
+
+// ConvBackwardWeights overwrites dw, packed, by the gradient of the weights. x may be planar.
+func ConvBackwardWeights(p *Pool, c *Conv, x, dy Act, dw []float32, s *Scratch) {
+	c.check("backward weights", x, dy, dw)
+	convBackwardWeightsDirect(p, c, x, dy, dw)
+}

@@ -1,0 +1,119 @@
+// Package cpu holds the numerical kernels of the processor back end: plain functions on float32 arrays.
+//
+// Activations are channels-blocked, [N][Cb][D][H][W][16] with Cb = ceil(C/16); channels that only fill the last
+// block are zero. Every kernel exists in portable Go, which specifies it, and in AVX2 and AVX-512 versions that
+// are tested against it. Work is cut into the same tiles whatever the number of threads, so results are
+// bit-equal for any thread count.
+package cpu
+
+import "fmt"
+
+// Block is the number of channels that lie side by side in a blocked array: one AVX-512 register of float32.
+const Block = 16
+
+// Blocks returns ceil(channels/Block).
+func Blocks(channels int) int { return (channels + Block - 1) / Block }
+
+// Act is a view of an activation (or of its gradient).
+//
+// Blocked (the default): sample n, channel c, voxel (d,h,w) lies at
+// n*NStride + ((c/16*D+d)*H+h)*W+w)*16 + c%16. NStride may be larger than Blocks(C)*D*H*W*16, so that a view can be
+// a slice of the channels of a wider array (see Slice). Channels C..Blocks(C)*16-1 must be zero and stay zero.
+//
+// Planar: sample n, channel c, voxel (d,h,w) lies at n*NStride + ((c*D+d)*H+h)*W+w, as PyTorch has it. Only the
+// input x of ConvForward and ConvBackwardWeights may be planar; it suits few input channels.
+type Act struct {
+	Data          []float32
+	N, C, D, H, W int
+	NStride       int
+	Planar        bool
+}
+
+// NewAct allocates a blocked activation of zeros.
+func NewAct(n, c, d, h, w int) Act {
+	return ActOn(AlignedFloats(ActLen(n, c, d, h, w)), n, c, d, h, w)
+}
+
+// ActLen returns the number of floats of a dense blocked activation.
+func ActLen(n, c, d, h, w int) int { return n * Blocks(c) * d * h * w * Block }
+
+// ActOn views the beginning of data as a dense blocked activation.
+func ActOn(data []float32, n, c, d, h, w int) Act {
+	stride := Blocks(c) * d * h * w * Block
+	return Act{Data: data[:n*stride], N: n, C: c, D: d, H: h, W: w, NStride: stride}
+}
+
+// PlanarOn views the beginning of data as a dense [N][C][D][H][W] activation.
+func PlanarOn(data []float32, n, c, d, h, w int) Act {
+	stride := c * d * h * w
+	return Act{Data: data[:n*stride], N: n, C: c, D: d, H: h, W: w, NStride: stride, Planar: true}
+}
+
+// Slice views channels [first, first+count); first must be a multiple of Block.
+func (a Act) Slice(first, count int) Act {
+	if first%Block != 0 || first < 0 || first+count > Blocks(a.C)*Block || a.Planar {
+		panic(fmt.Sprintf("cpu: channels [%d, %d) are no blocked slice of %d channels", first, first+count, a.C))
+	}
+	a.Data = a.Data[first*a.D*a.H*a.W:]
+	a.C = count
+	return a
+}
+
+// Voxels returns D*H*W.
+func (a Act) Voxels() int { return a.D * a.H * a.W }
+
+// Size returns (D, H, W).
+func (a Act) Size() [3]int { return [3]int{a.D, a.H, a.W} }
+
+// block returns the D*H*W*16 floats of sample n, channel block cb.
+func (a Act) block(n, cb int) []float32 {
+	size := a.D * a.H * a.W * Block
+	start := n*a.NStride + cb*size
+	return a.Data[start : start+size : start+size]
+}
+
+// checkSame panics unless both have the same samples, channels and size.
+func checkSame(what string, a, b Act) {
+	if a.N != b.N || a.C != b.C || a.Size() != b.Size() {
+		panic(fmt.Sprintf("cpu: %s: shapes differ: (%d,%d,%v) and (%d,%d,%v)", what, a.N, a.C, a.Size(), b.N, b.C, b.Size()))
+	}
+}
+
+// PackActivations rearranges a dense [N][C][D][H][W] array into the blocked y.
+func PackActivations(p *Pool, ncdhw []float32, y Act) {
+	vox := y.Voxels()
+	cb := Blocks(y.C)
+	p.Run(y.N*cb, func(_, tile int) {
+		n, b := tile/cb, tile%cb
+		dst := y.block(n, b)
+		count := min(Block, y.C-b*Block)
+		for c := range Block {
+			if c >= count {
+				for v := range vox {
+					dst[v*Block+c] = 0
+				}
+				continue
+			}
+			src := ncdhw[(n*y.C+b*Block+c)*vox:][:vox]
+			for v, f := range src {
+				dst[v*Block+c] = f
+			}
+		}
+	})
+}
+
+// UnpackActivations rearranges the blocked x into a dense [N][C][D][H][W] array.
+func UnpackActivations(p *Pool, x Act, ncdhw []float32) {
+	vox := x.Voxels()
+	cb := Blocks(x.C)
+	p.Run(x.N*cb, func(_, tile int) {
+		n, b := tile/cb, tile%cb
+		src := x.block(n, b)
+		for c := range min(Block, x.C-b*Block) {
+			dst := ncdhw[(n*x.C+b*Block+c)*vox:][:vox]
+			for v := range dst {
+				dst[v] = src[v*Block+c]
+			}
+		}
+	})
+}
