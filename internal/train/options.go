@@ -1,0 +1,170 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+
+	"github.com/universal-classifier/uc/internal/evaluate"
+	"github.com/universal-classifier/uc/internal/progress"
+	"github.com/universal-classifier/uc/internal/task"
+)
+
+// DefaultValFolder is the folder of validation results inside a fold.
+const DefaultValFolder = "validation_raw"
+
+// deterministicSeed is the reference's, used with Options.Deterministic.
+const deterministicSeed = 12345
+
+// Options says what to train and how. Numbers that are zero take the recipe's default, or, when a training is
+// continued, the value it was started with.
+type Options struct {
+	Folders task.Folders
+	Task    string // full name, TaskXXX_Name
+	Trainer string // default task.DefaultTrainer
+	Plans   string // identifier, default task.DefaultPlans
+	Fold    string // "0", "1", ... or "all"
+
+	Epochs        int
+	Iterations    int // training iterations per epoch
+	ValIterations int // validation iterations per epoch
+	BatchSize     int // default: the plan's
+	LearningRate  float64
+	Seed          uint64 // 0 draws one, or takes the reference's with Deterministic; kept in the checkpoints
+
+	Device  string // "auto", "cpu", "cuda", "cuda:1"
+	Threads int    // of the network on the CPU, default all
+	Workers int    // that prepare samples; samples do not depend on it
+
+	FP32              bool   // no mixed precision; the CPU always computes in float32
+	Deterministic     bool   // same seed, same machine: the same bits
+	CompressedData    bool   // read the compressed cases instead of unpacking them beside
+	Continue          bool   // go on from the last checkpoint
+	PretrainedWeights string // file to start from; ignored with Continue
+	DisableSaving     bool   // keep no checkpoint once the training has ended
+
+	ValidationOnly bool   // redo the validation of the trained fold
+	ValBest        bool   // validate model_best instead of the final checkpoint
+	ValFolder      string // default DefaultValFolder
+	KeepValidation bool   // do not predict again the validation cases that have results
+}
+
+// Result is what a fold brought.
+type Result struct {
+	FoldDir string
+	// Epochs is how many the network has been trained for.
+	Epochs int
+	// TrainLosses and ValLosses are the means of each epoch.
+	TrainLosses, ValLosses []float64
+	Validation             *evaluate.Report
+}
+
+// ErrInterrupted is wrapped when a training was stopped by its context and can be continued.
+var ErrInterrupted = errors.New("training interrupted")
+
+// ErrDiverged is wrapped when the loss or the gradient is no finite number.
+var ErrDiverged = errors.New("training diverged")
+
+// Run trains a fold and validates it, or only validates it. It writes into the fold's folder (log, progress.png, debug.json,
+// checkpoints, validation results) and tells r what it does. When ctx ends it finishes the iteration, writes model_latest and
+// returns an error that wraps ErrInterrupted.
+func Run(ctx context.Context, o Options, r progress.Reporter) (*Result, error) {
+	if err := o.normalise(); err != nil {
+		return nil, err
+	}
+	return nil, errors.New("training: not built yet")
+}
+
+func (o *Options) normalise() error {
+	for _, n := range []struct {
+		flag  string
+		value int
+	}{
+		{"epochs", o.Epochs}, {"iterations", o.Iterations}, {"validation iterations", o.ValIterations},
+		{"batch size", o.BatchSize}, {"threads", o.Threads}, {"workers", o.Workers},
+	} {
+		if n.value < 0 {
+			return fmt.Errorf("%s must be positive, not %d", n.flag, n.value)
+		}
+	}
+	if o.LearningRate < 0 {
+		return fmt.Errorf("the learning rate must be positive, not %v", o.LearningRate)
+	}
+	if o.Fold != FoldAll {
+		number, err := ParseFold(o.Fold)
+		if err != nil {
+			return err
+		}
+		o.Fold = strconv.Itoa(number)
+	}
+	if o.ValFolder == "" {
+		o.ValFolder = DefaultValFolder
+	}
+	if !filepath.IsLocal(o.ValFolder) || slices.Contains([]string{".", ".."}, o.ValFolder) {
+		return fmt.Errorf("validation folder %q: expected the name of a folder inside the fold's", o.ValFolder)
+	}
+	if o.Trainer == "" {
+		o.Trainer = task.DefaultTrainer
+	}
+	if o.Plans == "" {
+		o.Plans = task.DefaultPlans
+	}
+	if o.Workers == 0 {
+		o.Workers = max(1, runtime.GOMAXPROCS(0)/2)
+	}
+	return nil
+}
+
+// recipe is what decides the course of a training; it is kept in the checkpoints.
+type recipe struct {
+	Epochs        int     `json:"epochs"`
+	Iterations    int     `json:"iterations"`
+	ValIterations int     `json:"val_iterations"`
+	BatchSize     int     `json:"batch_size"`
+	LearningRate  float64 `json:"initial_lr"`
+	Seed          uint64  `json:"seed"`
+}
+
+// newRecipe fills what the options leave open with the defaults.
+func newRecipe(o Options, planned int) recipe {
+	p := recipe{
+		Epochs: DefaultEpochs, Iterations: DefaultIterations, ValIterations: DefaultValIterations,
+		BatchSize: planned, LearningRate: DefaultLearningRate, Seed: uint64(rand.Uint32()) + 1,
+	}
+	if o.Deterministic {
+		p.Seed = deterministicSeed
+	}
+	p.override(o)
+	return p
+}
+
+// override takes over the numbers given in the options and says which of them differ from before.
+func (p *recipe) override(o Options) (changed []string) {
+	for _, n := range []struct {
+		name  string
+		given int
+		at    *int
+	}{
+		{"epochs", o.Epochs, &p.Epochs}, {"iterations", o.Iterations, &p.Iterations},
+		{"validation iterations", o.ValIterations, &p.ValIterations}, {"batch size", o.BatchSize, &p.BatchSize},
+	} {
+		if n.given != 0 && n.given != *n.at {
+			changed = append(changed, fmt.Sprintf("%s %d -> %d", n.name, *n.at, n.given))
+			*n.at = n.given
+		}
+	}
+	if o.LearningRate != 0 && o.LearningRate != p.LearningRate {
+		changed = append(changed, fmt.Sprintf("learning rate %g -> %g", p.LearningRate, o.LearningRate))
+		p.LearningRate = o.LearningRate
+	}
+	if o.Seed != 0 && o.Seed != p.Seed {
+		changed = append(changed, fmt.Sprintf("seed %d -> %d", p.Seed, o.Seed))
+		p.Seed = o.Seed
+	}
+	return changed
+}
