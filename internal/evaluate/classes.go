@@ -1,0 +1,89 @@
+package evaluate
+
+import "math"
+
+// Argmax is the index of the largest value, the first one among equals; a NaN counts as the largest, as in NumPy.
+// It is -1 for no values.
+func Argmax(values []float64) int {
+	best := -1
+	for i, v := range values {
+		if math.IsNaN(v) {
+			return i
+		}
+		if best < 0 || v > values[best] {
+			best = i
+		}
+	}
+	return best
+}
+
+// Softmax turns logits into probabilities.
+func Softmax(logits []float64) []float64 {
+	highest := math.Inf(-1)
+	for _, v := range logits {
+		highest = math.Max(highest, v)
+	}
+	out := make([]float64, len(logits))
+	var sum float64
+	for i, v := range logits {
+		out[i] = math.Exp(v - highest)
+		sum += out[i]
+	}
+	for i := range out {
+		out[i] /= sum
+	}
+	return out
+}
+
+// Confusion counts cases, (true class, predicted class).
+func Confusion(targets, predicted []int, classes int) [][]int {
+	counts := make([][]int, classes)
+	for i := range counts {
+		counts[i] = make([]int, classes)
+	}
+	for i, t := range targets {
+		counts[t][predicted[i]]++
+	}
+	return counts
+}
+
+// Accuracy is the share of the cases on the diagonal of a confusion matrix.
+func Accuracy(confusion [][]int) Estimate {
+	hits, total := 0, 0
+	for t, row := range confusion {
+		hits += row[t]
+		total += sum(row)
+	}
+	return Proportion(hits, total)
+}
+
+// BalancedAccuracy is the mean over classes of the share of their cases that are recognised; classes without cases
+// are left out, as in scikit-learn. NaN without any cases.
+func BalancedAccuracy(confusion [][]int) float64 {
+	var recalls float64
+	present := 0
+	for t, row := range confusion {
+		if n := sum(row); n > 0 {
+			recalls += float64(row[t]) / float64(n)
+			present++
+		}
+	}
+	if present == 0 {
+		return math.NaN()
+	}
+	return recalls / float64(present)
+}
+
+// Sensitivity is the share of the positive cases called positive, in a 2 x 2 confusion matrix [[tn, fp], [fn, tp]].
+func Sensitivity(confusion [][]int) Estimate { return Proportion(confusion[1][1], sum(confusion[1])) }
+
+// Specificity is the share of the negative cases called negative, in a 2 x 2 confusion matrix [[tn, fp], [fn, tp]].
+func Specificity(confusion [][]int) Estimate { return Proportion(confusion[0][0], sum(confusion[0])) }
+
+func sum(counts []int) int {
+	total := 0
+	for _, c := range counts {
+		total += c
+	}
+	return total
+}

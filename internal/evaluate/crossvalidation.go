@@ -1,0 +1,196 @@
+package evaluate
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/universal-classifier/uc/internal/task"
+)
+
+// usualFolds are the folds of the reference's cross-validation.
+var usualFolds = []string{"0", "1", "2", "3", "4"}
+
+// CrossValidation pools the validation cases of folds of the model in modelDir: every case was predicted by a network
+// that did not train on it. Without folds it takes folds 0 to 4 and whichever others there are, but not "all", whose
+// validation cases are its training cases. Folds without a validation are named in MissingFolds; it is an error if none has
+// one, or if folds disagree on the labels or on the target of a case. A case that several folds hold out counts once, with its
+// mean logits and probabilities.
+func CrossValidation(modelDir string, folds []string) (*Report, error) {
+	if len(folds) == 0 {
+		var err error
+		if folds, err = foldsOf(modelDir); err != nil {
+			return nil, err
+		}
+	}
+	var (
+		labels  []task.Label
+		from    string
+		pooled  []Prediction
+		perFold []FoldReport
+		missing []string
+		notes   []string
+	)
+	for _, fold := range folds {
+		dir := filepath.Join(modelDir, task.FoldDir(fold))
+		these, predictions, err := readFold(dir)
+		if errors.Is(err, ErrNotValidated) {
+			missing = append(missing, fold)
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("fold %s: %w", fold, err)
+		}
+		if labels == nil {
+			labels, from = these, fold
+		} else if !slices.EqualFunc(labels, these, sameLabel) {
+			return nil, fmt.Errorf("fold %s was validated with classification labels %s, but fold %s with %s; train and validate them on one dataset.json",
+				fold, labelNames(these), from, labelNames(labels))
+		}
+		for i := range predictions {
+			predictions[i].Fold = fold
+		}
+		pooled = append(pooled, predictions...)
+		r := Evaluate(labels, predictions)
+		for _, w := range r.Warnings {
+			notes = append(notes, fmt.Sprintf("fold %s: %s", fold, w))
+		}
+		perFold = append(perFold, FoldReport{Fold: fold, Cases: r.Cases, Labels: withoutCurves(r.Labels)})
+		if fold == "all" {
+			notes = append(notes, "fold all trains on every case: its results are not out-of-fold and tell nothing about new cases")
+		}
+	}
+	if labels == nil {
+		return nil, fmt.Errorf("%s: no validated fold (looked for %s); train one first (uc train 3d_fullres ClassifierTrainer TASK FOLD), or redo its validation with -val",
+			modelDir, strings.Join(folds, ", "))
+	}
+	pooled, merged, err := mergeCases(pooled)
+	if err != nil {
+		return nil, err
+	}
+	r := Evaluate(labels, pooled)
+	r.Model = modelDir
+	r.Folds = nil
+	for _, f := range perFold {
+		r.Folds = append(r.Folds, f.Fold)
+	}
+	r.PerFold, r.MissingFolds = perFold, missing
+	if len(merged) > 0 {
+		notes = append(notes, fmt.Sprintf("%d cases are held out by more than one fold and count once, with their mean prediction: %s",
+			len(merged), shortened(merged)))
+	}
+	if len(missing) > 0 {
+		notes = append(notes, fmt.Sprintf("folds without a validation: %s; their cases are not in these results", strings.Join(missing, ", ")))
+	}
+	r.Warnings = append(notes, r.Warnings...)
+	return r, nil
+}
+
+// foldsOf lists folds 0 to 4 and whichever else modelDir holds, but not "all".
+func foldsOf(modelDir string) ([]string, error) {
+	entries, err := os.ReadDir(modelDir)
+	if err != nil {
+		return nil, fmt.Errorf("no trained model: %w; train a fold first (uc train 3d_fullres ClassifierTrainer TASK FOLD)", err)
+	}
+	folds := slices.Clone(usualFolds)
+	for _, e := range entries {
+		name, ok := strings.CutPrefix(e.Name(), "fold_")
+		if _, err := strconv.Atoi(name); ok && err == nil && e.IsDir() && !slices.Contains(folds, name) {
+			folds = append(folds, name)
+		}
+	}
+	slices.SortFunc(folds, compareNames)
+	return folds, nil
+}
+
+// mergeCases joins predictions of one case from several folds and lists those cases.
+func mergeCases(predictions []Prediction) (out []Prediction, merged []string, err error) {
+	byCase := map[string][]Prediction{}
+	for _, p := range predictions {
+		byCase[p.Case] = append(byCase[p.Case], p)
+	}
+	for id, group := range byCase {
+		p := group[0]
+		for _, other := range group[1:] {
+			if !slices.Equal(p.Targets, other.Targets) {
+				return nil, nil, fmt.Errorf("case %s has targets %v in fold %s, but %v in fold %s; validate the folds again (uc train ... -val)",
+					id, p.Targets, p.Fold, other.Targets, other.Fold)
+			}
+		}
+		if len(group) > 1 {
+			merged = append(merged, id)
+			p = meanPrediction(group)
+		}
+		out = append(out, p)
+	}
+	slices.SortFunc(merged, compareNames)
+	return out, merged, nil
+}
+
+func meanPrediction(group []Prediction) Prediction {
+	mean := group[0]
+	folds := make([]string, len(group))
+	logits, probabilities := make([][][]float64, len(group)), make([][][]float64, len(group))
+	for i, p := range group {
+		folds[i], logits[i], probabilities[i] = p.Fold, p.Logits, p.Probabilities
+	}
+	mean.Fold = strings.Join(folds, "+")
+	mean.Logits, mean.Probabilities = meanOf(logits), meanOf(probabilities)
+	return mean
+}
+
+// meanOf averages (members, labels, classes) over the members.
+func meanOf(members [][][]float64) [][]float64 {
+	out := make([][]float64, len(members[0]))
+	for label := range out {
+		out[label] = make([]float64, len(members[0][label]))
+		for _, m := range members {
+			for class, v := range m[label] {
+				out[label][class] += v / float64(len(members))
+			}
+		}
+	}
+	return out
+}
+
+func withoutCurves(labels []LabelReport) []LabelReport {
+	for _, l := range labels {
+		for i := range l.Values {
+			l.Values[i].ROC = nil
+		}
+	}
+	return labels
+}
+
+func sameLabel(a, b task.Label) bool { return a.Name == b.Name && slices.Equal(a.Values, b.Values) }
+
+func labelNames(labels []task.Label) string {
+	names := make([]string, len(labels))
+	for i, l := range labels {
+		names[i] = fmt.Sprintf("%s (%s)", l.Name, strings.Join(l.Values, ", "))
+	}
+	return strings.Join(names, "; ")
+}
+
+// shortened names at most five cases.
+func shortened(names []string) string {
+	if len(names) <= 5 {
+		return strings.Join(names, ", ")
+	}
+	return strings.Join(names[:5], ", ") + ", ..."
+}
+
+// compareNames orders names, numbers by value.
+func compareNames(a, b string) int {
+	x, errX := strconv.Atoi(a)
+	y, errY := strconv.Atoi(b)
+	if errX == nil && errY == nil && x != y {
+		return cmp.Compare(x, y)
+	}
+	return strings.Compare(a, b)
+}

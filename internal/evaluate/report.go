@@ -1,0 +1,251 @@
+// Package evaluate measures predictions against targets, with confidence intervals, for one fold or a cross-validation.
+package evaluate
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/universal-classifier/uc/internal/task"
+)
+
+// Prediction is what a model said of one case. Targets hold the true class per classification label; Logits and
+// Probabilities are (labels, classes). Missing probabilities are the softmax of the logits.
+type Prediction struct {
+	Case          string
+	Fold          string
+	Targets       []int
+	Logits        [][]float64
+	Probabilities [][]float64
+}
+
+// Number is a measure that may be undefined (NaN), which JSON holds as null.
+type Number float64
+
+var undefined = Number(math.NaN())
+
+// Defined says whether the number has a value.
+func (n Number) Defined() bool { return !math.IsNaN(float64(n)) }
+
+// MarshalJSON writes null for an undefined number.
+func (n Number) MarshalJSON() ([]byte, error) {
+	if !n.Defined() {
+		return []byte("null"), nil
+	}
+	return json.Marshal(float64(n))
+}
+
+// UnmarshalJSON reads null as an undefined number.
+func (n *Number) UnmarshalJSON(b []byte) error {
+	if string(b) == "null" {
+		*n = undefined
+		return nil
+	}
+	return json.Unmarshal(b, (*float64)(n))
+}
+
+// Estimate is a measure with its 95 % confidence interval and how that was computed. Why says in words why a measure
+// is not defined.
+type Estimate struct {
+	Value  Number `json:"value"`
+	Low    Number `json:"low"`
+	High   Number `json:"high"`
+	Method string `json:"method,omitempty"`
+	Why    string `json:"why,omitempty"`
+}
+
+// Report is the performance over a set of cases.
+type Report struct {
+	Task         string        `json:"task,omitempty"`
+	Model        string        `json:"model,omitempty"`
+	Cases        int           `json:"cases"`
+	Folds        []string      `json:"folds,omitempty"`
+	MissingFolds []string      `json:"missing_folds,omitempty"`
+	Warnings     []string      `json:"warnings,omitempty"`
+	Labels       []LabelReport `json:"labels"`
+	PerFold      []FoldReport  `json:"per_fold,omitempty"`
+
+	// Predictions are the cases the report is about, sorted by case id.
+	Predictions []Prediction `json:"-"`
+}
+
+// FoldReport is the performance on the validation cases of one fold.
+type FoldReport struct {
+	Fold   string        `json:"fold"`
+	Cases  int           `json:"cases"`
+	Labels []LabelReport `json:"labels"`
+}
+
+// LabelReport is the performance on one classification label. The predicted class is the one of the highest probability.
+type LabelReport struct {
+	Name             string        `json:"name"`
+	Cases            int           `json:"cases"`
+	Accuracy         Estimate      `json:"accuracy"`
+	BalancedAccuracy Number        `json:"balanced_accuracy"`
+	MacroAUC         Number        `json:"macro_auc"` // one-versus-rest mean; not defined if a class has no case
+	ClassNames       []string      `json:"class_names"`
+	Confusion        [][]int       `json:"confusion"` // (true class, predicted class)
+	Values           []ValueReport `json:"values"`
+}
+
+// ValueReport is the performance on one class against all others. A label with two classes has one, of class 1: that of
+// class 0 would be its mirror image.
+type ValueReport struct {
+	Value            int      `json:"value"`
+	Name             string   `json:"name"`
+	Positives        int      `json:"positives"`
+	Negatives        int      `json:"negatives"`
+	AUC              Estimate `json:"auc"`
+	AveragePrecision Number   `json:"average_precision"`
+	Accuracy         Estimate `json:"accuracy"`
+	BalancedAccuracy Number   `json:"balanced_accuracy"`
+	Sensitivity      Estimate `json:"sensitivity"`
+	Specificity      Estimate `json:"specificity"`
+	Confusion        [][]int  `json:"confusion"` // [[true negatives, false positives], [false negatives, true positives]]
+	ROC              *Curve   `json:"roc,omitempty"`
+}
+
+// Evaluate measures predictions of every label. Cases whose targets or probabilities are missing or broken are left out
+// with a warning; nothing about the data makes it fail.
+func Evaluate(labels []task.Label, predictions []Prediction) *Report {
+	r := &Report{}
+	for _, p := range predictions {
+		if p.Probabilities == nil {
+			for _, logits := range p.Logits {
+				p.Probabilities = append(p.Probabilities, Softmax(logits))
+			}
+		}
+		if err := p.check(labels); err != nil {
+			r.Warnings = append(r.Warnings, fmt.Sprintf("case %s: %v; left out", p.Case, err))
+			continue
+		}
+		r.Predictions = append(r.Predictions, p)
+		if p.Fold != "" && !slices.Contains(r.Folds, p.Fold) {
+			r.Folds = append(r.Folds, p.Fold)
+		}
+	}
+	slices.SortStableFunc(r.Predictions, func(a, b Prediction) int { return compareNames(a.Case, b.Case) })
+	slices.SortFunc(r.Folds, compareNames)
+	r.Cases = len(r.Predictions)
+	for at, label := range labels {
+		l := evaluateLabel(label, at, r.Predictions)
+		for _, v := range l.Values {
+			if v.AUC.Why != "" {
+				r.Warnings = append(r.Warnings, fmt.Sprintf("%s = %s: area under the ROC curve not defined: %s",
+					label.Name, v.Name, v.AUC.Why))
+			}
+		}
+		r.Labels = append(r.Labels, l)
+	}
+	return r
+}
+
+// check says what keeps a prediction from being measured.
+func (p Prediction) check(labels []task.Label) error {
+	if len(p.Targets) != len(labels) {
+		return fmt.Errorf("%d targets, but there are %d classification labels", len(p.Targets), len(labels))
+	}
+	if len(p.Probabilities) != len(labels) {
+		return fmt.Errorf("probabilities of %d labels, but there are %d classification labels", len(p.Probabilities), len(labels))
+	}
+	for i, label := range labels {
+		classes := len(label.Values)
+		if len(p.Probabilities[i]) != classes {
+			return fmt.Errorf("label %s: %d probabilities, but it has %d classes", label.Name, len(p.Probabilities[i]), classes)
+		}
+		if t := p.Targets[i]; t < 0 || t >= classes {
+			return fmt.Errorf("label %s: target %d, but its classes are 0 to %d", label.Name, t, classes-1)
+		}
+		for class, v := range p.Probabilities[i] {
+			if math.IsNaN(v) || math.IsInf(v, 0) {
+				return fmt.Errorf("label %s: the probability of class %d is %v", label.Name, class, v)
+			}
+		}
+	}
+	return nil
+}
+
+func evaluateLabel(label task.Label, at int, predictions []Prediction) LabelReport {
+	classes := len(label.Values)
+	targets := make([]int, len(predictions))
+	predicted := make([]int, len(predictions))
+	probabilities := make([][]float64, len(predictions))
+	for i, p := range predictions {
+		targets[i], probabilities[i] = p.Targets[at], p.Probabilities[at]
+		predicted[i] = Argmax(probabilities[i])
+	}
+	confusion := Confusion(targets, predicted, classes)
+	l := LabelReport{
+		Name:             label.Name,
+		Cases:            len(predictions),
+		Accuracy:         Accuracy(confusion),
+		BalancedAccuracy: Number(BalancedAccuracy(confusion)),
+		ClassNames:       label.Values,
+		Confusion:        confusion,
+	}
+	first := 0
+	if classes == 2 {
+		first = 1
+	}
+	var areas float64
+	for class := first; class < classes; class++ {
+		v := evaluateClass(class, targets, predicted, column(probabilities, class))
+		v.Name = label.Values[class]
+		areas += float64(v.AUC.Value)
+		l.Values = append(l.Values, v)
+	}
+	l.MacroAUC = Number(areas / float64(len(l.Values)))
+	return l
+}
+
+func evaluateClass(class int, targets, predicted []int, scores []float64) ValueReport {
+	truth := isClass(targets, class)
+	confusion := [][]int{{0, 0}, {0, 0}}
+	for i, positive := range truth {
+		confusion[index(positive)][index(predicted[i] == class)]++
+	}
+	v := ValueReport{
+		Value:            class,
+		Positives:        sum(confusion[1]),
+		Negatives:        sum(confusion[0]),
+		AveragePrecision: undefined,
+		Accuracy:         Accuracy(confusion),
+		BalancedAccuracy: Number(BalancedAccuracy(confusion)),
+		Sensitivity:      Sensitivity(confusion),
+		Specificity:      Specificity(confusion),
+		Confusion:        confusion,
+	}
+	auc, err := AUCInterval(truth, scores)
+	v.AUC = auc
+	switch {
+	case err == nil:
+	case len(truth) == 0:
+		v.AUC.Why = "no cases"
+	case errors.Is(err, ErrOneClass) && v.Positives == 0:
+		v.AUC.Why = fmt.Sprintf("none of the %d cases is of this class", len(truth))
+	case errors.Is(err, ErrOneClass):
+		v.AUC.Why = fmt.Sprintf("all of the %d cases are of this class", len(truth))
+	default:
+		v.AUC.Why = err.Error()
+	}
+	if v.Positives > 0 {
+		if ap, err := AveragePrecision(truth, scores); err == nil {
+			v.AveragePrecision = Number(ap)
+		}
+	}
+	if v.Positives > 0 && v.Negatives > 0 {
+		if curve, err := ROC(truth, scores, true); err == nil {
+			v.ROC = &curve
+		}
+	}
+	return v
+}
+
+func index(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
