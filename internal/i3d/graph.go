@@ -1,0 +1,162 @@
+package i3d
+
+import (
+	"fmt"
+	"slices"
+
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"github.com/universal-classifier/uc/internal/backend"
+	"github.com/universal-classifier/uc/internal/ops"
+)
+
+// workspace is the memory of the runs of all graphs of one owner, which never overlap; it grows to the largest need.
+type workspace struct {
+	dev   backend.Device
+	block backend.Block
+	users []*backend.Arena // settled in block
+}
+
+// settle makes sure that the arena lies in the block, which may have to grow for it.
+func (w *workspace) settle(a *backend.Arena) error {
+	if w.block == nil || w.block.Bytes() < a.Bytes() {
+		for _, u := range w.users { // give the old block back before asking for more
+			u.Unsettle()
+		}
+		w.users, w.block = nil, nil
+		b, err := w.dev.NewBlock(a.Bytes())
+		if err != nil {
+			return err
+		}
+		w.block = b
+	}
+	if !slices.Contains(w.users, a) {
+		a.Settle(w.block)
+		w.users = append(w.users, a)
+	}
+	return nil
+}
+
+// drop forgets an arena that will not run again.
+func (w *workspace) drop(a *backend.Arena) {
+	w.users = slices.DeleteFunc(w.users, func(u *backend.Arena) bool { return u == a })
+}
+
+func (w *workspace) bytes() int64 {
+	if w.block == nil {
+		return 0
+	}
+	return w.block.Bytes()
+}
+
+// graph is one compiled Gorgonia graph with its memory.
+type graph struct {
+	g       *gorgonia.ExprGraph
+	rt      *ops.Runtime
+	machine gorgonia.VM
+	inputs  backend.Block
+	input   *backend.Tensor // (N, C, D, H, W)
+	targets *backend.Tensor // (N, labels), training only
+	logits  *gorgonia.Node
+	bound   []*gorgonia.Node
+	values  []*backend.Tensor
+}
+
+func newGraph(dev backend.Device) *graph {
+	return &graph{g: gorgonia.NewGraph(), rt: &ops.Runtime{Device: dev, Arena: backend.NewArena(dev)}}
+}
+
+// node adds an input node that stands for a tensor.
+func (g *graph) node(name string, t *backend.Tensor) *gorgonia.Node {
+	n := gorgonia.NewTensor(g.g, tensor.Float32, t.Shape().Dims(), gorgonia.WithShape(t.Shape()...), gorgonia.WithName(name))
+	g.bound, g.values = append(g.bound, n), append(g.values, t)
+	return n
+}
+
+// addInputs allocates the network's input and, if labels > 0, the targets.
+func (g *graph) addInputs(cfg Config, batch int, shape [3]int, labels int) error {
+	dev := g.rt.Device
+	in := backend.Spec{Kind: backend.Input, Shape: []int{batch, cfg.InChannels, shape[0], shape[1], shape[2]}}
+	t := backend.Spec{Kind: backend.Values, Shape: []int{batch, labels}}
+	b, err := dev.NewBlock(dev.Bytes(in) + dev.Bytes(t))
+	if err != nil {
+		return err
+	}
+	g.inputs = b
+	g.input = dev.Place(in, b, 0)
+	if labels > 0 {
+		g.targets = dev.Place(t, b, dev.Bytes(in))
+	}
+	return nil
+}
+
+// compile binds the tensors, builds the tape machine and finds the memory that a run needs with a run on a planning device.
+func (g *graph) compile() (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("i3d: compiling the graph: %v", r)
+		}
+	}()
+	for i, n := range g.bound {
+		if err := gorgonia.Let(n, g.values[i]); err != nil {
+			return fmt.Errorf("i3d: %s: %w", n.Name(), err)
+		}
+	}
+	g.machine = gorgonia.NewTapeMachine(g.g)
+	dev := g.rt.Device
+	g.rt.Device = backend.Planning(dev)
+	err = g.execute()
+	g.rt.Device = dev
+	g.rt.Arena.Plan()
+	return err
+}
+
+func (g *graph) execute() error {
+	g.rt.Arena.Begin()
+	g.machine.Reset()
+	if err := g.machine.RunAll(); err != nil {
+		return fmt.Errorf("i3d: %w", err)
+	}
+	return nil
+}
+
+// run executes the graph in the workspace.
+func (g *graph) run(w *workspace) error {
+	if err := w.settle(g.rt.Arena); err != nil {
+		return err
+	}
+	return g.execute()
+}
+
+// value reads a node's tensor after a run.
+func (g *graph) value(n *gorgonia.Node) []float32 {
+	t := n.Value().(*backend.Tensor)
+	v := make([]float32, t.Size())
+	g.rt.Device.Download(t, v)
+	return v
+}
+
+// splitLogits cuts (N, sum of classes) into one (N, classes) array per label.
+func splitLogits(all []float32, outputs []int) [][]float32 {
+	total := 0
+	for _, n := range outputs {
+		total += n
+	}
+	split := make([][]float32, len(outputs))
+	for first := 0; first < len(all); first += total {
+		from := first
+		for label, n := range outputs {
+			split[label] = append(split[label], all[from:from+n]...)
+			from += n
+		}
+	}
+	return split
+}
+
+func checkInput(cfg Config, x []float32, batch int, shape [3]int) error {
+	if want := batch * cfg.InChannels * shape[0] * shape[1] * shape[2]; len(x) != want {
+		return fmt.Errorf("i3d: input of %d values, expected %d (%d x %d x %dx%dx%d)", len(x), want, batch, cfg.InChannels, shape[0], shape[1], shape[2])
+	}
+	return nil
+}

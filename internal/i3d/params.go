@@ -1,0 +1,113 @@
+package i3d
+
+import (
+	"github.com/universal-classifier/uc/internal/backend"
+	"github.com/universal-classifier/uc/internal/weights"
+)
+
+// Names of a convolution's parameters after its prefix.
+const (
+	convWeight  = ".conv3d.weight"
+	normWeight  = ".batch3d.weight"
+	normBias    = ".batch3d.bias"
+	runningMean = ".batch3d.running_mean"
+	runningVar  = ".batch3d.running_var"
+)
+
+// layout lists the tensors of a block in device memory, one behind the other. A tensor is the parts of one layer one below the other;
+// names are those of the parts' state_dict entries.
+type layout struct {
+	dev   backend.Device
+	items []item
+	bytes int64
+}
+
+type item struct {
+	spec   backend.Spec
+	names  []string
+	rows   []int
+	offset int64
+}
+
+func (l *layout) add(kind backend.Kind, shape []int, names []string, rows []int) int {
+	s := backend.Spec{Kind: kind, Shape: shape}
+	l.items = append(l.items, item{spec: s, names: names, rows: rows, offset: l.bytes})
+	l.bytes += l.dev.Bytes(s)
+	return len(l.items) - 1
+}
+
+// addParts adds a tensor of a layer; shape is that of all parts together.
+func (l *layout) addParts(kind backend.Kind, shape []int, parts []part, suffix string) int {
+	var names []string
+	var rows []int
+	for _, p := range parts {
+		names, rows = append(names, p.name+suffix), append(rows, p.outputs)
+	}
+	return l.add(kind, shape, names, rows)
+}
+
+// addLinear adds the linear layers of all labels.
+func (l *layout) addLinear(cfg Config) (weight, bias int) {
+	var wNames, bNames []string
+	total := 0
+	for label, n := range cfg.Outputs {
+		wNames, bNames = append(wNames, linearName(label)+"weight"), append(bNames, linearName(label)+"bias")
+		total += n
+	}
+	weight = l.add(backend.Values, []int{total, features}, wNames, cfg.Outputs)
+	bias = l.add(backend.Values, []int{total}, bNames, cfg.Outputs)
+	return weight, bias
+}
+
+// memory is a layout in a block.
+type memory struct {
+	*layout
+	block   backend.Block
+	tensors []*backend.Tensor
+	flat    *backend.Tensor // all of the block as one array
+}
+
+func (l *layout) allocate(dev backend.Device) (*memory, error) {
+	b, err := dev.NewBlock(l.bytes)
+	if err != nil {
+		return nil, err
+	}
+	m := &memory{layout: l, block: b}
+	for _, it := range l.items {
+		m.tensors = append(m.tensors, dev.Place(it.spec, b, it.offset))
+	}
+	m.flat = dev.Place(backend.Spec{Kind: backend.Values, Shape: []int{int(l.bytes / 4)}}, b, 0)
+	return m, nil
+}
+
+// load uploads the tensors of sd, which has been checked.
+func (m *memory) load(dev backend.Device, sd *weights.StateDict) {
+	for i, it := range m.items {
+		values := make([]float32, 0, backend.Count(it.spec.Shape))
+		for _, name := range it.names {
+			values = append(values, sd.Get(name).F32...)
+		}
+		dev.Upload(m.tensors[i], values)
+	}
+}
+
+// store overwrites the tensors of sd that lie in this memory.
+func (m *memory) store(dev backend.Device, sd *weights.StateDict) {
+	for i, it := range m.items {
+		values := make([]float32, backend.Count(it.spec.Shape))
+		dev.Download(m.tensors[i], values)
+		row := backend.Count(it.spec.Shape[1:])
+		for p, name := range it.names {
+			n := copy(sd.Get(name).F32, values[:it.rows[p]*row])
+			values = values[n:]
+		}
+	}
+}
+
+// names lists all state_dict entries of the layout.
+func (l *layout) names() (all []string) {
+	for _, it := range l.items {
+		all = append(all, it.names...)
+	}
+	return all
+}

@@ -1,0 +1,189 @@
+package i3d
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"gorgonia.org/gorgonia"
+
+	"github.com/universal-classifier/uc/internal/backend"
+	"github.com/universal-classifier/uc/internal/ops"
+	"github.com/universal-classifier/uc/internal/weights"
+)
+
+// maxGraphs bounds how many shapes a predictor keeps a compiled graph for.
+const maxGraphs = 8
+
+// foldedBias names the bias that takes the place of a batch norm, after a convolution's prefix.
+const foldedBias = ".folded_bias"
+
+// Predictor computes logits in evaluation mode. Batch norms are folded into weights and biases. It may be used by one
+// goroutine at a time.
+type Predictor struct {
+	dev    backend.Device
+	cfg    Config
+	params *memory
+	work   *workspace
+	graphs []*shapedGraph // most recently used last
+}
+
+type shapedGraph struct {
+	*graph
+	batch int
+	shape [3]int
+}
+
+// NewPredictor returns a predictor with the weights of sd.
+func NewPredictor(dev backend.Device, cfg Config, sd *weights.StateDict) (*Predictor, error) {
+	p, err := newPredictor(dev, cfg, &workspace{dev: dev})
+	if err != nil {
+		return nil, err
+	}
+	return p, p.Load(sd)
+}
+
+func newPredictor(dev backend.Device, cfg Config, work *workspace) (*Predictor, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	l := &layout{dev: dev}
+	for _, stage := range allLayers(cfg.InChannels) {
+		for _, layer := range stage {
+			l.addParts(backend.Weights, layer.weightShape(), layer.parts, convWeight)
+			l.addParts(backend.Values, []int{layer.outputs()}, layer.parts, foldedBias)
+		}
+	}
+	l.addLinear(cfg)
+	m, err := l.allocate(dev)
+	if err != nil {
+		return nil, err
+	}
+	return &Predictor{dev: dev, cfg: cfg, params: m, work: work}, nil
+}
+
+// Load replaces the weights.
+func (p *Predictor) Load(sd *weights.StateDict) error {
+	if err := CheckStateDict(p.cfg, sd); err != nil {
+		return err
+	}
+	p.params.load(p.dev, fold(p.cfg, sd))
+	return nil
+}
+
+// fold returns convolution weights and biases with which convolution + bias equals convolution + batch norm with running statistics.
+func fold(cfg Config, sd *weights.StateDict) *weights.StateDict {
+	folded := weights.NewStateDict()
+	names, _ := convolutions(cfg)
+	for _, n := range names {
+		w, bias := sd.Get(n+convWeight).Clone(), sd.Get(n+normBias).Clone()
+		gamma, mean, variance := sd.Get(n+normWeight).F32, sd.Get(n+runningMean).F32, sd.Get(n+runningVar).F32
+		row := w.Len() / len(gamma)
+		for o := range gamma {
+			scale := float64(gamma[o]) / math.Sqrt(float64(variance[o])+backend.BatchNormEps)
+			for i := range row {
+				w.F32[o*row+i] = float32(float64(w.F32[o*row+i]) * scale)
+			}
+			bias.F32[o] = float32(float64(bias.F32[o]) - float64(mean[o])*scale)
+		}
+		folded.Set(n+convWeight, w)
+		folded.Set(n+foldedBias, bias)
+	}
+	for label := range cfg.Outputs {
+		for _, v := range []string{"weight", "bias"} {
+			folded.Set(linearName(label)+v, sd.Get(linearName(label)+v))
+		}
+	}
+	return folded
+}
+
+// Logits returns the logits of every label, (N, classes), for x (N, C, D, H, W). The graph of a batch size and shape is built at first
+// use and kept; only the most recently used ones are.
+func (p *Predictor) Logits(x []float32, batch int, shape [3]int) ([][]float32, error) {
+	if err := checkInput(p.cfg, x, batch, shape); err != nil {
+		return nil, err
+	}
+	g, err := p.graphFor(batch, shape)
+	if err != nil {
+		return nil, err
+	}
+	p.dev.Upload(g.input, x)
+	if err := g.run(p.work); err != nil {
+		return nil, err
+	}
+	return splitLogits(g.value(g.logits), p.cfg.Outputs), nil
+}
+
+func (p *Predictor) graphFor(batch int, shape [3]int) (*graph, error) {
+	i := slices.IndexFunc(p.graphs, func(g *shapedGraph) bool { return g.batch == batch && g.shape == shape })
+	if i >= 0 {
+		g := p.graphs[i]
+		p.graphs = append(slices.Delete(p.graphs, i, i+1), g)
+		return g.graph, nil
+	}
+	if batch < 1 {
+		return nil, fmt.Errorf("i3d: batch size %d", batch)
+	}
+	if len(p.graphs) == maxGraphs {
+		p.work.drop(p.graphs[0].rt.Arena)
+		p.graphs = slices.Delete(p.graphs, 0, 1)
+	}
+	g := newGraph(p.dev)
+	if err := p.build(g, batch, shape); err != nil {
+		return nil, err
+	}
+	if err := g.compile(); err != nil {
+		return nil, err
+	}
+	p.graphs = append(p.graphs, &shapedGraph{g, batch, shape})
+	return g, nil
+}
+
+func (p *Predictor) build(g *graph, batch int, shape [3]int) error {
+	if err := g.addInputs(p.cfg, batch, shape, 0); err != nil {
+		return err
+	}
+	next := 0
+	param := func() *gorgonia.Node {
+		next++
+		return g.node(p.params.items[next-1].names[0], p.params.tensors[next-1])
+	}
+	newLayer := func(l layer) ops.Layer { return ops.Layer{Conv: l.conv, Weight: param(), Bias: param()} }
+	x := g.node("input", g.input)
+	var err error
+	for i, ls := range allLayers(p.cfg.InChannels) {
+		switch s := stages[i]; {
+		case s.pool != nil:
+			x, err = ops.MaxPool(g.rt, s.name, x, *s.pool, false)
+		case s.mixed != nil:
+			b := ops.Inception{Reduce: newLayer(ls[0]), Split: [3]int{s.mixed[0], s.mixed[1], s.mixed[3]}}
+			for k := range b.Branch {
+				b.Branch[k] = newLayer(ls[1+k])
+			}
+			x, err = ops.FoldedMixed(g.rt, s.name, x, &b)
+		default:
+			l := newLayer(ls[0])
+			x, err = ops.FoldedUnit(g.rt, s.name, x, &l)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	c := ops.Classifier{Weight: param(), Bias: param()}
+	g.logits, err = ops.Head(g.rt, "linear_list", x, &c, false)
+	return err
+}
+
+// ownBytes is the memory of weights and inputs.
+func (p *Predictor) ownBytes() int64 {
+	n := p.params.bytes
+	for _, g := range p.graphs {
+		n += g.inputs.Bytes()
+	}
+	return n
+}
+
+// MemoryBytes is the device memory in use.
+func (p *Predictor) MemoryBytes() int64 {
+	return p.ownBytes() + p.work.bytes() + p.dev.WorkspaceBytes()
+}

@@ -1,0 +1,385 @@
+package i3d
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"gorgonia.org/gorgonia"
+
+	"github.com/universal-classifier/uc/internal/backend"
+	"github.com/universal-classifier/uc/internal/ops"
+	"github.com/universal-classifier/uc/internal/weights"
+)
+
+// ErrNotFinite is returned by Step when the loss or the gradient is NaN or infinite; parameters and momentum are then unchanged.
+var ErrNotFinite = errors.New("loss or gradient is not finite")
+
+// StepOptions are the optimiser's numbers; the reference's are momentum 0.99 (Nesterov), weight decay 3e-5, gradient norm 12.
+type StepOptions struct {
+	LR, Momentum, WeightDecay float64
+	ClipNorm                  float64 // 0: no clipping
+}
+
+// StepResult is what a training step saw before it changed the parameters.
+type StepResult struct {
+	Loss     float64
+	GradNorm float64     // before clipping
+	Logits   [][]float32 // per label, (N, classes)
+}
+
+// Training is a network being trained at one batch size and image shape.
+type Training struct {
+	dev      backend.Device
+	cfg      Config
+	batch    int
+	shape    [3]int
+	params   *memory
+	grads    *memory
+	momentum *memory
+	stats    *memory // running means and variances
+	batches  map[string]int64
+	started  bool // there is a momentum
+	graph    *graph
+	loss     *gorgonia.Node
+	inGrad   *gorgonia.Node
+	blocks   []*gorgonia.Node // results of the stages, for tests
+	work     workspace
+	eval     *Predictor
+	stale    bool // eval has older weights
+}
+
+// NewTraining builds the training graph, with weights all zero: call Load. shape is (D, H, W).
+func NewTraining(dev backend.Device, cfg Config, batch int, shape [3]int) (*Training, error) {
+	return newTraining(dev, cfg, batch, shape, false)
+}
+
+func newTraining(dev backend.Device, cfg Config, batch int, shape [3]int, inputGrad bool) (*Training, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	if batch < 1 {
+		return nil, fmt.Errorf("i3d: batch size %d", batch)
+	}
+	t := &Training{dev: dev, cfg: cfg, batch: batch, shape: shape, graph: newGraph(dev), work: workspace{dev: dev}, stale: true}
+	params, stats := &layout{dev: dev}, &layout{dev: dev}
+	layers := allLayers(cfg.InChannels)
+	for _, stage := range layers {
+		for _, l := range stage {
+			c := []int{l.outputs()}
+			params.addParts(backend.Weights, l.weightShape(), l.parts, convWeight)
+			params.addParts(backend.Values, c, l.parts, normWeight)
+			params.addParts(backend.Values, c, l.parts, normBias)
+			stats.addParts(backend.Values, c, l.parts, runningMean)
+			stats.addParts(backend.Values, c, l.parts, runningVar)
+		}
+	}
+	params.addLinear(cfg)
+	for _, m := range []**memory{&t.params, &t.grads, &t.momentum} {
+		var err error
+		if *m, err = params.allocate(dev); err != nil {
+			return nil, err
+		}
+	}
+	var err error
+	if t.stats, err = stats.allocate(dev); err != nil {
+		return nil, err
+	}
+	t.resetCounts()
+	if err := t.build(layers, inputGrad); err != nil {
+		return nil, err
+	}
+	if err := t.graph.compile(); err != nil {
+		return nil, err
+	}
+	return t, t.work.settle(t.graph.rt.Arena)
+}
+
+// build makes the graph from input to loss and, by symbolic differentiation, back to every parameter.
+func (t *Training) build(layers [][]layer, inputGrad bool) error {
+	g, cfg := t.graph, t.cfg
+	if err := g.addInputs(cfg, t.batch, t.shape, len(cfg.Outputs)); err != nil {
+		return err
+	}
+	input := g.node("input", g.input)
+	targets := g.node("targets", g.targets)
+	var wrt []*gorgonia.Node
+	next := 0
+	param := func() (*gorgonia.Node, *backend.Tensor) {
+		n := g.node(t.params.items[next].names[0], t.params.tensors[next])
+		wrt = append(wrt, n)
+		next++
+		return n, t.grads.tensors[next-1]
+	}
+	stat := 0
+	newLayer := func(l layer) ops.Layer {
+		o := ops.Layer{Conv: l.conv, RunningMean: t.stats.tensors[stat], RunningVar: t.stats.tensors[stat+1]}
+		stat += 2
+		o.Weight, o.GradWeight = param()
+		o.Gamma, o.GradGamma = param()
+		o.Beta, o.GradBeta = param()
+		return o
+	}
+	x := input
+	var err error
+	for i, s := range stages {
+		switch ls := layers[i]; {
+		case s.pool != nil:
+			x, err = ops.MaxPool(g.rt, s.name, x, *s.pool, true)
+		case s.mixed != nil:
+			b := ops.Inception{Reduce: newLayer(ls[0]), Split: [3]int{s.mixed[0], s.mixed[1], s.mixed[3]}}
+			for k := range b.Branch {
+				b.Branch[k] = newLayer(ls[1+k])
+			}
+			x, err = ops.Mixed(g.rt, s.name, x, &b)
+		default:
+			l := newLayer(ls[0])
+			x, err = ops.Unit(g.rt, s.name, x, &l, i > 0 || inputGrad)
+		}
+		if err != nil {
+			return err
+		}
+		t.blocks = append(t.blocks, x)
+	}
+	var c ops.Classifier
+	c.Weight, c.GradWeight = param()
+	c.Bias, c.GradBias = param()
+	if g.logits, err = ops.Head(g.rt, "linear_list", x, &c, true); err != nil {
+		return err
+	}
+	if t.loss, err = ops.CrossEntropy(g.rt, g.logits, targets, cfg.Outputs); err != nil {
+		return err
+	}
+	if inputGrad {
+		wrt = append(wrt, input)
+	}
+	grads, err := gorgonia.Grad(t.loss, wrt...)
+	if err != nil {
+		return fmt.Errorf("i3d: differentiation: %w", err)
+	}
+	if inputGrad {
+		t.inGrad = grads[len(grads)-1]
+	}
+	return nil
+}
+
+func (t *Training) resetCounts() {
+	t.batches = map[string]int64{}
+	names, _ := convolutions(t.cfg)
+	for _, n := range names {
+		t.batches[n+".batch3d.num_batches_tracked"] = 0
+	}
+}
+
+// Load sets weights and running statistics and forgets the momentum.
+func (t *Training) Load(sd *weights.StateDict) error {
+	if err := CheckStateDict(t.cfg, sd); err != nil {
+		return err
+	}
+	t.params.load(t.dev, sd)
+	t.stats.load(t.dev, sd)
+	for name := range t.batches {
+		t.batches[name] = sd.Get(name).I64[0]
+	}
+	t.started, t.stale = false, true
+	return nil
+}
+
+// State returns weights, running statistics and batch counters, in the order of the reference's state_dict.
+func (t *Training) State() *weights.StateDict {
+	sd := EmptyStateDict(t.cfg)
+	t.params.store(t.dev, sd)
+	t.stats.store(t.dev, sd)
+	for name, n := range t.batches {
+		sd.Get(name).I64[0] = n
+	}
+	return sd
+}
+
+// parametersOf returns the entries of the parameters, zeros, in the order of the state dictionary.
+func (t *Training) parametersOf() *weights.StateDict {
+	isParam := map[string]bool{}
+	for _, n := range t.params.names() {
+		isParam[n] = true
+	}
+	all, sd := EmptyStateDict(t.cfg), weights.NewStateDict()
+	for _, n := range all.Names() {
+		if isParam[n] {
+			sd.Set(n, all.Get(n))
+		}
+	}
+	return sd
+}
+
+// Momentum returns the optimiser's momentum of every parameter; empty before the first step.
+func (t *Training) Momentum() *weights.StateDict {
+	if !t.started {
+		return weights.NewStateDict()
+	}
+	sd := t.parametersOf()
+	t.momentum.store(t.dev, sd)
+	return sd
+}
+
+// LoadMomentum sets the momentum as Momentum returned it. An empty dictionary means none yet.
+func (t *Training) LoadMomentum(sd *weights.StateDict) error {
+	if sd.Len() == 0 {
+		t.started = false
+		return nil
+	}
+	want := t.parametersOf()
+	for _, n := range want.Names() {
+		if _, err := sd.Want(n, want.Get(n).Shape...); err != nil {
+			return fmt.Errorf("momentum: %w", err)
+		}
+	}
+	t.momentum.load(t.dev, sd)
+	t.started = true
+	return nil
+}
+
+// upload checks and sends a batch: x (N, C, D, H, W), targets per label and sample.
+func (t *Training) upload(x []float32, targets [][]int) error {
+	if err := checkInput(t.cfg, x, t.batch, t.shape); err != nil {
+		return err
+	}
+	flat, err := t.flatTargets(targets)
+	if err != nil {
+		return err
+	}
+	t.dev.Upload(t.graph.input, x)
+	t.dev.Upload(t.graph.targets, flat)
+	return nil
+}
+
+func (t *Training) flatTargets(targets [][]int) ([]float32, error) {
+	if len(targets) != len(t.cfg.Outputs) {
+		return nil, fmt.Errorf("i3d: targets of %d labels, expected %d", len(targets), len(t.cfg.Outputs))
+	}
+	flat := make([]float32, t.batch*len(targets))
+	for label, of := range targets {
+		if len(of) != t.batch {
+			return nil, fmt.Errorf("i3d: label %d has %d targets, expected %d", label, len(of), t.batch)
+		}
+		for i, v := range of {
+			if v < 0 || v >= t.cfg.Outputs[label] {
+				return nil, fmt.Errorf("i3d: target %d of label %d, which has %d classes", v, label, t.cfg.Outputs[label])
+			}
+			flat[i*len(targets)+label] = float32(v)
+		}
+	}
+	return flat, nil
+}
+
+// Step runs forward, backward and the optimiser on one batch.
+func (t *Training) Step(x []float32, targets [][]int, o StepOptions) (StepResult, error) {
+	r, err := t.backpropagate(x, targets)
+	if err != nil {
+		return r, err
+	}
+	if bad(r.Loss) {
+		return r, ErrNotFinite
+	}
+	r.GradNorm = t.dev.Step(backend.SGD{LR: o.LR, Momentum: o.Momentum, WeightDecay: o.WeightDecay, ClipNorm: o.ClipNorm, First: !t.started},
+		t.params.flat, t.grads.flat, t.momentum.flat)
+	if bad(r.GradNorm) {
+		return r, ErrNotFinite
+	}
+	t.started = true
+	return r, nil
+}
+
+func bad(v float64) bool { return math.IsNaN(v) || math.IsInf(v, 0) }
+
+// backpropagate runs the graph: loss, logits, gradients and running statistics.
+func (t *Training) backpropagate(x []float32, targets [][]int) (StepResult, error) {
+	if err := t.upload(x, targets); err != nil {
+		return StepResult{}, err
+	}
+	if err := t.graph.run(&t.work); err != nil {
+		return StepResult{}, err
+	}
+	for name := range t.batches {
+		t.batches[name]++
+	}
+	t.stale = true
+	return StepResult{Loss: float64(t.graph.value(t.loss)[0]), Logits: splitLogits(t.graph.value(t.graph.logits), t.cfg.Outputs)}, nil
+}
+
+// EvalLoss is the loss of a batch in evaluation mode, with running statistics, as in the reference's validation iterations. The batch
+// may have any size.
+func (t *Training) EvalLoss(x []float32, targets [][]int) (loss float64, logits [][]float32, err error) {
+	if len(targets) != len(t.cfg.Outputs) {
+		return 0, nil, fmt.Errorf("i3d: targets of %d labels, expected %d", len(targets), len(t.cfg.Outputs))
+	}
+	if t.eval == nil {
+		if t.eval, err = newPredictor(t.dev, t.cfg, &t.work); err != nil {
+			return 0, nil, err
+		}
+	}
+	if t.stale {
+		if err := t.eval.Load(t.State()); err != nil {
+			return 0, nil, err
+		}
+		t.stale = false
+	}
+	batch := len(targets[0])
+	if logits, err = t.eval.Logits(x, batch, t.shape); err != nil {
+		return 0, nil, err
+	}
+	for label, of := range targets {
+		l, err := crossEntropy(logits[label], of, t.cfg.Outputs[label])
+		if err != nil {
+			return 0, nil, fmt.Errorf("label %d: %w", label, err)
+		}
+		loss += l
+	}
+	return loss, logits, nil
+}
+
+// crossEntropy is the mean cross-entropy of logits (N, classes).
+func crossEntropy(logits []float32, targets []int, classes int) (float64, error) {
+	total := 0.0
+	for i, target := range targets {
+		if target < 0 || target >= classes || (i+1)*classes > len(logits) {
+			return 0, fmt.Errorf("i3d: target %d of sample %d does not fit %d classes and %d logits", target, i, classes, len(logits))
+		}
+		row := logits[i*classes:][:classes]
+		top := float64(row[0])
+		for _, v := range row {
+			top = max(top, float64(v))
+		}
+		sum := 0.0
+		for _, v := range row {
+			sum += math.Exp(float64(v) - top)
+		}
+		total += top + math.Log(sum) - float64(row[target])
+	}
+	return total / float64(len(targets)), nil
+}
+
+// MemoryBytes is the device memory in use.
+func (t *Training) MemoryBytes() int64 {
+	n := 3*t.params.bytes + t.stats.bytes + t.graph.inputs.Bytes() + t.work.bytes() + t.dev.WorkspaceBytes()
+	if t.eval != nil {
+		n += t.eval.ownBytes()
+	}
+	return n
+}
+
+// MemoryEstimate is the device memory a training with validation will take, in bytes, without what kernels borrow.
+func MemoryEstimate(dev backend.Device, cfg Config, batch int, shape [3]int) (int64, error) {
+	plan := backend.Planning(dev)
+	t, err := NewTraining(plan, cfg, batch, shape)
+	if err != nil {
+		return 0, err
+	}
+	p, err := newPredictor(plan, cfg, &t.work)
+	if err != nil {
+		return 0, err
+	}
+	if _, err := p.graphFor(batch, shape); err != nil {
+		return 0, err
+	}
+	return 3*t.params.bytes + t.stats.bytes + t.graph.inputs.Bytes() + t.work.bytes() + p.ownBytes(), nil
+}

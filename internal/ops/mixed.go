@@ -1,0 +1,137 @@
+package ops
+
+import (
+	"gorgonia.org/gorgonia"
+
+	"github.com/universal-classifier/uc/internal/backend"
+)
+
+// mixedPool is the pooling of an Inception block's fourth branch.
+var mixedPool = backend.Pool{Kernel: [3]int{3, 3, 3}, Stride: [3]int{1, 1, 1}}
+
+// Inception are the layers of one block. The 1x1x1 convolutions that read the block's input (all of branch 0, the first of
+// branches 1 and 2) are one layer, Reduce, whose outputs are branch 0's, branch 1's and branch 2's in this order, Split many of each.
+type Inception struct {
+	Reduce Layer
+	Split  [3]int
+	Branch [3]Layer // the last convolutions of branches 1, 2 and 3
+}
+
+func (b *Inception) widths() (w [4]int, total int) {
+	w = [4]int{b.Split[0], b.Branch[0].outputs(), b.Branch[1].outputs(), b.Branch[2].outputs()}
+	return w, w[0] + w[1] + w[2] + w[3]
+}
+
+// Mixed adds an Inception block to a training graph; every branch writes its own channels of the result.
+func Mixed(rt *Runtime, name string, x *gorgonia.Node, b *Inception) (*gorgonia.Node, error) {
+	batch, channels, size := imageShape(x)
+	if err := checkUnit(name, batch, size, size); err != nil {
+		return nil, err
+	}
+	widths, total := b.widths()
+	inputs := []*gorgonia.Node{x}
+	m := &differentiable{firstGrad: true, firstShape: []int{batch, channels, size[0], size[1], size[2]}}
+	for _, l := range []*Layer{&b.Reduce, &b.Branch[0], &b.Branch[1], &b.Branch[2]} {
+		inputs = append(inputs, l.Weight, l.Gamma, l.Beta)
+		m.params = append(m.params, l.GradWeight, l.GradGamma, l.GradBeta)
+	}
+	m.op = rt.newOp(name, dims(inputs), batch, total, size[0], size[1], size[2])
+
+	reduce := &layerRun{Layer: &b.Reduce, rt: rt}
+	branch := [3]*layerRun{}
+	for i := range branch {
+		branch[i] = &layerRun{Layer: &b.Branch[i], rt: rt}
+	}
+	var input, winners *backend.Tensor
+	var branchIn [3]*backend.Tensor // what the branches' last convolutions read
+	m.run = func(in []*backend.Tensor) *backend.Tensor {
+		input = in[0]
+		y := rt.activation(batch, total, size)
+		reduce.convolve(input, in[1], in[2], in[3])
+		raw, bn, _, _ := reduce.part(0, b.Split[0])
+		rt.Device.BatchNormReLU(raw, bn, rt.Device.Slice(y, 0, widths[0]))
+		first, to := b.Split[0], widths[0]
+		for i, l := range branch {
+			if i < 2 {
+				branchIn[i] = rt.activation(batch, b.Split[1+i], size)
+				raw, bn, _, _ := reduce.part(first, b.Split[1+i])
+				rt.Device.BatchNormReLU(raw, bn, branchIn[i])
+				first += b.Split[1+i]
+			} else {
+				branchIn[i] = rt.activation(batch, channels, size)
+				winners = rt.Arena.Alloc(backend.Winners, batch, channels, size[0], size[1], size[2])
+				rt.Device.MaxPool(mixedPool, input, branchIn[i], winners)
+			}
+			l.convolve(branchIn[i], in[4+3*i], in[5+3*i], in[6+3*i])
+			l.normalize(rt.Device.Slice(y, to, widths[1+i]))
+			to += widths[1+i]
+		}
+		return y
+	}
+	m.backward = func(dy *backend.Tensor) *backend.Tensor {
+		first, from := b.Split[0], widths[0]
+		var dpooled *backend.Tensor
+		for i, l := range branch {
+			part := rt.Device.Slice(dy, from, widths[1+i])
+			l.backward(branchIn[i], part)
+			rt.free(branchIn[i])
+			d := l.inputGrad(part, size)
+			if i < 2 {
+				// The raw result of the first convolution makes room for its gradient.
+				raw, bn, dgamma, dbeta := reduce.part(first, b.Split[1+i])
+				rt.Device.BatchNormReLUBackward(raw, d, bn, raw, dgamma, dbeta)
+				rt.free(d)
+				first += b.Split[1+i]
+			} else {
+				dpooled = d
+			}
+			from += widths[1+i]
+		}
+		raw, bn, dgamma, dbeta := reduce.part(0, b.Split[0])
+		rt.Device.BatchNormReLUBackward(raw, rt.Device.Slice(dy, 0, widths[0]), bn, raw, dgamma, dbeta)
+		rt.free(dy, reduce.bn.Mean, reduce.bn.InvStd)
+		rt.Device.ConvBackwardWeights(b.Reduce.Conv, input, reduce.raw, b.Reduce.GradWeight)
+		rt.free(input)
+		dx := reduce.inputGrad(reduce.raw, size)
+		rt.free(reduce.raw)
+		rt.Device.MaxPoolBackward(mixedPool, dpooled, winners, dx, true)
+		rt.free(dpooled, winners)
+		return dx
+	}
+	return m.apply(inputs...)
+}
+
+// FoldedMixed adds an Inception block to an inference graph.
+func FoldedMixed(rt *Runtime, name string, x *gorgonia.Node, b *Inception) (*gorgonia.Node, error) {
+	batch, channels, size := imageShape(x)
+	widths, total := b.widths()
+	inputs := []*gorgonia.Node{x}
+	for _, l := range []*Layer{&b.Reduce, &b.Branch[0], &b.Branch[1], &b.Branch[2]} {
+		inputs = append(inputs, l.Weight, l.Bias)
+	}
+	f := &function{op: rt.newOp(name, dims(inputs), batch, total, size[0], size[1], size[2])}
+	f.run = func(in []*backend.Tensor) *backend.Tensor {
+		dev := rt.Device
+		conv := func(l *Layer, x, w, bias, y *backend.Tensor) {
+			dev.ConvForward(l.Conv, x, w, y, backend.Epilogue{Bias: bias, ReLU: true})
+		}
+		y := rt.activation(batch, total, size)
+		s := b.Split
+		conv(&b.Reduce, in[0], dev.Slice(in[1], 0, s[0]), dev.Slice(in[2], 0, s[0]), dev.Slice(y, 0, s[0]))
+		both := rt.activation(batch, s[1]+s[2], size)
+		conv(&b.Reduce, in[0], dev.Slice(in[1], s[0], s[1]+s[2]), dev.Slice(in[2], s[0], s[1]+s[2]), both)
+		to := widths[0]
+		conv(&b.Branch[0], dev.Slice(both, 0, s[1]), in[3], in[4], dev.Slice(y, to, widths[1]))
+		to += widths[1]
+		conv(&b.Branch[1], dev.Slice(both, s[1], s[2]), in[5], in[6], dev.Slice(y, to, widths[2]))
+		to += widths[2]
+		rt.free(both)
+		pooled := rt.activation(batch, channels, size)
+		dev.MaxPool(mixedPool, in[0], pooled, nil)
+		rt.free(in[0])
+		conv(&b.Branch[2], pooled, in[7], in[8], dev.Slice(y, to, widths[3]))
+		rt.free(pooled)
+		return y
+	}
+	return f.apply(inputs...)
+}
