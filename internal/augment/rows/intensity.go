@@ -1,0 +1,66 @@
+package rows
+
+import "math"
+
+// Stats describes the values of a row.
+type Stats struct {
+	Mean, SD float64 // SD divides by the number of values
+	Min, Max float32
+}
+
+// Describe returns the statistics of a row of at least one value.
+func Describe(x []float32) Stats {
+	// The sums are taken about a value near the mean, so that a mean far above the standard deviation costs no digits.
+	var about float32
+	step := max(len(x)/64, 1)
+	count := 0
+	for i := 0; i < len(x); i += step {
+		about += x[i]
+		count++
+	}
+	about /= float32(count)
+	var s sums
+	describe(x, about, &s)
+	return s.stats(len(x), float64(about))
+}
+
+// sums are what one pass over a row collects.
+type sums struct {
+	sum, squares float64
+	min, max     float32
+}
+
+func (s *sums) stats(n int, about float64) Stats {
+	mean := s.sum / float64(n)
+	return Stats{
+		Mean: mean + about,
+		SD:   math.Sqrt(max(s.squares/float64(n)-mean*mean, 0)),
+		Min:  s.min, Max: s.max,
+	}
+}
+
+// Affine sets x[i] = min(max(x[i]*scale + shift, low), high).
+func Affine(x []float32, scale, shift, low, high float32) { affine(x, scale, shift, low, high) }
+
+// Scale sets x[i] = x[i] * factor.
+func Scale(x []float32, factor float32) { scale(x, factor) }
+
+// Power sets x[i] = (max((x[i] - shift) * scale, 0)) ^ exponent and returns the statistics of the result. The bases must
+// not exceed 1 by more than rounding; the result is within 1e-6 of the true power.
+func Power(x []float32, shift, scale, exponent float32) Stats {
+	var s sums
+	power(x, shift, scale, exponent, &s)
+	return s.stats(len(x), aboutPower)
+}
+
+// aboutPower is the value about which the powers of values in 0..1 are summed.
+const aboutPower = 0.5
+
+// Reverse turns a row round.
+func Reverse(x []float32) { reverse(x) }
+
+// SwapReversed swaps a row with another one of the same length, both turned round.
+func SwapReversed(a, b []float32) { swapReversed(a, b[:len(a)]) }
+
+// Swap swaps two rows of the same length.
+func Swap(a, b []float32) { swap(a, b[:len(a)]) }
