@@ -110,7 +110,8 @@ func removeLeftovers(dir string) {
 	}
 }
 
-// writeForeground writes a mask of ones with the geometry of image, unless one is there already.
+// writeForeground writes a mask of ones with the geometry of image. A file that is there already is only replaced if it,
+// too, holds nothing but ones: a run that was cut short left it.
 func writeForeground(path, image string) error {
 	h, err := nifti.ReadHeader(image)
 	if err != nil {

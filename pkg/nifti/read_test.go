@@ -1,0 +1,241 @@
+package nifti
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+
+	gonii "github.com/okieraised/gonii/pkg/nifti"
+)
+
+// TestEveryType reads every real type, in both versions and byte orders, with and without compression and scaling.
+func TestEveryType(t *testing.T) {
+	types := map[int32][]float64{ // extreme values that float32 holds exactly
+		gonii.DT_UINT8:   {0, 1, 127, 128, 255},
+		gonii.DT_INT8:    {0, -128, -1, 1, 127},
+		gonii.DT_UINT16:  {0, 1, 32768, 65535},
+		gonii.DT_INT16:   {-32768, -1, 0, 1, 32767},
+		gonii.DT_UINT32:  {0, 1, 1 << 31, 0xffffff00},
+		gonii.DT_INT32:   {-1 << 31, -1, 0, 1, 0x7fffff80},
+		gonii.DT_UINT64:  {0, 1, 1 << 40, 1 << 63},
+		gonii.DT_INT64:   {-1 << 63, -1, 0, 1 << 40},
+		gonii.DT_FLOAT32: {-1.5, 0, 3.25e30, math.SmallestNonzeroFloat32},
+		gonii.DT_FLOAT64: {-1.5, 0, 3.25, 1.0 / 3},
+	}
+	for datatype, extremes := range types {
+		for _, version := range []int{1, 2} {
+			for _, order := range []binary.ByteOrder{binary.LittleEndian, binary.BigEndian} {
+				for _, name := range []string{"a.nii", "a.nii.gz"} {
+					for _, scale := range [][2]float64{{0, 5}, {1, 0}, {0.5, 3}, {-2, 0}, {math.NaN(), 1}} {
+						s := newSpec()
+						s.version, s.order, s.datatype, s.slope, s.inter = version, order, datatype, scale[0], scale[1]
+						values := append(extremes, ramp(24-len(extremes))...)
+						s.voxels = s.encode(values)
+						where := fmt.Sprintf("%s v%d %v %s slope %g", typeName(datatype), version, order, name, scale[0])
+						im, err := ReadImage(s.write(t, name))
+						if err != nil {
+							t.Fatalf("%s: %v", where, err)
+						}
+						if im.Size != [3]int{2, 3, 4} || im.Spacing != [3]float64{2.5, 1.5, 0.5} {
+							t.Fatalf("%s: geometry %+v", where, im.Geometry)
+						}
+						for i, v := range values {
+							want := float32(v)
+							if slope := scale[0]; slope != 0 && slope == slope { // slope 0 or NaN: unscaled
+								want = float32(v*slope + scale[1])
+							}
+							if im.Data[i] != want {
+								t.Fatalf("%s: voxel %d is %g, want %g", where, i, im.Data[i], want)
+							}
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestNaNAndInfinityStay(t *testing.T) {
+	s := newSpec()
+	s.datatype = gonii.DT_FLOAT32
+	values := ramp(24)
+	values[3], values[4] = math.NaN(), math.Inf(-1)
+	s.voxels = s.encode(values)
+	im, err := ReadImage(s.write(t, "a.nii.gz"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v := im.Data[3]; v == v || !math.IsInf(float64(im.Data[4]), -1) || im.Data[5] != 5 {
+		t.Errorf("read %v", im.Data[3:6])
+	}
+}
+
+func TestUnusualButGood(t *testing.T) {
+	tests := map[string]func(*spec){
+		"extensions between header and voxels": func(s *spec) { s.offset = 1024 },
+		"trailing dimensions of one":           func(s *spec) { s.dim = []int{4, 3, 2, 1, 1} },
+		"two dimensions":                       func(s *spec) { s.dim = []int{4, 6} },
+		"bytes behind the voxels":              func(s *spec) { s.voxels = append(s.voxels, make([]byte, 100)...) },
+	}
+	for name, change := range tests {
+		for _, file := range []string{"a.nii", "a.nii.gz"} {
+			s := newSpec()
+			change(&s)
+			im, err := ReadImage(s.write(t, file))
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+				continue
+			}
+			if len(im.Data) != 24 || im.Data[0] != 0 || im.Data[23] != 23 {
+				t.Errorf("%s: read %v", name, im.Data)
+			}
+		}
+	}
+	t.Run("gzip under a plain name", func(t *testing.T) {
+		if _, err := ReadImage(writeFile(t, "a.nii", compress(newSpec().bytes()))); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("several gzip members", func(t *testing.T) {
+		b := newSpec().bytes()
+		im, err := ReadImage(writeFile(t, "a.nii.gz", append(compress(b[:370]), compress(b[370:])...)))
+		if err != nil || im.Data[23] != 23 {
+			t.Errorf("%v", err)
+		}
+	})
+}
+
+// TestRefused checks that what cannot be read ends in one line that names the file, what was found and what to do.
+func TestRefused(t *testing.T) {
+	good := newSpec().bytes()
+	packed := compress(good)
+	damaged := append([]byte(nil), packed...)
+	damaged[len(damaged)-6] ^= 0xff // the checksum
+	flipped := append([]byte(nil), packed...)
+	flipped[40] ^= 0xff
+	build := func(change func(*spec)) []byte {
+		s := newSpec()
+		change(&s)
+		return s.bytes()
+	}
+	claim := func(dim ...int) []byte {
+		return build(func(s *spec) { s.version, s.dim = 2, dim })
+	}
+	tests := []struct {
+		name string
+		file []byte
+		want string
+	}{
+		{"empty file", nil, "truncated"},
+		{"two bytes", []byte{1, 2}, "truncated"},
+		{"no NIfTI", []byte(strings.Repeat("text", 200)), "not a NIfTI file"},
+		{"header cut off", good[:200], "truncated"},
+		{"voxels cut off", good[:len(good)-1], "truncated"},
+		{"gzip cut off", packed[:len(packed)-20], "truncated"},
+		{"gzip without its end", packed[:len(packed)-4], "truncated"},
+		{"gzip checksum", damaged, "damaged"},
+		{"gzip data", flipped, "damaged"},
+		{"10^12 voxels", claim(10000, 10000, 10000), "10000x10000x10000"},
+		{"10^12 voxels, compressed", compress(claim(10000, 10000, 10000)), "10000x10000x10000"},
+		{"sizes that overflow", claim(1<<40, 1<<40, 1<<40), "claims a size"},
+		{"size 0", build(func(s *spec) { s.dim = []int{4, 0, 2} }), "size 0"},
+		{"negative size", build(func(s *spec) { s.dim = []int{4, -3, 2} }), "size -3"},
+		{"no dimensions", build(func(s *spec) { s.dim = nil }), "0 dimensions"},
+		{"4D", build(func(s *spec) { s.dim = []int{2, 3, 2, 2} }), "4-dimensional"},
+		{"complex", build(func(s *spec) { s.datatype = gonii.DT_COMPLEX64 }), "complex"},
+		{"RGB", build(func(s *spec) { s.datatype = gonii.DT_RGB24 }), "colours"},
+		{"RGBA", build(func(s *spec) { s.datatype = gonii.DT_RGBA32 }), "colours"},
+		{"binary", build(func(s *spec) { s.datatype = gonii.DT_BINARY }), "not supported"},
+		{"float128", build(func(s *spec) { s.datatype = gonii.DT_FLOAT128 }), "not supported"},
+		{"unknown type", build(func(s *spec) { s.datatype = 77 }), "code 77"},
+		{"offset within the header", patch(good, 108, 0, 0, 0x80, 0x42), "byte 64"},
+		{"offset NaN", patch(good, 108, 0, 0, 0xc0, 0x7f), "byte NaN"},
+		{"offset beyond the file", build(func(s *spec) { s.offset = 352 })[:352], "truncated"},
+		{"bits per voxel", patch(good, 72, 8, 0), "bits per voxel"},
+		{"pair", patch(good, 344, 'n', 'i', '1', 0), ".hdr/.img"},
+		{"Analyze", patch(good, 344, 0, 0, 0, 0), "Analyze"},
+		{"NIfTI-2 signature", patch(claim(4, 3, 2), 8, 0), "signature"},
+		{"intercept NaN", build(func(s *spec) { s.slope, s.inter = 2, math.NaN() }), "scl_inter"},
+	}
+	for _, test := range tests {
+		path := writeFile(t, "case_0000.nii.gz", test.file)
+		_, err := ReadImage(path)
+		if err == nil {
+			t.Errorf("%s: read without an error", test.name)
+			continue
+		}
+		if message := err.Error(); !strings.Contains(message, test.want) || !strings.HasPrefix(message, path+": ") || strings.Contains(message, "\n") {
+			t.Errorf("%s: message %q, want one line with the file and %q", test.name, message, test.want)
+		}
+		if _, err := ReadMask(path); err == nil {
+			t.Errorf("%s: read as a mask without an error", test.name)
+		}
+	}
+	if _, err := ReadImage(t.TempDir()); err == nil {
+		t.Error("a folder was read")
+	}
+	if _, err := ReadImage("no-such-file.nii.gz"); !os.IsNotExist(err) {
+		t.Errorf("missing file: %v", err)
+	}
+}
+
+func patch(b []byte, at int, with ...byte) []byte {
+	b = append([]byte(nil), b...)
+	copy(b[at:], with)
+	return b
+}
+
+func TestReadMask(t *testing.T) {
+	tests := []struct {
+		name     string
+		datatype int32
+		slope    float64
+		value    float64
+		want     int16
+		ok       bool
+	}{
+		{"uint8", gonii.DT_UINT8, 0, 3, 3, true},
+		{"float", gonii.DT_FLOAT64, 0, 3, 3, true},
+		{"negative", gonii.DT_INT16, 0, -1, -1, true},
+		{"scaled to whole numbers", gonii.DT_UINT8, 0.5, 4, 2, true},
+		{"fraction", gonii.DT_FLOAT32, 0, 0.5, 0, false},
+		{"NaN", gonii.DT_FLOAT32, 0, math.NaN(), 0, false},
+		{"too large", gonii.DT_INT32, 0, 40000, 0, false},
+	}
+	for _, test := range tests {
+		s := newSpec()
+		s.datatype, s.slope = test.datatype, test.slope
+		values := make([]float64, 24)
+		values[7] = test.value
+		s.voxels = s.encode(values)
+		m, err := ReadMask(s.write(t, "a.nii.gz"))
+		if (err == nil) != test.ok {
+			t.Errorf("%s: error %v", test.name, err)
+		} else if test.ok && m.Data[7] != test.want {
+			t.Errorf("%s: %d, want %d", test.name, m.Data[7], test.want)
+		}
+	}
+}
+
+// TestClaimsCostNoMemory reads a small file that claims the most it can get away with.
+func TestClaimsCostNoMemory(t *testing.T) {
+	s := newSpec()
+	s.version, s.dim = 2, []int{400, 400, 400}
+	s.voxels = make([]byte, 1<<20) // 64 M voxels claimed, 0.5 M there
+	b := compress(s.bytes())
+	b = append(b, make([]byte, 200_000)...) // padding that lifts the bound
+	path := writeFile(t, "a.nii.gz", b)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if _, err := ReadImage(path); err == nil {
+		t.Fatal("no error")
+	}
+	runtime.ReadMemStats(&after)
+	if got := after.TotalAlloc - before.TotalAlloc; got > 32<<20 {
+		t.Errorf("%d MiB allocated", got>>20)
+	}
+}
