@@ -1,0 +1,141 @@
+package plan
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+)
+
+// Bounds of what plans may hold; far beyond what any cohort needs, near enough to refuse nonsense.
+const (
+	maxModalities = 256
+	maxLabels     = 1 << 12
+	maxClasses    = 1 << 14 // so that ROI labels fit int16
+	maxBatch      = 1 << 16
+	maxSide       = 1 << 15
+	maxVoxels     = 1 << 33
+	minSpacing    = 1e-9
+	maxSpacing    = 1e9 // mm
+)
+
+func checkSpacing(name string, s [3]float64) error {
+	for _, v := range s {
+		if !(v >= minSpacing && v <= maxSpacing) {
+			return fmt.Errorf("%s is %v, expected three lengths in mm", name, s)
+		}
+	}
+	return nil
+}
+
+func checkSize(name string, s [3]int) error {
+	for _, n := range s {
+		if n < 1 || n > maxSide {
+			return fmt.Errorf("%s is %v, expected sides from 1 to %d voxels", name, s, maxSide)
+		}
+	}
+	if s[0]*s[1]*s[2] > maxVoxels {
+		return fmt.Errorf("%s is %v, more than %d voxels", name, s, maxVoxels)
+	}
+	return nil
+}
+
+func (f *Fingerprint) check() error {
+	if len(f.AllSizes) != len(f.AllSpacings) || len(f.AllSizes) == 0 {
+		return fmt.Errorf("all_sizes has %d entries and all_spacings %d, expected one of each per case", len(f.AllSizes), len(f.AllSpacings))
+	}
+	for i := range f.AllSizes {
+		if err := errors.Join(checkSize("a size in all_sizes", f.AllSizes[i]), checkSpacing("a spacing in all_spacings", f.AllSpacings[i])); err != nil {
+			return err
+		}
+	}
+	if n := len(f.Modalities); n < 1 || n > maxModalities {
+		return fmt.Errorf("%d modalities, expected 1 to %d", n, maxModalities)
+	}
+	if n := len(f.IntensityProperties); n != 0 && n != len(f.Modalities) {
+		return fmt.Errorf("intensityproperties has %d entries for %d modalities", n, len(f.Modalities))
+	}
+	for i, p := range f.IntensityProperties {
+		if p == nil {
+			return fmt.Errorf("intensityproperties of modality %d is null", i)
+		}
+		s := p.Statistics
+		for _, v := range []float64{s.Median, s.Mean, s.SD, s.Min, s.Max, s.Percentile00, s.Percentile99} {
+			if math.IsNaN(v) || math.Abs(v) > math.MaxFloat32 {
+				return fmt.Errorf("intensityproperties of modality %d hold %g, expected finite numbers", i, v)
+			}
+		}
+		if s.SD < 0 || s.Percentile00 > s.Percentile99 {
+			return fmt.Errorf("intensityproperties of modality %d: sd %g, percentiles %g and %g are out of order", i, s.SD, s.Percentile00, s.Percentile99)
+		}
+	}
+	return nil
+}
+
+func (p *Plans) check() error {
+	if len(p.PlansPerStage) != 1 {
+		return fmt.Errorf("plans_per_stage has %d entries, expected 1", len(p.PlansPerStage))
+	}
+	s := p.PlansPerStage[0]
+	if err := errors.Join(checkSize("image_size", s.ImageSize), checkSpacing("current_spacing", s.CurrentSpacing)); err != nil {
+		return err
+	}
+	if s.BatchSize < 1 || s.BatchSize > maxBatch {
+		return fmt.Errorf("batch_size is %d, expected 1 to %d", s.BatchSize, maxBatch)
+	}
+	for d := range 3 {
+		if !slices.Contains(p.TransposeForward[:], d) || !slices.Contains(p.TransposeBackward[:], d) || p.TransposeBackward[p.TransposeForward[d]] != d {
+			return fmt.Errorf("transpose_forward %v and transpose_backward %v are not an order of three axes and its inverse", p.TransposeForward, p.TransposeBackward)
+		}
+	}
+	n := len(p.Modalities)
+	if n < 1 || n > maxModalities {
+		return fmt.Errorf("%d modalities, expected 1 to %d", n, maxModalities)
+	}
+	if len(p.NormalizationSchemes) != n || len(p.UseMaskForNorm) != n {
+		return fmt.Errorf("%d normalization_schemes and %d use_mask_for_norm for %d modalities", len(p.NormalizationSchemes), len(p.UseMaskForNorm), n)
+	}
+	for i, scheme := range p.NormalizationSchemes {
+		switch scheme {
+		case NormNone, NormNonCT:
+		case NormCT:
+			if p.DatasetProperties == nil || len(p.DatasetProperties.IntensityProperties) != n {
+				return fmt.Errorf("modality %d is normalised as CT, but dataset_properties holds no intensityproperties", i)
+			}
+		default:
+			return fmt.Errorf("normalization scheme %q of modality %d, expected %s, %s or %s", scheme, i, NormCT, NormNonCT, NormNone)
+		}
+	}
+	if p.DatasetProperties != nil {
+		if err := p.DatasetProperties.check(); err != nil {
+			return fmt.Errorf("dataset_properties: %w", err)
+		}
+	}
+	if p.NumClasses < 1 || p.NumClasses > maxClasses {
+		return fmt.Errorf("num_classes is %d, expected 1 to %d ROI labels", p.NumClasses, maxClasses)
+	}
+	if len(p.Labels) < 1 || len(p.Labels) > maxLabels {
+		return fmt.Errorf("%d classification_labels, expected 1 to %d", len(p.Labels), maxLabels)
+	}
+	for i, l := range p.Labels {
+		if len(l.Values) < 1 || len(l.Values) > maxClasses {
+			return fmt.Errorf("classification label %d (%q) has %d values", i, l.Name, len(l.Values))
+		}
+	}
+	if p.DataIdentifier == "" || !plainName(p.DataIdentifier) {
+		return fmt.Errorf("data_identifier is %q, expected a plain name", p.DataIdentifier)
+	}
+	return nil
+}
+
+// plainName tells whether s can be a file's name without leaving its folder.
+func plainName(s string) bool {
+	for _, c := range s {
+		switch {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '_', c == '.', c == '-':
+		default:
+			return false
+		}
+	}
+	return s != "" && s[0] != '.'
+}
