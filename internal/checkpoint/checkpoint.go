@@ -22,6 +22,9 @@ const (
 	Best   = "model_best"             // best moving average of the validation loss
 )
 
+// PlansFile is the copy of the plans in the folder of a model, beside its folds.
+const PlansFile = "plans.json"
+
 const (
 	suffix         = ".safetensors"
 	summarySuffix  = ".json"

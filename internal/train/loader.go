@@ -1,0 +1,232 @@
+package train
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/universal-classifier/uc/internal/augment"
+)
+
+// phase is the half of an epoch a batch belongs to.
+type phase uint64
+
+const (
+	training phase = iota
+	validating
+)
+
+// position is the place of a batch in the whole training.
+type position struct {
+	phase            phase
+	epoch, iteration int
+}
+
+// positions yields the batches from where a training stands to its end: per epoch the training iterations, then the
+// validation iterations.
+func positions(p recipe, epoch, trainDone, valDone int) iter.Seq[position] {
+	return func(yield func(position) bool) {
+		for ; epoch < p.Epochs; epoch++ {
+			for i := trainDone; i < p.Iterations; i++ {
+				if !yield(position{training, epoch, i}) {
+					return
+				}
+			}
+			for i := valDone; i < p.ValIterations; i++ {
+				if !yield(position{validating, epoch, i}) {
+					return
+				}
+			}
+			trainDone, valDone = 0, 0
+		}
+	}
+}
+
+// cohort is the cases a loader draws from.
+type cohort interface {
+	// Read copies case i into dst (channels, Z, Y, X). It may be called concurrently.
+	Read(i int, dst []float32) error
+	// Targets returns the class of case i for each label.
+	Targets(i int) []int
+	ID(i int) string
+}
+
+// batch is one step's input. It belongs to the receiver until released.
+type batch struct {
+	position
+	Data    []float32 // (N, C, Z, Y, X)
+	Targets [][]int   // [label][n]
+	Cases   []string  // drawn cases, for messages
+
+	mu   sync.Mutex
+	left int
+	err  error
+	done chan struct{}
+}
+
+// loader prepares batches ahead of the network, in order. Every sample is a function of (seed, phase, epoch, iteration, index in
+// the batch) alone, so neither the number of workers nor an interruption changes any.
+type loader struct {
+	seed      uint64
+	cohort    cohort
+	members   [2][]int // per phase, the cases of the cohort that are drawn from
+	sampleLen int
+	pipelines []*augment.Pipeline // one per worker
+
+	free    chan *batch
+	ordered chan *batch
+	jobs    chan job
+	stop    context.CancelFunc
+	group   sync.WaitGroup
+	waited  time.Duration
+}
+
+type job struct {
+	batch *batch
+	index int
+}
+
+// newLoader starts one worker per pipeline, which fill batches of the given size for the positions in order. Memory is bounded: no more than
+// batchesAhead(...) batches exist at any time.
+func newLoader(seed uint64, c cohort, members [2][]int, labels, batchSize, sampleLen int, pipelines []*augment.Pipeline, order iter.Seq[position]) *loader {
+	ctx, stop := context.WithCancel(context.Background())
+	depth := batchesAhead(batchSize, len(pipelines))
+	l := &loader{
+		seed: seed, cohort: c, members: members, sampleLen: sampleLen, pipelines: pipelines,
+		free: make(chan *batch, depth), ordered: make(chan *batch, depth), jobs: make(chan job), stop: stop,
+	}
+	for range depth {
+		b := &batch{Data: make([]float32, batchSize*sampleLen), Targets: make([][]int, labels), Cases: make([]string, batchSize)}
+		for k := range b.Targets {
+			b.Targets[k] = make([]int, batchSize)
+		}
+		l.free <- b
+	}
+	l.group.Go(func() { l.dispatch(ctx, order) })
+	for _, p := range pipelines {
+		l.group.Go(func() { l.work(p) })
+	}
+	return l
+}
+
+// batchesAhead is how many batches a loader keeps: one that the network works on, one that waits for it, and those that keep all workers busy.
+func batchesAhead(batchSize, workers int) int { return 2 + (workers+batchSize-1)/batchSize }
+
+// dispatch hands out the samples in order as buffers come free.
+func (l *loader) dispatch(ctx context.Context, order iter.Seq[position]) {
+	defer close(l.ordered)
+	defer close(l.jobs)
+	for at := range order {
+		var b *batch
+		select {
+		case b = <-l.free:
+		case <-ctx.Done():
+			return
+		}
+		b.position, b.left, b.err, b.done = at, len(b.Cases), nil, make(chan struct{})
+		l.ordered <- b
+		for i := range b.Cases {
+			select {
+			case l.jobs <- job{b, i}:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+func (l *loader) work(p *augment.Pipeline) {
+	source := rand.NewPCG(0, 0)
+	rng := rand.New(source)
+	for j := range l.jobs {
+		source.Seed(streamOf(l.seed, j.batch.position, j.index))
+		err := l.fill(j.batch, j.index, rng, p)
+		b := j.batch
+		b.mu.Lock()
+		if b.err == nil {
+			b.err = err
+		}
+		b.left--
+		last := b.left == 0
+		b.mu.Unlock()
+		if last {
+			close(b.done)
+		}
+	}
+}
+
+// fill draws a case with replacement and prepares it as sample index of the batch.
+func (l *loader) fill(b *batch, index int, rng *rand.Rand, p *augment.Pipeline) error {
+	members := l.members[b.phase]
+	i := members[rng.IntN(len(members))]
+	data := b.Data[index*l.sampleLen:][:l.sampleLen]
+	if err := l.cohort.Read(i, data); err != nil {
+		return fmt.Errorf("case %s: %w", l.cohort.ID(i), err)
+	}
+	b.Cases[index] = l.cohort.ID(i)
+	for k, class := range l.cohort.Targets(i) {
+		b.Targets[k][index] = class
+	}
+	if b.phase == training {
+		p.Apply(rng, data)
+	} else {
+		p.ApplyValidation(data)
+	}
+	return nil
+}
+
+// next returns the batch of the next position and measures how long the caller had to wait for it.
+func (l *loader) next(ctx context.Context) (*batch, error) {
+	began := time.Now()
+	defer func() { l.waited += time.Since(began) }()
+	select {
+	case b, more := <-l.ordered:
+		if !more {
+			return nil, fmt.Errorf("the training wants more batches than were planned")
+		}
+		select {
+		case <-b.done:
+			return b, b.err
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// release gives the batch's memory back.
+func (l *loader) release(b *batch) { l.free <- b }
+
+// takeWaited returns the time spent waiting since it was last asked.
+func (l *loader) takeWaited() time.Duration {
+	w := l.waited
+	l.waited = 0
+	return w
+}
+
+// close stops the workers and waits for them.
+func (l *loader) close() {
+	l.stop()
+	l.group.Wait()
+}
+
+// streamOf is the seed of the random stream of one sample.
+func streamOf(seed uint64, at position, index int) (uint64, uint64) {
+	h := mix(seed)
+	for _, v := range []uint64{uint64(at.phase), uint64(at.epoch), uint64(at.iteration), uint64(index)} {
+		h = mix(h ^ v)
+	}
+	return h, mix(h)
+}
+
+// mix is the finaliser of SplitMix64 (Steele et al. 2014) after one step of its counter.
+func mix(z uint64) uint64 {
+	z += 0x9e3779b97f4a7c15
+	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+	z = (z ^ z>>27) * 0x94d049bb133111eb
+	return z ^ z>>31
+}
