@@ -1,0 +1,94 @@
+package task
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestPredictionCases(t *testing.T) {
+	one, two := []string{"x_1_0000.nii.gz", "y_0000.nii.gz"}, []string{"x_1_0000.nii.gz", "x_1_0001.nii"}
+	tests := []struct {
+		name       string
+		images     []string
+		masks      []string // nil: no -s
+		modalities int
+		want       bool // masks
+		cases      []string
+		in         string // of the error; empty: none
+	}{
+		{name: "ids with underscores", images: append(one, "notes.txt", ".hidden.nii.gz"), modalities: 1, cases: []string{"x_1", "y"}},
+		{name: "two modalities, .nii", images: two, modalities: 2, cases: []string{"x_1"}},
+		{name: "with masks", images: one, masks: []string{"x_1.nii.gz", "y.nii"}, modalities: 1, want: true, cases: []string{"x_1", "y"}},
+		{name: "masks wanted, none given", images: one, modalities: 1, want: true, in: "add -s"},
+		{name: "masks given, not wanted", images: one, masks: []string{"y.nii.gz"}, modalities: 1, in: "leave -s out"},
+		{name: "mask missing", images: one, masks: []string{"y.nii.gz"}, modalities: 1, want: true, cases: []string{"y"}, in: "case x_1: x_1.nii.gz: the ROI mask"},
+		{name: "mask superfluous", images: one, masks: []string{"x_1.nii.gz", "y.nii.gz", "z.nii.gz"}, modalities: 1, want: true, cases: []string{"x_1", "y"}, in: "z.nii.gz: a mask without a case"},
+		{name: "mask with modality suffix", images: one[:1], masks: []string{"x_1_0000.nii.gz"}, modalities: 1, want: true, in: "rename it to x_1.nii.gz"},
+		{name: "mask twice", images: one[:1], masks: []string{"x_1.nii.gz", "x_1.nii"}, modalities: 1, want: true, cases: []string{"x_1"}, in: "same case"},
+		{name: "modality missing", images: two[1:], modalities: 2, in: "case x_1: x_1_0000.nii.gz: modality 0 of 2 is missing"},
+		{name: "modality too many", images: two, modalities: 1, cases: []string{"x_1"}, in: "x_1_0001.nii: modality 1"},
+		{name: "modality twice", images: append(two, "x_1_0001.nii.gz"), modalities: 2, cases: []string{"x_1"}, in: "same modality"},
+		{name: "straggler", images: append(one, "z.nii.gz"), modalities: 1, cases: []string{"x_1", "y"}, in: "z.nii.gz: expected <case>_XXXX.nii.gz"},
+		{name: "nothing", images: []string{"notes.txt"}, modalities: 1, in: "no image"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			images, masks := t.TempDir(), ""
+			touch(t, images, test.images)
+			if test.masks != nil {
+				masks = t.TempDir()
+				touch(t, masks, test.masks)
+			}
+			cases, err := PredictionCases(images, masks, test.modalities, test.want)
+			var ids []string
+			for _, c := range cases {
+				ids = append(ids, c.ID)
+				if len(c.Images) != test.modalities || (c.Mask != "") != test.want {
+					t.Errorf("case %+v", c)
+				}
+				for m, path := range c.Images {
+					if !filepath.IsAbs(path) || !strings.Contains(filepath.Base(path), c.ID+"_000"+string(rune('0'+m))) {
+						t.Errorf("modality %d is %s", m, path)
+					}
+				}
+			}
+			if !slices.Equal(ids, test.cases) {
+				t.Errorf("cases %v, want %v", ids, test.cases)
+			}
+			if (err != nil) != (test.in != "") || err != nil && !strings.Contains(err.Error(), test.in) {
+				t.Errorf("error %v, want %q", err, test.in)
+			}
+		})
+	}
+}
+
+func TestPredictionOfOneFile(t *testing.T) {
+	images, masks := t.TempDir(), t.TempDir()
+	touch(t, images, []string{"x_1_0000.nii.gz", "x_1_0001.nii.gz", "y_0000.nii.gz"})
+	touch(t, masks, []string{"x_1.nii.gz", "y.nii.gz"})
+	for _, m := range []string{masks, filepath.Join(masks, "x_1.nii.gz")} {
+		cases, err := PredictionCases(filepath.Join(images, "x_1_0000.nii.gz"), m, 2, true)
+		if err != nil || len(cases) != 1 || cases[0].ID != "x_1" || len(cases[0].Images) != 2 || cases[0].Mask != filepath.Join(masks, "x_1.nii.gz") {
+			t.Errorf("cases %+v, error %v", cases, err)
+		}
+	}
+	if _, err := PredictionCases(filepath.Join(masks, "y.nii.gz"), "", 1, false); err == nil {
+		t.Error("a file without modality suffix was accepted")
+	}
+	if _, err := PredictionCases(filepath.Join(images, "none"), "", 1, false); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("missing folder: %v", err)
+	}
+}
+
+func touch(t *testing.T, dir string, names []string) {
+	t.Helper()
+	for _, name := range names {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
