@@ -8,8 +8,7 @@ import (
 	"io"
 	"os"
 
-	"github.com/klauspost/compress/flate"
-	"github.com/klauspost/compress/gzip"
+	"github.com/universal-classifier/uc/internal/inflate"
 )
 
 var (
@@ -23,7 +22,7 @@ var (
 const maxDeflate = 1032
 
 // readBuffer is how much of a file is read at a time.
-const readBuffer = 1 << 18
+const readBuffer = 1 << 16
 
 // source is an open file of voxels behind its checked header.
 type source struct {
@@ -72,7 +71,7 @@ func open(path string) (*source, error) {
 // hold the decompressed size modulo 2^32; it only decides whether voxels are allocated at once or as they come.
 func newSource(name string, r io.Reader, size, trailer int64) (*source, error) {
 	s := &source{name: name}
-	b := bufio.NewReaderSize(r, readBuffer)
+	b := bufio.NewReader(r) // to look at the first bytes; larger reads pass it by
 	s.r = b
 	limit := size
 	if magic, _ := b.Peek(2); len(magic) == 2 && magic[0] == 0x1f && magic[1] == 0x8b {
@@ -81,7 +80,7 @@ func newSource(name string, r io.Reader, size, trailer int64) (*source, error) {
 			size = (1 << 62) / maxDeflate
 		}
 		limit = size * maxDeflate
-		z, err := gzip.NewReader(b)
+		z, err := inflate.NewReader(b)
 		if err != nil {
 			return nil, s.fail(err)
 		}
@@ -173,7 +172,6 @@ func (s *source) wrap(err error) error { return fmt.Errorf("%s: %w", s.name, err
 
 // fail turns an error of reading into one that says what is wrong with the file.
 func (s *source) fail(err error) error {
-	var corrupt flate.CorruptInputError
 	switch {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		if s.Header == nil {
@@ -184,7 +182,7 @@ func (s *source) fail(err error) error {
 			return s.wrap(fmt.Errorf("the compressed file ends early, behind its last voxel; it is truncated, copy or export it again"))
 		}
 		return s.wrap(fmt.Errorf("the file ends after %d of %d bytes; it is truncated, copy or export it again", s.read, want))
-	case errors.Is(err, gzip.ErrChecksum), errors.Is(err, gzip.ErrHeader), errors.As(err, &corrupt):
+	case errors.Is(err, inflate.ErrCorrupt):
 		return s.wrap(fmt.Errorf("the gzip data is damaged after %d bytes (%w); copy or export the file again", s.read, err))
 	}
 	return s.wrap(err)

@@ -1,0 +1,192 @@
+package inflate
+
+import (
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"testing"
+	"testing/iotest"
+)
+
+func pack(t testing.TB, b []byte, level int) []byte {
+	var out bytes.Buffer
+	z, err := gzip.NewWriterLevel(&out, level)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := z.Write(b); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+func unpack(src io.Reader) ([]byte, error) {
+	r, err := NewReader(src)
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(r)
+}
+
+// samples are data of every compressibility, some larger than the window and the buffers.
+func samples() map[string][]byte {
+	rng := rand.New(rand.NewPCG(1, 2))
+	fill := func(n int, f func(i int) byte) []byte {
+		b := make([]byte, n)
+		for i := range b {
+			b[i] = f(i)
+		}
+		return b
+	}
+	skewed := fill(900_000, func(int) byte { return byte(min(255, rng.ExpFloat64()*9)) })
+	far := fill(700_000, func(int) byte { return byte(rng.Uint32()) })
+	for i := window; i < len(far); i += window { // matches at the largest distance
+		copy(far[i:min(i+9000, len(far))], far[i-window:])
+	}
+	period := make([]byte, 0, 500_000)
+	for n := 1; len(period) < 400_000; n++ { // matches of every small distance
+		unit := fill(n%40+1, func(int) byte { return byte(rng.Uint32()) })
+		period = append(period, bytes.Repeat(unit, 1+rng.IntN(50))...)
+	}
+	return map[string][]byte{
+		"empty":  nil,
+		"one":    {7},
+		"short":  []byte("a short text, a short text"),
+		"zeros":  make([]byte, 1_000_000),
+		"random": fill(600_000, func(int) byte { return byte(rng.Uint32()) }),
+		"skewed": skewed,
+		"far":    far,
+		"period": period,
+		"voxels": fill(1_200_000, func(i int) byte {
+			if i%2 == 1 {
+				return 1
+			}
+			return byte(40 + 12*rng.NormFloat64())
+		}),
+	}
+}
+
+func TestSameAsCompressGzip(t *testing.T) {
+	for name, want := range samples() {
+		for _, level := range []int{gzip.HuffmanOnly, 0, 1, 6, 9} {
+			got, err := unpack(bytes.NewReader(pack(t, want, level)))
+			if err != nil || !bytes.Equal(got, want) {
+				t.Errorf("%s, level %d: %d bytes of %d, equal %v, error %v", name, level, len(got), len(want), bytes.Equal(got, want), err)
+			}
+		}
+	}
+}
+
+func TestReadersOfEverySize(t *testing.T) {
+	want := samples()["skewed"][:60_000]
+	packed := pack(t, want, 6)
+	for name, wrap := range map[string]func(io.Reader) io.Reader{"one byte": iotest.OneByteReader, "halves": iotest.HalfReader, "data with EOF": iotest.DataErrReader} {
+		got, err := unpack(wrap(bytes.NewReader(packed)))
+		if err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s: %d bytes, %v", name, len(got), err)
+		}
+	}
+	broken := errors.New("broken")
+	if _, err := unpack(io.MultiReader(bytes.NewReader(packed[:5000]), iotest.ErrReader(broken))); !errors.Is(err, broken) {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestMembersHeadersAndPadding(t *testing.T) {
+	var full bytes.Buffer
+	z := gzip.NewWriter(&full)
+	z.Name, z.Comment, z.Extra = "scan.nii", "a comment", []byte("extra")
+	z.Write([]byte("two"))
+	z.Close()
+	packed := append(pack(t, []byte("one "), 6), full.Bytes()...)
+	packed = append(packed, make([]byte, 300)...)
+	got, err := unpack(bytes.NewReader(packed))
+	if err != nil || string(got) != "one two" {
+		t.Errorf("%q, %v", got, err)
+	}
+	if _, err := unpack(bytes.NewReader(append(pack(t, []byte("x"), 6), "garbage at the end"...))); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("garbage: %v", err)
+	}
+}
+
+// TestTruncated cuts streams everywhere: always io.ErrUnexpectedEOF.
+func TestTruncated(t *testing.T) {
+	for name, level := range map[string]int{"short": 6, "voxels": 6, "random": 0} {
+		want := samples()[name]
+		want = want[:min(len(want), 3000)]
+		packed := pack(t, want, level)
+		for n := range packed {
+			got, err := unpack(bytes.NewReader(packed[:n]))
+			if !errors.Is(err, io.ErrUnexpectedEOF) {
+				t.Fatalf("%s cut to %d of %d bytes: %d bytes, %v", name, n, len(packed), len(got), err)
+			}
+		}
+	}
+}
+
+// TestDamaged flips bits: an error or, in the parts of the header that say nothing, the same data.
+func TestDamaged(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	want := samples()["skewed"][:5000]
+	packed := pack(t, want, 6)
+	for range 3000 {
+		b := bytes.Clone(packed)
+		at := rng.IntN(len(b))
+		b[at] ^= 1 << rng.IntN(8)
+		got, err := unpack(bytes.NewReader(b))
+		if err == nil && !bytes.Equal(got, want) {
+			t.Fatalf("byte %d damaged: other data without an error", at)
+		}
+		if err != nil && !errors.Is(err, ErrCorrupt) && !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Fatalf("byte %d damaged: %v", at, err)
+		}
+	}
+}
+
+// FuzzReader compares with compress/gzip: whatever that accepts must give the same bytes.
+func FuzzReader(f *testing.F) {
+	for _, b := range samples() {
+		f.Add(pack(f, b[:min(len(b), 500)], 6))
+		f.Add(pack(f, b[:min(len(b), 500)], 0))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if len(b) > 1<<14 {
+			return
+		}
+		got, err := unpack(io.LimitReader(bytes.NewReader(b), 1<<14))
+		z, other := gzip.NewReader(bytes.NewReader(b))
+		if other != nil {
+			return
+		}
+		want, other := io.ReadAll(z)
+		if other == nil && (err != nil || !bytes.Equal(got, want)) {
+			t.Fatalf("%d bytes, %v; compress/gzip reads %d", len(got), err, len(want))
+		}
+	})
+}
+
+func BenchmarkReader(b *testing.B) {
+	for name, data := range samples() {
+		if len(data) < 1000 {
+			continue
+		}
+		packed := pack(b, data, 6)
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(data)))
+			for b.Loop() {
+				r, err := NewReader(bytes.NewReader(packed))
+				if err != nil {
+					b.Fatal(err)
+				}
+				if _, err := io.Copy(io.Discard, r); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
