@@ -123,6 +123,7 @@ func affine(mean, invstd, gamma, beta []float32, b, channels int) (scale, shift 
 func BatchNormBackward(p *Pool, x, dy Act, mean, invstd, gamma, beta []float32, relu bool, dx Act, dgamma, dbeta []float32, s *Scratch) {
 	checkSame("batch norm backward", x, dy)
 	checkSame("batch norm backward", x, dx)
+	s.reset()
 	chunked(p, x, s, func(n, b, from, to int, s1, s2 *[Block]float64) {
 		scale, shift := affine(mean, invstd, gamma, beta, b, x.C)
 		mu := lanes16(mean, b, x.C, 0)

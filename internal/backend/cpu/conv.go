@@ -112,18 +112,68 @@ func (c *Conv) check(what string, x, y Act, packed []float32) {
 // x is (N, In, InSize), blocked or planar; w is packed; y is blocked (N, Out, OutSize).
 func ConvForward(p *Pool, c *Conv, x Act, w []float32, y Act, e *Epilogue, s *Scratch) {
 	c.check("forward", x, y, w)
-	convForwardDirect(p, c, x, w, y)
+	s.reset()
+	if plan, ok := c.winogradPlan(x.N); ok && !x.Planar {
+		kind, bias := outputTransform, []float32(nil)
+		if e != nil && e.ReLU {
+			kind, bias = outputReLUTransform, paddedBias(s, e.Bias, c.Out)
+		}
+		plan.convolve(p, x, w, false, y, kind, bias, s)
+		if kind == outputTransform {
+			applyEpilogue(p, y, e, s)
+		} else if e.Sum != nil {
+			channelSums(p, y, e.Sum, e.SumSq, s)
+		}
+		return
+	}
+	if c.pointwise() && !x.Planar {
+		pointwiseProduct(p, x, w, y, false, s)
+	} else {
+		convForwardDirect(p, c, x, w, y)
+	}
 	applyEpilogue(p, y, e, s)
+}
+
+// paddedBias returns the bias filled up with zeros to whole blocks.
+func paddedBias(s *Scratch, bias []float32, out int) []float32 {
+	padded := s.floats(Blocks(out) * Block)
+	clear(padded)
+	copy(padded, bias[:min(len(bias), out)])
+	return padded
 }
 
 // ConvBackwardData computes the gradient of the input, dx = conv'(dy, w), or adds it to dx. Both are blocked.
 func ConvBackwardData(p *Pool, c *Conv, dy Act, w []float32, dx Act, accumulate bool, s *Scratch) {
 	c.check("backward data", dx, dy, w)
+	s.reset()
+	mirror := c.mirrored()
+	if plan, ok := mirror.winogradPlan(dy.N); ok {
+		plan.inner = c.inner()
+		kind := outputTransform
+		if accumulate {
+			kind = outputAddTransform
+		}
+		plan.convolve(p, dy, w, true, dx, kind, nil, s)
+		return
+	}
+	if c.pointwise() {
+		pointwiseBackwardData(p, c, dy, w, dx, accumulate, s)
+		return
+	}
 	convBackwardDataDirect(p, c, dy, w, dx, accumulate)
 }
 
 // ConvBackwardWeights overwrites dw, packed, by the gradient of the weights. x may be planar.
 func ConvBackwardWeights(p *Pool, c *Conv, x, dy Act, dw []float32, s *Scratch) {
 	c.check("backward weights", x, dy, dw)
+	s.reset()
+	if plan, ok := c.winogradPlan(x.N); ok && !x.Planar {
+		plan.weightGradient(p, x, dy, dw, s)
+		return
+	}
+	if c.pointwise() && !x.Planar {
+		pointwiseBackwardWeights(p, c, x, dy, dw, s)
+		return
+	}
 	convBackwardWeightsDirect(p, c, x, dy, dw)
 }

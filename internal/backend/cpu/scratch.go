@@ -3,19 +3,34 @@ package cpu
 // Scratch is working memory that kernels borrow for the length of one call. The zero value is ready; it grows to
 // the largest need and is then reused, so a repeated step allocates nothing. One call at a time may use it.
 type Scratch struct {
-	f32 []float32
-	f64 []float64
+	slab   []float32
+	used   int // floats handed out in this call
+	demand int // floats asked for in this call
+	f64    []float64
 }
 
-// floats returns n floats of undefined content, 64-byte aligned.
-func (s *Scratch) floats(n int) []float32 {
-	if len(s.f32) < n {
-		s.f32 = AlignedFloats(n + n/8)
+// reset ends the loans of the call before; every exported function that takes a Scratch begins with it.
+func (s *Scratch) reset() {
+	if s.demand > len(s.slab) {
+		s.slab = nil // may be collected before the larger one is made
+		s.slab = AlignedFloats(s.demand)
 	}
-	return s.f32[:n]
+	s.used, s.demand = 0, 0
 }
 
-// doubles returns n zeros.
+// floats returns n floats of undefined content that begin on a 64-byte boundary.
+func (s *Scratch) floats(n int) []float32 {
+	rounded := (n + Block - 1) / Block * Block
+	s.demand += rounded
+	if s.used+rounded > len(s.slab) {
+		return AlignedFloats(n) // the slab grows at the next call
+	}
+	f := s.slab[s.used : s.used+n : s.used+n]
+	s.used += rounded
+	return f
+}
+
+// doubles returns n zeros; they end the loan of the doubles before.
 func (s *Scratch) doubles(n int) []float64 {
 	if len(s.f64) < n {
 		s.f64 = make([]float64, n+n/8)
@@ -26,4 +41,4 @@ func (s *Scratch) doubles(n int) []float64 {
 }
 
 // Bytes returns the memory the scratch holds.
-func (s *Scratch) Bytes() int64 { return int64(len(s.f32))*4 + int64(len(s.f64))*8 }
+func (s *Scratch) Bytes() int64 { return int64(len(s.slab))*4 + int64(len(s.f64))*8 }

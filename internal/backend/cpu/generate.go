@@ -1,0 +1,4 @@
+package cpu
+
+//go:generate go -C _asm run . gemm -out ../gemm_amd64.s -stubs ../gemm_amd64.go -pkg cpu
+//go:generate go -C _asm run . winograd -out ../winograd_amd64.s -stubs ../winograd_amd64.go -pkg cpu
