@@ -367,7 +367,7 @@ func (r *Reader) codedBlock() error {
 				break
 			}
 			extra := uint(e >> 8 & 15)
-			length := int(e>>16) + int(bits&(1<<extra-1))
+			length := int(e>>16) + int(bits&(1<<(extra&15)-1))
 			bits >>= extra & 63
 			nbits -= extra
 
@@ -379,7 +379,7 @@ func (r *Reader) codedBlock() error {
 			bits >>= used & 63
 			nbits -= used
 			extra = uint(d >> 8 & 15)
-			back := int(d>>16) + int(bits&(1<<extra-1))
+			back := int(d>>16) + int(bits&(1<<(extra&15)-1))
 			bits >>= extra & 63
 			nbits -= extra
 			if d&flagBad != 0 || back > to-r.valid {
