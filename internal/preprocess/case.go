@@ -1,0 +1,121 @@
+package preprocess
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/universal-classifier/uc/internal/plan"
+	"github.com/universal-classifier/uc/internal/resample"
+	"github.com/universal-classifier/uc/internal/task"
+	"github.com/universal-classifier/uc/internal/volume"
+)
+
+// Prepared is a case on the plans' grid.
+type Prepared struct {
+	Shape      [4]int    // modalities + 1, then the axes after transpose_forward
+	Data       []float32 // normalised modalities, then the mask as labels (-1 outside), 0 in the padding
+	Properties Properties
+}
+
+// Case preprocesses one case as plan-and-preprocess does. An axis on which the case is larger than the plans' shape keeps
+// the case's size.
+func Case(ctx context.Context, c task.Case, p *plan.Plans) (*Prepared, error) {
+	if len(c.Images) != len(p.Modalities) {
+		return nil, fmt.Errorf("case %s: %d image files, but the plans are for %d modalities", c.ID, len(c.Images), len(p.Modalities))
+	}
+	crop, err := loadCropped(c, p.TransposeForward)
+	if err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return finish(ctx, c, crop, p)
+}
+
+// finish takes a cropped case, with its axes in the plans' order, to the plans' grid. It uses up the case's arrays.
+func finish(ctx context.Context, c task.Case, crop *cropped, p *plan.Plans) (*Prepared, error) {
+	stage := p.Stage()
+	spacing := volume.Permute(crop.geometry.Spacing, p.TransposeForward)
+	size := resample.Shape(crop.size, spacing, stage.CurrentSpacing)
+	axis := resample.SeparateAxis(spacing, stage.CurrentSpacing)
+	target := stage.ImageSize
+	for d := range 3 {
+		target[d] = max(target[d], size[d])
+	}
+	if n := float64(target[0]) * float64(target[1]) * float64(target[2]); n > maxVoxels {
+		return nil, fmt.Errorf("case %s: %s: spacing %v mm gives %dx%dx%d voxels at the plans' %v mm; check the spacing in the header",
+			c.ID, c.Images[0], crop.geometry.Spacing, size[0], size[1], size[2], stage.CurrentSpacing)
+	}
+	offset := volume.PadOffset(size, target)
+	voxels := target[0] * target[1] * target[2]
+	out := &Prepared{
+		Shape: [4]int{len(crop.data) + 1, target[0], target[1], target[2]},
+		Data:  make([]float32, (len(crop.data)+1)*voxels),
+	}
+	mask := resample.Labels(crop.mask, crop.size, size, axis)
+	for m := range crop.data {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		data := crop.data[m]
+		crop.data[m] = nil
+		zeroNaN(data)
+		data = resample.Data(data, crop.size, size, axis)
+		normaliser{p, m}.apply(data, mask)
+		volume.PadInto(out.Data[m*voxels:][:voxels], target, data, size, offset)
+	}
+	labels := make([]float32, len(mask))
+	for i, v := range mask {
+		labels[i] = float32(v)
+	}
+	volume.PadInto(out.Data[len(crop.data)*voxels:], target, labels, size, offset)
+	out.Properties = cropProperties(c, crop)
+	out.Properties.UseMaskForNorm = p.UseMaskForNorm
+	out.Properties.SizeAfterResampling = size
+	out.Properties.SpacingAfterResampling = stage.CurrentSpacing
+	out.Properties.SizeAfterPad = target
+	return out, nil
+}
+
+// cropProperties are the properties of a case that is cropped and no more.
+func cropProperties(c task.Case, crop *cropped) Properties {
+	return Properties{
+		Case:              c.ID,
+		Targets:           c.Targets,
+		OriginalSize:      crop.geometry.Size,
+		OriginalSpacing:   crop.geometry.Spacing,
+		DataFiles:         c.Images,
+		SegFile:           c.Mask,
+		ITKOrigin:         crop.geometry.Origin,
+		ITKSpacing:        reversed(crop.geometry.Spacing),
+		ITKDirection:      crop.geometry.Direction,
+		NonzeroBox:        bounds(crop.nonzeroBox),
+		CropBox:           bounds(crop.roiBox),
+		SizeAfterCropping: crop.roiBox.Size(),
+	}
+}
+
+// maxVoxels is more than any scan has; beyond it a header's spacing is wrong.
+const maxVoxels = 1 << 33
+
+func zeroNaN(data []float32) {
+	for i, v := range data {
+		if v != v {
+			data[i] = 0
+		}
+	}
+}
+
+// NetworkInput sets dst to what the network sees of a prepared case of the given shape: the modalities as they are, then
+// the mask with -1 set to 0 and divided by the number of ROI labels + 1. dst may be data.
+func NetworkInput(dst, data []float32, shape [4]int, numROILabels int) {
+	voxels := shape[1] * shape[2] * shape[3]
+	images := (shape[0] - 1) * voxels
+	copy(dst[:images], data[:images])
+	scale := float32(numROILabels + 1)
+	to := dst[images : images+voxels]
+	for i, v := range data[images : images+voxels] {
+		to[i] = max(v, 0) / scale
+	}
+}

@@ -1,0 +1,163 @@
+// Package preprocess crops, resamples, normalises and pads cases, for training and for prediction alike.
+package preprocess
+
+import (
+	"context"
+
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"github.com/universal-classifier/uc/internal/memory"
+	"github.com/universal-classifier/uc/internal/plan"
+	"github.com/universal-classifier/uc/internal/progress"
+	"github.com/universal-classifier/uc/internal/task"
+)
+
+// Options of plan-and-preprocess.
+type Options struct {
+	Threads             int    // cases worked on at a time; 0: as many as there are processors
+	Memory              int64  // bytes that all workers together may hold; 0: memory.Default
+	NoPreprocess        bool   // stop after the plans
+	KeepCropped         bool   // also write the cropped cases to nnUNet_cropped_data
+	OverwritePlans      string // plans file to follow instead of planning
+	OverwriteIdentifier string // under which the followed plans and their data are stored
+	PlansIdentifier     string // name of the plans; empty: plan.Identifier
+}
+
+// Version of the arrays that this package writes. A change of their numbers raises it, and with it every case is redone.
+const version = 1
+
+// job is one task under work.
+type job struct {
+	task     *task.Task
+	options  Options
+	progress progress.Reporter
+	budget   *memory.Budget
+	dir      string // of the preprocessed task
+}
+
+// Run plans a task and preprocesses its cases. Cases that are done already, with the same input files, plans and version,
+// are left alone. If cases fail in the look at the cohort there can be no plans, and the error names each of them; if
+// cases fail afterwards the others are finished first.
+func Run(ctx context.Context, t *task.Task, o Options, r progress.Reporter) (*plan.Plans, error) {
+	if o.Threads <= 0 {
+		o.Threads = runtime.GOMAXPROCS(0)
+	}
+	if o.Memory <= 0 {
+		o.Memory = memory.Default()
+	}
+	if o.PlansIdentifier == "" {
+		o.PlansIdentifier = plan.Identifier
+	}
+	var given *plan.Plans
+	if o.OverwritePlans != "" {
+		var err error
+		if given, err = plan.Load(o.OverwritePlans); err != nil {
+			return nil, err
+		}
+		o.PlansIdentifier = plan.PretrainedIdentifier(o.OverwriteIdentifier)
+	}
+	if err := t.EnsureMasks(ctx, r); err != nil {
+		return nil, err
+	}
+	j := &job{task: t, options: o, progress: r, dir: t.Folders.PreprocessedTask(t.Name)}
+	defer j.limitMemory()()
+	if err := os.MkdirAll(j.dir, 0o755); err != nil {
+		return nil, fmt.Errorf("cannot write the preprocessed task: %w", err)
+	}
+	c := &cohort{job: j, cases: sortedCases(t.Dataset.Cases)}
+	records, err := loadRecords(j.dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := records.update(ctx, c); err != nil {
+		return nil, err
+	}
+	fp, err := c.fingerprintOnce(ctx, records)
+	if err != nil {
+		return nil, err
+	}
+	p, err := j.plan(fp, given)
+	if err != nil {
+		return nil, err
+	}
+	if o.NoPreprocess {
+		return p, nil
+	}
+	return p, c.preprocess(ctx, p, records)
+}
+
+// plan writes the plans and dataset.json to the folder of the preprocessed task.
+func (j *job) plan(fp *plan.Fingerprint, given *plan.Plans) (*plan.Plans, error) {
+	d := j.task.Dataset
+	p, err := plan.Make(fp, plan.Subject{TaskName: j.task.Name, Labels: d.Labels, RealMasks: d.HasMasks})
+	if err != nil {
+		return nil, fmt.Errorf("task %s: %w", j.task.Name, err)
+	}
+	if given != nil {
+		if p, err = plan.Follow(given, p, j.options.OverwriteIdentifier); err != nil {
+			return nil, fmt.Errorf("%s: %w", j.options.OverwritePlans, err)
+		}
+	}
+	if err := writeJSON(filepath.Join(j.dir, plan.FingerprintFile), fp); err != nil {
+		return nil, err
+	}
+	if err := writeJSON(filepath.Join(j.dir, plan.File(j.options.PlansIdentifier)), p); err != nil {
+		return nil, err
+	}
+	b, err := os.ReadFile(filepath.Join(j.task.Dir, task.DatasetFile))
+	if err != nil {
+		return nil, err
+	}
+	return p, writeIfNew(filepath.Join(j.dir, task.DatasetFile), b)
+}
+
+// preprocess writes the arrays and properties of every case that is not there yet.
+func (c *cohort) preprocess(ctx context.Context, p *plan.Plans, records *records) error {
+	stage := c.task.Folders.Stage(c.task.Name, p.DataIdentifier)
+	if err := os.MkdirAll(stage, 0o755); err != nil {
+		return fmt.Errorf("cannot write the preprocessed cases: %w", err)
+	}
+	setting, err := settingKey(p)
+	if err != nil {
+		return err
+	}
+	var todo []int
+	for i, kase := range c.cases {
+		done, err := upToDate(stage, kase, caseKey(setting, records.Cases[kase.ID].Files))
+		if err != nil {
+			return err
+		}
+		if !done {
+			todo = append(todo, i)
+		}
+	}
+	stale := removeStale(stage, c.cases)
+	if stale > 0 {
+		c.progress.Note("%s: removed %d cases that dataset.json no longer lists", stage, stale)
+	}
+	if len(todo) == 0 {
+		c.progress.Note("%s: all %d cases are up to date", stage, len(c.cases))
+		return nil
+	}
+	if kept := len(c.cases) - len(todo); kept > 0 {
+		c.progress.Note("%s: %d of %d cases are up to date", stage, kept, len(c.cases))
+	}
+	c.progress.Stage("preprocessing", len(todo))
+	need := func(i int) (int64, error) { return c.needToFinish(i, p) }
+	return c.each(ctx, todo, need, func(i int) error {
+		kase := c.cases[i]
+		out, err := Case(ctx, kase, p)
+		if err != nil {
+			return err
+		}
+		if shape := p.Stage().ImageSize; out.Properties.SizeAfterPad != shape {
+			return fmt.Errorf("case %s: %v voxels after resampling, but the plans' shape is %v; training needs one shape, so follow plans with room for the case or let this task be planned by itself",
+				kase.ID, out.Properties.SizeAfterResampling, shape)
+		}
+		out.Properties.Key = caseKey(setting, records.Cases[kase.ID].Files)
+		return save(stage, out, c.task.Dir)
+	})
+}

@@ -1,0 +1,325 @@
+package preprocess
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/universal-classifier/uc/internal/npz"
+	"github.com/universal-classifier/uc/internal/plan"
+	"github.com/universal-classifier/uc/internal/task"
+)
+
+// recordsFile remembers, beside the fingerprint, which input files it was made from.
+const recordsFile = "case_records.json"
+
+// settled is how old a file's last change must be for its size and time to vouch for its content: a second change within the
+// same tick of the clock would go unseen.
+const settled = 2 * time.Second
+
+// records is what an earlier run knew of the cases.
+type records struct {
+	Version     int               `json:"version"`
+	Fingerprint string            `json:"fingerprint"` // key of the fingerprint that was written
+	Cases       map[string]record `json:"cases"`
+}
+
+// record is what is known of one case.
+type record struct {
+	Files    []source  `json:"files"` // modalities, then the mask
+	Measured *measured `json:"measured,omitempty"`
+}
+
+// source identifies the content of an input file.
+type source struct {
+	Path     string    `json:"path"` // relative to the raw task
+	Size     int64     `json:"size"`
+	Modified time.Time `json:"modified"`
+	SHA256   string    `json:"sha256"`
+	Hashed   time.Time `json:"hashed"` // when
+}
+
+// loadRecords reads the records; damaged or foreign ones count as none, they only save time.
+func loadRecords(dir string) (*records, error) {
+	none := &records{Version: version, Cases: map[string]record{}}
+	b, err := os.ReadFile(filepath.Join(dir, recordsFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return none, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	r := new(records)
+	if json.Unmarshal(b, r) != nil || r.Version != version || r.Cases == nil {
+		return none, nil
+	}
+	return r, nil
+}
+
+// update identifies the input files of all cases, and forgets what was measured on others.
+func (r *records) update(ctx context.Context, c *cohort) error {
+	fresh := make([]record, len(c.cases))
+	none := func(int) (int64, error) { return 0, nil }
+	c.progress.Stage("reading the case list", len(c.cases))
+	err := c.each(ctx, indices(len(c.cases)), none, func(i int) error {
+		kase := c.cases[i]
+		files := kase.Images
+		if kase.Mask != "" {
+			files = append(files[:len(files):len(files)], kase.Mask)
+		}
+		old := r.Cases[kase.ID]
+		same := len(old.Files) == len(files)
+		for k, path := range files {
+			var before source
+			if k < len(old.Files) {
+				before = old.Files[k]
+			}
+			now, err := identify(path, relative(path, c.task.Dir), before)
+			if err != nil {
+				return fmt.Errorf("case %s: %w", kase.ID, err)
+			}
+			same = same && now.SHA256 == before.SHA256 && now.Path == before.Path
+			fresh[i].Files = append(fresh[i].Files, now)
+		}
+		if same {
+			fresh[i].Measured = old.Measured
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	r.Cases = map[string]record{}
+	for i, kase := range c.cases {
+		r.Cases[kase.ID] = fresh[i]
+	}
+	return nil
+}
+
+// identify hashes a file, unless its size and time are those of an earlier look.
+func identify(path, name string, before source) (source, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return source{}, err
+	}
+	now := source{Path: name, Size: info.Size(), Modified: info.ModTime().UTC(), Hashed: time.Now().UTC()}
+	if before.Path == name && before.Size == now.Size && before.Modified.Equal(now.Modified) &&
+		before.SHA256 != "" && before.Hashed.Sub(before.Modified) > settled {
+		return before, nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return source{}, err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.CopyBuffer(h, f, make([]byte, 1<<18)); err != nil {
+		return source{}, err
+	}
+	now.SHA256 = hex.EncodeToString(h.Sum(nil))
+	return now, nil
+}
+
+// relative is path as seen from dir, with slashes; a path elsewhere stays as it is.
+func relative(path, dir string) string {
+	if rel, err := filepath.Rel(dir, path); err == nil && filepath.IsLocal(rel) {
+		return filepath.ToSlash(rel)
+	}
+	return path
+}
+
+// known are the measurements that still hold.
+func (r *records) known() map[string]measured {
+	out := map[string]measured{}
+	for id, c := range r.Cases {
+		if c.Measured != nil {
+			out[id] = *c.Measured
+		}
+	}
+	return out
+}
+
+// keyOfJSON is the hash of v's JSON.
+func keyOfJSON(v any) (string, error) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:]), nil
+}
+
+// fingerprintOnce returns the fingerprint of an earlier run if nothing it rests on has changed, else makes it anew.
+func (c *cohort) fingerprintOnce(ctx context.Context, r *records) (*plan.Fingerprint, error) {
+	d := c.task.Dataset
+	basis := struct {
+		Version    int
+		Modalities []string
+		ROILabels  []string
+		Labels     []task.Label
+		Cases      map[string][]string
+	}{version, d.Modalities, d.ROILabels, d.Labels, map[string][]string{}}
+	complete := !c.options.KeepCropped
+	c.measured = make([]measured, len(c.cases))
+	for i, kase := range c.cases {
+		rec := r.Cases[kase.ID]
+		for _, f := range rec.Files {
+			basis.Cases[kase.ID] = append(basis.Cases[kase.ID], f.SHA256)
+		}
+		if rec.Measured == nil {
+			complete = false
+		} else {
+			c.measured[i] = *rec.Measured
+		}
+	}
+	key, err := keyOfJSON(basis)
+	if err != nil {
+		return nil, err
+	}
+	if complete && key == r.Fingerprint {
+		if fp, err := plan.LoadFingerprint(filepath.Join(c.dir, plan.FingerprintFile)); err == nil {
+			c.progress.Note("%s: the fingerprint is up to date", c.task.Name)
+			return fp, nil
+		}
+	}
+	fp, err := c.fingerprint(ctx, r.known())
+	if err != nil {
+		return nil, err
+	}
+	for i, kase := range c.cases {
+		rec := r.Cases[kase.ID]
+		rec.Measured = &c.measured[i]
+		r.Cases[kase.ID] = rec
+	}
+	// The fingerprint first: the records vouch for it.
+	if err := writeJSON(filepath.Join(c.dir, plan.FingerprintFile), fp); err != nil {
+		return nil, err
+	}
+	r.Fingerprint = key
+	return fp, writeJSON(filepath.Join(c.dir, recordsFile), r)
+}
+
+// settingKey identifies everything in the plans that a case's arrays depend on.
+func settingKey(p *plan.Plans) (string, error) {
+	var intensities []plan.Statistics
+	for m, scheme := range p.NormalizationSchemes {
+		var s plan.Statistics
+		if scheme == plan.NormCT {
+			s = p.DatasetProperties.IntensityProperties[m].Statistics
+		}
+		intensities = append(intensities, s)
+	}
+	stage := p.Stage()
+	return keyOfJSON([]any{version, stage.ImageSize, stage.CurrentSpacing, p.TransposeForward, p.NormalizationSchemes, p.UseMaskForNorm, intensities})
+}
+
+// caseKey identifies the arrays of one case.
+func caseKey(setting string, files []source) string {
+	h := sha256.New()
+	io.WriteString(h, setting)
+	for _, f := range files {
+		io.WriteString(h, "\n"+f.SHA256)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// upToDate tells whether a case's arrays are there with the given key. Targets that changed in dataset.json are written
+// anew: the arrays do not depend on them.
+func upToDate(stage string, c task.Case, key string) (bool, error) {
+	p, err := readProperties(stage, c.ID)
+	if err != nil || p.Key != key {
+		return false, nil
+	}
+	if info, err := os.Stat(arraysFile(stage, c.ID)); err != nil || info.Size() == 0 {
+		return false, nil
+	}
+	p.Targets = c.Targets
+	return true, writeJSON(propertiesFile(stage, c.ID), p)
+}
+
+// save writes a case: the arrays first, then the properties that vouch for them.
+func save(stage string, out *Prepared, taskDir string) error {
+	id := out.Properties.Case
+	for _, path := range []string{propertiesFile(stage, id), unpackedFile(stage, id)} {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("case %s: %w", id, err)
+		}
+	}
+	a := npz.Array{Name: "data", Shape: out.Shape[:], Data: out.Data}
+	if err := npz.Write(arraysFile(stage, id), []npz.Array{a}, true); err != nil {
+		return fmt.Errorf("case %s: %w", id, err)
+	}
+	return writeProperties(stage, out.Properties, taskDir)
+}
+
+// writeProperties writes a case's properties with its files' paths relative to the raw task.
+func writeProperties(dir string, p Properties, taskDir string) error {
+	files := make([]string, len(p.DataFiles))
+	for i, f := range p.DataFiles {
+		files[i] = relative(f, taskDir)
+	}
+	p.DataFiles, p.SegFile = files, relative(p.SegFile, taskDir)
+	if err := writeJSON(propertiesFile(dir, p.Case), p); err != nil {
+		return fmt.Errorf("case %s: %w", p.Case, err)
+	}
+	return nil
+}
+
+// removeStale deletes the files of cases that are no longer listed, and tells of how many. Only what this package wrote is
+// touched: a case whose properties carry a key.
+func removeStale(stage string, cases []task.Case) int {
+	listed := map[string]bool{}
+	for _, c := range cases {
+		listed[c.ID] = true
+	}
+	entries, err := os.ReadDir(stage)
+	if err != nil {
+		return 0
+	}
+	removed := 0
+	for _, e := range entries {
+		id, ok := strings.CutSuffix(e.Name(), ".json")
+		if !ok || listed[id] {
+			continue
+		}
+		if p, err := readProperties(stage, id); err != nil || p.Key == "" || p.Case != id {
+			continue
+		}
+		os.Remove(unpackedFile(stage, id))
+		os.Remove(arraysFile(stage, id))
+		if os.Remove(propertiesFile(stage, id)) == nil {
+			removed++
+		}
+	}
+	return removed
+}
+
+// saveCropped writes a cropped case as the reference keeps it: modalities and mask, z, y, x.
+func (c *cohort) saveCropped(kase task.Case, crop *cropped) error {
+	dir := c.task.Folders.CroppedTask(c.task.Name)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("cannot write the cropped cases: %w", err)
+	}
+	voxels := len(crop.mask)
+	all := make([]float32, 0, (len(crop.data)+1)*voxels)
+	for _, data := range crop.data {
+		all = append(all, data...)
+	}
+	for _, v := range crop.mask {
+		all = append(all, float32(v))
+	}
+	a := npz.Array{Name: "data", Shape: []int{len(crop.data) + 1, crop.size[0], crop.size[1], crop.size[2]}, Data: all}
+	if err := npz.Write(arraysFile(dir, kase.ID), []npz.Array{a}, true); err != nil {
+		return fmt.Errorf("case %s: %w", kase.ID, err)
+	}
+	return writeProperties(dir, cropProperties(kase, crop), c.task.Dir)
+}

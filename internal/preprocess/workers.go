@@ -1,0 +1,127 @@
+package preprocess
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"runtime/debug"
+	"sync"
+
+	"github.com/universal-classifier/uc/internal/memory"
+	"github.com/universal-classifier/uc/internal/plan"
+	"github.com/universal-classifier/uc/internal/resample"
+	"github.com/universal-classifier/uc/internal/task"
+	"github.com/universal-classifier/uc/internal/volume"
+	"github.com/universal-classifier/uc/pkg/nifti"
+)
+
+// workShare of the budget is handed out to workers; the rest is for garbage not collected yet, buffers and the program.
+const workShare = 0.8
+
+// limitMemory sets up the budget and tells the garbage collector of it. The function it returns undoes the latter.
+func (j *job) limitMemory() (undo func()) {
+	j.budget = memory.NewBudget(int64(workShare * float64(j.options.Memory)))
+	before := debug.SetMemoryLimit(-1)
+	if j.options.Memory < before {
+		debug.SetMemoryLimit(j.options.Memory)
+	}
+	return func() { debug.SetMemoryLimit(before) }
+}
+
+// each calls do for the given cases, as many at a time as there are workers and memory for. A case that fails does not
+// stop the others; their errors come joined, in the cases' order.
+func (c *cohort) each(ctx context.Context, which []int, need func(i int) (int64, error), do func(i int) error) error {
+	errs := make([]error, len(which))
+	slots := make(chan struct{}, c.options.Threads)
+	var workers sync.WaitGroup
+	for at, i := range which {
+		select {
+		case slots <- struct{}{}:
+		case <-ctx.Done():
+		}
+		if ctx.Err() != nil {
+			break
+		}
+		// Memory is taken in the cases' order, before a worker starts: none swells, none is overtaken.
+		bytes, err := need(i)
+		if err == nil {
+			err = c.budget.Acquire(ctx, bytes)
+			var large *memory.TooLargeError
+			if errors.As(err, &large) {
+				large.Budget = c.options.Memory
+				large.Need = int64(math.Ceil(float64(large.Need) / workShare))
+				err = fmt.Errorf("case %s: %w", c.cases[i].ID, large)
+			}
+		}
+		if err != nil {
+			errs[at] = err
+			<-slots
+			continue
+		}
+		workers.Go(func() {
+			defer func() {
+				c.budget.Release(bytes)
+				<-slots
+			}()
+			if errs[at] = do(i); errs[at] == nil {
+				c.progress.Advance(c.cases[i].ID)
+			}
+		})
+	}
+	workers.Wait()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return errors.Join(errs...)
+}
+
+// Bytes per voxel that stages hold at their peak.
+const (
+	floatBytes = 4
+	maskBytes  = 2
+	flagBytes  = 1
+)
+
+// needToCrop is the memory for reading and cropping a case: the images, the mask whole and cut, and the flags.
+func (c *cohort) needToCrop(i int) (int64, error) {
+	g, err := header(c.cases[i])
+	if err != nil {
+		return 0, err
+	}
+	return cropBytes(g, len(c.cases[i].Images)), nil
+}
+
+func cropBytes(g volume.Geometry, modalities int) int64 {
+	return int64(g.Voxels()) * int64(modalities*2*floatBytes+2*maskBytes+2*flagBytes)
+}
+
+// needToFinish is the memory for all of a case's preprocessing: reading and cropping, or the cropped arrays, two
+// intermediate stages of resampling and the result, whichever is more.
+func (c *cohort) needToFinish(i int, p *plan.Plans) (int64, error) {
+	crop, err := c.needToCrop(i)
+	if err != nil {
+		return 0, err
+	}
+	m := c.measured[i]
+	size := volume.Permute(m.CropBox.box().Size(), p.TransposeForward)
+	to := resample.Shape(size, volume.Permute(m.Spacing, p.TransposeForward), p.Stage().CurrentSpacing)
+	in, out := int64(size[0]*size[1]*size[2]), int64(to[0]*to[1]*to[2])
+	padded := int64(1)
+	for d, n := range p.Stage().ImageSize {
+		padded *= int64(max(n, to[d]))
+	}
+	modalities := int64(len(p.Modalities))
+	finish := in*(modalities*floatBytes+maskBytes) + out*(maskBytes+floatBytes) + 2*floatBytes*max(in, out) +
+		(modalities+1)*floatBytes*padded
+	return max(crop, finish), nil
+}
+
+// header reads how large a case is.
+func header(c task.Case) (volume.Geometry, error) {
+	h, err := nifti.ReadHeader(c.Images[0])
+	if err != nil {
+		return volume.Geometry{}, fmt.Errorf("case %s: %w", c.ID, err)
+	}
+	return h.Geometry, nil
+}
