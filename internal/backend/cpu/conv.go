@@ -113,17 +113,12 @@ func (c *Conv) check(what string, x, y Act, packed []float32) {
 func ConvForward(p *Pool, c *Conv, x Act, w []float32, y Act, e *Epilogue, s *Scratch) {
 	c.check("forward", x, y, w)
 	s.reset()
-	if plan, ok := c.winogradPlan(x.N); ok && !x.Planar {
-		kind, bias := outputTransform, []float32(nil)
-		if e != nil && e.ReLU {
-			kind, bias = outputReLUTransform, paddedBias(s, e.Bias, c.Out)
-		}
-		plan.convolve(p, x, w, false, y, kind, bias, s)
-		if kind == outputTransform {
-			applyEpilogue(p, y, e, s)
-		} else if e.Sum != nil {
-			channelSums(p, y, e.Sum, e.SumSq, s)
-		}
+	if _, ok := c.chooseSchemes(); ok && !x.Planar {
+		winogradForward(p, c, x, w, y, e, s)
+		return
+	}
+	if phases, ok := c.polyphase(); ok && x.Planar {
+		polyphaseForward(p, c, &phases, x, w, y, e, s)
 		return
 	}
 	if c.pointwise() && !x.Planar {
@@ -132,6 +127,20 @@ func ConvForward(p *Pool, c *Conv, x Act, w []float32, y Act, e *Epilogue, s *Sc
 		convForwardDirect(p, c, x, w, y)
 	}
 	applyEpilogue(p, y, e, s)
+}
+
+func winogradForward(p *Pool, c *Conv, x Act, w []float32, y Act, e *Epilogue, s *Scratch) {
+	plan, _ := c.winogradPlan(x.N)
+	kind, bias := outputTransform, []float32(nil)
+	if e != nil && e.ReLU {
+		kind, bias = outputReLUTransform, paddedBias(s, e.Bias, c.Out)
+	}
+	plan.convolve(p, x, w, false, y, kind, bias, s)
+	if kind == outputTransform {
+		applyEpilogue(p, y, e, s)
+	} else if e.Sum != nil {
+		channelSums(p, y, e.Sum, e.SumSq, s)
+	}
 }
 
 // paddedBias returns the bias filled up with zeros to whole blocks.
@@ -169,6 +178,10 @@ func ConvBackwardWeights(p *Pool, c *Conv, x, dy Act, dw []float32, s *Scratch) 
 	s.reset()
 	if plan, ok := c.winogradPlan(x.N); ok && !x.Planar {
 		plan.weightGradient(p, x, dy, dw, s)
+		return
+	}
+	if phases, ok := c.polyphase(); ok && x.Planar {
+		polyphaseBackwardWeights(p, c, &phases, x, dy, dw, s)
 		return
 	}
 	if c.pointwise() && !x.Planar {

@@ -1,0 +1,109 @@
+package cpu
+
+import "unsafe"
+
+// A convolution with stride 2 is a convolution with stride 1 over the 2x2x2 phases of its input: input voxel 2u+q of channel c
+// becomes voxel u of channel 8c + 4qd + 2qh + qw, and tap k, which reads at 2o + k - pad = 2(o+j) + q, becomes tap j of that channel.
+// The 7-tap stem turns into 4 taps, for which Winograd's schemes exist.
+
+// polyphase returns the stride-1 convolution over phases and, per axis, how many taps of it lie in front of the output position.
+func (c *Conv) polyphase() (phases Conv, ok bool) {
+	if c.Stride != [3]int{2, 2, 2} {
+		return phases, false
+	}
+	phases = Conv{In: 8 * c.In, Out: c.Out, Stride: [3]int{1, 1, 1}, OutSize: c.OutSize}
+	for a := range 3 {
+		lo, hi := -c.PadLo[a]>>1, (c.Kernel[a]-1-c.PadLo[a])>>1
+		phases.Kernel[a] = hi - lo + 1
+		phases.PadLo[a] = -lo
+		phases.InSize[a] = (c.InSize[a] + 1) / 2
+	}
+	_, ok = phases.chooseSchemes()
+	return phases, ok
+}
+
+// splitPhases writes the phases of the planar x to the blocked y.
+func splitPhases(p *Pool, x, y Act) {
+	blocks := Blocks(y.C)
+	p.Run(x.N*blocks*y.D, func(_, tile int) {
+		n, b, d := tile/(blocks*y.D), tile/y.D%blocks, tile%y.D
+		for h := range y.H {
+			row := y.block(n, b)[(d*y.H+h)*y.W*Block:][:y.W*Block]
+			for pair := range Block / 2 {
+				channel := b*(Block/8) + pair/4
+				xd, xh := 2*d+pair/2%2, 2*h+pair%2
+				dst := row[2*pair:]
+				if channel >= x.C || xd >= x.D || xh >= x.H {
+					for v := 0; v < len(dst); v += Block {
+						dst[v], dst[v+1] = 0, 0
+					}
+					continue
+				}
+				src := x.Data[n*x.NStride+((channel*x.D+xd)*x.H+xh)*x.W:][:x.W]
+				full := x.W / 2
+				copyPairs(dst, src, full)
+				if full < y.W {
+					dst[full*Block], dst[full*Block+1] = src[x.W-1], 0
+				}
+			}
+		}
+	})
+}
+
+// copyPairs copies pairs of neighbouring values to the first two of every 16.
+func copyPairs(dst, src []float32, pairs int) {
+	if pairs == 0 {
+		return
+	}
+	_, _ = dst[(pairs-1)*Block+1], src[2*pairs-1]
+	d, s := unsafe.Pointer(&dst[0]), unsafe.Pointer(&src[0])
+	for i := range pairs {
+		*(*[2]float32)(unsafe.Add(d, i*64)) = *(*[2]float32)(unsafe.Add(s, i*8))
+	}
+}
+
+// phaseWeights calls f with the places of every 16 packed weights: of c, and of its stride-1 convolution over phases.
+func (c *Conv) phaseWeights(phases *Conv, f func(weight, phase int)) {
+	inner, outer := c.inner(), phases.inner()
+	at := func(a, k int) (tap, phase int) {
+		e := k - c.PadLo[a]
+		return e>>1 + phases.PadLo[a], e & 1
+	}
+	for ob := range Blocks(c.Out) {
+		for i := range c.In {
+			for tap := range c.Taps() {
+				jd, qd := at(0, tap/(c.Kernel[1]*c.Kernel[2]))
+				jh, qh := at(1, tap/c.Kernel[2]%c.Kernel[1])
+				jw, qw := at(2, tap%c.Kernel[2])
+				channel := 8*i + 4*qd + 2*qh + qw
+				to := (jd*phases.Kernel[1]+jh)*phases.Kernel[2] + jw
+				f((((ob*Blocks(c.In)+i/Block)*c.Taps()+tap)*inner+i%Block)*Block,
+					(((ob*Blocks(phases.In)+channel/Block)*phases.Taps()+to)*outer+channel%Block)*Block)
+			}
+		}
+	}
+}
+
+// split returns the phases of x and the dense activation that holds them.
+func (c *Conv) split(p *Pool, phases *Conv, x Act, s *Scratch) Act {
+	size := phases.InSize
+	y := ActOn(s.floats(ActLen(x.N, phases.In, size[0], size[1], size[2])), x.N, phases.In, size[0], size[1], size[2])
+	splitPhases(p, x, y)
+	return y
+}
+
+// polyphaseForward is ConvForward of a planar x by the convolution over phases.
+func polyphaseForward(p *Pool, c, phases *Conv, x Act, w []float32, y Act, e *Epilogue, s *Scratch) {
+	packed := s.floats(PackedLen(phases))
+	clear(packed)
+	c.phaseWeights(phases, func(weight, phase int) { copy(packed[phase:phase+Block], w[weight:weight+Block]) })
+	winogradForward(p, phases, c.split(p, phases, x, s), packed, y, e, s)
+}
+
+// polyphaseBackwardWeights is ConvBackwardWeights of a planar x.
+func polyphaseBackwardWeights(p *Pool, c, phases *Conv, x, dy Act, dw []float32, s *Scratch) {
+	packed := s.floats(PackedLen(phases))
+	plan, _ := phases.winogradPlan(x.N)
+	plan.weightGradient(p, c.split(p, phases, x, s), dy, packed, s)
+	c.phaseWeights(phases, func(weight, phase int) { copy(dw[weight:weight+Block], packed[phase:phase+Block]) })
+}
