@@ -101,7 +101,7 @@ func (p *Plans) listFiles(cases []string) {
 // reality are the task's own.
 func Follow(given, own *Plans, identifier string) (*Plans, error) {
 	if !plainName(identifier) {
-		return nil, fmt.Errorf("identifier %q for the given plans: expected letters, digits, _, - and .", identifier)
+		return nil, fmt.Errorf("identifier %q for the given plans: expected letters, digits, dots, - and _", identifier)
 	}
 	if len(given.Modalities) != len(own.Modalities) {
 		return nil, fmt.Errorf("the given plans are for %d modalities (%s), task %s has %d (%s)", len(given.Modalities),

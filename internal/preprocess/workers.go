@@ -19,13 +19,14 @@ import (
 // workShare of the budget is handed out to workers; the rest is for garbage not collected yet, buffers and the program.
 const workShare = 0.8
 
+// leastLimit keeps the garbage collector from running without end where the budget is next to nothing.
+const leastLimit = 128 << 20
+
 // limitMemory sets up the budget and tells the garbage collector of it. The function it returns undoes the latter.
 func (j *job) limitMemory() (undo func()) {
 	j.budget = memory.NewBudget(int64(workShare * float64(j.options.Memory)))
 	before := debug.SetMemoryLimit(-1)
-	if j.options.Memory < before {
-		debug.SetMemoryLimit(j.options.Memory)
-	}
+	debug.SetMemoryLimit(min(before, max(j.options.Memory, leastLimit)))
 	return func() { debug.SetMemoryLimit(before) }
 }
 
