@@ -1,5 +1,7 @@
 package augment
 
+import "github.com/universal-classifier/uc/internal/augment/rows"
+
 // grid describes an array with what a gather may read beyond the borders: one element before and two after on each
 // axis, or on axes 1 and 2 alone if it is a plane.
 type grid struct {
@@ -45,9 +47,7 @@ func (s *scratch) coefficients(channels [][]float32, shape [3]int, g grid) []flo
 			a, b := out[:g.row], out[g.row:]
 			mirrored.splineLine(a, channels[0][(z*ny+y)*nx:][:nx], line, gain)
 			mirrored.splineLine(b, channels[1][(z*ny+y)*nx:][:nx], line, gain)
-			for i, v := range a {
-				to[2*i], to[2*i+1] = v, b[i]
-			}
+			rows.Interleave(to, a, b)
 		}
 		mirrored.splineRows(volume[(g.lowZ+z)*g.rows*width:][:g.rows*width], ny, width, width)
 	}

@@ -211,4 +211,12 @@ func count(got, want []float32) (wrong int) {
 	return wrong
 }
 
-func eachLevel(t *testing.T, f func(t *testing.T)) { f(t) }
+// eachLevel runs a test with every set of machine instructions.
+func eachLevel(t *testing.T, f func(t *testing.T)) {
+	for _, level := range rows.Levels() {
+		t.Run(level.String(), func(t *testing.T) {
+			defer rows.Use(rows.Use(level))
+			f(t)
+		})
+	}
+}

@@ -32,6 +32,11 @@ func NewPlaces(n int) *Places {
 	return &Places{Start: make([]int32, n), F: [3][]float32{all[:n:n], all[n : 2*n : 2*n], all[2*n:]}}
 }
 
+// from returns the places of the row's voxels from i on.
+func (p *Places) from(i int) Places {
+	return Places{Start: p.Start[i:], F: [3][]float32{p.F[0][i:], p.F[1][i:], p.F[2][i:]}}
+}
+
 // Locate computes where the voxels of a row lie.
 func (p *Places) Locate(line *Line) { locate(p, line) }
 

@@ -19,7 +19,7 @@ func Describe(x []float32) Stats {
 		count++
 	}
 	about /= float32(count)
-	var s sums
+	s := nothing
 	describe(x, about, &s)
 	return s.stats(len(x), float64(about))
 }
@@ -29,6 +29,9 @@ type sums struct {
 	sum, squares float64
 	min, max     float32
 }
+
+// nothing is what an empty row has.
+var nothing = sums{min: float32(math.Inf(1)), max: float32(math.Inf(-1))}
 
 func (s *sums) stats(n int, about float64) Stats {
 	mean := s.sum / float64(n)
@@ -48,7 +51,7 @@ func Scale(x []float32, factor float32) { scale(x, factor) }
 // Power sets x[i] = (max((x[i] - shift) * scale, 0)) ^ exponent and returns the statistics of the result. The bases must
 // not exceed 1 by more than rounding; the result is within 1e-6 of the true power.
 func Power(x []float32, shift, scale, exponent float32) Stats {
-	var s sums
+	s := nothing
 	power(x, shift, scale, exponent, &s)
 	return s.stats(len(x), aboutPower)
 }

@@ -49,6 +49,7 @@ func combineInPlace(dst, src []float32, stride int, weights []float32) {
 	}
 }
 
+// overlaps tells whether dst is the first row of src.
 func overlaps(dst, src []float32) bool { return &dst[0] == &src[0] }
 
 func combine4Portable(dst []float32, dstStride, n int, src []float32, stride int, weights []float32) {
@@ -104,5 +105,11 @@ func taps4Portable(dst, src []float32, index []int32, weights []float32) {
 		s := src[index[i]:][:4]
 		w := weights[4*i:][:4]
 		dst[i] = w[0]*s[0] + w[1]*s[1] + w[2]*s[2] + w[3]*s[3]
+	}
+}
+
+func interleavePortable(dst, a, b []float32) {
+	for i, v := range a {
+		dst[2*i], dst[2*i+1] = v, b[i]
 	}
 }

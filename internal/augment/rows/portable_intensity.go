@@ -1,15 +1,11 @@
 package rows
 
-import (
-	"math"
-	"slices"
-)
+import "slices"
 
 // statsBlock is how many values are summed in float32 before they go into the float64 sums.
 const statsBlock = 256
 
 func describePortable(x []float32, about float32, s *sums) {
-	s.min, s.max = x[0], x[0]
 	for len(x) > 0 {
 		block := x[:min(statsBlock, len(x))]
 		x = x[len(block):]
@@ -39,7 +35,6 @@ func scalePortable(x []float32, factor float32) {
 }
 
 func powerPortable(x []float32, shift, scale, exponent float32, s *sums) {
-	s.min, s.max = float32(math.Inf(1)), float32(math.Inf(-1))
 	for len(x) > 0 {
 		block := x[:min(statsBlock, len(x))]
 		x = x[len(block):]

@@ -7,7 +7,7 @@ package rows
 
 import "fmt"
 
-// Combine sets dst[i] = sum over k of weights[k] * src[i + k*stride]. dst may be src[:len(dst)] itself.
+// Combine sets dst[i] = sum over k of weights[k] * src[i + k*stride]. dst may be one of the rows of src.
 // With stride 1 it is a correlation along the row, with a longer one it combines rows of a volume.
 func Combine(dst, src []float32, stride int, weights []float32) {
 	if len(dst) == 0 || len(weights) == 0 {
@@ -69,9 +69,8 @@ func Taps4(dst, src []float32, index []int32, weights []float32) {
 	taps4(dst, src, index, weights)
 }
 
-// Fill sets every value of a row.
-func Fill(dst []float32, value float32) {
-	for i := range dst {
-		dst[i] = value
-	}
+// Interleave sets dst[2i] = a[i] and dst[2i+1] = b[i].
+func Interleave(dst, a, b []float32) {
+	_, _ = dst[:2*len(a)], b[:len(a)]
+	interleave(dst, a, b)
 }

@@ -1,3 +1,5 @@
+//go:build !amd64 || noasm
+
 package rows
 
 func combine(dst, src []float32, stride int, weights []float32) {
@@ -43,3 +45,7 @@ func swap(a, b []float32) { swapPortable(a, b) }
 func symmetric(g *Generator, dst []float32) { symmetricPortable(g, dst) }
 
 func addNormal(g *Generator, dst []float32, sd float32) { addNormalPortable(g, dst, sd) }
+
+func interleave(dst, a, b []float32) { interleavePortable(dst, a, b) }
+
+func detected() Level { return Generic }

@@ -1,0 +1,247 @@
+package main
+
+import (
+	"math"
+
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	. "github.com/mmcloughlin/avo/reg"
+)
+
+// inPlace emits a loop over a row that f changes, f(r) returning the result's register.
+func (v isa) inPlace(x, n Register, f func(r Register) Register) {
+	v.loop(n, 4, func(vectors int) {
+		for i := range vectors {
+			r := v.reg()
+			VMOVUPS(Mem{Base: x, Disp: i * v.bytes()}, r)
+			VMOVUPS(f(r), Mem{Base: x, Disp: i * v.bytes()})
+		}
+		ADDQ(U32(uint32(vectors*v.bytes())), x)
+	})
+	v.rest(n, func(t tail) {
+		r := v.reg()
+		t.load(Mem{Base: x}, r)
+		t.store(f(r), Mem{Base: x})
+	})
+	finish()
+}
+
+func (v isa) affine() {
+	v.function("affine", "(x *float32, n int, scale float32, shift float32, low float32, high float32)")
+	x, n := pointer("x"), pointer("n")
+	scale, shift, low, high := v.argument("scale"), v.argument("shift"), v.argument("low"), v.argument("high")
+	v.inPlace(x, n, func(r Register) Register {
+		VFMADD213PS(shift, scale, r)
+		VMAXPS(low, r, r)
+		VMINPS(high, r, r)
+		return r
+	})
+}
+
+func (v isa) scale() {
+	v.function("scale", "(x *float32, n int, factor float32)")
+	x, n := pointer("x"), pointer("n")
+	factor := v.argument("factor")
+	v.inPlace(x, n, func(r Register) Register {
+		VMULPS(factor, r, r)
+		return r
+	})
+}
+
+// accumulators are the lane-wise sums of a pass: sum, squares, minimum, maximum.
+type accumulators struct {
+	v   isa
+	acc []VecVirtual
+}
+
+func (v isa) accumulators() accumulators {
+	a := accumulators{v, v.regs(4)}
+	v.zero(a.acc[0])
+	v.zero(a.acc[1])
+	VBROADCASTSS(word(math.Float32bits(float32(math.Inf(1)))), a.acc[2])
+	VBROADCASTSS(word(math.Float32bits(float32(math.Inf(-1)))), a.acc[3])
+	return a
+}
+
+// add takes the values of r, which it overwrites.
+func (a accumulators) add(r, about Register) {
+	VMINPS(r, a.acc[2], a.acc[2])
+	VMAXPS(r, a.acc[3], a.acc[3])
+	VSUBPS(about, r, r)
+	VADDPS(r, a.acc[0], a.acc[0])
+	VFMADD231PS(r, r, a.acc[1])
+}
+
+// store writes the accumulators, each in room for 16 lanes.
+func (a accumulators) store(to Register) {
+	for i, r := range a.acc {
+		VMOVUPS(r, Mem{Base: to, Disp: 64 * i})
+	}
+}
+
+// describe emits the lane-wise sums of a whole number of groups of two vectors.
+func (v isa) describe() {
+	v.function("describe", "(x *float32, n int, about float32, to *[128]float32)")
+	x, n, to := pointer("x"), pointer("n"), pointer("to")
+	about := v.argument("about")
+	a, b := v.accumulators(), v.accumulators()
+	v.loop(n, 2, func(vectors int) {
+		for i, acc := range []accumulators{a, b}[:vectors] {
+			r := v.reg()
+			VMOVUPS(Mem{Base: x, Disp: i * v.bytes()}, r)
+			acc.add(r, about)
+		}
+		ADDQ(U32(uint32(vectors*v.bytes())), x)
+	})
+	a.store(to)
+	ADDQ(U32(256), to)
+	b.store(to)
+	finish()
+}
+
+// power emits x = max((x-shift)*scale, 0)^exponent and the lane-wise sums of the result about 1/2.
+func (v isa) power() {
+	v.function("power", "(x *float32, n int, shift float32, scale float32, exponent float32, to *[128]float32)")
+	x, n, to := pointer("x"), pointer("n"), pointer("to")
+	shift, scale, exponent := v.argument("shift"), v.argument("scale"), v.argument("exponent")
+	about := v.constant(0.5)
+	acc := v.accumulators()
+	v.loop(n, 1, func(int) {
+		r := v.reg()
+		VMOVUPS(Mem{Base: x}, r)
+		VSUBPS(shift, r, r)
+		VMULPS(scale, r, r)
+		logarithm := v.log2(v.atLeast(r, smallestBase))
+		VMULPS(exponent, logarithm, logarithm)
+		y := v.exp2(v.atLeast(logarithm, lowestPower))
+		y = v.whereAbove(r, smallestBase, y)
+		VMOVUPS(y, Mem{Base: x})
+		acc.add(y, about)
+		ADDQ(U32(uint32(v.bytes())), x)
+	})
+	acc.store(to)
+	finish()
+}
+
+// The numbers of elementary.go.
+const (
+	smallestBase = 1e-30
+	lowestPower  = -126
+	sqrtHalfBits = 0x3f3504f3
+	mantissaBits = 0x7fffff
+)
+
+var (
+	log2Poly = []float32{1.44269477, -0.721357121, 0.480939392, -0.360088119, 0.28670854, -0.250061196, 0.236882485, -0.14575751}
+	exp2Poly = []float32{1.00000008, 0.693147225, 0.240221074, 0.055502973, 0.00967603636, 0.00134100049}
+	sinPoly  = []float32{1.57079632, -0.645963479, 0.0796802281, -0.004602177}
+	cosPoly  = []float32{0.999999972, -1.23369701, 0.253598644, -0.0204083525}
+)
+
+func (v isa) atLeast(r Register, low float32) Register {
+	out := v.constant(low)
+	VMAXPS(out, r, out)
+	return out
+}
+
+// whereAbove returns y where r > low and 0 elsewhere.
+func (v isa) whereAbove(r Register, low float32, y Register) Register {
+	bound := v.constant(low)
+	if v.lanes == 16 {
+		k, out := K(), v.reg()
+		VCMPPS(Imm(14), bound, r, k)
+		VMOVAPS_Z(y, k, out)
+		return out
+	}
+	VCMPPS(Imm(14), bound, r, bound)
+	VANDPS(bound, y, y)
+	return y
+}
+
+// polynomial evaluates coefficients, constant term first, at t by Horner's rule.
+func (v isa) polynomial(coefficients []float32, t Register) VecVirtual {
+	y := v.constant(coefficients[len(coefficients)-1])
+	for i := len(coefficients) - 2; i >= 0; i-- {
+		c := v.constant(coefficients[i])
+		VFMADD213PS(c, t, y)
+	}
+	return y
+}
+
+// log2 emits log2 of elementary.go; v > 0.
+func (v isa) log2(r Register) VecVirtual {
+	bits, exponent, t := v.reg(), v.reg(), v.reg()
+	offset := v.bits(sqrtHalfBits)
+	VPSUBD(offset, r, bits)
+	VPSRAD(Imm(23), bits, exponent)
+	VCVTDQ2PS(exponent, exponent)
+	VANDPS(v.bits(mantissaBits), bits, t)
+	VPADDD(offset, t, t)
+	VSUBPS(v.constant(1), t, t)
+	y := v.polynomial(log2Poly, t)
+	VFMADD213PS(exponent, t, y)
+	return y
+}
+
+// exp2 emits exp2 of elementary.go.
+func (v isa) exp2(x Register) Register {
+	const round = 3 << 22
+	magic, whole := v.constant(round), v.reg()
+	VADDPS(magic, x, whole)
+	VSUBPS(magic, whole, whole)
+	VSUBPS(whole, x, x)
+	y := v.polynomial(exp2Poly, x)
+	VCVTPS2DQ(whole, whole)
+	VPSLLD(Imm(23), whole, whole)
+	VPADDD(whole, y, y)
+	return y
+}
+
+// reversed turns a register round.
+func (v isa) reversed(order, r Register) { VPERMPS(r, order, r) }
+
+func (v isa) reversal() Register {
+	order := v.reg()
+	m := GLOBL("reversal"+v.name, RODATA|NOPTR)
+	for i := range v.lanes {
+		DATA(4*i, U32(uint32(v.lanes-1-i)))
+	}
+	VMOVUPS(m, order)
+	return order
+}
+
+// swapReversed emits the swap of a row of a whole number of vectors that begins at a with the one whose last vector
+// begins at b, both turned round.
+func (v isa) swapReversed() {
+	v.function("swapReversed", "(a *float32, b *float32, n int)")
+	a, b, n := pointer("a"), pointer("b"), pointer("n")
+	order := v.reversal()
+	v.loop(n, 1, func(int) {
+		ra, rb := v.reg(), v.reg()
+		VMOVUPS(Mem{Base: a}, ra)
+		VMOVUPS(Mem{Base: b}, rb)
+		v.reversed(order, ra)
+		v.reversed(order, rb)
+		VMOVUPS(rb, Mem{Base: a})
+		VMOVUPS(ra, Mem{Base: b})
+		ADDQ(U32(uint32(v.bytes())), a)
+		SUBQ(U32(uint32(v.bytes())), b)
+	})
+	finish()
+}
+
+// swap emits the swap of two rows of a whole number of vectors.
+func (v isa) swap() {
+	v.function("swap", "(a *float32, b *float32, n int)")
+	a, b, n := pointer("a"), pointer("b"), pointer("n")
+	v.loop(n, 1, func(int) {
+		ra, rb := v.reg(), v.reg()
+		VMOVUPS(Mem{Base: a}, ra)
+		VMOVUPS(Mem{Base: b}, rb)
+		VMOVUPS(rb, Mem{Base: a})
+		VMOVUPS(ra, Mem{Base: b})
+		ADDQ(U32(uint32(v.bytes())), a)
+		ADDQ(U32(uint32(v.bytes())), b)
+	})
+	finish()
+}

@@ -1,0 +1,316 @@
+//go:build amd64 && !noasm
+
+package rows
+
+import "golang.org/x/sys/cpu"
+
+func detected() Level {
+	switch {
+	case cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512VL && cpu.X86.HasAVX2 && cpu.X86.HasFMA && cpu.X86.HasBMI2:
+		return AVX512
+	case cpu.X86.HasAVX2 && cpu.X86.HasFMA:
+		return AVX2
+	default:
+		return Generic
+	}
+}
+
+// whole returns the part of n that fills vectors of the level.
+func whole(n int) int {
+	if level == AVX512 {
+		return n &^ 15
+	}
+	return n &^ 7
+}
+
+func combine(dst, src []float32, stride int, weights []float32) {
+	switch level {
+	case AVX512:
+		combineAVX512(&dst[0], &src[0], len(dst), 4*stride, &weights[0], len(weights))
+	case AVX2:
+		combineAVX2(&dst[0], &src[0], len(dst), 4*stride, &weights[0], len(weights))
+	default:
+		combinePortable(dst, src, stride, weights)
+	}
+}
+
+// maxTaps is how many weights the fast combine4 takes.
+const maxTaps = 250
+
+func combine4(dst []float32, dstStride, n int, src []float32, stride int, weights []float32) {
+	if level == Generic || len(weights) > maxTaps {
+		combine4Portable(dst, dstStride, n, src, stride, weights)
+		return
+	}
+	var padded [maxTaps + 6]float32
+	copy(padded[3:], weights)
+	if level == AVX512 {
+		combine4AVX512(&dst[0], 4*dstStride, n, &src[0], 4*stride, &padded[0], len(weights)+3)
+	} else {
+		combine4AVX2(&dst[0], 4*dstStride, n, &src[0], 4*stride, &padded[0], len(weights)+3)
+	}
+}
+
+func decay(dst, previous []float32, pole float32) {
+	if len(dst) == 0 {
+		return
+	}
+	switch level {
+	case AVX512:
+		decayAVX512(&dst[0], &previous[0], len(dst), pole)
+	case AVX2:
+		decayAVX2(&dst[0], &previous[0], len(dst), pole)
+	default:
+		decayPortable(dst, previous, pole)
+	}
+}
+
+func decayBack(dst, next []float32, pole float32) {
+	if len(dst) == 0 {
+		return
+	}
+	switch level {
+	case AVX512:
+		decayBackAVX512(&dst[0], &next[0], len(dst), pole)
+	case AVX2:
+		decayBackAVX2(&dst[0], &next[0], len(dst), pole)
+	default:
+		decayBackPortable(dst, next, pole)
+	}
+}
+
+// splineRow uses that the recursion is the correlation with 6*pole/(pole^2-1) * pole^|k|: in vectors the 25 products
+// cost less than a recursion, which has none.
+func splineRow(dst, src []float32, gain float32) {
+	if level == Generic || len(dst) == 0 {
+		splineRowPortable(dst, src, gain)
+		return
+	}
+	var weights [2*SplineReach + 1]float32
+	w := gain * float32(6*SplinePole/(SplinePole*SplinePole-1))
+	for k := range SplineReach + 1 {
+		weights[SplineReach-k], weights[SplineReach+k] = w, w
+		w *= float32(SplinePole)
+	}
+	combine(dst, src, 1, weights[:])
+}
+
+func taps4(dst, src []float32, index []int32, weights []float32) {
+	n := 0
+	if level != Generic {
+		if n = len(dst) &^ 3; n > 0 {
+			taps4AVX2(&dst[0], &src[0], &index[0], &weights[0], n)
+		}
+	}
+	taps4Portable(dst[n:], src, index[n:], weights[4*n:])
+}
+
+func interleave(dst, a, b []float32) {
+	n := 0
+	if level != Generic {
+		if n = whole(len(a)); n > 0 {
+			if level == AVX512 {
+				interleaveAVX512(&dst[0], &a[0], &b[0], n)
+			} else {
+				interleaveAVX2(&dst[0], &a[0], &b[0], n)
+			}
+		}
+	}
+	interleavePortable(dst[2*n:], a[n:], b[n:])
+}
+
+// locateArgs is what the kernels read of a Line; its layout is theirs.
+type locateArgs struct {
+	base, step, center, limit [3]float64
+	first                     float64
+	rowStride, planeStride    int32
+	matrix                    [3][3]float32
+	displacement              [3]*float32
+}
+
+func locate(p *Places, l *Line) {
+	n := len(p.Start) &^ 3
+	if level == AVX512 {
+		n = len(p.Start) &^ 7
+	}
+	if level == Generic || n == 0 {
+		locatePortable(p, l)
+		return
+	}
+	args := locateArgs{
+		base: l.Base, step: l.Step, center: l.Center, first: l.First, matrix: l.Matrix,
+		rowStride: int32(l.RowStride), planeStride: int32(l.PlaneStride),
+	}
+	for a := range args.limit {
+		args.limit[a] = float64(l.Size[a] - 1)
+		if l.Displacement[a] != nil {
+			args.displacement[a] = &l.Displacement[a][:n][0]
+		}
+	}
+	if level == AVX512 {
+		locateAVX512(n, (*float64)(&args.base[0]), &p.Start[0], &p.F[0][0], &p.F[1][0], &p.F[2][0])
+	} else {
+		locateAVX2(n, (*float64)(&args.base[0]), &p.Start[0], &p.F[0][0], &p.F[1][0], &p.F[2][0])
+	}
+	if n < len(p.Start) {
+		rest, line := p.from(n), *l
+		line.First += float64(n)
+		for a, d := range l.Displacement {
+			if d != nil {
+				line.Displacement[a] = d[n:]
+			}
+		}
+		locatePortable(&rest, &line)
+	}
+}
+
+func cubic(p *Places, dst [][]float32, coefficients []float32, rowStride, planeStride int) {
+	n := len(p.Start)
+	switch {
+	case level == Generic || n == 0 || len(dst) > 2:
+		cubicPortable(p, dst, coefficients, rowStride, planeStride)
+	case len(dst) == 2:
+		cubic2AVX2(n, &p.Start[0], &p.F[0][0], &p.F[1][0], &p.F[2][0], &coefficients[0], 8*rowStride, 8*planeStride, &dst[0][0], &dst[1][0])
+	case len(dst) == 1:
+		cubic1AVX2(n, &p.Start[0], &p.F[0][0], &p.F[1][0], &p.F[2][0], &coefficients[0], 4*rowStride, 4*planeStride, &dst[0][0])
+	}
+}
+
+// sumsBlock is how many values the kernels sum in float32.
+const sumsBlock = 8192
+
+func describe(x []float32, about float32, s *sums) {
+	n := 0
+	if level != Generic {
+		n = whole(len(x))
+	}
+	describePortable(x[n:], about, s)
+	var lanes [128]float32
+	for at := 0; at < n; at += sumsBlock {
+		size := min(sumsBlock, n-at)
+		if level == AVX512 {
+			describeAVX512(&x[at], size, about, &lanes)
+		} else {
+			describeAVX2(&x[at], size, about, &lanes)
+		}
+		s.add(lanes[:64])
+		s.add(lanes[64:])
+	}
+}
+
+func power(x []float32, shift, scale, exponent float32, s *sums) {
+	n := 0
+	if level != Generic {
+		n = whole(len(x))
+	}
+	powerPortable(x[n:], shift, scale, exponent, s)
+	var lanes [128]float32
+	for at := 0; at < n; at += sumsBlock {
+		size := min(sumsBlock, n-at)
+		if level == AVX512 {
+			powerAVX512(&x[at], size, shift, scale, exponent, &lanes)
+		} else {
+			powerAVX2(&x[at], size, shift, scale, exponent, &lanes)
+		}
+		s.add(lanes[:64])
+	}
+}
+
+// add takes the lane-wise accumulators of a kernel, in room for 16 lanes each.
+func (s *sums) add(lanes []float32) {
+	width := 8
+	if level == AVX512 {
+		width = 16
+	}
+	for i := range width {
+		s.sum += float64(lanes[i])
+		s.squares += float64(lanes[16+i])
+		s.min = min(s.min, lanes[32+i])
+		s.max = max(s.max, lanes[48+i])
+	}
+}
+
+func affine(x []float32, scale, shift, low, high float32) {
+	if len(x) == 0 {
+		return
+	}
+	switch level {
+	case AVX512:
+		affineAVX512(&x[0], len(x), scale, shift, low, high)
+	case AVX2:
+		affineAVX2(&x[0], len(x), scale, shift, low, high)
+	default:
+		affinePortable(x, scale, shift, low, high)
+	}
+}
+
+func scale(x []float32, factor float32) {
+	if len(x) == 0 {
+		return
+	}
+	switch level {
+	case AVX512:
+		scaleAVX512(&x[0], len(x), factor)
+	case AVX2:
+		scaleAVX2(&x[0], len(x), factor)
+	default:
+		scalePortable(x, factor)
+	}
+}
+
+func reverse(x []float32) {
+	half := len(x) / 2
+	swapReversed(x[:half], x[len(x)-half:])
+}
+
+func swapReversed(a, b []float32) {
+	n, m := 0, len(a)
+	if level != Generic {
+		if n = whole(m); n > 0 {
+			if level == AVX512 {
+				swapReversedAVX512(&a[0], &b[m-16], n)
+			} else {
+				swapReversedAVX2(&a[0], &b[m-8], n)
+			}
+		}
+	}
+	swapReversedPortable(a[n:], b[:m-n])
+}
+
+func swap(a, b []float32) {
+	n := 0
+	if level != Generic {
+		if n = whole(len(a)); n > 0 {
+			if level == AVX512 {
+				swapAVX512(&a[0], &b[0], n)
+			} else {
+				swapAVX2(&a[0], &b[0], n)
+			}
+		}
+	}
+	swapPortable(a[n:], b[n:])
+}
+
+func symmetric(g *Generator, dst []float32) {
+	switch {
+	case len(dst) == 0:
+	case level == AVX512:
+		symmetricAVX512(&g.state, &dst[0], len(dst))
+	case level == AVX2:
+		symmetricAVX2(&g.state, &dst[0], len(dst))
+	default:
+		symmetricPortable(g, dst)
+	}
+}
+
+func addNormal(g *Generator, dst []float32, sd float32) {
+	switch {
+	case len(dst) == 0:
+	case level == AVX512:
+		addNormalAVX512(&g.state, &dst[0], len(dst), sd)
+	case level == AVX2:
+		addNormalAVX2(&g.state, &dst[0], len(dst), sd)
+	default:
+		addNormalPortable(g, dst, sd)
+	}
+}

@@ -1,0 +1,3 @@
+package rows
+
+//go:generate go -C _asm run . -out ../kernels_amd64.s -stubs ../kernels_amd64.go -pkg rows
