@@ -17,28 +17,24 @@ func lanes16(values []float32, b, channels int, rest float32) (out [Block]float3
 	return out
 }
 
-// chunked runs f on pieces of at most statChunk voxels of every (sample, block) of a, then hands the two 16-wide float64 sums
-// that f filled, added up in fixed order, to finish for every block.
-func chunked(p *Pool, a Act, s *Scratch, f func(n, b, from, to int, s1, s2 *[Block]float64), finish func(b int, s1, s2 *[Block]float64)) {
+// chunked has f overwrite two 16-wide float64 sums for pieces of at most statChunk voxels of every (sample, block) of a, then hands the
+// sums over all pieces, added in fixed order, to finish for every block.
+func chunked(p *Pool, a Act, s *Scratch, f func(n, b, from, count int, out *float64), finish func(b int, s1, s2 *[Block]float64)) {
 	vox, cb := a.Voxels(), Blocks(a.C)
 	pieces := (vox + statChunk - 1) / statChunk
 	part := s.doubles(a.N * cb * pieces * 2 * Block)
-	at := func(tile int) (s1, s2 *[Block]float64) {
-		return (*[Block]float64)(part[tile*2*Block:]), (*[Block]float64)(part[tile*2*Block+Block:])
-	}
 	p.Run(a.N*cb*pieces, func(_, tile int) {
 		n, b, piece := tile/(cb*pieces), tile/pieces%cb, tile%pieces
-		s1, s2 := at(tile)
-		f(n, b, piece*statChunk, min(vox, (piece+1)*statChunk), s1, s2)
+		f(n, b, piece*statChunk, min(statChunk, vox-piece*statChunk), &part[tile*2*Block])
 	})
 	for b := range cb {
 		var t1, t2 [Block]float64
 		for n := range a.N {
 			for piece := range pieces {
-				s1, s2 := at((n*cb+b)*pieces + piece)
+				sums := part[((n*cb+b)*pieces+piece)*2*Block:][:2*Block]
 				for i := range t1 {
-					t1[i] += s1[i]
-					t2[i] += s2[i]
+					t1[i] += sums[i]
+					t2[i] += sums[Block+i]
 				}
 			}
 		}
@@ -48,18 +44,28 @@ func chunked(p *Pool, a Act, s *Scratch, f func(n, b, from, to int, s1, s2 *[Blo
 
 // channelSums overwrites sum and sumSq, one value per channel.
 func channelSums(p *Pool, a Act, sum, sumSq []float64, s *Scratch) {
-	chunked(p, a, s, func(n, b, from, to int, s1, s2 *[Block]float64) {
-		data := a.block(n, b)
-		for v := from; v < to; v++ {
-			for i, f := range (*[Block]float32)(data[v*Block:]) {
-				s1[i] += float64(f)
-				s2[i] += float64(f) * float64(f)
-			}
-		}
+	k := p.kernels()
+	chunked(p, a, s, func(n, b, from, count int, out *float64) {
+		k.sums(&a.block(n, b)[from*Block], count, out)
 	}, func(b int, s1, s2 *[Block]float64) {
 		for i := range min(Block, a.C-b*Block) {
 			sum[b*Block+i], sumSq[b*Block+i] = s1[i], s2[i]
 		}
+	})
+}
+
+// normParams are what the batch norm kernels need of a block of channels.
+type normParams struct {
+	scale, shift, floor, slope, offset [Block]float32
+}
+
+// eachPiece runs f on pieces of every (sample, block) of a.
+func eachPiece(p *Pool, a Act, f func(n, b, from, count int)) {
+	vox, cb := a.Voxels(), Blocks(a.C)
+	pieces := (vox + statChunk - 1) / statChunk
+	p.Run(a.N*cb*pieces, func(_, tile int) {
+		piece := tile % pieces
+		f(tile/(cb*pieces), tile/pieces%cb, piece*statChunk, min(statChunk, vox-piece*statChunk))
 	})
 }
 
@@ -88,33 +94,28 @@ func BatchNormStats(sum, sumSq []float64, count int, eps, momentum float64, mean
 // convolution; y may be x itself or a slice of a wider array. Parameters are per channel.
 func BatchNormForward(p *Pool, x Act, mean, invstd, gamma, beta []float32, relu bool, y Act) {
 	checkSame("batch norm", x, y)
-	vox, cb := x.Voxels(), Blocks(x.C)
-	pieces := (vox + statChunk - 1) / statChunk
-	p.Run(x.N*cb*pieces, func(_, tile int) {
-		n, b, piece := tile/(cb*pieces), tile/pieces%cb, tile%pieces
-		scale, shift := affine(mean, invstd, gamma, beta, b, x.C)
-		src, dst := x.block(n, b), y.block(n, b)
-		for v := piece * statChunk; v < min(vox, (piece+1)*statChunk); v++ {
-			from, to := (*[Block]float32)(src[v*Block:]), (*[Block]float32)(dst[v*Block:])
-			for i, f := range from {
-				r := f*scale[i] + shift[i]
-				if relu && r < 0 {
-					r = 0
-				}
-				to[i] = r
-			}
-		}
+	params := make([]normParams, Blocks(x.C))
+	for b := range params {
+		params[b].affine(mean, invstd, gamma, beta, b, x.C, relu)
+	}
+	k := p.kernels()
+	eachPiece(p, x, func(n, b, from, count int) {
+		k.normalize(&y.block(n, b)[from*Block], &x.block(n, b)[from*Block], count, &params[b].scale[0])
 	})
 }
 
-// affine returns the batch norm of block b as y = x*scale + shift; lanes without a channel get zeros.
-func affine(mean, invstd, gamma, beta []float32, b, channels int) (scale, shift [Block]float32) {
+// affine writes the batch norm of block b as y = max(x*scale + shift, floor); lanes without a channel get zeros.
+func (q *normParams) affine(mean, invstd, gamma, beta []float32, b, channels int, relu bool) {
 	for i := range min(Block, channels-b*Block) {
 		c := b*Block + i
-		scale[i] = invstd[c] * gamma[c]
-		shift[i] = beta[c] - mean[c]*scale[i]
+		q.scale[i] = invstd[c] * gamma[c]
+		q.shift[i] = beta[c] - mean[c]*q.scale[i]
 	}
-	return scale, shift
+	if !relu {
+		for i := range q.floor {
+			q.floor[i] = float32(math.Inf(-1))
+		}
+	}
 }
 
 // BatchNormBackward is the gradient of BatchNormForward with batch statistics. x is the saved raw convolution output, dy
@@ -124,49 +125,29 @@ func BatchNormBackward(p *Pool, x, dy Act, mean, invstd, gamma, beta []float32, 
 	checkSame("batch norm backward", x, dy)
 	checkSame("batch norm backward", x, dx)
 	s.reset()
-	chunked(p, x, s, func(n, b, from, to int, s1, s2 *[Block]float64) {
-		scale, shift := affine(mean, invstd, gamma, beta, b, x.C)
-		mu := lanes16(mean, b, x.C, 0)
-		xs, gs := x.block(n, b), dy.block(n, b)
-		for v := from; v < to; v++ {
-			xv, gv := (*[Block]float32)(xs[v*Block:]), (*[Block]float32)(gs[v*Block:])
-			for i, f := range xv {
-				if !relu || f*scale[i]+shift[i] > 0 {
-					s1[i] += float64(gv[i])
-					s2[i] += float64(gv[i]) * float64(f-mu[i])
-				}
-			}
-		}
+	k := p.kernels()
+	params := make([]normParams, Blocks(x.C))
+	for b := range params {
+		params[b].affine(mean, invstd, gamma, beta, b, x.C, relu)
+		params[b].slope = lanes16(mean, b, x.C, 0) // as the sums' kernel wants it
+	}
+	total := float64(x.N * x.Voxels())
+	chunked(p, x, s, func(n, b, from, count int, out *float64) {
+		k.gradientSums(&x.block(n, b)[from*Block], &dy.block(n, b)[from*Block], count, &params[b].scale[0], out)
 	}, func(b int, s1, s2 *[Block]float64) {
+		q := &params[b]
+		q.slope = [Block]float32{}
 		for i := range min(Block, x.C-b*Block) {
 			c := b*Block + i
-			dbeta[c] = float32(s1[i])
-			dgamma[c] = float32(s2[i] * float64(invstd[c]))
+			inv := float64(invstd[c])
+			dbeta[c], dgamma[c] = float32(s1[i]), float32(s2[i]*inv)
+			// dx = scale*(g - sum(g)/total - (x-mean)*invstd*dgamma/total) = scale*g + x*slope + offset
+			slope := -float64(q.scale[i]) * inv * inv * s2[i] / total
+			q.slope[i] = float32(slope)
+			q.offset[i] = float32(-float64(q.scale[i])*s1[i]/total - float64(mean[c])*slope)
 		}
 	})
-	vox, cb := x.Voxels(), Blocks(x.C)
-	count := float32(x.N * vox)
-	pieces := (vox + statChunk - 1) / statChunk
-	p.Run(x.N*cb*pieces, func(_, tile int) {
-		n, b, piece := tile/(cb*pieces), tile/pieces%cb, tile%pieces
-		scale, shift := affine(mean, invstd, gamma, beta, b, x.C)
-		// dx = scale*(g - dbeta/count - (x-mean)*invstd*dgamma/count) = scale*g + x*slope + offset
-		var slope, offset [Block]float32
-		for i := range min(Block, x.C-b*Block) {
-			c := b*Block + i
-			slope[i] = -scale[i] * invstd[c] * dgamma[c] / count
-			offset[i] = -scale[i]*dbeta[c]/count - mean[c]*slope[i]
-		}
-		xs, gs, ds := x.block(n, b), dy.block(n, b), dx.block(n, b)
-		for v := piece * statChunk; v < min(vox, (piece+1)*statChunk); v++ {
-			xv, gv, dv := (*[Block]float32)(xs[v*Block:]), (*[Block]float32)(gs[v*Block:]), (*[Block]float32)(ds[v*Block:])
-			for i, f := range xv {
-				r := f*slope[i] + offset[i]
-				if !relu || f*scale[i]+shift[i] > 0 {
-					r += scale[i] * gv[i]
-				}
-				dv[i] = r
-			}
-		}
+	eachPiece(p, x, func(n, b, from, count int) {
+		k.normalizeBack(&dx.block(n, b)[from*Block], &x.block(n, b)[from*Block], &dy.block(n, b)[from*Block], count, &params[b].scale[0])
 	})
 }

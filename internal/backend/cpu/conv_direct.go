@@ -1,12 +1,14 @@
 package cpu
 
+import "math"
+
 // tapRange returns the kernel taps along one axis for which output position o reads inside [0, size).
 func tapRange(o, stride, pad, kernel, size int) (lo, hi int) {
 	start := o*stride - pad
 	return max(0, -start), min(kernel, size-start)
 }
 
-// source returns the value at channel block ib's lane i of an input voxel as offset and distance between lanes.
+// lanes returns channel block ib of sample n with the distances, in floats, between voxels and between channels.
 func (a Act) lanes(n, ib int) (data []float32, voxel, lane int) {
 	if a.Planar {
 		vox := a.Voxels()
@@ -166,20 +168,18 @@ func applyEpilogue(p *Pool, y Act, e *Epilogue, s *Scratch) {
 		return
 	}
 	if e.Bias != nil || e.ReLU {
-		cb := Blocks(y.C)
-		p.Run(y.N*cb, func(_, tile int) {
-			n, b := tile/cb, tile%cb
-			data := y.block(n, b)
-			bias := lanes16(e.Bias, b, y.C, 0)
-			for v := 0; v < len(data); v += Block {
-				px := (*[Block]float32)(data[v:])
-				for i := range px {
-					px[i] += bias[i]
-					if e.ReLU && px[i] < 0 {
-						px[i] = 0
-					}
-				}
+		params := make([]normParams, Blocks(y.C))
+		for b := range params {
+			params[b].scale = lanes16(nil, b, y.C, 1)
+			params[b].shift = lanes16(e.Bias, b, y.C, 0)
+			if !e.ReLU {
+				params[b].floor = lanes16(nil, b, y.C, float32(math.Inf(-1)))
 			}
+		}
+		k := p.kernels()
+		eachPiece(p, y, func(n, b, from, count int) {
+			at := &y.block(n, b)[from*Block]
+			k.normalize(at, at, count, &params[b].scale[0])
 		})
 	}
 	if e.Sum != nil {

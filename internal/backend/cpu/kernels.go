@@ -18,6 +18,26 @@ type (
 	// and srcElement apart, lines dst1/src1 and dst2/src2. Bit e of mask tells whether element e exists: missing inputs are
 	// zero and not read, missing outputs not written. src+srcOffset may lie outside the array as long as what exists lies inside.
 	transformFunc func(dst, src *float32, srcOffset int, dstElement, srcElement int, n1, dst1, src1, n2, dst2, src2 int, mask int, bias *float32)
+	// normalizeFunc computes dst = max(src*scale + shift, floor) on count voxels; params are 16 scales, shifts, floors.
+	normalizeFunc func(dst, src *float32, count int, params *float32)
+	// sumsFunc overwrites out by 16 sums and 16 sums of squares.
+	sumsFunc func(src *float32, count int, out *float64)
+	// gradientSumsFunc overwrites out by 16 sums of g' and 16 of g'*(x-mean), g' being g where x*scale + shift > floor and else 0; params
+	// are 16 scales, shifts, floors, means.
+	gradientSumsFunc func(x, g *float32, count int, params *float32, out *float64)
+	// normalizeBackFunc computes dst = x*slope + offset + g'*scale; params are 16 scales, shifts, floors, slopes, offsets.
+	normalizeBackFunc func(dst, x, g *float32, count int, params *float32)
+	// sgdFunc computes, on count vectors of 16, g' = scale*g + decay*w; m = keep*m + g'; w += negativeRate*(g' + momentum*m).
+	sgdFunc func(w, g, m *float32, count int, scale, decay, keep, momentum, negativeRate float32)
+	// windowFunc computes the maxima of count windows that lie step bytes apart. The taps of a window lie at the byte offsets from
+	// src; between the first before and the remaining after of them a zero takes part if zeroTap >= 0. winners gets the
+	// number taps[i] of the first tap that is largest; it may be nil for windowMax.
+	windowFunc func(dst *float32, winners *uint8, src *float32, step, count int, offsets *int, taps *[16]uint8, before, after int, zeroTap int)
+	// winnersFunc adds up, for count voxels that lie step bytes apart (from zero, or from dst if add), the gradients g of the windows
+	// they won: window i of a voxel lies offsets[i] vectors from g and w, and the voxel is its tap taps[i].
+	winnersFunc func(dst *float32, step int, g *float32, w *uint8, count int, offsets *int, taps *[16]uint8, windows int, add int)
+	// ceilingFunc does rounds rounds of ceilingAdds independent multiply-adds on registers.
+	ceilingFunc func(rounds int)
 )
 
 // The kinds of transformations of a Winograd scheme.
@@ -39,6 +59,17 @@ type kernels struct {
 	outerCols  int                             // largest nr of outer
 	outer      [4]outerFunc                    // by nr
 	transforms [][transformKinds]transformFunc // by scheme, in the order of schemes
+
+	normalize     normalizeFunc
+	sums          sumsFunc
+	gradientSums  gradientSumsFunc
+	normalizeBack normalizeBackFunc
+	sgd           sgdFunc
+	windowMax     windowFunc
+	windowArgMax  windowFunc
+	winnersSum    winnersFunc
+	ceiling       ceilingFunc
+	ceilingFlops  float64 // of a round of ceiling
 }
 
 var schemes = winograd.Schemes()
@@ -57,6 +88,9 @@ var kernelSets = func() (sets [AVX512 + 1]*kernels) {
 	for _, s := range schemes {
 		g.transforms = append(g.transforms, genericTransforms(s))
 	}
+	g.normalize, g.sums, g.gradientSums, g.normalizeBack, g.sgd = normalizeGeneric, sumsGeneric, gradientSumsGeneric, normalizeBackGeneric, sgdGeneric
+	g.windowMax, g.windowArgMax, g.winnersSum = windowGeneric, windowGeneric, winnersGeneric
+	g.ceiling, g.ceilingFlops = ceilingGeneric, 16
 	sets[Generic] = g
 	addKernelSets(&sets)
 	return sets
@@ -67,116 +101,6 @@ func (p *Pool) kernels() *kernels { return kernelSets[p.features] }
 // vector returns the 16 floats at a byte offset.
 func vector(p *float32, offset int) *[Block]float32 {
 	return (*[Block]float32)(unsafe.Add(unsafe.Pointer(p), offset))
-}
-
-func gemmGeneric(a *float32, aStride int, b *float32, k4 int, c *float32, rows int, add bool) {
-	for m := range rows {
-		var acc [Block]float32
-		out := vector(c, m*64)
-		if add {
-			acc = *out
-		}
-		for k := 0; k < 4*k4; k += Block {
-			in := vector(a, k/Block*aStride+m*64)
-			for i := range min(Block, 4*k4-k) {
-				w, f := vector(b, (k+i)*64), in[i]
-				for o := range acc {
-					acc[o] += f * w[o]
-				}
-			}
-		}
-		*out = acc
-	}
-}
-
-func outerGeneric(a, z *float32, rows int, c *float32, add bool) {
-	var acc [Block * Block]float32
-	for m := range rows {
-		x, g := vector(a, m*64), vector(z, m*64)
-		for i, f := range x {
-			row := (*[Block]float32)(acc[i*Block:])
-			for o := range g {
-				row[o] += f * g[o]
-			}
-		}
-	}
-	for i := range Block {
-		out, row := vector(c, i*64), (*[Block]float32)(acc[i*Block:])
-		for o := range out {
-			if add {
-				out[o] += row[o]
-			} else {
-				out[o] = row[o]
-			}
-		}
-	}
-}
-
-// genericTransforms builds the portable transformations of a scheme from its matrices.
-func genericTransforms(s winograd.Scheme) (t [transformKinds]transformFunc) {
-	t[inputTransform] = genericTransform(s.BT, inputTransform)
-	t[weightsTransform] = genericTransform(s.G, weightsTransform)
-	for _, kind := range []int{outputTransform, outputAddTransform, outputReLUTransform} {
-		t[kind] = genericTransform(s.AT, kind)
-	}
-	t[gradientTransform] = genericTransform(winograd.Transpose(s.AT), gradientTransform)
-	t[weightsBackTransform] = genericTransform(winograd.Transpose(s.G), weightsBackTransform)
-	return t
-}
-
-func genericTransform(matrix [][]float64, kind int) transformFunc {
-	type term struct {
-		from int
-		by   float32
-	}
-	terms := make([][]term, len(matrix))
-	for i, row := range matrix {
-		for j, f := range row {
-			if f != 0 {
-				terms[i] = append(terms[i], term{j, float32(f)})
-			}
-		}
-	}
-	columns := len(matrix[0])
-	maskIn := kind == inputTransform || kind == gradientTransform
-	maskOut := kind == outputTransform || kind == outputAddTransform || kind == outputReLUTransform
-	return func(dst, src *float32, srcOffset int, dstElement, srcElement int, n1, dst1, src1, n2, dst2, src2 int, mask int, bias *float32) {
-		for l2 := range n2 {
-			for l1 := range n1 {
-				var in [8][Block]float32
-				for j := range columns {
-					if !maskIn || mask>>j&1 != 0 {
-						in[j] = *vector(src, srcOffset+l2*src2+l1*src1+j*srcElement)
-					}
-				}
-				for i, row := range terms {
-					if maskOut && mask>>i&1 == 0 {
-						continue
-					}
-					var sum [Block]float32
-					for _, t := range row {
-						x := &in[t.from]
-						for o := range sum {
-							sum[o] += t.by * x[o]
-						}
-					}
-					out := vector(dst, l2*dst2+l1*dst1+i*dstElement)
-					switch kind {
-					case outputAddTransform:
-						for o := range sum {
-							sum[o] += out[o]
-						}
-					case outputReLUTransform:
-						b := vector(bias, 0)
-						for o := range sum {
-							sum[o] = max(0, sum[o]+b[o])
-						}
-					}
-					*out = sum
-				}
-			}
-		}
-	}
 }
 
 // multiply computes c[o][m][:] (+)= sum_k a[k/16][m][k%16] b[o][k][:] for rows m and blocks o with the micro-kernels. Strides are in

@@ -16,6 +16,10 @@ func addKernelSets(sets *[AVX512 + 1]*kernels) {
 		outerCols:  1,
 		outer:      [4]outerFunc{1: outerAVX2x1},
 		transforms: transformsAVX2,
+
+		normalize: normalizeAVX2, sums: sumsAVX2, gradientSums: gradientSumsAVX2, normalizeBack: normalizeBackAVX2, sgd: sgdAVX2,
+		windowMax: windowMaxAVX2, windowArgMax: windowArgMaxAVX2, winnersSum: winnersSumAVX2,
+		ceiling: ceilingAVX2, ceilingFlops: 12 * 2 * 8,
 	}
 	sets[AVX512] = &kernels{
 		rows: 14, cols: 2,
@@ -38,5 +42,9 @@ func addKernelSets(sets *[AVX512 + 1]*kernels) {
 		outerCols:  3,
 		outer:      [4]outerFunc{1: outerAVX512x1, 2: outerAVX512x2, 3: outerAVX512x3},
 		transforms: transformsAVX512,
+
+		normalize: normalizeAVX512, sums: sumsAVX512, gradientSums: gradientSumsAVX512, normalizeBack: normalizeBackAVX512, sgd: sgdAVX512,
+		windowMax: windowMaxAVX512, windowArgMax: windowArgMaxAVX512, winnersSum: winnersSumAVX512,
+		ceiling: ceilingAVX512, ceilingFlops: 12 * 2 * 16,
 	}
 }

@@ -20,6 +20,7 @@ type Pool struct {
 	_        [64]byte
 	failure  atomic.Pointer[any]
 	closed   sync.Once
+	windows  []windowList // working memory of the pooling kernels, per worker
 }
 
 // NewPool starts threads-1 workers beside the caller; threads < 1 means GOMAXPROCS, which knows cgroup limits.
@@ -31,7 +32,7 @@ func NewPoolFeatures(threads int, f Features) *Pool {
 	if threads < 1 {
 		threads = runtime.GOMAXPROCS(0)
 	}
-	p := &Pool{threads: threads, features: min(f, detected())}
+	p := &Pool{threads: threads, features: min(f, detected()), windows: make([]windowList, threads)}
 	for w := 1; w < threads; w++ {
 		wake := make(chan struct{}, 1)
 		p.wake = append(p.wake, wake)

@@ -31,93 +31,168 @@ func PoolIndexLen(q *Pooling, batch, channels int) int {
 }
 
 func (q *Pooling) check(x, y Act) {
-	if x.Size() != q.InSize || y.Size() != q.OutSize || x.N != y.N || x.C != y.C || q.Kernel[0]*q.Kernel[1]*q.Kernel[2] > 255 {
+	if x.Size() != q.InSize || y.Size() != q.OutSize || x.N != y.N || x.C != y.C || q.Kernel[0]*q.Kernel[1]*q.Kernel[2] > maxPoolTaps {
 		panic(fmt.Sprintf("cpu: max pooling %v -> %v (kernel %v) given arrays (%d,%d,%v) and (%d,%d,%v)",
 			q.InSize, q.OutSize, q.Kernel, x.N, x.C, x.Size(), y.N, y.C, y.Size()))
 	}
+}
+
+// poolPairs is the number of (sample, channel block) pairs of a tile; they share the lists of taps of a row.
+const poolPairs = 8
+
+// windowList is what the pooling kernels need of a run of windows that see the same taps.
+type windowList struct {
+	offsets [maxPoolTaps]int
+	taps    [maxPoolTaps][Block]uint8 // the number of the tap, 16 times
+	count   int
+	before  int // taps in front of the first zero of the padding
+	zeroTap int // the number of that zero, -1 without
+}
+
+const maxPoolTaps = 255
+
+func (l *windowList) add(offset, tap int) {
+	l.offsets[l.count] = offset
+	t := &l.taps[l.count]
+	for i := range t {
+		t[i] = uint8(tap)
+	}
+	l.count++
+}
+
+// taps lists the taps of output window (d,h,w), with byte offsets in a channel block of the input.
+func (q *Pooling) taps(l *windowList, d, h, w int) {
+	l.count, l.before, l.zeroTap = 0, 0, -1
+	in := q.InSize
+	for kd := range q.Kernel[0] {
+		id := d*q.Stride[0] - q.PadLo[0] + kd
+		if id >= in[0]+q.PadHi[0] {
+			break
+		}
+		for kh := range q.Kernel[1] {
+			ih := h*q.Stride[1] - q.PadLo[1] + kh
+			if ih >= in[1]+q.PadHi[1] {
+				break
+			}
+			for kw := range q.Kernel[2] {
+				iw := w*q.Stride[2] - q.PadLo[2] + kw
+				if iw >= in[2]+q.PadHi[2] {
+					break
+				}
+				tap := (kd*q.Kernel[1]+kh)*q.Kernel[2] + kw
+				if id >= 0 && id < in[0] && ih >= 0 && ih < in[1] && iw >= 0 && iw < in[2] {
+					l.add(((id*in[1]+ih)*in[2]+iw)*64, tap)
+				} else if l.zeroTap < 0 {
+					l.zeroTap, l.before = tap, l.count
+				}
+			}
+		}
+	}
+	if l.zeroTap < 0 {
+		l.before = l.count
+	}
+}
+
+// run returns how many windows from w on see the same taps along the last axis.
+func (q *Pooling) run(w int) int {
+	inside := func(w int) bool {
+		first := w*q.Stride[2] - q.PadLo[2]
+		return first >= 0 && first+q.Kernel[2] <= q.InSize[2]
+	}
+	n := 1
+	for inside(w) && w+n < q.OutSize[2] && inside(w+n) {
+		n++
+	}
+	return n
 }
 
 // MaxPoolForward writes the maxima of x to y and, unless idx is nil, which tap (kd*KH+kh)*KW+kw won: the first of equals,
 // as in PyTorch. idx has PoolIndexLen bytes, laid out like a dense y.
 func MaxPoolForward(p *Pool, q *Pooling, x, y Act, idx []uint8) {
 	q.check(x, y)
+	kernel := p.kernels().windowMax
+	if idx != nil {
+		kernel = p.kernels().windowArgMax
+	}
 	cb := Blocks(x.C)
-	p.Run(x.N*cb*y.D, func(_, tile int) {
-		n, b, d := tile/(cb*y.D), tile/y.D%cb, tile%y.D
-		src, dst := x.block(n, b), y.block(n, b)
+	groups := (x.N*cb + poolPairs - 1) / poolPairs
+	p.Run(groups*y.D, func(worker, tile int) {
+		l := &p.windows[worker]
+		d, first := tile%y.D, tile/y.D*poolPairs
 		for h := range y.H {
-			for w := range y.W {
+			for w, n := 0, 0; w < y.W; w += n {
+				n = q.run(w)
+				q.taps(l, d, h, w)
 				at := ((d*y.H+h)*y.W + w) * Block
-				best, tap := q.window(src, d, h, w)
-				*(*[Block]float32)(dst[at:]) = best
-				if idx != nil {
-					*(*[Block]uint8)(idx[(n*cb+b)*y.Voxels()*Block+at:]) = tap
+				for pair := first; pair < min(first+poolPairs, x.N*cb); pair++ {
+					var winners *uint8
+					if idx != nil {
+						winners = &idx[pair*y.Voxels()*Block+at]
+					}
+					kernel(&y.block(pair/cb, pair%cb)[at], winners, &x.block(pair/cb, pair%cb)[0], q.Stride[2]*64, n,
+						&l.offsets[0], &l.taps[0], l.before, l.count-l.before, l.zeroTap)
 				}
 			}
 		}
 	})
 }
 
-// window returns the maxima and their taps of one window of a blocked channel.
-func (q *Pooling) window(src []float32, d, h, w int) (best [Block]float32, tap [Block]uint8) {
-	first := true
-	for kd := range q.Kernel[0] {
-		id := d*q.Stride[0] - q.PadLo[0] + kd
-		if id >= q.InSize[0]+q.PadHi[0] {
-			break
-		}
-		for kh := range q.Kernel[1] {
-			ih := h*q.Stride[1] - q.PadLo[1] + kh
-			if ih >= q.InSize[1]+q.PadHi[1] {
-				break
-			}
-			for kw := range q.Kernel[2] {
-				iw := w*q.Stride[2] - q.PadLo[2] + kw
-				if iw >= q.InSize[2]+q.PadHi[2] {
-					break
-				}
-				var px [Block]float32
-				if id >= 0 && id < q.InSize[0] && ih >= 0 && ih < q.InSize[1] && iw >= 0 && iw < q.InSize[2] {
-					px = *(*[Block]float32)(src[((id*q.InSize[1]+ih)*q.InSize[2]+iw)*Block:])
-				}
-				k := uint8((kd*q.Kernel[1]+kh)*q.Kernel[2] + kw)
-				for i, f := range px {
-					if first || f > best[i] {
-						best[i], tap[i] = f, k
-					}
-				}
-				first = false
+// covering returns the outputs [lo, hi) along axis a whose windows reach input position i.
+func (q *Pooling) covering(a, i int) (lo, hi int) {
+	last := i + q.PadLo[a]
+	return max(0, (last-q.Kernel[a]+q.Stride[a])/q.Stride[a]), min(q.OutSize[a], last/q.Stride[a]+1)
+}
+
+// windowsOf lists the windows that reach input voxel (d,h,w), in the order of the outputs.
+func (q *Pooling) windowsOf(l *windowList, d, h, w int) {
+	l.count = 0
+	d0, d1 := q.covering(0, d)
+	h0, h1 := q.covering(1, h)
+	w0, w1 := q.covering(2, w)
+	for od := d0; od < d1; od++ {
+		for oh := h0; oh < h1; oh++ {
+			for ow := w0; ow < w1; ow++ {
+				kd, kh, kw := d+q.PadLo[0]-od*q.Stride[0], h+q.PadLo[1]-oh*q.Stride[1], w+q.PadLo[2]-ow*q.Stride[2]
+				l.add((od*q.OutSize[1]+oh)*q.OutSize[2]+ow, (kd*q.Kernel[1]+kh)*q.Kernel[2]+kw)
 			}
 		}
 	}
-	return best, tap
+}
+
+// runOf returns how many of the voxels w, w+stride, ... are reached by equally many windows, each one further on.
+func (q *Pooling) runOf(w int) int {
+	lo, hi := q.covering(2, w)
+	n := 1
+	for at := w + q.Stride[2]; at < q.InSize[2]; at += q.Stride[2] {
+		if l, h := q.covering(2, at); l != lo+n || h != hi+n {
+			break
+		}
+		n++
+	}
+	return n
 }
 
 // MaxPoolBackward writes (or adds) to dx the gradient dy of every maximum at the voxel that won; zeros of the padding
 // that won take theirs with them.
 func MaxPoolBackward(p *Pool, q *Pooling, dy Act, idx []uint8, dx Act, accumulate bool) {
 	q.check(dx, dy)
+	kernel, add := p.kernels().winnersSum, 0
+	if accumulate {
+		add = 1
+	}
 	cb := Blocks(dx.C)
-	p.Run(dx.N*cb, func(_, tile int) {
-		n, b := tile/cb, tile%cb
-		src, dst := dy.block(n, b), dx.block(n, b)
-		taps := idx[tile*dy.Voxels()*Block:]
-		if !accumulate {
-			clear(dst)
-		}
-		k1, k2 := q.Kernel[1], q.Kernel[2]
-		for d := range dy.D {
-			for h := range dy.H {
-				for w := range dy.W {
-					at := ((d*dy.H+h)*dy.W + w) * Block
-					for i := range Block {
-						tap := int(taps[at+i])
-						id := d*q.Stride[0] - q.PadLo[0] + tap/(k1*k2)
-						ih := h*q.Stride[1] - q.PadLo[1] + tap/k2%k1
-						iw := w*q.Stride[2] - q.PadLo[2] + tap%k2
-						if id >= 0 && id < dx.D && ih >= 0 && ih < dx.H && iw >= 0 && iw < dx.W {
-							dst[((id*dx.H+ih)*dx.W+iw)*Block+i] += src[at+i]
-						}
+	groups := (dx.N*cb + poolPairs - 1) / poolPairs
+	p.Run(groups*dx.D, func(worker, tile int) {
+		l := &p.windows[worker]
+		d, first := tile%dx.D, tile/dx.D*poolPairs
+		for h := range dx.H {
+			for phase := range min(q.Stride[2], dx.W) {
+				for w, n := phase, 0; w < dx.W; w += n * q.Stride[2] {
+					n = q.runOf(w)
+					q.windowsOf(l, d, h, w)
+					for pair := first; pair < min(first+poolPairs, dx.N*cb); pair++ {
+						kernel(&dx.block(pair/cb, pair%cb)[((d*dx.H+h)*dx.W+w)*Block], q.Stride[2]*64, &dy.block(pair/cb, pair%cb)[0],
+							&idx[pair*dy.Voxels()*Block], n, &l.offsets[0], &l.taps[0], l.count, add)
 					}
 				}
 			}

@@ -12,18 +12,24 @@ type SGD struct {
 
 // SumSquares returns the sum of squares in float64, added in an order that does not depend on the threads.
 func SumSquares(p *Pool, x []float32, s *Scratch) float64 {
+	k := p.kernels()
 	tiles := (len(x) + sgdChunk - 1) / sgdChunk
-	part := s.doubles(tiles)
+	part := s.doubles(tiles * 2 * Block)
 	p.Run(tiles, func(_, t int) {
-		var sum float64
-		for _, v := range x[t*sgdChunk : min(len(x), (t+1)*sgdChunk)] {
-			sum += float64(v) * float64(v)
+		piece := x[t*sgdChunk : min(len(x), (t+1)*sgdChunk)]
+		out := part[t*2*Block:][:2*Block]
+		if len(piece) >= Block {
+			k.sums(&piece[0], len(piece)/Block, &out[0])
 		}
-		part[t] = sum
+		for i := len(piece) / Block * Block; i < len(piece); i++ {
+			out[Block] += float64(piece[i]) * float64(piece[i])
+		}
 	})
 	var sum float64
-	for _, v := range part {
-		sum += v
+	for t := range tiles {
+		for _, v := range part[t*2*Block+Block:][:Block] {
+			sum += v
+		}
 	}
 	return sum
 }
@@ -31,18 +37,23 @@ func SumSquares(p *Pool, x []float32, s *Scratch) float64 {
 // SGDStep updates params and momentum in one pass; grads are only read:
 // g = Scale*grad + WeightDecay*p; m = Momentum*m + g (m = g on the first step); p -= LR*(g + Momentum*m).
 func SGDStep(p *Pool, o SGD, params, grads, momentum []float32) {
+	k := p.kernels()
+	keep := o.Momentum
+	if o.First {
+		keep = 0
+		clear(momentum) // what lies there may be no number
+	}
 	tiles := (len(params) + sgdChunk - 1) / sgdChunk
 	p.Run(tiles, func(_, t int) {
 		from, to := t*sgdChunk, min(len(params), (t+1)*sgdChunk)
 		w, g, m := params[from:to], grads[from:to], momentum[from:to]
-		for i := range w {
+		if len(w) >= Block {
+			k.sgd(&w[0], &g[0], &m[0], len(w)/Block, o.Scale, o.WeightDecay, keep, o.Momentum, -o.LR)
+		}
+		for i := len(w) / Block * Block; i < len(w); i++ {
 			f := o.Scale*g[i] + o.WeightDecay*w[i]
-			v := f
-			if !o.First {
-				v = o.Momentum*m[i] + f
-			}
-			m[i] = v
-			w[i] -= o.LR * (f + o.Momentum*v)
+			m[i] = keep*m[i] + f
+			w[i] -= o.LR * (f + o.Momentum*m[i])
 		}
 	})
 }

@@ -26,6 +26,10 @@ func main() {
 	case "winograd":
 		winogradKernels()
 		writeTable("../winograd_table_amd64.go")
+	case "elementwise":
+		elementwiseKernels()
+	case "pooling":
+		poolingKernels()
 	default:
 		panic("no kernels named " + kind)
 	}

@@ -1,0 +1,180 @@
+package main
+
+import (
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	. "github.com/mmcloughlin/avo/reg"
+)
+
+func poolingKernels() {
+	for _, s := range []set{avx2, avx512} {
+		windows(s, true)
+		windows(s, false)
+		winners(s)
+	}
+}
+
+// windows: count outputs of a row, window positions step bytes apart. The taps of a window lie at the byte offsets; between the
+// first before and the remaining after of them a zero of the padding takes part when zeroTap >= 0. The number of a tap is taps[16*i].
+func windows(s set, indices bool) {
+	name := "windowMax" + s.name
+	if indices {
+		name = "windowArgMax" + s.name
+	}
+	TEXT(name, NOSPLIT, "func(dst *float32, winners *uint8, src *float32, step, count int, offsets *int, taps *[16]uint8, before, after int, zeroTap int)")
+	Pragma("noescape")
+	dst, src, count := Load(Param("dst"), GP64()), Load(Param("src"), GP64()), Load(Param("count"), GP64())
+	offsets, taps := Load(Param("offsets"), GP64()), Load(Param("taps"), GP64())
+	win, step := Load(Param("winners"), GP64()), Load(Param("step"), GP64())
+	zero := Load(Param("zeroTap"), GP64())
+	r := &allocator{set: s}
+	best, which, none, least, zeroTap := r.vector(), r.vector(), r.vector(), r.vector(), r.vector()
+	x, id := r.regs[r.next], r.regs[r.next+1]
+	inf := GP32()
+	MOVL(U32(0xff800000), inf)
+	for i := range s.parts {
+		s.zero(none[i])
+		VMOVD(inf, least[i].AsX())
+		VBROADCASTSS(least[i].AsX(), least[i])
+		VMOVQ(zero, zeroTap[i].AsX())
+		VPBROADCASTD(zeroTap[i].AsX(), zeroTap[i])
+	}
+	left, p, t, at := GP64(), GP64(), GP64(), GP64()
+	take := func(v Op, i int, tap func(k Register)) {
+		if !indices {
+			VMAXPS(v, best[i], best[i])
+			return
+		}
+		if s.parts == 1 {
+			VCMPPS(Imm(0x16), best[i], v, K1) // not less or equal, quiet
+			VMOVAPS(v, K1, best[i])
+		} else {
+			VCMPPS(Imm(0x16), best[i], v, id)
+			VBLENDVPS(id, v, best[i], best[i])
+		}
+		tap(id)
+	}
+	loop := func(label string) {
+		TESTQ(left, left)
+		JZ(LabelRef(label + "Done"))
+		Label(label)
+		MOVQ(Mem{Base: p}, at)
+		for i := range s.parts {
+			VMOVUPS(Mem{Base: src, Index: at, Scale: 1, Disp: i * s.bytes}, x)
+			take(x, i, func(k Register) {
+				if s.parts == 1 {
+					VPMOVZXBD(Mem{Base: t}, K1, which[i])
+				} else {
+					VPMOVZXBD(Mem{Base: t}, x)
+					VBLENDVPS(k, x, which[i], which[i])
+				}
+			})
+		}
+		ADDQ(Imm(8), p)
+		ADDQ(Imm(16), t)
+		DECQ(left)
+		JNZ(LabelRef(label))
+		Label(label + "Done")
+	}
+	Label("window")
+	for i := range s.parts {
+		VMOVAPS(least[i], best[i])
+		if indices {
+			s.zero(which[i])
+		}
+	}
+	MOVQ(offsets, p)
+	MOVQ(taps, t)
+	Load(Param("before"), left)
+	loop("front")
+	TESTQ(zero, zero)
+	JS(LabelRef("noZero"))
+	for i := range s.parts {
+		take(none[i], i, func(k Register) {
+			if s.parts == 1 {
+				VMOVDQA32(zeroTap[i], K1, which[i])
+			} else {
+				VBLENDVPS(k, zeroTap[i], which[i], which[i])
+			}
+		})
+	}
+	Label("noZero")
+	Load(Param("after"), left)
+	loop("back")
+	s.store(best, dst, 0)
+	if indices {
+		if s.parts == 1 {
+			VPMOVDB(which[0], Mem{Base: win})
+		} else {
+			VPACKUSDW(which[1], which[0], x) // lanes: 0-3, 8-11 | 4-7, 12-15
+			VPERMQ(Imm(0xd8), x, x)
+			VEXTRACTI128(Imm(1), x, id.AsX())
+			VPACKUSWB(id.AsX(), x.AsX(), x.AsX())
+			VMOVDQU(x.AsX(), Mem{Base: win})
+		}
+	}
+	ADDQ(Imm(64), dst)
+	ADDQ(Imm(16), win)
+	ADDQ(step, src)
+	DECQ(count)
+	JNZ(LabelRef("window"))
+	VZEROUPPER()
+	RET()
+}
+
+// winners: count inputs of a row, step bytes apart: dst = (dst or 0) + sum of the gradients of the windows that it won. Window i's gradient
+// lies offsets[i] vectors of 16 from g (its winners from w), and dst is tap taps[i] of it.
+func winners(s set) {
+	TEXT("winnersSum"+s.name, NOSPLIT, "func(dst *float32, step int, dy *float32, w *uint8, count int, offsets *int, taps *[16]uint8, windows int, add int)")
+	Pragma("noescape")
+	dst, step, g, w := Load(Param("dst"), GP64()), Load(Param("step"), GP64()), Load(Param("dy"), GP64()), Load(Param("w"), GP64())
+	count, offsets, taps := Load(Param("count"), GP64()), Load(Param("offsets"), GP64()), Load(Param("taps"), GP64())
+	add := Load(Param("add"), GP64())
+	left, p, t, at := GP64(), GP64(), GP64(), GP64()
+	r := &allocator{set: s}
+	acc := r.vector()
+	x, y := r.regs[r.next], r.regs[r.next+1]
+	Label("voxel")
+	for _, a := range acc {
+		s.zero(a)
+	}
+	TESTQ(add, add)
+	JZ(LabelRef("start"))
+	s.load(dst, 0, acc)
+	Label("start")
+	Load(Param("windows"), left)
+	MOVQ(offsets, p)
+	MOVQ(taps, t)
+	TESTQ(left, left)
+	JZ(LabelRef("done"))
+	Label("next")
+	MOVQ(Mem{Base: p}, at)
+	SHLQ(Imm(4), at)
+	if s.parts == 1 {
+		VMOVDQU(Mem{Base: t}, x.AsX())
+		VPCMPEQB(Mem{Base: w, Index: at, Scale: 1}, x.AsX(), K1)
+		SHLQ(Imm(2), at)
+		VADDPS(Mem{Base: g, Index: at, Scale: 1}, acc[0], K1, acc[0])
+	} else {
+		VPMOVZXBD(Mem{Base: t}, x)
+		for i := range 2 {
+			VPMOVZXBD(Mem{Base: w, Index: at, Scale: 1, Disp: i * 8}, y)
+			VPCMPEQD(x, y, y)
+			VANDPS(Mem{Base: g, Index: at, Scale: 4, Disp: i * 32}, y, y)
+			VADDPS(y, acc[i], acc[i])
+		}
+	}
+	ADDQ(Imm(8), p)
+	ADDQ(Imm(16), t)
+	DECQ(left)
+	JNZ(LabelRef("next"))
+	Label("done")
+	s.store(acc, dst, 0)
+	ADDQ(step, dst)
+	ADDQ(Imm(64), g)
+	ADDQ(Imm(16), w)
+	DECQ(count)
+	JNZ(LabelRef("voxel"))
+	VZEROUPPER()
+	RET()
+}
