@@ -70,7 +70,7 @@ func BenchmarkCase(b *testing.B) {
 			c := scan(b, dir, bench.size, bench.spacing)
 			p := &plan.Plans{
 				Modalities: plan.Indexed[string]{bench.modality}, NormalizationSchemes: plan.Indexed[string]{plan.NormNonCT},
-				UseMaskForNorm: plan.Indexed[bool]{false}, TransposeForward: identity, NumClasses: 3,
+				UseMaskForNorm: plan.Indexed[bool]{false}, TransposeForward: [3]int{0, 1, 2}, NumClasses: 3,
 				PlansPerStage: plan.Indexed[plan.StagePlan]{{ImageSize: bench.shape, CurrentSpacing: bench.target}},
 				DatasetProperties: &plan.Fingerprint{IntensityProperties: plan.Indexed[*plan.Intensity]{{Statistics: plan.Statistics{
 					Mean: 500, SD: 150, Percentile00: 100, Percentile99: 900}}}},

@@ -23,7 +23,7 @@ func Case(ctx context.Context, c task.Case, p *plan.Plans) (*Prepared, error) {
 	if len(c.Images) != len(p.Modalities) {
 		return nil, fmt.Errorf("case %s: %d image files, but the plans are for %d modalities", c.ID, len(c.Images), len(p.Modalities))
 	}
-	crop, err := loadCropped(c, p.TransposeForward)
+	crop, err := loadCropped(c)
 	if err != nil {
 		return nil, err
 	}
@@ -33,11 +33,12 @@ func Case(ctx context.Context, c task.Case, p *plan.Plans) (*Prepared, error) {
 	return finish(ctx, c, crop, p)
 }
 
-// finish takes a cropped case, with its axes in the plans' order, to the plans' grid. It uses up the case's arrays.
+// finish takes a cropped case to the plans' grid. It uses up the case's arrays.
 func finish(ctx context.Context, c task.Case, crop *cropped, p *plan.Plans) (*Prepared, error) {
 	stage := p.Stage()
 	spacing := volume.Permute(crop.geometry.Spacing, p.TransposeForward)
-	size := resample.Shape(crop.size, spacing, stage.CurrentSpacing)
+	from := volume.Permute(crop.size, p.TransposeForward)
+	size := resample.Shape(from, spacing, stage.CurrentSpacing)
 	axis := resample.SeparateAxis(spacing, stage.CurrentSpacing)
 	target := stage.ImageSize
 	for d := range 3 {
@@ -53,7 +54,9 @@ func finish(ctx context.Context, c task.Case, crop *cropped, p *plan.Plans) (*Pr
 		Shape: [4]int{len(crop.data) + 1, target[0], target[1], target[2]},
 		Data:  make([]float32, (len(crop.data)+1)*voxels),
 	}
-	mask := resample.Labels(crop.mask, crop.size, size, axis)
+	mask := resample.Labels(volume.Transpose(crop.mask, crop.size, p.TransposeForward), from, size, axis)
+	crop.mask = nil
+	block := voxels - len(mask) // each channel is made at the end of its place, then padded within it
 	for m := range crop.data {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -61,15 +64,17 @@ func finish(ctx context.Context, c task.Case, crop *cropped, p *plan.Plans) (*Pr
 		data := crop.data[m]
 		crop.data[m] = nil
 		zeroNaN(data)
-		data = resample.Data(data, crop.size, size, axis)
-		normaliser{p, m}.apply(data, mask)
-		volume.PadInto(out.Data[m*voxels:][:voxels], target, data, size, offset)
+		data = volume.Transpose(data, crop.size, p.TransposeForward)
+		channel := out.Data[m*voxels:][:voxels]
+		resample.Data(channel[block:], data, from, size, axis)
+		normaliser{p, m}.apply(channel[block:], mask)
+		volume.PadInPlace(channel, target, size, offset)
 	}
-	labels := make([]float32, len(mask))
+	channel := out.Data[len(out.Data)-voxels:]
 	for i, v := range mask {
-		labels[i] = float32(v)
+		channel[block+i] = float32(v)
 	}
-	volume.PadInto(out.Data[len(crop.data)*voxels:], target, labels, size, offset)
+	volume.PadInPlace(channel, target, size, offset)
 	out.Properties = cropProperties(c, crop)
 	out.Properties.UseMaskForNorm = p.UseMaskForNorm
 	out.Properties.SizeAfterResampling = size

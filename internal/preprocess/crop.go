@@ -2,7 +2,6 @@ package preprocess
 
 import (
 	"fmt"
-	"math"
 	"path/filepath"
 
 	"github.com/universal-classifier/uc/internal/task"
@@ -21,15 +20,14 @@ type cropped struct {
 	geometry    volume.Geometry // of the raw images
 	nonzeroBox  volume.Box      // in the raw images
 	roiBox      volume.Box      // in the crop to nonzeroBox
-	size        [3]int          // in the axes of data
+	size        [3]int          // of the arrays
 	data        [][]float32     // per modality
 	mask        []int16         // -1 outside, 0 background, 1.. labels
 	rawFraction float64         // voxels after / before
 }
 
-// loadCropped reads a case and crops it: first to what is not zero in any modality, then to the region of interest. The
-// arrays come with their axes in the order of axes.
-func loadCropped(c task.Case, axes [3]int) (*cropped, error) {
+// loadCropped reads a case and crops it: first to what is not zero in any modality, then to the region of interest.
+func loadCropped(c task.Case) (*cropped, error) {
 	images := make([]*volume.Image, len(c.Images))
 	for m, path := range c.Images {
 		im, err := nifti.ReadImage(path)
@@ -40,22 +38,15 @@ func loadCropped(c task.Case, axes [3]int) (*cropped, error) {
 			return nil, fmt.Errorf("case %s: %s: size %s, but modality 0000 (%s) has %s; modalities of a case must share one grid",
 				c.ID, path, sizeText(im.Size), filepath.Base(c.Images[0]), sizeText(images[0].Size))
 		}
-		for i, v := range im.Data {
-			if v > math.MaxFloat32 || v < -math.MaxFloat32 {
-				return nil, fmt.Errorf("case %s: %s: voxel %s is infinite; replace infinite voxels by numbers or NaN (NaN counts as 0)",
-					c.ID, path, position(i, im.Size))
-			}
-		}
 		images[m] = im
 	}
 	out := &cropped{geometry: images[0].Geometry}
 	size := out.geometry.Size
 	nonzero := make([]uint8, out.geometry.Voxels())
-	for _, im := range images {
-		for i, v := range im.Data {
-			if v != 0 {
-				nonzero[i] = 1
-			}
+	for m, im := range images {
+		if i := markNonzero(nonzero, im.Data); i >= 0 {
+			return nil, fmt.Errorf("case %s: %s: voxel %s is infinite; replace infinite voxels by numbers or NaN (NaN counts as 0)",
+				c.ID, c.Images[m], position(i, size))
 		}
 	}
 	var ok bool
@@ -71,12 +62,17 @@ func loadCropped(c task.Case, axes [3]int) (*cropped, error) {
 	if err != nil {
 		return nil, err
 	}
-	roi := make([]uint8, len(mask))
+	roi := nonzero // from here on the flags say: labelled
 	for i, v := range mask {
-		if v == 0 && nonzero[i] == 0 {
-			mask[i] = outside
-		}
-		if v != 0 && v != outside {
+		switch v {
+		case 0:
+			if nonzero[i] == 0 {
+				mask[i] = outside
+			}
+			roi[i] = 0
+		case outside:
+			roi[i] = 0
+		default:
 			roi[i] = 1
 		}
 	}
@@ -85,9 +81,9 @@ func loadCropped(c task.Case, axes [3]int) (*cropped, error) {
 	}
 	out.roiBox = out.roiBox.Grow(roiMargin, inner)
 	// Cut first: as above, holes stay holes.
-	mask = volume.CropTransposed(mask, inner, out.roiBox, axes)
-	roi = volume.CropTransposed(roi, inner, out.roiBox, axes)
-	out.size = volume.Permute(out.roiBox.Size(), axes)
+	mask = volume.Crop(mask, inner, out.roiBox)
+	roi = volume.Crop(roi, inner, out.roiBox)
+	out.size = out.roiBox.Size()
 	volume.FillHoles(roi, out.size)
 	for i, v := range mask {
 		switch {
@@ -100,11 +96,26 @@ func loadCropped(c task.Case, axes [3]int) (*cropped, error) {
 	out.mask = mask
 	raw := out.roiBox.Shift(out.nonzeroBox.Min)
 	for m, im := range images {
-		out.data = append(out.data, volume.CropTransposed(im.Data, size, raw, axes))
+		out.data = append(out.data, volume.Crop(im.Data, size, raw))
 		images[m] = nil
 	}
 	out.rawFraction = float64(len(mask)) / float64(out.geometry.Voxels())
 	return out, nil
+}
+
+// markNonzero sets flags where data is not 0. It returns the index of the first infinite voxel, or -1.
+func markNonzero(flags []uint8, data []float32) int {
+	flags = flags[:len(data)]
+	infinite := -1
+	for i, v := range data {
+		if v != 0 {
+			flags[i] = 1
+			if v-v != 0 && v == v && infinite < 0 { // Inf-Inf is NaN
+				infinite = i
+			}
+		}
+	}
+	return infinite
 }
 
 // loadMask reads the part of a case's mask that lies in box. Without a mask everything is foreground.

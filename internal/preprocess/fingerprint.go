@@ -10,9 +10,6 @@ import (
 	"github.com/universal-classifier/uc/internal/task"
 )
 
-// identity leaves the axes as they are.
-var identity = [3]int{0, 1, 2}
-
 // measured is what the first look at a case leaves behind.
 type measured struct {
 	Size          [3]int     `json:"size"` // of the raw image
@@ -26,7 +23,7 @@ type measured struct {
 
 // measure crops a case and, for stride > 0, samples its region of interest.
 func measure(c task.Case, stride int) (measured, *cropped, error) {
-	crop, err := loadCropped(c, identity)
+	crop, err := loadCropped(c)
 	if err != nil {
 		return measured{}, nil, err
 	}

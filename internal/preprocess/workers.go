@@ -11,7 +11,6 @@ import (
 	"github.com/universal-classifier/uc/internal/memory"
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/resample"
-	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/volume"
 	"github.com/universal-classifier/uc/pkg/nifti"
 )
@@ -77,28 +76,27 @@ func (c *cohort) each(ctx context.Context, which []int, need func(i int) (int64,
 	return errors.Join(errs...)
 }
 
-// Bytes per voxel that stages hold at their peak.
+// Bytes per voxel of what a stage holds at its peak.
 const (
 	floatBytes = 4
 	maskBytes  = 2
-	flagBytes  = 1
+	flagBytes  = 2 // the flags themselves and the runs of background found in them
 )
 
-// needToCrop is the memory for reading and cropping a case: the images, the mask whole and cut, and the flags.
+// needToCrop is the memory for reading and cropping a case: the images, the mask and the flags, each cut in place or to
+// less than half.
 func (c *cohort) needToCrop(i int) (int64, error) {
-	g, err := header(c.cases[i])
+	h, err := nifti.ReadHeader(c.cases[i].Images[0])
 	if err != nil {
-		return 0, err
+		return 0, fmt.Errorf("case %s: %w", c.cases[i].ID, err)
 	}
-	return cropBytes(g, len(c.cases[i].Images)), nil
+	voxels := int64(h.Voxels())
+	whole := voxels * int64(len(c.cases[i].Images)*floatBytes+maskBytes+flagBytes)
+	return whole + voxels/2*floatBytes, nil
 }
 
-func cropBytes(g volume.Geometry, modalities int) int64 {
-	return int64(g.Voxels()) * int64(modalities*2*floatBytes+2*maskBytes+2*flagBytes)
-}
-
-// needToFinish is the memory for all of a case's preprocessing: reading and cropping, or the cropped arrays, two
-// intermediate stages of resampling and the result, whichever is more.
+// needToFinish is the memory for all of a case's preprocessing: reading and cropping, or the cropped arrays (twice, for
+// the transposition), the result and what resampling needs between, whichever is more.
 func (c *cohort) needToFinish(i int, p *plan.Plans) (int64, error) {
 	crop, err := c.needToCrop(i)
 	if err != nil {
@@ -106,23 +104,16 @@ func (c *cohort) needToFinish(i int, p *plan.Plans) (int64, error) {
 	}
 	m := c.measured[i]
 	size := volume.Permute(m.CropBox.box().Size(), p.TransposeForward)
-	to := resample.Shape(size, volume.Permute(m.Spacing, p.TransposeForward), p.Stage().CurrentSpacing)
-	in, out := int64(size[0]*size[1]*size[2]), int64(to[0]*to[1]*to[2])
-	padded := int64(1)
+	spacing, target := volume.Permute(m.Spacing, p.TransposeForward), p.Stage().CurrentSpacing
+	to := resample.Shape(size, spacing, target)
+	in, out, padded := int64(1), int64(1), int64(1)
 	for d, n := range p.Stage().ImageSize {
+		in *= int64(size[d])
+		out *= int64(to[d])
 		padded *= int64(max(n, to[d]))
 	}
 	modalities := int64(len(p.Modalities))
-	finish := in*(modalities*floatBytes+maskBytes) + out*(maskBytes+floatBytes) + 2*floatBytes*max(in, out) +
-		(modalities+1)*floatBytes*padded
+	scratch := int64(resample.Scratch(size, to, resample.SeparateAxis(spacing, target)))
+	finish := in*(2*modalities*floatBytes+maskBytes) + out*maskBytes + scratch*floatBytes + (modalities+1)*floatBytes*padded
 	return max(crop, finish), nil
-}
-
-// header reads how large a case is.
-func header(c task.Case) (volume.Geometry, error) {
-	h, err := nifti.ReadHeader(c.Images[0])
-	if err != nil {
-		return volume.Geometry{}, fmt.Errorf("case %s: %w", c.ID, err)
-	}
-	return h.Geometry, nil
 }

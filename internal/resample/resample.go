@@ -57,47 +57,63 @@ func nearestIndex(in, out int) []int {
 	return index
 }
 
-// Data resamples data (axes a0, a1, a2 of the given size) to the size to with cubic B-splines. With axis >= 0 each
-// slice across that axis is resized in its plane alone and the slices are then picked by nearest neighbour. The
-// result stays within the range of what was resized: the whole array, or one slice. If the size does not change,
-// data itself is returned.
-func Data(data []float32, size, to [3]int, axis int) []float32 {
+// Data resamples data (axes a0, a1, a2 of the given size) into dst of the size to, with cubic B-splines. With axis >= 0
+// each slice across that axis is resized in its plane alone and the slices are then picked by nearest neighbour. The
+// result stays within the range of what was resized: the whole array, or one slice. dst and data do not overlap.
+func Data(dst, data []float32, size, to [3]int, axis int) {
 	switch {
 	case size == to:
-		return data
+		copy(dst, data)
 	case axis < 0:
-		return spline(data, size, to)
+		spline(dst, data, size, to)
 	case axis == 0:
-		return slicewise(data, size, to)
+		slicewise(dst, data, size, to)
+	default:
+		// The separate axis first, and back.
+		axes, back := [3]int{1, 0, 2}, [3]int{1, 0, 2}
+		if axis == 2 {
+			axes, back = [3]int{2, 0, 1}, [3]int{1, 2, 0}
+		}
+		turnedSize, turnedTo := volume.Permute(size, axes), volume.Permute(to, axes)
+		turned := make([]float32, len(dst))
+		slicewise(turned, volume.Transpose(data, size, axes), turnedSize, turnedTo)
+		volume.TransposeInto(dst, turned, turnedTo, back)
 	}
-	// The separate axis first, and back.
-	axes, back := [3]int{1, 0, 2}, [3]int{1, 0, 2}
-	if axis == 2 {
-		axes, back = [3]int{2, 0, 1}, [3]int{1, 2, 0}
+}
+
+// Scratch is the number of float32 values that Data holds beside dst and data.
+func Scratch(size, to [3]int, axis int) int {
+	switch {
+	case size == to || axis == 0:
+		return 0
+	case axis > 0:
+		return size[0]*size[1]*size[2] + to[0]*to[1]*to[2]
+	case planesFirst(size, to):
+		return size[0] * to[1] * to[2]
 	}
-	turned := volume.Transpose(data, size, axes)
-	turned = slicewise(turned, volume.Permute(size, axes), volume.Permute(to, axes))
-	return volume.Transpose(turned, volume.Permute(to, axes), back)
+	return to[0] * size[1] * size[2]
 }
 
 // slicewise resizes the slices across axis 0 in their plane and picks them by nearest neighbour.
-func slicewise(data []float32, size, to [3]int) []float32 {
+func slicewise(dst, data []float32, size, to [3]int) {
 	plane, toPlane := size[1]*size[2], to[1]*to[2]
-	out := make([]float32, to[0]*toPlane)
+	var r planeResizer
+	if size[1] != to[1] || size[2] != to[2] {
+		r = newPlaneResizer(size, to)
+	}
 	from := -1
 	for i, j := range nearestIndex(size[0], to[0]) {
-		dst := out[i*toPlane:][:toPlane]
-		if j == from { // the slice before this one came from the same place
-			copy(dst, out[(i-1)*toPlane:])
-			continue
-		}
+		out := dst[i*toPlane:][:toPlane]
 		in := data[j*plane:][:plane]
-		if size[1] == to[1] && size[2] == to[2] {
-			copy(dst, in)
-		} else {
-			splineInto(dst, in, [3]int{1, size[1], size[2]}, [3]int{1, to[1], to[2]})
+		switch {
+		case j == from: // the slice before this one came from the same place
+			copy(out, dst[(i-1)*toPlane:])
+		case size[1] == to[1] && size[2] == to[2]:
+			copy(out, in)
+		default:
+			r.resize(out, in)
+			clip(out, in)
 		}
 		from = j
 	}
-	return out
 }

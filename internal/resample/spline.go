@@ -1,8 +1,6 @@
 package resample
 
-import (
-	"math"
-)
+import "math"
 
 // Cubic B-spline interpolation (Unser 1999) as skimage.transform.resize(order=3, mode="edge", anti_aliasing=False) of
 // scikit-image 0.19 does it through scipy.ndimage.zoom(mode="nearest", grid_mode=True): output voxel k lies at
@@ -43,41 +41,37 @@ func newAxisTaps(in, out int) axisTaps {
 	return t
 }
 
-// spline resizes the array along every axis whose size changes.
-func spline(data []float32, size, to [3]int) []float32 {
-	out := make([]float32, to[0]*to[1]*to[2])
-	splineInto(out, data, size, to)
-	return out
+// planesFirst tells whether resizing the planes before axis 0 makes the smaller intermediate array.
+func planesFirst(size, to [3]int) bool {
+	return size[0]*to[1]*to[2] <= to[0]*size[1]*size[2]
 }
 
-// splineInto is spline into dst. The axis that shrinks the array most comes first, the one that enlarges it most last.
-func splineInto(dst, data []float32, size, to [3]int) {
-	low, high := limits(data)
-	order := make([]int, 0, 3)
-	for d := range 3 {
-		if size[d] != to[d] {
-			order = append(order, d)
-		}
+// spline resizes along every axis whose size changes: plane by plane, and across the planes before or after that.
+func spline(dst, data []float32, size, to [3]int) {
+	inPlane := size[1] != to[1] || size[2] != to[2]
+	across := size[0] != to[0]
+	switch {
+	case !inPlane:
+		resizeAcross(dst, data, size[0], to[0], to[1]*to[2])
+	case !across:
+		resizePlanes(dst, data, size, to)
+	case planesFirst(size, to):
+		between := make([]float32, size[0]*to[1]*to[2])
+		resizePlanes(between, data, size, to)
+		resizeAcross(dst, between, size[0], to[0], to[1]*to[2])
+	default:
+		between := make([]float32, to[0]*size[1]*size[2])
+		resizeAcross(between, data, size[0], to[0], size[1]*size[2])
+		resizePlanes(dst, between, [3]int{to[0], size[1], size[2]}, to)
 	}
-	growth := func(d int) float64 { return float64(to[d]) / float64(size[d]) }
-	for i := range order {
-		for j := i; j > 0 && growth(order[j]) < growth(order[j-1]); j-- {
-			order[j], order[j-1] = order[j-1], order[j]
-		}
-	}
-	in := data
-	for i, d := range order {
-		next := size
-		next[d] = to[d]
-		out := dst
-		if i < len(order)-1 {
-			out = make([]float32, next[0]*next[1]*next[2])
-		}
-		resizeAxis(out, in, size, d, to[d])
-		in, size = out, next
-	}
-	for i, v := range dst {
-		dst[i] = min(max(v, low), high)
+	clip(dst, data)
+}
+
+// clip brings out into the range of in, as skimage's resize does.
+func clip(out, in []float32) {
+	low, high := limits(in)
+	for i, v := range out {
+		out[i] = min(max(v, low), high)
 	}
 }
 
@@ -94,40 +88,93 @@ func limits(data []float32) (low, high float32) {
 	return low, high
 }
 
-// resizeAxis resizes in, of the given size, along one axis to n voxels.
-func resizeAxis(out, in []float32, size [3]int, axis, n int) {
-	taps := newAxisTaps(size[axis], n)
-	length := size[axis]
-	lines := make([]float32, (length+2*border)*blockWidth)
-	if axis == 2 {
-		rows := size[0] * size[1]
-		row := make([]float32, n*blockWidth)
-		for r := 0; r < rows; r += blockWidth {
-			w := min(blockWidth, rows-r)
-			gather(lines[border*w:], in[r*length:], w, length)
-			filterLines(lines, length, w)
-			for k := range n {
-				combine(row[k*w:(k+1)*w], lines, int(taps.start[k])*w, &taps.weight[k])
-			}
-			scatter(out[r*n:], row, w, n)
+// resizePlanes resizes the planes across axis 0.
+func resizePlanes(out, in []float32, size, to [3]int) {
+	r := newPlaneResizer(size, to)
+	plane, toPlane := size[1]*size[2], to[1]*to[2]
+	for z := range size[0] {
+		r.resize(out[z*toPlane:][:toPlane], in[z*plane:][:plane])
+	}
+}
+
+// planeResizer resizes planes of one size, with memory of its own for the stage between the two axes.
+type planeResizer struct {
+	size, to [2]int
+	rows     lineResizer // along axis 2
+	columns  lineResizer // along axis 1
+	between  []float32
+}
+
+func newPlaneResizer(size, to [3]int) planeResizer {
+	r := planeResizer{size: [2]int{size[1], size[2]}, to: [2]int{to[1], to[2]}}
+	if r.size[0] != r.to[0] {
+		r.columns = newLineResizer(r.size[0], r.to[0])
+	}
+	if r.size[1] != r.to[1] {
+		r.rows = newLineResizer(r.size[1], r.to[1])
+	}
+	if r.size[0] != r.to[0] && r.size[1] != r.to[1] {
+		r.between = make([]float32, r.size[0]*r.to[1])
+	}
+	return r
+}
+
+func (r *planeResizer) resize(out, in []float32) {
+	switch {
+	case r.size[1] == r.to[1]:
+		r.columns.across(out, in, r.to[1])
+	case r.size[0] == r.to[0]:
+		r.rows.along(out, in, r.size[0])
+	default:
+		r.rows.along(r.between, in, r.size[0])
+		r.columns.across(out, r.between, r.to[1])
+	}
+}
+
+// resizeAcross resizes along axis 0 of an array whose planes have the given number of voxels.
+func resizeAcross(out, in []float32, from, to, plane int) {
+	r := newLineResizer(from, to)
+	r.across(out, in, plane)
+}
+
+// lineResizer resizes blocks of lines from n to m samples.
+type lineResizer struct {
+	n, m  int
+	taps  axisTaps
+	lines []float32 // coefficients of a block: [n + 2 border][blockWidth]
+	block []float32 // outputs of a block: [m][blockWidth]
+}
+
+func newLineResizer(n, m int) lineResizer {
+	return lineResizer{n: n, m: m, taps: newAxisTaps(n, m), lines: make([]float32, (n+2*border)*blockWidth)}
+}
+
+// along resizes rows that lie one after the other in memory.
+func (r *lineResizer) along(out, in []float32, rows int) {
+	if r.block == nil {
+		r.block = make([]float32, r.m*blockWidth)
+	}
+	for y := 0; y < rows; y += blockWidth {
+		w := min(blockWidth, rows-y)
+		gather(r.lines[border*w:], in[y*r.n:], w, r.n)
+		filterLines(r.lines, r.n, w)
+		for k := range r.m {
+			combine(r.block[k*w:(k+1)*w], r.lines, int(r.taps.start[k])*w, &r.taps.weight[k])
 		}
-		return
+		scatter(out[y*r.m:], r.block, w, r.m)
 	}
-	outer, inner := 1, size[1]*size[2]
-	if axis == 1 {
-		outer, inner = size[0], size[2]
-	}
-	for o := range outer {
-		for x := 0; x < inner; x += blockWidth {
-			w := min(blockWidth, inner-x)
-			for k := range length {
-				copy(lines[(border+k)*w:(border+k+1)*w], in[(o*length+k)*inner+x:])
-			}
-			filterLines(lines, length, w)
-			for k := range n {
-				at := (o*n+k)*inner + x
-				combine(out[at:at+w], lines, int(taps.start[k])*w, &taps.weight[k])
-			}
+}
+
+// across resizes the columns of an array of n rows of the given width.
+func (r *lineResizer) across(out, in []float32, width int) {
+	for x := 0; x < width; x += blockWidth {
+		w := min(blockWidth, width-x)
+		for k := range r.n {
+			copy(r.lines[(border+k)*w:(border+k+1)*w], in[k*width+x:])
+		}
+		filterLines(r.lines, r.n, w)
+		for k := range r.m {
+			combine(out[k*width+x:][:w], r.lines, int(r.taps.start[k])*w, &r.taps.weight[k])
 		}
 	}
 }

@@ -65,64 +65,75 @@ type Voxel interface {
 	~uint8 | ~int16 | ~int32 | ~float32 | ~float64
 }
 
-// Crop copies the box out of data (Z, Y, X).
+// Crop cuts the box out of data (Z, Y, X). It may reuse the memory of data, which must not be used any more; where that
+// would keep much more alive than is needed, the box is copied.
 func Crop[T Voxel](data []T, size [3]int, box Box) []T {
-	return CropTransposed(data, size, box, [3]int{0, 1, 2})
-}
-
-// CropTransposed copies the box out of data (Z, Y, X) with its axes in the order of axes: axis d of the result is
-// axis axes[d] of the box.
-func CropTransposed[T Voxel](data []T, size [3]int, box Box, axes [3]int) []T {
-	from := box.Size()
-	stride := [3]int{size[1] * size[2], size[2], 1}
-	start := box.Min[0]*stride[0] + box.Min[1]*stride[1] + box.Min[2]
-	n := [3]int{from[axes[0]], from[axes[1]], from[axes[2]]}
-	s := [3]int{stride[axes[0]], stride[axes[1]], stride[axes[2]]}
-	out := make([]T, n[0]*n[1]*n[2])
-	switch {
-	case axes[2] == 2:
-		for i := range n[0] {
-			for j := range n[1] {
-				copy(out[(i*n[1]+j)*n[2]:][:n[2]], data[start+i*s[0]+j*s[1]:])
-			}
-		}
-	case axes[1] == 2:
-		for i := range n[0] {
-			plane := out[i*n[1]*n[2]:][:n[1]*n[2]]
-			transposePlane(plane, data[start+i*s[0]:], n[1], n[2], s[2])
-		}
-	default:
-		for j := range n[1] {
-			for k := range n[2] {
-				row := data[start+j*s[1]+k*s[2]:][:n[0]]
-				for i, v := range row {
-					out[(i*n[1]+j)*n[2]+k] = v
-				}
-			}
+	n := box.Size()
+	if n == size {
+		return data
+	}
+	voxels := n[0] * n[1] * n[2]
+	out := data[:voxels]
+	if 2*voxels < len(data) {
+		out = make([]T, voxels)
+	}
+	// A row never moves to a later place, so rows that are yet to be moved are not overwritten.
+	for z := range n[0] {
+		for y := range n[1] {
+			from := ((z+box.Min[0])*size[1]+y+box.Min[1])*size[2] + box.Min[2]
+			copy(out[(z*n[1]+y)*n[2]:][:n[2]], data[from:])
 		}
 	}
 	return out
 }
 
-// transposePlane sets out[j][k] = data[k*stride+j] for j < rows, k < columns, in tiles that stay in the cache.
-func transposePlane[T Voxel](out, data []T, rows, columns, stride int) {
+// Transpose reorders the axes of data: axis d of the result is axis axes[d] of data. Without a change data itself is
+// returned.
+func Transpose[T Voxel](data []T, size, axes [3]int) []T {
+	if axes == [3]int{0, 1, 2} {
+		return data
+	}
+	out := make([]T, len(data))
+	TransposeInto(out, data, size, axes)
+	return out
+}
+
+// TransposeInto is Transpose into out.
+func TransposeInto[T Voxel](out, data []T, size, axes [3]int) {
+	stride := [3]int{size[1] * size[2], size[2], 1}
+	n, s := Permute(size, axes), Permute(stride, axes)
+	switch {
+	case axes[2] == 2:
+		for i := range n[0] {
+			for j := range n[1] {
+				copy(out[(i*n[1]+j)*n[2]:][:n[2]], data[i*s[0]+j*s[1]:])
+			}
+		}
+	case axes[1] == 2:
+		for i := range n[0] {
+			transposePlane(out[i*n[1]*n[2]:], data[i*s[0]:], n[1], n[2], n[2], s[2])
+		}
+	default:
+		for j := range n[1] {
+			transposePlane(out[j*n[2]:], data[j*s[1]:], n[0], n[2], n[1]*n[2], s[2])
+		}
+	}
+}
+
+// transposePlane sets out[j*to+k] = data[k*from+j] for j < rows, k < columns, in tiles that stay in the cache.
+func transposePlane[T Voxel](out, data []T, rows, columns, to, from int) {
 	const tile = 32
 	for j0 := 0; j0 < rows; j0 += tile {
 		j1 := min(j0+tile, rows)
 		for k0 := 0; k0 < columns; k0 += tile {
 			for k := k0; k < min(k0+tile, columns); k++ {
-				in := data[k*stride+j0 : k*stride+j1]
+				in := data[k*from+j0 : k*from+j1]
 				for j, v := range in {
-					out[(j0+j)*columns+k] = v
+					out[(j0+j)*to+k] = v
 				}
 			}
 		}
 	}
-}
-
-// Transpose reorders the axes of data: axis d of the result is axis axes[d] of data.
-func Transpose[T Voxel](data []T, size, axes [3]int) []T {
-	return CropTransposed(data, size, Box{Max: size}, axes)
 }
 
 // Permute reorders three values as Transpose reorders axes.
@@ -140,12 +151,22 @@ func PadOffset(size, target [3]int) [3]int {
 	return offset
 }
 
-// PadInto copies data of the given size into the zeroed dst of size target at offset.
-func PadInto[T Voxel](dst []T, target [3]int, data []T, size, offset [3]int) {
+// PadInPlace takes a block of the given size that fills the end of data, and moves it to offset in a grid of size target
+// that fills all of data; the rest becomes 0.
+func PadInPlace[T Voxel](data []T, target, size, offset [3]int) {
+	if size == target {
+		return
+	}
+	block := len(data) - size[0]*size[1]*size[2]
+	// No row lies before the place it moves to, so rows that are yet to be moved are not overwritten.
+	done := 0
 	for z := range size[0] {
 		for y := range size[1] {
 			at := ((z+offset[0])*target[1]+y+offset[1])*target[2] + offset[2]
-			copy(dst[at:at+size[2]], data[(z*size[1]+y)*size[2]:])
+			copy(data[at:at+size[2]], data[block+(z*size[1]+y)*size[2]:])
+			clear(data[done:at])
+			done = at + size[2]
 		}
 	}
+	clear(data[done:])
 }

@@ -24,23 +24,47 @@ func TestBoundingBoxAndGrow(t *testing.T) {
 	}
 }
 
-func TestCropTransposed(t *testing.T) {
-	size := [3]int{40, 37, 45}
+func numbered(size [3]int) []int32 {
 	data := make([]int32, size[0]*size[1]*size[2])
 	for i := range data {
 		data[i] = int32(i)
 	}
-	box := Box{[3]int{1, 2, 3}, [3]int{39, 36, 45}}
-	n := box.Size()
+	return data
+}
+
+func TestCrop(t *testing.T) {
+	size := [3]int{9, 8, 7}
+	for _, box := range []Box{{[3]int{}, size}, {[3]int{1, 0, 0}, size}, {[3]int{0, 1, 2}, [3]int{9, 7, 7}}, {[3]int{3, 3, 3}, [3]int{5, 4, 6}}} {
+		got := Crop(numbered(size), size, box)
+		i := 0
+		for z := box.Min[0]; z < box.Max[0]; z++ {
+			for y := box.Min[1]; y < box.Max[1]; y++ {
+				for x := box.Min[2]; x < box.Max[2]; x++ {
+					if want := int32((z*size[1]+y)*size[2] + x); got[i] != want {
+						t.Fatalf("box %v at %d,%d,%d: got %d, want %d", box, z, y, x, got[i], want)
+					}
+					i++
+				}
+			}
+		}
+		if i != len(got) {
+			t.Errorf("box %v: %d voxels, want %d", box, len(got), i)
+		}
+	}
+}
+
+func TestTranspose(t *testing.T) {
+	size := [3]int{40, 37, 45}
+	data := numbered(size)
 	for _, axes := range [][3]int{{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}} {
-		got := CropTransposed(data, size, box, axes)
-		m := Permute(n, axes)
+		got := Transpose(data, size, axes)
+		m := Permute(size, axes)
 		for i := range m[0] {
 			for j := range m[1] {
 				for k := range m[2] {
 					var p [3]int
 					p[axes[0]], p[axes[1]], p[axes[2]] = i, j, k
-					want := data[((p[0]+1)*size[1]+p[1]+2)*size[2]+p[2]+3]
+					want := data[(p[0]*size[1]+p[1])*size[2]+p[2]]
 					if v := got[(i*m[1]+j)*m[2]+k]; v != want {
 						t.Fatalf("axes %v at %d,%d,%d: got %d, want %d", axes, i, j, k, v, want)
 					}
@@ -50,13 +74,27 @@ func TestCropTransposed(t *testing.T) {
 	}
 }
 
-func TestPad(t *testing.T) {
-	dst := make([]int16, 2*3*4)
-	size, target := [3]int{1, 2, 3}, [3]int{2, 3, 4}
-	PadInto(dst, target, []int16{1, 2, 3, 4, 5, 6}, size, PadOffset(size, target))
-	want := []int16{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 0, 4, 5, 6, 0, 0, 0, 0}
-	if !slices.Equal(dst, want) {
-		t.Errorf("got %v, want %v", dst, want)
+func TestPadInPlace(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 3))
+	for range 200 {
+		var size, target [3]int
+		for d := range 3 {
+			size[d] = 1 + rng.IntN(5)
+			target[d] = size[d] + rng.IntN(4)
+		}
+		offset := PadOffset(size, target)
+		block := numbered(size)
+		want := make([]int32, target[0]*target[1]*target[2])
+		got := slices.Repeat([]int32{-7}, len(want))
+		copy(got[len(got)-len(block):], block)
+		for i, v := range block {
+			z, y, x := i/size[2]/size[1]+offset[0], i/size[2]%size[1]+offset[1], i%size[2]+offset[2]
+			want[(z*target[1]+y)*target[2]+x] = v
+		}
+		PadInPlace(got, target, size, offset)
+		if !slices.Equal(got, want) {
+			t.Fatalf("%v into %v:\n got %v\nwant %v", size, target, got, want)
+		}
 	}
 }
 
