@@ -22,10 +22,11 @@ type scratch struct {
 	generator    rows.Generator
 }
 
-// room returns the first n elements of *s, grown if need be; their values are arbitrary.
+// room makes *s n elements long, grown if need be, and returns it; its values are arbitrary.
 func room[T any](s *[]T, n int) []T {
 	if cap(*s) < n {
 		*s = make([]T, n)
 	}
-	return (*s)[:n:n]
+	*s = (*s)[:n]
+	return *s
 }
