@@ -19,7 +19,7 @@ var pageText string
 
 var page = template.Must(template.New("page").Parse(pageText))
 
-// Write writes a report to dir, which is made if it is not there: metrics.json, metrics.csv, roc_<label>.png,
+// Write writes a report to dir, which is made if it is not there: evaluation.json, evaluation.csv, roc_<label>.png,
 // confusion_<label>.png and calibration_<label>.png per label, and report.html, one file that shows all of it. It returns the
 // paths in that order, the page last.
 func Write(dir string, r *evaluate.Report) ([]string, error) {
@@ -30,7 +30,7 @@ func Write(dir string, r *evaluate.Report) ([]string, error) {
 	for _, text := range []struct {
 		name  string
 		write func(io.Writer) error
-	}{{"metrics.json", r.JSON}, {"metrics.csv", r.CSV}} {
+	}{{"evaluation.json", r.JSON}, {"evaluation.csv", r.CSV}} {
 		path := filepath.Join(dir, text.name)
 		if err := atomicfile.Write(path, text.write); err != nil {
 			return nil, err

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"fmt"
 	"math"
 
 	"gonum.org/v1/plot"
@@ -9,56 +10,73 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 )
 
-// Curves are the values of every epoch so far; empty ones are left out. Metric is a figure of merit on the validation
-// cases (its moving average, named by MetricName), which gets a panel of its own, as does the learning rate.
-type Curves struct {
-	Title             string
-	Train, Validation []float64 // losses
-	MetricName        string
-	Metric            []float64
-	LearningRate      []float64
-}
+// averageWeight is the weight of the past in the moving average of the validation loss, as in nnU-Net
+// (val_eval_criterion_alpha): by this average the trainer decides which model is best.
+const averageWeight = 0.9
 
-// ProgressPlot draws the progress of a training over its epochs to path (PNG): the losses on top, the metric and the
-// learning rate below. Values that are not finite leave gaps.
-func ProgressPlot(path string, c Curves) error {
-	losses := newPlot(c.Title, "", "loss")
-	addGrid(losses)
-	losses.Legend.Top = true
-	losses.Legend.XOffs, losses.Legend.YOffs = -10, -6
-	if err := addSeries(losses, c.Train, 0, "training"); err != nil {
-		return err
+// ProgressPlot draws the mean losses of every epoch so far to path (PNG), with the moving average of the validation loss
+// and the epoch in which that was lowest. Values that are not finite leave gaps.
+func ProgressPlot(path string, training, validation []float64) error {
+	p := newPlot(fmt.Sprintf("Training: %d epochs", len(training)), "epoch", "loss")
+	if len(training) == 1 {
+		p.Title.Text = "Training: 1 epoch"
 	}
-	if err := addSeries(losses, c.Validation, 1, "validation"); err != nil {
-		return err
-	}
-	panels, shares := []*plot.Plot{losses}, []float64{2}
-	for i, below := range []struct {
+	addGrid(p)
+	p.Legend.Top = true
+	p.Legend.XOffs, p.Legend.YOffs = -10, -6
+	average, best := movingAverage(validation)
+	for i, series := range []struct {
 		name   string
 		values []float64
-	}{{c.MetricName, c.Metric}, {"learning rate", c.LearningRate}} {
-		if len(below.values) == 0 {
-			continue
+		width  vg.Length
+	}{{"training", training, 1.6}, {"validation", validation, 0.8}, {"validation, moving average", average, 2.2}} {
+		c := colour(min(i, 1))
+		if i == 1 {
+			c.A = 0xb0
+			c.R, c.G, c.B = uint8(int(c.R)*0xb0/0xff), uint8(int(c.G)*0xb0/0xff), uint8(int(c.B)*0xb0/0xff) // alpha-premultiplied
 		}
-		p := newPlot("", "", below.name)
-		addGrid(p)
-		if err := addSeries(p, below.values, 2+i, ""); err != nil {
+		if err := addSeries(p, series.values, draw.LineStyle{Color: c, Width: series.width}, series.name); err != nil {
 			return err
 		}
-		panels, shares = append(panels, p), append(shares, 1)
 	}
-	panels[len(panels)-1].X.Label.Text = "epoch"
-	epochs := max(len(c.Train), len(c.Validation), len(c.Metric), len(c.LearningRate))
-	for _, p := range panels {
-		p.X.Min, p.X.Max = 0, math.Max(1, float64(epochs-1))
-		p.X.Tick.Marker = wholeTicks{}
-		widen(&p.Y)
+	if best >= 0 {
+		dot, err := plotter.NewScatter(plotter.XYs{{X: float64(best + 1), Y: average[best]}})
+		if err != nil {
+			return err
+		}
+		dot.GlyphStyle = draw.GlyphStyle{Color: ink, Radius: 4.5, Shape: draw.RingGlyph{}}
+		p.Add(dot)
+		p.Legend.Add(fmt.Sprintf("lowest: %.3f after epoch %d", average[best], best+1), dot)
 	}
-	return save(path, width, height, func(area draw.Canvas) { stack(area, panels, shares) })
+	p.X.Min, p.X.Max = 1, math.Max(2, float64(max(len(training), len(validation))))
+	p.X.Tick.Marker = wholeTicks{}
+	widen(&p.Y)
+	return save(path, width, height, p.Draw)
 }
 
-// addSeries draws values over their index, each stretch of finite ones as a line; lone values become dots.
-func addSeries(p *plot.Plot, values []float64, at int, name string) error {
+// movingAverage averages the past at every epoch and says at which (from 0) the average was lowest; -1 if it never was a
+// number. Values that are not finite are passed over.
+func movingAverage(values []float64) (average []float64, best int) {
+	average, best = make([]float64, len(values)), -1
+	last := math.NaN()
+	for i, v := range values {
+		switch {
+		case math.IsNaN(v) || math.IsInf(v, 0):
+		case math.IsNaN(last):
+			last = v
+		default:
+			last = averageWeight*last + (1-averageWeight)*v
+		}
+		average[i] = last
+		if !math.IsNaN(last) && (best < 0 || last < average[best]) {
+			best = i
+		}
+	}
+	return average, best
+}
+
+// addSeries draws values over their epoch, counted from 1: each stretch of finite ones as a line, a lone one as a dot.
+func addSeries(p *plot.Plot, values []float64, style draw.LineStyle, name string) error {
 	var stretch plotter.XYs
 	flush := func() error {
 		if len(stretch) == 0 {
@@ -66,22 +84,22 @@ func addSeries(p *plot.Plot, values []float64, at int, name string) error {
 		}
 		defer func() { stretch, name = nil, "" }()
 		if len(stretch) > 1 {
-			return addLine(p, stretch, colour(at), 1.8, name)
+			return addLine(p, stretch, style.Color, style.Width, name)
 		}
 		dot, err := plotter.NewScatter(stretch)
 		if err != nil {
 			return err
 		}
-		dot.GlyphStyle = draw.GlyphStyle{Color: colour(at), Radius: 3, Shape: draw.CircleGlyph{}}
+		dot.GlyphStyle = draw.GlyphStyle{Color: style.Color, Radius: 2 + style.Width/2, Shape: draw.CircleGlyph{}}
 		p.Add(dot)
 		if name != "" {
 			p.Legend.Add(name, dot)
 		}
 		return nil
 	}
-	for epoch, v := range values {
+	for i, v := range values {
 		if !math.IsNaN(v) && !math.IsInf(v, 0) {
-			stretch = append(stretch, plotter.XY{X: float64(epoch), Y: v})
+			stretch = append(stretch, plotter.XY{X: float64(i + 1), Y: v})
 			continue
 		}
 		if err := flush(); err != nil {
@@ -115,30 +133,4 @@ func (wholeTicks) Ticks(low, high float64) []plot.Tick {
 		}
 	}
 	return out
-}
-
-// stack draws plots under each other in the given shares of the height, their data areas between the same sides.
-func stack(area draw.Canvas, panels []*plot.Plot, shares []float64) {
-	var total float64
-	for _, s := range shares {
-		total += s
-	}
-	const gap = 8
-	free := area.Max.Y - area.Min.Y - vg.Length(len(panels)-1)*gap
-	canvases := make([]draw.Canvas, len(panels))
-	top := area.Max.Y
-	var left vg.Length
-	for i, p := range panels {
-		c := area
-		c.Max.Y = top
-		c.Min.Y = top - free*vg.Length(shares[i]/total)
-		top = c.Min.Y - gap
-		canvases[i] = c
-		left = max(left, p.DataCanvas(c).Min.X)
-	}
-	for i, p := range panels {
-		c := canvases[i]
-		c.Min.X += left - p.DataCanvas(c).Min.X
-		p.Draw(c)
-	}
 }

@@ -2,12 +2,26 @@ package report
 
 import (
 	"fmt"
+	"path/filepath"
 
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 
 	"github.com/universal-classifier/uc/internal/evaluate"
 )
+
+// ROCPlots draws roc_<label>.png for every label of a report into dir, and returns their paths.
+func ROCPlots(dir string, r *evaluate.Report) ([]string, error) {
+	var paths []string
+	for i, name := range fileNames(r.Labels) {
+		path := filepath.Join(dir, "roc_"+name+".png")
+		if err := ROC(path, r.Labels[i]); err != nil {
+			return paths, err
+		}
+		paths = append(paths, path)
+	}
+	return paths, nil
+}
 
 // ROC draws the curves of a label's classes to path (PNG), each with its area and 95 % interval, and the line of chance.
 // Classes whose curve is not defined stand in the legend with the reason.

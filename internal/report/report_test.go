@@ -1,0 +1,169 @@
+package report
+
+import (
+	"bytes"
+	"fmt"
+	"image/png"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/universal-classifier/uc/internal/evaluate"
+	"github.com/universal-classifier/uc/internal/task"
+)
+
+// cohort is n cases of a two-class and a three-class label with a model that is right more often than not.
+func cohort(n int) ([]task.Label, []evaluate.Prediction) {
+	labels := []task.Label{{Name: "Lesion", Values: []string{"absent", "present"}}, {Name: "Grade/size", Values: []string{"low", "middle", "high"}}}
+	rng := rand.New(rand.NewPCG(1, 2))
+	var predictions []evaluate.Prediction
+	for i := range n {
+		p := evaluate.Prediction{Case: fmt.Sprintf("case_%03d", i), Fold: fmt.Sprint(i % 5)}
+		for _, l := range labels {
+			target := rng.IntN(len(l.Values))
+			logits := make([]float64, len(l.Values))
+			for k := range logits {
+				logits[k] = rng.NormFloat64()
+			}
+			logits[target] += 1.5
+			p.Targets, p.Logits = append(p.Targets, target), append(p.Logits, logits)
+		}
+		predictions = append(predictions, p)
+	}
+	return labels, predictions
+}
+
+func TestWriteMakesEveryFile(t *testing.T) {
+	dir := filepath.Join(outDir(t), "evaluation")
+	labels, predictions := cohort(90)
+	paths, err := Write(dir, evaluate.Evaluate(labels, predictions))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"evaluation.json", "evaluation.csv", "roc_Lesion.png", "confusion_Lesion.png", "calibration_Lesion.png",
+		"roc_Grade_size.png", "confusion_Grade_size.png", "calibration_Grade_size.png", "report.html"}
+	if len(paths) != len(want) {
+		t.Fatalf("got %v", paths)
+	}
+	for i, path := range paths {
+		if filepath.Base(path) != want[i] {
+			t.Errorf("file %d is %s, want %s", i, path, want[i])
+		}
+		if strings.HasSuffix(path, ".png") {
+			checkPicture(t, path)
+		}
+	}
+	html, err := os.ReadFile(paths[len(paths)-1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := bytes.Count(html, []byte(`src="data:image/png;base64,`)); got != 6 {
+		t.Errorf("the page holds %d pictures, want 6", got)
+	}
+	if bytes.Contains(html, []byte("ZgotmplZ")) || bytes.Contains(html, []byte("http")) {
+		t.Error("the page is not self-contained")
+	}
+}
+
+func TestWriteWithOneClassAndNoCases(t *testing.T) {
+	labels, predictions := cohort(6)
+	for i := range predictions {
+		predictions[i].Targets = []int{0, 0}
+	}
+	for name, cases := range map[string][]evaluate.Prediction{"one class": predictions, "no cases": nil} {
+		paths, err := Write(t.TempDir(), evaluate.Evaluate(labels, cases))
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		for _, path := range paths {
+			if strings.HasSuffix(path, ".png") {
+				checkPicture(t, path)
+			}
+		}
+	}
+}
+
+func TestLabelNamesBecomeDistinctFiles(t *testing.T) {
+	got := fileNames([]evaluate.LabelReport{{Name: "a/b"}, {Name: "A b"}, {Name: ""}, {Name: "../x"}})
+	want := []string{"a_b", "A_b_1", "_2", "___x"}
+	for i := range want {
+		if got[i] != want[i] {
+			t.Errorf("name %d is %q, want %q", i, got[i], want[i])
+		}
+	}
+}
+
+func TestProgressPlot(t *testing.T) {
+	var training, validation []float64
+	rng := rand.New(rand.NewPCG(3, 4))
+	for epoch := range 120 {
+		x := float64(epoch)
+		training = append(training, 0.3+1.1*math.Exp(-x/30)+0.03*rng.NormFloat64())
+		validation = append(validation, 0.45+0.9*math.Exp(-x/25)+0.002*x+0.06*rng.NormFloat64())
+	}
+	nan := math.NaN()
+	for name, c := range map[string][2][]float64{
+		"progress":      {training, validation},
+		"first_epoch":   {{0.7}, {0.8}},
+		"gaps":          {{0.7, 0.6, nan, 0.5, math.Inf(1)}, {nan, nan, nan, nan, nan}},
+		"constant":      {{0, 0, 0}, nil},
+		"nothing_yet":   {},
+		"only_not_real": {{nan}, {nan}},
+	} {
+		path := filepath.Join(outDir(t), name+".png")
+		if err := ProgressPlot(path, c[0], c[1]); err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		checkPicture(t, path)
+	}
+}
+
+func TestMovingAverageFollowsTheTrainer(t *testing.T) {
+	average, best := movingAverage([]float64{1, math.NaN(), 0.5, 0.2, 3})
+	for i, want := range []float64{1, 1, 0.95, 0.875, 1.0875} {
+		if math.Abs(average[i]-want) > 1e-12 {
+			t.Errorf("epoch %d: %g, want %g", i, average[i], want)
+		}
+	}
+	if best != 3 {
+		t.Errorf("lowest at %d, want 3", best)
+	}
+}
+
+// outDir is where pictures go: a folder that is thrown away, or UC_KEEP_PICTURES for looking at them.
+func outDir(t *testing.T) string {
+	if dir := os.Getenv("UC_KEEP_PICTURES"); dir != "" {
+		return dir
+	}
+	return t.TempDir()
+}
+
+// checkPicture wants a PNG of the usual size with something drawn on it.
+func checkPicture(t *testing.T, path string) {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	img, err := png.Decode(f)
+	if err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+	if size := img.Bounds().Size(); size.X != 1200 || size.Y != 900 {
+		t.Errorf("%s: %v, want 1200 x 900", path, size)
+	}
+	seen := map[any]bool{}
+	for y := 0; y < 900; y += 3 {
+		for x := 0; x < 1200; x += 3 {
+			seen[img.At(x, y)] = true
+		}
+	}
+	if len(seen) < 3 {
+		t.Errorf("%s: nothing drawn", path)
+	}
+}
