@@ -91,5 +91,8 @@ func (b *Budget) Acquire(ctx context.Context, n int64) error {
 	return b.sem.Acquire(ctx, n)
 }
 
+// TryAcquire takes n bytes if they are free now.
+func (b *Budget) TryAcquire(n int64) bool { return b.sem.TryAcquire(n) }
+
 // Release gives n bytes back.
 func (b *Budget) Release(n int64) { b.sem.Release(n) }

@@ -86,6 +86,9 @@ func (c *cohort) fingerprint(ctx context.Context, known map[string]measured) (*p
 				return err
 			}
 		}
+		if !c.options.NoPreprocess {
+			c.kept.offer(i, crop)
+		}
 		if collected != nil {
 			collected.add(i, m.distributions)
 			m.distributions = nil

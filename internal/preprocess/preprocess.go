@@ -35,6 +35,7 @@ type job struct {
 	options  Options
 	progress progress.Reporter
 	budget   *memory.Budget
+	kept     *kept
 	dir      string // of the preprocessed task
 }
 
@@ -134,6 +135,7 @@ func (c *cohort) preprocess(ctx context.Context, p *plan.Plans, records *records
 			todo = append(todo, i)
 		}
 	}
+	c.kept.retain(todo)
 	stale := removeStale(stage, c.cases)
 	if stale > 0 {
 		c.progress.Note("%s: removed %d cases that dataset.json no longer lists", stage, stale)
@@ -149,7 +151,14 @@ func (c *cohort) preprocess(ctx context.Context, p *plan.Plans, records *records
 	need := func(i int) (int64, error) { return c.needToFinish(i, p) }
 	return c.each(ctx, todo, need, func(i int) error {
 		kase := c.cases[i]
-		out, err := Case(ctx, kase, p)
+		crop := c.kept.take(i)
+		if crop == nil {
+			var err error
+			if crop, err = loadCropped(kase); err != nil {
+				return err
+			}
+		}
+		out, err := finish(ctx, kase, crop, p)
 		if err != nil {
 			return err
 		}

@@ -211,9 +211,9 @@ func age(t *testing.T, dir string) (touched func() []string) {
 func TestAnyNumberOfThreadsGivesTheSameFiles(t *testing.T) {
 	for _, modality := range []string{"MRI", "CT"} {
 		var first map[string][]byte
-		for _, threads := range []int{1, 3, 8} {
+		for _, o := range []Options{{Threads: 1}, {Threads: 3}, {Threads: 8}, {Threads: 8, Memory: 300 << 10}} { // the last reads cases twice
 			f := makeTask(t, modality, cohortOf(6))
-			mustRun(t, f, Options{Threads: threads})
+			mustRun(t, f, o)
 			now := map[string][]byte{}
 			for path, b := range snapshot(t, f.PreprocessedTask(madeUp)) {
 				if rel, _ := filepath.Rel(f.Preprocessed, path); filepath.Base(rel) != recordsFile {
@@ -228,7 +228,7 @@ func TestAnyNumberOfThreadsGivesTheSameFiles(t *testing.T) {
 			}
 			for name, b := range now {
 				if !bytes.Equal(b, first[name]) {
-					t.Errorf("%s, %d threads: %s differs", modality, threads, name)
+					t.Errorf("%s, %+v: %s differs", modality, o, name)
 				}
 			}
 		}

@@ -24,6 +24,7 @@ const leastLimit = 128 << 20
 // limitMemory sets up the budget and tells the garbage collector of it. The function it returns undoes the latter.
 func (j *job) limitMemory() (undo func()) {
 	j.budget = memory.NewBudget(int64(workShare * float64(j.options.Memory)))
+	j.kept = newKept(j.budget)
 	before := debug.SetMemoryLimit(-1)
 	debug.SetMemoryLimit(min(before, max(j.options.Memory, leastLimit)))
 	return func() { debug.SetMemoryLimit(before) }
@@ -45,7 +46,7 @@ func (c *cohort) each(ctx context.Context, which []int, need func(i int) (int64,
 		}
 		// Memory is taken in the cases' order, before a worker starts: none swells, none is overtaken.
 		bytes, err := need(i)
-		if err == nil {
+		if err == nil && !c.kept.makeRoom(bytes) {
 			err = c.budget.Acquire(ctx, bytes)
 			var large *memory.TooLargeError
 			if errors.As(err, &large) {
