@@ -66,8 +66,9 @@ func warnInert(cmd *cobra.Command) {
 	})
 }
 
-// commands maps the spellings of a command's flags, without dashes, to the flags.
+// flagsBySpelling maps the spellings of a command's flags, without dashes, to the flags.
 func flagsBySpelling(cmd *cobra.Command) map[string]*pflag.Flag {
+	cmd.InitDefaultHelpFlag()
 	known := map[string]*pflag.Flag{}
 	add := func(f *pflag.Flag) {
 		known[f.Name] = f

@@ -42,7 +42,7 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	var u *usageError
 	switch {
 	case errors.As(err, &u):
-		fmt.Fprintf(stderr, "uc: %v (see %s --help)\n", err, helpFor(root, args).CommandPath())
+		fmt.Fprintf(stderr, "uc: %v (see %s --help)\n", err, commandOf(root, args).CommandPath())
 		return ExitUsage
 	case errors.Is(err, errReported):
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
@@ -54,7 +54,7 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 }
 
 func run(ctx context.Context, root *cobra.Command, args []string) error {
-	if cmd := helpFor(root, args); cmd != root {
+	if cmd := commandOf(root, args); cmd != root {
 		rest, err := translate(cmd, args[1:])
 		if err != nil {
 			return err
@@ -65,8 +65,8 @@ func run(ctx context.Context, root *cobra.Command, args []string) error {
 	return root.ExecuteContext(ctx)
 }
 
-// helpFor is the command that args name, or root.
-func helpFor(root *cobra.Command, args []string) *cobra.Command {
+// commandOf is the command that args name, or root.
+func commandOf(root *cobra.Command, args []string) *cobra.Command {
 	if len(args) > 0 {
 		for _, c := range root.Commands() {
 			if c.Name() == args[0] || c.HasAlias(args[0]) {
@@ -103,7 +103,8 @@ The workflow, the folders and the flags are those of nnU-Net and of the Python p
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetFlagErrorFunc(flagError)
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { writeHelp(cmd.OutOrStdout(), cmd) })
-	root.AddCommand(versionCommand(), completionCommand(), environmentTopic())
+	root.AddCommand(demoCommand(), planCommand(), trainCommand(), predictCommand(), evaluateCommand(),
+		infoCommand(), benchCommand(), versionCommand(), completionCommand(), environmentTopic())
 	root.InitDefaultHelpCmd()
 	return root
 }

@@ -1,0 +1,177 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/universal-classifier/uc/internal/backend/cpu"
+	"github.com/universal-classifier/uc/internal/task"
+)
+
+type systemInfo struct {
+	Version  string       `json:"version"`
+	Go       string       `json:"go"`
+	OS       string       `json:"os"`
+	Arch     string       `json:"arch"`
+	CPUs     int          `json:"cpus"`
+	Kernels  string       `json:"cpu_kernels"`
+	Possible []string     `json:"cpu_kernels_available"`
+	Devices  []string     `json:"devices"`
+	Folders  *folderInfo  `json:"folders"`
+	Problem  string       `json:"folders_problem,omitempty"`
+	Tasks    []taskStatus `json:"tasks"`
+}
+
+type folderInfo struct {
+	Raw          string `json:"raw"`
+	Preprocessed string `json:"preprocessed"`
+	Results      string `json:"results"`
+}
+
+// A taskStatus says how far a task has come.
+type taskStatus struct {
+	Name         string        `json:"name"`
+	Raw          bool          `json:"raw"`
+	Preprocessed bool          `json:"preprocessed"`
+	Models       []modelStatus `json:"models,omitempty"`
+}
+
+// A modelStatus lists the folds of one trainer and plans.
+type modelStatus struct {
+	Model   string   `json:"model"` // TRAINER__PLANS
+	Trained []string `json:"trained_folds"`
+	Begun   []string `json:"unfinished_folds"`
+}
+
+func infoCommand() *cobra.Command {
+	var dataRoot string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "info",
+		Short: "Show the version, the machine, the folders and how far every task has come",
+		Example: `  uc info
+  uc info --data-root /path/to/data --json`,
+		Args: exactArgs(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			info := systemInfo{
+				Version: version(), Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH, CPUs: runtime.NumCPU(),
+				Devices: []string{"cpu"}, Tasks: []taskStatus{},
+			}
+			pool := cpu.NewPool(1)
+			info.Kernels = pool.Features().String()
+			pool.Close()
+			for _, f := range cpu.AvailableFeatures() {
+				info.Possible = append(info.Possible, f.String())
+			}
+			if folders, err := task.ResolveFolders(dataRoot); err != nil {
+				info.Problem = err.Error()
+			} else {
+				info.Folders = &folderInfo{folders.Raw, folders.Preprocessed, folders.Results}
+				if info.Tasks, err = taskStatuses(folders); err != nil {
+					return err
+				}
+			}
+			if asJSON {
+				return printJSON(cmd.OutOrStdout(), info)
+			}
+			info.print(cmd.OutOrStdout())
+			return nil
+		},
+	}
+	dataRootFlag(cmd, &dataRoot)
+	jsonFlag(cmd, &asJSON)
+	return cmd
+}
+
+// taskStatuses looks what exists of every task.
+func taskStatuses(f task.Folders) ([]taskStatus, error) {
+	names, err := task.List(f)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]taskStatus, 0, len(names))
+	for _, name := range names {
+		s := taskStatus{Name: name, Raw: exists(filepath.Join(f.RawTask(name), task.DatasetFile))}
+		plans, _ := filepath.Glob(filepath.Join(f.PreprocessedTask(name), "*_plans_3D.json"))
+		s.Preprocessed = len(plans) > 0
+		models, err := os.ReadDir(filepath.Join(f.Models(), name))
+		if err != nil && !os.IsNotExist(err) {
+			return nil, err
+		}
+		for _, m := range models {
+			if trainer, plansID, ok := strings.Cut(m.Name(), "__"); ok && m.IsDir() {
+				s.Models = append(s.Models, statusOfModel(f.Model(name, trainer, plansID)))
+			}
+		}
+		out = append(out, s)
+	}
+	return out, nil
+}
+
+func statusOfModel(dir string) modelStatus {
+	m := modelStatus{Model: filepath.Base(dir), Trained: []string{}, Begun: []string{}}
+	folds, _ := filepath.Glob(filepath.Join(dir, "fold_*"))
+	folds = append(folds, filepath.Join(dir, task.FoldDir("all")))
+	for _, fold := range folds {
+		id := strings.TrimPrefix(filepath.Base(fold), "fold_")
+		final, _ := filepath.Glob(filepath.Join(fold, "model_final_checkpoint*"))
+		switch {
+		case len(final) > 0:
+			m.Trained = append(m.Trained, id)
+		case exists(fold):
+			m.Begun = append(m.Begun, id)
+		}
+	}
+	return m
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+func (info *systemInfo) print(w io.Writer) {
+	fmt.Fprintf(w, "uc %s (%s, %s/%s)\n", info.Version, info.Go, info.OS, info.Arch)
+	others := slices.DeleteFunc(slices.Clone(info.Possible), func(s string) bool { return s == info.Kernels })
+	fmt.Fprintf(w, "CPU: %d threads, kernels %s", info.CPUs, info.Kernels)
+	if len(others) > 0 {
+		fmt.Fprintf(w, " (UC_CPU also takes %s)", strings.Join(others, ", "))
+	}
+	fmt.Fprintf(w, "\ndevices: %s\n", strings.Join(info.Devices, ", "))
+	if info.Folders == nil {
+		fmt.Fprintf(w, "folders: %s\n", info.Problem)
+		return
+	}
+	fmt.Fprintf(w, "raw:            %s\npreprocessed:   %s\ntrained models: %s\n",
+		info.Folders.Raw, info.Folders.Preprocessed, info.Folders.Results)
+	if len(info.Tasks) == 0 {
+		fmt.Fprintln(w, "tasks: none")
+		return
+	}
+	fmt.Fprintln(w, "tasks:")
+	for _, t := range info.Tasks {
+		var state []string
+		if t.Raw {
+			state = append(state, "raw")
+		}
+		if t.Preprocessed {
+			state = append(state, "preprocessed")
+		}
+		for _, m := range t.Models {
+			if len(m.Trained) > 0 {
+				state = append(state, fmt.Sprintf("%s: trained folds %s", m.Model, strings.Join(m.Trained, " ")))
+			}
+			if len(m.Begun) > 0 {
+				state = append(state, fmt.Sprintf("%s: unfinished folds %s", m.Model, strings.Join(m.Begun, " ")))
+			}
+		}
+		fmt.Fprintf(w, "  %s: %s\n", t.Name, strings.Join(state, "; "))
+	}
+}

@@ -1,0 +1,212 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/universal-classifier/uc/internal/memory"
+	"github.com/universal-classifier/uc/internal/plan"
+	"github.com/universal-classifier/uc/internal/preprocess"
+	"github.com/universal-classifier/uc/internal/task"
+)
+
+// Names of planners that the reference's -pl3d knows.
+const (
+	planner           = "ClassificationExperimentPlanner3D"
+	plannerPretrained = "ExperimentPlanner3D_v21_Pretrained" // what the reference demands beside -overwrite_plans
+)
+
+type planFlags struct {
+	dataRoot            string
+	tasks               []string
+	threads             int
+	noPreprocessing     bool
+	verify              bool
+	planner             string
+	overwritePlans      string
+	overwriteIdentifier string
+	keepCropped         bool
+	memory              string
+	json                bool
+}
+
+func planCommand() *cobra.Command {
+	var f planFlags
+	cmd := &cobra.Command{
+		Use:   "plan-and-preprocess -t TASK [TASK ...]",
+		Short: "Plan the preprocessing from the data and preprocess all cases",
+		Long: `Reads the raw cases of a task, crops them to what is not zero and to the region of interest, measures the cohort
+(sizes, spacings, intensities), plans the common spacing, size and batch size, and writes every case resampled,
+normalised and padded. Where the task has no masks, masks of the whole image are written and dataset.json is completed
+(the original is kept as original_dataset.json).`,
+		Example: `  uc plan-and-preprocess --data-root /path/to/data -t 1 -tf 4 -tl 4 --verify_dataset_integrity
+  uc plan-and-preprocess -t 1 2 3 --memory 8G
+  uc plan-and-preprocess -t 4 -no_pp`,
+		Args: exactArgs(),
+		RunE: func(cmd *cobra.Command, _ []string) error { return runPlan(cmd, &f) },
+	}
+	fs := cmd.Flags()
+	fs.StringSliceVarP(&f.tasks, "tasks", "t", nil, "`TASKS`, each an id (1, 001) or a full name (Task001_X); required")
+	spell(fs, "tasks", "-t", "--task_ids", "--tasks")
+	list(fs, "tasks")
+	fs.IntVar(&f.threads, "tf", 8, "at most `N` cases are worked on at the same time")
+	spell(fs, "tf", "-tf")
+	fs.BoolVar(&f.noPreprocessing, "no_pp", false, "plan only, do not preprocess")
+	spell(fs, "no_pp", "-no_pp")
+	fs.BoolVar(&f.verify, "verify_dataset_integrity", false, "first check every case: one geometry for modalities and mask, "+
+		"finite voxels, declared mask values, no stray files")
+	spell(fs, "verify_dataset_integrity", "--verify_dataset_integrity")
+	fs.StringVar(&f.planner, "planner3d", planner, "`NAME` of the planner: the default, or "+plannerPretrained+
+		" beside -overwrite_plans")
+	spell(fs, "planner3d", "-pl3d", "--planner3d")
+	fs.StringVar(&f.overwritePlans, "overwrite_plans", "", "use the plans in `FILE` instead of planning, for pretrained weights")
+	spell(fs, "overwrite_plans", "-overwrite_plans")
+	fs.StringVar(&f.overwriteIdentifier, "overwrite_plans_identifier", "", "`ID` under which -overwrite_plans is stored; "+
+		"train then takes -p nnUNetPlans_pretrained_ID")
+	spell(fs, "overwrite_plans_identifier", "-overwrite_plans_identifier")
+
+	fs.Int("tl", 8, "`N` threads for a low-resolution stage")
+	spell(fs, "tl", "-tl")
+	inert(fs, "tl", "there is one stage, at full resolution; -tf sets the number of workers")
+	fs.String("planner2d", "None", "`NAME` of a 2D planner")
+	spell(fs, "planner2d", "-pl2d", "--planner2d")
+	inert(fs, "planner2d", "there is no 2D planning")
+	fs.String("train", "False", "`BOOL`: training mode")
+	spell(fs, "train", "--train")
+	inert(fs, "train", "uc train trains")
+
+	dataRootFlag(cmd, &f.dataRoot)
+	fs.StringVar(&f.memory, "memory", "", "workers wait rather than use more than `SIZE` (8G, 500M; default 70% of the free memory)")
+	fs.BoolVar(&f.keepCropped, "keep_cropped", false, "also write the cropped cases to nnUNet_cropped_data")
+	jsonFlag(cmd, &f.json)
+	return cmd
+}
+
+// check finds mistakes that need no look at the data.
+func (f *planFlags) check() error {
+	if len(f.tasks) == 0 {
+		return usagef("missing -t TASK")
+	}
+	if f.threads < 1 {
+		return usagef("flag -tf: %d workers cannot work", f.threads)
+	}
+	switch {
+	case f.planner != planner && f.planner != plannerPretrained:
+		return usagef("unknown planner %q: only %s exists", f.planner, planner)
+	case f.overwritePlans != "" && f.overwriteIdentifier == "":
+		return usagef("-overwrite_plans needs -overwrite_plans_identifier")
+	case f.overwritePlans == "" && (f.overwriteIdentifier != "" || f.planner == plannerPretrained):
+		return usagef("missing -overwrite_plans FILE")
+	}
+	return nil
+}
+
+// planned is what one task's planning brought.
+type planned struct {
+	Task         string         `json:"task"`
+	Cases        int            `json:"cases"`
+	Labels       []string       `json:"classification_labels"`
+	RealMasks    bool           `json:"real_masks"`
+	PlansFile    string         `json:"plans_file"`
+	Stage        plan.StagePlan `json:"stage"`
+	Preprocessed string         `json:"preprocessed,omitempty"` // folder of the cases
+	Seconds      float64        `json:"seconds"`
+}
+
+func runPlan(cmd *cobra.Command, f *planFlags) error {
+	if err := f.check(); err != nil {
+		return err
+	}
+	var budget int64
+	if f.memory != "" {
+		var err error
+		if budget, err = memory.Parse(f.memory); err != nil {
+			return usagef("flag --memory: %v", err)
+		}
+	}
+	folders, err := foldersOf(f.dataRoot)
+	if err != nil {
+		return err
+	}
+	var tasks []*task.Task
+	for _, id := range f.tasks { // look at every dataset.json before the work begins
+		t, err := task.Load(folders, id)
+		if err != nil {
+			return err
+		}
+		tasks = append(tasks, t)
+	}
+	results := []planned{}
+	for _, t := range tasks {
+		began := time.Now()
+		p, err := planTask(cmd, t, f, budget)
+		if err != nil {
+			return fmt.Errorf("%s: %w", t.Name, err)
+		}
+		r := planned{
+			Task: t.Name, Cases: len(t.Dataset.Cases), RealMasks: p.RealMasks, Stage: p.Stage(),
+			PlansFile: filepath.Join(folders.PreprocessedTask(t.Name), plan.File(plansIdentifier(f))),
+			Seconds:   time.Since(began).Round(time.Millisecond).Seconds(),
+		}
+		for _, l := range p.Labels {
+			r.Labels = append(r.Labels, l.Name)
+		}
+		if !f.noPreprocessing {
+			r.Preprocessed = folders.Stage(t.Name, p.DataIdentifier)
+		}
+		results = append(results, r)
+		if !f.json {
+			r.print(cmd.OutOrStdout())
+		}
+	}
+	if f.json {
+		return printJSON(cmd.OutOrStdout(), results)
+	}
+	return nil
+}
+
+// planTask takes one task through masks, checks, plans and preprocessing.
+func planTask(cmd *cobra.Command, t *task.Task, f *planFlags, budget int64) (*plan.Plans, error) {
+	d := newDisplay(cmd.ErrOrStderr())
+	defer d.Close()
+	d.Note("%s: %d cases", t.Name, len(t.Dataset.Cases))
+	for _, w := range t.Dataset.Warnings {
+		d.Warn("%s", w)
+	}
+	if f.verify {
+		if err := t.Verify(cmd.Context(), f.threads, d); err != nil {
+			return nil, err
+		}
+	}
+	if err := t.EnsureMasks(cmd.Context(), d); err != nil {
+		return nil, err
+	}
+	return preprocess.Run(cmd.Context(), t, preprocess.Options{
+		Threads: f.threads, Memory: budget, NoPreprocess: f.noPreprocessing, KeepCropped: f.keepCropped,
+		OverwritePlans: f.overwritePlans, OverwriteIdentifier: f.overwriteIdentifier,
+	}, d)
+}
+
+// plansIdentifier is the name under which plans are stored, as uc train -p takes it.
+func plansIdentifier(f *planFlags) string {
+	if f.overwritePlans != "" {
+		return plan.PretrainedIdentifier(f.overwriteIdentifier)
+	}
+	return plan.Identifier
+}
+
+func (r *planned) print(w io.Writer) {
+	fmt.Fprintf(w, "%s: %d cases, labels %s\n", r.Task, r.Cases, strings.Join(r.Labels, ", "))
+	fmt.Fprintf(w, "  image size %d x %d x %d at %.4g x %.4g x %.4g mm, batch size %d\n",
+		r.Stage.ImageSize[0], r.Stage.ImageSize[1], r.Stage.ImageSize[2],
+		r.Stage.CurrentSpacing[0], r.Stage.CurrentSpacing[1], r.Stage.CurrentSpacing[2], r.Stage.BatchSize)
+	fmt.Fprintf(w, "  plans: %s\n", r.PlansFile)
+	if r.Preprocessed != "" {
+		fmt.Fprintf(w, "  cases: %s\n", r.Preprocessed)
+	}
+}

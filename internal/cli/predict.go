@@ -1,0 +1,183 @@
+package cli
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/universal-classifier/uc/internal/predict"
+	"github.com/universal-classifier/uc/internal/task"
+)
+
+type predictFlags struct {
+	dataRoot   string
+	images     string
+	masks      string
+	out        string
+	task       string
+	model      modelFlags
+	folds      []string
+	checkpoint string
+	noTTA      bool
+	overwrite  bool
+	device     string
+	threads    int
+	json       bool
+}
+
+func predictCommand() *cobra.Command {
+	var f predictFlags
+	cmd := &cobra.Command{
+		Use:   "predict -i IMAGES [-s MASKS] -o OUT -t TASK",
+		Short: "Predict new cases with the trained folds of a task",
+		Long: `Preprocesses new cases exactly as in training, runs every fold's network on them (mirrored along all axes unless
+--disable_tta) and averages the probabilities. Writes <case>.npz for every case, and predictions.csv and
+predictions.json for all of them. A case that cannot be predicted does not stop the others; then the exit code is 1.
+A task that was trained with masks of the region of interest needs them here too (-s), one without refuses them.`,
+		Example: `  uc predict --data-root /path/to/data -i images -s masks -o predictions -t 4 -f 0 1 2 3 4
+  uc predict -i images -o predictions -t Task010_PancreaticCancer --disable_tta
+  uc predict -i images -o predictions -t 10 -f all -chk model_best --json`,
+		Args: exactArgs(),
+		RunE: func(cmd *cobra.Command, _ []string) error { return runPredict(cmd, &f) },
+	}
+	fs := cmd.Flags()
+	fs.StringVarP(&f.images, "input_folder", "i", "", "`DIR` with the images, named CASE_0000.nii.gz, CASE_0001.nii.gz, ... by modality; "+
+		"or one such image for that case alone; required")
+	spell(fs, "input_folder", "-i", "--input_folder")
+	fs.StringVarP(&f.masks, "seg_folder", "s", "", "`DIR` with the masks of the region of interest, named CASE.nii.gz")
+	spell(fs, "seg_folder", "-s", "--seg_folder")
+	fs.StringVarP(&f.out, "output_folder", "o", "", "`DIR` for the predictions; required")
+	spell(fs, "output_folder", "-o", "--output_folder")
+	fs.StringVarP(&f.task, "task_name", "t", "", "`TASK`, an id (4, 004) or a full name (Task004_X); required")
+	spell(fs, "task_name", "-t", "--task_name")
+	fs.StringSliceVarP(&f.folds, "folds", "f", nil, "`FOLDS` to average, numbers or all (default: the trained ones)")
+	spell(fs, "folds", "-f", "--folds")
+	list(fs, "folds")
+	f.model.add(cmd)
+	fs.StringVar(&f.checkpoint, "chk", "model_final_checkpoint", "`NAME` of the checkpoint")
+	spell(fs, "chk", "-chk")
+	fs.BoolVar(&f.noTTA, "disable_tta", false, "no test-time augmentation: one pass instead of eight mirrored ones")
+	spell(fs, "disable_tta", "--disable_tta")
+	fs.BoolVar(&f.overwrite, "overwrite_existing", false, "predict again what already has a result")
+	spell(fs, "overwrite_existing", "--overwrite_existing")
+	fs.Bool("disable_mixed_precision", false, "compute in single precision")
+	spell(fs, "disable_mixed_precision", "--disable_mixed_precision")
+	inert(fs, "disable_mixed_precision", "predictions are always computed in single precision")
+
+	dataRootFlag(cmd, &f.dataRoot)
+	deviceFlags(cmd, &f.device, &f.threads)
+	jsonFlag(cmd, &f.json)
+	return cmd
+}
+
+// check finds mistakes that need no look at the data.
+func (f *predictFlags) check() error {
+	for _, required := range []struct{ flag, value string }{
+		{"-i IMAGES", f.images}, {"-o OUT", f.out}, {"-t TASK", f.task},
+	} {
+		if required.value == "" {
+			return usagef("missing %s", required.flag)
+		}
+	}
+	if err := f.model.check(); err != nil {
+		return err
+	}
+	return checkFolds(f.folds)
+}
+
+// checkFolds refuses what is no fold, and all beside others.
+func checkFolds(folds []string) error {
+	for _, fold := range folds {
+		if err := checkFold(fold); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// predicted is what uc predict --json prints.
+type predicted struct {
+	Folds     []string        `json:"folds"`
+	Predicted int             `json:"predicted"`
+	Kept      int             `json:"kept"`
+	Failed    []failure       `json:"failed"`
+	CSV       string          `json:"csv"`
+	JSON      string          `json:"json"`
+	Results   json.RawMessage `json:"results,omitempty"` // predictions.json
+}
+
+type failure struct {
+	Case  string `json:"case"`
+	Error string `json:"error"`
+}
+
+func runPredict(cmd *cobra.Command, f *predictFlags) error {
+	if err := f.check(); err != nil {
+		return err
+	}
+	folders, err := foldersOf(f.dataRoot)
+	if err != nil {
+		return err
+	}
+	name, err := task.FindName(folders, f.task)
+	if err != nil {
+		return err
+	}
+	d := newDisplay(cmd.ErrOrStderr())
+	defer d.Close()
+	model, err := predict.Open(folders.Model(name, f.model.trainer, f.model.plans), predict.Options{
+		Folds: f.folds, Checkpoint: f.checkpoint, Device: f.device, Threads: f.threads, DisableTTA: f.noTTA,
+	}, d)
+	if err != nil {
+		return err
+	}
+	defer model.Close()
+	cases, broken := task.PredictionCases(f.images, f.masks, model.Modalities(), model.WantMasks())
+	var invalid *task.ValidationError
+	if broken != nil && (!errors.As(broken, &invalid) || len(cases) == 0) {
+		return broken
+	}
+	s, err := model.Folder(cmd.Context(), cases, f.out, f.overwrite, d)
+	if err != nil {
+		return err
+	}
+	d.Close()
+	if broken != nil {
+		cmd.PrintErrf("uc: %v\n", broken)
+	}
+	r := predicted{Folds: model.Folds(), Predicted: s.Predicted, Kept: s.Kept, Failed: []failure{}, CSV: s.CSV, JSON: s.JSON}
+	for _, c := range s.Failed {
+		cmd.PrintErrf("uc: case %s not predicted: %v\n", c.Case, c.Err)
+		r.Failed = append(r.Failed, failure{c.Case, c.Err.Error()})
+	}
+	if err := r.print(cmd.OutOrStdout(), f.json); err != nil {
+		return err
+	}
+	if broken != nil || len(s.Failed) > 0 {
+		return errReported
+	}
+	return nil
+}
+
+func (r *predicted) print(w io.Writer, asJSON bool) error {
+	if asJSON {
+		if b, err := os.ReadFile(r.JSON); err == nil {
+			r.Results = b
+		}
+		return printJSON(w, r)
+	}
+	fmt.Fprintf(w, "%d predicted by folds %s", r.Predicted, strings.Join(r.Folds, " "))
+	if r.Kept > 0 {
+		fmt.Fprintf(w, ", %d had results already (--overwrite_existing predicts them again)", r.Kept)
+	}
+	if len(r.Failed) > 0 {
+		fmt.Fprintf(w, ", %d failed", len(r.Failed))
+	}
+	_, err := fmt.Fprintf(w, "\n%s\n%s\n", r.CSV, r.JSON)
+	return err
+}

@@ -1,0 +1,69 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+//go:generate go run ../../scripts/docgen ../../docs/reference/commands.md
+
+// WriteReference writes the page of the documentation that lists every command, flag and environment variable, as Markdown,
+// from the same definitions as the help.
+func WriteReference(w io.Writer) error {
+	root := newRoot()
+	var b strings.Builder
+	b.WriteString("# Commands\n\n")
+	b.WriteString("<!-- Written by `go generate ./internal/cli` from the definitions of the commands; do not edit. -->\n\n")
+	b.WriteString(root.Long + "\n\n")
+	b.WriteString("Results go to standard output, progress and errors to standard error. " +
+		"Exit codes: 0 done, 1 the job failed (or a part of it), 2 the command line makes no sense.\n\n")
+	b.WriteString("Flags are accepted as Python's argparse takes them (`-tf 4`, `-t 1 2 3`, `-no_pp`) and with two dashes, an equals " +
+		"sign and commas (`--tf=4`, `--tasks=1,2,3`). `_` and `-` in names are the same.\n\n")
+	var topics []*cobra.Command
+	for _, cmd := range visibleCommands(root) {
+		if !cmd.Runnable() {
+			topics = append(topics, cmd)
+			continue
+		}
+		fmt.Fprintf(&b, "- [`uc %s`](#uc-%s): %s\n", cmd.Name(), cmd.Name(), lowerFirst(cmd.Short))
+	}
+	for _, cmd := range visibleCommands(root) {
+		if cmd.Runnable() {
+			writeCommand(&b, cmd)
+		}
+	}
+	for _, cmd := range topics {
+		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n", cmd.Name(), cmd.Short+".")
+		b.WriteString("| variable | meaning |\n|---|---|\n")
+		for _, v := range environment {
+			fmt.Fprintf(&b, "| `%s` | %s |\n", v.name, v.meaning)
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func writeCommand(b *strings.Builder, cmd *cobra.Command) {
+	fmt.Fprintf(b, "\n## uc %s\n\n", cmd.Name())
+	text := cmd.Long
+	if text == "" {
+		text = cmd.Short + "."
+	}
+	fmt.Fprintf(b, "%s\n\n```\n%s\n```\n\n", text, cmd.UseLine())
+	fmt.Fprintf(b, "```sh\n%s\n```\n", unindent(cmd.Example))
+	for _, g := range flagGroups(cmd) {
+		fmt.Fprintf(b, "\n%s:\n\n| flag | meaning |\n|---|---|\n", g.title)
+		for _, f := range g.flags {
+			fmt.Fprintf(b, "| `%s` | %s |\n", strings.ReplaceAll(flagHead(f), "|", `\|`), strings.ReplaceAll(flagText(f), "|", `\|`))
+		}
+	}
+}
+
+func unindent(s string) string {
+	return strings.TrimSpace(strings.ReplaceAll("\n"+s, "\n  ", "\n"))
+}
+
+func lowerFirst(s string) string { return strings.ToLower(s[:1]) + s[1:] }
