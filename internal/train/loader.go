@@ -2,7 +2,7 @@ package train
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"iter"
 	"math/rand/v2"
 	"sync"
@@ -47,7 +47,7 @@ func positions(p recipe, epoch, trainDone, valDone int) iter.Seq[position] {
 
 // cohort is the cases a loader draws from.
 type cohort interface {
-	// Read copies case i into dst (channels, Z, Y, X). It may be called concurrently.
+	// Read copies case i into dst (channels, Z, Y, X); its errors name the case. It may be called concurrently.
 	Read(i int, dst []float32) error
 	// Targets returns the class of case i for each label.
 	Targets(i int) []int
@@ -164,7 +164,7 @@ func (l *loader) fill(b *batch, index int, rng *rand.Rand, p *augment.Pipeline) 
 	i := members[rng.IntN(len(members))]
 	data := b.Data[index*l.sampleLen:][:l.sampleLen]
 	if err := l.cohort.Read(i, data); err != nil {
-		return fmt.Errorf("case %s: %w", l.cohort.ID(i), err)
+		return err
 	}
 	b.Cases[index] = l.cohort.ID(i)
 	for k, class := range l.cohort.Targets(i) {
@@ -185,7 +185,7 @@ func (l *loader) next(ctx context.Context) (*batch, error) {
 	select {
 	case b, more := <-l.ordered:
 		if !more {
-			return nil, fmt.Errorf("the training wants more batches than were planned")
+			return nil, errors.New("the training wants more batches than were planned")
 		}
 		select {
 		case <-b.done:

@@ -22,7 +22,7 @@ type toyCohort struct {
 
 func (c toyCohort) Read(i int, dst []float32) error {
 	if i == c.fails {
-		return errors.New("file is gone")
+		return fmt.Errorf("case %s: file is gone", c.ID(i))
 	}
 	for k := range dst {
 		dst[k] = float32(i + 1)

@@ -16,7 +16,7 @@ import (
 )
 
 // DefaultValFolder is the folder of validation results inside a fold.
-const DefaultValFolder = "validation_raw"
+const DefaultValFolder = evaluate.ValidationFolder
 
 // deterministicSeed is the reference's, used with Options.Deterministic.
 const deterministicSeed = 12345
@@ -77,7 +77,16 @@ func Run(ctx context.Context, o Options, r progress.Reporter) (*Result, error) {
 	if err := o.normalise(); err != nil {
 		return nil, err
 	}
-	return nil, errors.New("training: not built yet")
+	t, err := newTrainer(o, r)
+	if err != nil {
+		return nil, err
+	}
+	defer t.close()
+	result, err := t.run(ctx)
+	if err != nil {
+		t.log.note("stopped: %v", err)
+	}
+	return result, err
 }
 
 func (o *Options) normalise() error {

@@ -1,0 +1,181 @@
+package predict
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/universal-classifier/uc/internal/atomicfile"
+	"github.com/universal-classifier/uc/internal/evaluate"
+	"github.com/universal-classifier/uc/internal/npz"
+	"github.com/universal-classifier/uc/internal/progress"
+)
+
+// Files in the folder of predictions.
+const (
+	resultSuffix = ".npz"
+	csvFile      = "predictions.csv"
+	jsonFile     = "predictions.json"
+)
+
+// settings are how predictions came about.
+type settings struct {
+	Task       string   `json:"task"`
+	Model      string   `json:"model"`
+	Folds      []string `json:"folds"`
+	Checkpoint string   `json:"checkpoint"`
+	TTA        bool     `json:"mirroring"`
+}
+
+// table is predictions.json.
+type table struct {
+	settings
+	Cases  []caseRow   `json:"cases"`
+	Failed []failedRow `json:"failed"`
+}
+
+type caseRow struct {
+	Case   string     `json:"case"`
+	Labels []labelRow `json:"labels"`
+}
+
+type labelRow struct {
+	Name          string    `json:"name"`
+	Class         int       `json:"class"`
+	Value         string    `json:"value"`
+	Probabilities []float64 `json:"probabilities"` // per class
+	Logits        []float64 `json:"logits"`        // mean over networks and mirror images
+}
+
+type failedRow struct {
+	Case  string `json:"case"`
+	Error string `json:"error"`
+}
+
+func (m *Model) settings() settings {
+	return settings{m.plans.TaskName, m.dir, m.folds, m.options.Checkpoint, !m.options.DisableTTA}
+}
+
+// readResult reads <case>.npz and checks that it holds the labels of this model.
+func (m *Model) readResult(dir, id string) (*Result, error) {
+	path := filepath.Join(dir, id+resultSuffix)
+	arrays, err := npz.Read(path)
+	if err != nil {
+		return nil, err
+	}
+	r := &Result{Prediction: evaluate.Prediction{Case: id}}
+	for k, classes := range m.config.Outputs {
+		logits, probabilities := arrays[fmt.Sprintf("logits_%d", k)], arrays[fmt.Sprintf("probabilities_%d", k)]
+		if !slices.Equal(logits.Shape, []int{classes}) || !slices.Equal(probabilities.Shape, []int{classes}) {
+			return nil, fmt.Errorf("%s: not a result for the labels of this model", path)
+		}
+		r.Logits = append(r.Logits, logits.Float64s())
+		r.Probabilities = append(r.Probabilities, probabilities.Float64s())
+	}
+	if _, more := arrays[fmt.Sprintf("logits_%d", len(m.config.Outputs))]; more {
+		return nil, fmt.Errorf("%s: a result with more labels than this model has", path)
+	}
+	return r, r.conclude()
+}
+
+// writeTables writes predictions.csv and predictions.json over all results in the folder.
+func (m *Model) writeTables(out string, s *Summary) error {
+	entries, err := os.ReadDir(out)
+	if err != nil {
+		return err
+	}
+	t := table{settings: m.settings(), Cases: []caseRow{}, Failed: []failedRow{}}
+	failed := map[string]bool{} // an older result of a case that failed now does not count
+	for _, f := range s.Failed {
+		failed[f.Case] = true
+		t.Failed = append(t.Failed, failedRow{f.Case, f.Err.Error()})
+	}
+	for _, e := range entries {
+		id, isResult := strings.CutSuffix(e.Name(), resultSuffix)
+		if !isResult || failed[id] {
+			continue
+		}
+		r, err := m.readResult(out, id)
+		if err != nil {
+			continue // another program's file
+		}
+		t.Cases = append(t.Cases, m.row(r))
+	}
+	slices.SortFunc(t.Cases, func(a, b caseRow) int { return strings.Compare(a.Case, b.Case) })
+	raw, err := json.MarshalIndent(t, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := atomicfile.WriteBytes(s.JSON, append(raw, '\n')); err != nil {
+		return err
+	}
+	return atomicfile.Write(s.CSV, func(w io.Writer) error { return m.writeCSV(w, t.Cases) })
+}
+
+func (m *Model) row(r *Result) caseRow {
+	row := caseRow{Case: r.Case}
+	for k, label := range m.plans.Labels {
+		class := r.Categorical[k]
+		row.Labels = append(row.Labels, labelRow{label.Name, class, label.Values[class], r.Probabilities[k], r.Logits[k]})
+	}
+	return row
+}
+
+// writeCSV writes a line per case: per label the predicted class, its name, and the probability of every class.
+func (m *Model) writeCSV(w io.Writer, rows []caseRow) error {
+	c := csv.NewWriter(w)
+	header := []string{"case"}
+	for _, label := range m.plans.Labels {
+		header = append(header, label.Name, label.Name+" value")
+		for _, value := range label.Values {
+			header = append(header, fmt.Sprintf("%s P(%s)", label.Name, value))
+		}
+	}
+	if err := c.Write(header); err != nil {
+		return err
+	}
+	for _, row := range rows {
+		line := []string{row.Case}
+		for _, l := range row.Labels {
+			line = append(line, strconv.Itoa(l.Class), l.Value)
+			for _, p := range l.Probabilities {
+				line = append(line, strconv.FormatFloat(p, 'f', 6, 64))
+			}
+		}
+		if err := c.Write(line); err != nil {
+			return err
+		}
+	}
+	c.Flush()
+	return c.Error()
+}
+
+// warnOfOtherSettings says so if the results that are kept come from other networks than those to come.
+func (m *Model) warnOfOtherSettings(out string, r progress.Reporter) {
+	raw, err := os.ReadFile(filepath.Join(out, jsonFile))
+	if err != nil {
+		return
+	}
+	var before table
+	if json.Unmarshal(raw, &before) != nil {
+		return
+	}
+	now := m.settings()
+	if before.Task != now.Task || !slices.Equal(before.Folds, now.Folds) || before.Checkpoint != now.Checkpoint || before.TTA != now.TTA {
+		r.Warn("the results that are kept come from %s, now it is %s", before.text(), now.text())
+	}
+}
+
+func (s settings) text() string {
+	t := fmt.Sprintf("%s, folds %s, %s", s.Task, strings.Join(s.Folds, " "), s.Checkpoint)
+	if s.TTA {
+		return t + ", with mirroring"
+	}
+	return t + ", without mirroring"
+}

@@ -1,0 +1,152 @@
+package predict
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/universal-classifier/uc/internal/npz"
+	"github.com/universal-classifier/uc/internal/progress"
+	"github.com/universal-classifier/uc/internal/task"
+)
+
+// maxAhead bounds how many preprocessed cases wait for the network, and how many it takes per loading of a fold's weights.
+const maxAhead = 4
+
+// ready is a preprocessed case, or why there is none.
+type ready struct {
+	id  string
+	ok  *prepared
+	err error
+}
+
+// Folder predicts cases into the folder out: <case>.npz each, predictions.csv and predictions.json. Results that are there already are
+// kept unless overwrite. A case that fails is reported in the summary and does not stop the others; the error is for what concerns
+// all cases. While the network works on a case the next ones are preprocessed.
+func (m *Model) Folder(ctx context.Context, cases []task.Case, out string, overwrite bool, r progress.Reporter) (*Summary, error) {
+	if err := os.MkdirAll(out, 0o755); err != nil {
+		return nil, err
+	}
+	s := &Summary{CSV: filepath.Join(out, csvFile), JSON: filepath.Join(out, jsonFile)}
+	todo := cases
+	if !overwrite {
+		todo = m.withoutResult(cases, out)
+		if s.Kept = len(cases) - len(todo); s.Kept > 0 {
+			r.Note("%d of %d cases have results already, which are kept (--overwrite_existing predicts them again)", s.Kept, len(cases))
+			m.warnOfOtherSettings(out, r)
+		}
+	}
+	r.Stage("prediction", len(todo))
+	err := m.predictAll(ctx, todo, out, s, r)
+	if writeErr := m.writeTables(out, s); err == nil {
+		err = writeErr
+	}
+	return s, err
+}
+
+// withoutResult are the cases that have no readable result in out.
+func (m *Model) withoutResult(cases []task.Case, out string) []task.Case {
+	var todo []task.Case
+	for _, c := range cases {
+		if _, err := m.readResult(out, c.ID); err != nil {
+			todo = append(todo, c)
+		}
+	}
+	return todo
+}
+
+// predictAll preprocesses in one goroutine and predicts in this one.
+func (m *Model) predictAll(ctx context.Context, cases []task.Case, out string, s *Summary, r progress.Reporter) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	queue := make(chan ready, maxAhead)
+	go func() {
+		defer close(queue)
+		for _, c := range cases {
+			p, err := m.prepare(ctx, c)
+			select {
+			case queue <- ready{c.ID, p, err}:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	for first := range queue {
+		for _, done := range m.predictGroup(ctx, group(first, queue)) {
+			if err := ctx.Err(); err != nil {
+				return fmt.Errorf("prediction interrupted after %d of %d cases: %w", s.Predicted, len(cases), err)
+			}
+			if done.err == nil {
+				done.err = npz.Write(filepath.Join(out, done.id+resultSuffix), done.result.Arrays(), false)
+			}
+			if done.err != nil {
+				s.Failed = append(s.Failed, Failure{done.id, withCase(done.id, done.err)})
+				r.Warn("%v", s.Failed[len(s.Failed)-1].Err)
+			} else {
+				s.Predicted++
+			}
+			r.Advance(done.id)
+		}
+	}
+	return ctx.Err()
+}
+
+// group is first and whatever else is ready by now, at most maxAhead cases.
+func group(first ready, queue <-chan ready) []ready {
+	cases := []ready{first}
+	for len(cases) < maxAhead {
+		select {
+		case next, more := <-queue:
+			if !more {
+				return cases
+			}
+			cases = append(cases, next)
+		default:
+			return cases
+		}
+	}
+	return cases
+}
+
+// outcome is the result of a case, or why there is none.
+type outcome struct {
+	id     string
+	result *Result
+	err    error
+}
+
+// predictGroup predicts the cases of a group that could be preprocessed. If the network fails on them together, each is tried on its
+// own, so that the one to blame is named alone.
+func (m *Model) predictGroup(ctx context.Context, cases []ready) []outcome {
+	outcomes := make([]outcome, len(cases))
+	var whole []*prepared
+	var at []int
+	for i, c := range cases {
+		outcomes[i] = outcome{id: c.id, err: c.err}
+		if c.err == nil {
+			whole, at = append(whole, c.ok), append(at, i)
+		}
+	}
+	results, err := m.predict(ctx, whole)
+	for k, i := range at {
+		if err == nil {
+			outcomes[i].result = results[k]
+			continue
+		}
+		alone, err := m.predict(ctx, whole[k:k+1])
+		if outcomes[i].err = err; err == nil {
+			outcomes[i].result = alone[0]
+		}
+	}
+	return outcomes
+}
+
+// withCase makes sure that an error names its case.
+func withCase(id string, err error) error {
+	if prefix := "case " + id; strings.HasPrefix(err.Error(), prefix) {
+		return err
+	}
+	return fmt.Errorf("case %s: %w", id, err)
+}

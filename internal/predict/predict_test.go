@@ -1,0 +1,350 @@
+package predict
+
+import (
+	"context"
+	"encoding/csv"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/universal-classifier/uc/internal/checkpoint"
+	"github.com/universal-classifier/uc/internal/plan"
+	"github.com/universal-classifier/uc/internal/progress"
+	"github.com/universal-classifier/uc/internal/task"
+	"github.com/universal-classifier/uc/internal/volume"
+	"github.com/universal-classifier/uc/pkg/nifti"
+)
+
+// toyPlans are those of a task with one modality, masks and two labels, 16^3 voxels of 1 mm.
+func toyPlans() *plan.Plans {
+	return &plan.Plans{
+		NumStages: 1, NumModalities: 1, Modalities: plan.Indexed[string]{"MRI"}, NormalizationSchemes: plan.Indexed[string]{plan.NormNonCT},
+		NumClasses: 1, AllClasses: []int{1}, UseMaskForNorm: plan.Indexed[bool]{false}, TransposeForward: [3]int{0, 1, 2}, TransposeBackward: [3]int{0, 1, 2},
+		DataIdentifier: plan.DataIdentifier, TaskName: "Task902_Toy", RealMasks: true,
+		Labels:        []task.Label{{Name: "Lesion", Values: []string{"no", "yes"}}, {Name: "Grade", Values: []string{"low", "middle", "high"}}},
+		PlansPerStage: plan.Indexed[plan.StagePlan]{{BatchSize: 2, ImageSize: [3]int{16, 16, 16}, CurrentSpacing: [3]float64{1, 1, 1}, OriginalSpacing: [3]float64{1, 1, 1}}},
+	}
+}
+
+// writeCases writes n cases of noise with a mask of the middle.
+func writeCases(t *testing.T, n int) []task.Case {
+	t.Helper()
+	dir := t.TempDir()
+	g := volume.Geometry{Size: [3]int{14, 15, 16}, Spacing: [3]float64{1, 1, 1}, Direction: [9]float64{1, 0, 0, 0, 1, 0, 0, 0, 1}}
+	var cases []task.Case
+	for i := range n {
+		rng := rand.New(rand.NewPCG(uint64(i), 0))
+		image := &volume.Image{Geometry: g, Data: make([]float32, g.Voxels())}
+		mask := &volume.Mask{Geometry: g, Data: make([]int16, g.Voxels())}
+		for k := range image.Data {
+			image.Data[k] = float32(100 + 20*rng.NormFloat64())
+			if z := k / (15 * 16); z > 2 && z < 12 {
+				mask.Data[k] = 1
+			}
+		}
+		id := fmt.Sprintf("case_%d", i)
+		c := task.Case{ID: id, Images: []string{filepath.Join(dir, id+"_0000.nii.gz")}, Mask: filepath.Join(dir, id+".nii.gz")}
+		if err := nifti.WriteImage(c.Images[0], image); err != nil {
+			t.Fatal(err)
+		}
+		if err := nifti.WriteMask(c.Mask, mask); err != nil {
+			t.Fatal(err)
+		}
+		cases = append(cases, c)
+	}
+	return cases
+}
+
+type warnings struct {
+	progress.Reporter
+	lines []string
+}
+
+func (w *warnings) Warn(format string, args ...any) {
+	w.lines = append(w.lines, fmt.Sprintf(format, args...))
+}
+
+func TestFolderOfCases(t *testing.T) {
+	dir := writeModel(t, toyPlans(), []string{"", "#1"}, 1.6)
+	m := open(t, dir, Options{})
+	cases := writeCases(t, 6)
+	if err := os.WriteFile(cases[2].Images[0], []byte("no image"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	out := filepath.Join(t.TempDir(), "out")
+	w := &warnings{Reporter: progress.Discard}
+	s, err := m.Folder(t.Context(), cases, out, false, w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Predicted != 5 || s.Kept != 0 || len(s.Failed) != 1 || s.Failed[0].Case != "case_2" {
+		t.Fatalf("summary %+v", s)
+	}
+	if len(w.lines) != 1 || !strings.Contains(w.lines[0], "case_2") {
+		t.Errorf("warnings %q", w.lines)
+	}
+	want, err := m.Case(t.Context(), cases[3])
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := m.readResult(out, "case_3")
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("file holds %+v (%v), want %+v", got, err, want)
+	}
+	var all table
+	readJSON(t, s.JSON, &all)
+	if len(all.Cases) != 5 || len(all.Failed) != 1 || !all.TTA || !reflect.DeepEqual(all.Folds, []string{"0", "1"}) {
+		t.Errorf("predictions.json: %+v", all)
+	}
+	f, err := os.Open(s.CSV)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	rows, err := csv.NewReader(f).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	header := []string{"case", "Lesion", "Lesion value", "Lesion P(no)", "Lesion P(yes)", "Grade", "Grade value", "Grade P(low)", "Grade P(middle)", "Grade P(high)"}
+	if !reflect.DeepEqual(rows[0], header) || len(rows) != 6 {
+		t.Fatalf("predictions.csv:\n%v", rows)
+	}
+	if r := rows[3]; r[0] != "case_3" || r[1] != fmt.Sprint(want.Categorical[0]) || r[2] != toyPlans().Labels[0].Values[want.Categorical[0]] || r[4] != fmt.Sprintf("%.6f", want.Probabilities[0][1]) {
+		t.Errorf("row %v, want %+v", r, want)
+	}
+}
+
+func TestExistingResultsAreKept(t *testing.T) {
+	dir := writeModel(t, toyPlans(), []string{"", "#1"}, 1.6)
+	cases := writeCases(t, 3)
+	out := t.TempDir()
+	first := open(t, dir, Options{Folds: []string{"0"}})
+	if _, err := first.Folder(t.Context(), cases[:2], out, false, progress.Discard); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(out, "case_1.npz"), []byte("half a file"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.ReadFile(filepath.Join(out, "case_0.npz"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := open(t, dir, Options{Folds: []string{"1"}})
+	w := &warnings{Reporter: progress.Discard}
+	s, err := second.Folder(t.Context(), cases, out, false, w)
+	if err != nil || s.Kept != 1 || s.Predicted != 2 {
+		t.Fatalf("%+v (%v)", s, err)
+	}
+	if len(w.lines) != 1 || !strings.Contains(w.lines[0], "folds 0") {
+		t.Errorf("warnings %q", w.lines)
+	}
+	if after, _ := os.ReadFile(filepath.Join(out, "case_0.npz")); !reflect.DeepEqual(after, before) {
+		t.Error("the result was not kept")
+	}
+	if s, err = second.Folder(t.Context(), cases, out, true, progress.Discard); err != nil || s.Predicted != 3 {
+		t.Fatalf("%+v (%v)", s, err)
+	}
+	if after, _ := os.ReadFile(filepath.Join(out, "case_0.npz")); reflect.DeepEqual(after, before) {
+		t.Error("the result was not overwritten")
+	}
+}
+
+func TestMasksAsInTraining(t *testing.T) {
+	cases := writeCases(t, 1)
+	with := open(t, writeModel(t, toyPlans(), []string{""}, 1), Options{DisableTTA: true})
+	bare := cases[0]
+	bare.Mask = ""
+	if _, err := with.Case(t.Context(), bare); err == nil || !strings.Contains(err.Error(), "no mask") {
+		t.Errorf("a model with masks took a case without: %v", err)
+	}
+	p := toyPlans()
+	p.RealMasks = false
+	without := open(t, writeModel(t, p, []string{""}, 1), Options{DisableTTA: true})
+	if _, err := without.Case(t.Context(), cases[0]); err == nil || !strings.Contains(err.Error(), "without masks") {
+		t.Errorf("a model without masks took a mask: %v", err)
+	}
+	if _, err := without.Case(t.Context(), bare); err != nil {
+		t.Error(err)
+	}
+	two := cases[0]
+	two.Images = append(two.Images, two.Images[0])
+	if _, err := with.Case(t.Context(), two); err == nil || !strings.Contains(err.Error(), "2 images") {
+		t.Errorf("took two modalities: %v", err)
+	}
+}
+
+// With all mirror images averaged, a flipped case must get the same answer; without, another one.
+func TestMirroringMakesFlipsIrrelevant(t *testing.T) {
+	dir := writeModel(t, toyPlans(), []string{""}, 1.6)
+	c := writeCases(t, 1)[0]
+	for _, disabled := range []bool{false, true} {
+		m := open(t, dir, Options{DisableTTA: disabled})
+		p, err := m.prepare(t.Context(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		flipped := *p
+		flipped.data = mirror{true, false, true}.apply(nil, p.data, p.shape)
+		r, err := m.predict(t.Context(), []*prepared{p, &flipped})
+		if err != nil {
+			t.Fatal(err)
+		}
+		difference := 0.0
+		for k := range r[0].Logits {
+			for i := range r[0].Logits[k] {
+				difference = max(difference, math.Abs(r[0].Logits[k][i]-r[1].Logits[k][i]))
+			}
+		}
+		if !disabled && difference > 1e-5 || disabled && difference < 1e-4 {
+			t.Errorf("mirroring disabled %v: flipping changes the logits by %v", disabled, difference)
+		}
+	}
+}
+
+func TestMirrorFlipsTheAxesNamed(t *testing.T) {
+	shape := [3]int{2, 3, 4}
+	src := make([]float32, 2*2*3*4)
+	for i := range src {
+		src[i] = float32(i)
+	}
+	for _, a := range []mirror{{true, false, false}, {false, true, false}, {false, false, true}, {true, true, true}} {
+		dst := a.apply(nil, src, shape)
+		for c := range 2 {
+			for z := range 2 {
+				for y := range 3 {
+					for x := range 4 {
+						fz, fy, fx := z, y, x
+						if a[0] {
+							fz = 1 - z
+						}
+						if a[1] {
+							fy = 2 - y
+						}
+						if a[2] {
+							fx = 3 - x
+						}
+						if got, want := dst[((c*2+z)*3+y)*4+x], src[((c*2+fz)*3+fy)*4+fx]; got != want {
+							t.Fatalf("%v at %d %d %d %d: %v, want %v", a, c, z, y, x, got, want)
+						}
+					}
+				}
+			}
+		}
+		if back := a.apply(nil, dst, shape); !reflect.DeepEqual(back, src) {
+			t.Errorf("%v twice is not the identity", a)
+		}
+	}
+}
+
+func TestFoldsFoundAndMissing(t *testing.T) {
+	dir := writeModel(t, toyPlans(), []string{"", "#1"}, 1)
+	if err := os.Mkdir(filepath.Join(dir, "fold_3"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	w := &warnings{Reporter: progress.Discard}
+	m, err := Open(dir, Options{Device: "cpu"}, w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Close()
+	if !reflect.DeepEqual(m.Folds(), []string{"0", "1"}) || len(w.lines) != 1 || !strings.Contains(w.lines[0], "fold 3") {
+		t.Errorf("folds %v, warnings %q", m.Folds(), w.lines)
+	}
+	for name, c := range map[string]struct {
+		o    Options
+		want string
+	}{
+		"untrained":  {Options{Folds: []string{"0", "3"}}, "fold 3 is not trained"},
+		"no number":  {Options{Folds: []string{"zero"}}, `fold "zero"`},
+		"twice":      {Options{Folds: []string{"1", "01"}}, "named twice"},
+		"checkpoint": {Options{Checkpoint: "model_best"}, "no fold has a model_best"},
+	} {
+		if _, err := Open(dir, c.o, progress.Discard); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got %v, want %q", name, err, c.want)
+		}
+	}
+	if _, err := Open(t.TempDir(), Options{}, progress.Discard); err == nil || !strings.Contains(err.Error(), "no trained model") {
+		t.Errorf("empty folder: %v", err)
+	}
+}
+
+func TestPlansOfAnotherTask(t *testing.T) {
+	dir := writeModel(t, toyPlans(), []string{""}, 1)
+	foldDir := filepath.Join(dir, "fold_0")
+	c, err := checkpoint.Read(foldDir, checkpoint.Final)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Model = checkpoint.Model{Task: "Task903_Other", Inputs: 2, Outputs: []int{2, 3}}
+	if err := checkpoint.Write(foldDir, checkpoint.Final, c, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(dir, Options{}, progress.Discard); err == nil || !strings.Contains(err.Error(), "Task903_Other") {
+		t.Errorf("got %v", err)
+	}
+	p := toyPlans()
+	p.Labels = p.Labels[:1]
+	if err := p.Save(filepath.Join(dir, checkpoint.PlansFile)); err != nil {
+		t.Fatal(err)
+	}
+	c.Model = checkpoint.Model{}
+	if err := checkpoint.Write(foldDir, checkpoint.Final, c, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(dir, Options{}, progress.Discard); err == nil || !strings.Contains(err.Error(), "does not fit") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestConcurrentCases(t *testing.T) {
+	m := open(t, writeModel(t, toyPlans(), []string{"", "#1"}, 1.6), Options{DisableTTA: true})
+	cases := writeCases(t, 3)
+	var want []*Result
+	for _, c := range cases {
+		r, err := m.Case(t.Context(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want = append(want, r)
+	}
+	var group sync.WaitGroup
+	for i := range 9 {
+		group.Go(func() {
+			r, err := m.Case(t.Context(), cases[i%3])
+			if err != nil || !reflect.DeepEqual(r, want[i%3]) {
+				t.Errorf("case %d: %+v (%v), want %+v", i%3, r, err, want[i%3])
+			}
+		})
+	}
+	group.Wait()
+}
+
+func TestInterruptedPredictionKeepsWhatIsDone(t *testing.T) {
+	m := open(t, writeModel(t, toyPlans(), []string{""}, 1), Options{DisableTTA: true})
+	ctx, cancel := context.WithCancel(t.Context())
+	out := t.TempDir()
+	r := &stopper{Reporter: progress.Discard, cancel: cancel}
+	s, err := m.Folder(ctx, writeCases(t, 6), out, false, r)
+	if err == nil || !strings.Contains(err.Error(), "interrupted") {
+		t.Fatalf("got %v", err)
+	}
+	var all table
+	readJSON(t, s.JSON, &all)
+	if s.Predicted == 0 || s.Predicted == 6 || len(all.Cases) != s.Predicted {
+		t.Errorf("%d predicted, %d in the table", s.Predicted, len(all.Cases))
+	}
+}
+
+// stopper interrupts after the first case.
+type stopper struct {
+	progress.Reporter
+	cancel context.CancelFunc
+}
+
+func (s *stopper) Advance(string) { s.cancel() }

@@ -1,0 +1,119 @@
+package train
+
+import (
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/universal-classifier/uc/internal/atomicfile"
+	"github.com/universal-classifier/uc/internal/i3d"
+	"github.com/universal-classifier/uc/internal/memory"
+	"github.com/universal-classifier/uc/internal/task"
+)
+
+// describe says what the training will do, before it does it.
+func (t *trainer) describe() {
+	p, stage := t.state.Recipe, t.plans.Stage()
+	t.log.note("fold %s of %s: %s", t.o.Fold, t.o.Task, t.split.Origin)
+	for _, w := range t.split.Warnings {
+		t.log.warn("%s", w)
+	}
+	t.log.note("%d training cases, %d validation cases\n%s", len(t.split.Train), len(t.split.Val), t.classTable())
+	for _, w := range t.missingClasses() {
+		t.log.warn("%s", w)
+	}
+	t.log.note("network I3D on %s in float32: %d input channels, %s voxels, batch %d",
+		t.device.Name(), t.config.InChannels, sizeText(stage.ImageSize), p.BatchSize)
+	t.log.note("%d epochs of %d training and %d validation iterations; learning rate %g, seed %d, %d workers preparing samples",
+		p.Epochs, p.Iterations, p.ValIterations, p.LearningRate, p.Seed, t.o.Workers)
+	t.log.note("memory: about %s", memory.Format(t.memory))
+	if free := memory.Available(); t.memory > free {
+		t.log.warn("about %s of memory are needed, %s are free; a smaller --batch-size needs less", memory.Format(t.memory), memory.Format(free))
+	}
+	t.log.quiet("training cases: %s", strings.Join(t.split.Train, " "))
+	t.log.quiet("validation cases: %s", strings.Join(t.split.Val, " "))
+}
+
+// estimateMemory estimates the bytes of network and loader.
+func (t *trainer) estimateMemory() (err error) {
+	p, shape := t.state.Recipe, t.plans.Stage().ImageSize
+	if t.memory, err = i3d.MemoryEstimate(t.device, t.config, p.BatchSize, shape); err != nil {
+		return err
+	}
+	const pipelineCopies = 3 // samples' worth of scratch of an augmentation pipeline
+	sample := 4 * int64(t.config.InChannels) * int64(shape[0]*shape[1]*shape[2])
+	t.memory += sample * int64(p.BatchSize*batchesAhead(p.BatchSize, t.o.Workers)+pipelineCopies*t.o.Workers)
+	return nil
+}
+
+// classTable lists per label and class the cases of both parts.
+func (t *trainer) classTable() string {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 3, ' ', 0)
+	fmt.Fprintf(w, "label\tclass\ttraining\tvalidation\n")
+	for k, label := range t.plans.Labels {
+		train, val := t.count(training, k), t.count(validating, k)
+		for v, value := range label.Values {
+			fmt.Fprintf(w, "%s\t%d %s\t%d\t%d\n", label.Name, v, value, train[v], val[v])
+		}
+	}
+	w.Flush()
+	return strings.TrimRight(b.String(), "\n")
+}
+
+// count returns how many cases of a part have each class of label k.
+func (t *trainer) count(half phase, k int) []int {
+	counts := make([]int, len(t.plans.Labels[k].Values))
+	for _, i := range t.members[half] {
+		counts[t.data.Targets(i)[k]]++
+	}
+	return counts
+}
+
+// missingClasses reports every class that a part of the fold lacks.
+func (t *trainer) missingClasses() []string {
+	var missing []string
+	for k, label := range t.plans.Labels {
+		for half, name := range []string{"training", "validation"} {
+			for v, n := range t.count(phase(half), k) {
+				if n == 0 {
+					missing = append(missing, missingClass(label, v, name, t.o.Fold))
+				}
+			}
+		}
+	}
+	return missing
+}
+
+func missingClass(label task.Label, class int, part, fold string) string {
+	consequence := "the network cannot learn it"
+	if part == "validation" {
+		consequence = "its AUC is not defined there"
+	}
+	return fmt.Sprintf("the %s part of fold %s has no case of label %q with class %d (%s): %s; %s in the preprocessed folder may be edited",
+		part, fold, label.Name, class, label.Values[class], consequence, SplitsFile)
+}
+
+func sizeText(size [3]int) string { return fmt.Sprintf("%d x %d x %d", size[0], size[1], size[2]) }
+
+// writeDebug keeps what was decided in debug.json.
+func (t *trainer) writeDebug() error {
+	raw, err := json.MarshalIndent(map[string]any{
+		"task": t.o.Task, "fold": t.o.Fold, "trainer": t.o.Trainer, "plans_identifier": t.o.Plans,
+		"recipe": t.state.Recipe, "started_at_epoch": t.state.Epoch,
+		"momentum": momentum, "nesterov": true, "weight_decay": weightDecay, "gradient_clip_norm": clipNorm,
+		"train_loss_MA_alpha": trainAlpha, "val_eval_criterion_alpha": valAlpha,
+		"input_channels": t.config.InChannels, "outputs": t.config.Outputs, "labels": t.plans.Labels,
+		"image_size": t.plans.Stage().ImageSize, "augmentation": t.augmentation(),
+		"device": t.device.Name(), "threads": t.o.Threads, "workers": t.o.Workers, "deterministic": t.o.Deterministic,
+		"compressed_data": t.o.CompressedData, "pretrained_weights": t.o.PretrainedWeights, "continued": t.o.Continue,
+		"split": t.split.Origin, "training_cases": t.split.Train, "validation_cases": t.split.Val,
+		"memory_estimate_bytes": t.memory,
+	}, "", "  ")
+	if err != nil {
+		return err
+	}
+	return atomicfile.WriteBytes(filepath.Join(t.foldDir, "debug.json"), append(raw, '\n'))
+}

@@ -1,0 +1,192 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/universal-classifier/uc/internal/checkpoint"
+	"github.com/universal-classifier/uc/internal/i3d"
+)
+
+const (
+	saveEveryEpochs = 50               // model_latest, as nnU-Net
+	saveEvery       = 10 * time.Minute // model_latest at least this often, so that little is lost when a machine goes down
+	timedSteps      = 3                // steps after which the first estimate of time is given; the very first is left out of it
+	drawEvery       = 20 * time.Second // progress.png at most this often
+)
+
+// fit trains from where the state stands to the last epoch.
+func (t *trainer) fit(ctx context.Context) error {
+	p := t.state.Recipe
+	total := (p.Epochs - t.state.Epoch) * (p.Iterations + p.ValIterations)
+	t.log.Stage("training", max(0, total-len(t.state.TrainPart)-len(t.state.ValPart)))
+	for t.state.Epoch < p.Epochs {
+		if err := t.epoch(ctx); err != nil {
+			if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+				return t.interrupted()
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+// interrupted keeps what the training has reached and says how to go on.
+func (t *trainer) interrupted() error {
+	if err := t.save(checkpoint.Latest); err != nil {
+		return err
+	}
+	return fmt.Errorf("%w at %s; to go on: uc train 3d_fullres %s %s %s -c", ErrInterrupted, t.state.at(), t.o.Trainer, t.o.Task, t.o.Fold)
+}
+
+// epoch runs what is left of the current epoch and what belongs to its end.
+func (t *trainer) epoch(ctx context.Context) error {
+	p := t.state.Recipe
+	began := time.Now()
+	lr := LearningRate(t.state.Epoch, p.Epochs, p.LearningRate)
+	options := i3d.StepOptions{LR: lr, Momentum: momentum, WeightDecay: weightDecay, ClipNorm: clipNorm}
+	for len(t.state.TrainPart) < p.Iterations {
+		err := t.iteration(ctx, training, len(t.state.TrainPart), func(b *batch) (float64, error) {
+			result, err := t.network.Step(b.Data, b.Targets, options)
+			if errors.Is(err, i3d.ErrNotFinite) {
+				err = t.diverged(result, b)
+			}
+			t.state.TrainPart = append(t.state.TrainPart, result.Loss)
+			return result.Loss, err
+		})
+		if err != nil {
+			return err
+		}
+		t.tellTime()
+	}
+	trainTime, waited := time.Since(began), t.loader.takeWaited()
+	for len(t.state.ValPart) < p.ValIterations {
+		err := t.iteration(ctx, validating, len(t.state.ValPart), func(b *batch) (float64, error) {
+			loss, _, err := t.network.EvalLoss(b.Data, b.Targets)
+			t.state.ValPart = append(t.state.ValPart, loss)
+			return loss, err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	t.loader.takeWaited()
+	return t.endEpoch(began, trainTime, waited)
+}
+
+// iteration fetches a batch, hands it to run and looks at the loss that comes back.
+func (t *trainer) iteration(ctx context.Context, half phase, number int, run func(*batch) (loss float64, err error)) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	b, err := t.loader.next(ctx)
+	if err != nil {
+		return err
+	}
+	if want := (position{half, t.state.Epoch, number}); b.position != want {
+		panic(fmt.Sprintf("train: batch of %v instead of %v", b.position, want))
+	}
+	loss, err := run(b)
+	if err == nil && !finite(loss) {
+		err = t.diverged(i3d.StepResult{Loss: loss}, b)
+	}
+	if err != nil {
+		return err
+	}
+	t.loader.release(b)
+	t.iterations++
+	t.log.Advance(fmt.Sprintf("epoch %d/%d, loss %.4f", t.state.Epoch+1, t.state.Recipe.Epochs, loss))
+	if time.Since(t.savedAt) > t.saveEvery {
+		return t.save(checkpoint.Latest)
+	}
+	return nil
+}
+
+// endEpoch takes the losses in, tells of the epoch and writes what is due.
+func (t *trainer) endEpoch(began time.Time, trainTime, waited time.Duration) error {
+	p := t.state.Recipe
+	rate := LearningRate(t.state.Epoch+1, p.Epochs, p.LearningRate)
+	trainLoss, valLoss := mean(t.state.TrainPart), mean(t.state.ValPart)
+	best := t.state.EndEpoch(trainLoss, valLoss, rate)
+	t.state.TrainPart, t.state.ValPart = nil, nil
+	t.state.Epoch++
+
+	left := ""
+	if more := p.Epochs - t.state.Epoch; more > 0 {
+		left = fmt.Sprintf(", %s left", span(t.perIteration()*time.Duration(more*(p.Iterations+p.ValIterations))))
+	}
+	t.log.note("epoch %d/%d: training loss %.4f, validation loss %.4f, learning rate %.6f; %s (%.1f %% of training waiting for data)%s",
+		t.state.Epoch, p.Epochs, trainLoss, valLoss, LearningRate(t.state.Epoch-1, p.Epochs, p.LearningRate),
+		span(time.Since(began)), 100*waited.Seconds()/max(trainTime.Seconds(), 1e-9), left)
+
+	if t.state.Epoch%saveEveryEpochs == 0 {
+		if err := t.save(checkpoint.Latest); err != nil {
+			return err
+		}
+	}
+	if best && !t.o.DisableSaving {
+		if err := t.save(checkpoint.Best); err != nil {
+			return err
+		}
+	}
+	if time.Since(t.drawnAt) > drawEvery || t.state.Epoch == p.Epochs {
+		t.draw()
+	}
+	return nil
+}
+
+// tellTime gives an estimate once a few steps have been measured.
+func (t *trainer) tellTime() {
+	if t.iterations == 1 {
+		t.firstDone = time.Now()
+	}
+	if t.toldTime || t.iterations < 1+timedSteps {
+		return
+	}
+	t.toldTime = true
+	p := t.state.Recipe
+	per := t.perIteration()
+	t.log.note("first steps: %s per iteration of %d cases; about %s per epoch and %s in all",
+		perStep(per), p.BatchSize, span(per*time.Duration(p.Iterations+p.ValIterations)),
+		span(per*time.Duration((p.Epochs-t.state.Epoch)*(p.Iterations+p.ValIterations))))
+}
+
+// perIteration is the mean time of the iterations of this run without the first.
+func (t *trainer) perIteration() time.Duration {
+	if t.iterations < 2 {
+		return time.Since(t.began)
+	}
+	return time.Since(t.firstDone) / time.Duration(t.iterations-1)
+}
+
+func perStep(d time.Duration) string {
+	if d < time.Second {
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	}
+	return fmt.Sprintf("%.2f s", d.Seconds())
+}
+
+// diverged is the error of a loss or gradient that is no finite number, with advice.
+func (t *trainer) diverged(r i3d.StepResult, b *batch) error {
+	half := "training"
+	if b.phase == validating {
+		half = "validation"
+	}
+	return fmt.Errorf("%w in epoch %d, %s iteration %d: loss %v, norm of the gradient %v (cases %s). The checkpoints written before are untouched. "+
+		"Look for broken values in these cases (uc plan-and-preprocess --verify_dataset_integrity), or train anew with a smaller --lr",
+		ErrDiverged, b.epoch+1, half, b.iteration+1, r.Loss, r.GradNorm, strings.Join(b.Cases, ", "))
+}
+
+func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
+
+func mean(values []float64) float64 {
+	sum := 0.0
+	for _, v := range values {
+		sum += v
+	}
+	return sum / float64(len(values))
+}

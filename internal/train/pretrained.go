@@ -1,0 +1,46 @@
+package train
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/universal-classifier/uc/internal/weights"
+)
+
+// usePretrained overwrites what fits by name and shape with the weights of a file, as nnU-Net's load_pretrained_weights. Classification heads
+// of another shape keep their fresh values.
+func (t *trainer) usePretrained(fresh *weights.StateDict) error {
+	path := t.o.PretrainedWeights
+	if ext := filepath.Ext(path); ext != ".safetensors" {
+		return fmt.Errorf("pretrained weights %s: expected a .safetensors file, not %q", path, ext)
+	}
+	from, _, err := weights.ReadSafetensors(path)
+	if err != nil {
+		return fmt.Errorf("pretrained weights: %w", err)
+	}
+	taken := 0
+	var left []string
+	for _, name := range fresh.Names() {
+		want := fresh.Get(name)
+		got := from.Get(name)
+		if got == nil {
+			got = from.Get("module." + name) // written by a data-parallel training
+		}
+		if got == nil || !slices.Equal(got.Shape, want.Shape) || (got.F32 == nil) != (want.F32 == nil) {
+			left = append(left, name)
+			continue
+		}
+		fresh.Set(name, got)
+		taken++
+	}
+	if taken == 0 {
+		return fmt.Errorf("%s: none of its %d tensors fits this network by name and shape", path, from.Len())
+	}
+	t.log.note("pretrained weights: %d of %d tensors from %s", taken, fresh.Len(), path)
+	if len(left) > 0 {
+		t.log.warn("not in the pretrained weights, or of another shape, and therefore fresh: %s", strings.Join(left, ", "))
+	}
+	return nil
+}

@@ -1,0 +1,262 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/universal-classifier/uc/internal/augment"
+	"github.com/universal-classifier/uc/internal/checkpoint"
+	"github.com/universal-classifier/uc/internal/i3d"
+	"github.com/universal-classifier/uc/internal/preprocess"
+	"github.com/universal-classifier/uc/internal/report"
+	"github.com/universal-classifier/uc/internal/weights"
+)
+
+// run does what the options ask: train and validate, or validate alone.
+func (t *trainer) run(ctx context.Context) (*Result, error) {
+	if err := t.openCases(ctx); err != nil {
+		return nil, err
+	}
+	var trained *weights.StateDict
+	var err error
+	if t.o.ValidationOnly {
+		trained, err = t.trainedWeights()
+	} else {
+		trained, err = t.train(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
+	result := &Result{FoldDir: t.foldDir, Epochs: t.state.Epoch, TrainLosses: t.state.TrainLosses, ValLosses: t.state.ValLosses}
+	result.Validation, err = t.validate(ctx, trained)
+	return result, err
+}
+
+// openCases opens the preprocessed cases and splits them.
+func (t *trainer) openCases(ctx context.Context) error {
+	dir := t.o.Folders.PreprocessedTask(t.o.Task)
+	stage := t.o.Folders.Stage(t.o.Task, t.plans.DataIdentifier)
+	ids, err := preprocess.Cases(stage)
+	if err != nil {
+		return err
+	}
+	if missing := t.notPreprocessed(ids); len(missing) > 0 {
+		return fmt.Errorf("%s: %d of %d planned cases are not preprocessed (%s); run uc plan-and-preprocess -t %s",
+			stage, len(missing), len(t.plans.ListOfNpzFiles), some(missing), t.o.Task)
+	}
+	if t.split, err = ChooseSplit(dir, t.o.Fold, ids); err != nil {
+		return err
+	}
+	used := slices.Compact(slices.Sorted(slices.Values(slices.Concat(t.split.Train, t.split.Val))))
+	if t.data, err = preprocess.OpenDataset(ctx, stage, used, t.o.CompressedData); err != nil {
+		return err
+	}
+	return t.checkCases()
+}
+
+// notPreprocessed are the planned cases that are not among ids.
+func (t *trainer) notPreprocessed(ids []string) []string {
+	var missing []string
+	for _, file := range t.plans.ListOfNpzFiles {
+		id := strings.TrimSuffix(path.Base(file), ".npz")
+		if !slices.Contains(ids, id) {
+			missing = append(missing, id)
+		}
+	}
+	return missing
+}
+
+// checkCases compares the stored cases with the plans.
+func (t *trainer) checkCases() error {
+	size := t.plans.Stage().ImageSize
+	if got, want := t.data.Shape(), [4]int{t.config.InChannels, size[0], size[1], size[2]}; got != want {
+		return fmt.Errorf("the cases are stored with shape %v, the plans want %v; run uc plan-and-preprocess -t %s again", got, want, t.o.Task)
+	}
+	index := map[string]int{}
+	for i := range t.data.Len() {
+		id, targets := t.data.ID(i), t.data.Targets(i)
+		index[id] = i
+		if len(targets) != len(t.config.Outputs) {
+			return fmt.Errorf("case %s: stored with %d labels, the plans want %d; run uc plan-and-preprocess -t %s again", id, len(targets), len(t.config.Outputs), t.o.Task)
+		}
+		for k, class := range targets {
+			if class < 0 || class >= t.config.Outputs[k] {
+				return fmt.Errorf("case %s: class %d of label %q, expected 0 to %d; run uc plan-and-preprocess -t %s again",
+					id, class, t.plans.Labels[k].Name, t.config.Outputs[k]-1, t.o.Task)
+			}
+		}
+	}
+	for half, ids := range [][]string{t.split.Train, t.split.Val} {
+		for _, id := range ids {
+			t.members[half] = append(t.members[half], index[id])
+		}
+	}
+	return nil
+}
+
+// train fits the network and returns its weights.
+func (t *trainer) train(ctx context.Context) (*weights.StateDict, error) {
+	start, err := t.start()
+	if err != nil {
+		return nil, err
+	}
+	if err := t.estimateMemory(); err != nil {
+		return nil, err
+	}
+	t.describe()
+	if err := t.plans.Save(filepath.Join(filepath.Dir(t.foldDir), checkpoint.PlansFile)); err != nil {
+		return nil, err
+	}
+	if err := t.writeDebug(); err != nil {
+		return nil, err
+	}
+	if t.state.Epoch >= t.state.Recipe.Epochs {
+		t.log.note("the training has ended before: %d epochs", t.state.Epoch)
+		return start.Weights, t.finish(start)
+	}
+	shape := t.plans.Stage().ImageSize
+	if t.network, err = i3d.NewTraining(t.device, t.config, t.state.Recipe.BatchSize, shape); err != nil {
+		return nil, err
+	}
+	if err := t.network.Load(start.Weights); err != nil {
+		return nil, err
+	}
+	if start.Momentum != nil {
+		if err := t.network.LoadMomentum(start.Momentum); err != nil {
+			return nil, err
+		}
+	}
+	if !t.o.Continue {
+		// With this a training that is killed at any moment can be continued.
+		if err := t.save(checkpoint.Latest); err != nil {
+			return nil, err
+		}
+	}
+	t.startLoader()
+	t.began, t.savedAt = time.Now(), time.Now()
+	if err := t.fit(ctx); err != nil {
+		return nil, err
+	}
+	t.log.note("trained for %s", span(time.Since(t.began)))
+	return t.network.State(), t.finish(nil)
+}
+
+// start returns what the training starts from and sets the state accordingly.
+func (t *trainer) start() (*saved, error) {
+	if t.o.Continue {
+		last, err := t.lastSaved()
+		if err != nil {
+			return nil, err
+		}
+		t.state = last.state
+		changed := t.state.Recipe.override(t.o)
+		t.log.note("continuing from %s, at %s", last.name, last.state.at())
+		if t.o.PretrainedWeights != "" {
+			t.log.warn("the pretrained weights are not used: the training continues from its checkpoint")
+		}
+		for _, c := range changed {
+			t.log.warn("not as the training began: %s", c)
+		}
+		return last, nil
+	}
+	if err := t.setAside(); err != nil {
+		return nil, err
+	}
+	t.state = state{Recipe: newRecipe(t.o, t.plans.Stage().BatchSize)}
+	fresh := i3d.NewStateDict(t.config, rand.New(rand.NewPCG(mix(t.state.Recipe.Seed), initStream)))
+	if t.o.PretrainedWeights != "" {
+		if err := t.usePretrained(fresh); err != nil {
+			return nil, err
+		}
+	}
+	return &saved{Checkpoint: &checkpoint.Checkpoint{Weights: fresh}}, nil
+}
+
+// initStream separates the random numbers of the initial weights from those of the samples.
+const initStream = 0x77656967687473 // "weights"
+
+// startLoader begins to prepare batches from where the state stands.
+func (t *trainer) startLoader() {
+	p, shape := t.state.Recipe, t.plans.Stage().ImageSize
+	pipelines := make([]*augment.Pipeline, t.o.Workers)
+	for i := range pipelines {
+		pipelines[i] = augment.NewPipeline(t.augmentation(), shape, len(t.plans.Modalities))
+	}
+	t.loader = newLoader(p.Seed, t.data, t.members, len(t.config.Outputs), p.BatchSize,
+		t.config.InChannels*shape[0]*shape[1]*shape[2], pipelines,
+		positions(p, t.state.Epoch, len(t.state.TrainPart), len(t.state.ValPart)))
+}
+
+// augmentation is nnU-Net's chain with what the plan decides.
+func (t *trainer) augmentation() augment.Params {
+	p := augment.DefaultParams(t.plans.Stage().DoDummy2D, t.plans.UseMaskForNorm, len(t.plans.Modalities))
+	p.ROILabels = t.plans.NumClasses
+	return p
+}
+
+// finish writes the final checkpoint of a training that has come to its end, and removes what only served to get there. A checkpoint it
+// was continued from that stands at the end already takes the place of a new one.
+func (t *trainer) finish(from *saved) error {
+	switch {
+	case t.o.DisableSaving:
+	case from == nil:
+		if err := t.save(checkpoint.Final); err != nil {
+			return err
+		}
+	case from.name != checkpoint.Final:
+		if err := checkpoint.Write(t.foldDir, checkpoint.Final, from.Checkpoint, from.state); err != nil {
+			return err
+		}
+	}
+	if err := checkpoint.Remove(t.foldDir, checkpoint.Latest); err != nil {
+		return err
+	}
+	return checkpoint.RemoveSetAside(t.foldDir)
+}
+
+// trainedWeights are those that -val validates.
+func (t *trainer) trainedWeights() (*weights.StateDict, error) {
+	name := checkpoint.Final
+	if t.o.ValBest {
+		name = checkpoint.Best
+		if !checkpoint.Exists(t.foldDir, name) {
+			t.log.warn("there is no %s; validating the last checkpoint instead", checkpoint.Best)
+			last, err := t.lastSaved()
+			if err != nil {
+				return nil, err
+			}
+			t.state = last.state
+			return last.Weights, nil
+		}
+	}
+	c, err := checkpoint.Read(t.foldDir, name)
+	if errors.Is(err, checkpoint.ErrNotFound) {
+		return nil, fmt.Errorf("fold %s of %s is not trained: %w; train it first (or go on with -c)", t.o.Fold, t.o.Task, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := c.Model.Check(t.o.Task, t.config.InChannels, t.config.Outputs); err != nil {
+		return nil, fmt.Errorf("%s: %w", checkpoint.Path(t.foldDir, name), err)
+	}
+	if c.Training(&t.state) != nil { // weights brought from elsewhere validate as well
+		t.state = state{}
+	}
+	return c.Weights, nil
+}
+
+// draw writes progress.png; a plot that fails is no reason to stop.
+func (t *trainer) draw() {
+	t.drawnAt = time.Now()
+	path := filepath.Join(t.foldDir, "progress.png")
+	if err := report.ProgressPlot(path, t.state.TrainLosses, t.state.ValLosses); err != nil {
+		t.log.warn("%s: %v", path, err)
+	}
+}

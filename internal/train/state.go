@@ -1,0 +1,149 @@
+package train
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/universal-classifier/uc/internal/checkpoint"
+	"github.com/universal-classifier/uc/internal/weights"
+)
+
+// state is where a training stands; with the weights and momenta it is all that continuing needs, since every sample
+// follows from the seed and its position.
+type state struct {
+	Recipe recipe `json:"recipe"`
+	Epoch  int    `json:"epoch"` // epochs that have ended
+	History
+	// Losses of the iterations of the epoch under way.
+	TrainPart []float64 `json:"train_losses_of_epoch"`
+	ValPart   []float64 `json:"val_losses_of_epoch"`
+	Seconds   float64   `json:"seconds_trained"`
+}
+
+// further says whether s stands later in the training than other.
+func (s state) further(other state) bool {
+	if s.Epoch != other.Epoch {
+		return s.Epoch > other.Epoch
+	}
+	return len(s.TrainPart)+len(s.ValPart) > len(other.TrainPart)+len(other.ValPart)
+}
+
+// at says where the training stands.
+func (s state) at() string {
+	switch {
+	case len(s.ValPart) > 0:
+		return fmt.Sprintf("epoch %d, validation iteration %d of %d", s.Epoch+1, len(s.ValPart), s.Recipe.ValIterations)
+	case len(s.TrainPart) > 0:
+		return fmt.Sprintf("epoch %d, iteration %d of %d", s.Epoch+1, len(s.TrainPart), s.Recipe.Iterations)
+	case s.Epoch == 0:
+		return "the start"
+	}
+	return fmt.Sprintf("the end of epoch %d", s.Epoch)
+}
+
+// saved is a checkpoint with the state of its training.
+type saved struct {
+	*checkpoint.Checkpoint
+	name  string
+	state state
+}
+
+// readSaved reads one checkpoint of the fold and checks that it belongs to the plans.
+func (t *trainer) readSaved(name string) (*saved, error) {
+	c, err := checkpoint.Read(t.foldDir, name)
+	if err != nil {
+		return nil, err
+	}
+	path := checkpoint.Path(t.foldDir, name)
+	if err := c.Model.Check(t.o.Task, t.config.InChannels, t.config.Outputs); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	s := &saved{Checkpoint: c, name: name}
+	if err := c.Training(&s.state); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return s, nil
+}
+
+// lastSaved is the checkpoint that stands furthest in the training. One that cannot be read is reported and passed over.
+func (t *trainer) lastSaved() (*saved, error) {
+	var last *saved
+	var problems []error
+	for _, name := range []string{checkpoint.Final, checkpoint.Latest, checkpoint.Best} {
+		s, err := t.readSaved(name)
+		switch {
+		case errors.Is(err, checkpoint.ErrNotFound):
+		case err != nil:
+			problems = append(problems, err)
+		case last == nil || s.state.further(last.state):
+			last = s
+		}
+	}
+	if last == nil {
+		if len(problems) > 0 {
+			return nil, fmt.Errorf("no checkpoint to continue from: %w", errors.Join(problems...))
+		}
+		return nil, fmt.Errorf("%w to continue from in %s; start the training without -c", checkpoint.ErrNotFound, t.foldDir)
+	}
+	for _, err := range problems {
+		t.log.warn("passed over: %v", err)
+	}
+	return last, nil
+}
+
+// setAside keeps what a former training of the fold left until the new one has ended.
+func (t *trainer) setAside() error {
+	// A former training that never got beyond its first checkpoint left nothing worth keeping.
+	if s, err := t.readSaved(checkpoint.Latest); err == nil && !s.state.further(state{}) {
+		if err := checkpoint.Remove(t.foldDir, checkpoint.Latest); err != nil {
+			return err
+		}
+	}
+	moved, err := checkpoint.SetAside(t.foldDir)
+	if err != nil {
+		return err
+	}
+	if len(moved) > 0 {
+		t.log.warn("%s holds a former training. It is kept as %s until the new one has ended; to go on with it instead, stop, rename it back and use -c",
+			t.foldDir, strings.Join(moved, ", "))
+	}
+	return nil
+}
+
+// save writes a checkpoint of the training as it stands. Weights that are no finite numbers are refused.
+func (t *trainer) save(name string) error {
+	began := time.Now()
+	c := &checkpoint.Checkpoint{
+		Model:    checkpoint.Model{Task: t.o.Task, Trainer: t.o.Trainer, Fold: t.o.Fold, Inputs: t.config.InChannels, Outputs: t.config.Outputs, Epochs: t.state.Epoch},
+		Weights:  t.network.State(),
+		Momentum: t.network.Momentum(),
+	}
+	if bad := notFinite(c.Weights); bad != "" {
+		return fmt.Errorf("%w: %s holds values that are no finite numbers", ErrDiverged, bad)
+	}
+	s := t.state
+	s.Seconds += time.Since(t.began).Seconds()
+	if err := checkpoint.Write(t.foldDir, name, c, s); err != nil {
+		return err
+	}
+	t.savedAt = time.Now()
+	t.log.quiet("saved %s at %s in %s", filepath.Base(checkpoint.Path(t.foldDir, name)), t.state.at(), span(time.Since(began)))
+	return nil
+}
+
+// notFinite names the first tensor with an infinite or undefined value.
+func notFinite(sd *weights.StateDict) string {
+	for _, name := range sd.Names() {
+		var sum float32 // v-v is 0 for a finite number and NaN otherwise
+		for _, v := range sd.Get(name).F32 {
+			sum += v - v
+		}
+		if sum != 0 {
+			return name
+		}
+	}
+	return ""
+}

@@ -1,0 +1,83 @@
+package train
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/universal-classifier/uc/internal/backend"
+	"github.com/universal-classifier/uc/internal/i3d"
+	"github.com/universal-classifier/uc/internal/plan"
+	"github.com/universal-classifier/uc/internal/preprocess"
+	"github.com/universal-classifier/uc/internal/progress"
+)
+
+// trainer is one run over one fold.
+type trainer struct {
+	o       Options
+	foldDir string
+	log     *trainingLog
+	plans   *plan.Plans
+	config  i3d.Config
+	data    *preprocess.Dataset
+	split   *ChosenSplit
+	members [2][]int // indices into data of the training and the validation cases
+
+	device  backend.Device
+	network *i3d.Training
+	loader  *loader
+	state   state
+	memory  int64 // bytes, estimated
+
+	saveEvery time.Duration
+
+	began, firstDone, savedAt, drawnAt time.Time
+	iterations                         int // of this run
+	toldTime                           bool
+}
+
+// newTrainer opens everything a fold needs but the network: plans, cases, splits, log.
+func newTrainer(o Options, r progress.Reporter) (t *trainer, err error) {
+	t = &trainer{o: o, foldDir: o.Folders.Fold(o.Task, o.Trainer, o.Plans, o.Fold), began: time.Now(), saveEvery: saveEvery}
+	dir := o.Folders.PreprocessedTask(o.Task)
+	if t.plans, err = plan.Load(filepath.Join(dir, plan.File(o.Plans))); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			err = fmt.Errorf("%s is not planned yet: %w; run uc plan-and-preprocess -t %s first", o.Task, err, o.Task)
+		}
+		return nil, err
+	}
+	if t.plans.TaskName != o.Task {
+		return nil, fmt.Errorf("%s: the plans are those of %s, not of %s; run uc plan-and-preprocess -t %s", dir, t.plans.TaskName, o.Task, o.Task)
+	}
+	t.config = i3d.Config{InChannels: t.plans.InputChannels(), Outputs: t.plans.Outputs()}
+	if err := os.MkdirAll(t.foldDir, 0o755); err != nil {
+		return nil, err
+	}
+	if t.log, err = openLog(t.foldDir, t.began, r); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			t.log.note("stopped: %v", err)
+			t.close()
+		}
+	}()
+	t.device, err = backend.Open(o.Device, o.Threads)
+	return t, err
+}
+
+func (t *trainer) close() {
+	if t.loader != nil {
+		t.loader.close()
+	}
+	if t.data != nil {
+		t.data.Close()
+	}
+	if t.device != nil {
+		t.device.Close()
+	}
+	t.log.close()
+}

@@ -1,0 +1,439 @@
+package train
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/universal-classifier/uc/internal/checkpoint"
+	"github.com/universal-classifier/uc/internal/evaluate"
+	"github.com/universal-classifier/uc/internal/i3d"
+	"github.com/universal-classifier/uc/internal/plan"
+	"github.com/universal-classifier/uc/internal/progress"
+	"github.com/universal-classifier/uc/internal/task"
+	"github.com/universal-classifier/uc/internal/weights"
+)
+
+const toyTask = "Task901_Toy"
+
+var toyLabels = []task.Label{{Name: "Lesion", Values: []string{"no", "yes"}}, {Name: "Grade", Values: []string{"low", "middle", "high"}}}
+
+// recorder keeps what a job says, and calls advance at every step.
+type recorder struct {
+	mu      sync.Mutex
+	lines   []string
+	steps   int
+	advance func(steps int)
+}
+
+func (r *recorder) Stage(string, int) {}
+func (r *recorder) Advance(string) {
+	r.steps++
+	if r.advance != nil {
+		r.advance(r.steps)
+	}
+}
+func (r *recorder) Note(format string, args ...any) { r.add(format, args...) }
+func (r *recorder) Warn(format string, args ...any) { r.add("warning: "+format, args...) }
+func (r *recorder) add(format string, args ...any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lines = append(r.lines, fmt.Sprintf(format, args...))
+}
+func (r *recorder) text() string { return strings.Join(r.lines, "\n") }
+
+// toyTaskIn writes a preprocessed task of ten cases (1 modality and mask, 16^3) and returns options that train two short epochs on it.
+func toyTaskIn(t *testing.T, root string) Options {
+	t.Helper()
+	folders, err := task.ResolveFolders(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	size := [3]int{16, 16, 16}
+	p := &plan.Plans{
+		NumStages: 1, NumModalities: 1, Modalities: plan.Indexed[string]{"MRI"}, NormalizationSchemes: plan.Indexed[string]{plan.NormNonCT},
+		NumClasses: 1, AllClasses: []int{1}, UseMaskForNorm: plan.Indexed[bool]{false}, TransposeForward: [3]int{0, 1, 2}, TransposeBackward: [3]int{0, 1, 2},
+		DataIdentifier: plan.DataIdentifier, TaskName: toyTask, Labels: toyLabels, RealMasks: true,
+		PlansPerStage: plan.Indexed[plan.StagePlan]{{BatchSize: 2, ImageSize: size, CurrentSpacing: [3]float64{1, 1, 1}, OriginalSpacing: [3]float64{1, 1, 1}}},
+	}
+	stage := folders.Stage(toyTask, p.DataIdentifier)
+	if err := os.MkdirAll(stage, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Save(filepath.Join(folders.PreprocessedTask(toyTask), plan.File(plan.Identifier))); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 10 {
+		writeToyCase(t, stage, i, func(rng *rand.Rand) float32 { return float32(rng.NormFloat64() + float64(i%2)) })
+	}
+	return Options{Folders: folders, Task: toyTask, Fold: "0", Epochs: 2, Iterations: 3, ValIterations: 2, Deterministic: true, Workers: 1, Threads: 1, Device: "cpu"}
+}
+
+func TestMain(m *testing.M) {
+	if root := os.Getenv("UC_TEST_TRAIN"); root != "" {
+		trainChild(root)
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// trainChild is a process that trains and writes a checkpoint after every step, to be killed at any moment.
+func trainChild(root string) {
+	folders, err := task.ResolveFolders(root)
+	if err != nil {
+		panic(err)
+	}
+	o := Options{Folders: folders, Task: toyTask, Fold: "0", Epochs: 2, Iterations: 3, ValIterations: 2, Deterministic: true, Threads: 1, Device: "cpu",
+		Continue: os.Getenv("UC_TEST_CONTINUE") != ""}
+	if err := o.normalise(); err != nil {
+		panic(err)
+	}
+	t, err := newTrainer(o, &recorder{advance: func(int) { fmt.Println("step") }})
+	if err != nil {
+		panic(err)
+	}
+	t.saveEvery = 0
+	if _, err := t.run(context.Background()); err != nil {
+		panic(err)
+	}
+	t.close()
+}
+
+// outcome of a training: its losses and the bits of its weights.
+func finalOf(t *testing.T, o Options) (state, map[string][]float32) {
+	t.Helper()
+	c, err := checkpoint.Read(o.Folders.Fold(o.Task, task.DefaultTrainer, task.DefaultPlans, o.Fold), checkpoint.Final)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s state
+	if err := c.Training(&s); err != nil {
+		t.Fatal(err)
+	}
+	s.Seconds = 0
+	tensors := map[string][]float32{}
+	for _, n := range c.Weights.Names() {
+		tensors[n] = c.Weights.Get(n).F32
+	}
+	return s, tensors
+}
+
+func runTo(t *testing.T, o Options) (state, map[string][]float32) {
+	t.Helper()
+	if _, err := Run(t.Context(), o, progress.Discard); err != nil {
+		t.Fatal(err)
+	}
+	return finalOf(t, o)
+}
+
+func TestContinuedTrainingEqualsUninterrupted(t *testing.T) {
+	whole := toyTaskIn(t, t.TempDir())
+	wantState, wantWeights := runTo(t, whole)
+	if len(wantState.TrainLosses) != 2 || wantState.TrainLosses[0] == wantState.TrainLosses[1] {
+		t.Fatalf("losses %v", wantState.TrainLosses)
+	}
+	for _, stopAfter := range []int{1, 4, 5, 8} { // within training, within validation, at the end of an epoch, in the second
+		t.Run(fmt.Sprintf("after %d iterations", stopAfter), func(t *testing.T) {
+			o := toyTaskIn(t, t.TempDir())
+			ctx, cancel := context.WithCancel(t.Context())
+			r := &recorder{advance: func(steps int) {
+				if steps == stopAfter {
+					cancel()
+				}
+			}}
+			_, err := Run(ctx, o, r)
+			if !errors.Is(err, ErrInterrupted) || !strings.Contains(err.Error(), "-c") {
+				t.Fatalf("got %v, want an interrupted training and how to go on", err)
+			}
+			// The recipe comes back from the checkpoint; workers do not matter.
+			o.Epochs, o.Iterations, o.ValIterations, o.Deterministic, o.Continue, o.Workers = 0, 0, 0, false, true, 3
+			gotState, gotWeights := runTo(t, o)
+			if !reflect.DeepEqual(gotState, wantState) {
+				t.Errorf("state\n%+v, want\n%+v", gotState, wantState)
+			}
+			if !reflect.DeepEqual(gotWeights, wantWeights) {
+				t.Error("weights differ in some bits")
+			}
+		})
+	}
+}
+
+func TestKilledTrainingContinues(t *testing.T) {
+	whole := toyTaskIn(t, t.TempDir())
+	wantState, wantWeights := runTo(t, whole)
+	root := t.TempDir()
+	o := toyTaskIn(t, root)
+	for kill, steps := range []int{0, 2, 3, 1} {
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = append(os.Environ(), "UC_TEST_TRAIN="+root)
+		if kill > 0 {
+			cmd.Env = append(cmd.Env, "UC_TEST_CONTINUE=1")
+		}
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		// The first is killed as soon as there is a checkpoint to continue from, the others in the midst of the writing that follows a step.
+		if kill == 0 {
+			for !checkpoint.Exists(whole0(o), checkpoint.Latest) {
+			}
+		}
+		lines := bufio.NewScanner(out)
+		for range steps {
+			lines.Scan()
+		}
+		if err := cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, out)
+		_ = cmd.Wait() // killed
+	}
+	o.Continue = true
+	gotState, gotWeights := runTo(t, o)
+	if !reflect.DeepEqual(gotState, wantState) {
+		t.Errorf("state\n%+v, want\n%+v", gotState, wantState)
+	}
+	if !reflect.DeepEqual(gotWeights, wantWeights) {
+		t.Error("weights differ in some bits")
+	}
+}
+
+func whole0(o Options) string {
+	return o.Folders.Fold(o.Task, task.DefaultTrainer, task.DefaultPlans, o.Fold)
+}
+
+func TestFilesAndWordsOfAFold(t *testing.T) {
+	o := toyTaskIn(t, t.TempDir())
+	r := &recorder{}
+	result, err := Run(t.Context(), o, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"8 training cases, 2 validation cases", "Lesion", "2 high", "batch 2", "16 x 16 x 16", "memory: about",
+		"epoch 2/2: training loss", "first steps:", "per epoch and", "of training waiting for data", "validation of fold 0 on 2 cases",
+		`warning: the validation part of fold 0 has no case of label`,
+	} {
+		if !strings.Contains(r.text(), want) {
+			t.Errorf("nothing says %q in\n%s", want, r.text())
+		}
+	}
+	dir := result.FoldDir
+	for _, pattern := range []string{
+		"training_log_*.txt", "debug.json", "model_final_checkpoint.safetensors", "model_final_checkpoint.json", "../plans.json",
+		"validation_raw/cases.json", "validation_raw/summary.json", "validation_raw/summary.csv", "validation_raw/case_0*.npz",
+	} {
+		if found, _ := filepath.Glob(filepath.Join(dir, pattern)); len(found) == 0 {
+			t.Errorf("no file %s", pattern)
+		}
+	}
+	if checkpoint.Exists(dir, checkpoint.Latest) {
+		t.Error("model_latest is left beside the final checkpoint")
+	}
+	logs, _ := filepath.Glob(filepath.Join(dir, "training_log_*.txt"))
+	if log, err := os.ReadFile(logs[0]); err != nil || !strings.Contains(string(log), "epoch 1/2: training loss") {
+		t.Errorf("log %s (%v)", log, err)
+	}
+	raw, err := os.ReadFile(filepath.Join(dir, "debug.json"))
+	if err != nil || !json.Valid(raw) {
+		t.Errorf("debug.json: %s (%v)", raw, err)
+	}
+	predictions, err := evaluate.ReadFold(dir)
+	if err != nil || len(predictions) != 2 {
+		t.Fatalf("%d predictions (%v)", len(predictions), err)
+	}
+
+	// -val again gives the same, and --val_disable_overwrite keeps what is there.
+	o.ValidationOnly = true
+	if _, err := Run(t.Context(), o, progress.Discard); err != nil {
+		t.Fatal(err)
+	}
+	again, err := evaluate.ReadFold(dir)
+	if err != nil || !reflect.DeepEqual(again, predictions) {
+		t.Errorf("validated again: %v, want %v (%v)", again, predictions, err)
+	}
+	predictions[0].Logits[0][0] = 7
+	if err := evaluate.WriteFold(filepath.Join(dir, "validation_raw"), toyLabels, predictions); err != nil {
+		t.Fatal(err)
+	}
+	o.KeepValidation = true
+	if _, err := Run(t.Context(), o, progress.Discard); err != nil {
+		t.Fatal(err)
+	}
+	if kept, err := evaluate.ReadFold(dir); err != nil || kept[0].Logits[0][0] != 7 {
+		t.Errorf("not kept: %v (%v)", kept, err)
+	}
+
+	// Continued after its end, it has nothing to train and the same bits.
+	want, wantWeights := finalOf(t, o)
+	o.ValidationOnly, o.Continue = false, true
+	if got, gotWeights := runTo(t, o); !reflect.DeepEqual(got, want) || !reflect.DeepEqual(gotWeights, wantWeights) {
+		t.Error("continuing a training that has ended changed it")
+	}
+}
+
+func TestNothingIsLostByStartingAnew(t *testing.T) {
+	o := toyTaskIn(t, t.TempDir())
+	o.Epochs, o.Iterations, o.ValIterations = 1, 1, 1
+	runTo(t, o)
+	dir := whole0(o)
+	ctx, cancel := context.WithCancel(t.Context())
+	r := &recorder{advance: func(int) { cancel() }}
+	if _, err := Run(ctx, o, r); !errors.Is(err, ErrInterrupted) {
+		t.Fatal(err)
+	}
+	if checkpoint.Exists(dir, checkpoint.Final) || !checkpoint.Exists(dir, "model_final_checkpoint.previous") {
+		t.Error("the former final checkpoint was not set aside")
+	}
+	if !strings.Contains(r.text(), "model_final_checkpoint.previous.safetensors") {
+		t.Errorf("nothing said about it:\n%s", r.text())
+	}
+	runTo(t, o)
+	if checkpoint.Exists(dir, "model_final_checkpoint.previous") || !checkpoint.Exists(dir, checkpoint.Final) {
+		t.Error("the former checkpoint stays beside the new final one")
+	}
+}
+
+func TestNothingToContinueAndNothingToValidate(t *testing.T) {
+	o := toyTaskIn(t, t.TempDir())
+	o.Continue = true
+	if _, err := Run(t.Context(), o, progress.Discard); !errors.Is(err, checkpoint.ErrNotFound) || !strings.Contains(err.Error(), "without -c") {
+		t.Errorf("got %v", err)
+	}
+	o.Continue, o.ValidationOnly = false, true
+	if _, err := Run(t.Context(), o, progress.Discard); !errors.Is(err, checkpoint.ErrNotFound) || !strings.Contains(err.Error(), "is not trained") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestDamagedLatestFallsBackToTheBest(t *testing.T) {
+	o := toyTaskIn(t, t.TempDir())
+	o.Epochs, o.Iterations, o.ValIterations = 1, 1, 1
+	runTo(t, o)
+	dir := whole0(o)
+	if err := os.WriteFile(checkpoint.Path(dir, checkpoint.Latest), []byte("half a file"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	o.Continue, o.Epochs = true, 2
+	r := &recorder{}
+	if _, err := Run(t.Context(), o, r); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(r.text(), "passed over") || !strings.Contains(r.text(), "epochs 1 -> 2") {
+		t.Errorf("said:\n%s", r.text())
+	}
+	if s, _ := finalOf(t, o); len(s.TrainLosses) != 2 {
+		t.Errorf("losses %v", s.TrainLosses)
+	}
+}
+
+func TestDivergenceStopsWithAdvice(t *testing.T) {
+	o := toyTaskIn(t, t.TempDir())
+	stage := o.Folders.Stage(o.Task, plan.DataIdentifier)
+	for i := range 10 {
+		writeToyCase(t, stage, i, func(*rand.Rand) float32 { return float32(math.NaN()) })
+	}
+	_, err := Run(t.Context(), o, progress.Discard)
+	if !errors.Is(err, ErrDiverged) || !strings.Contains(err.Error(), "epoch 1, training iteration 1") || !strings.Contains(err.Error(), "--lr") {
+		t.Fatalf("got %v", err)
+	}
+	c, err := checkpoint.Read(whole0(o), checkpoint.Latest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bad := notFinite(c.Weights); bad != "" {
+		t.Errorf("%s of the checkpoint that was kept is not finite", bad)
+	}
+}
+
+func TestDisableSavingLeavesResultsOnly(t *testing.T) {
+	o := toyTaskIn(t, t.TempDir())
+	o.Epochs, o.Iterations, o.ValIterations, o.DisableSaving = 2, 1, 1, true
+	if _, err := Run(t.Context(), o, progress.Discard); err != nil {
+		t.Fatal(err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(whole0(o), "*.safetensors")); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+	if _, err := evaluate.ReadFold(whole0(o)); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestPretrainedWeightsAreTakenWhereTheyFit(t *testing.T) {
+	dir := t.TempDir()
+	o := toyTaskIn(t, dir)
+	other := i3d.EmptyStateDict(i3d.Config{InChannels: 2, Outputs: []int{5, 3}})
+	weights.Formula(other, "", 1)
+	path := filepath.Join(dir, "other.safetensors")
+	if err := weights.WriteSafetensors(path, other, nil); err != nil {
+		t.Fatal(err)
+	}
+	r := &recorder{}
+	o.PretrainedWeights = path
+	if err := o.normalise(); err != nil {
+		t.Fatal(err)
+	}
+	tr, err := newTrainer(o, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tr.close()
+	if err := tr.openCases(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	start, err := tr.start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	fits, fresh := 0, 0
+	for _, n := range start.Weights.Names() {
+		if reflect.DeepEqual(start.Weights.Get(n), other.Get(n)) {
+			fits++
+		} else {
+			fresh++
+		}
+	}
+	if fresh != 2 || !strings.Contains(r.text(), "of another shape") {
+		t.Errorf("%d tensors taken, %d fresh, want weight and bias of the one head that differs fresh; said\n%s", fits, fresh, r.text())
+	}
+	o.PretrainedWeights = filepath.Join(dir, "model.pth")
+	if _, err := Run(t.Context(), o, progress.Discard); err == nil || !strings.Contains(err.Error(), ".safetensors") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestOptionsThatCannotBe(t *testing.T) {
+	good := Options{Fold: "0"}
+	for name, change := range map[string]func(*Options){
+		"fold":       func(o *Options) { o.Fold = "x" },
+		"epochs":     func(o *Options) { o.Epochs = -1 },
+		"rate":       func(o *Options) { o.LearningRate = -1 },
+		"val folder": func(o *Options) { o.ValFolder = "../elsewhere" },
+		"val dot":    func(o *Options) { o.ValFolder = "." },
+	} {
+		o := good
+		change(&o)
+		if err := o.normalise(); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+	if err := good.normalise(); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,118 @@
+package train
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"github.com/universal-classifier/uc/internal/atomicfile"
+	"github.com/universal-classifier/uc/internal/evaluate"
+	"github.com/universal-classifier/uc/internal/i3d"
+	"github.com/universal-classifier/uc/internal/preprocess"
+	"github.com/universal-classifier/uc/internal/report"
+	"github.com/universal-classifier/uc/internal/weights"
+)
+
+// validate predicts the validation cases of the fold, each as it is stored (without mirroring, as the reference), and
+// saves, plots and prints how good the predictions are.
+func (t *trainer) validate(ctx context.Context, trained *weights.StateDict) (*evaluate.Report, error) {
+	t.freeTraining()
+	dir := filepath.Join(t.foldDir, t.o.ValFolder)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	known := t.knownPredictions(dir)
+	predictor, err := i3d.NewPredictor(t.device, t.config, trained)
+	if err != nil {
+		return nil, err
+	}
+	t.log.Stage("validation", len(t.members[validating]))
+	shape := t.plans.Stage().ImageSize
+	input := make([]float32, t.config.InChannels*shape[0]*shape[1]*shape[2])
+	var predictions []evaluate.Prediction
+	for _, i := range t.members[validating] {
+		if err := ctx.Err(); err != nil {
+			return nil, fmt.Errorf("validation interrupted; to redo it: uc train 3d_fullres %s %s %s -val: %w", t.o.Trainer, t.o.Task, t.o.Fold, err)
+		}
+		id := t.data.ID(i)
+		p, have := known[id]
+		if !have {
+			if err := t.data.Read(i, input); err != nil {
+				return nil, err
+			}
+			preprocess.NetworkInput(input, input, t.data.Shape(), t.plans.NumClasses)
+			logits, err := predictor.Logits(input, 1, shape)
+			if err != nil {
+				return nil, fmt.Errorf("case %s: %w", id, err)
+			}
+			p = evaluate.Prediction{Case: id, Fold: t.o.Fold, Targets: t.data.Targets(i)}
+			for _, l := range logits {
+				p.Logits = append(p.Logits, float64s(l))
+				p.Probabilities = append(p.Probabilities, evaluate.Softmax(float64s(l)))
+			}
+		}
+		predictions = append(predictions, p)
+		t.log.Advance(id)
+	}
+	return t.writeValidation(dir, predictions)
+}
+
+// knownPredictions are those of an earlier validation, if they are to be kept.
+func (t *trainer) knownPredictions(dir string) map[string]evaluate.Prediction {
+	known := map[string]evaluate.Prediction{}
+	if !t.o.KeepValidation {
+		return known
+	}
+	earlier, err := evaluate.ReadFold(dir)
+	if err != nil {
+		t.log.note("no earlier validation to keep: %v", err)
+	}
+	for _, p := range earlier {
+		known[p.Case] = p
+	}
+	return known
+}
+
+// writeValidation saves the predictions and what they are worth.
+func (t *trainer) writeValidation(dir string, predictions []evaluate.Prediction) (*evaluate.Report, error) {
+	if err := evaluate.WriteFold(dir, t.plans.Labels, predictions); err != nil {
+		return nil, err
+	}
+	r := evaluate.Evaluate(t.plans.Labels, predictions)
+	r.Task, r.Folds = t.o.Task, []string{t.o.Fold}
+	for name, write := range map[string]func(io.Writer) error{"summary.json": r.JSON, "summary.csv": r.CSV} {
+		if err := atomicfile.Write(filepath.Join(dir, name), write); err != nil {
+			return nil, err
+		}
+	}
+	plots, err := report.ROCPlots(dir, r)
+	if err != nil {
+		t.log.warn("ROC plots: %v", err)
+	}
+	t.log.note("validation of fold %s on %d cases\n%s", t.o.Fold, len(predictions), r.Table())
+	for _, p := range plots {
+		t.log.note("ROC curves: %s", p)
+	}
+	return r, nil
+}
+
+// freeTraining gives the memory of the training back before the network is built for prediction.
+func (t *trainer) freeTraining() {
+	if t.loader != nil {
+		t.loader.close()
+		t.loader = nil
+	}
+	t.network = nil
+	runtime.GC()
+}
+
+func float64s(values []float32) []float64 {
+	out := make([]float64, len(values))
+	for i, v := range values {
+		out[i] = float64(v)
+	}
+	return out
+}
