@@ -10,17 +10,18 @@ import (
 // translate rewrites the arguments of a command from the style of Python's argparse into the one pflag reads:
 // every flag becomes --name or --name=value. Accepted are single-dash long flags (-tf 4, -no_pp), lists that end at the
 // next flag (-t 1 2 3), "=" after any flag, digits glued to a short flag (-t4), and '-' for '_' in names. Flags and
-// positional arguments may come in any order; after "--" all is positional.
+// positional arguments may come in any order and are sorted, flags first; after "--" all is positional.
 func translate(cmd *cobra.Command, args []string) ([]string, error) {
 	known := flagsBySpelling(cmd)
-	out := make([]string, 0, len(args))
+	var flags, positional []string
 	for i := 0; i < len(args); i++ {
 		arg := args[i]
 		if arg == "--" {
-			return append(out, args[i:]...), nil
+			positional = append(positional, args[i+1:]...)
+			break
 		}
 		if !isFlag(arg) {
-			out = append(out, arg)
+			positional = append(positional, arg)
 			continue
 		}
 		f, value, hasValue := lookUp(known, arg)
@@ -30,7 +31,7 @@ func translate(cmd *cobra.Command, args []string) ([]string, error) {
 		switch {
 		case hasValue:
 		case isBool(f):
-			out = append(out, "--"+f.Name)
+			flags = append(flags, "--"+f.Name)
 			continue
 		default:
 			end := i + 1
@@ -43,9 +44,12 @@ func translate(cmd *cobra.Command, args []string) ([]string, error) {
 			value = strings.Join(args[i+1:end], ",")
 			i = end - 1
 		}
-		out = append(out, "--"+f.Name+"="+value)
+		flags = append(flags, "--"+f.Name+"="+value)
 	}
-	return out, nil
+	if len(positional) > 0 {
+		flags = append(append(flags, "--"), positional...)
+	}
+	return flags, nil
 }
 
 // lookUp finds the flag that arg (which starts with a dash) names, and the value glued to it, if any.

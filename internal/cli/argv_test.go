@@ -42,13 +42,14 @@ func TestTranslate(t *testing.T) {
 		{"-t4 -f0", "--tasks=4 --folds=0"},
 		{"-f 0 1 2 3 4", "--folds=0,1,2,3,4"},
 		{"-f all", "--folds=all"},
-		{"3d_fullres ClassifierTrainer 4 0 -val", "3d_fullres ClassifierTrainer 4 0 --validation_only"},
-		{"-c 3d_fullres --validation_only x", "--continue_training 3d_fullres --validation_only x"},
-		{"-pretrained_weights a/b.safetensors 3d_fullres", "--pretrained_weights=a/b.safetensors 3d_fullres"},
+		{"3d_fullres ClassifierTrainer 4 0 -val", "--validation_only -- 3d_fullres ClassifierTrainer 4 0"},
+		{"4 -1", "-- 4 -1"},
+		{"-c 3d_fullres --validation_only x", "--continue_training --validation_only -- 3d_fullres x"},
+		{"-pretrained_weights a/b.safetensors 3d_fullres", "--pretrained_weights=a/b.safetensors -- 3d_fullres"},
 		{"--no-pp --data_root d", "--no_pp --data-root=d"},
 		{"--lr -1 --lr -.5", "--lr=-1 --lr=-.5"},
 		{"--no_pp=false", "--no_pp=false"},
-		{"a -- -t 4", "a -- -t 4"},
+		{"a --no_pp -- -t 4", "--no_pp -- a -t 4"},
 		{"-f 0 1 -- x", "--folds=0,1 -- x"},
 	} {
 		got, err := translate(argvCommand(), strings.Fields(test.in))

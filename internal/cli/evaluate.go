@@ -3,15 +3,13 @@ package cli
 import (
 	"cmp"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/universal-classifier/uc/internal/atomicfile"
 	"github.com/universal-classifier/uc/internal/evaluate"
+	"github.com/universal-classifier/uc/internal/report"
 	"github.com/universal-classifier/uc/internal/task"
 )
 
@@ -30,8 +28,8 @@ func evaluateCommand() *cobra.Command {
 		Short: "Measure the cross-validation of a task: AUC with intervals, confusion matrices, ROC curves",
 		Long: `Pools the validation cases of all trained folds, each predicted by a network that has not seen it, and measures per
 classification label and class: area under the ROC curve with its 95 % interval (DeLong), sensitivity, specificity,
-accuracy, balanced accuracy, confusion matrix. Prints a table and writes evaluation.json, evaluation.csv and the ROC
-curves as PNG.`,
+accuracy, balanced accuracy, confusion matrix. Prints a table and writes evaluation.json, evaluation.csv, ROC curves,
+confusion matrices and calibration as PNG, and report.html, which shows all of it.`,
 		Example: `  uc evaluate --data-root /path/to/data 4
   uc evaluate Task004_Hippocampus -f 0 1 2
   uc evaluate 4 --json`,
@@ -70,7 +68,7 @@ func runEvaluate(cmd *cobra.Command, f *evaluateFlags, id string) error {
 	if out == "" {
 		out = filepath.Join(model, "evaluation")
 	}
-	files, err := writeEvaluation(r, out)
+	files, err := report.Write(out, r)
 	if err != nil {
 		return err
 	}
@@ -79,23 +77,4 @@ func runEvaluate(cmd *cobra.Command, f *evaluateFlags, id string) error {
 	}
 	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\n%s\n", r.Table(), strings.Join(files, "\n"))
 	return err
-}
-
-// writeEvaluation writes the report's files to dir and returns their paths.
-func writeEvaluation(r *evaluate.Report, dir string) ([]string, error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, err
-	}
-	var files []string
-	for _, f := range []struct {
-		name  string
-		write func(io.Writer) error
-	}{{"evaluation.json", r.JSON}, {"evaluation.csv", r.CSV}} {
-		path := filepath.Join(dir, f.name)
-		if err := atomicfile.Write(path, f.write); err != nil {
-			return nil, err
-		}
-		files = append(files, path)
-	}
-	return files, nil
 }
