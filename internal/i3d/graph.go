@@ -3,6 +3,7 @@ package i3d
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
@@ -59,6 +60,7 @@ type graph struct {
 	input   *backend.Tensor // (N, C, D, H, W)
 	targets *backend.Tensor // (N, labels), training only
 	logits  *gorgonia.Node
+	trace   func(name string, result *backend.Tensor, took time.Duration)
 	bound   []*gorgonia.Node
 	values  []*backend.Tensor
 }
@@ -126,7 +128,10 @@ func (g *graph) run(w *workspace) error {
 	if err := w.settle(g.rt.Arena); err != nil {
 		return err
 	}
-	return g.execute()
+	g.rt.Trace = g.trace
+	err := g.execute()
+	g.rt.Trace = nil
+	return err
 }
 
 // value reads a node's tensor after a run.

@@ -43,7 +43,6 @@ type Training struct {
 	graph    *graph
 	loss     *gorgonia.Node
 	inGrad   *gorgonia.Node
-	blocks   []*gorgonia.Node // results of the stages, for tests
 	work     workspace
 	eval     *Predictor
 	stale    bool // eval has older weights
@@ -139,7 +138,6 @@ func (t *Training) build(layers [][]layer, inputGrad bool) error {
 		if err != nil {
 			return err
 		}
-		t.blocks = append(t.blocks, x)
 	}
 	var c ops.Classifier
 	c.Weight, c.GradWeight = param()

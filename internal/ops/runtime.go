@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"hash"
 	"hash/fnv"
+	"time"
 
 	"github.com/chewxy/hm"
 	"gorgonia.org/gorgonia"
@@ -22,6 +23,8 @@ import (
 type Runtime struct {
 	Device backend.Device
 	Arena  *backend.Arena
+	// Trace, if set, is told of every operation that has run: its result, valid for now, and the time it took.
+	Trace  func(name string, result *backend.Tensor, took time.Duration)
 	serial uint32
 }
 
@@ -121,7 +124,13 @@ func (f *function) Do(values ...gorgonia.Value) (gorgonia.Value, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.name, err)
 	}
-	return f.run(in), nil
+	if f.rt.Trace == nil {
+		return f.run(in), nil
+	}
+	start := time.Now()
+	result := f.run(in)
+	f.rt.Trace(f.name, result, time.Since(start))
+	return result, nil
 }
 
 // differentiable is a function with a gradient. backward runs once per run of the graph with the gradient of the output, writes

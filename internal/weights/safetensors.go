@@ -33,19 +33,18 @@ func WriteSafetensors(path string, sd *StateDict, metadata map[string]string) er
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	return atomicfile.Write(path, func(w io.Writer) error {
-		b := bufio.NewWriterSize(w, 1<<20)
-		if err := binary.Write(b, binary.LittleEndian, uint64(len(header))); err != nil {
+		if err := binary.Write(w, binary.LittleEndian, uint64(len(header))); err != nil {
 			return err
 		}
-		if _, err := b.Write(header); err != nil {
+		if _, err := w.Write(header); err != nil {
 			return err
 		}
 		for _, name := range sd.names {
-			if err := writeValues(b, sd.tensors[name]); err != nil {
+			if err := writeValues(w, sd.tensors[name]); err != nil {
 				return err
 			}
 		}
-		return b.Flush()
+		return nil
 	})
 }
 

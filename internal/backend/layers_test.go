@@ -1,0 +1,355 @@
+package backend_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"testing"
+
+	"github.com/universal-classifier/uc/internal/backend"
+	"github.com/universal-classifier/uc/internal/backend/cpu"
+	"github.com/universal-classifier/uc/internal/npz"
+	"github.com/universal-classifier/uc/internal/weights"
+)
+
+// layerCase is one entry of testdata/layers/layers.json.
+type layerCase struct {
+	Name      string
+	Kernel    json.RawMessage
+	Stride    json.RawMessage
+	X, Y      []int
+	Bias      bool
+	InputKey  string `json:"input_key"`
+	Loss      float64
+	LR        []float64
+	Momentum  float64
+	MaxNorm   float64   `json:"max_norm"`
+	Decay     float64   `json:"weight_decay"`
+	NormsWant []float64 `json:"norm_before_clip"`
+}
+
+type vectors struct {
+	Salt         string
+	Conv         []layerCase
+	Maxpool      []layerCase
+	Batchnorm    []layerCase
+	Head         []layerCase
+	CrossEntropy []layerCase `json:"cross_entropy"`
+	SGD          []layerCase
+	arrays       map[string]npz.Array
+}
+
+func loadVectors(t *testing.T) *vectors {
+	t.Helper()
+	raw, err := os.ReadFile("../../testdata/layers/layers.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := &vectors{}
+	if err := json.Unmarshal(raw, v); err != nil {
+		t.Fatal(err)
+	}
+	if v.arrays, err = npz.Read("../../testdata/layers/layers.npz"); err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func (v *vectors) get(t *testing.T, c layerCase, part string) []float32 {
+	t.Helper()
+	a, ok := v.arrays[c.Name+"/"+part].Data.([]float32)
+	if !ok {
+		t.Fatalf("%s/%s is not there", c.Name, part)
+	}
+	return a
+}
+
+// three reads a kernel or stride: one number or three.
+func three(t *testing.T, raw json.RawMessage) [3]int {
+	t.Helper()
+	var n int
+	if json.Unmarshal(raw, &n) == nil {
+		return [3]int{n, n, n}
+	}
+	var k [3]int
+	if err := json.Unmarshal(raw, &k); err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+// testDevice is a device with shorthands for tests.
+type testDevice struct {
+	backend.Device
+	t *testing.T
+}
+
+func (d testDevice) empty(kind backend.Kind, shape ...int) *backend.Tensor {
+	s := backend.Spec{Kind: kind, Shape: shape}
+	b, err := d.NewBlock(d.Bytes(s))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return d.Place(s, b, 0)
+}
+
+func (d testDevice) tensor(kind backend.Kind, values []float32, shape ...int) *backend.Tensor {
+	t := d.empty(kind, shape...)
+	d.Upload(t, values)
+	return t
+}
+
+func (d testDevice) check(what string, got *backend.Tensor, want []float32, tolerance float64) {
+	d.t.Helper()
+	v := make([]float32, got.Size())
+	d.Download(got, v)
+	checkValues(d.t, what, v, want, tolerance)
+}
+
+// checkValues allows tolerance relative to the largest value.
+func checkValues(t *testing.T, what string, got, want []float32, tolerance float64) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Fatalf("%s: %d values, reference %d", what, len(got), len(want))
+	}
+	scale := 1.0
+	for _, v := range want {
+		scale = max(scale, math.Abs(float64(v)))
+	}
+	for i, w := range want {
+		if !(math.Abs(float64(got[i])-float64(w)) <= tolerance*scale) {
+			t.Errorf("%s[%d] = %g, reference %g", what, i, got[i], w)
+			return
+		}
+	}
+}
+
+func eachKernelSet(t *testing.T, f func(t *testing.T, d testDevice)) {
+	for _, set := range cpu.AvailableFeatures() {
+		for _, threads := range []int{1, 3} {
+			t.Run(fmt.Sprintf("%s/%d", set, threads), func(t *testing.T) {
+				dev, err := backend.OpenCPU(threads, set.String())
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer dev.Close()
+				f(t, testDevice{dev, t})
+			})
+		}
+	}
+}
+
+func TestConvolutions(t *testing.T) {
+	v := loadVectors(t)
+	eachKernelSet(t, func(t *testing.T, d testDevice) {
+		for _, c := range v.Conv {
+			k := three(t, c.Kernel)
+			conv := backend.Conv{Kernel: k, Stride: three(t, c.Stride)}
+			if got := conv.OutSize([3]int(c.X[2:])); got != [3]int(c.Y[2:]) {
+				t.Fatalf("%s: output %v, reference %v", c.Name, got, c.Y)
+			}
+			w := d.tensor(backend.Weights, v.get(t, c, "w"), c.Y[1], c.X[1], k[0], k[1], k[2])
+			var e backend.Epilogue
+			if c.Bias {
+				e.Bias = d.tensor(backend.Values, v.get(t, c, "b"), c.Y[1])
+			}
+			gy := d.tensor(backend.Activation, v.get(t, c, "gy"), c.Y...)
+			for _, kind := range []backend.Kind{backend.Input, backend.Activation} {
+				x, y, dw := d.tensor(kind, v.get(t, c, "x"), c.X...), d.empty(backend.Activation, c.Y...), d.empty(backend.Weights, w.Shape()...)
+				d.ConvForward(conv, x, w, y, e)
+				d.check(c.Name+"/y", y, v.get(t, c, "y"), 1e-5)
+				d.ConvBackwardWeights(conv, x, gy, dw)
+				d.check(c.Name+"/gw", dw, v.get(t, c, "gw"), 1e-5)
+			}
+			dx := d.empty(backend.Activation, c.X...)
+			d.ConvBackwardData(conv, gy, w, dx, false)
+			d.check(c.Name+"/gx", dx, v.get(t, c, "gx"), 1e-5)
+			d.ConvBackwardData(conv, gy, w, dx, true)
+			twice := append([]float32(nil), v.get(t, c, "gx")...)
+			for i := range twice {
+				twice[i] *= 2
+			}
+			d.check(c.Name+"/gx twice", dx, twice, 1e-5)
+		}
+	})
+}
+
+func TestMaxPoolings(t *testing.T) {
+	v := loadVectors(t)
+	eachKernelSet(t, func(t *testing.T, d testDevice) {
+		for _, c := range v.Maxpool {
+			p := backend.Pool{Kernel: three(t, c.Kernel), Stride: three(t, c.Stride)}
+			if got := p.OutSize([3]int(c.X[2:])); got != [3]int(c.Y[2:]) {
+				t.Fatalf("%s: output %v, reference %v", c.Name, got, c.Y)
+			}
+			x, y, winners := d.tensor(backend.Activation, v.get(t, c, "x"), c.X...), d.empty(backend.Activation, c.Y...), d.empty(backend.Winners, c.Y...)
+			d.MaxPool(p, x, y, winners)
+			d.check(c.Name+"/y", y, v.get(t, c, "y"), 0)
+			alone := d.empty(backend.Activation, c.Y...)
+			d.MaxPool(p, x, alone, nil)
+			d.check(c.Name+"/y without winners", alone, v.get(t, c, "y"), 0)
+			gy, dx := d.tensor(backend.Activation, v.get(t, c, "gy"), c.Y...), d.empty(backend.Activation, c.X...)
+			d.MaxPoolBackward(p, gy, winners, dx, false)
+			d.check(c.Name+"/gx", dx, v.get(t, c, "gx"), 1e-6)
+		}
+	})
+}
+
+// TestBatchNorms compares batch norm without ReLU although the device fuses the two: with scale and shift negated the other half shows,
+// batchnorm(x) = relu(batchnorm(x)) - relu(-batchnorm(x)), and likewise for all gradients.
+func TestBatchNorms(t *testing.T) {
+	v := loadVectors(t)
+	identity := backend.Conv{Kernel: [3]int{1, 1, 1}, Stride: [3]int{1, 1, 1}}
+	eachKernelSet(t, func(t *testing.T, d testDevice) {
+		for _, c := range v.Batchnorm {
+			channels := c.X[1]
+			eye := make([]float32, channels*channels)
+			for i := range channels {
+				eye[i*channels+i] = 1
+			}
+			w := d.tensor(backend.Weights, eye, channels, channels, 1, 1, 1)
+			size := backend.Count(c.X)
+			sum := map[string][]float32{"y": make([]float32, size), "gx": make([]float32, size), "gweight": make([]float32, channels), "gbias": make([]float32, channels)}
+			for _, sign := range []float32{1, -1} {
+				signed := func(part string) []float32 {
+					out := append([]float32(nil), v.get(t, c, part)...)
+					for i := range out {
+						out[i] *= sign
+					}
+					return out
+				}
+				add := func(part string, tensor *backend.Tensor, f float32) {
+					got := make([]float32, tensor.Size())
+					d.Download(tensor, got)
+					for i := range got {
+						sum[part][i] += f * got[i]
+					}
+				}
+				vector := func(values []float32) *backend.Tensor { return d.tensor(backend.Values, values, channels) }
+				bn := backend.BatchNorm{Gamma: vector(signed("weight")), Beta: vector(signed("bias")), Mean: d.empty(backend.Values, channels), InvStd: d.empty(backend.Values, channels),
+					RunningMean: vector(v.get(t, c, "running_mean")), RunningVar: vector(v.get(t, c, "running_var"))}
+				x, raw, sums := d.tensor(backend.Activation, v.get(t, c, "x"), c.X...), d.empty(backend.Activation, c.X...), d.empty(backend.Sums, channels)
+				forward := func() {
+					d.ConvForward(identity, x, w, raw, backend.Epilogue{Sums: sums})
+					d.BatchNormStats(sums, size/channels, bn)
+				}
+				forward()
+				y, dgamma, dbeta := d.empty(backend.Activation, c.X...), d.empty(backend.Values, channels), d.empty(backend.Values, channels)
+				d.BatchNormReLU(raw, bn, y)
+				add("y", y, sign)
+				gy := d.tensor(backend.Activation, signed("gy"), c.X...)
+				d.BatchNormReLUBackward(raw, gy, bn, gy, dgamma, dbeta)
+				add("gx", gy, 1)
+				add("gweight", dgamma, sign)
+				add("gbias", dbeta, sign)
+				d.check(c.Name+"/running_mean_after_1", bn.RunningMean, v.get(t, c, "running_mean_after_1"), 1e-6)
+				d.check(c.Name+"/running_var_after_1", bn.RunningVar, v.get(t, c, "running_var_after_1"), 1e-6)
+				half := append([]float32(nil), v.get(t, c, "x")...)
+				for i := range half {
+					half[i] *= 0.5
+				}
+				d.Upload(x, half)
+				forward()
+				d.check(c.Name+"/running_mean_after_2", bn.RunningMean, v.get(t, c, "running_mean_after_2"), 1e-6)
+				d.check(c.Name+"/running_var_after_2", bn.RunningVar, v.get(t, c, "running_var_after_2"), 1e-6)
+			}
+			for part, got := range sum {
+				checkValues(t, c.Name+"/"+part, got, v.get(t, c, part+"_train"), 1e-5)
+			}
+		}
+	})
+}
+
+func TestHeads(t *testing.T) {
+	v := loadVectors(t)
+	eachKernelSet(t, func(t *testing.T, d testDevice) {
+		sd := weights.NewStateDict()
+		for label, n := range []int{2, 3} {
+			sd.Set(fmt.Sprintf("linear_list.%d.weight", label), weights.NewTensor(n, 1024))
+			sd.Set(fmt.Sprintf("linear_list.%d.bias", label), weights.NewTensor(n))
+		}
+		weights.Formula(sd, v.Salt, 1)
+		for _, c := range v.Head {
+			n, channels := c.X[0], c.X[1]
+			x := d.tensor(backend.Activation, weights.FormulaInput(c.InputKey, backend.Count(c.X), 1.7), c.X...)
+			features, dfeatures := d.empty(backend.Values, n, channels), d.empty(backend.Values, n, channels)
+			d.AvgPoolMean([3]int{2, 2, 7}, x, features)
+			d.check(c.Name+"/features", features, v.get(t, c, "features"), 1e-5)
+			total := make([]float32, n*channels)
+			for label, classes := range []int{2, 3} {
+				w := d.tensor(backend.Values, sd.Get(fmt.Sprintf("linear_list.%d.weight", label)).F32, classes, channels)
+				b := d.tensor(backend.Values, sd.Get(fmt.Sprintf("linear_list.%d.bias", label)).F32, classes)
+				logits := d.empty(backend.Values, n, classes)
+				d.Linear(features, w, b, logits)
+				d.check(fmt.Sprintf("%s/logits%d", c.Name, label), logits, v.get(t, c, fmt.Sprintf("logits%d", label)), 1e-5)
+				ones := make([]float32, n*classes)
+				for i := range ones {
+					ones[i] = float32(1 + label)
+				}
+				d.LinearBackward(features, d.tensor(backend.Values, ones, n, classes), w, dfeatures, d.empty(backend.Values, classes, channels), d.empty(backend.Values, classes))
+				part := make([]float32, n*channels)
+				d.Download(dfeatures, part)
+				for i := range part {
+					total[i] += part[i]
+				}
+			}
+			dx := d.empty(backend.Activation, c.X...)
+			d.AvgPoolMeanBackward([3]int{2, 2, 7}, d.tensor(backend.Values, total, n, channels), dx)
+			all := make([]float32, dx.Size())
+			d.Download(dx, all)
+			voxels := backend.Count(c.X[2:])
+			checkValues(t, c.Name+"/gx_n0_c0", all[:voxels], v.get(t, c, "gx_n0_c0"), 1e-6)
+			checkValues(t, c.Name+"/gx_n1_c1023", all[len(all)-voxels:], v.get(t, c, "gx_n1_c1023"), 1e-6)
+		}
+	})
+}
+
+// TestCrossEntropies gives the device two labels at once, the second with a constant loss.
+func TestCrossEntropies(t *testing.T) {
+	v := loadVectors(t)
+	eachKernelSet(t, func(t *testing.T, d testDevice) {
+		for _, c := range v.CrossEntropy {
+			logits := v.get(t, c, "logits")
+			target := v.arrays[c.Name+"/target"].Data.([]int64)
+			n := len(target)
+			classes := len(logits) / n
+			var both, labels []float32
+			for i := range n {
+				both = append(append(both, logits[i*classes:(i+1)*classes]...), 7, 7)
+				labels = append(labels, float32(target[i]), 1)
+			}
+			loss, grad := d.empty(backend.Values), d.empty(backend.Values, n, classes+2)
+			d.CrossEntropy([]int{classes, 2}, d.tensor(backend.Values, both, n, classes+2), d.tensor(backend.Values, labels, n, 2), loss, grad)
+			d.check(c.Name+"/loss", loss, []float32{float32(c.Loss + math.Ln2)}, 1e-6)
+			want := v.get(t, c, "grad")
+			var wantBoth []float32
+			for i := range n {
+				wantBoth = append(append(wantBoth, want[i*classes:(i+1)*classes]...), float32(0.5/float64(n)), float32(-0.5/float64(n)))
+			}
+			d.check(c.Name+"/grad", grad, wantBoth, 1e-6)
+		}
+	})
+}
+
+func TestOptimiser(t *testing.T) {
+	v := loadVectors(t)
+	eachKernelSet(t, func(t *testing.T, d testDevice) {
+		for _, c := range v.SGD {
+			join := func(part string, step int) []float32 {
+				return append(append([]float32(nil), v.get(t, c, fmt.Sprintf("%s0_step%d", part, step))...), v.get(t, c, fmt.Sprintf("%s1_step%d", part, step))...)
+			}
+			start := join("p", 0)
+			params, momentum := d.tensor(backend.Values, start, len(start)), d.empty(backend.Values, len(start))
+			for i, lr := range c.LR {
+				grads := d.tensor(backend.Values, join("g", i+1), len(start))
+				norm := d.Step(backend.SGD{LR: lr, Momentum: c.Momentum, WeightDecay: c.Decay, ClipNorm: c.MaxNorm, First: i == 0}, params, grads, momentum)
+				if math.Abs(norm/c.NormsWant[i]-1) > 1e-6 {
+					t.Errorf("%s step %d: norm %g, reference %g", c.Name, i+1, norm, c.NormsWant[i])
+				}
+				d.check(fmt.Sprintf("%s/p_step%d", c.Name, i+1), params, join("p", i+1), 1e-6)
+				d.check(fmt.Sprintf("%s/m_step%d", c.Name, i+1), momentum, join("m", i+1), 1e-6)
+			}
+		}
+	})
+}

@@ -1,0 +1,502 @@
+package weights
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"math/big"
+)
+
+// A pickle is a program for a stack machine that may call any Python function. This one builds plain values only:
+// it knows the few functions that PyTorch and NumPy need to describe their arrays (torchglobals.go), as data, and refuses
+// every other name.
+
+// Values on the stack: nil, bool, int64, *big.Int, float64, string, and these.
+type (
+	pickleBytes []byte
+	pickleTuple []any
+	pickleList  struct{ items []any }
+	// pickleDict keeps the order in which its keys came.
+	pickleDict struct {
+		keys, values []any
+		at           map[any]int
+	}
+	pickleGlobal struct{ module, name string }
+	pickleMark   struct{}
+)
+
+// Limits that plans of cohorts of ten thousands of cases stay far below.
+const (
+	maxPickle = 64 << 20 // bytes
+	maxSteps  = 16 << 20 // operations of one pickle
+)
+
+type unpickler struct {
+	in   []byte
+	pos  int
+	list []any
+	memo map[uint64]any
+	// storage resolves a persistent id to a tensor's memory; nil where none may occur.
+	storage func(id pickleTuple) (*torchStorage, error)
+}
+
+// load runs one pickle to its STOP and returns its value; u.pos is then behind it.
+func (u *unpickler) load() (value any, err error) {
+	u.list, u.memo = nil, map[uint64]any{}
+	for range maxSteps {
+		op, err := u.take(1)
+		if err != nil {
+			return nil, err
+		}
+		at := u.pos - 1
+		if op[0] == '.' {
+			return u.pop()
+		}
+		if err := u.step(op[0]); err != nil {
+			return nil, fmt.Errorf("pickle, byte %d: %w", at, err)
+		}
+	}
+	return nil, fmt.Errorf("a pickle of more than %d operations", maxSteps)
+}
+
+func (u *unpickler) step(op byte) error {
+	switch op {
+	case 0x80: // PROTO
+		b, err := u.take(1)
+		if err == nil && (b[0] < 2 || b[0] > 5) {
+			err = fmt.Errorf("protocol %d; 2 to 5 can be read", b[0])
+		}
+		return err
+	case 0x95: // FRAME
+		_, err := u.take(8)
+		return err
+	case '(':
+		u.push(pickleMark{})
+	case '0': // POP
+		_, err := u.pop()
+		return err
+	case '1': // POP_MARK
+		_, err := u.toMark()
+		return err
+	case '2': // DUP
+		top, err := u.top()
+		if err != nil {
+			return err
+		}
+		u.push(top)
+	case 'N':
+		u.push(nil)
+	case 0x88:
+		u.push(true)
+	case 0x89:
+		u.push(false)
+	case 'J', 'K', 'M', 0x8a, 0x8b:
+		return u.integer(op)
+	case 'G':
+		b, err := u.take(8)
+		if err != nil {
+			return err
+		}
+		u.push(math.Float64frombits(binary.BigEndian.Uint64(b)))
+	case 'X', 0x8c, 0x8d: // unicode
+		b, err := u.counted(map[byte]int{'X': 4, 0x8c: 1, 0x8d: 8}[op])
+		if err != nil {
+			return err
+		}
+		u.push(string(b))
+	case 'C', 'B', 0x8e, 'U', 'T': // bytes, and str of Python 2
+		b, err := u.counted(map[byte]int{'C': 1, 'B': 4, 0x8e: 8, 'U': 1, 'T': 4}[op])
+		if err != nil {
+			return err
+		}
+		u.push(pickleBytes(b))
+	case ']', 0x8f: // EMPTY_LIST, EMPTY_SET
+		u.push(&pickleList{})
+	case '}':
+		u.push(newPickleDict())
+	case ')':
+		u.push(pickleTuple{})
+	case 0x85, 0x86, 0x87: // TUPLE1 to TUPLE3
+		items, err := u.popN(int(op) - 0x84)
+		if err != nil {
+			return err
+		}
+		u.push(pickleTuple(items))
+	case 't', 'l', 0x91, 'd': // TUPLE, LIST, FROZENSET, DICT
+		items, err := u.toMark()
+		if err != nil {
+			return err
+		}
+		return u.gather(op, items)
+	case 'a', 'e', 0x90: // APPEND, APPENDS, ADDITEMS
+		return u.extend(op)
+	case 's', 'u': // SETITEM, SETITEMS
+		return u.setItems(op)
+	case 'c', 0x93: // GLOBAL, STACK_GLOBAL
+		return u.global(op)
+	case 'R', 0x81: // REDUCE, NEWOBJ
+		return u.call()
+	case 'b': // BUILD
+		state, err := u.pop()
+		if err != nil {
+			return err
+		}
+		object, err := u.top()
+		if err != nil {
+			return err
+		}
+		return build(object, state)
+	case 'Q': // BINPERSID
+		return u.persistent()
+	case 'q', 'r', 0x94, 'h', 'j': // BINPUT, LONG_BINPUT, MEMOIZE, BINGET, LONG_BINGET
+		return u.remember(op)
+	default:
+		return fmt.Errorf("operation 0x%02x is not one of a checkpoint", op)
+	}
+	return nil
+}
+
+func (u *unpickler) integer(op byte) error {
+	switch op {
+	case 'J':
+		b, err := u.take(4)
+		if err != nil {
+			return err
+		}
+		u.push(int64(int32(binary.LittleEndian.Uint32(b))))
+	case 'K':
+		b, err := u.take(1)
+		if err != nil {
+			return err
+		}
+		u.push(int64(b[0]))
+	case 'M':
+		b, err := u.take(2)
+		if err != nil {
+			return err
+		}
+		u.push(int64(binary.LittleEndian.Uint16(b)))
+	default: // LONG1, LONG4
+		b, err := u.counted(map[byte]int{0x8a: 1, 0x8b: 4}[op])
+		if err != nil {
+			return err
+		}
+		if len(b) > 1024 {
+			return fmt.Errorf("an integer of %d bytes", len(b))
+		}
+		u.push(longInteger(b))
+	}
+	return nil
+}
+
+// longInteger is a little-endian integer in two's complement: int64 if it fits, else *big.Int.
+func longInteger(b []byte) any {
+	turned := make([]byte, len(b))
+	for i, v := range b {
+		turned[len(b)-1-i] = v
+	}
+	n := new(big.Int).SetBytes(turned)
+	if len(b) > 0 && b[len(b)-1]&0x80 != 0 {
+		n.Sub(n, new(big.Int).Lsh(big.NewInt(1), uint(8*len(b))))
+	}
+	if n.IsInt64() {
+		return n.Int64()
+	}
+	return n
+}
+
+func (u *unpickler) gather(op byte, items []any) error {
+	switch op {
+	case 't':
+		u.push(pickleTuple(items))
+	case 'l', 0x91:
+		u.push(&pickleList{items: items})
+	default:
+		d := newPickleDict()
+		if err := d.setAll(items); err != nil {
+			return err
+		}
+		u.push(d)
+	}
+	return nil
+}
+
+func (u *unpickler) extend(op byte) error {
+	pop := u.toMark
+	if op == 'a' {
+		pop = func() ([]any, error) { return u.popN(1) }
+	}
+	items, err := pop()
+	if err != nil {
+		return err
+	}
+	top, err := u.top()
+	if err != nil {
+		return err
+	}
+	l, ok := top.(*pickleList)
+	if !ok {
+		return fmt.Errorf("items for a %s; a list was expected", kindOf(top))
+	}
+	l.items = append(l.items, items...)
+	return nil
+}
+
+func (u *unpickler) setItems(op byte) error {
+	pop := u.toMark
+	if op == 's' {
+		pop = func() ([]any, error) { return u.popN(2) }
+	}
+	items, err := pop()
+	if err != nil {
+		return err
+	}
+	top, err := u.top()
+	if err != nil {
+		return err
+	}
+	d, ok := top.(*pickleDict)
+	if !ok {
+		return fmt.Errorf("keys for a %s; a dictionary was expected", kindOf(top))
+	}
+	return d.setAll(items)
+}
+
+func (u *unpickler) global(op byte) error {
+	var g pickleGlobal
+	if op == 'c' {
+		var err error
+		if g.module, err = u.line(); err != nil {
+			return err
+		}
+		if g.name, err = u.line(); err != nil {
+			return err
+		}
+	} else {
+		items, err := u.popN(2)
+		if err != nil {
+			return err
+		}
+		module, ok1 := items[0].(string)
+		name, ok2 := items[1].(string)
+		if !ok1 || !ok2 {
+			return fmt.Errorf("a name made of %s and %s", kindOf(items[0]), kindOf(items[1]))
+		}
+		g = pickleGlobal{module, name}
+	}
+	if !known(g) {
+		return fmt.Errorf("asks for %.100q of %.100q, which no network's weights need; refused, nothing of the file was run", g.name, g.module)
+	}
+	u.push(g)
+	return nil
+}
+
+func (u *unpickler) call() error {
+	items, err := u.popN(2)
+	if err != nil {
+		return err
+	}
+	g, ok1 := items[0].(pickleGlobal)
+	arguments, ok2 := items[1].(pickleTuple)
+	if !ok1 || !ok2 {
+		return fmt.Errorf("a call of a %s with a %s", kindOf(items[0]), kindOf(items[1]))
+	}
+	value, err := reduce(g, arguments)
+	if err != nil {
+		return fmt.Errorf("%s.%s: %w", g.module, g.name, err)
+	}
+	u.push(value)
+	return nil
+}
+
+func (u *unpickler) persistent() error {
+	id, err := u.pop()
+	if err != nil {
+		return err
+	}
+	t, ok := id.(pickleTuple)
+	if !ok || u.storage == nil {
+		return fmt.Errorf("refers to something outside the file (%s)", kindOf(id))
+	}
+	s, err := u.storage(t)
+	if err != nil {
+		return err
+	}
+	u.push(s)
+	return nil
+}
+
+func (u *unpickler) remember(op byte) error {
+	key := uint64(len(u.memo))
+	if op != 0x94 {
+		width := map[byte]int{'q': 1, 'h': 1, 'r': 4, 'j': 4}[op]
+		b, err := u.take(width)
+		if err != nil {
+			return err
+		}
+		key = uintOf(b)
+	}
+	if op == 'h' || op == 'j' {
+		v, ok := u.memo[key]
+		if !ok {
+			return fmt.Errorf("recalls value %d, which was never kept", key)
+		}
+		u.push(v)
+		return nil
+	}
+	top, err := u.top()
+	if err != nil {
+		return err
+	}
+	u.memo[key] = top
+	return nil
+}
+
+func (u *unpickler) take(n int) ([]byte, error) {
+	if n > len(u.in)-u.pos {
+		return nil, fmt.Errorf("ends after %d bytes, in the middle of a value", len(u.in))
+	}
+	b := u.in[u.pos : u.pos+n]
+	u.pos += n
+	return b, nil
+}
+
+// counted takes a length of width bytes and then as many bytes.
+func (u *unpickler) counted(width int) ([]byte, error) {
+	b, err := u.take(width)
+	if err != nil {
+		return nil, err
+	}
+	n := uintOf(b)
+	if n > uint64(len(u.in)-u.pos) {
+		return nil, fmt.Errorf("a value of %d bytes, but %d are left", n, len(u.in)-u.pos)
+	}
+	return u.take(int(n))
+}
+
+func (u *unpickler) line() (string, error) {
+	for i := u.pos; i < len(u.in); i++ {
+		if u.in[i] == '\n' {
+			s := string(u.in[u.pos:i])
+			u.pos = i + 1
+			return s, nil
+		}
+	}
+	return "", fmt.Errorf("ends after %d bytes, in the middle of a name", len(u.in))
+}
+
+func (u *unpickler) push(v any) { u.list = append(u.list, v) }
+
+func (u *unpickler) top() (any, error) {
+	if len(u.list) == 0 {
+		return nil, fmt.Errorf("takes a value from an empty stack")
+	}
+	if _, ok := u.list[len(u.list)-1].(pickleMark); ok {
+		return nil, fmt.Errorf("takes a value where a list begins")
+	}
+	return u.list[len(u.list)-1], nil
+}
+
+func (u *unpickler) pop() (any, error) {
+	v, err := u.top()
+	if err == nil {
+		u.list = u.list[:len(u.list)-1]
+	}
+	return v, err
+}
+
+func (u *unpickler) popN(n int) ([]any, error) {
+	items := make([]any, n)
+	for i := n - 1; i >= 0; i-- {
+		v, err := u.pop()
+		if err != nil {
+			return nil, err
+		}
+		items[i] = v
+	}
+	return items, nil
+}
+
+// toMark takes everything above the last mark, and the mark.
+func (u *unpickler) toMark() ([]any, error) {
+	for i := len(u.list) - 1; i >= 0; i-- {
+		if _, ok := u.list[i].(pickleMark); ok {
+			items := append([]any{}, u.list[i+1:]...)
+			u.list = u.list[:i]
+			return items, nil
+		}
+	}
+	return nil, fmt.Errorf("ends a list that never began")
+}
+
+func newPickleDict() *pickleDict { return &pickleDict{at: map[any]int{}} }
+
+// setAll takes keys and values in turn.
+func (d *pickleDict) setAll(items []any) error {
+	if len(items)%2 != 0 {
+		return fmt.Errorf("a dictionary with a key but no value")
+	}
+	for i := 0; i < len(items); i += 2 {
+		key := items[i]
+		switch key.(type) {
+		case string, int64, bool, float64, nil:
+		default:
+			return fmt.Errorf("a dictionary with a %s as key", kindOf(key))
+		}
+		if at, ok := d.at[key]; ok {
+			d.values[at] = items[i+1]
+			continue
+		}
+		d.at[key] = len(d.keys)
+		d.keys, d.values = append(d.keys, key), append(d.values, items[i+1])
+	}
+	return nil
+}
+
+func (d *pickleDict) get(key string) (any, bool) {
+	at, ok := d.at[key]
+	if !ok {
+		return nil, false
+	}
+	return d.values[at], true
+}
+
+// uintOf reads a little-endian number of 1 to 8 bytes.
+func uintOf(b []byte) uint64 {
+	var n uint64
+	for i, v := range b {
+		n |= uint64(v) << (8 * i)
+	}
+	return n
+}
+
+// kindOf names a value's type as Python does.
+func kindOf(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return "None"
+	case bool:
+		return "bool"
+	case int64, *big.Int:
+		return "int"
+	case float64:
+		return "float"
+	case string:
+		return "str"
+	case pickleBytes:
+		return "bytes"
+	case pickleTuple:
+		return "tuple"
+	case *pickleList:
+		return "list"
+	case *pickleDict:
+		return "dict"
+	case pickleGlobal:
+		return v.module + "." + v.name
+	case *torchTensor:
+		return "tensor"
+	case *numpyArray:
+		return "array"
+	}
+	return "value"
+}
