@@ -63,23 +63,27 @@ func (s *scratch) coefficients(channels [][]float32, shape [3]int, g grid) []flo
 func codeOf(label float32) uint8 { return uint8(int(label) - outside) }
 
 // encode writes a mask as codes into a padded array.
-func (s *scratch) encode(mask []float32, shape [3]int, g grid) []uint8 {
-	codes := room(&s.codes, g.size())
+func (s *scratch) encode(mask []float32, shape [3]int, g grid) {
+	codes := room(&s.codes.Codes, g.size())
+	s.codes.RowStride, s.codes.PlaneStride = g.row, g.plane
 	clear(codes)
 	for z := range shape[0] {
 		for y := range shape[1] {
-			to := codes[g.at(z, y):]
-			for i, label := range mask[(z*shape[1]+y)*shape[2]:][:shape[2]] {
+			from := mask[(z*shape[1]+y)*shape[2]:][:shape[2]]
+			to := codes[g.at(z, y):][:len(from)]
+			for i, label := range from {
 				to[i] = codeOf(label)
 			}
 		}
 	}
-	return codes
+	s.codes.Settle()
 }
 
-// decode writes codes as labels.
-func decode(mask []float32, codes []uint8) {
-	for i, code := range codes {
-		mask[i] = float32(int(code) + outside)
+// labelValues returns the labels of all codes.
+func labelValues() *[256]float32 {
+	var values [256]float32
+	for code := range values {
+		values[code] = float32(code + outside)
 	}
+	return &values
 }

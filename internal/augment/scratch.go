@@ -10,15 +10,15 @@ type scratch struct {
 	block        []float32 // a plane, or a slab of rows, with what lies beyond its borders
 	line         []float32 // a row with what lies beyond its ends
 	out          []float32 // a row of results
-	codes        []uint8   // labels with what lies beyond the borders
-	labels       []uint8   // a row of labels
-	weights      []float32 // a filter
+	codes        rows.Codes
+	labels       *[256]float32 // of the codes
+	weights      []float32     // a filter
 	axes         [3]axisTable
 	picks        [3][]int  // voxels of a coarse grid along the axes
 	picked       []float32 // a row of the coarse grid
 	places       *rows.Places
 	source       rows.Line
-	rows         [][]float32
+	parts, rows  [][]float32 // of the modalities that are gathered together
 	generator    rows.Generator
 }
 

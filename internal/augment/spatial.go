@@ -96,71 +96,82 @@ func (p *Pipeline) rescale(scale float64, data []float32) {
 // together is how many modalities share one pass of the gather.
 const together = 2
 
+// tile is the size of the blocks of output voxels that are gathered one after the other: what a turned block reads
+// stays in the second-level cache.
+var tile = [3]int{32, 32, 32}
+
 // gather resamples the part of every channel that begins at offset and has the given shape; of the mask alone where
 // maskOnly.
 func (p *Pipeline) gather(s *Spatial, shape [3]int, field, data []float32, offset int, maskOnly bool) {
-	nz, ny, nx := shape[0], shape[1], shape[2]
-	n := nz * ny * nx
+	n := shape[0] * shape[1] * shape[2]
 	part := func(c int) []float32 { return p.channel(data, c)[offset:][:n:n] }
 	sc := &p.scratch
 	if sc.places == nil {
-		sc.places = rows.NewPlaces(nx)
-		sc.rows = make([][]float32, together)
+		sc.places = rows.NewPlaces(tile[2])
+		sc.parts, sc.rows = make([][]float32, together), make([][]float32, together)
+		sc.labels = labelValues()
 	}
 	g := padded(shape, p.params.Dummy2D)
+	m := s.matrix(p.params.Dummy2D)
 	line := &sc.source
 	*line = rows.Line{Size: shape, RowStride: g.row, PlaneStride: g.plane}
-	m := s.matrix(p.params.Dummy2D)
-	place := func(z, y int) (at int) {
-		at = (z*ny + y) * nx
-		placeLine(line, &m, shape, z, y)
-		if field != nil {
-			displace(line, field, &m, at, n, nx, p.params.Dummy2D)
-		}
-		sc.places.Locate(line)
-		return at
-	}
 	mask := part(p.modalities)
-	codes := sc.encode(mask, shape, g)
-	labels := room(&sc.labels, nx)
-	takeMask := func(at int) {
-		sc.places.Labels(labels, codes, g.row, g.plane, codeOf(0))
-		decode(mask[at:at+nx], labels)
-	}
-	if maskOnly {
-		for z := range nz {
-			for y := range ny {
-				takeMask(place(z, y))
-			}
-		}
-		return
-	}
+	sc.encode(mask, shape, g)
 	for c := 0; c < p.modalities; c += together {
-		channels := sc.rows[:min(together, p.modalities-c)]
-		for i := range channels {
-			channels[i] = part(c + i)
+		parts := sc.parts[:min(together, p.modalities-c)]
+		var coefficients []float32
+		if !maskOnly {
+			for i := range parts {
+				parts[i] = part(c + i)
+			}
+			coefficients = sc.coefficients(parts, shape, g)
 		}
-		coefficients := sc.coefficients(channels, shape, g)
-		for z := range nz {
-			for y := range ny {
-				at := place(z, y)
-				for i := range channels {
-					channels[i] = part(c + i)[at : at+nx]
+		eachTile(shape, func(z, y, x, width int) {
+			at := (z*shape[1]+y)*shape[2] + x
+			placeLine(line, &m, shape, z, y, x)
+			if field != nil {
+				displace(line, field, &m, at, n, width, p.params.Dummy2D)
+			}
+			sc.places.Shorten(width)
+			sc.places.Locate(line)
+			if !maskOnly {
+				row := sc.rows[:len(parts)]
+				for i := range row {
+					row[i] = parts[i][at : at+width]
 				}
-				sc.places.Cubic(channels, coefficients, g.row, g.plane)
-				if c == 0 {
-					takeMask(at)
+				sc.places.Cubic(row, coefficients, g.row, g.plane)
+			}
+			if c == 0 {
+				sc.places.Labels(mask[at:at+width], &sc.codes, codeOf(0), sc.labels)
+			}
+		})
+		if maskOnly {
+			return
+		}
+	}
+}
+
+// eachTile calls f for every row of every tile: width voxels from (z, y, x) on.
+func eachTile(shape [3]int, f func(z, y, x, width int)) {
+	for z0 := 0; z0 < shape[0]; z0 += tile[0] {
+		for y0 := 0; y0 < shape[1]; y0 += tile[1] {
+			for x := 0; x < shape[2]; x += tile[2] {
+				width := min(tile[2], shape[2]-x)
+				for z := z0; z < min(z0+tile[0], shape[0]); z++ {
+					for y := y0; y < min(y0+tile[1], shape[1]); y++ {
+						f(z, y, x, width)
+					}
 				}
 			}
 		}
 	}
 }
 
-// placeLine sets where output row (z, y) begins and how it runs through the source.
-func placeLine(line *rows.Line, m *[3][3]float64, shape [3]int, z, y int) {
+// placeLine sets where the output row from (z, y, x) on begins and how it runs through the source.
+func placeLine(line *rows.Line, m *[3][3]float64, shape [3]int, z, y, x int) {
 	fromCenter := func(i, n int) float64 { return float64(i) - float64(n-1)/2 }
 	zc, yc := fromCenter(z, shape[0]), fromCenter(y, shape[1])
-	line.First = fromCenter(0, shape[2])
+	line.First = fromCenter(x, shape[2])
 	line.Step = m[2]
 	for b := range line.Base {
 		line.Base[b] = zc*m[0][b] + yc*m[1][b]

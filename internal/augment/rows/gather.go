@@ -1,5 +1,7 @@
 package rows
 
+import "encoding/binary"
+
 // Line places a row of output voxels in a source volume. Voxel i of the row has the source coordinates, per axis a,
 //
 //	Base[a] + (First + i) * Step[a] + Center[a] + (the row's displacement, if any, times Matrix)
@@ -37,6 +39,9 @@ func (p *Places) from(i int) Places {
 	return Places{Start: p.Start[i:], F: [3][]float32{p.F[0][i:], p.F[1][i:], p.F[2][i:]}}
 }
 
+// Shorten makes the places those of a row of n voxels, at most as many as there is room for.
+func (p *Places) Shorten(n int) { p.Start = p.Start[:n] }
+
 // Locate computes where the voxels of a row lie.
 func (p *Places) Locate(line *Line) { locate(p, line) }
 
@@ -50,51 +55,95 @@ func (p *Places) Cubic(dst [][]float32, coefficients []float32, rowStride, plane
 	cubic(p, dst, coefficients, rowStride, planeStride)
 }
 
-// Labels gathers a row of a label map, label by label and linearly: a voxel gets the highest label whose share of
-// the 8 voxels around it, weighted linearly, is at least one half; none where no label reaches that, or outside.
-// codes is padded as the coefficients are.
-func (p *Places) Labels(dst []uint8, codes []uint8, rowStride, planeStride int, none uint8) {
-	n := len(dst)
-	start, fz, fy, fx := p.Start[:n], p.F[0][:n], p.F[1][:n], p.F[2][:n]
-	// The cell's first voxel is one further on each axis than the 4 x 4 x 4 neighbourhood's.
-	corner := planeStride + rowStride + 1
-	for i := range dst {
-		if start[i] < 0 {
-			dst[i] = none
-			continue
-		}
-		c := codes[int(start[i])+corner:][:planeStride+rowStride+2]
-		v := c[0]
-		near := c[rowStride : rowStride+2]
-		far, last := c[planeStride:planeStride+2], c[planeStride+rowStride:][:2]
-		if v == c[1] && v == near[0] && v == near[1] && v == far[0] && v == far[1] && v == last[0] && v == last[1] {
-			dst[i] = v
-			continue
-		}
-		z, y, x := fz[i], fy[i], fx[i]
-		corners := [8]uint8{v, c[1], near[0], near[1], far[0], far[1], last[0], last[1]}
-		z0y0, z0y1, z1y0, z1y1 := (1-z)*(1-y), (1-z)*y, z*(1-y), z*y
-		weights := [8]float32{z0y0 * (1 - x), z0y0 * x, z0y1 * (1 - x), z0y1 * x, z1y0 * (1 - x), z1y0 * x, z1y1 * (1 - x), z1y1 * x}
-		dst[i] = majority(&corners, &weights, none)
+// Codes is a label map in a padded array, as the coefficients are laid out, for Labels to gather from. Codes order as
+// labels do; 255 is none.
+type Codes struct {
+	Codes                  []uint8
+	RowStride, PlaneStride int
+	cells                  []uint8
+}
+
+// mixed marks a cell of 2 x 2 x 2 voxels of more than one label.
+const mixed = 255
+
+// Settle must be called when the codes have changed: it finds the cells of one label.
+func (c *Codes) Settle() {
+	if cap(c.cells) < len(c.Codes) {
+		c.cells = make([]uint8, len(c.Codes))
+	}
+	c.cells = c.cells[:len(c.Codes)]
+	row, plane := c.RowStride, c.PlaneStride
+	last := len(c.Codes) - plane - row - 1 // cells from here on are incomplete
+	e := 0
+	for ; e+8 <= last; e += 8 {
+		at := func(offset int) uint64 { return binary.LittleEndian.Uint64(c.Codes[e+offset:]) }
+		v := at(0)
+		// The bytes of different are 0 where the eight voxels agree.
+		different := (v ^ at(1)) | (v ^ at(row)) | (v ^ at(row+1)) | (v ^ at(plane)) | (v ^ at(plane+1)) | (v ^ at(plane+row)) | (v ^ at(plane+row+1))
+		const low = 0x7f7f7f7f7f7f7f7f
+		high := (((different & low) + low) | different) &^ low
+		binary.LittleEndian.PutUint64(c.cells[e:], v|high>>7*mixed)
+	}
+	for ; e < len(c.cells); e++ {
+		c.cells[e] = mixed
 	}
 }
 
-// majority returns the highest label that has at least half of the weight.
-func majority(corners *[8]uint8, weights *[8]float32, none uint8) uint8 {
-	winner, found := none, false
-	for _, label := range corners {
-		if found && label <= winner {
+// Labels gathers a row of a label map, label by label and linearly: a voxel gets the highest label whose share of
+// the 8 voxels around it, weighted linearly, is at least one half; none where no label reaches that, or outside.
+// values holds what to write for each code.
+func (p *Places) Labels(dst []float32, c *Codes, none uint8, values *[256]float32) {
+	n := len(dst)
+	start, fz, fy, fx := p.Start[:n], p.F[0][:n], p.F[1][:n], p.F[2][:n]
+	row, plane := c.RowStride, c.PlaneStride
+	// The cell's first voxel is one further on each axis than the 4 x 4 x 4 neighbourhood's.
+	corner := plane + row + 1
+	for i, s := range start {
+		if s < 0 {
+			dst[i] = values[none]
 			continue
 		}
-		var share float32
-		for j, other := range corners {
-			if other == label {
-				share += weights[j]
+		e := int(s) + corner
+		if v := c.cells[e]; v != mixed {
+			dst[i] = values[v]
+			continue
+		}
+		near, far := c.Codes[e:], c.Codes[e+plane:]
+		corners := [8]uint8{near[0], near[1], near[row], near[row+1], far[0], far[1], far[row], far[row+1]}
+		dst[i] = values[majority(&corners, fz[i], fy[i], fx[i], none)]
+	}
+}
+
+// majority returns the highest label that has at least half of the weight at a position in a cell.
+func majority(corners *[8]uint8, z, y, x float32, none uint8) uint8 {
+	limit := uint8(mixed)
+	for {
+		var label uint8
+		found := false
+		for _, c := range corners {
+			if c < limit && c >= label {
+				label, found = c, true
 			}
 		}
-		if share >= 0.5 {
-			winner, found = label, true
+		if !found {
+			return none
 		}
+		// The share is the linear interpolation of the label's indicator, axis by axis.
+		along := [4]float32{0, 1 - x, x, 1}
+		pair := func(i int) float32 { return along[equal(corners[i], label)|equal(corners[i+1], label)<<1] }
+		near, far := pair(0), pair(4)
+		near += (pair(2) - near) * y
+		far += (pair(6) - far) * y
+		if near+(far-near)*z >= 0.5 {
+			return label
+		}
+		limit = label
 	}
-	return winner
+}
+
+func equal(a, b uint8) int {
+	if a == b {
+		return 1
+	}
+	return 0
 }
