@@ -18,16 +18,27 @@ import (
 // workShare of the budget is handed out to workers; the rest is for garbage not collected yet, buffers and the program.
 const workShare = 0.8
 
+// limitShare of the budget is what the garbage collector aims to stay below; the rest is for what it does not see.
+const limitShare = 0.95
+
 // leastLimit keeps the garbage collector from running without end where the budget is next to nothing.
 const leastLimit = 128 << 20
+
+// collectAt is how much garbage, in percent of what is in use, starts a collection. The arrays hold no pointers, so
+// collections cost next to nothing and memory that a stage has finished with comes back before the next one takes more.
+const collectAt = 20
 
 // limitMemory sets up the budget and tells the garbage collector of it. The function it returns undoes the latter.
 func (j *job) limitMemory() (undo func()) {
 	j.budget = memory.NewBudget(int64(workShare * float64(j.options.Memory)))
 	j.kept = newKept(j.budget)
-	before := debug.SetMemoryLimit(-1)
-	debug.SetMemoryLimit(min(before, max(j.options.Memory, leastLimit)))
-	return func() { debug.SetMemoryLimit(before) }
+	limit := debug.SetMemoryLimit(-1)
+	percent := debug.SetGCPercent(collectAt)
+	debug.SetMemoryLimit(min(limit, max(int64(limitShare*float64(j.options.Memory)), leastLimit)))
+	return func() {
+		debug.SetMemoryLimit(limit)
+		debug.SetGCPercent(percent)
+	}
 }
 
 // each calls do for the given cases, as many at a time as there are workers and memory for. A case that fails does not
