@@ -57,8 +57,8 @@ func gaussian(weights *[]float32, sigma float64) []float32 {
 	return w
 }
 
-// correlate filters a volume (or, where planar, each of its planes) in place with the same odd number of weights along
-// each axis.
+// correlate filters a volume (or, where planar, each of its planes) in place with the same symmetric, odd number of
+// weights along each axis.
 func (s *scratch) correlate(volume []float32, shape [3]int, weights []float32, b border, planar bool) {
 	nz, ny, nx := shape[0], shape[1], shape[2]
 	radius := len(weights) / 2
@@ -71,9 +71,13 @@ func (s *scratch) correlate(volume []float32, shape [3]int, weights []float32, b
 	line := room(&s.line, nx+2*radius)
 	for z := range nz {
 		plane := volume[z*ny*nx:][:ny*nx]
-		for y := range ny {
+		y := 0
+		for ; b == zeros && y+rows.SmoothRows <= ny; y += rows.SmoothRows {
+			rows.Smooth(block[(pad+y)*nx:], nx, plane[y*nx:], nx, nx, weights)
+		}
+		for ; y < ny; y++ {
 			extend(line, plane[y*nx:][:nx], radius, b)
-			correlateLine(block[(pad+y)*nx:][:nx], line, weights, radius, b)
+			rows.Combine(block[(pad+y)*nx:][:nx], line, 1, weights)
 		}
 		b.extendRows(block, pad, ny, nx)
 		correlateRows(plane, nx, block, ny, nx, weights, pad)
@@ -114,25 +118,6 @@ func (b border) extendRows(block []float32, pad, n, nx int) {
 				clear(row(beyond))
 			}
 		}
-	}
-}
-
-// lineChunk is how many values of a row share one choice of taps.
-const lineChunk = 64
-
-// correlateLine filters a row that was extended by radius on both sides.
-func correlateLine(dst, line, weights []float32, radius int, b border) {
-	n := len(dst)
-	if b != zeros || n <= lineChunk {
-		rows.Combine(dst, line, 1, weights)
-		return
-	}
-	for start := 0; start < n; start += lineChunk {
-		end := min(start+lineChunk, n)
-		// Value i reads row positions i-radius .. i+radius; taps outside of 0..n-1 for the whole chunk add nothing.
-		first := max(0, radius-(end-1))
-		last := min(len(weights), n+radius-start)
-		rows.Combine(dst[start:end], line[start+first:], 1, weights[first:last])
 	}
 }
 

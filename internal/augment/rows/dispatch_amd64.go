@@ -51,6 +51,34 @@ func combine4(dst []float32, dstStride, n int, src []float32, stride int, weight
 	}
 }
 
+// smooth makes a vector of each row at a time: every value of the rows is multiplied with the vector of weights
+// that it has in the results.
+func smooth(dst []float32, dstStride int, src []float32, stride, n int, weights []float32) {
+	lanes := 8
+	if level == AVX512 {
+		lanes = 16
+	}
+	if level == Generic || len(weights) > maxTaps {
+		smoothPortable(dst, dstStride, src, stride, 0, n, weights)
+		return
+	}
+	const pad = 16
+	var padded [maxTaps + 2*pad]float32
+	copy(padded[pad:], weights)
+	radius := len(weights) / 2
+	x := 0
+	for ; x+lanes <= n; x += lanes {
+		first, last := max(0, x-radius), min(n, x+lanes+radius)
+		w := &padded[pad+x-first+radius]
+		if level == AVX512 {
+			smoothAVX512(&dst[x], 4*dstStride, &src[first], 4*stride, w, last-first)
+		} else {
+			smoothAVX2(&dst[x], 4*dstStride, &src[first], 4*stride, w, last-first)
+		}
+	}
+	smoothPortable(dst, dstStride, src, stride, x, n, weights)
+}
+
 func decay(dst, previous []float32, pole float32) {
 	if len(dst) == 0 {
 		return

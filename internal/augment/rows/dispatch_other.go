@@ -10,6 +10,10 @@ func combine4(dst []float32, dstStride, n int, src []float32, stride int, weight
 	combine4Portable(dst, dstStride, n, src, stride, weights)
 }
 
+func smooth(dst []float32, dstStride int, src []float32, stride, n int, weights []float32) {
+	smoothPortable(dst, dstStride, src, stride, 0, n, weights)
+}
+
 func decay(dst, previous []float32, pole float32) { decayPortable(dst, previous, pole) }
 
 func decayBack(dst, next []float32, pole float32) { decayBackPortable(dst, next, pole) }

@@ -11,6 +11,9 @@ func combineAVX2(dst *float32, src *float32, n int, stride int, weights *float32
 func combine4AVX2(dst *float32, dstStride int, n int, src *float32, stride int, weights *float32, steps int)
 
 //go:noescape
+func smoothAVX2(dst *float32, dstStride int, src *float32, stride int, weights *float32, steps int)
+
+//go:noescape
 func decayAVX2(dst *float32, other *float32, n int, pole float32)
 
 //go:noescape
@@ -51,6 +54,9 @@ func combineAVX512(dst *float32, src *float32, n int, stride int, weights *float
 
 //go:noescape
 func combine4AVX512(dst *float32, dstStride int, n int, src *float32, stride int, weights *float32, steps int)
+
+//go:noescape
+func smoothAVX512(dst *float32, dstStride int, src *float32, stride int, weights *float32, steps int)
 
 //go:noescape
 func decayAVX512(dst *float32, other *float32, n int, pole float32)

@@ -251,6 +251,62 @@ rest15:
 	VZEROUPPER
 	RET
 
+// func smoothAVX2(dst *float32, dstStride int, src *float32, stride int, weights *float32, steps int)
+// Requires: AVX, FMA3
+TEXT ·smoothAVX2(SB), NOSPLIT, $0-48
+	MOVQ   dst+0(FP), AX
+	MOVQ   dstStride+8(FP), CX
+	MOVQ   src+16(FP), DX
+	MOVQ   stride+24(FP), BX
+	MOVQ   weights+32(FP), SI
+	MOVQ   steps+40(FP), DI
+	LEAQ   (BX)(BX*2), R8
+	LEAQ   (DX)(BX*4), R9
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+
+step:
+	VMOVUPS      (SI), Y8
+	VBROADCASTSS (DX), Y9
+	VFMADD231PS  Y9, Y8, Y0
+	VBROADCASTSS (DX)(BX*1), Y9
+	VFMADD231PS  Y9, Y8, Y1
+	VBROADCASTSS (DX)(BX*2), Y9
+	VFMADD231PS  Y9, Y8, Y2
+	VBROADCASTSS (DX)(R8*1), Y9
+	VFMADD231PS  Y9, Y8, Y3
+	VBROADCASTSS (R9), Y9
+	VFMADD231PS  Y9, Y8, Y4
+	VBROADCASTSS (R9)(BX*1), Y9
+	VFMADD231PS  Y9, Y8, Y5
+	VBROADCASTSS (R9)(BX*2), Y9
+	VFMADD231PS  Y9, Y8, Y6
+	VBROADCASTSS (R9)(R8*1), Y9
+	VFMADD231PS  Y9, Y8, Y7
+	SUBQ         $0x04, SI
+	ADDQ         $0x04, DX
+	ADDQ         $0x04, R9
+	DECQ         DI
+	JNZ          step
+	LEAQ         (CX)(CX*2), R8
+	LEAQ         (AX)(CX*4), R9
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y1, (AX)(CX*1)
+	VMOVUPS      Y2, (AX)(CX*2)
+	VMOVUPS      Y3, (AX)(R8*1)
+	VMOVUPS      Y4, (R9)
+	VMOVUPS      Y5, (R9)(CX*1)
+	VMOVUPS      Y6, (R9)(CX*2)
+	VMOVUPS      Y7, (R9)(R8*1)
+	VZEROUPPER
+	RET
+
 // func decayAVX2(dst *float32, other *float32, n int, pole float32)
 // Requires: AVX, FMA3
 TEXT ·decayAVX2(SB), NOSPLIT, $0-28
@@ -1486,6 +1542,54 @@ steps64:
 	VMOVUPS      Z18, K1, (AX)
 
 rest63:
+	VZEROUPPER
+	RET
+
+// func smoothAVX512(dst *float32, dstStride int, src *float32, stride int, weights *float32, steps int)
+// Requires: AVX, AVX512F
+TEXT ·smoothAVX512(SB), NOSPLIT, $0-48
+	MOVQ   dst+0(FP), AX
+	MOVQ   dstStride+8(FP), CX
+	MOVQ   src+16(FP), DX
+	MOVQ   stride+24(FP), BX
+	MOVQ   weights+32(FP), SI
+	MOVQ   steps+40(FP), DI
+	LEAQ   (BX)(BX*2), R8
+	LEAQ   (DX)(BX*4), R9
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+
+step:
+	VMOVUPS          (SI), Z8
+	VFMADD231PS.BCST (DX), Z8, Z0
+	VFMADD231PS.BCST (DX)(BX*1), Z8, Z1
+	VFMADD231PS.BCST (DX)(BX*2), Z8, Z2
+	VFMADD231PS.BCST (DX)(R8*1), Z8, Z3
+	VFMADD231PS.BCST (R9), Z8, Z4
+	VFMADD231PS.BCST (R9)(BX*1), Z8, Z5
+	VFMADD231PS.BCST (R9)(BX*2), Z8, Z6
+	VFMADD231PS.BCST (R9)(R8*1), Z8, Z7
+	SUBQ             $0x04, SI
+	ADDQ             $0x04, DX
+	ADDQ             $0x04, R9
+	DECQ             DI
+	JNZ              step
+	LEAQ             (CX)(CX*2), R8
+	LEAQ             (AX)(CX*4), R9
+	VMOVUPS          Z0, (AX)
+	VMOVUPS          Z1, (AX)(CX*1)
+	VMOVUPS          Z2, (AX)(CX*2)
+	VMOVUPS          Z3, (AX)(R8*1)
+	VMOVUPS          Z4, (R9)
+	VMOVUPS          Z5, (R9)(CX*1)
+	VMOVUPS          Z6, (R9)(CX*2)
+	VMOVUPS          Z7, (R9)(R8*1)
 	VZEROUPPER
 	RET
 

@@ -113,3 +113,18 @@ func interleavePortable(dst, a, b []float32) {
 		dst[2*i], dst[2*i+1] = v, b[i]
 	}
 }
+
+func smoothPortable(dst []float32, dstStride int, src []float32, stride, first, n int, weights []float32) {
+	radius := len(weights) / 2
+	for j := range SmoothRows {
+		row, out := src[j*stride:][:n], dst[j*dstStride:][:n]
+		for i := first; i < n; i++ {
+			low, high := max(0, i-radius), min(n, i+radius+1)
+			var sum float32
+			for k, w := range weights[low-i+radius : high-i+radius] {
+				sum += w * row[low+k]
+			}
+			out[i] = sum
+		}
+	}
+}

@@ -38,6 +38,23 @@ func Combine4(dst []float32, dstStride, n int, src []float32, stride int, weight
 	combine4(dst, dstStride, n, src, stride, weights)
 }
 
+// SmoothRows is how many rows Smooth filters together.
+const SmoothRows = 8
+
+// Smooth filters SmoothRows rows of length n along themselves with an odd number of symmetric weights, of which k is the
+// middle one, and zeros beyond the ends: for j in 0..7 and i in 0..n-1
+//
+//	dst[j*dstStride + i] = sum over m in -k..k of weights[k+m] * src[j*stride + i + m]
+//
+// dst and src must not overlap.
+func Smooth(dst []float32, dstStride int, src []float32, stride, n int, weights []float32) {
+	if n == 0 {
+		return
+	}
+	_, _ = dst[(SmoothRows-1)*dstStride+n-1], src[(SmoothRows-1)*stride+n-1]
+	smooth(dst, dstStride, src, stride, n, weights)
+}
+
 // Decay is the causal step of a first-order recursion over rows: dst[i] += pole * previous[i].
 func Decay(dst, previous []float32, pole float32) {
 	decay(dst, previous[:len(dst)], pole)

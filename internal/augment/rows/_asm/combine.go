@@ -118,6 +118,51 @@ func (v isa) combine4() {
 	finish()
 }
 
+// smooth emits one vector of results for each of eight rows: over steps values of the rows, each times the vector of
+// weights that ends one further to the left with every step. Strides in bytes.
+func (v isa) smooth() {
+	v.function("smooth", "(dst *float32, dstStride int, src *float32, stride int, weights *float32, steps int)")
+	dst, dstStride, src, stride := pointer("dst"), pointer("dstStride"), pointer("src"), pointer("stride")
+	w, steps := pointer("weights"), pointer("steps")
+	stride3, lower := GP64(), GP64()
+	eight := func(upper, lower, stride, stride3 Register) []Mem {
+		var rows []Mem
+		for _, base := range []Register{upper, lower} {
+			rows = append(rows, Mem{Base: base}, Mem{Base: base, Index: stride, Scale: 1},
+				Mem{Base: base, Index: stride, Scale: 2}, Mem{Base: base, Index: stride3, Scale: 1})
+		}
+		return rows
+	}
+	LEAQ(Mem{Base: stride, Index: stride, Scale: 2}, stride3)
+	LEAQ(Mem{Base: src, Index: stride, Scale: 4}, lower)
+	acc := v.regs(8)
+	for _, a := range acc {
+		v.zero(a)
+	}
+	Label("step")
+	weights, value := v.reg(), v.reg()
+	VMOVUPS(Mem{Base: w}, weights)
+	for j, row := range eight(src, lower, stride, stride3) {
+		if v.lanes == 16 {
+			VFMADD231PS_BCST(row, weights, acc[j])
+			continue
+		}
+		VBROADCASTSS(row, value)
+		VFMADD231PS(value, weights, acc[j])
+	}
+	SUBQ(Imm(4), w)
+	ADDQ(Imm(4), src)
+	ADDQ(Imm(4), lower)
+	DECQ(steps)
+	JNZ(LabelRef("step"))
+	LEAQ(Mem{Base: dstStride, Index: dstStride, Scale: 2}, stride3)
+	LEAQ(Mem{Base: dst, Index: dstStride, Scale: 4}, lower)
+	for j, row := range eight(dst, lower, dstStride, stride3) {
+		VMOVUPS(acc[j], row)
+	}
+	finish()
+}
+
 // decay emits dst[i] += pole * other[i], or backwards dst[i] = pole * (other[i] - dst[i]).
 func (v isa) decay(name string, backwards bool) {
 	v.function(name, "(dst *float32, other *float32, n int, pole float32)")

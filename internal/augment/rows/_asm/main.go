@@ -10,6 +10,7 @@ func main() {
 	for _, v := range []isa{avx2, avx512} {
 		v.combine()
 		v.combine4()
+		v.smooth()
 		v.decay("decay", false)
 		v.decay("decayBack", true)
 		v.affine()
