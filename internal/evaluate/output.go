@@ -97,8 +97,10 @@ func (r *Report) Table() string {
 		}
 		align(&b, rows)
 		if len(r.PerFold) > 1 {
+			b.WriteString("\n")
 			align(&b, foldRows(r.PerFold, l.Name))
 		}
+		b.WriteString("\n")
 		align(&b, confusionRows(l))
 	}
 	return b.String()

@@ -110,7 +110,7 @@ type ValueReport struct {
 // Evaluate measures predictions of every label. Cases whose targets or probabilities are missing or broken are left out
 // with a warning; nothing about the data makes it fail.
 func Evaluate(labels []task.Label, predictions []Prediction) *Report {
-	r := &Report{}
+	r := &Report{Labels: []LabelReport{}}
 	for _, p := range predictions {
 		if p.Probabilities == nil {
 			for _, logits := range p.Logits {
@@ -189,14 +189,16 @@ func evaluateLabel(label task.Label, at int, predictions []Prediction) LabelRepo
 	if classes == 2 {
 		first = 1
 	}
-	var areas float64
 	for class := first; class < classes; class++ {
 		v := evaluateClass(class, targets, predicted, column(probabilities, class))
 		v.Name = label.Values[class]
-		areas += float64(v.AUC.Value)
 		l.Values = append(l.Values, v)
 	}
-	l.MacroAUC = Number(areas / float64(len(l.Values)))
+	macro, err := MacroAUC(targets, probabilities, classes)
+	if err != nil {
+		macro = math.NaN() // the classes say why
+	}
+	l.MacroAUC = Number(macro)
 	return l
 }
 

@@ -77,6 +77,9 @@ func AveragePrecision(truth []bool, scores []float64) (float64, error) {
 // MacroAUC is the unweighted mean over classes of the one-versus-rest area. targets holds the class of each case and
 // probabilities (cases, classes). It is ErrOneClass as soon as one class is absent or the only one.
 func MacroAUC(targets []int, probabilities [][]float64, classes int) (float64, error) {
+	if classes == 0 {
+		return math.NaN(), errors.New("no classes")
+	}
 	var sum float64
 	for class := range classes {
 		auc, err := ROCAUC(isClass(targets, class), column(probabilities, class))

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"math"
+	"strconv"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
@@ -49,7 +50,7 @@ func ProgressPlot(path string, training, validation []float64) error {
 		p.Legend.Add(fmt.Sprintf("lowest: %.3f after epoch %d", average[best], best+1), dot)
 	}
 	p.X.Min, p.X.Max = 1, math.Max(2, float64(max(len(training), len(validation))))
-	p.X.Tick.Marker = wholeTicks{}
+	p.X.Tick.Marker, p.Y.Tick.Marker = ticks{whole: true}, ticks{}
 	widen(&p.Y)
 	return save(path, width, height, p.Draw)
 }
@@ -121,16 +122,24 @@ func widen(a *plot.Axis) {
 	a.Min, a.Max = a.Min-air, a.Max+air
 }
 
-// wholeTicks marks whole numbers only.
-type wholeTicks struct{}
+// ticks marks round numbers, about six, and only whole ones if wanted.
+type ticks struct{ whole bool }
 
 // Ticks implements plot.Ticker.
-func (wholeTicks) Ticks(low, high float64) []plot.Tick {
-	var out []plot.Tick
-	for _, t := range (plot.DefaultTicks{}).Ticks(low, high) {
-		if t.Value == math.Trunc(t.Value) {
-			out = append(out, t)
+func (t ticks) Ticks(low, high float64) []plot.Tick {
+	step := math.Pow(10, math.Floor(math.Log10((high-low)/6)))
+	for _, factor := range []float64{2, 2.5, 2} { // 1, 2, 5, 10 times a power of ten
+		if (high-low)/step > 8 {
+			step *= factor
 		}
+	}
+	if t.whole {
+		step = math.Max(1, step)
+	}
+	decimals := max(0, int(math.Ceil(-math.Log10(step)-1e-9)))
+	var out []plot.Tick
+	for i := math.Ceil(low / step); i*step <= high; i++ {
+		out = append(out, plot.Tick{Value: i * step, Label: strconv.FormatFloat(i*step, 'f', decimals, 64)})
 	}
 	return out
 }
