@@ -235,8 +235,8 @@ func TestFilesAndWordsOfAFold(t *testing.T) {
 	}
 	dir := result.FoldDir
 	for _, pattern := range []string{
-		"training_log_*.txt", "debug.json", "model_final_checkpoint.safetensors", "model_final_checkpoint.json", "../plans.json",
-		"validation_raw/cases.json", "validation_raw/summary.json", "validation_raw/summary.csv", "validation_raw/case_0*.npz",
+		"training_log_*.txt", "debug.json", "progress.png", "model_final_checkpoint.safetensors", "model_final_checkpoint.json", "../plans.json",
+		"validation_raw/roc_*.png", "validation_raw/cases.json", "validation_raw/summary.json", "validation_raw/summary.csv", "validation_raw/case_0*.npz",
 	} {
 		if found, _ := filepath.Glob(filepath.Join(dir, pattern)); len(found) == 0 {
 			t.Errorf("no file %s", pattern)

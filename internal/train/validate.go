@@ -92,9 +92,10 @@ func (t *trainer) writeValidation(dir string, predictions []evaluate.Prediction)
 	if err != nil {
 		t.log.warn("ROC plots: %v", err)
 	}
-	t.log.note("validation of fold %s on %d cases\n%s", t.o.Fold, len(predictions), r.Table())
+	t.log.note("validation of fold %s on %d cases: results in %s", t.o.Fold, len(predictions), dir)
+	t.log.quiet("%s", r.Table())
 	for _, p := range plots {
-		t.log.note("ROC curves: %s", p)
+		t.log.quiet("ROC curves: %s", p)
 	}
 	return r, nil
 }
