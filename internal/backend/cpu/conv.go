@@ -113,7 +113,7 @@ func (c *Conv) check(what string, x, y Act, packed []float32) {
 func ConvForward(p *Pool, c *Conv, x Act, w []float32, y Act, e *Epilogue, s *Scratch) {
 	c.check("forward", x, y, w)
 	s.reset()
-	if _, ok := c.chooseSchemes(); ok && !x.Planar {
+	if _, ok := c.chooseSchemes(false); ok && !x.Planar {
 		winogradForward(p, c, x, w, y, e, s)
 		return
 	}
@@ -130,7 +130,7 @@ func ConvForward(p *Pool, c *Conv, x Act, w []float32, y Act, e *Epilogue, s *Sc
 }
 
 func winogradForward(p *Pool, c *Conv, x Act, w []float32, y Act, e *Epilogue, s *Scratch) {
-	plan, _ := c.winogradPlan(x.N)
+	plan, _ := c.winogradPlan(x.N, false)
 	kind, bias := outputTransform, []float32(nil)
 	if e != nil && e.ReLU {
 		kind, bias = outputReLUTransform, paddedBias(s, e.Bias, c.Out)
@@ -156,7 +156,7 @@ func ConvBackwardData(p *Pool, c *Conv, dy Act, w []float32, dx Act, accumulate 
 	c.check("backward data", dx, dy, w)
 	s.reset()
 	mirror := c.mirrored()
-	if plan, ok := mirror.winogradPlan(dy.N); ok {
+	if plan, ok := mirror.winogradPlan(dy.N, false); ok {
 		plan.inner = c.inner()
 		kind := outputTransform
 		if accumulate {
@@ -176,7 +176,7 @@ func ConvBackwardData(p *Pool, c *Conv, dy Act, w []float32, dx Act, accumulate 
 func ConvBackwardWeights(p *Pool, c *Conv, x, dy Act, dw []float32, s *Scratch) {
 	c.check("backward weights", x, dy, dw)
 	s.reset()
-	if plan, ok := c.winogradPlan(x.N); ok && !x.Planar {
+	if plan, ok := c.winogradPlan(x.N, true); ok && !x.Planar {
 		plan.weightGradient(p, x, dy, dw, s)
 		return
 	}

@@ -18,7 +18,7 @@ func (c *Conv) polyphase() (phases Conv, ok bool) {
 		phases.PadLo[a] = -lo
 		phases.InSize[a] = (c.InSize[a] + 1) / 2
 	}
-	_, ok = phases.chooseSchemes()
+	_, ok = phases.chooseSchemes(false)
 	return phases, ok
 }
 
@@ -103,7 +103,7 @@ func polyphaseForward(p *Pool, c, phases *Conv, x Act, w []float32, y Act, e *Ep
 // polyphaseBackwardWeights is ConvBackwardWeights of a planar x.
 func polyphaseBackwardWeights(p *Pool, c, phases *Conv, x, dy Act, dw []float32, s *Scratch) {
 	packed := s.floats(PackedLen(phases))
-	plan, _ := phases.winogradPlan(x.N)
+	plan, _ := phases.winogradPlan(x.N, true)
 	plan.weightGradient(p, c.split(p, phases, x, s), dy, packed, s)
 	c.phaseWeights(phases, func(weight, phase int) { copy(dw[weight:weight+Block], packed[phase:phase+Block]) })
 }
