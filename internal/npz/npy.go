@@ -88,29 +88,8 @@ func (a Array) Float64s() []float64 {
 	return nil
 }
 
-// Ints returns the data as int, truncated if it is a floating-point type.
-func (a Array) Ints() []int {
-	switch d := a.Data.(type) {
-	case []float32:
-		return convert[float32, int](d)
-	case []float64:
-		return convert[float64, int](d)
-	case []int64:
-		return convert[int64, int](d)
-	case []int32:
-		return convert[int32, int](d)
-	case []int16:
-		return convert[int16, int](d)
-	case []uint8:
-		return convert[uint8, int](d)
-	case []bool:
-		return convert[uint8, int](boolBytes(d))
-	}
-	return nil
-}
-
 type number interface {
-	~int | ~int16 | ~int32 | ~int64 | ~uint8 | ~float32 | ~float64
+	~int16 | ~int32 | ~int64 | ~uint8 | ~float32 | ~float64
 }
 
 func convert[From, To number](in []From) []To {

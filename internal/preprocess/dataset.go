@@ -6,7 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/universal-classifier/uc/internal/npz"
 )
@@ -126,12 +127,9 @@ func (d *Dataset) Shape() [4]int { return d.shape }
 // Targets is the class of case i for each classification label.
 func (d *Dataset) Targets(i int) []int { return d.properties[i].Targets }
 
-// Properties says how case i was preprocessed.
-func (d *Dataset) Properties(i int) Properties { return d.properties[i] }
-
 // Read copies case i into dst: normalised modalities, then the mask as labels (-1 outside).
 func (d *Dataset) Read(i int, dst []float32) error {
-	data, err := d.View(i)
+	data, err := d.view(i)
 	if err != nil {
 		return err
 	}
@@ -142,8 +140,8 @@ func (d *Dataset) Read(i int, dst []float32) error {
 	return nil
 }
 
-// View returns case i without a copy where it is mapped. The values must not be changed.
-func (d *Dataset) View(i int) ([]float32, error) {
+// view returns case i without a copy where it is mapped. The values must not be changed.
+func (d *Dataset) view(i int) ([]float32, error) {
 	if d.mapped != nil {
 		return d.mapped[i].Data, nil
 	}
@@ -166,17 +164,20 @@ func (d *Dataset) Close() error {
 
 // Cases lists the ids of the cases that are preprocessed in a stage folder, sorted.
 func Cases(stage string) ([]string, error) {
-	files, err := filepath.Glob(filepath.Join(stage, "*.npz"))
+	entries, err := os.ReadDir(stage)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w; run plan-and-preprocess for the task", err)
 	}
 	var ids []string
-	for _, f := range files {
-		id := filepath.Base(f)
-		id = id[:len(id)-len(".npz")]
+	for _, e := range entries {
+		id, ok := strings.CutSuffix(e.Name(), ".npz")
+		if !ok {
+			continue
+		}
 		if _, err := os.Stat(propertiesFile(stage, id)); err == nil {
 			ids = append(ids, id)
 		}
 	}
+	slices.Sort(ids)
 	return ids, nil
 }

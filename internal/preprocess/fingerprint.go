@@ -51,25 +51,23 @@ type cohort struct {
 	measured []measured // beside cases
 }
 
-// fingerprint looks at every case that records do not know yet and describes the cohort. With intensities every case is
-// looked at.
-func (c *cohort) fingerprint(ctx context.Context, known map[string]measured) (*plan.Fingerprint, error) {
+// fingerprint looks at every case that the records do not know yet and describes the cohort. With intensities every case
+// is looked at.
+func (c *cohort) fingerprint(ctx context.Context, r *records) (*plan.Fingerprint, error) {
 	d := c.task.Dataset
 	intensities := plan.NeedsIntensities(d.Modalities)
 	stride := 0
 	if intensities {
 		stride = plan.Stride(nil) // corrected below if the cohort turns out to be huge
 	}
-	c.measured = make([]measured, len(c.cases))
 	var collected *collector
 	if intensities {
 		collected = newCollector(c.cases, len(d.Modalities))
 	}
 	var look []int
 	for i, kase := range c.cases {
-		if m, ok := known[kase.ID]; ok && !intensities && !c.options.KeepCropped {
-			c.measured[i] = m
-		} else {
+		rec := r.Cases[kase.ID]
+		if rec.Measured == nil || intensities || !c.croppedDone(kase, rec.Files) {
 			look = append(look, i)
 		}
 	}
@@ -81,8 +79,8 @@ func (c *cohort) fingerprint(ctx context.Context, known map[string]measured) (*p
 		if err != nil {
 			return err
 		}
-		if c.options.KeepCropped {
-			if err := c.saveCropped(c.cases[i], crop); err != nil {
+		if files := r.Cases[c.cases[i].ID].Files; !c.croppedDone(c.cases[i], files) {
+			if err := c.saveCropped(c.cases[i], crop, files); err != nil {
 				return err
 			}
 		}

@@ -68,6 +68,7 @@ func Run(ctx context.Context, t *task.Task, o Options, r progress.Reporter) (*pl
 	if err := os.MkdirAll(j.dir, 0o755); err != nil {
 		return nil, fmt.Errorf("cannot write the preprocessed task: %w", err)
 	}
+	removeLeftovers(j.dir)
 	c := &cohort{job: j, cases: sortedCases(t.Dataset.Cases)}
 	records, err := loadRecords(j.dir)
 	if err != nil {
@@ -121,6 +122,7 @@ func (c *cohort) preprocess(ctx context.Context, p *plan.Plans, records *records
 	if err := os.MkdirAll(stage, 0o755); err != nil {
 		return fmt.Errorf("cannot write the preprocessed cases: %w", err)
 	}
+	removeLeftovers(stage)
 	setting, err := settingKey(p)
 	if err != nil {
 		return err

@@ -11,10 +11,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
-	"github.com/universal-classifier/uc/internal/npz"
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/task"
 )
@@ -137,17 +135,6 @@ func relative(path, dir string) string {
 	return path
 }
 
-// known are the measurements that still hold.
-func (r *records) known() map[string]measured {
-	out := map[string]measured{}
-	for id, c := range r.Cases {
-		if c.Measured != nil {
-			out[id] = *c.Measured
-		}
-	}
-	return out
-}
-
 // keyOfJSON is the hash of v's JSON.
 func keyOfJSON(v any) (string, error) {
 	b, err := json.Marshal(v)
@@ -168,14 +155,14 @@ func (c *cohort) fingerprintOnce(ctx context.Context, r *records) (*plan.Fingerp
 		Labels     []task.Label
 		Cases      map[string][]string
 	}{version, d.Modalities, d.ROILabels, d.Labels, map[string][]string{}}
-	complete := !c.options.KeepCropped
+	complete := true
 	c.measured = make([]measured, len(c.cases))
 	for i, kase := range c.cases {
 		rec := r.Cases[kase.ID]
 		for _, f := range rec.Files {
 			basis.Cases[kase.ID] = append(basis.Cases[kase.ID], f.SHA256)
 		}
-		if rec.Measured == nil {
+		if rec.Measured == nil || !c.croppedDone(kase, rec.Files) {
 			complete = false
 		} else {
 			c.measured[i] = *rec.Measured
@@ -191,7 +178,7 @@ func (c *cohort) fingerprintOnce(ctx context.Context, r *records) (*plan.Fingerp
 			return fp, nil
 		}
 	}
-	fp, err := c.fingerprint(ctx, r.known())
+	fp, err := c.fingerprint(ctx, r)
 	if err != nil {
 		return nil, err
 	}
@@ -244,82 +231,4 @@ func upToDate(stage string, c task.Case, key string) (bool, error) {
 	}
 	p.Targets = c.Targets
 	return true, writeJSON(propertiesFile(stage, c.ID), p)
-}
-
-// save writes a case: the arrays first, then the properties that vouch for them.
-func save(stage string, out *Prepared, taskDir string) error {
-	id := out.Properties.Case
-	for _, path := range []string{propertiesFile(stage, id), unpackedFile(stage, id)} {
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("case %s: %w", id, err)
-		}
-	}
-	a := npz.Array{Name: "data", Shape: out.Shape[:], Data: out.Data}
-	if err := npz.Write(arraysFile(stage, id), []npz.Array{a}, true); err != nil {
-		return fmt.Errorf("case %s: %w", id, err)
-	}
-	return writeProperties(stage, out.Properties, taskDir)
-}
-
-// writeProperties writes a case's properties with its files' paths relative to the raw task.
-func writeProperties(dir string, p Properties, taskDir string) error {
-	files := make([]string, len(p.DataFiles))
-	for i, f := range p.DataFiles {
-		files[i] = relative(f, taskDir)
-	}
-	p.DataFiles, p.SegFile = files, relative(p.SegFile, taskDir)
-	if err := writeJSON(propertiesFile(dir, p.Case), p); err != nil {
-		return fmt.Errorf("case %s: %w", p.Case, err)
-	}
-	return nil
-}
-
-// removeStale deletes the files of cases that are no longer listed, and tells of how many. Only what this package wrote is
-// touched: a case whose properties carry a key.
-func removeStale(stage string, cases []task.Case) int {
-	listed := map[string]bool{}
-	for _, c := range cases {
-		listed[c.ID] = true
-	}
-	entries, err := os.ReadDir(stage)
-	if err != nil {
-		return 0
-	}
-	removed := 0
-	for _, e := range entries {
-		id, ok := strings.CutSuffix(e.Name(), ".json")
-		if !ok || listed[id] {
-			continue
-		}
-		if p, err := readProperties(stage, id); err != nil || p.Key == "" || p.Case != id {
-			continue
-		}
-		os.Remove(unpackedFile(stage, id))
-		os.Remove(arraysFile(stage, id))
-		if os.Remove(propertiesFile(stage, id)) == nil {
-			removed++
-		}
-	}
-	return removed
-}
-
-// saveCropped writes a cropped case as the reference keeps it: modalities and mask, z, y, x.
-func (c *cohort) saveCropped(kase task.Case, crop *cropped) error {
-	dir := c.task.Folders.CroppedTask(c.task.Name)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fmt.Errorf("cannot write the cropped cases: %w", err)
-	}
-	voxels := len(crop.mask)
-	all := make([]float32, 0, (len(crop.data)+1)*voxels)
-	for _, data := range crop.data {
-		all = append(all, data...)
-	}
-	for _, v := range crop.mask {
-		all = append(all, float32(v))
-	}
-	a := npz.Array{Name: "data", Shape: []int{len(crop.data) + 1, crop.size[0], crop.size[1], crop.size[2]}, Data: all}
-	if err := npz.Write(arraysFile(dir, kase.ID), []npz.Array{a}, true); err != nil {
-		return fmt.Errorf("case %s: %w", kase.ID, err)
-	}
-	return writeProperties(dir, cropProperties(kase, crop), c.task.Dir)
 }

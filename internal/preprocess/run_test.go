@@ -236,12 +236,30 @@ func TestAnyNumberOfThreadsGivesTheSameFiles(t *testing.T) {
 }
 
 func TestNothingChangedNothingDone(t *testing.T) {
-	f := makeTask(t, "CT", cohortOf(4))
-	mustRun(t, f, Options{})
-	touched := age(t, f.PreprocessedTask(madeUp))
-	mustRun(t, f, Options{Threads: 1})
-	if got := touched(); len(got) > 0 {
-		t.Errorf("written again: %v", got)
+	for _, modality := range []string{"CT", "MRI"} {
+		f := makeTask(t, modality, cohortOf(4))
+		mustRun(t, f, Options{KeepCropped: true})
+		stage := f.Stage(madeUp, plan.DataIdentifier)
+		killed := filepath.Join(stage, ".c_1.npz.123.tmp")
+		if err := os.WriteFile(killed, []byte("half"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		touched, touchedCropped := age(t, f.PreprocessedTask(madeUp)), age(t, f.CroppedTask(madeUp))
+		mustRun(t, f, Options{Threads: 1, KeepCropped: true})
+		if got := append(touched(), touchedCropped()...); len(got) > 0 {
+			t.Errorf("%s: written again: %v", modality, got)
+		}
+		if exists(killed) {
+			t.Error("what a killed run had begun is still there")
+		}
+		if err := os.Remove(arraysFile(f.CroppedTask(madeUp), "c_2")); err != nil {
+			t.Fatal(err)
+		}
+		mustRun(t, f, Options{KeepCropped: true})
+		got := slices.DeleteFunc(touched(), func(s string) bool { return s == recordsFile })
+		if len(got) > 0 || !exists(arraysFile(f.CroppedTask(madeUp), "c_2")) {
+			t.Errorf("%s: after the loss of a cropped case these were written: %v", modality, got)
+		}
 	}
 }
 

@@ -1,0 +1,126 @@
+package preprocess
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/universal-classifier/uc/internal/npz"
+	"github.com/universal-classifier/uc/internal/task"
+)
+
+// save writes a case: the arrays first, then the properties that vouch for them.
+func save(stage string, out *Prepared, taskDir string) error {
+	id := out.Properties.Case
+	for _, path := range []string{propertiesFile(stage, id), unpackedFile(stage, id)} {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("case %s: %w", id, err)
+		}
+	}
+	a := npz.Array{Name: "data", Shape: out.Shape[:], Data: out.Data}
+	if err := npz.Write(arraysFile(stage, id), []npz.Array{a}, true); err != nil {
+		return fmt.Errorf("case %s: %w", id, err)
+	}
+	return writeProperties(stage, out.Properties, taskDir)
+}
+
+// writeProperties writes a case's properties with its files' paths relative to the raw task.
+func writeProperties(dir string, p Properties, taskDir string) error {
+	files := make([]string, len(p.DataFiles))
+	for i, f := range p.DataFiles {
+		files[i] = relative(f, taskDir)
+	}
+	p.DataFiles, p.SegFile = files, relative(p.SegFile, taskDir)
+	if err := writeJSON(propertiesFile(dir, p.Case), p); err != nil {
+		return fmt.Errorf("case %s: %w", p.Case, err)
+	}
+	return nil
+}
+
+// removeStale deletes the files of cases that are no longer listed, and tells of how many. Only what this package wrote is
+// touched: a case whose properties carry a key.
+func removeStale(stage string, cases []task.Case) int {
+	listed := map[string]bool{}
+	for _, c := range cases {
+		listed[c.ID] = true
+	}
+	entries, err := os.ReadDir(stage)
+	if err != nil {
+		return 0
+	}
+	removed := 0
+	for _, e := range entries {
+		id, ok := strings.CutSuffix(e.Name(), ".json")
+		if !ok || listed[id] {
+			continue
+		}
+		if p, err := readProperties(stage, id); err != nil || p.Key == "" || p.Case != id {
+			continue
+		}
+		os.Remove(unpackedFile(stage, id))
+		os.Remove(arraysFile(stage, id))
+		if os.Remove(propertiesFile(stage, id)) == nil {
+			removed++
+		}
+	}
+	return removed
+}
+
+// saveCropped writes a cropped case as the reference keeps it: modalities and mask, z, y, x.
+func (c *cohort) saveCropped(kase task.Case, crop *cropped, files []source) error {
+	dir := c.task.Folders.CroppedTask(c.task.Name)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("cannot write the cropped cases: %w", err)
+	}
+	if err := os.Remove(propertiesFile(dir, kase.ID)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("case %s: %w", kase.ID, err)
+	}
+	voxels := len(crop.mask)
+	all := make([]float32, 0, (len(crop.data)+1)*voxels)
+	for _, data := range crop.data {
+		all = append(all, data...)
+	}
+	for _, v := range crop.mask {
+		all = append(all, float32(v))
+	}
+	a := npz.Array{Name: "data", Shape: []int{len(crop.data) + 1, crop.size[0], crop.size[1], crop.size[2]}, Data: all}
+	if err := npz.Write(arraysFile(dir, kase.ID), []npz.Array{a}, true); err != nil {
+		return fmt.Errorf("case %s: %w", kase.ID, err)
+	}
+	p := cropProperties(kase, crop)
+	p.Key = caseKey(cropSetting, files)
+	return writeProperties(dir, p, c.task.Dir)
+}
+
+// cropSetting stands for the plans in the key of a cropped case, which depends on none.
+var cropSetting = fmt.Sprintf("cropped, version %d", version)
+
+// croppedDone tells whether the cropped case need not be written: it is not wanted, or there.
+func (c *cohort) croppedDone(kase task.Case, files []source) bool {
+	if !c.options.KeepCropped {
+		return true
+	}
+	dir := c.task.Folders.CroppedTask(c.task.Name)
+	p, err := readProperties(dir, kase.ID)
+	if err != nil || p.Key != caseKey(cropSetting, files) {
+		return false
+	}
+	_, err = os.Stat(arraysFile(dir, kase.ID))
+	return err == nil
+}
+
+// removeLeftovers deletes the half-written files of a run that was killed.
+func removeLeftovers(dir string) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return
+	}
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), ".") && strings.HasSuffix(e.Name(), ".tmp") {
+			os.Remove(filepath.Join(dir, e.Name()))
+		}
+	}
+}
