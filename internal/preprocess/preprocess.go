@@ -150,7 +150,7 @@ func (c *cohort) preprocess(ctx context.Context, p *plan.Plans, records *records
 		c.progress.Note("%s: %d of %d cases are up to date", stage, kept, len(c.cases))
 	}
 	c.progress.Stage("preprocessing", len(todo))
-	need := func(i int) (int64, error) { return c.needToFinish(i, p) }
+	need := func(i int) (int64, error) { return c.needToFinish(i, p), nil }
 	return c.each(ctx, todo, need, func(i int) error {
 		kase := c.cases[i]
 		crop := c.kept.take(i)

@@ -1,11 +1,13 @@
 package preprocess
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math"
 	"runtime/debug"
+	"slices"
 	"sync"
 
 	"github.com/universal-classifier/uc/internal/memory"
@@ -41,44 +43,44 @@ func (j *job) limitMemory() (undo func()) {
 	}
 }
 
-// each calls do for the given cases, as many at a time as there are workers and memory for. A case that fails does not
-// stop the others; their errors come joined, in the cases' order.
+// work is one case to be worked on.
+type work struct {
+	at    int   // its place in the order asked for
+	i     int   // its place in the cohort
+	bytes int64 // memory that it needs
+}
+
+// each calls do for the given cases, as many at a time as there are workers and memory for. The largest come first, so
+// that none is left over when all others are done. A case that fails does not stop the others; their errors come joined,
+// in the order of the cases.
 func (c *cohort) each(ctx context.Context, which []int, need func(i int) (int64, error), do func(i int) error) error {
 	errs := make([]error, len(which))
-	slots := make(chan struct{}, c.options.Threads)
-	var workers sync.WaitGroup
+	var queue []work
 	for at, i := range which {
-		select {
-		case slots <- struct{}{}:
-		case <-ctx.Done():
-		}
-		if ctx.Err() != nil {
-			break
-		}
-		// Memory is taken in the cases' order, before a worker starts: none swells, none is overtaken.
 		bytes, err := need(i)
-		if err == nil && !c.kept.makeRoom(bytes) {
-			err = c.budget.Acquire(ctx, bytes)
-			var large *memory.TooLargeError
-			if errors.As(err, &large) {
-				large.Budget = c.options.Memory
-				large.Need = int64(math.Ceil(float64(large.Need) / workShare))
-				err = fmt.Errorf("case %s: %w", c.cases[i].ID, large)
-			}
-		}
 		if err != nil {
 			errs[at] = err
+			continue
+		}
+		queue = append(queue, work{at, i, bytes})
+	}
+	slices.SortStableFunc(queue, func(a, b work) int { return cmp.Compare(b.bytes, a.bytes) })
+	slots := make(chan struct{}, c.options.Threads)
+	var workers sync.WaitGroup
+	for _, w := range queue {
+		slots <- struct{}{}
+		// Memory is taken in order, before a worker starts: none swells, none is overtaken.
+		if err := c.acquire(ctx, w); err != nil {
+			errs[w.at] = err
 			<-slots
 			continue
 		}
 		workers.Go(func() {
-			defer func() {
-				c.budget.Release(bytes)
-				<-slots
-			}()
-			if errs[at] = do(i); errs[at] == nil {
-				c.progress.Advance(c.cases[i].ID)
+			if errs[w.at] = do(w.i); errs[w.at] == nil {
+				c.progress.Advance(c.cases[w.i].ID)
 			}
+			c.budget.Release(w.bytes)
+			<-slots
 		})
 	}
 	workers.Wait()
@@ -88,6 +90,24 @@ func (c *cohort) each(ctx context.Context, which []int, need func(i int) (int64,
 	return errors.Join(errs...)
 }
 
+// acquire waits for a case's memory; cases kept for later make room first.
+func (c *cohort) acquire(ctx context.Context, w work) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if c.kept.makeRoom(w.bytes) {
+		return nil
+	}
+	err := c.budget.Acquire(ctx, w.bytes)
+	var large *memory.TooLargeError
+	if errors.As(err, &large) {
+		large.Budget = c.options.Memory
+		large.Need = int64(math.Ceil(float64(large.Need) / workShare))
+		return fmt.Errorf("case %s: %w", c.cases[w.i].ID, large)
+	}
+	return err
+}
+
 // Bytes per voxel of what a stage holds at its peak.
 const (
 	floatBytes = 4
@@ -95,25 +115,24 @@ const (
 	flagBytes  = 2 // the flags themselves and the runs of background found in them
 )
 
-// needToCrop is the memory for reading and cropping a case: the images, the mask and the flags, each cut in place or to
-// less than half.
+// needToCrop is the memory for reading and cropping a case.
 func (c *cohort) needToCrop(i int) (int64, error) {
 	h, err := nifti.ReadHeader(c.cases[i].Images[0])
 	if err != nil {
 		return 0, fmt.Errorf("case %s: %w", c.cases[i].ID, err)
 	}
-	voxels := int64(h.Voxels())
-	whole := voxels * int64(len(c.cases[i].Images)*floatBytes+maskBytes+flagBytes)
-	return whole + voxels/2*floatBytes, nil
+	return cropBytes(h.Size, len(c.cases[i].Images)), nil
+}
+
+// cropBytes is for the images, the mask and the flags of a case, each cut in place or to less than half.
+func cropBytes(size [3]int, modalities int) int64 {
+	voxels := int64(size[0]) * int64(size[1]) * int64(size[2])
+	return voxels*int64(modalities*floatBytes+maskBytes+flagBytes) + voxels/2*floatBytes
 }
 
 // needToFinish is the memory for all of a case's preprocessing: reading and cropping, or the cropped arrays (twice, for
 // the transposition), the result and what resampling needs between, whichever is more.
-func (c *cohort) needToFinish(i int, p *plan.Plans) (int64, error) {
-	crop, err := c.needToCrop(i)
-	if err != nil {
-		return 0, err
-	}
+func (c *cohort) needToFinish(i int, p *plan.Plans) int64 {
 	m := c.measured[i]
 	size := volume.Permute(m.CropBox.box().Size(), p.TransposeForward)
 	spacing, target := volume.Permute(m.Spacing, p.TransposeForward), p.Stage().CurrentSpacing
@@ -127,5 +146,5 @@ func (c *cohort) needToFinish(i int, p *plan.Plans) (int64, error) {
 	modalities := int64(len(p.Modalities))
 	scratch := int64(resample.Scratch(size, to, resample.SeparateAxis(spacing, target)))
 	finish := in*(2*modalities*floatBytes+maskBytes) + out*maskBytes + scratch*floatBytes + (modalities+1)*floatBytes*padded
-	return max(crop, finish), nil
+	return max(cropBytes(m.Size, len(p.Modalities)), finish)
 }
