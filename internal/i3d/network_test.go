@@ -248,58 +248,60 @@ func compareStatistics(t *testing.T, g *golden, c *goldenCase, when string, sd *
 }
 
 // stepTolerance is how far apart losses (absolute) and gradient norms (relative) may be after every step: SPEC's 1e-3 and three times the
-// largest distance between the reference's own float32 and float64 runs up to that step, over all cases that batch norm treats alike. (With a
-// single sample deep layers normalise over 4 to 16 values, and the runs soon part company.)
-func stepTolerance(t *testing.T, single bool, pick func(c *goldenCase) (f32, f64 []sgdStep)) (loss, norm [5]float64) {
+// largest distance between the reference's own float32 and float64 runs up to that step (from the second on: up to the next, as they may part
+// one step earlier), over all cases that batch norm treats alike. With a single sample deep layers normalise over 4 to 16 values, and runs soon
+// part company: for their late losses the reference's description itself allows 4e-2 at learning rate 1e-5 and 2e-3 at 1e-6.
+func stepTolerance(t *testing.T, single bool, late float64, pick func(c *goldenCase) (f32, f64 []sgdStep)) (loss, norm [5]float64) {
 	for _, name := range []string{"c2_h2", "c3_h2_h3"} {
 		for _, c := range loadGolden(t, name).Cases {
 			a, b := pick(&c)
-			if (c.batch() == 1) != single || a == nil {
+			if (c.batch() == 1) != single {
 				continue
 			}
 			for i := range a {
-				loss[i] = max(loss[i], 3*math.Abs(a[i].Loss-b[i].Loss))
-				norm[i] = max(norm[i], 3*math.Abs(a[i].GradNorm/b[i].GradNorm-1))
+				for to := i; to < 5; to++ {
+					loss[to] = max(loss[to], 1e-3+3*math.Abs(a[i].Loss-b[i].Loss))
+					norm[to] = max(norm[to], 1e-3+3*math.Abs(a[i].GradNorm/b[i].GradNorm-1))
+				}
 			}
 		}
 	}
-	for i := range loss {
-		if i > 0 {
-			loss[i], norm[i] = max(loss[i], loss[i-1]), max(norm[i], norm[i-1])
+	for i := 1; i < 4; i++ {
+		loss[i], norm[i] = loss[i+1], norm[i+1]
+		if single && i >= 2 {
+			loss[i], loss[i+1] = max(loss[i], late), max(loss[i+1], late)
 		}
-	}
-	for i := range loss {
-		loss[i] += 1e-3
-		norm[i] += 1e-3
 	}
 	return loss, norm
 }
 
-// TestSteps compares five optimiser steps. At the small learning rates all five are compared; at 1e-2, where float32 and float64 part
-// company, the first.
+// TestSteps compares five optimiser steps at the small learning rates. (The first step is the same at any rate; at 1e-2 float32 and float64 then
+// part company.)
 func TestSteps(t *testing.T) {
 	runs := []struct {
-		lr       float64
-		pick     func(c *goldenCase) (f32, f64 []sgdStep)
-		compared int
+		lr   float64
+		late float64
+		pick func(c *goldenCase) (f32, f64 []sgdStep)
 	}{
-		{1e-2, func(c *goldenCase) (f32, f64 []sgdStep) { return c.Steps, c.Steps64 }, 1},
-		{1e-5, func(c *goldenCase) (f32, f64 []sgdStep) { return c.Steps5, c.Steps564 }, 5},
-		{1e-6, func(c *goldenCase) (f32, f64 []sgdStep) { return c.Steps6, c.Steps664 }, 5},
+		{1e-5, 4e-2, func(c *goldenCase) (f32, f64 []sgdStep) { return c.Steps5, c.Steps564 }},
+		{1e-6, 2e-3, func(c *goldenCase) (f32, f64 []sgdStep) { return c.Steps6, c.Steps664 }},
 	}
 	eachGolden(t, 0, middleInput, func(t *testing.T, dev backend.Device, g *golden, c *goldenCase) {
 		for _, run := range runs {
-			lossTol, normTol := stepTolerance(t, c.batch() == 1, run.pick)
+			lossTol, normTol := stepTolerance(t, c.batch() == 1, run.late, run.pick)
 			tr, err := NewTraining(dev, g.config(), c.batch(), c.image())
 			if err != nil {
 				t.Fatal(err)
 			}
 			want, _ := run.pick(c)
+			if len(want) != 5 {
+				t.Fatalf("%d steps in the reference", len(want))
+			}
 			anyDraw(t, c.input(), func(x []float32) (d differences) {
 				if err := tr.Load(g.weights(1)); err != nil {
 					t.Fatal(err)
 				}
-				for i := range run.compared {
+				for i := range want {
 					r, err := tr.Step(x, c.Targets, StepOptions{LR: run.lr, Momentum: 0.99, WeightDecay: 3e-5, ClipNorm: 12})
 					if err != nil {
 						t.Fatal(err)
