@@ -45,7 +45,7 @@ type Options struct {
 	Deterministic     bool   // same seed, same machine: the same bits
 	CompressedData    bool   // read the compressed cases instead of unpacking them beside
 	Continue          bool   // go on from the last checkpoint
-	PretrainedWeights string // file to start from; ignored with Continue
+	PretrainedWeights string // .safetensors, or a PyTorch .model, .pth or .pt, to start from; ignored with Continue
 	DisableSaving     bool   // keep no checkpoint once the training has ended
 
 	ValidationOnly bool   // redo the validation of the trained fold
@@ -84,7 +84,7 @@ func Run(ctx context.Context, o Options, r progress.Reporter) (*Result, error) {
 	defer t.close()
 	result, err := t.run(ctx)
 	if err != nil {
-		t.log.note("stopped: %v", err)
+		t.log.quiet("stopped: %v", err)
 	}
 	return result, err
 }

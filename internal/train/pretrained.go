@@ -2,7 +2,6 @@ package train
 
 import (
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -13,10 +12,7 @@ import (
 // of another shape keep their fresh values.
 func (t *trainer) usePretrained(fresh *weights.StateDict) error {
 	path := t.o.PretrainedWeights
-	if ext := filepath.Ext(path); ext != ".safetensors" {
-		return fmt.Errorf("pretrained weights %s: expected a .safetensors file, not %q", path, ext)
-	}
-	from, _, err := weights.ReadSafetensors(path)
+	from, err := weights.ReadAny(path)
 	if err != nil {
 		return fmt.Errorf("pretrained weights: %w", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/universal-classifier/uc/internal/backend"
+	"github.com/universal-classifier/uc/internal/checkpoint"
 	"github.com/universal-classifier/uc/internal/i3d"
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/preprocess"
@@ -53,6 +54,9 @@ func newTrainer(o Options, r progress.Reporter) (t *trainer, err error) {
 		return nil, fmt.Errorf("%s: the plans are those of %s, not of %s; run uc plan-and-preprocess -t %s", dir, t.plans.TaskName, o.Task, o.Task)
 	}
 	t.config = i3d.Config{InChannels: t.plans.InputChannels(), Outputs: t.plans.Outputs()}
+	if _, err := os.Stat(t.foldDir); errors.Is(err, fs.ErrNotExist) && (o.Continue || o.ValidationOnly) {
+		return nil, fmt.Errorf("fold %s of %s is not trained: %w in %s; train it first, without -c or -val", o.Fold, o.Task, checkpoint.ErrNotFound, t.foldDir)
+	}
 	if err := os.MkdirAll(t.foldDir, 0o755); err != nil {
 		return nil, err
 	}
@@ -61,7 +65,7 @@ func newTrainer(o Options, r progress.Reporter) (t *trainer, err error) {
 	}
 	defer func() {
 		if err != nil {
-			t.log.note("stopped: %v", err)
+			t.log.quiet("stopped: %v", err)
 			t.close()
 		}
 	}()
