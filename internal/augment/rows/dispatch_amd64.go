@@ -205,7 +205,7 @@ func cubic(p *Places, dst [][]float32, coefficients []float32, rowStride, planeS
 }
 
 // sumsBlock is how many values the kernels sum in float32.
-const sumsBlock = 8192
+const sumsBlock = 4096
 
 func describe(x []float32, about float32, s *sums) {
 	n := 0
@@ -226,19 +226,19 @@ func describe(x []float32, about float32, s *sums) {
 	}
 }
 
-func power(x []float32, shift, scale, exponent float32, s *sums) {
+func power(x []float32, shift, scale, exponent, about float32, s *sums) {
 	n := 0
 	if level != Generic {
 		n = whole(len(x))
 	}
-	powerPortable(x[n:], shift, scale, exponent, s)
+	powerPortable(x[n:], shift, scale, exponent, about, s)
 	var lanes [128]float32
 	for at := 0; at < n; at += sumsBlock {
 		size := min(sumsBlock, n-at)
 		if level == AVX512 {
-			powerAVX512(&x[at], size, shift, scale, exponent, &lanes)
+			powerAVX512(&x[at], size, shift, scale, exponent, about, &lanes)
 		} else {
-			powerAVX2(&x[at], size, shift, scale, exponent, &lanes)
+			powerAVX2(&x[at], size, shift, scale, exponent, about, &lanes)
 		}
 		s.add(lanes[:64])
 	}

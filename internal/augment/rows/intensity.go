@@ -10,15 +10,7 @@ type Stats struct {
 
 // Describe returns the statistics of a row of at least one value.
 func Describe(x []float32) Stats {
-	// The sums are taken about a value near the mean, so that a mean far above the standard deviation costs no digits.
-	var about float32
-	step := max(len(x)/64, 1)
-	count := 0
-	for i := 0; i < len(x); i += step {
-		about += x[i]
-		count++
-	}
-	about /= float32(count)
+	about := sampleMean(x, func(v float32) float32 { return v })
 	s := nothing
 	describe(x, about, &s)
 	return s.stats(len(x), float64(about))
@@ -51,13 +43,24 @@ func Scale(x []float32, factor float32) { scale(x, factor) }
 // Power sets x[i] = (max((x[i] - shift) * scale, 0)) ^ exponent and returns the statistics of the result. The bases must
 // not exceed 1 by more than rounding; the result is within 1e-6 of the true power.
 func Power(x []float32, shift, scale, exponent float32) Stats {
+	about := sampleMean(x, func(v float32) float32 { return pow((v-shift)*scale, exponent) })
 	s := nothing
-	power(x, shift, scale, exponent, &s)
-	return s.stats(len(x), aboutPower)
+	power(x, shift, scale, exponent, about, &s)
+	return s.stats(len(x), float64(about))
 }
 
-// aboutPower is the value about which the powers of values in 0..1 are summed.
-const aboutPower = 0.5
+// sampleMean returns the mean of f over some values of a row. Sums are taken about it, so that a mean far above the
+// standard deviation costs no digits.
+func sampleMean(x []float32, f func(float32) float32) float32 {
+	var sum float32
+	step := max(len(x)/64, 1)
+	count := 0
+	for i := 0; i < len(x); i += step {
+		sum += f(x[i])
+		count++
+	}
+	return sum / float32(max(count, 1))
+}
 
 // Reverse turns a row round.
 func Reverse(x []float32) { reverse(x) }

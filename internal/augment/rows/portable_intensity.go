@@ -34,7 +34,7 @@ func scalePortable(x []float32, factor float32) {
 	}
 }
 
-func powerPortable(x []float32, shift, scale, exponent float32, s *sums) {
+func powerPortable(x []float32, shift, scale, exponent, about float32, s *sums) {
 	for len(x) > 0 {
 		block := x[:min(statsBlock, len(x))]
 		x = x[len(block):]
@@ -44,7 +44,7 @@ func powerPortable(x []float32, shift, scale, exponent float32, s *sums) {
 			block[i] = v
 			s.min = min(s.min, v)
 			s.max = max(s.max, v)
-			v -= aboutPower
+			v -= about
 			sum += v
 			squares += v * v
 		}

@@ -99,12 +99,12 @@ func (v isa) describe() {
 	finish()
 }
 
-// power emits x = max((x-shift)*scale, 0)^exponent and the lane-wise sums of the result about 1/2.
+// power emits x = max((x-shift)*scale, 0)^exponent and the lane-wise sums of the result about a value.
 func (v isa) power() {
-	v.function("power", "(x *float32, n int, shift float32, scale float32, exponent float32, to *[128]float32)")
+	v.function("power", "(x *float32, n int, shift float32, scale float32, exponent float32, about float32, to *[128]float32)")
 	x, n, to := pointer("x"), pointer("n"), pointer("to")
 	shift, scale, exponent := v.argument("shift"), v.argument("scale"), v.argument("exponent")
-	about := v.constant(0.5)
+	about := v.argument("about")
 	acc := v.accumulators()
 	v.loop(n, 1, func(int) {
 		r := v.reg()
@@ -139,20 +139,20 @@ var (
 )
 
 func (v isa) atLeast(r Register, low float32) Register {
-	out := v.constant(low)
-	VMAXPS(out, r, out)
+	out := v.reg()
+	v.with(math.Float32bits(low), VMAXPS, VMAXPS_BCST, r, out)
 	return out
 }
 
 // whereAbove returns y where r > low and 0 elsewhere.
 func (v isa) whereAbove(r Register, low float32, y Register) Register {
-	bound := v.constant(low)
 	if v.lanes == 16 {
 		k, out := K(), v.reg()
-		VCMPPS(Imm(14), bound, r, k)
+		VCMPPS_BCST(Imm(14), word(math.Float32bits(low)), r, k)
 		VMOVAPS_Z(y, k, out)
 		return out
 	}
+	bound := v.constant(low)
 	VCMPPS(Imm(14), bound, r, bound)
 	VANDPS(bound, y, y)
 	return y
@@ -162,8 +162,7 @@ func (v isa) whereAbove(r Register, low float32, y Register) Register {
 func (v isa) polynomial(coefficients []float32, t Register) VecVirtual {
 	y := v.constant(coefficients[len(coefficients)-1])
 	for i := len(coefficients) - 2; i >= 0; i-- {
-		c := v.constant(coefficients[i])
-		VFMADD213PS(c, t, y)
+		v.with(math.Float32bits(coefficients[i]), VFMADD213PS, VFMADD213PS_BCST, t, y)
 	}
 	return y
 }
@@ -171,13 +170,12 @@ func (v isa) polynomial(coefficients []float32, t Register) VecVirtual {
 // log2 emits log2 of elementary.go; v > 0.
 func (v isa) log2(r Register) VecVirtual {
 	bits, exponent, t := v.reg(), v.reg(), v.reg()
-	offset := v.bits(sqrtHalfBits)
-	VPSUBD(offset, r, bits)
+	v.with(sqrtHalfBits, VPSUBD, VPSUBD_BCST, r, bits)
 	VPSRAD(Imm(23), bits, exponent)
 	VCVTDQ2PS(exponent, exponent)
-	VANDPS(v.bits(mantissaBits), bits, t)
-	VPADDD(offset, t, t)
-	VSUBPS(v.constant(1), t, t)
+	v.with(mantissaBits, VANDPS, VANDPS_BCST, bits, t)
+	v.with(sqrtHalfBits, VPADDD, VPADDD_BCST, t, t)
+	v.with(math.Float32bits(1), VSUBPS, VSUBPS_BCST, t, t)
 	y := v.polynomial(log2Poly, t)
 	VFMADD213PS(exponent, t, y)
 	return y
@@ -185,8 +183,16 @@ func (v isa) log2(r Register) VecVirtual {
 
 // exp2 emits exp2 of elementary.go.
 func (v isa) exp2(x Register) Register {
+	whole := v.reg()
+	if v.lanes == 16 {
+		VRNDSCALEPS(Imm(0), x, whole)
+		VSUBPS(whole, x, x)
+		y := v.polynomial(exp2Poly, x)
+		VSCALEFPS(whole, y, y)
+		return y
+	}
 	const round = 3 << 22
-	magic, whole := v.constant(round), v.reg()
+	magic := v.constant(round)
 	VADDPS(magic, x, whole)
 	VSUBPS(magic, whole, whole)
 	VSUBPS(whole, x, x)
