@@ -3,10 +3,12 @@ package preprocess
 import (
 	"math"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"testing"
 
 	"github.com/universal-classifier/uc/internal/plan"
+	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/task"
 )
 
@@ -101,6 +103,35 @@ func TestCollector(t *testing.T) {
 				break
 			}
 		}
+	}
+}
+
+// TestSecondScan makes the cohort's values too many to hold: reading all cases twice must give the same statistics.
+func TestSecondScan(t *testing.T) {
+	f := makeTask(t, "CT", cohortOf(4))
+	want := mustRun(t, f, Options{NoPreprocess: true}).DatasetProperties
+	loaded, err := task.Load(f, madeUp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	j := &job{task: loaded, options: Options{Threads: 2, Memory: 1 << 28}, progress: progress.Discard}
+	defer j.limitMemory()()
+	c := &cohort{job: j, cases: sortedCases(loaded.Dataset.Cases)}
+	collected := newCollector(c.cases, 1)
+	collected.held = maxDistinct
+	stride := plan.Stride(want.AllSizes)
+	if err := c.rescan(t.Context(), stride, collected.add); err != nil {
+		t.Fatal(err)
+	}
+	if !collected.overflown() {
+		t.Fatal("the values were held")
+	}
+	collected.chooseBins()
+	if err := c.rescan(t.Context(), stride, collected.refine); err != nil {
+		t.Fatal(err)
+	}
+	if got := collected.properties(); !reflect.DeepEqual(got, want.IntensityProperties) {
+		t.Errorf("got %+v\nwant %+v", got[0].Statistics, want.IntensityProperties[0].Statistics)
 	}
 }
 
