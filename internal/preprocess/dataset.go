@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/universal-classifier/uc/internal/npz"
 )
@@ -21,6 +24,9 @@ type Dataset struct {
 	shape      [4]int
 	mapped     []*npz.Mapped // nil if cases are read compressed
 }
+
+// maxUnpackers bounds how many cases are unpacked at a time, each held in memory whole.
+const maxUnpackers = 4
 
 // OpenDataset opens the cases in a stage folder. Unless compressed, each is unpacked to a .npy beside its .npz if that is
 // not there yet (as nnU-Net does) and mapped into memory, so that the system's page cache holds what is in use;
@@ -51,13 +57,22 @@ func OpenDataset(ctx context.Context, stage string, cases []string, compressed b
 		}
 		return d, nil
 	}
-	for _, id := range cases {
-		m, err := d.open(ctx, id)
-		if err != nil {
-			d.Close()
-			return nil, fmt.Errorf("case %s: %w", id, err)
-		}
-		d.mapped = append(d.mapped, m)
+	d.mapped = make([]*npz.Mapped, len(cases))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(min(runtime.GOMAXPROCS(0), maxUnpackers))
+	for i, id := range cases {
+		group.Go(func() error {
+			m, err := d.open(ctx, id)
+			if err != nil {
+				return fmt.Errorf("case %s: %w", id, err)
+			}
+			d.mapped[i] = m
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		d.Close()
+		return nil, err
 	}
 	return d, nil
 }
@@ -156,7 +171,9 @@ func (d *Dataset) view(i int) ([]float32, error) {
 func (d *Dataset) Close() error {
 	var errs []error
 	for _, m := range d.mapped {
-		errs = append(errs, m.Close())
+		if m != nil { // a case that could not be opened
+			errs = append(errs, m.Close())
+		}
 	}
 	d.mapped = nil
 	return errors.Join(errs...)
