@@ -90,3 +90,14 @@ func TestOpen(t *testing.T) {
 		t.Error("kernel set sse was accepted")
 	}
 }
+
+func TestNewBlockRefusesWhatIsNotThere(t *testing.T) {
+	dev, err := backend.Open("cpu", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dev.Close()
+	if _, err := dev.NewBlock(1 << 50); err == nil || !strings.Contains(err.Error(), "are free") {
+		t.Errorf("error %v", err)
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"unsafe"
 
 	"github.com/universal-classifier/uc/internal/backend/cpu"
+	"github.com/universal-classifier/uc/internal/memory"
 )
 
 // cpuDevice runs the kernels of package cpu on one pool of workers. Activations lie channels-blocked, weights packed; the
@@ -84,7 +85,11 @@ func packing(s Spec) cpu.Conv {
 
 func (d *cpuDevice) Bytes(s Spec) int64 { return 4 * int64(d.floats(s)) }
 
+// NewBlock refuses what the machine has not got, as the system would end the process rather than fail.
 func (d *cpuDevice) NewBlock(bytes int64) (Block, error) {
+	if free := memory.Available(); bytes > free {
+		return nil, fmt.Errorf("the network needs a block of %s of memory, %s are free; a smaller batch or smaller images need less", memory.Format(bytes), memory.Format(free))
+	}
 	return cpuBlock(cpu.AlignedFloats(int((bytes + 3) / 4))), nil
 }
 

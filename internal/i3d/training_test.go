@@ -229,7 +229,8 @@ func TestPredictorKeepsFewGraphs(t *testing.T) {
 	}
 }
 
-// TestMemory holds the plan to the project's limits: training at 240x240x240 with batch 2 under 10 GiB, at 64x64x64 with batch 7 under 3 GiB.
+// TestMemory holds the plan well within the project's limits: training at 240x240x240 with batch 2 under 10 GiB and at 64x64x64 with batch 7
+// under 3 GiB, inference at 240x240x240 under 3 GiB.
 func TestMemory(t *testing.T) {
 	dev := openCPU(t, 1)
 	for _, c := range []struct {
@@ -245,6 +246,18 @@ func TestMemory(t *testing.T) {
 		} else {
 			t.Logf("%d^3 batch %d takes %.2f GiB", c.size, c.batch, gib)
 		}
+	}
+	plan := backend.Planning(dev)
+	p, err := newPredictor(plan, Config{2, []int{2}}, &workspace{dev: plan})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := p.graphFor(1, [3]int{240, 240, 240})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if gib := float64(g.rt.Arena.Bytes()+p.ownBytes()) / (1 << 30); gib > 1 {
+		t.Errorf("inference at 240^3 takes %.2f GiB", gib)
 	}
 	tr, x := smallTraining(t, dev)
 	if _, err := tr.Step(x, smallTargets, stepOptions); err != nil {
