@@ -42,9 +42,18 @@ func (t *trainer) estimateMemory() (err error) {
 	if t.memory, err = i3d.MemoryEstimate(t.device, t.config, p.BatchSize, shape); err != nil {
 		return err
 	}
-	const pipelineCopies = 3 // samples' worth of scratch of an augmentation pipeline
+	const (
+		pipelineCopies = 3         // samples' worth of scratch of an augmentation pipeline
+		weightCopies   = 4         // weights and momenta on their way to a checkpoint, and their encoding
+		program        = 100 << 20 // the kernels' scratch and everything else
+	)
+	weights := int64(0)
+	empty := i3d.EmptyStateDict(t.config)
+	for _, name := range empty.Names() {
+		weights += 4 * int64(empty.Get(name).Len())
+	}
 	sample := 4 * int64(t.config.InChannels) * int64(shape[0]*shape[1]*shape[2])
-	t.memory += sample * int64(p.BatchSize*batchesAhead(p.BatchSize, t.o.Workers)+pipelineCopies*t.o.Workers)
+	t.memory += program + weightCopies*weights + sample*int64(p.BatchSize*batchesAhead(p.BatchSize, t.o.Workers)+pipelineCopies*t.o.Workers)
 	return nil
 }
 

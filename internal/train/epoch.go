@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 	"strings"
 	"time"
 
@@ -75,6 +76,7 @@ func (t *trainer) epoch(ctx context.Context) error {
 		}
 	}
 	t.loader.takeWaited()
+	runtime.GC() // the weights that were folded for the validation iterations
 	return t.endEpoch(began, trainTime, waited)
 }
 

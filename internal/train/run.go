@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"path"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -133,6 +134,8 @@ func (t *trainer) train(ctx context.Context) (*weights.StateDict, error) {
 			return nil, err
 		}
 	}
+	start = nil
+	runtime.GC() // what was loaded
 	if !t.o.Continue {
 		// With this a training that is killed at any moment can be continued.
 		if err := t.save(checkpoint.Latest); err != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 
@@ -130,6 +131,7 @@ func (t *trainer) save(name string) error {
 		return err
 	}
 	t.savedAt = time.Now()
+	runtime.GC() // the copies that were written
 	t.log.quiet("saved %s at %s in %s", filepath.Base(checkpoint.Path(t.foldDir, name)), t.state.at(), span(time.Since(began)))
 	return nil
 }
