@@ -95,9 +95,6 @@ func (w *winogradPlan) cube() (d, h int) {
 	return w.axis(1).Alpha * h, h
 }
 
-// cubeLen is the floats of the working memory of one worker.
-const cubeLen = 7 * 7 * 7 * Block
-
 // position splits a tile number into sample and tile coordinates.
 func (w *winogradPlan) position(t int) (n int, at [3]int) {
 	at[2] = t % w.tiles[2]
@@ -136,7 +133,7 @@ func (w *winogradPlan) forwardTile(k *kernels, kind int, x []float32, size, star
 }
 
 // inputTiles transforms tiles [from, from+count) of x to V.
-func (w *winogradPlan) inputTiles(p *Pool, kind int, x Act, from, count int, v []float32, stride int, cubes []float32) {
+func (w *winogradPlan) inputTiles(p *Pool, kind int, x Act, from, count int, v []float32, stride int, work []winogradWork) {
 	k := p.kernels()
 	blocks := Blocks(x.C)
 	p.Run(count*blocks, func(worker, tile int) {
@@ -151,70 +148,76 @@ func (w *winogradPlan) inputTiles(p *Pool, kind int, x Act, from, count int, v [
 				start[a], size[a] = at[a]*s.M, s.M
 			}
 		}
-		w.forwardTile(k, kind, x.block(n, b), x.Size(), start, size, v[(b*count+t)*Block:], stride, cubes[worker*cubeLen:])
+		w.forwardTile(k, kind, x.block(n, b), x.Size(), start, size, v[(b*count+t)*Block:], stride, work[worker].cube)
 	})
 }
 
-// outputTiles transforms the products of tiles [from, from+count) and output blocks [first, first+blocks) to y.
-func (w *winogradPlan) outputTiles(p *Pool, kind int, m []float32, stride int, from, count int, y Act, first, blocks int, bias []float32, cubes []float32) {
-	k := p.kernels()
+// outputTile transforms the products m of tile t to its part of output block ob of y. kind is one of the output transformations.
+func (w *winogradPlan) outputTile(k *kernels, kind int, m []float32, stride, t int, y Act, ob int, bias, cube []float32) {
+	n, at := w.position(t)
 	sd, sh := w.cube()
 	row := y.W * Block
 	plane := y.H * row
-	p.Run(count*blocks, func(worker, tile int) {
-		t, b := tile/blocks, tile%blocks
-		n, at := w.position(from + t)
-		var start, have [3]int
-		for a := range 3 {
-			start[a] = at[a] * w.axis(a).M
-			have[a] = min(w.axis(a).M, w.out[a]-start[a])
-		}
-		cube := cubes[worker*cubeLen:]
-		mask := func(a int) int { return 1<<have[a] - 1 }
-		k.transforms[w.scheme[0]][outputTransform](&cube[0], &m[(b*count+t)*Block], 0, sd*4, sd/Block*stride*4,
-			sd/Block, 64, stride*4, 1, 0, 0, mask(0), nil)
-		k.transforms[w.scheme[1]][outputTransform](&cube[0], &cube[0], 0, sh*4, sh*4,
-			sh/Block, 64, 64, have[0], sd*4, sd*4, mask(1), nil)
-		var shift *float32
-		if bias != nil {
-			shift = &bias[(first+b)*Block]
-		}
-		dst := y.block(n, first+b)[start[0]*plane+start[1]*row+start[2]*Block:]
-		k.transforms[w.scheme[2]][kind](&dst[0], &cube[0], 0, 64, 64,
-			have[1], row*4, sh*4, have[0], plane*4, sd*4, mask(2), shift)
-	})
+	var start, have [3]int
+	for a := range 3 {
+		start[a] = at[a] * w.axis(a).M
+		have[a] = min(w.axis(a).M, w.out[a]-start[a])
+	}
+	mask := func(a int) int { return 1<<have[a] - 1 }
+	k.transforms[w.scheme[0]][outputTransform](&cube[0], &m[0], 0, sd*4, sd/Block*stride*4,
+		sd/Block, 64, stride*4, 1, 0, 0, mask(0), nil)
+	k.transforms[w.scheme[1]][outputTransform](&cube[0], &cube[0], 0, sh*4, sh*4,
+		sh/Block, 64, 64, have[0], sd*4, sd*4, mask(1), nil)
+	var shift *float32
+	if bias != nil {
+		shift = &bias[ob*Block]
+	}
+	dst := y.block(n, ob)[start[0]*plane+start[1]*row+start[2]*Block:]
+	k.transforms[w.scheme[2]][kind](&dst[0], &cube[0], 0, 64, 64,
+		have[1], row*4, sh*4, have[0], plane*4, sd*4, mask(2), shift)
 }
 
-// weights transforms packed weights of output blocks [first, first+blocks) to U, whose products lie stride floats apart. With
+// weights transforms the packed weights of output block ob and input block ib to u, whose products lie stride floats apart. With
 // mirror, the packed weights are those of the convolution whose input gradient w computes: taps and channels change sides.
-func (w *winogradPlan) weights(p *Pool, packed []float32, first, blocks int, u []float32, stride int, mirror bool, cubes, turned []float32) {
-	k := p.kernels()
+func (w *winogradPlan) weights(k *kernels, packed []float32, ob, ib int, u []float32, stride int, mirror bool, work *winogradWork) {
 	taps := w.kernel[0] * w.kernel[1] * w.kernel[2]
-	p.Run(blocks*w.ins, func(worker, tile int) {
-		ob, ib := first+tile/w.ins, tile%w.ins
-		dst := u[tile*Block*Block:]
-		inner := w.inner
-		var src []float32
-		if mirror {
-			// w.outs counts the blocks of the convolution's input
-			inner = Block
-			src = turned[worker*taps*Block*Block:][:taps*Block*Block]
-			size := taps * w.inner * Block
-			from := packed[(ib*w.outs+ob)*size:][:size]
-			for tap := range taps {
-				turnBlock(src[tap*Block*Block:], from[(taps-1-tap)*w.inner*Block:], w.inner)
-			}
-		} else {
-			size := taps * inner * Block
-			src = packed[(ob*w.ins+ib)*size:][:size]
-			if inner < Block {
-				for a := range w.alphas {
-					clear(dst[a*stride:][:Block*Block])
-				}
+	inner, size := w.inner, taps*w.inner*Block
+	var src []float32
+	if mirror {
+		// w.outs counts the blocks of the convolution's input
+		from := packed[(ib*w.outs+ob)*size:][:size]
+		for tap := range taps {
+			turnBlock(work.turned[tap*Block*Block:], from[(taps-1-tap)*inner*Block:], inner)
+		}
+		inner, src = Block, work.turned
+	} else {
+		src = packed[(ob*w.ins+ib)*size:][:size]
+		if inner < Block {
+			for a := range w.alphas {
+				clear(u[a*stride:][:Block*Block])
 			}
 		}
-		w.weightsBlock(k, weightsTransform, src, inner, dst, stride, cubes[worker*cubeLen:])
-	})
+	}
+	w.weightsBlock(k, weightsTransform, src, inner, u, stride, work.cube)
+}
+
+// winogradWork is the working memory of one worker.
+type winogradWork struct {
+	cube   []float32 // a transformed tile
+	turned []float32 // the mirrored weights of a pair of blocks
+	u, m   []float32 // products of a pair of output blocks
+}
+
+// cubeLen is the floats of the largest transformed tile.
+const cubeLen = 7 * 7 * 7 * Block
+
+// work borrows the working memory of all workers, which lies in s until the next call.
+func (w *winogradPlan) work(p *Pool, s *Scratch, turned, u, m int) []winogradWork {
+	work := p.winograd
+	for i := range work {
+		work[i] = winogradWork{cube: s.floats(cubeLen), turned: s.floats(turned), u: s.floats(u), m: s.floats(m)}
+	}
+	return work
 }
 
 // turnBlock writes the transposed [inner][16] matrix to the 16x16 matrix dst, filled up with zeros.
@@ -254,66 +257,114 @@ func (w *winogradPlan) weightsBlock(k *kernels, kind int, packed []float32, inne
 
 // convolve computes y = conv(x, packed), or adds it (outputAddTransform), or with padded bias and ReLU (outputReLUTransform).
 func (w *winogradPlan) convolve(p *Pool, x Act, packed []float32, mirror bool, y Act, kind int, bias []float32, s *Scratch) {
-	k := p.kernels()
-	cubes := s.floats(p.Threads() * cubeLen)
-	var turned []float32
+	turned := 0
 	if mirror {
-		turned = s.floats(p.Threads() * w.kernel[0] * w.kernel[1] * w.kernel[2] * Block * Block)
+		turned = w.kernel[0] * w.kernel[1] * w.kernel[2] * Block * Block
 	}
+	if w.chunk == w.total {
+		w.convolveFew(p, x, packed, mirror, y, kind, bias, turned, s)
+		return
+	}
+	k := p.kernels()
+	work := w.work(p, s, turned, 0, 0)
 	group := min(w.outs, winogradGroup)
-	resident := w.chunk < w.total // the transformed weights are used again
-	held := group
-	if resident {
-		held = w.outs
-	}
-	vs, ms, us := odd(w.ins*w.chunk*Block), odd(group*w.chunk*Block), odd(held*w.ins*Block*Block)
+	vs, ms, us := odd(w.ins*w.chunk*Block), odd(group*w.chunk*Block), odd(w.outs*w.ins*Block*Block)
 	v, m, u := s.floats(w.alphas*vs), s.floats(w.alphas*ms), s.floats(w.alphas*us)
-	if resident {
-		w.weights(p, packed, 0, w.outs, u, us, mirror, cubes, turned)
-	}
+	p.Run(w.outs*w.ins, func(worker, tile int) {
+		w.weights(k, packed, tile/w.ins, tile%w.ins, u[tile*Block*Block:], us, mirror, &work[worker])
+	})
 	for from := 0; from < w.total; from += w.chunk {
 		count := min(w.chunk, w.total-from)
-		w.inputTiles(p, inputTransform, x, from, count, v, vs, cubes)
+		w.inputTiles(p, inputTransform, x, from, count, v, vs, work)
 		for first := 0; first < w.outs; first += group {
 			blocks := min(group, w.outs-first)
-			at := first * w.ins * Block * Block
-			if !resident {
-				w.weights(p, packed, first, blocks, u, us, mirror, cubes, turned)
-				at = 0
-			}
 			p.Run(w.alphas, func(_, a int) {
-				k.multiply(v[a*vs:], count*Block, u[a*us+at:], w.ins*Block*Block, x.C, m[a*ms:], count*Block, count, blocks, false)
+				k.multiply(v[a*vs:], count*Block, u[a*us+first*w.ins*Block*Block:], w.ins*Block*Block, x.C, m[a*ms:], count*Block, count, blocks, false)
 			})
-			w.outputTiles(p, kind, m, ms, from, count, y, first, blocks, bias, cubes)
+			p.Run(count*blocks, func(worker, tile int) {
+				t, b := tile/blocks, tile%blocks
+				w.outputTile(k, kind, m[(b*count+t)*Block:], ms, from+t, y, first+b, bias, work[worker].cube)
+			})
 		}
 	}
+}
+
+// convolveFew is convolve for so few tiles that transforming the weights counts: every worker takes pairs of output blocks and goes
+// through the input blocks, so that transformed weights and products stay in its own cache.
+func (w *winogradPlan) convolveFew(p *Pool, x Act, packed []float32, mirror bool, y Act, kind int, bias []float32, turned int, s *Scratch) {
+	k := p.kernels()
+	group := max(k.cols, 1)
+	us, ms, vs := odd(group*Block*Block), odd(group*w.total*Block), odd(w.ins*w.total*Block)
+	work := w.work(p, s, turned, w.alphas*us, w.alphas*ms)
+	v := s.floats(w.alphas * vs)
+	w.inputTiles(p, inputTransform, x, 0, w.total, v, vs, work)
+	p.Run((w.outs+group-1)/group, func(worker, tile int) {
+		own := &work[worker]
+		first := tile * group
+		blocks := min(group, w.outs-first)
+		for ib := range w.ins {
+			for b := range blocks {
+				w.weights(k, packed, first+b, ib, own.u[b*Block*Block:], us, mirror, own)
+			}
+			for a := range w.alphas {
+				k.multiply(v[a*vs+ib*w.total*Block:], 0, own.u[a*us:], Block*Block, min(Block, x.C-ib*Block), own.m[a*ms:], w.total*Block, w.total, blocks, ib > 0)
+			}
+		}
+		for b := range blocks {
+			for t := range w.total {
+				w.outputTile(k, kind, own.m[(b*w.total+t)*Block:], ms, t, y, first+b, bias, own.cube)
+			}
+		}
+	})
 }
 
 // weightGradient overwrites dw by the gradient of the packed weights.
 func (w *winogradPlan) weightGradient(p *Pool, x, dy Act, dw []float32, s *Scratch) {
 	k := p.kernels()
-	cubes := s.floats(p.Threads() * cubeLen)
-	vs, zs, us := odd(w.ins*w.chunk*Block), odd(w.outs*w.chunk*Block), odd(w.outs*w.ins*Block*Block)
+	taps := w.kernel[0] * w.kernel[1] * w.kernel[2]
+	size := taps * w.inner * Block
+	back := func(tile int, u []float32, stride int, cube []float32) {
+		dst := dw[tile*size:][:size]
+		if w.axis(0).TapSkip+w.axis(1).TapSkip+w.axis(2).TapSkip > 0 {
+			clear(dst)
+		}
+		w.weightsBlock(k, weightsBackTransform, dst, w.inner, u, stride, cube)
+	}
+	vs, zs := odd(w.ins*w.chunk*Block), odd(w.outs*w.chunk*Block)
+	if w.chunk == w.total {
+		group := min(k.outerCols, 2)
+		us := odd(group * Block * Block)
+		work := w.work(p, s, 0, w.alphas*us, 0)
+		v, z := s.floats(w.alphas*vs), s.floats(w.alphas*zs)
+		w.inputTiles(p, inputTransform, x, 0, w.total, v, vs, work)
+		w.inputTiles(p, gradientTransform, dy, 0, w.total, z, zs, work)
+		p.Run((w.outs+group-1)/group*w.ins, func(worker, tile int) {
+			own := &work[worker]
+			first, ib := tile/w.ins*group, tile%w.ins
+			blocks := min(group, w.outs-first)
+			for a := range w.alphas {
+				k.outerProducts(v[a*vs+ib*w.total*Block:], z[a*zs+first*w.total*Block:], w.total*Block, w.total, own.u[a*us:], Block*Block, blocks, false)
+			}
+			for b := range blocks {
+				back((first+b)*w.ins+ib, own.u[b*Block*Block:], us, own.cube)
+			}
+		})
+		return
+	}
+	us := odd(w.outs * w.ins * Block * Block)
+	work := w.work(p, s, 0, 0, 0)
 	v, z, u := s.floats(w.alphas*vs), s.floats(w.alphas*zs), s.floats(w.alphas*us)
 	for from := 0; from < w.total; from += w.chunk {
 		count := min(w.chunk, w.total-from)
-		w.inputTiles(p, inputTransform, x, from, count, v, vs, cubes)
-		w.inputTiles(p, gradientTransform, dy, from, count, z, zs, cubes)
+		w.inputTiles(p, inputTransform, x, from, count, v, vs, work)
+		w.inputTiles(p, gradientTransform, dy, from, count, z, zs, work)
 		p.Run(w.alphas, func(_, a int) {
 			for ib := range w.ins {
 				k.outerProducts(v[a*vs+ib*count*Block:], z[a*zs:], count*Block, count, u[a*us+ib*Block*Block:], w.ins*Block*Block, w.outs, from > 0)
 			}
 		})
 	}
-	taps := w.kernel[0] * w.kernel[1] * w.kernel[2]
-	size := taps * w.inner * Block
-	p.Run(w.outs*w.ins, func(worker, tile int) {
-		dst := dw[tile*size:][:size]
-		if w.axis(0).TapSkip+w.axis(1).TapSkip+w.axis(2).TapSkip > 0 {
-			clear(dst)
-		}
-		w.weightsBlock(k, weightsBackTransform, dst, w.inner, u[tile*Block*Block:], us, cubes[worker*cubeLen:])
-	})
+	p.Run(w.outs*w.ins, func(worker, tile int) { back(tile, u[tile*Block*Block:], us, work[worker].cube) })
 }
 
 // mirrored returns the convolution that computes the input's gradient of a stride-1 convolution from dy.

@@ -21,6 +21,7 @@ type Pool struct {
 	failure  atomic.Pointer[any]
 	closed   sync.Once
 	windows  []windowList // working memory of the pooling kernels, per worker
+	winograd []winogradWork
 }
 
 // NewPool starts threads-1 workers beside the caller; threads < 1 means GOMAXPROCS, which knows cgroup limits.
@@ -32,7 +33,7 @@ func NewPoolFeatures(threads int, f Features) *Pool {
 	if threads < 1 {
 		threads = runtime.GOMAXPROCS(0)
 	}
-	p := &Pool{threads: threads, features: min(f, detected()), windows: make([]windowList, threads)}
+	p := &Pool{threads: threads, features: min(f, detected()), windows: make([]windowList, threads), winograd: make([]winogradWork, threads)}
 	for w := 1; w < threads; w++ {
 		wake := make(chan struct{}, 1)
 		p.wake = append(p.wake, wake)
