@@ -226,19 +226,19 @@ func describe(x []float32, about float32, s *sums) {
 	}
 }
 
-func power(x []float32, shift, scale, exponent, about float32, s *sums) {
+func power(x []float32, shift, scale float32, p *powers, about float32, s *sums) {
 	n := 0
 	if level != Generic {
 		n = whole(len(x))
 	}
-	powerPortable(x[n:], shift, scale, exponent, about, s)
+	powerPortable(x[n:], shift, scale, p, about, s)
 	var lanes [128]float32
 	for at := 0; at < n; at += sumsBlock {
 		size := min(sumsBlock, n-at)
 		if level == AVX512 {
-			powerAVX512(&x[at], size, shift, scale, exponent, about, &lanes)
+			powerAVX512(&x[at], size, shift, scale, about, &p.scale[smallestExponent], &p.poly[0], &lanes)
 		} else {
-			powerAVX2(&x[at], size, shift, scale, exponent, about, &lanes)
+			powerAVX2(&x[at], size, shift, scale, about, &p.scale[0], &p.poly[0], &lanes)
 		}
 		s.add(lanes[:64])
 	}

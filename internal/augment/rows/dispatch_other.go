@@ -36,8 +36,8 @@ func affine(x []float32, scale, shift, low, high float32) { affinePortable(x, sc
 
 func scale(x []float32, factor float32) { scalePortable(x, factor) }
 
-func power(x []float32, shift, scale, exponent, about float32, s *sums) {
-	powerPortable(x, shift, scale, exponent, about, s)
+func power(x []float32, shift, scale float32, p *powers, about float32, s *sums) {
+	powerPortable(x, shift, scale, p, about, s)
 }
 
 func reverse(x []float32) { reversePortable(x) }

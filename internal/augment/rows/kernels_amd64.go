@@ -29,7 +29,7 @@ func scaleAVX2(x *float32, n int, factor float32)
 func describeAVX2(x *float32, n int, about float32, to *[128]float32)
 
 //go:noescape
-func powerAVX2(x *float32, n int, shift float32, scale float32, exponent float32, about float32, to *[128]float32)
+func powerAVX2(x *float32, n int, shift float32, factor float32, about float32, scale *float32, poly *float32, to *[128]float32)
 
 //go:noescape
 func swapReversedAVX2(a *float32, b *float32, n int)
@@ -74,7 +74,7 @@ func scaleAVX512(x *float32, n int, factor float32)
 func describeAVX512(x *float32, n int, about float32, to *[128]float32)
 
 //go:noescape
-func powerAVX512(x *float32, n int, shift float32, scale float32, exponent float32, about float32, to *[128]float32)
+func powerAVX512(x *float32, n int, shift float32, factor float32, about float32, scale *float32, poly *float32, to *[128]float32)
 
 //go:noescape
 func swapReversedAVX512(a *float32, b *float32, n int)

@@ -34,13 +34,13 @@ func scalePortable(x []float32, factor float32) {
 	}
 }
 
-func powerPortable(x []float32, shift, scale, exponent, about float32, s *sums) {
+func powerPortable(x []float32, shift, scale float32, p *powers, about float32, s *sums) {
 	for len(x) > 0 {
 		block := x[:min(statsBlock, len(x))]
 		x = x[len(block):]
 		var sum, squares float32
 		for i, v := range block {
-			v = pow((v-shift)*scale, exponent)
+			v = p.of((v - shift) * scale)
 			block[i] = v
 			s.min = min(s.min, v)
 			s.max = max(s.max, v)

@@ -99,22 +99,55 @@ func (v isa) describe() {
 	finish()
 }
 
-// power emits x = max((x-shift)*scale, 0)^exponent and the lane-wise sums of the result about a value.
+// power emits powers.of of elementary.go and the lane-wise sums of the result about a value. With AVX-512 scale points to the 32
+// entries of the table that are not 0, which two registers hold; with AVX2 to the whole table.
 func (v isa) power() {
-	v.function("power", "(x *float32, n int, shift float32, scale float32, exponent float32, about float32, to *[128]float32)")
-	x, n, to := pointer("x"), pointer("n"), pointer("to")
-	shift, scale, exponent := v.argument("shift"), v.argument("scale"), v.argument("exponent")
-	about := v.argument("about")
+	v.function("power", "(x *float32, n int, shift float32, factor float32, about float32, scale *float32, poly *float32, to *[128]float32)")
+	x, n, scale, poly, to := pointer("x"), pointer("n"), pointer("scale"), pointer("poly"), pointer("to")
+	shift, factor, about := v.argument("shift"), v.argument("factor"), v.argument("about")
 	acc := v.accumulators()
+	var table [2]VecVirtual
+	if v.lanes == 16 {
+		for i := range table {
+			table[i] = v.reg()
+			VMOVUPS(Mem{Base: scale, Disp: 64 * i}, table[i])
+		}
+	}
+	zero := v.reg()
+	v.zero(zero)
 	v.loop(n, 1, func(int) {
-		r := v.reg()
+		r, exponent, t := v.reg(), v.reg(), v.reg()
 		VMOVUPS(Mem{Base: x}, r)
 		VSUBPS(shift, r, r)
-		VMULPS(scale, r, r)
-		logarithm := v.log2(v.atLeast(r, smallestBase))
-		VMULPS(exponent, logarithm, logarithm)
-		y := v.exp2(v.atLeast(logarithm, lowestPower))
-		y = v.whereAbove(r, smallestBase, y)
+		VMULPS(factor, r, r)
+		VMAXPS(zero, r, r)
+		VPSRLD(Imm(23), r, exponent)
+		v.with(mantissaBits, VANDPS, VANDPS_BCST, r, t)
+		v.with(math.Float32bits(1), VORPS, VORPS_BCST, t, t)
+		v.with(math.Float32bits(1.5), VSUBPS, VSUBPS_BCST, t, t)
+		y := v.reg()
+		VBROADCASTSS(Mem{Base: poly, Disp: 4 * 6}, y)
+		for i := 5; i >= 0; i-- {
+			c := Mem{Base: poly, Disp: 4 * i}
+			if v.lanes == 16 {
+				VFMADD213PS_BCST(c, t, y)
+				continue
+			}
+			coefficient := v.reg()
+			VBROADCASTSS(c, coefficient)
+			VFMADD213PS(coefficient, t, y)
+		}
+		if v.lanes == 16 {
+			k := K()
+			VCMPPS_BCST(Imm(13), word(math.Float32bits(smallestBase)), r, k) // at least
+			VPERMI2PS(table[1], table[0], exponent)
+			VMULPS_Z(exponent, y, k, y)
+		} else {
+			mask, entries := v.reg(), v.reg()
+			VPCMPEQD(mask, mask, mask)
+			VGATHERDPS(mask, Mem{Base: scale, Index: exponent, Scale: 4}, entries)
+			VMULPS(entries, y, y)
+		}
 		VMOVUPS(y, Mem{Base: x})
 		acc.add(y, about)
 		ADDQ(U32(uint32(v.bytes())), x)
@@ -125,38 +158,16 @@ func (v isa) power() {
 
 // The numbers of elementary.go.
 const (
-	smallestBase = 1e-30
-	lowestPower  = -126
+	smallestBase = 1. / (1 << 31)
 	sqrtHalfBits = 0x3f3504f3
 	mantissaBits = 0x7fffff
 )
 
 var (
 	log2Poly = []float32{1.44269477, -0.721357121, 0.480939392, -0.360088119, 0.28670854, -0.250061196, 0.236882485, -0.14575751}
-	exp2Poly = []float32{1.00000008, 0.693147225, 0.240221074, 0.055502973, 0.00967603636, 0.00134100049}
 	sinPoly  = []float32{1.57079632, -0.645963479, 0.0796802281, -0.004602177}
 	cosPoly  = []float32{0.999999972, -1.23369701, 0.253598644, -0.0204083525}
 )
-
-func (v isa) atLeast(r Register, low float32) Register {
-	out := v.reg()
-	v.with(math.Float32bits(low), VMAXPS, VMAXPS_BCST, r, out)
-	return out
-}
-
-// whereAbove returns y where r > low and 0 elsewhere.
-func (v isa) whereAbove(r Register, low float32, y Register) Register {
-	if v.lanes == 16 {
-		k, out := K(), v.reg()
-		VCMPPS_BCST(Imm(14), word(math.Float32bits(low)), r, k)
-		VMOVAPS_Z(y, k, out)
-		return out
-	}
-	bound := v.constant(low)
-	VCMPPS(Imm(14), bound, r, bound)
-	VANDPS(bound, y, y)
-	return y
-}
 
 // polynomial evaluates coefficients, constant term first, at t by Horner's rule.
 func (v isa) polynomial(coefficients []float32, t Register) VecVirtual {
@@ -178,28 +189,6 @@ func (v isa) log2(r Register) VecVirtual {
 	v.with(math.Float32bits(1), VSUBPS, VSUBPS_BCST, t, t)
 	y := v.polynomial(log2Poly, t)
 	VFMADD213PS(exponent, t, y)
-	return y
-}
-
-// exp2 emits exp2 of elementary.go.
-func (v isa) exp2(x Register) Register {
-	whole := v.reg()
-	if v.lanes == 16 {
-		VRNDSCALEPS(Imm(0), x, whole)
-		VSUBPS(whole, x, x)
-		y := v.polynomial(exp2Poly, x)
-		VSCALEFPS(whole, y, y)
-		return y
-	}
-	const round = 3 << 22
-	magic := v.constant(round)
-	VADDPS(magic, x, whole)
-	VSUBPS(magic, whole, whole)
-	VSUBPS(whole, x, x)
-	y := v.polynomial(exp2Poly, x)
-	VCVTPS2DQ(whole, whole)
-	VPSLLD(Imm(23), whole, whole)
-	VPADDD(whole, y, y)
 	return y
 }
 
