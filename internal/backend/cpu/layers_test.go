@@ -231,22 +231,3 @@ func TestSGD(t *testing.T) {
 		})
 	}
 }
-
-func TestPoolPanics(t *testing.T) {
-	p := NewPool(3)
-	defer p.Close()
-	for range 3 {
-		func() {
-			defer func() {
-				if recover() != "tile 5" {
-					t.Fatal("the panic of a tile did not reach the caller")
-				}
-			}()
-			p.Run(20, func(_, tile int) {
-				if tile == 5 {
-					panic("tile 5")
-				}
-			})
-		}()
-	}
-}

@@ -7,22 +7,48 @@ import (
 )
 
 // Pool runs tiles of work on persistent workers. The caller of Run is worker 0. A Pool also carries the kernel
-// set its work uses. One Run at a time.
+// set its work uses and the workers' working memory. One Run at a time.
+//
+// Workers that have just worked spin for some microseconds before they sleep, as the next Run mostly follows at once. Run waits only for
+// workers that have taken part: one that the system has not woken yet joins the next Run.
 type Pool struct {
 	threads  int
 	features Features
-	wake     []chan struct{}
-	done     sync.WaitGroup
+	spins    int
 	job      func(worker, tile int)
 	tiles    int64
-	_        [64]byte
-	next     atomic.Int64
-	_        [64]byte
-	failure  atomic.Pointer[any]
+	workers  []worker
+	quit     chan struct{}
 	closed   sync.Once
-	windows  []windowList // working memory of the pooling kernels, per worker
+	failure  atomic.Pointer[any]
+	ended    chan struct{} // to a caller that sleeps
+	windows  []windowList  // working memory of the pooling kernels, per worker
 	winograd []winogradWork
+
+	_       [64]byte
+	state   atomic.Uint64 // number of the Run, whether it takes workers, how many take part
+	waiting atomic.Bool   // the caller sleeps until the last worker has left
+	_       [64]byte
+	next    atomic.Int64 // the next tile
+	_       [64]byte
 }
+
+// worker is what Run knows of a worker besides the caller.
+type worker struct {
+	wake   chan struct{}
+	asleep atomic.Bool
+	_      [64]byte
+}
+
+// The parts of Pool.state.
+const (
+	stateCount = 1<<16 - 1
+	stateOpen  = 1 << 16
+	stateRun   = 1 << 17
+)
+
+// spinRounds is how often an idle worker looks for work before it sleeps, about 20 microseconds.
+const spinRounds = 20000
 
 // NewPool starts threads-1 workers beside the caller; threads < 1 means GOMAXPROCS, which knows cgroup limits.
 // The kernel set is DefaultFeatures.
@@ -33,16 +59,14 @@ func NewPoolFeatures(threads int, f Features) *Pool {
 	if threads < 1 {
 		threads = runtime.GOMAXPROCS(0)
 	}
-	p := &Pool{threads: threads, features: min(f, detected()), windows: make([]windowList, threads), winograd: make([]winogradWork, threads)}
-	for w := 1; w < threads; w++ {
-		wake := make(chan struct{}, 1)
-		p.wake = append(p.wake, wake)
-		go func() {
-			for range wake {
-				p.work(w)
-				p.done.Done()
-			}
-		}()
+	p := &Pool{threads: threads, features: min(f, detected()), workers: make([]worker, threads-1), quit: make(chan struct{}), ended: make(chan struct{}, 1),
+		windows: make([]windowList, threads), winograd: make([]winogradWork, threads)}
+	if threads <= runtime.GOMAXPROCS(0) {
+		p.spins = spinRounds
+	}
+	for i := range p.workers {
+		p.workers[i].wake = make(chan struct{}, 1)
+		go p.serve(i + 1)
 	}
 	return p
 }
@@ -54,13 +78,7 @@ func (p *Pool) Threads() int { return p.threads }
 func (p *Pool) Features() Features { return p.features }
 
 // Close ends the workers; the pool must be idle.
-func (p *Pool) Close() {
-	p.closed.Do(func() {
-		for _, c := range p.wake {
-			close(c)
-		}
-	})
-}
+func (p *Pool) Close() { p.closed.Do(func() { close(p.quit) }) }
 
 // Run calls f(worker, tile) once for every tile in [0, tiles) and returns when all are done. Tiles are handed out
 // in rising order to whichever worker is free; f must write to places that depend on the tile alone
@@ -74,19 +92,64 @@ func (p *Pool) Run(tiles int, f func(worker, tile int)) {
 	}
 	p.job, p.tiles = f, int64(tiles)
 	p.next.Store(0)
-	helpers := min(tiles, p.threads) - 1
-	p.done.Add(helpers)
-	for w := range helpers {
-		p.wake[w] <- struct{}{}
+	p.state.Store((p.state.Load()/stateRun+1)*stateRun | stateOpen)
+	for i := range min(tiles, p.threads) - 1 {
+		if w := &p.workers[i]; w.asleep.CompareAndSwap(true, false) {
+			w.wake <- struct{}{}
+		}
 	}
 	p.work(0)
-	p.done.Wait()
+	p.state.And(^uint64(stateOpen))
+	for i := 0; p.state.Load()&stateCount != 0; i++ {
+		if i < p.spins {
+			continue
+		}
+		p.waiting.Store(true)
+		if p.state.Load()&stateCount == 0 && p.waiting.CompareAndSwap(true, false) {
+			break
+		}
+		<-p.ended
+	}
 	p.job = nil
 	if cause := p.failure.Swap(nil); cause != nil {
 		panic(*cause)
 	}
 }
 
+// serve is the life of a worker.
+func (p *Pool) serve(number int) {
+	self := &p.workers[number-1]
+	last, idle := uint64(0), 0
+	joinable := func(state uint64) bool { return state&stateOpen != 0 && state/stateRun != last }
+	for {
+		state := p.state.Load()
+		switch {
+		case joinable(state):
+			if p.state.CompareAndSwap(state, state+1) {
+				last, idle = state/stateRun, 0
+				p.work(number)
+				if left := p.state.Add(^uint64(0)); left&(stateCount|stateOpen) == 0 && p.waiting.CompareAndSwap(true, false) {
+					p.ended <- struct{}{}
+				}
+			}
+		case idle < p.spins:
+			idle++
+		default:
+			self.asleep.Store(true)
+			if joinable(p.state.Load()) && self.asleep.CompareAndSwap(true, false) {
+				continue
+			}
+			select {
+			case <-self.wake:
+				idle = 0
+			case <-p.quit:
+				return
+			}
+		}
+	}
+}
+
+// work does tiles until none is left.
 func (p *Pool) work(worker int) {
 	defer func() {
 		if r := recover(); r != nil {
