@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/universal-classifier/uc/internal/backend/cpu"
+	"github.com/universal-classifier/uc/internal/checkpoint"
 	"github.com/universal-classifier/uc/internal/task"
 )
 
@@ -121,9 +122,8 @@ func statusOfModel(dir string) modelStatus {
 	folds = append(folds, filepath.Join(dir, task.FoldDir("all")))
 	for _, fold := range folds {
 		id := strings.TrimPrefix(filepath.Base(fold), "fold_")
-		final, _ := filepath.Glob(filepath.Join(fold, "model_final_checkpoint*"))
 		switch {
-		case len(final) > 0:
+		case checkpoint.Exists(fold, checkpoint.Final):
 			m.Trained = append(m.Trained, id)
 		case exists(fold):
 			m.Begun = append(m.Begun, id)

@@ -85,10 +85,10 @@ func newRoot() *cobra.Command {
 files and labels, plans the preprocessing from the data, trains an I3D network by cross-validation and predicts.
 The workflow, the folders and the flags are those of nnU-Net and of the Python package universalclassifier.`,
 		Example: `  uc demo demo                                   # a small cohort of phantom scans to try everything on
-  uc plan-and-preprocess --data-root demo -t 1 -tf 2 -tl 2 --verify_dataset_integrity
-  uc train --data-root demo 3d_fullres ClassifierTrainer 1 0 --epochs 6 --iterations 20
-  uc predict --data-root demo -i images -s masks -o predictions -t 1 -f 0
-  uc evaluate --data-root demo 1`,
+  uc plan-and-preprocess --data-root demo -t 900 -tf 2 -tl 2 --verify_dataset_integrity
+  uc train --data-root demo 3d_fullres ClassifierTrainer 900 0 --epochs 10 --iterations 25 --lr 0.003
+  uc predict --data-root demo -i images -s masks -o predictions -t 900 -f 0
+  uc evaluate --data-root demo 900`,
 		Args:          cobra.ArbitraryArgs,
 		SilenceErrors: true,
 		SilenceUsage:  true,
