@@ -52,7 +52,6 @@ func BenchmarkChain(b *testing.B) {
 			data := make([]float32, len(original))
 			p := NewPipeline(DefaultParams(false, nil, 2), shape, 2)
 			rng := rand.New(rand.NewPCG(3, 4))
-			// A fixed number of draws, so that two runs compare the same work.
 			for b.Loop() {
 				copy(data, original)
 				p.Apply(rng, data)

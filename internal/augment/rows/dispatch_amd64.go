@@ -287,6 +287,10 @@ func scale(x []float32, factor float32) {
 }
 
 func reverse(x []float32) {
+	if level == Generic {
+		reversePortable(x)
+		return
+	}
 	half := len(x) / 2
 	swapReversed(x[:half], x[len(x)-half:])
 }
