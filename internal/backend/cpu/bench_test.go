@@ -8,15 +8,13 @@ import (
 	"time"
 )
 
-// BenchmarkConv times the convolutions of the network for 64x64x64 voxels, a batch of UC_BENCH_BATCH (2) samples, on GOMAXPROCS threads, in
-// GFLOP/s counted as direct convolution.
-func BenchmarkConv(b *testing.B) {
-	batch := 2
-	if n, err := strconv.Atoi(os.Getenv("UC_BENCH_BATCH")); err == nil {
-		batch = n
-	}
+// networkConvs are convolutions of the network for images of 64x64x64 voxels.
+func networkConvs() []struct {
+	name string
+	c    Conv
+} {
 	one, three, seven := [3]int{1, 1, 1}, [3]int{3, 3, 3}, [3]int{7, 7, 7}
-	cases := []struct {
+	return []struct {
 		name string
 		c    Conv
 	}{
@@ -35,42 +33,59 @@ func BenchmarkConv(b *testing.B) {
 		{"5c.1x1", SameConv(832, 624, one, one, [3]int{8, 2, 2})},
 		{"5c.b1", SameConv(192, 384, three, one, [3]int{8, 2, 2})},
 	}
+}
+
+// BenchmarkConv times the convolutions of the network with a batch of UC_BENCH_BATCH (2) on GOMAXPROCS threads.
+func BenchmarkConv(b *testing.B) {
+	batch := 2
+	if n, err := strconv.Atoi(os.Getenv("UC_BENCH_BATCH")); err == nil {
+		batch = n
+	}
 	p := NewPool(0)
 	defer p.Close()
 	var s Scratch
 	ceiling := MeasureFMA(p, 100*time.Millisecond)
-	for _, k := range cases {
-		c := k.c
-		x, y := NewAct(batch, c.In, c.InSize[0], c.InSize[1], c.InSize[2]), NewAct(batch, c.Out, c.OutSize[0], c.OutSize[1], c.OutSize[2])
-		if c.In < Block {
-			x = PlanarOn(make([]float32, batch*c.In*c.InVoxels()), batch, c.In, c.InSize[0], c.InSize[1], c.InSize[2])
-		}
-		for i := range x.Data {
-			x.Data[i] = float32(i%7) - 3
-		}
-		w, dw := AlignedFloats(PackedLen(&c)), AlignedFloats(PackedLen(&c))
-		for i := range w {
-			w[i] = float32(i%5) - 2
-		}
-		run := func(name string, f func()) {
-			b.Run(fmt.Sprintf("%s/%s", k.name, name), func(b *testing.B) {
-				f()
-				best := time.Hour
-				for b.Loop() {
-					start := time.Now()
-					f()
-					best = min(best, time.Since(start))
+	for _, k := range networkConvs() {
+		b.Run(k.name, func(b *testing.B) {
+			best := map[string]float64{}
+			for b.Loop() {
+				for _, t := range MeasureConv(p, &k.c, batch, k.c.In < Block, 20*time.Millisecond, &s) {
+					best[t.Direction] = max(best[t.Direction], t.GFLOPs)
 				}
-				rate := c.FLOPs(batch) / best.Seconds() / 1e9
-				b.ReportMetric(rate, "GFLOP/s")
-				b.ReportMetric(rate/ceiling, "ceilings")
-				b.ReportMetric(best.Seconds()*1e3, "best-ms")
-			})
+			}
+			for direction, rate := range best {
+				unit := map[string]string{"forward": "fwd", "backward data": "data", "backward weights": "weights"}[direction]
+				b.ReportMetric(rate, fmt.Sprintf("%s-GFLOP/s", unit))
+				b.ReportMetric(rate/ceiling, fmt.Sprintf("%s-ceilings", unit))
+			}
+		})
+	}
+}
+
+// TestMeasureConv checks the table's directions and that a repeated call needs no memory.
+func TestMeasureConv(t *testing.T) {
+	p := NewPool(1)
+	defer p.Close()
+	var s Scratch
+	if rate := MeasureFMA(p, 10*time.Millisecond); !(rate > 0) {
+		t.Errorf("ceiling %g GFLOP/s", rate)
+	}
+	for _, k := range []Conv{SameConv(32, 32, [3]int{3, 3, 3}, [3]int{1, 1, 1}, [3]int{6, 6, 6}), SameConv(2, 16, [3]int{7, 7, 7}, [3]int{2, 2, 2}, [3]int{9, 9, 9})} {
+		planar := k.In < Block
+		timings := MeasureConv(p, &k, 2, planar, time.Millisecond, &s)
+		if want := map[bool]int{true: 2, false: 3}[planar]; len(timings) != want {
+			t.Fatalf("%d directions, want %d", len(timings), want)
 		}
-		run("forward", func() { ConvForward(p, &c, x, w, y, nil, &s) })
-		if !x.Planar {
-			run("data", func() { ConvBackwardData(p, &c, y, w, x, false, &s) })
+		for _, d := range timings {
+			if !(d.Seconds > 0 && d.GFLOPs > 0 && d.Bytes > 0) {
+				t.Errorf("%+v", d)
+			}
 		}
-		run("weights", func() { ConvBackwardWeights(p, &c, x, y, dw, &s) })
+	}
+	held := s.Bytes()
+	k := SameConv(32, 32, [3]int{3, 3, 3}, [3]int{1, 1, 1}, [3]int{6, 6, 6})
+	MeasureConv(p, &k, 2, false, time.Millisecond, &s)
+	if s.Bytes() != held {
+		t.Errorf("scratch grew from %d to %d bytes on a repeated call", held, s.Bytes())
 	}
 }
