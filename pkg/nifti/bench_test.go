@@ -2,6 +2,7 @@ package nifti
 
 import (
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -33,5 +34,18 @@ func BenchmarkReadImage(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// BenchmarkReadFile reads the file that UC_BENCH_FILE names; scripts/bench_preprocess.py times it beside nibabel.
+func BenchmarkReadFile(b *testing.B) {
+	path := os.Getenv("UC_BENCH_FILE")
+	if path == "" {
+		b.Skip("UC_BENCH_FILE names no file")
+	}
+	for b.Loop() {
+		if _, err := ReadImage(path); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

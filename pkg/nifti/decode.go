@@ -17,16 +17,20 @@ func decode(dst []float32, src []byte, h *Header) {
 	if h.Slope == 1 && h.Inter == 0 {
 		switch h.Datatype { // the types that images mostly come in, without the detour
 		case gonii.DT_INT16:
-			for i := range dst {
-				dst[i] = float32(int16(le.Uint16(src[2*i:])))
-			}
+			decodeInt16(dst, src)
 			return
 		case gonii.DT_UINT8:
-			for i := range dst {
-				dst[i] = float32(src[i])
+			src = src[:len(dst)]
+			for i, v := range src {
+				dst[i] = float32(v)
 			}
 			return
 		case gonii.DT_FLOAT32:
+			for ; len(dst) >= 2 && len(src) >= 8; dst, src = dst[2:], src[8:] {
+				w := le.Uint64(src)
+				dst[0] = math.Float32frombits(uint32(w))
+				dst[1] = math.Float32frombits(uint32(w >> 32))
+			}
 			for i := range dst {
 				dst[i] = math.Float32frombits(le.Uint32(src[4*i:]))
 			}
@@ -76,6 +80,46 @@ func decode(dst []float32, src []byte, h *Header) {
 			dst[i] = scaled(math.Float64frombits(le.Uint64(src[8*i:])))
 		}
 	}
+}
+
+// decodeInt16 converts four values at a time, from words.
+func decodeInt16(dst []float32, src []byte) {
+	for ; len(dst) >= 4 && len(src) >= 8; dst, src = dst[4:], src[8:] {
+		w := binary.LittleEndian.Uint64(src)
+		dst[0] = float32(int16(w))
+		dst[1] = float32(int16(w >> 16))
+		dst[2] = float32(int16(w >> 32))
+		dst[3] = float32(int16(w >> 48))
+	}
+	for i := range dst {
+		dst[i] = float32(int16(binary.LittleEndian.Uint16(src[2*i:])))
+	}
+}
+
+// decodeLabels turns stored voxels into labels where that is no more than widening. It tells whether it did; src is
+// left as it is otherwise.
+func decodeLabels(dst []int16, src []byte, h *Header) bool {
+	if h.Slope != 1 || h.Inter != 0 {
+		return false
+	}
+	switch {
+	case h.Datatype == gonii.DT_UINT8:
+		src = src[:len(dst)]
+		for i, v := range src {
+			dst[i] = int16(v)
+		}
+		return true
+	case h.Datatype == gonii.DT_INT16 && !h.BigEndian:
+		for ; len(dst) >= 4 && len(src) >= 8; dst, src = dst[4:], src[8:] {
+			w := binary.LittleEndian.Uint64(src)
+			dst[0], dst[1], dst[2], dst[3] = int16(w), int16(w>>16), int16(w>>32), int16(w>>48)
+		}
+		for i := range dst {
+			dst[i] = int16(binary.LittleEndian.Uint16(src[2*i:]))
+		}
+		return true
+	}
+	return false
 }
 
 // swap reverses the bytes of every value of size bytes.

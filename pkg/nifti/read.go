@@ -72,21 +72,44 @@ func (s *source) mask() (*volume.Mask, error) {
 	if s.exact {
 		data = make([]int16, 0, total)
 	}
-	err := s.scan(func(values []float32) error {
-		for _, v := range values {
-			n := int16(max(min(v, math.MaxInt16), math.MinInt16))
-			if float32(n) != v {
-				return s.wrap(fmt.Errorf("a mask voxel (index %d) is %g, expected whole numbers from %d to %d; save the labels as integers",
-					len(data), v, math.MinInt16, math.MaxInt16))
-			}
-			data = append(data, n)
+	var scratch []float32
+	for done := 0; done < total; done = len(data) {
+		stored, n, err := s.part(total - done)
+		if err != nil {
+			return nil, err
 		}
-		return nil
-	})
-	if err != nil {
+		data = append(data, make([]int16, n)...)
+		labels := data[done:]
+		if decodeLabels(labels, stored, s.Header) {
+			continue
+		}
+		if scratch == nil {
+			scratch = make([]float32, n) // the first part is the largest
+		}
+		values := scratch[:n]
+		decode(values, stored, s.Header)
+		if i := toLabels(labels, values); i >= 0 {
+			return nil, s.wrap(fmt.Errorf("a mask voxel (index %d) is %g, expected whole numbers from %d to %d; save the labels as integers",
+				done+i, values[i], math.MinInt16, math.MaxInt16))
+		}
+	}
+	if err := s.finish(); err != nil {
 		return nil, err
 	}
 	return &volume.Mask{Geometry: s.Geometry, Data: data}, nil
+}
+
+// toLabels converts whole numbers. It returns the index of the first value that is none or does not fit, or -1.
+func toLabels(dst []int16, values []float32) int {
+	dst = dst[:len(values)]
+	for i, v := range values {
+		n := int16(max(min(v, math.MaxInt16), math.MinInt16))
+		if float32(n) != v {
+			return i
+		}
+		dst[i] = n
+	}
+	return -1
 }
 
 // ErrStop ends a Scan early without an error.

@@ -129,28 +129,37 @@ func (s *source) fill(b []byte) error {
 
 // next decodes the next len(dst) voxels, scaled.
 func (s *source) next(dst []float32) error {
+	for len(dst) > 0 {
+		stored, n, err := s.part(len(dst))
+		if err != nil {
+			return err
+		}
+		decode(dst[:n], stored, s.Header)
+		dst = dst[n:]
+	}
+	return nil
+}
+
+// part reads the next voxels, at most limit, as they are stored, and tells how many. The bytes are valid until the next call.
+func (s *source) part(limit int) (stored []byte, n int, err error) {
 	if s.voxel == 0 && s.read < s.Offset {
 		n, err := io.CopyN(io.Discard, s.r, s.Offset-s.read)
 		s.read += n
 		if err != nil {
-			return s.fail(err)
+			return nil, 0, s.fail(err)
 		}
 	}
-	size := s.BytesPerVoxel()
 	if s.buf == nil {
 		s.buf = make([]byte, readBuffer)
 	}
-	for len(dst) > 0 {
-		n := min(len(dst), len(s.buf)/size)
-		chunk := s.buf[:n*size]
-		if err := s.fill(chunk); err != nil {
-			return err
-		}
-		decode(dst[:n], chunk, s.Header)
-		dst = dst[n:]
-		s.voxel += int64(n)
+	size := s.BytesPerVoxel()
+	n = min(limit, len(s.buf)/size)
+	stored = s.buf[:n*size]
+	if err := s.fill(stored); err != nil {
+		return nil, 0, err
 	}
-	return nil
+	s.voxel += int64(n)
+	return stored, n, nil
 }
 
 // slack is how much may follow the voxels before the rest of a file is no longer read for its checksum.
