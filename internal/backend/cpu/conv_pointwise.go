@@ -66,10 +66,11 @@ func scatterSamples(p *Pool, row, y Act) {
 // pointwiseBackwardData computes dx (+)= dy * transposed w.
 func pointwiseBackwardData(p *Pool, c *Conv, dy Act, w []float32, dx Act, add bool, s *Scratch) {
 	ins, outs := Blocks(c.In), Blocks(c.Out)
+	k := p.kernels()
 	wt := s.floats(ins * outs * Block * Block)
 	p.Run(ins, func(_, ib int) {
 		for ob := range outs {
-			transpose16(wt[(ib*outs+ob)*Block*Block:], w[(ob*ins+ib)*Block*Block:])
+			k.transpose(&wt[(ib*outs+ob)*Block*Block], &w[(ob*ins+ib)*Block*Block])
 		}
 	})
 	pointwiseProduct(p, dy, wt, dx, add, s)
@@ -121,15 +122,5 @@ func pointwiseBackwardWeights(p *Pool, c *Conv, x, dy Act, dw []float32, s *Scra
 				}
 			}
 		})
-	}
-}
-
-// transpose16 writes the transposed 16x16 matrix src to dst.
-func transpose16(dst, src []float32) {
-	d, s := (*[Block * Block]float32)(dst), (*[Block * Block]float32)(src)
-	for i := range Block {
-		for j := range Block {
-			d[j*Block+i] = s[i*Block+j]
-		}
 	}
 }

@@ -187,7 +187,7 @@ func (w *winogradPlan) weights(k *kernels, packed []float32, ob, ib int, u []flo
 		// w.outs counts the blocks of the convolution's input
 		from := packed[(ib*w.outs+ob)*size:][:size]
 		for tap := range taps {
-			turnBlock(work.turned[tap*Block*Block:], from[(taps-1-tap)*inner*Block:], inner)
+			turnBlock(k, work.turned[tap*Block*Block:], from[(taps-1-tap)*inner*Block:], inner)
 		}
 		inner, src = Block, work.turned
 	} else {
@@ -221,9 +221,9 @@ func (w *winogradPlan) work(p *Pool, s *Scratch, turned, u, m int) []winogradWor
 }
 
 // turnBlock writes the transposed [inner][16] matrix to the 16x16 matrix dst, filled up with zeros.
-func turnBlock(dst, src []float32, inner int) {
+func turnBlock(k *kernels, dst, src []float32, inner int) {
 	if inner == Block {
-		transpose16(dst, src)
+		k.transpose(&dst[0], &src[0])
 		return
 	}
 	clear(dst[:Block*Block])

@@ -117,3 +117,6 @@ func outerAVX512x3(a *float32, z *float32, zStride int, rows int, c *float32, cS
 
 //go:noescape
 func outerAVX2x1(a *float32, z *float32, zStride int, rows int, c *float32, cStride int, add int)
+
+//go:noescape
+func transposeAVX512(dst *float32, src *float32)

@@ -36,6 +36,8 @@ type (
 	// winnersFunc adds up, for count voxels that lie step bytes apart (from zero, or from dst if add), the gradients g of the windows
 	// they won: window i of a voxel lies offsets[i] vectors from g and w, and the voxel is its tap taps[i].
 	winnersFunc func(dst *float32, step int, g *float32, w *uint8, count int, offsets *int, taps *[16]uint8, windows int, add int)
+	// transposeFunc writes the transposed 16x16 matrix src to dst.
+	transposeFunc func(dst, src *float32)
 	// ceilingFunc does rounds rounds of ceilingAdds independent multiply-adds on registers.
 	ceilingFunc func(rounds int)
 )
@@ -68,6 +70,7 @@ type kernels struct {
 	windowMax     windowFunc
 	windowArgMax  windowFunc
 	winnersSum    winnersFunc
+	transpose     transposeFunc
 	ceiling       ceilingFunc
 	ceilingFlops  float64 // of a round of ceiling
 }
@@ -90,6 +93,7 @@ var kernelSets = func() (sets [AVX512 + 1]*kernels) {
 	}
 	g.normalize, g.sums, g.gradientSums, g.normalizeBack, g.sgd = normalizeGeneric, sumsGeneric, gradientSumsGeneric, normalizeBackGeneric, sgdGeneric
 	g.windowMax, g.windowArgMax, g.winnersSum = windowGeneric, windowGeneric, winnersGeneric
+	g.transpose = transposeGeneric
 	g.ceiling, g.ceilingFlops = ceilingGeneric, 16
 	sets[Generic] = g
 	addKernelSets(&sets)

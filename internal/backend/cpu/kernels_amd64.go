@@ -19,7 +19,7 @@ func addKernelSets(sets *[AVX512 + 1]*kernels) {
 
 		normalize: normalizeAVX2, sums: sumsAVX2, gradientSums: gradientSumsAVX2, normalizeBack: normalizeBackAVX2, sgd: sgdAVX2,
 		windowMax: windowMaxAVX2, windowArgMax: windowArgMaxAVX2, winnersSum: winnersSumAVX2,
-		ceiling: ceilingAVX2, ceilingFlops: 12 * 2 * 8,
+		transpose: transposeGeneric, ceiling: ceilingAVX2, ceilingFlops: 12 * 2 * 8,
 	}
 	sets[AVX512] = &kernels{
 		rows: 14, cols: 2,
@@ -45,6 +45,6 @@ func addKernelSets(sets *[AVX512 + 1]*kernels) {
 
 		normalize: normalizeAVX512, sums: sumsAVX512, gradientSums: gradientSumsAVX512, normalizeBack: normalizeBackAVX512, sgd: sgdAVX512,
 		windowMax: windowMaxAVX512, windowArgMax: windowArgMaxAVX512, winnersSum: winnersSumAVX512,
-		ceiling: ceilingAVX512, ceilingFlops: 12 * 2 * 16,
+		transpose: transposeAVX512, ceiling: ceilingAVX512, ceilingFlops: 12 * 2 * 16,
 	}
 }

@@ -233,6 +233,15 @@ func winnersGeneric(dst *float32, step int, g *float32, w *uint8, count int, off
 	}
 }
 
+func transposeGeneric(dst, src *float32) {
+	d, s := (*[Block * Block]float32)(unsafe.Pointer(dst)), (*[Block * Block]float32)(unsafe.Pointer(src))
+	for i := range Block {
+		for j := range Block {
+			d[j*Block+i] = s[i*Block+j]
+		}
+	}
+}
+
 // ceilingSink keeps the compiler from dropping the multiply-adds.
 var ceilingSink atomic.Uint32
 

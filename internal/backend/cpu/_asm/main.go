@@ -23,6 +23,7 @@ func main() {
 			outerAVX512(nr)
 		}
 		outerAVX2()
+		transposeAVX512()
 	case "winograd":
 		winogradKernels()
 		writeTable("../winograd_table_amd64.go")
