@@ -183,7 +183,7 @@ func (d *Dataset) Close() error {
 func Cases(stage string) ([]string, error) {
 	entries, err := os.ReadDir(stage)
 	if err != nil {
-		return nil, fmt.Errorf("%w; run plan-and-preprocess for the task", err)
+		return nil, fmt.Errorf("cases are not preprocessed: %w; run plan-and-preprocess for the task", err)
 	}
 	var ids []string
 	for _, e := range entries {

@@ -100,7 +100,9 @@ func (t *trainer) iteration(ctx context.Context, half phase, number int, run fun
 		return err
 	}
 	t.loader.release(b)
-	t.iterations++
+	if t.iterations++; t.iterations == 1 {
+		t.firstDone = time.Now()
+	}
 	t.log.Advance(fmt.Sprintf("epoch %d/%d, loss %.4f", t.state.Epoch+1, t.state.Recipe.Epochs, loss))
 	if time.Since(t.savedAt) > t.saveEvery {
 		return t.save(checkpoint.Latest)
@@ -143,9 +145,6 @@ func (t *trainer) endEpoch(began time.Time, trainTime, waited time.Duration) err
 
 // tellTime gives an estimate once a few steps have been measured.
 func (t *trainer) tellTime() {
-	if t.iterations == 1 {
-		t.firstDone = time.Now()
-	}
 	if t.toldTime || t.iterations < 1+timedSteps {
 		return
 	}
