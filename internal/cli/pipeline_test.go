@@ -110,6 +110,7 @@ func TestPipeline(t *testing.T) {
 	if text := ok(t, "info", "--data-root", c.root); !strings.Contains(text, "trained folds 0 1") {
 		t.Errorf("info printed\n%s", text)
 	}
+	checkFilesPage(t, c)
 }
 
 // One bad case does not lose the others: it is reported, and the exit code is 1.
