@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"runtime"
 	"strconv"
 	"strings"
 
@@ -35,10 +36,13 @@ Rates count operations as direct convolution; fast algorithms need fewer, so the
 			for _, n := range []struct {
 				flag  string
 				value int
-			}{{"batch", o.Batch}, {"channels", o.Channels}, {"steps", o.Steps}, {"threads", o.Threads}} {
+			}{{"batch", o.Batch}, {"channels", o.Channels}, {"steps", o.Steps}} {
 				if n.value < 1 {
 					return usagef("flag --%s: %d is less than 1", n.flag, n.value)
 				}
+			}
+			if o.Threads == 0 {
+				o.Threads = runtime.NumCPU()
 			}
 			if o.DType != benchType {
 				return usagef("flag --dtype: %q is not there, only %s", o.DType, benchType)

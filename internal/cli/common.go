@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"runtime"
-
 	"github.com/spf13/cobra"
 
 	"github.com/universal-classifier/uc/internal/task"
@@ -17,7 +15,7 @@ func dataRootFlag(cmd *cobra.Command, dir *string) {
 // deviceFlags adds --device and --threads, which choose what computes.
 func deviceFlags(cmd *cobra.Command, device *string, threads *int) {
 	cmd.Flags().StringVar(device, "device", "auto", "`DEVICE` that computes: auto, cpu, cuda or cuda:N")
-	cmd.Flags().IntVar(threads, "threads", runtime.NumCPU(), "`N` threads that compute; on the CPU the results do not depend on it")
+	cmd.Flags().IntVar(threads, "threads", 0, "`N` threads that compute; on the CPU the results do not depend on it (default: one per processor)")
 }
 
 // foldersOf finds the folders by --data-root or the environment; a command without either is a usage error.

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"os"
+	"runtime"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -22,12 +23,12 @@ var environment = []variable{
 
 const envWorkers = "nnUNet_n_proc_DA"
 
-// defaultWorkers is the number of workers that augment training samples: the environment's, else one for every CPU.
-func defaultWorkers(cpus int) int {
+// defaultWorkers is the number of workers that augment training samples: the environment's, else one per processor.
+func defaultWorkers() int {
 	if n, err := strconv.Atoi(os.Getenv(envWorkers)); err == nil && n > 0 {
 		return n
 	}
-	return cpus
+	return runtime.NumCPU()
 }
 
 // plainTerminal reports whether the environment asks for output without cursor movement.

@@ -21,11 +21,6 @@ func spell(fs *pflag.FlagSet, name string, spellings ...string) {
 	must(fs.SetAnnotation(name, noteReference, nil))
 }
 
-// alias gives a flag of this project's own further spellings.
-func alias(fs *pflag.FlagSet, name string, spellings ...string) {
-	must(fs.SetAnnotation(name, noteSpellings, spellings))
-}
-
 // list lets a flag take several values: `-t 1 2 3` and `--tasks 1,2,3`.
 func list(fs *pflag.FlagSet, name string) { must(fs.SetAnnotation(name, noteList, nil)) }
 

@@ -100,6 +100,7 @@ The workflow, the folders and the flags are those of nnU-Net and of the Python p
 		},
 		PersistentPreRun: func(cmd *cobra.Command, _ []string) { warnInert(cmd) },
 	}
+	cobra.EnableCommandSorting = false // the help shows the commands in the order of the workflow
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetFlagErrorFunc(flagError)
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { writeHelp(cmd.OutOrStdout(), cmd) })

@@ -3,7 +3,6 @@ package cli
 import (
 	"cmp"
 	"fmt"
-	"runtime"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -42,6 +41,9 @@ Ctrl-C stops after the current iteration and keeps a checkpoint; -c goes on from
 				return err
 			}
 			o.Folders, o.Trainer, o.Fold = folders, args[1], args[3]
+			if o.Workers == 0 {
+				o.Workers = defaultWorkers()
+			}
 			return runTrain(cmd, o, asJSON)
 		},
 	}
@@ -87,7 +89,7 @@ Ctrl-C stops after the current iteration and keeps a checkpoint; -c goes on from
 	fs.IntVar(&o.BatchSize, "batch-size", 0, "`N` cases per iteration (default: as planned)")
 	fs.Float64Var(&o.LearningRate, "lr", 0, "initial learning `RATE` (default 0.01)")
 	fs.Uint64Var(&o.Seed, "seed", 0, "`SEED` of weights, order and augmentation (default: drawn, 12345 with --deterministic)")
-	fs.IntVar(&o.Workers, "workers", defaultWorkers(runtime.NumCPU()), "`N` workers prepare training samples; the samples do not depend on it")
+	fs.IntVar(&o.Workers, "workers", 0, "`N` workers prepare training samples, which do not depend on it (default: "+envWorkers+" of the environment, else one per processor)")
 	deviceFlags(cmd, &o.Device, &o.Threads)
 	jsonFlag(cmd, &asJSON)
 	return cmd
