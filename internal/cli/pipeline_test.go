@@ -92,6 +92,9 @@ func TestPipeline(t *testing.T) {
 	refused(t, ExitFailed, []string{"-s"}, "predict", "--data-root", c.root, "-i", c.path("imagesTs"), "-o", t.TempDir(), "-t", "1")
 	refused(t, ExitFailed, []string{"fold", "3"}, predictArgs("-f", "3")...)
 	refused(t, ExitFailed, []string{"model_nonesuch"}, predictArgs("-f", "0", "-chk", "model_nonesuch")...)
+	blocked := filepath.Join(c.dir, "dataset.json", "below") // below a file nothing can be written
+	refused(t, ExitFailed, []string{c.path("dataset.json")}, "predict", "--data-root", c.root, "-i", c.path("imagesTs"), "-s", c.path("labelsTs"), "-o", blocked, "-t", "1")
+	refused(t, ExitFailed, []string{c.path("dataset.json")}, "evaluate", "--data-root", c.root, "1", "-o", blocked)
 
 	var report evaluate.Report
 	decode(t, ok(t, "evaluate", "--data-root", c.root, "1", "--json"), &report)
@@ -212,8 +215,9 @@ func TestFollowedPlans(t *testing.T) {
 func TestInterruptedTraining(t *testing.T) {
 	c := newCohort(t, 5)
 	ok(t, c.planArgs()...)
-	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Second)
+	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
+	time.AfterFunc(4*time.Second, cancel)
 	var stdout, stderr strings.Builder
 	args := c.trainArgs("0")
 	args[slices.Index(args, "--iterations")+1] = "100000"
@@ -385,5 +389,17 @@ func decode(t *testing.T, text string, to any) {
 	t.Helper()
 	if err := json.Unmarshal([]byte(text), to); err != nil {
 		t.Fatalf("not the JSON expected: %v\n%s", err, text)
+	}
+}
+
+// Ctrl-C in any stage ends with one line, not with an error from deep inside.
+func TestInterruptedPlanning(t *testing.T) {
+	c := newCohort(t, 5)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	var stdout, stderr strings.Builder
+	if code := execute(ctx, c.planArgs(), &stdout, &stderr); code != ExitFailed ||
+		!strings.Contains(stderr.String(), "interrupted") || strings.Contains(stderr.String(), "context") {
+		t.Errorf("exit code %d\n%s", code, stderr.String())
 	}
 }

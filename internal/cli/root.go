@@ -45,10 +45,9 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "uc: %v (see %s --help)\n", err, commandOf(root, args).CommandPath())
 		return ExitUsage
 	case errors.Is(err, errReported):
-	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
-		fmt.Fprintln(stderr, "uc: interrupted")
 	default:
-		fmt.Fprintf(stderr, "uc: %s\n", strings.TrimSpace(err.Error()))
+		text := strings.ReplaceAll(err.Error(), context.Canceled.Error(), "interrupted") // by Ctrl-C
+		fmt.Fprintf(stderr, "uc: %s\n", strings.TrimSpace(text))
 	}
 	return ExitFailed
 }
