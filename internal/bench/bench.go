@@ -92,7 +92,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	}); err != nil {
 		return nil, err
 	}
-	r.MemoryMiB = round(float64(training.MemoryBytes()+dev.WorkspaceBytes())/(1<<20), 1)
+	r.MemoryMiB = round(float64(training.MemoryBytes())/(1<<20), 1)
 
 	predictor, err := i3d.NewPredictor(dev, cfg, weights)
 	if err != nil {

@@ -151,8 +151,7 @@ func runPredict(cmd *cobra.Command, f *predictFlags) error {
 		cmd.PrintErrf("uc: %v\n", broken)
 	}
 	r := predicted{Folds: model.Folds(), Predicted: s.Predicted, Kept: s.Kept, Failed: []failure{}, CSV: s.CSV, JSON: s.JSON}
-	for _, c := range s.Failed {
-		cmd.PrintErrf("uc: case %s not predicted: %v\n", c.Case, c.Err)
+	for _, c := range s.Failed { // already told when they failed
 		r.Failed = append(r.Failed, failure{c.Case, c.Err.Error()})
 	}
 	if err := r.print(cmd.OutOrStdout(), f.json); err != nil {
