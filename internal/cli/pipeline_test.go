@@ -126,8 +126,11 @@ func TestPredictGoesOnAfterABadCase(t *testing.T) {
 		t.Fatal(err)
 	}
 	out := t.TempDir()
-	refused(t, ExitFailed, []string{"phantom_test_001", images[0]},
-		"predict", "--data-root", c.root, "-i", c.path("imagesTs"), "-s", c.path("labelsTs"), "-o", out, "-t", "1", "-f", "all", "--disable_tta")
+	args := []string{"predict", "--data-root", c.root, "-i", c.path("imagesTs"), "-s", c.path("labelsTs"), "-o", out, "-t", "1", "-f", "all", "--disable_tta"}
+	refused(t, ExitFailed, []string{"1 of 2 cases", "phantom_test_001"}, args...)
+	if r := uc(args...); !strings.Contains(r.stderr, "warning: case phantom_test_001: "+images[0]) {
+		t.Errorf("the case, the file and the reason are not told:\n%s", r.stderr)
+	}
 	checkPredictions(t, out, 1)
 	refused(t, ExitFailed, []string{"no validated fold"}, "evaluate", "--data-root", c.root, "1", "-f", "0")
 }

@@ -147,20 +147,19 @@ func runPredict(cmd *cobra.Command, f *predictFlags) error {
 		return err
 	}
 	d.Close()
-	if broken != nil {
-		cmd.PrintErrf("uc: %v\n", broken)
-	}
 	r := predicted{Folds: model.Folds(), Predicted: s.Predicted, Kept: s.Kept, Failed: []failure{}, CSV: s.CSV, JSON: s.JSON}
-	for _, c := range s.Failed { // already told when they failed
+	var names []string
+	for _, c := range s.Failed { // why, was told when they failed
 		r.Failed = append(r.Failed, failure{c.Case, c.Err.Error()})
+		names = append(names, c.Case)
 	}
 	if err := r.print(cmd.OutOrStdout(), f.json); err != nil {
 		return err
 	}
-	if broken != nil || len(s.Failed) > 0 {
-		return errReported
+	if len(names) > 0 {
+		broken = errors.Join(broken, fmt.Errorf("%d of %d cases could not be predicted, see the warnings above: %s", len(names), len(cases), strings.Join(names, ", ")))
 	}
-	return nil
+	return broken
 }
 
 func (r *predicted) print(w io.Writer, asJSON bool) error {

@@ -40,15 +40,12 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return ExitOK
 	}
 	var u *usageError
-	switch {
-	case errors.As(err, &u):
+	if errors.As(err, &u) {
 		fmt.Fprintf(stderr, "uc: %v (see %s --help)\n", err, commandOf(root, args).CommandPath())
 		return ExitUsage
-	case errors.Is(err, errReported):
-	default:
-		text := strings.ReplaceAll(err.Error(), context.Canceled.Error(), "interrupted") // by Ctrl-C
-		fmt.Fprintf(stderr, "uc: %s\n", strings.TrimSpace(text))
 	}
+	text := strings.ReplaceAll(err.Error(), context.Canceled.Error(), "interrupted") // by Ctrl-C
+	fmt.Fprintf(stderr, "uc: %s\n", strings.TrimSpace(text))
 	return ExitFailed
 }
 
@@ -117,9 +114,6 @@ func (e *usageError) Error() string { return e.msg }
 func usagef(format string, args ...any) error {
 	return &usageError{fmt.Sprintf(format, args...)}
 }
-
-// errReported ends a command with exit code 1 after it has told the user why.
-var errReported = errors.New("some cases failed")
 
 // flagError words pflag's errors for people who typed the reference's spelling.
 func flagError(_ *cobra.Command, err error) error {
