@@ -10,7 +10,7 @@ import (
 
 // TestArenaNeverSharesLivingMemory runs random lifetimes: every tensor is filled when it is born and must be whole when it dies.
 func TestArenaNeverSharesLivingMemory(t *testing.T) {
-	dev, err := backend.Open("cpu", 1)
+	dev, err := backend.Open(backend.Options{Device: "cpu", Threads: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +82,7 @@ func TestArenaNeverSharesLivingMemory(t *testing.T) {
 
 func TestOpen(t *testing.T) {
 	for name, want := range map[string]string{"cuda": "use --device cpu", "cuda:3": "no usable GPU", "gpu": "expected auto, cpu, cuda or cuda:N", "cuda:x": "unknown device"} {
-		if _, err := backend.Open(name, 1); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := backend.Open(backend.Options{Device: name, Threads: 1}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, expected %q", name, err, want)
 		}
 	}
@@ -92,7 +92,7 @@ func TestOpen(t *testing.T) {
 }
 
 func TestNewBlockRefusesWhatIsNotThere(t *testing.T) {
-	dev, err := backend.Open("cpu", 1)
+	dev, err := backend.Open(backend.Options{Device: "cpu", Threads: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

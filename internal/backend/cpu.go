@@ -39,6 +39,9 @@ func (d *cpuDevice) Name() string {
 	return fmt.Sprintf("cpu (%s, %d threads)", d.pool.Features(), d.pool.Threads())
 }
 
+// Precision implements Device.
+func (d *cpuDevice) Precision() string { return "fp32" }
+
 func (d *cpuDevice) Close() { d.pool.Close() }
 
 // Ceiling measures the device's fused-multiply-add ceiling in GFLOP/s for about the given time.

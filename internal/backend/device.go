@@ -74,6 +74,8 @@ type SGD struct {
 type Device interface {
 	// Name describes the device for a person.
 	Name() string
+	// Precision is the number format of activations: "fp32", "bf16" or "fp16".
+	Precision() string
 	// Close gives everything back; nothing of the device may be used afterwards.
 	Close()
 

@@ -57,7 +57,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	if o.DType != "fp32" {
 		return nil, fmt.Errorf("dtype %q: only fp32 is there", o.DType)
 	}
-	dev, err := backend.Open(o.Device, o.Threads)
+	dev, err := backend.Open(backend.Options{Device: o.Device, Threads: o.Threads, Mixed: o.DType != "fp32"})
 	if err != nil {
 		return nil, err
 	}

@@ -21,7 +21,7 @@ var (
 
 func openCPU(t *testing.T, threads int) backend.Device {
 	t.Helper()
-	dev, err := backend.Open("cpu", threads)
+	dev, err := backend.Open(backend.Options{Device: "cpu", Threads: threads})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -65,7 +65,7 @@ func Open(modelDir string, o Options, r progress.Reporter) (*Model, error) {
 		}
 		m.weights = append(m.weights, sd)
 	}
-	if m.device, err = backend.Open(o.Device, o.Threads); err != nil {
+	if m.device, err = backend.Open(backend.Options{Device: o.Device, Threads: o.Threads, Mixed: !o.FP32}); err != nil {
 		return nil, err
 	}
 	return m, nil

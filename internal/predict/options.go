@@ -11,6 +11,7 @@ type Options struct {
 	Checkpoint string   // default checkpoint.Final
 	Device     string   // "auto", "cpu", "cuda", "cuda:1"
 	Threads    int      // on the CPU, default all
+	FP32       bool     // no mixed precision, whatever the device has
 	DisableTTA bool     // predict the case as it is, not its eight mirror images too
 }
 

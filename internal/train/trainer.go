@@ -69,7 +69,7 @@ func newTrainer(o Options, r progress.Reporter) (t *trainer, err error) {
 			t.close()
 		}
 	}()
-	t.device, err = backend.Open(o.Device, o.Threads)
+	t.device, err = backend.Open(backend.Options{Device: o.Device, Threads: o.Threads, Mixed: !o.FP32})
 	return t, err
 }
 

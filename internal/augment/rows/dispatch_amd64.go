@@ -2,22 +2,11 @@
 
 package rows
 
-import "golang.org/x/sys/cpu"
-
-func detected() Level {
-	switch {
-	case cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512VL && cpu.X86.HasAVX2 && cpu.X86.HasFMA && cpu.X86.HasBMI2:
-		return AVX512
-	case cpu.X86.HasAVX2 && cpu.X86.HasFMA:
-		return AVX2
-	default:
-		return Generic
-	}
-}
+import "github.com/universal-classifier/uc/internal/cpulevel"
 
 // whole returns the part of n that fills vectors of the level.
 func whole(n int) int {
-	if level == AVX512 {
+	if level == cpulevel.AVX512 {
 		return n &^ 15
 	}
 	return n &^ 7
@@ -25,9 +14,9 @@ func whole(n int) int {
 
 func combine(dst, src []float32, stride int, weights []float32) {
 	switch level {
-	case AVX512:
+	case cpulevel.AVX512:
 		combineAVX512(&dst[0], &src[0], len(dst), 4*stride, &weights[0], len(weights))
-	case AVX2:
+	case cpulevel.AVX2:
 		combineAVX2(&dst[0], &src[0], len(dst), 4*stride, &weights[0], len(weights))
 	default:
 		combinePortable(dst, src, stride, weights)
@@ -38,13 +27,13 @@ func combine(dst, src []float32, stride int, weights []float32) {
 const maxTaps = 250
 
 func combine4(dst []float32, dstStride, n int, src []float32, stride int, weights []float32) {
-	if level == Generic || len(weights) > maxTaps {
+	if level == cpulevel.Generic || len(weights) > maxTaps {
 		combine4Portable(dst, dstStride, n, src, stride, weights)
 		return
 	}
 	var padded [maxTaps + 6]float32
 	copy(padded[3:], weights)
-	if level == AVX512 {
+	if level == cpulevel.AVX512 {
 		combine4AVX512(&dst[0], 4*dstStride, n, &src[0], 4*stride, &padded[0], len(weights)+3)
 	} else {
 		combine4AVX2(&dst[0], 4*dstStride, n, &src[0], 4*stride, &padded[0], len(weights)+3)
@@ -55,10 +44,10 @@ func combine4(dst []float32, dstStride, n int, src []float32, stride int, weight
 // that it has in the results.
 func smooth(dst []float32, dstStride int, src []float32, stride, n int, weights []float32) {
 	lanes := 8
-	if level == AVX512 {
+	if level == cpulevel.AVX512 {
 		lanes = 16
 	}
-	if level == Generic || len(weights) > maxTaps {
+	if level == cpulevel.Generic || len(weights) > maxTaps {
 		smoothPortable(dst, dstStride, src, stride, 0, n, weights)
 		return
 	}
@@ -70,7 +59,7 @@ func smooth(dst []float32, dstStride int, src []float32, stride, n int, weights 
 	for ; x+lanes <= n; x += lanes {
 		first, last := max(0, x-radius), min(n, x+lanes+radius)
 		w := &padded[pad+x-first+radius]
-		if level == AVX512 {
+		if level == cpulevel.AVX512 {
 			smoothAVX512(&dst[x], 4*dstStride, &src[first], 4*stride, w, last-first)
 		} else {
 			smoothAVX2(&dst[x], 4*dstStride, &src[first], 4*stride, w, last-first)
@@ -84,9 +73,9 @@ func decay(dst, previous []float32, pole float32) {
 		return
 	}
 	switch level {
-	case AVX512:
+	case cpulevel.AVX512:
 		decayAVX512(&dst[0], &previous[0], len(dst), pole)
-	case AVX2:
+	case cpulevel.AVX2:
 		decayAVX2(&dst[0], &previous[0], len(dst), pole)
 	default:
 		decayPortable(dst, previous, pole)
@@ -98,9 +87,9 @@ func decayBack(dst, next []float32, pole float32) {
 		return
 	}
 	switch level {
-	case AVX512:
+	case cpulevel.AVX512:
 		decayBackAVX512(&dst[0], &next[0], len(dst), pole)
-	case AVX2:
+	case cpulevel.AVX2:
 		decayBackAVX2(&dst[0], &next[0], len(dst), pole)
 	default:
 		decayBackPortable(dst, next, pole)
@@ -110,7 +99,7 @@ func decayBack(dst, next []float32, pole float32) {
 // splineRow uses that the recursion is the correlation with 6*pole/(pole^2-1) * pole^|k|: in vectors the 25 products
 // cost less than a recursion, which has none.
 func splineRow(dst, src []float32, gain float32) {
-	if level == Generic || len(dst) == 0 {
+	if level == cpulevel.Generic || len(dst) == 0 {
 		splineRowPortable(dst, src, gain)
 		return
 	}
@@ -125,7 +114,7 @@ func splineRow(dst, src []float32, gain float32) {
 
 func taps4(dst, src []float32, index []int32, weights []float32) {
 	n := 0
-	if level != Generic {
+	if level != cpulevel.Generic {
 		if n = len(dst) &^ 3; n > 0 {
 			taps4AVX2(&dst[0], &src[0], &index[0], &weights[0], n)
 		}
@@ -135,9 +124,9 @@ func taps4(dst, src []float32, index []int32, weights []float32) {
 
 func interleave(dst, a, b []float32) {
 	n := 0
-	if level != Generic {
+	if level != cpulevel.Generic {
 		if n = whole(len(a)); n > 0 {
-			if level == AVX512 {
+			if level == cpulevel.AVX512 {
 				interleaveAVX512(&dst[0], &a[0], &b[0], n)
 			} else {
 				interleaveAVX2(&dst[0], &a[0], &b[0], n)
@@ -158,10 +147,10 @@ type locateArgs struct {
 
 func locate(p *Places, l *Line) {
 	n := len(p.Start) &^ 3
-	if level == AVX512 {
+	if level == cpulevel.AVX512 {
 		n = len(p.Start) &^ 7
 	}
-	if level == Generic || n == 0 {
+	if level == cpulevel.Generic || n == 0 {
 		locatePortable(p, l)
 		return
 	}
@@ -175,7 +164,7 @@ func locate(p *Places, l *Line) {
 			args.displacement[a] = &l.Displacement[a][:n][0]
 		}
 	}
-	if level == AVX512 {
+	if level == cpulevel.AVX512 {
 		locateAVX512(n, (*float64)(&args.base[0]), &p.Start[0], &p.F[0][0], &p.F[1][0], &p.F[2][0])
 	} else {
 		locateAVX2(n, (*float64)(&args.base[0]), &p.Start[0], &p.F[0][0], &p.F[1][0], &p.F[2][0])
@@ -195,7 +184,7 @@ func locate(p *Places, l *Line) {
 func cubic(p *Places, dst [][]float32, coefficients []float32, rowStride, planeStride int) {
 	n := len(p.Start)
 	switch {
-	case level == Generic || n == 0 || len(dst) > 2:
+	case level == cpulevel.Generic || n == 0 || len(dst) > 2:
 		cubicPortable(p, dst, coefficients, rowStride, planeStride)
 	case len(dst) == 2:
 		cubic2AVX2(n, &p.Start[0], &p.F[0][0], &p.F[1][0], &p.F[2][0], &coefficients[0], 8*rowStride, 8*planeStride, &dst[0][0], &dst[1][0])
@@ -209,14 +198,14 @@ const sumsBlock = 4096
 
 func describe(x []float32, about float32, s *sums) {
 	n := 0
-	if level != Generic {
+	if level != cpulevel.Generic {
 		n = whole(len(x))
 	}
 	describePortable(x[n:], about, s)
 	var lanes [128]float32
 	for at := 0; at < n; at += sumsBlock {
 		size := min(sumsBlock, n-at)
-		if level == AVX512 {
+		if level == cpulevel.AVX512 {
 			describeAVX512(&x[at], size, about, &lanes)
 		} else {
 			describeAVX2(&x[at], size, about, &lanes)
@@ -228,14 +217,14 @@ func describe(x []float32, about float32, s *sums) {
 
 func power(x []float32, shift, scale float32, p *powers, about float32, s *sums) {
 	n := 0
-	if level != Generic {
+	if level != cpulevel.Generic {
 		n = whole(len(x))
 	}
 	powerPortable(x[n:], shift, scale, p, about, s)
 	var lanes [128]float32
 	for at := 0; at < n; at += sumsBlock {
 		size := min(sumsBlock, n-at)
-		if level == AVX512 {
+		if level == cpulevel.AVX512 {
 			powerAVX512(&x[at], size, shift, scale, about, &p.scale[smallestExponent], &p.poly[0], &lanes)
 		} else {
 			powerAVX2(&x[at], size, shift, scale, about, &p.scale[0], &p.poly[0], &lanes)
@@ -247,7 +236,7 @@ func power(x []float32, shift, scale float32, p *powers, about float32, s *sums)
 // add takes the lane-wise accumulators of a kernel, in room for 16 lanes each.
 func (s *sums) add(lanes []float32) {
 	width := 8
-	if level == AVX512 {
+	if level == cpulevel.AVX512 {
 		width = 16
 	}
 	for i := range width {
@@ -263,9 +252,9 @@ func affine(x []float32, scale, shift, low, high float32) {
 		return
 	}
 	switch level {
-	case AVX512:
+	case cpulevel.AVX512:
 		affineAVX512(&x[0], len(x), scale, shift, low, high)
-	case AVX2:
+	case cpulevel.AVX2:
 		affineAVX2(&x[0], len(x), scale, shift, low, high)
 	default:
 		affinePortable(x, scale, shift, low, high)
@@ -277,9 +266,9 @@ func scale(x []float32, factor float32) {
 		return
 	}
 	switch level {
-	case AVX512:
+	case cpulevel.AVX512:
 		scaleAVX512(&x[0], len(x), factor)
-	case AVX2:
+	case cpulevel.AVX2:
 		scaleAVX2(&x[0], len(x), factor)
 	default:
 		scalePortable(x, factor)
@@ -287,7 +276,7 @@ func scale(x []float32, factor float32) {
 }
 
 func reverse(x []float32) {
-	if level == Generic {
+	if level == cpulevel.Generic {
 		reversePortable(x)
 		return
 	}
@@ -297,9 +286,9 @@ func reverse(x []float32) {
 
 func swapReversed(a, b []float32) {
 	n, m := 0, len(a)
-	if level != Generic {
+	if level != cpulevel.Generic {
 		if n = whole(m); n > 0 {
-			if level == AVX512 {
+			if level == cpulevel.AVX512 {
 				swapReversedAVX512(&a[0], &b[m-16], n)
 			} else {
 				swapReversedAVX2(&a[0], &b[m-8], n)
@@ -311,9 +300,9 @@ func swapReversed(a, b []float32) {
 
 func swap(a, b []float32) {
 	n := 0
-	if level != Generic {
+	if level != cpulevel.Generic {
 		if n = whole(len(a)); n > 0 {
-			if level == AVX512 {
+			if level == cpulevel.AVX512 {
 				swapAVX512(&a[0], &b[0], n)
 			} else {
 				swapAVX2(&a[0], &b[0], n)
@@ -326,9 +315,9 @@ func swap(a, b []float32) {
 func symmetric(g *Generator, dst []float32) {
 	switch {
 	case len(dst) == 0:
-	case level == AVX512:
+	case level == cpulevel.AVX512:
 		symmetricAVX512(&g.state, &dst[0], len(dst))
-	case level == AVX2:
+	case level == cpulevel.AVX2:
 		symmetricAVX2(&g.state, &dst[0], len(dst))
 	default:
 		symmetricPortable(g, dst)
@@ -338,9 +327,9 @@ func symmetric(g *Generator, dst []float32) {
 func addNormal(g *Generator, dst []float32, sd float32) {
 	switch {
 	case len(dst) == 0:
-	case level == AVX512:
+	case level == cpulevel.AVX512:
 		addNormalAVX512(&g.state, &dst[0], len(dst), sd)
-	case level == AVX2:
+	case level == cpulevel.AVX2:
 		addNormalAVX2(&g.state, &dst[0], len(dst), sd)
 	default:
 		addNormalPortable(g, dst, sd)

@@ -51,5 +51,3 @@ func symmetric(g *Generator, dst []float32) { symmetricPortable(g, dst) }
 func addNormal(g *Generator, dst []float32, sd float32) { addNormalPortable(g, dst, sd) }
 
 func interleave(dst, a, b []float32) { interleavePortable(dst, a, b) }
-
-func detected() Level { return Generic }
