@@ -86,7 +86,7 @@ func TestOpen(t *testing.T) {
 			t.Errorf("%s: %v, expected %q", name, err, want)
 		}
 	}
-	if _, err := backend.OpenCPU(1, "sse"); err == nil {
+	if _, err := backend.OpenCPU(1, "sse", false); err == nil {
 		t.Error("kernel set sse was accepted")
 	}
 }

@@ -17,30 +17,38 @@ type cpuDevice struct {
 	mu      sync.Mutex
 	pool    *cpu.Pool
 	scratch cpu.Scratch
+	half    bool // activations are in bfloat16
 }
 
-// OpenCPU returns the CPU with a kernel set chosen by name (generic, avx2 or avx512), lowered to what the processor has.
-func OpenCPU(threads int, kernels string) (Device, error) {
+// OpenCPU returns the CPU with a kernel set chosen by name (generic, avx2 or avx512), lowered to what the processor has. mixed asks for
+// activations in bfloat16, which generic has too, as the specification of the fast kernels.
+func OpenCPU(threads int, kernels string, mixed bool) (Device, error) {
 	f, ok := cpu.ParseFeatures(kernels)
 	if !ok {
 		return nil, fmt.Errorf("unknown kernel set %q: expected generic, avx2 or avx512", kernels)
 	}
-	return newCPU(threads, &f), nil
+	d := &cpuDevice{pool: cpu.NewPoolFeatures(threads, f)}
+	d.half = mixed && d.pool.HasHalf()
+	return d, nil
 }
 
-func newCPU(threads int, f *cpu.Features) *cpuDevice {
-	if f == nil {
-		return &cpuDevice{pool: cpu.NewPool(threads)}
-	}
-	return &cpuDevice{pool: cpu.NewPoolFeatures(threads, *f)}
+// newCPU computes in bfloat16 only where the processor has instructions for it.
+func newCPU(threads int, mixed bool) *cpuDevice {
+	d := &cpuDevice{pool: cpu.NewPool(threads)}
+	d.half = mixed && d.pool.HasHalf() && d.pool.Features() > cpu.Generic
+	return d
 }
 
 func (d *cpuDevice) Name() string {
 	return fmt.Sprintf("cpu (%s, %d threads)", d.pool.Features(), d.pool.Threads())
 }
 
-// Precision implements Device.
-func (d *cpuDevice) Precision() string { return "fp32" }
+func (d *cpuDevice) Precision() string {
+	if d.half {
+		return "bf16"
+	}
+	return "fp32"
+}
 
 func (d *cpuDevice) Close() { d.pool.Close() }
 
@@ -55,6 +63,8 @@ func (d *cpuDevice) Ceiling(t time.Duration) float64 {
 type cpuStorage struct {
 	data []float32
 	act  cpu.Act
+	// What convolutions keep of weights that do not change; slices share it.
+	forms *cpu.Forms
 }
 
 type cpuBlock []float32
@@ -70,6 +80,9 @@ func (d *cpuDevice) floats(s Spec) int {
 	switch s.Kind {
 	case Activation:
 		n = cpu.ActLen(s.Shape[0], s.Shape[1], s.Shape[2], s.Shape[3], s.Shape[4])
+		if d.half {
+			n /= 2
+		}
 	case Weights:
 		c := packing(s)
 		n = cpu.PackedLen(&c)
@@ -101,7 +114,13 @@ func (d *cpuDevice) Place(s Spec, b Block, offset int64) *Tensor {
 	st := &cpuStorage{data: b.(cpuBlock)[from : from+d.floats(s)]}
 	switch s.Kind {
 	case Activation:
-		st.act = cpu.ActOn(st.data, s.Shape[0], s.Shape[1], s.Shape[2], s.Shape[3], s.Shape[4])
+		on := cpu.ActOn
+		if d.half {
+			on = cpu.HalfOn
+		}
+		st.act = on(st.data, s.Shape[0], s.Shape[1], s.Shape[2], s.Shape[3], s.Shape[4])
+	case Weights:
+		st.forms = &cpu.Forms{}
 	case Input:
 		st.act = cpu.PlanarOn(st.data, s.Shape[0], s.Shape[1], s.Shape[2], s.Shape[3], s.Shape[4])
 	}
@@ -118,6 +137,7 @@ func (d *cpuDevice) Slice(t *Tensor, first, count int) *Tensor {
 		before := packing(t.spec)
 		before.Out = first
 		part.data = st.data[cpu.PackedLen(&before):][:d.floats(s)]
+		part.forms = st.forms
 	case Values:
 		row := Count(s.Shape[1:])
 		part.data = st.data[first*row : (first+count)*row]
@@ -148,6 +168,7 @@ func (d *cpuDevice) Upload(t *Tensor, values []float32) {
 	case Weights:
 		c := packing(t.spec)
 		cpu.PackWeights(&c, values, st.data)
+		st.forms.Clear()
 	case Input, Values:
 		copy(st.data, values)
 	default:
@@ -212,6 +233,9 @@ func (d *cpuDevice) ConvForward(c Conv, x, w, y *Tensor, e Epilogue) {
 	defer d.mu.Unlock()
 	g := geometry(c, x, y)
 	ep := &cpu.Epilogue{Bias: values(e.Bias), ReLU: e.ReLU}
+	if c.Fixed {
+		ep.Forms = w.Storage.(*cpuStorage).forms
+	}
 	if e.Sums != nil {
 		ep.Sum, ep.SumSq = sums(e.Sums)
 	}
@@ -254,7 +278,7 @@ func (d *cpuDevice) MaxPool(p Pool, x, y, w *Tensor) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	g := cpu.SamePooling(p.Kernel, p.Stride, [3]int(x.spec.Shape[2:5]))
-	cpu.MaxPoolForward(d.pool, &g, act(x), act(y), winners(w))
+	cpu.MaxPoolForward(d.pool, &g, act(x), act(y), winners(w), &d.scratch)
 }
 
 func (d *cpuDevice) MaxPoolBackward(p Pool, dy, w, dx *Tensor, accumulate bool) {

@@ -34,6 +34,8 @@ type Block interface {
 // zeros in total, the lower side gets the smaller half, whatever the input's size. Channels and sizes are those of the tensors.
 type Conv struct {
 	Kernel, Stride [3]int
+	// Fixed says that the weights change by Upload only, so that ConvForward may keep what it makes of them.
+	Fixed bool
 }
 
 // Pool is a 3D max pooling with the padding of Conv (its zeros take part in the maximum) in ceil mode.

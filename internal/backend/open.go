@@ -23,7 +23,7 @@ type Options struct {
 func Open(o Options) (Device, error) {
 	switch n := strings.ToLower(strings.TrimSpace(o.Device)); {
 	case n == "" || n == "auto" || n == "cpu":
-		return newCPU(o.Threads, nil), nil
+		return newCPU(o.Threads, o.Mixed), nil
 	case cudaName.MatchString(n):
 		return nil, fmt.Errorf("device %s: %w; use --device cpu", n, ErrNoGPU)
 	}

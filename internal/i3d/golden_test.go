@@ -108,7 +108,7 @@ func eachGolden(t *testing.T, small, largest int, f func(t *testing.T, dev backe
 	for _, name := range []string{"c2_h2", "c3_h2_h3"} {
 		g := loadGolden(t, name)
 		for _, set := range sets {
-			dev, err := backend.OpenCPU(0, set.String())
+			dev, err := backend.OpenCPU(0, set.String(), false)
 			if err != nil {
 				t.Fatal(err)
 			}

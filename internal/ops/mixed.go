@@ -113,7 +113,7 @@ func FoldedMixed(rt *Runtime, name string, x *gorgonia.Node, b *Inception) (*gor
 	f.run = func(in []*backend.Tensor) *backend.Tensor {
 		dev := rt.Device
 		conv := func(l *Layer, x, w, bias, y *backend.Tensor) {
-			dev.ConvForward(l.Conv, x, w, y, backend.Epilogue{Bias: bias, ReLU: true})
+			dev.ConvForward(l.fixed(), x, w, y, backend.Epilogue{Bias: bias, ReLU: true})
 		}
 		y := rt.activation(batch, total, size)
 		s := b.Split

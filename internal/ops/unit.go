@@ -19,6 +19,13 @@ type Layer struct {
 	RunningMean, RunningVar *backend.Tensor
 }
 
+// fixed is the convolution in an inference graph.
+func (l *Layer) fixed() backend.Conv {
+	c := l.Conv
+	c.Fixed = true
+	return c
+}
+
 func (l *Layer) outputs() int { return l.Weight.Shape()[0] }
 
 // layerRun is the state of a layer between its forward and its backward pass.
@@ -127,7 +134,7 @@ func FoldedUnit(rt *Runtime, name string, x *gorgonia.Node, l *Layer) (*gorgonia
 	f := &function{op: rt.newOp(name, dims(inputs), batch, l.outputs(), out[0], out[1], out[2])}
 	f.run = func(in []*backend.Tensor) *backend.Tensor {
 		y := rt.activation(batch, l.outputs(), out)
-		rt.Device.ConvForward(l.Conv, in[0], in[1], y, backend.Epilogue{Bias: in[2], ReLU: true})
+		rt.Device.ConvForward(l.fixed(), in[0], in[1], y, backend.Epilogue{Bias: in[2], ReLU: true})
 		rt.free(in[0])
 		return y
 	}

@@ -142,7 +142,7 @@ func TestUnits(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, set := range cpu.AvailableFeatures() {
-		dev, err := backend.OpenCPU(2, set.String())
+		dev, err := backend.OpenCPU(2, set.String(), false)
 		if err != nil {
 			t.Fatal(err)
 		}

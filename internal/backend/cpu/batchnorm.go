@@ -44,9 +44,9 @@ func chunked(p *Pool, a Act, s *Scratch, f func(n, b, from, count int, out *floa
 
 // channelSums overwrites sum and sumSq, one value per channel.
 func channelSums(p *Pool, a Act, sum, sumSq []float64, s *Scratch) {
-	k := p.kernels()
+	k, vec := p.kernels().on(a), a.vec()
 	chunked(p, a, s, func(n, b, from, count int, out *float64) {
-		k.sums(&a.block(n, b)[from*Block], count, out)
+		k.sums(&a.block(n, b)[from*vec], count, out)
 	}, func(b int, s1, s2 *[Block]float64) {
 		for i := range min(Block, a.C-b*Block) {
 			sum[b*Block+i], sumSq[b*Block+i] = s1[i], s2[i]
@@ -98,9 +98,9 @@ func BatchNormForward(p *Pool, x Act, mean, invstd, gamma, beta []float32, relu 
 	for b := range params {
 		params[b].affine(mean, invstd, gamma, beta, b, x.C, relu)
 	}
-	k := p.kernels()
+	k, vec := p.kernels().on(x), x.vec()
 	eachPiece(p, x, func(n, b, from, count int) {
-		k.normalize(&y.block(n, b)[from*Block], &x.block(n, b)[from*Block], count, &params[b].scale[0])
+		k.normalize(&y.block(n, b)[from*vec], &x.block(n, b)[from*vec], count, &params[b].scale[0])
 	})
 }
 
@@ -125,7 +125,7 @@ func BatchNormBackward(p *Pool, x, dy Act, mean, invstd, gamma, beta []float32, 
 	checkSame("batch norm backward", x, dy)
 	checkSame("batch norm backward", x, dx)
 	s.reset()
-	k := p.kernels()
+	k, vec := p.kernels().on(x), x.vec()
 	params := make([]normParams, Blocks(x.C))
 	for b := range params {
 		params[b].affine(mean, invstd, gamma, beta, b, x.C, relu)
@@ -133,7 +133,7 @@ func BatchNormBackward(p *Pool, x, dy Act, mean, invstd, gamma, beta []float32, 
 	}
 	total := float64(x.N * x.Voxels())
 	chunked(p, x, s, func(n, b, from, count int, out *float64) {
-		k.gradientSums(&x.block(n, b)[from*Block], &dy.block(n, b)[from*Block], count, &params[b].scale[0], out)
+		k.gradientSums(&x.block(n, b)[from*vec], &dy.block(n, b)[from*vec], count, &params[b].scale[0], out)
 	}, func(b int, s1, s2 *[Block]float64) {
 		q := &params[b]
 		q.slope = [Block]float32{}
@@ -148,6 +148,6 @@ func BatchNormBackward(p *Pool, x, dy Act, mean, invstd, gamma, beta []float32, 
 		}
 	})
 	eachPiece(p, x, func(n, b, from, count int) {
-		k.normalizeBack(&dx.block(n, b)[from*Block], &x.block(n, b)[from*Block], &dy.block(n, b)[from*Block], count, &params[b].scale[0])
+		k.normalizeBack(&dx.block(n, b)[from*vec], &x.block(n, b)[from*vec], &dy.block(n, b)[from*vec], count, &params[b].scale[0])
 	})
 }

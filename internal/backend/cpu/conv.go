@@ -96,9 +96,15 @@ type Epilogue struct {
 	Bias       []float32 // added per output channel, len >= Out
 	ReLU       bool      // max(0, .) after the bias
 	Sum, SumSq []float64 // per output channel: overwritten by the sum of the stored values and of their squares, len >= Out
+	// Forms, if set, may keep what the convolution makes of its weights, which do not change until Forms is cleared. Between activations in bfloat16
+	// the factors of the products are then rounded to it, too.
+	Forms *Forms
 }
 
 func (c *Conv) check(what string, x, y Act, packed []float32) {
+	if x.Half != y.Half && !x.Planar {
+		panic(fmt.Sprintf("cpu: %s: activations in different formats", what))
+	}
 	if x.C != c.In || x.Size() != c.InSize || y.C != c.Out || y.Size() != c.OutSize || x.N != y.N || y.Planar {
 		panic(fmt.Sprintf("cpu: %s: convolution %d%v -> %d%v given arrays (%d,%d,%v) and (%d,%d,%v)", what,
 			c.In, c.InSize, c.Out, c.OutSize, x.N, x.C, x.Size(), y.N, y.C, y.Size()))
@@ -109,11 +115,14 @@ func (c *Conv) check(what string, x, y Act, packed []float32) {
 }
 
 // ConvForward computes y = conv(x, w) [+ bias] [ReLU] and, on request, the sums of a following batch norm.
-// x is (N, In, InSize), blocked or planar; w is packed; y is blocked (N, Out, OutSize).
+// x is (N, In, InSize), blocked or planar; w is packed; y is blocked (N, Out, OutSize), in x's format unless x is planar.
 func ConvForward(p *Pool, c *Conv, x Act, w []float32, y Act, e *Epilogue, s *Scratch) {
 	c.check("forward", x, y, w)
 	s.reset()
-	if _, ok := c.chooseSchemes(false); ok && !x.Planar {
+	if e == nil {
+		e = &Epilogue{}
+	}
+	if _, ok := c.chooseSchemes(forOutputs); ok && !x.Planar {
 		winogradForward(p, c, x, w, y, e, s)
 		return
 	}
@@ -121,22 +130,37 @@ func ConvForward(p *Pool, c *Conv, x Act, w []float32, y Act, e *Epilogue, s *Sc
 		polyphaseForward(p, c, &phases, x, w, y, e, s)
 		return
 	}
-	if c.pointwise() && !x.Planar {
-		pointwiseProduct(p, x, w, y, false, s)
-	} else {
-		convForwardDirect(p, c, x, w, y)
+	switch {
+	case !c.pointwise() || x.Planar:
+		wide := widened(p, x, s)
+		if y.Half {
+			result := wideTwin(y, s)
+			convForwardDirect(p, c, wide, w, result)
+			narrow(p, result, y)
+		} else {
+			convForwardDirect(p, c, wide, w, y)
+		}
+	case x.Half:
+		pointwiseForwardHalf(p, c, x, w, y, e, s)
+		return
+	default:
+		pointwiseProduct(p, x, w, y, false, nil, false, s)
 	}
 	applyEpilogue(p, y, e, s)
 }
 
 func winogradForward(p *Pool, c *Conv, x Act, w []float32, y Act, e *Epilogue, s *Scratch) {
-	plan, _ := c.winogradPlan(x.N, false)
-	kind, bias := outputTransform, []float32(nil)
-	if e != nil && e.ReLU {
-		kind, bias = outputReLUTransform, paddedBias(s, e.Bias, c.Out)
+	use := forOutputs
+	if x.Half && e.Forms != nil {
+		use = halfProducts
 	}
-	plan.convolve(p, x, w, false, y, kind, bias, s)
-	if kind == outputTransform {
+	plan, _ := c.winogradPlan(x.N, use)
+	how := convolution{kind: outputTransform, forms: e.Forms}
+	if e.ReLU {
+		how.kind, how.bias = outputReLUTransform, paddedBias(s, e.Bias, c.Out)
+	}
+	plan.convolve(p, x, w, y, &how, s)
+	if !e.ReLU {
 		applyEpilogue(p, y, e, s)
 	} else if e.Sum != nil {
 		channelSums(p, y, e.Sum, e.SumSq, s)
@@ -156,27 +180,31 @@ func ConvBackwardData(p *Pool, c *Conv, dy Act, w []float32, dx Act, accumulate 
 	c.check("backward data", dx, dy, w)
 	s.reset()
 	mirror := c.mirrored()
-	if plan, ok := mirror.winogradPlan(dy.N, false); ok {
+	if plan, ok := mirror.winogradPlan(dy.N, forOutputs); ok {
 		plan.inner = c.inner()
-		kind := outputTransform
+		how := convolution{mirror: true, kind: outputTransform}
 		if accumulate {
-			kind = outputAddTransform
+			how.kind = outputAddTransform
 		}
-		plan.convolve(p, dy, w, true, dx, kind, nil, s)
+		plan.convolve(p, dy, w, dx, &how, s)
 		return
 	}
 	if c.pointwise() {
 		pointwiseBackwardData(p, c, dy, w, dx, accumulate, s)
 		return
 	}
-	convBackwardDataDirect(p, c, dy, w, dx, accumulate)
+	result := widened(p, dx, s)
+	convBackwardDataDirect(p, c, widened(p, dy, s), w, result, accumulate)
+	if dx.Half {
+		narrow(p, result, dx)
+	}
 }
 
 // ConvBackwardWeights overwrites dw, packed, by the gradient of the weights. x may be planar.
 func ConvBackwardWeights(p *Pool, c *Conv, x, dy Act, dw []float32, s *Scratch) {
 	c.check("backward weights", x, dy, dw)
 	s.reset()
-	if plan, ok := c.winogradPlan(x.N, true); ok && !x.Planar {
+	if plan, ok := c.winogradPlan(x.N, forWeights); ok && !x.Planar {
 		plan.weightGradient(p, x, dy, dw, s)
 		return
 	}
@@ -188,5 +216,5 @@ func ConvBackwardWeights(p *Pool, c *Conv, x, dy Act, dw []float32, s *Scratch) 
 		pointwiseBackwardWeights(p, c, x, dy, dw, s)
 		return
 	}
-	convBackwardWeightsDirect(p, c, x, dy, dw)
+	convBackwardWeightsDirect(p, c, widened(p, x, s), widened(p, dy, s), dw)
 }

@@ -176,9 +176,9 @@ func applyEpilogue(p *Pool, y Act, e *Epilogue, s *Scratch) {
 				params[b].floor = lanes16(nil, b, y.C, float32(math.Inf(-1)))
 			}
 		}
-		k := p.kernels()
+		k, vec := p.kernels().on(y), y.vec()
 		eachPiece(p, y, func(n, b, from, count int) {
-			at := &y.block(n, b)[from*Block]
+			at := &y.block(n, b)[from*vec]
 			k.normalize(at, at, count, &params[b].scale[0])
 		})
 	}

@@ -12,50 +12,89 @@ func (c *Conv) pointwise() bool {
 	return c.Taps() == 1 && c.Stride == [3]int{1, 1, 1} && c.PadLo == [3]int{} && c.InSize == c.OutSize && c.inner() == Block
 }
 
-// pointwiseProduct computes y (+)= x * w for w packed as [blocks of y][blocks of x][16 of x][16 of y].
-func pointwiseProduct(p *Pool, x Act, w []float32, y Act, add bool, s *Scratch) {
+// pointwiseProduct computes y (+)= x * w for w packed as [blocks of y][blocks of x][16 of x][16 of y], between activations in bfloat16 as
+// [blocks of y][blocks of x][8][16 of y][2 of x]; only there it adds a bias, filled up to whole blocks, and applies ReLU.
+func pointwiseProduct(p *Pool, x Act, w []float32, y Act, add bool, bias []float32, relu bool, s *Scratch) {
 	if x.N > 1 && x.Voxels() < 2*p.kernels().rows {
 		rows := x.N * x.Voxels()
-		gathered := ActOn(s.floats(ActLen(1, x.C, 1, 1, rows)), 1, x.C, 1, 1, rows)
-		result := ActOn(s.floats(ActLen(1, y.C, 1, 1, rows)), 1, y.C, 1, 1, rows)
-		gatherSamples(p, x, gathered)
+		gathered := gatherSamples(p, x, s)
+		result := y.like(s.floats(ActLen(1, y.C, 1, 1, rows)), 1, y.C, 1, 1, rows)
 		if add {
-			gatherSamples(p, y, result)
+			result = gatherSamples(p, y, s)
 		}
-		pointwiseBlocks(p, gathered, w, result, add)
+		pointwiseBlocks(p, gathered, w, result, add, bias, relu)
 		scatterSamples(p, result, y)
 		return
 	}
-	pointwiseBlocks(p, x, w, y, add)
+	pointwiseBlocks(p, x, w, y, add, bias, relu)
 }
 
-func pointwiseBlocks(p *Pool, x Act, w []float32, y Act, add bool) {
-	k := p.kernels()
+func pointwiseBlocks(p *Pool, x Act, w []float32, y Act, add bool, bias []float32, relu bool) {
+	k, vec := p.kernels(), x.vec()
+	square := vec * Block // of a pair of blocks
 	ins, outs, vox := Blocks(x.C), Blocks(y.C), x.Voxels()
-	group := min(outs, max(2, pointwiseWeights/(ins*Block*Block*4)/2*2))
+	group := min(outs, max(2, pointwiseWeights/(ins*square*4)/2*2))
 	groups := (outs + group - 1) / group
 	pieces := (vox + pointwiseChunk - 1) / pointwiseChunk
 	step := (vox + pieces - 1) / pieces
 	p.Run(groups*x.N*pieces, func(_, tile int) {
 		g, n, from := tile/(x.N*pieces), tile/pieces%x.N, tile%pieces*step
 		o := g * group
-		k.multiply(x.Data[n*x.NStride+from*Block:], vox*Block, w[o*ins*Block*Block:], ins*Block*Block, x.C,
-			y.Data[n*y.NStride+(o*vox+from)*Block:], vox*Block, min(step, vox-from), min(group, outs-o), add)
+		a, b, c := x.Data[n*x.NStride+from*vec:], w[o*ins*square:], y.Data[n*y.NStride+(o*vox+from)*vec:]
+		rows, blocks := min(step, vox-from), min(group, outs-o)
+		if !x.Half {
+			k.multiply(false, a, vox*vec, b, ins*square, x.C, c, vox*vec, rows, blocks, add)
+			return
+		}
+		if bias != nil {
+			k.half.multiply(a, vox*vec, b, ins*square, x.C, c, vox*vec, rows, blocks, add, bias[o*Block:], relu)
+		} else {
+			k.half.multiply(a, vox*vec, b, ins*square, x.C, c, vox*vec, rows, blocks, add, nil, relu)
+		}
 	})
 }
 
-// gatherSamples copies a batch into one row of voxels, sample after sample; scatterSamples copies back.
-func gatherSamples(p *Pool, x, row Act) {
-	size := x.Voxels() * Block
+// pointwiseForwardHalf is ConvForward between activations in bfloat16.
+func pointwiseForwardHalf(p *Pool, c *Conv, x Act, w []float32, y Act, e *Epilogue, s *Scratch) {
+	k := p.kernels()
+	size := PackedLen(c)
+	pack := func(pairs []float32) {
+		p.Run(Blocks(c.Out), func(_, ob int) {
+			row := size / Blocks(c.Out)
+			k.half.packPairs(&pairs[ob*row/2], &w[ob*row], row/(2*Block))
+		})
+	}
+	var pairs []float32
+	if e.Forms != nil {
+		pairs = e.Forms.get(formKey{weights: &w[0], half: true}, size/2, pack)
+	} else {
+		pairs = s.floats(size / 2)
+		pack(pairs)
+	}
+	var bias []float32
+	if e.Bias != nil {
+		bias = paddedBias(s, e.Bias, c.Out)
+	}
+	pointwiseProduct(p, x, pairs, y, false, bias, e.ReLU, s)
+	if e.Sum != nil {
+		channelSums(p, y, e.Sum, e.SumSq, s)
+	}
+}
+
+// gatherSamples copies a batch into one row of voxels, sample after sample, that lies in s until the next call; scatterSamples copies back.
+func gatherSamples(p *Pool, x Act, s *Scratch) Act {
+	row := x.like(s.floats(ActLen(1, x.C, 1, 1, x.N*x.Voxels())), 1, x.C, 1, 1, x.N*x.Voxels())
+	size := x.Voxels() * x.vec()
 	p.Run(Blocks(x.C), func(_, b int) {
 		for n := range x.N {
 			copy(row.Data[(b*x.N+n)*size:][:size], x.block(n, b))
 		}
 	})
+	return row
 }
 
 func scatterSamples(p *Pool, row, y Act) {
-	size := y.Voxels() * Block
+	size := y.Voxels() * y.vec()
 	p.Run(Blocks(y.C), func(_, b int) {
 		for n := range y.N {
 			copy(y.block(n, b), row.Data[(b*y.N+n)*size:][:size])
@@ -73,7 +112,15 @@ func pointwiseBackwardData(p *Pool, c *Conv, dy Act, w []float32, dx Act, add bo
 			k.transpose(&wt[(ib*outs+ob)*Block*Block], &w[(ob*ins+ib)*Block*Block])
 		}
 	})
-	pointwiseProduct(p, dy, wt, dx, add, s)
+	if dy.Half {
+		pairs := s.floats(len(wt) / 2)
+		p.Run(ins, func(_, ib int) {
+			row := outs * Block * Block
+			k.half.packPairs(&pairs[ib*row/2], &wt[ib*row], row/(2*Block))
+		})
+		wt = pairs
+	}
+	pointwiseProduct(p, dy, wt, dx, add, nil, false, s)
 }
 
 // pointwiseBackwardWeights overwrites dw. The voxels are cut into a number of parts that depends on the shape alone; every part sums
@@ -82,12 +129,7 @@ func pointwiseBackwardWeights(p *Pool, c *Conv, x, dy Act, dw []float32, s *Scra
 	k := p.kernels()
 	ins, outs, vox := Blocks(c.In), Blocks(c.Out), x.Voxels()
 	if x.N > 1 && vox < 64 {
-		rows := x.N * vox
-		gx := ActOn(s.floats(rows*ins*Block), 1, c.In, 1, 1, rows)
-		gy := ActOn(s.floats(rows*outs*Block), 1, c.Out, 1, 1, rows)
-		gatherSamples(p, x, gx)
-		gatherSamples(p, dy, gy)
-		x, dy, vox = gx, gy, rows
+		x, dy, vox = gatherSamples(p, x, s), gatherSamples(p, dy, s), x.N*vox
 	}
 	const piece = 256 // voxels of a sum before it is added to the memory
 	pieces := (vox + piece - 1) / piece
@@ -100,15 +142,26 @@ func pointwiseBackwardWeights(p *Pool, c *Conv, x, dy Act, dw []float32, s *Scra
 	}
 	group := 6 // output blocks of a tile
 	groups := (outs + group - 1) / group
-	p.Run(parts*groups, func(_, tile int) {
+	var pairs [][]float32 // per worker: a piece of x and of dy in pairs of voxels
+	if x.Half {
+		for range p.Threads() {
+			pairs = append(pairs, s.floats(piece/2*Block*(ins+group)))
+		}
+	}
+	p.Run(parts*groups, func(worker, tile int) {
 		part, o := tile/groups, tile%groups*group
 		blocks := min(group, outs-o)
 		for i := part * total / parts; i < (part+1)*total/parts; i++ {
 			n, from := i/pieces, i%pieces*piece
-			rows := min(piece, vox-from)
+			rows, add := min(piece, vox-from), i > part*total/parts
+			if x.Half {
+				outerPairs(k, x.Data[n*x.NStride+from*x.vec():], vox*x.vec(), dy.Data[n*dy.NStride+(o*vox+from)*x.vec():], rows,
+					sums[part*size+o*ins*Block*Block:], ins, blocks, add, pairs[worker])
+				continue
+			}
 			for ib := range ins {
 				k.outerProducts(x.Data[n*x.NStride+(ib*vox+from)*Block:], dy.Data[n*dy.NStride+(o*vox+from)*Block:], vox*Block, rows,
-					sums[part*size+(o*ins+ib)*Block*Block:], ins*Block*Block, blocks, i > part*total/parts)
+					sums[part*size+(o*ins+ib)*Block*Block:], ins*Block*Block, blocks, add)
 			}
 		}
 	})
@@ -122,5 +175,21 @@ func pointwiseBackwardWeights(p *Pool, c *Conv, x, dy Act, dw []float32, s *Scra
 				}
 			}
 		})
+	}
+}
+
+// outerPairs adds up the gradient of the weights between ins blocks of x and outs blocks of z over rows voxels in bfloat16; blocks of both lie
+// stride floats apart. pairs is working memory.
+func outerPairs(k *kernels, x []float32, stride int, z []float32, rows int, c []float32, ins, outs int, add bool, pairs []float32) {
+	n := (rows + 1) / 2 * Block
+	for ib := range ins {
+		k.half.interleave(&pairs[ib*n], &x[ib*stride], rows)
+	}
+	px, pz := pairs[:ins*n], pairs[ins*n:]
+	for ob := range outs {
+		k.half.interleave(&pz[ob*n], &z[ob*stride], rows)
+	}
+	for ib := range ins {
+		k.half.outerProducts(px[ib*n:], pz, n, n/Block, c[ib*Block*Block:], ins*Block*Block, outs, add)
 	}
 }

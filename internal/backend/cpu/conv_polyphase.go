@@ -18,7 +18,7 @@ func (c *Conv) polyphase() (phases Conv, ok bool) {
 		phases.PadLo[a] = -lo
 		phases.InSize[a] = (c.InSize[a] + 1) / 2
 	}
-	_, ok = phases.chooseSchemes(false)
+	_, ok = phases.chooseSchemes(forOutputs)
 	return phases, ok
 }
 
@@ -92,18 +92,28 @@ func (c *Conv) split(p *Pool, phases *Conv, x Act, s *Scratch) Act {
 	return y
 }
 
-// polyphaseForward is ConvForward of a planar x by the convolution over phases.
+// polyphaseForward is ConvForward of a planar x by the convolution over phases, whose products are never rounded: its schemes amplify the rounding
+// of the network's input too much.
 func polyphaseForward(p *Pool, c, phases *Conv, x Act, w []float32, y Act, e *Epilogue, s *Scratch) {
-	packed := s.floats(PackedLen(phases))
-	clear(packed)
-	c.phaseWeights(phases, func(weight, phase int) { copy(packed[phase:phase+Block], w[weight:weight+Block]) })
+	size := PackedLen(phases)
+	split := func(packed []float32) {
+		clear(packed)
+		c.phaseWeights(phases, func(weight, phase int) { copy(packed[phase:phase+Block], w[weight:weight+Block]) })
+	}
+	var packed []float32
+	if e.Forms != nil {
+		packed = e.Forms.get(formKey{weights: &w[0]}, size, split)
+	} else {
+		packed = s.floats(size)
+		split(packed)
+	}
 	winogradForward(p, phases, c.split(p, phases, x, s), packed, y, e, s)
 }
 
 // polyphaseBackwardWeights is ConvBackwardWeights of a planar x.
 func polyphaseBackwardWeights(p *Pool, c, phases *Conv, x, dy Act, dw []float32, s *Scratch) {
 	packed := s.floats(PackedLen(phases))
-	plan, _ := phases.winogradPlan(x.N, true)
+	plan, _ := phases.winogradPlan(x.N, forWeights)
 	plan.weightGradient(p, c.split(p, phases, x, s), dy, packed, s)
 	c.phaseWeights(phases, func(weight, phase int) { copy(dw[weight:weight+Block], packed[phase:phase+Block]) })
 }

@@ -1,6 +1,8 @@
 package cpu
 
 import (
+	"math"
+
 	"github.com/universal-classifier/uc/internal/backend/cpu/winograd"
 )
 
@@ -12,6 +14,8 @@ import (
 //	M [alpha][out/16][tile][16]    products, M = V U            (AT gives the output)
 //
 // alpha is the product of the axes' products per tile. The gradient of the weights is GT (sum over tiles of V (A dy)).
+
+// With half products, V and U are rounded to bfloat16 and U lies in pairs, [alpha][out/16][in/16][8][16][2]; M stays float32.
 
 // winogradPlan is a stride-1 convolution seen through one scheme per axis.
 type winogradPlan struct {
@@ -25,43 +29,67 @@ type winogradPlan struct {
 	alphas       int
 	batch, total int // samples; tiles of the batch
 	chunk        int // tiles per pass
+	half         bool
 }
 
-// chooseSchemes picks the schemes with the fewest products; ok is false when an axis has none. F(4,4) is left to gradients of weights,
-// where no later layer amplifies its rounding: in the stem's forward pass (3.7e-6 of the result, F(3,4) has a third of it) it moved the
-// logits of a training by up to 2e-4.
-func (c *Conv) chooseSchemes(forWeights bool) (scheme [3]int, ok bool) {
+// winogradUse says what a convolution is computed for, which bounds the error of the schemes.
+type winogradUse int
+
+const (
+	forOutputs   winogradUse = iota // results and gradients of inputs
+	forWeights                      // gradients of weights, where no later layer amplifies the rounding
+	halfProducts                    // results whose factors are rounded to bfloat16
+)
+
+// halfNoise bounds how much the schemes of the three axes together may amplify the rounding of their factors to bfloat16: F(4,3) on two
+// axes and F(2,3) on the third are within it. The rounding is then about 1.5 % of the results' standard deviation, where a direct convolution
+// in bfloat16 has 0.3 %; F(4,3) on all axes would have 2.3 %.
+const halfNoise = 6.5
+
+// chooseSchemes picks the schemes with the fewest products; ok is false when an axis has none. F(4,4) is left to gradients of weights:
+// in the stem's forward pass (3.7e-6 of the result, F(3,4) has a third of it) it moved the logits of a training by up to 2e-4.
+func (c *Conv) chooseSchemes(use winogradUse) (scheme [3]int, ok bool) {
+	var fit [3][]int
 	for a := range 3 {
 		if c.Stride[a] != 1 {
 			return scheme, false
 		}
-		best := 0
 		for i, s := range schemes {
-			if s.R+2*s.TapSkip != c.Kernel[a] || (s.M == 4 && s.R == 4 && !forWeights) {
+			if s.R+2*s.TapSkip != c.Kernel[a] || (s.M == 4 && s.R == 4 && use != forWeights) {
 				continue
 			}
-			tiles := (c.OutSize[a] + s.M - 1) / s.M
 			if s.Skip > 0 && (c.InSize[a] != s.Inputs || c.OutSize[a] != s.M || c.PadLo[a] != s.Skip) {
 				continue
 			}
-			if cost := tiles * s.Alpha; best == 0 || cost < best {
-				best, scheme[a] = cost, i
-			}
-		}
-		if best == 0 {
-			return scheme, false
+			fit[a] = append(fit[a], i)
 		}
 	}
-	return scheme, true
+	best := math.Inf(1)
+	for _, d := range fit[0] {
+		for _, h := range fit[1] {
+			for _, v := range fit[2] {
+				products, noise := 1.0, 1.0
+				for a, i := range [3]int{d, h, v} {
+					s := &schemes[i]
+					products *= float64((c.OutSize[a] + s.M - 1) / s.M * s.Alpha)
+					noise *= s.Noise
+				}
+				if products < best && (use != halfProducts || noise <= halfNoise) {
+					best, scheme = products, [3]int{d, h, v}
+				}
+			}
+		}
+	}
+	return scheme, !math.IsInf(best, 1)
 }
 
 // winogradBytes is the size that the transformed input and the products of a chunk of tiles should not exceed, so that they
 // stay in the caches. It does not depend on the threads.
 const winogradBytes = 4 << 20
 
-func (c *Conv) winogradPlan(batch int, forWeights bool) (w winogradPlan, ok bool) {
-	w = winogradPlan{ins: Blocks(c.In), outs: Blocks(c.Out), in: c.InSize, out: c.OutSize, pad: c.PadLo, kernel: c.Kernel, inner: c.inner(), batch: batch, alphas: 1, total: batch}
-	if w.scheme, ok = c.chooseSchemes(forWeights); !ok {
+func (c *Conv) winogradPlan(batch int, use winogradUse) (w winogradPlan, ok bool) {
+	w = winogradPlan{ins: Blocks(c.In), outs: Blocks(c.Out), in: c.InSize, out: c.OutSize, pad: c.PadLo, kernel: c.Kernel, inner: c.inner(), batch: batch, alphas: 1, total: batch, half: use == halfProducts}
+	if w.scheme, ok = c.chooseSchemes(use); !ok {
 		return w, false
 	}
 	for a := range 3 {
@@ -70,7 +98,7 @@ func (c *Conv) winogradPlan(batch int, forWeights bool) (w winogradPlan, ok bool
 		w.alphas *= s.Alpha
 		w.total *= w.tiles[a]
 	}
-	fit := max(14, winogradBytes/(w.alphas*64*(w.ins+min(w.outs, winogradGroup)))/14*14)
+	fit := max(14, winogradBytes/(w.alphas*4*(w.ins*w.lane()+Block*min(w.outs, winogradGroup)))/14*14)
 	chunks := (w.total + fit - 1) / fit
 	w.chunk = (w.total + chunks - 1) / chunks
 	return w, true
@@ -106,35 +134,49 @@ func (w *winogradPlan) position(t int) (n int, at [3]int) {
 }
 
 // forwardTile transforms one tile of a block of x, which begins at start and of which [lo, hi) exists along each axis, to v, whose products
-// lie stride floats apart. kind is inputTransform or gradientTransform.
-func (w *winogradPlan) forwardTile(k *kernels, kind int, x []float32, size, start, count [3]int, v []float32, stride int, cube []float32) {
+// lie stride floats apart. kind is inputTransform or gradientTransform; kx are the kernels for x, whose voxels take vec floats.
+func (w *winogradPlan) forwardTile(k, kx *kernels, kind int, x []float32, vec int, size, start, count [3]int, v []float32, stride int, cube []float32) {
 	var lo, hi [3]int
 	for a := range 3 {
 		lo[a], hi[a] = max(0, -start[a]), min(count[a], size[a]-start[a])
 		if hi[a] <= lo[a] {
 			for i := range w.alphas {
-				clear(v[i*stride:][:Block])
+				clear(v[i*stride:][:w.lane()])
 			}
 			return
 		}
 	}
 	sd, sh := w.cube()
 	mask := func(a int) int { return 1<<hi[a] - 1<<lo[a] }
-	row := size[2] * Block
+	row := size[2] * vec
 	plane := size[1] * row
-	from := (start[0]+lo[0])*plane + (start[1]+lo[1])*row + start[2]*Block
+	from := (start[0]+lo[0])*plane + (start[1]+lo[1])*row + start[2]*vec
 	first := cube[lo[0]*sd:]
-	k.transforms[w.scheme[2]][kind](&first[lo[1]*sh], &x[0], from*4, 64, 64,
+	kx.transforms[w.scheme[2]][kind](&first[lo[1]*sh], &x[0], from*4, 64, vec*4,
 		hi[1]-lo[1], sh*4, row*4, hi[0]-lo[0], sd*4, plane*4, mask(2), nil)
 	k.transforms[w.scheme[1]][kind](&first[0], &first[0], 0, sh*4, sh*4,
 		sh/Block, 64, 64, hi[0]-lo[0], sd*4, sd*4, mask(1), nil)
-	k.transforms[w.scheme[0]][kind](&v[0], &cube[0], 0, sd/Block*stride*4, sd*4,
-		sd/Block, stride*4, 64, 1, 0, 0, mask(0), nil)
+	last := k.transforms[w.scheme[0]][kind]
+	if w.half {
+		last = k.half.transformsV[w.scheme[0]]
+	}
+	last(&v[0], &cube[0], 0, sd/Block*stride*4, sd*4, sd/Block, stride*4, 64, 1, 0, 0, mask(0), nil)
 }
+
+// lane returns the floats of memory that 16 channels of a transformed input take.
+func (w *winogradPlan) lane() int {
+	if w.half {
+		return Block / 2
+	}
+	return Block
+}
+
+// square returns the floats of memory that the transformed weights of a pair of blocks take.
+func (w *winogradPlan) square() int { return w.lane() * Block }
 
 // inputTiles transforms tiles [from, from+count) of x to V.
 func (w *winogradPlan) inputTiles(p *Pool, kind int, x Act, from, count int, v []float32, stride int, work []winogradWork) {
-	k := p.kernels()
+	k, kx, vec := p.kernels(), p.kernels().on(x), x.vec()
 	blocks := Blocks(x.C)
 	p.Run(count*blocks, func(worker, tile int) {
 		t, b := tile/blocks, tile%blocks
@@ -148,7 +190,7 @@ func (w *winogradPlan) inputTiles(p *Pool, kind int, x Act, from, count int, v [
 				start[a], size[a] = at[a]*s.M, s.M
 			}
 		}
-		w.forwardTile(k, kind, x.block(n, b), x.Size(), start, size, v[(b*count+t)*Block:], stride, work[worker].cube)
+		w.forwardTile(k, kx, kind, x.block(n, b), vec, x.Size(), start, size, v[(b*count+t)*w.lane():], stride, work[worker].cube)
 	})
 }
 
@@ -156,7 +198,8 @@ func (w *winogradPlan) inputTiles(p *Pool, kind int, x Act, from, count int, v [
 func (w *winogradPlan) outputTile(k *kernels, kind int, m []float32, stride, t int, y Act, ob int, bias, cube []float32) {
 	n, at := w.position(t)
 	sd, sh := w.cube()
-	row := y.W * Block
+	ky, vec := k.on(y), y.vec()
+	row := y.W * vec
 	plane := y.H * row
 	var start, have [3]int
 	for a := range 3 {
@@ -172,8 +215,8 @@ func (w *winogradPlan) outputTile(k *kernels, kind int, m []float32, stride, t i
 	if bias != nil {
 		shift = &bias[ob*Block]
 	}
-	dst := y.block(n, ob)[start[0]*plane+start[1]*row+start[2]*Block:]
-	k.transforms[w.scheme[2]][kind](&dst[0], &cube[0], 0, 64, 64,
+	dst := y.block(n, ob)[start[0]*plane+start[1]*row+start[2]*vec:]
+	ky.transforms[w.scheme[2]][kind](&dst[0], &cube[0], 0, vec*4, 64,
 		have[1], row*4, sh*4, have[0], plane*4, sd*4, mask(2), shift)
 }
 
@@ -211,8 +254,12 @@ type winogradWork struct {
 // cubeLen is the floats of the largest transformed tile.
 const cubeLen = 7 * 7 * 7 * Block
 
-// work borrows the working memory of all workers, which lies in s until the next call.
-func (w *winogradPlan) work(p *Pool, s *Scratch, turned, u, m int) []winogradWork {
+// work borrows the working memory of all workers, which lies in s until the next call. c is nil for gradients of weights.
+func (w *winogradPlan) work(p *Pool, s *Scratch, c *convolution, u, m int) []winogradWork {
+	turned := 0
+	if c != nil && c.mirror {
+		turned = w.kernel[0] * w.kernel[1] * w.kernel[2] * Block * Block
+	}
 	work := p.winograd
 	for i := range work {
 		work[i] = winogradWork{cube: s.floats(cubeLen), turned: s.floats(turned), u: s.floats(u), m: s.floats(m)}
@@ -255,64 +302,120 @@ func (w *winogradPlan) weightsBlock(k *kernels, kind int, packed []float32, inne
 	}
 }
 
-// convolve computes y = conv(x, packed), or adds it (outputAddTransform), or with padded bias and ReLU (outputReLUTransform).
-func (w *winogradPlan) convolve(p *Pool, x Act, packed []float32, mirror bool, y Act, kind int, bias []float32, s *Scratch) {
-	turned := 0
-	if mirror {
-		turned = w.kernel[0] * w.kernel[1] * w.kernel[2] * Block * Block
+// convolution says what convolve does besides multiplying.
+type convolution struct {
+	mirror bool      // packed are the weights of the convolution whose input gradient this is
+	kind   int       // of the output transformation: plain, added to what is there, or with bias and ReLU
+	bias   []float32 // filled up to whole blocks
+	forms  *Forms    // where transformed weights are kept; nil when they change
+}
+
+// transformWeights transforms all weights to u, whose products lie stride floats apart.
+func (w *winogradPlan) transformWeights(p *Pool, packed []float32, mirror bool, u []float32, stride int, work []winogradWork) {
+	k := p.kernels()
+	p.Run(w.outs*w.ins, func(worker, tile int) {
+		own, to := &work[worker], u[tile*w.square():]
+		if !w.half {
+			w.weights(k, packed, tile/w.ins, tile%w.ins, to, stride, mirror, own)
+			return
+		}
+		w.weights(k, packed, tile/w.ins, tile%w.ins, own.u, Block*Block, mirror, own)
+		for a := range w.alphas {
+			k.half.packPairs(&to[a*stride], &own.u[a*Block*Block], Block/2)
+		}
+	})
+}
+
+// transformedWeights returns all transformed weights and their stride: from c.forms, where they are made on first use, or in memory that
+// lies in s until the next call.
+func (w *winogradPlan) transformedWeights(p *Pool, packed []float32, c *convolution, s *Scratch, work []winogradWork) (u []float32, stride int) {
+	stride = odd(w.outs * w.ins * w.square())
+	if c.forms == nil {
+		u = s.floats(w.alphas * stride)
+		w.transformWeights(p, packed, c.mirror, u, stride, work)
+		return u, stride
 	}
+	return c.forms.get(formKey{&packed[0], w.scheme, w.half}, w.alphas*stride, func(u []float32) {
+		w.transformWeights(p, packed, c.mirror, u, stride, work)
+	}), stride
+}
+
+// convolve computes y = conv(x, packed).
+func (w *winogradPlan) convolve(p *Pool, x Act, packed []float32, y Act, c *convolution, s *Scratch) {
 	if w.chunk == w.total {
-		w.convolveFew(p, x, packed, mirror, y, kind, bias, turned, s)
+		w.convolveFew(p, x, packed, y, c, s)
 		return
 	}
 	k := p.kernels()
-	work := w.work(p, s, turned, 0, 0)
+	work := w.work(p, s, c, w.halfWeights(), 0)
 	group := min(w.outs, winogradGroup)
-	vs, ms, us := odd(w.ins*w.chunk*Block), odd(group*w.chunk*Block), odd(w.outs*w.ins*Block*Block)
-	v, m, u := s.floats(w.alphas*vs), s.floats(w.alphas*ms), s.floats(w.alphas*us)
-	p.Run(w.outs*w.ins, func(worker, tile int) {
-		w.weights(k, packed, tile/w.ins, tile%w.ins, u[tile*Block*Block:], us, mirror, &work[worker])
-	})
+	vs, ms, sq := odd(w.ins*w.chunk*w.lane()), odd(group*w.chunk*Block), w.square()
+	v, m := s.floats(w.alphas*vs), s.floats(w.alphas*ms)
+	u, us := w.transformedWeights(p, packed, c, s, work)
 	for from := 0; from < w.total; from += w.chunk {
 		count := min(w.chunk, w.total-from)
 		w.inputTiles(p, inputTransform, x, from, count, v, vs, work)
 		for first := 0; first < w.outs; first += group {
 			blocks := min(group, w.outs-first)
 			p.Run(w.alphas, func(_, a int) {
-				k.multiply(v[a*vs:], count*Block, u[a*us+first*w.ins*Block*Block:], w.ins*Block*Block, x.C, m[a*ms:], count*Block, count, blocks, false)
+				k.multiply(w.half, v[a*vs:], count*w.lane(), u[a*us+first*w.ins*sq:], w.ins*sq, x.C, m[a*ms:], count*Block, count, blocks, false)
 			})
 			p.Run(count*blocks, func(worker, tile int) {
 				t, b := tile/blocks, tile%blocks
-				w.outputTile(k, kind, m[(b*count+t)*Block:], ms, from+t, y, first+b, bias, work[worker].cube)
+				w.outputTile(k, c.kind, m[(b*count+t)*Block:], ms, from+t, y, first+b, c.bias, work[worker].cube)
 			})
 		}
 	}
 }
 
-// convolveFew is convolve for so few tiles that transforming the weights counts: every worker takes pairs of output blocks and goes
-// through the input blocks, so that transformed weights and products stay in its own cache.
-func (w *winogradPlan) convolveFew(p *Pool, x Act, packed []float32, mirror bool, y Act, kind int, bias []float32, turned int, s *Scratch) {
+// halfWeights returns the floats that a worker needs to transform a pair of blocks before rounding.
+func (w *winogradPlan) halfWeights() int {
+	if w.half {
+		return w.alphas * Block * Block
+	}
+	return 0
+}
+
+// convolveFew is convolve for so few tiles that transforming the weights counts: every worker takes pairs of output blocks and, unless
+// transformed weights are kept, goes through the input blocks, so that transformed weights and products stay in its own cache.
+func (w *winogradPlan) convolveFew(p *Pool, x Act, packed []float32, y Act, c *convolution, s *Scratch) {
 	k := p.kernels()
 	group := max(k.cols, 1)
-	us, ms, vs := odd(group*Block*Block), odd(group*w.total*Block), odd(w.ins*w.total*Block)
-	work := w.work(p, s, turned, w.alphas*us, w.alphas*ms)
+	ms, vs := odd(group*w.total*Block), odd(w.ins*w.total*w.lane())
+	own := odd(group * Block * Block)
+	if c.forms != nil {
+		own = w.halfWeights() / w.alphas
+	}
+	work := w.work(p, s, c, w.alphas*own, w.alphas*ms)
 	v := s.floats(w.alphas * vs)
+	var u []float32
+	var us int
+	if c.forms != nil {
+		u, us = w.transformedWeights(p, packed, c, s, work)
+	}
 	w.inputTiles(p, inputTransform, x, 0, w.total, v, vs, work)
 	p.Run((w.outs+group-1)/group, func(worker, tile int) {
-		own := &work[worker]
+		mine := &work[worker]
 		first := tile * group
 		blocks := min(group, w.outs-first)
-		for ib := range w.ins {
-			for b := range blocks {
-				w.weights(k, packed, first+b, ib, own.u[b*Block*Block:], us, mirror, own)
-			}
+		if u != nil {
+			sq := w.ins * w.square()
 			for a := range w.alphas {
-				k.multiply(v[a*vs+ib*w.total*Block:], 0, own.u[a*us:], Block*Block, min(Block, x.C-ib*Block), own.m[a*ms:], w.total*Block, w.total, blocks, ib > 0)
+				k.multiply(w.half, v[a*vs:], w.total*w.lane(), u[a*us+first*sq:], sq, x.C, mine.m[a*ms:], w.total*Block, w.total, blocks, false)
+			}
+		} else {
+			for ib := range w.ins {
+				for b := range blocks {
+					w.weights(k, packed, first+b, ib, mine.u[b*Block*Block:], own, c.mirror, mine)
+				}
+				for a := range w.alphas {
+					k.multiply(false, v[a*vs+ib*w.total*Block:], 0, mine.u[a*own:], Block*Block, min(Block, x.C-ib*Block), mine.m[a*ms:], w.total*Block, w.total, blocks, ib > 0)
+				}
 			}
 		}
 		for b := range blocks {
 			for t := range w.total {
-				w.outputTile(k, kind, own.m[(b*w.total+t)*Block:], ms, t, y, first+b, bias, own.cube)
+				w.outputTile(k, c.kind, mine.m[(b*w.total+t)*Block:], ms, t, y, first+b, c.bias, mine.cube)
 			}
 		}
 	})
@@ -334,7 +437,7 @@ func (w *winogradPlan) weightGradient(p *Pool, x, dy Act, dw []float32, s *Scrat
 	if w.chunk == w.total {
 		group := min(k.outerCols, 2)
 		us := odd(group * Block * Block)
-		work := w.work(p, s, 0, w.alphas*us, 0)
+		work := w.work(p, s, nil, w.alphas*us, 0)
 		v, z := s.floats(w.alphas*vs), s.floats(w.alphas*zs)
 		w.inputTiles(p, inputTransform, x, 0, w.total, v, vs, work)
 		w.inputTiles(p, gradientTransform, dy, 0, w.total, z, zs, work)
@@ -352,7 +455,7 @@ func (w *winogradPlan) weightGradient(p *Pool, x, dy Act, dw []float32, s *Scrat
 		return
 	}
 	us := odd(w.outs * w.ins * Block * Block)
-	work := w.work(p, s, 0, 0, 0)
+	work := w.work(p, s, nil, 0, 0)
 	v, z, u := s.floats(w.alphas*vs), s.floats(w.alphas*zs), s.floats(w.alphas*us)
 	for from := 0; from < w.total; from += w.chunk {
 		count := min(w.chunk, w.total-from)

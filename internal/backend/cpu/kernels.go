@@ -67,12 +67,18 @@ type kernels struct {
 	gradientSums  gradientSumsFunc
 	normalizeBack normalizeBackFunc
 	sgd           sgdFunc
+	max3          func(dst, x, y, z *float32, count int) // the maximum of three arrays of count vectors, as windowMax finds it; dst may be x
+	narrow        func(dst, src *float32, count int)     // count vectors of 16 float32 to the activations' format
+	widen         func(dst, src *float32, count int)     // and back
 	windowMax     windowFunc
 	windowArgMax  windowFunc
 	winnersSum    winnersFunc
 	transpose     transposeFunc
 	ceiling       ceilingFunc
 	ceilingFlops  float64 // of a round of ceiling
+
+	half   *halfKernels // nil without bfloat16
+	halved *kernels     // this set with activations in bfloat16
 }
 
 var schemes = winograd.Schemes()
@@ -97,10 +103,30 @@ var kernelSets = func() (sets [AVX512 + 1]*kernels) {
 	g.ceiling, g.ceilingFlops = ceilingGeneric, 16
 	sets[Generic] = g
 	addKernelSets(&sets)
+	for _, k := range sets {
+		if k != nil {
+			k.narrow, k.widen = copyVectors, copyVectors
+			if k.max3 == nil {
+				k.max3 = max3Generic
+			}
+			k.halved = k.half.over(k)
+		}
+	}
 	return sets
 }()
 
 func (p *Pool) kernels() *kernels { return kernelSets[p.features] }
+
+// HasHalf tells whether this pool's kernel set has kernels for activations in bfloat16.
+func (p *Pool) HasHalf() bool { return p.kernels().half != nil }
+
+// on returns the kernels for activations in a's format: those of the set, or the same with activations in bfloat16.
+func (k *kernels) on(a Act) *kernels {
+	if a.Half {
+		return k.halved
+	}
+	return k
+}
 
 // vector returns the 16 floats at a byte offset.
 func vector(p *float32, offset int) *[Block]float32 {
@@ -108,8 +134,8 @@ func vector(p *float32, offset int) *[Block]float32 {
 }
 
 // multiply computes c[o][m][:] (+)= sum_k a[k/16][m][k%16] b[o][k][:] for rows m and blocks o with the micro-kernels. Strides are in
-// floats; inner is the number of k, a multiple of 4 or rounded up to one (a's filling is zero).
-func (k *kernels) multiply(a []float32, aStride int, b []float32, bStride int, inner int, c []float32, cStride int, rows, blocks int, add bool) {
+// floats; inner is the number of k, a multiple of 4 or rounded up to one (a's filling is zero). With half, a is in bfloat16 and b in pairs of it.
+func (k *kernels) multiply(half bool, a []float32, aStride int, b []float32, bStride int, inner int, c []float32, cStride int, rows, blocks int, add bool) {
 	if rows == 0 {
 		return
 	}
@@ -117,17 +143,21 @@ func (k *kernels) multiply(a []float32, aStride int, b []float32, bStride int, i
 	if add {
 		flag = 1
 	}
-	count := (rows + k.rows - 1) / k.rows
+	most, cols, gemm, lane := k.rows, k.cols, &k.gemm, Block
+	if half {
+		most, cols, gemm, lane = k.half.rows, k.half.cols, &k.half.gemm, Block/2
+	}
+	count := (rows + most - 1) / most
 	mr, longer := rows/count, rows%count // longer tiles of mr+1 rows, then tiles of mr
 	for o := 0; o < blocks; {
-		nr := min(k.cols, blocks-o)
+		nr := min(cols, blocks-o)
 		pb := &b[o*bStride]
 		at := 0
 		if longer > 0 {
-			k.gemm[mr+1][nr](&a[0], aStride*4, pb, bStride*4, k4, &c[o*cStride], cStride*4, longer, flag)
-			at = longer * (mr + 1) * Block
+			gemm[mr+1][nr](&a[0], aStride*4, pb, bStride*4, k4, &c[o*cStride], cStride*4, longer, flag)
+			at = longer * (mr + 1)
 		}
-		k.gemm[mr][nr](&a[at], aStride*4, pb, bStride*4, k4, &c[o*cStride+at], cStride*4, count-longer, flag)
+		gemm[mr][nr](&a[at*lane], aStride*4, pb, bStride*4, k4, &c[o*cStride+at*Block], cStride*4, count-longer, flag)
 		o += nr
 	}
 }

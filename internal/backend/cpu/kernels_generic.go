@@ -254,3 +254,18 @@ func ceilingGeneric(n int) {
 	}
 	ceilingSink.Store(math.Float32bits(a + b + c + d + e + f + g + h))
 }
+
+func max3Generic(dst, x, y, z *float32, count int) {
+	for v := range count {
+		a, b, c, out := vector(x, v*64), vector(y, v*64), vector(z, v*64), vector(dst, v*64)
+		for i, best := range a {
+			if f := b[i]; !(f <= best) {
+				best = f
+			}
+			if f := c[i]; !(f <= best) {
+				best = f
+			}
+			out[i] = best
+		}
+	}
+}

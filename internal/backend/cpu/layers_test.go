@@ -62,11 +62,11 @@ func TestMaxPool(t *testing.T) {
 		}
 		eachPool(t, func(t *testing.T, p *Pool) {
 			xa, ya, da := x.act(p), y.act(p), before.act(p)
-			MaxPoolForward(p, &q, xa, ya, nil)
+			MaxPoolForward(p, &q, xa, ya, nil, &Scratch{})
 			near(t, "max pooling", y.fromAct(p, ya).v, y.v, 0)
 			idx := make([]uint8, PoolIndexLen(&q, 2, channels))
 			ya = dy.act(p)
-			MaxPoolForward(p, &q, xa, ya, idx)
+			MaxPoolForward(p, &q, xa, ya, idx, &Scratch{})
 			near(t, "max pooling with indices", y.fromAct(p, ya).v, y.v, 0)
 			checkGuards(t, "max pooling", ya)
 			MaxPoolBackward(p, &q, dy.act(p), idx, da, false)

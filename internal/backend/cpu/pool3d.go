@@ -60,8 +60,8 @@ func (l *windowList) add(offset, tap int) {
 	l.count++
 }
 
-// taps lists the taps of output window (d,h,w), with byte offsets in a channel block of the input.
-func (q *Pooling) taps(l *windowList, d, h, w int) {
+// taps lists the taps of output window (d,h,w), with byte offsets in a channel block of the input, whose voxels take voxel bytes.
+func (q *Pooling) taps(l *windowList, d, h, w, voxel int) {
 	l.count, l.before, l.zeroTap = 0, 0, -1
 	in := q.InSize
 	for kd := range q.Kernel[0] {
@@ -81,7 +81,7 @@ func (q *Pooling) taps(l *windowList, d, h, w int) {
 				}
 				tap := (kd*q.Kernel[1]+kh)*q.Kernel[2] + kw
 				if id >= 0 && id < in[0] && ih >= 0 && ih < in[1] && iw >= 0 && iw < in[2] {
-					l.add(((id*in[1]+ih)*in[2]+iw)*64, tap)
+					l.add(((id*in[1]+ih)*in[2]+iw)*voxel, tap)
 				} else if l.zeroTap < 0 {
 					l.zeroTap, l.before = tap, l.count
 				}
@@ -108,12 +108,13 @@ func (q *Pooling) run(w int) int {
 
 // MaxPoolForward writes the maxima of x to y and, unless idx is nil, which tap (kd*KH+kh)*KW+kw won: the first of equals,
 // as in PyTorch. idx has PoolIndexLen bytes, laid out like a dense y.
-func MaxPoolForward(p *Pool, q *Pooling, x, y Act, idx []uint8) {
+func MaxPoolForward(p *Pool, q *Pooling, x, y Act, idx []uint8, s *Scratch) {
 	q.check(x, y)
-	kernel := p.kernels().windowMax
-	if idx != nil {
-		kernel = p.kernels().windowArgMax
+	if idx == nil {
+		maxPoolSeparable(p, q, x, y, s)
+		return
 	}
+	kernel, vec := p.kernels().on(x).windowArgMax, x.vec()
 	cb := Blocks(x.C)
 	groups := (x.N*cb + poolPairs - 1) / poolPairs
 	p.Run(groups*y.D, func(worker, tile int) {
@@ -122,14 +123,10 @@ func MaxPoolForward(p *Pool, q *Pooling, x, y Act, idx []uint8) {
 		for h := range y.H {
 			for w, n := 0, 0; w < y.W; w += n {
 				n = q.run(w)
-				q.taps(l, d, h, w)
-				at := ((d*y.H+h)*y.W + w) * Block
+				q.taps(l, d, h, w, vec*4)
+				at := (d*y.H+h)*y.W + w
 				for pair := first; pair < min(first+poolPairs, x.N*cb); pair++ {
-					var winners *uint8
-					if idx != nil {
-						winners = &idx[pair*y.Voxels()*Block+at]
-					}
-					kernel(&y.block(pair/cb, pair%cb)[at], winners, &x.block(pair/cb, pair%cb)[0], q.Stride[2]*64, n,
+					kernel(&y.block(pair/cb, pair%cb)[at*vec], &idx[(pair*y.Voxels()+at)*Block], &x.block(pair/cb, pair%cb)[0], q.Stride[2]*vec*4, n,
 						&l.offsets[0], &l.taps[0], l.before, l.count-l.before, l.zeroTap)
 				}
 			}
@@ -176,7 +173,7 @@ func (q *Pooling) runOf(w int) int {
 // that won take theirs with them.
 func MaxPoolBackward(p *Pool, q *Pooling, dy Act, idx []uint8, dx Act, accumulate bool) {
 	q.check(dx, dy)
-	kernel, add := p.kernels().winnersSum, 0
+	kernel, vec, add := p.kernels().on(dx).winnersSum, dx.vec(), 0
 	if accumulate {
 		add = 1
 	}
@@ -191,7 +188,7 @@ func MaxPoolBackward(p *Pool, q *Pooling, dy Act, idx []uint8, dx Act, accumulat
 					n = q.runOf(w)
 					q.windowsOf(l, d, h, w)
 					for pair := first; pair < min(first+poolPairs, dx.N*cb); pair++ {
-						kernel(&dx.block(pair/cb, pair%cb)[((d*dx.H+h)*dx.W+w)*Block], q.Stride[2]*64, &dy.block(pair/cb, pair%cb)[0],
+						kernel(&dx.block(pair/cb, pair%cb)[((d*dx.H+h)*dx.W+w)*vec], q.Stride[2]*vec*4, &dy.block(pair/cb, pair%cb)[0],
 							&idx[pair*dy.Voxels()*Block], n, &l.offsets[0], &l.taps[0], l.count, add)
 					}
 				}
@@ -215,16 +212,19 @@ func meanWeights(size, kernel int) []float32 {
 // AvgPoolMean writes out[n*C+c], the mean over what an average pooling (kernel clipped to the size, stride 1) leaves of channel c.
 func AvgPoolMean(p *Pool, kernel [3]int, x Act, out []float32) {
 	wd, wh, ww := meanWeights(x.D, kernel[0]), meanWeights(x.H, kernel[1]), meanWeights(x.W, kernel[2])
+	k, vec := p.kernels().on(x), x.vec()
 	cb := Blocks(x.C)
 	p.Run(x.N*cb, func(_, tile int) {
 		n, b := tile/cb, tile%cb
 		src := x.block(n, b)
 		var acc [Block]float64
+		var values [Block]float32
 		for d := range x.D {
 			for h := range x.H {
 				for w := range x.W {
 					f := wd[d] * wh[h] * ww[w]
-					for i, v := range (*[Block]float32)(src[((d*x.H+h)*x.W+w)*Block:]) {
+					k.widen(&values[0], &src[((d*x.H+h)*x.W+w)*vec], 1)
+					for i, v := range values {
 						acc[i] += float64(f * v)
 					}
 				}
@@ -239,6 +239,7 @@ func AvgPoolMean(p *Pool, kernel [3]int, x Act, out []float32) {
 // AvgPoolMeanBackward overwrites dx by the gradient, given dout[n*C+c].
 func AvgPoolMeanBackward(p *Pool, kernel [3]int, dout []float32, dx Act) {
 	wd, wh, ww := meanWeights(dx.D, kernel[0]), meanWeights(dx.H, kernel[1]), meanWeights(dx.W, kernel[2])
+	k, vec := p.kernels().on(dx), dx.vec()
 	cb := Blocks(dx.C)
 	p.Run(dx.N*cb, func(_, tile int) {
 		n, b := tile/cb, tile%cb
@@ -248,10 +249,11 @@ func AvgPoolMeanBackward(p *Pool, kernel [3]int, dout []float32, dx Act) {
 			for h := range dx.H {
 				for w := range dx.W {
 					f := wd[d] * wh[h] * ww[w]
-					to := (*[Block]float32)(dst[((d*dx.H+h)*dx.W+w)*Block:])
+					var to [Block]float32
 					for i := range to {
 						to[i] = f * g[i]
 					}
+					k.narrow(&dst[((d*dx.H+h)*dx.W+w)*vec], &to[0], 1)
 				}
 			}
 		}

@@ -4,6 +4,8 @@
 // alpha = m+r-1 products instead of m*r (Winograd 1980; Lavin & Gray, CVPR 2016). Axes combine as Kronecker products.
 package winograd
 
+import "math"
+
 // Scheme is one F(m, r) along one axis.
 type Scheme struct {
 	Name    string
@@ -15,6 +17,9 @@ type Scheme struct {
 	G       [][]float64 // Alpha x R
 	AT      [][]float64 // M x Alpha
 	TapSkip int         // kernel taps in front of the first of the R that count
+	// Noise is how much rounding the factors costs beside rounding those of a direct convolution: the root mean square of an output's
+	// error per tap, for independent inputs and weights of unit variance.
+	Noise float64
 }
 
 // Schemes returns all schemes. The interpolation points are dyadic, symmetric about zero and chosen for a small
@@ -35,17 +40,19 @@ func Schemes() []Scheme {
 // unit is for an axis of length 1 with three taps and one zero of padding: only the middle tap meets data.
 func unit() Scheme {
 	one := [][]float64{{1}}
-	return Scheme{Name: "unit", M: 1, R: 1, Alpha: 1, Inputs: 1, Skip: 1, BT: one, G: one, AT: one, TapSkip: 1}
+	return Scheme{Name: "unit", M: 1, R: 1, Alpha: 1, Inputs: 1, Skip: 1, BT: one, G: one, AT: one, TapSkip: 1, Noise: 1}
 }
 
 // edge is for an axis of length 2 with three taps and one zero of padding on both sides: the two outputs
 // k1*x0 + k2*x1 and k0*x0 + k1*x1 are a Toeplitz product that takes three multiplications.
 func edge() Scheme {
-	return Scheme{Name: "edge", M: 2, R: 3, Alpha: 3, Inputs: 2, Skip: 1,
+	s := Scheme{Name: "edge", M: 2, R: 3, Alpha: 3, Inputs: 2, Skip: 1,
 		BT: [][]float64{{1, 1}, {0, 1}, {1, 0}},
 		G:  [][]float64{{0, 1, 0}, {0, -1, 1}, {1, -1, 0}},
 		AT: [][]float64{{1, 1, 0}, {1, 0, 1}},
 	}
+	s.Noise = s.noise(2)
+	return s
 }
 
 // toomCook builds F(m, r) from m+r-2 finite points and infinity.
@@ -79,7 +86,23 @@ func toomCook(name string, m, r int, points ...float64) Scheme {
 	}
 	copy(s.BT[n], polynomial(points))
 	s.G[n][r-1], s.AT[m-1][n] = 1, 1
+	s.Noise = s.noise(r)
 	return s
+}
+
+// noise computes Noise for outputs that are sums of so many taps.
+func (s *Scheme) noise(taps int) float64 {
+	norm := func(row []float64) (sum float64) {
+		for _, f := range row {
+			sum += f * f
+		}
+		return sum
+	}
+	total := 0.0
+	for i, outputs := range Transpose(s.AT) {
+		total += norm(s.BT[i]) * norm(s.G[i]) * norm(outputs)
+	}
+	return math.Sqrt(total / float64(s.M*taps))
 }
 
 // polynomial returns the coefficients, lowest first, of the product of (x - root).
