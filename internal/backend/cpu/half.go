@@ -1,7 +1,6 @@
 package cpu
 
 import (
-	"math"
 	"unsafe"
 )
 
@@ -9,17 +8,6 @@ import (
 func halves(f []float32) []uint16 {
 	return unsafe.Slice((*uint16)(unsafe.Pointer(unsafe.SliceData(f))), 2*len(f))
 }
-
-// toHalf rounds to the nearest bfloat16, ties to even; not-a-number stays one.
-func toHalf(f float32) uint16 {
-	bits := math.Float32bits(f)
-	if f != f {
-		return uint16(bits>>16) | 1<<6
-	}
-	return uint16((bits + 0x7fff + bits>>16&1) >> 16)
-}
-
-func fromHalf(h uint16) float32 { return math.Float32frombits(uint32(h) << 16) }
 
 // wideTwin returns a float32 activation of a's shape that lies in s until the next call.
 func wideTwin(a Act, s *Scratch) Act {

@@ -99,16 +99,15 @@ var kernelSets = func() (sets [AVX512 + 1]*kernels) {
 	}
 	g.normalize, g.sums, g.gradientSums, g.normalizeBack, g.sgd = normalizeGeneric, sumsGeneric, gradientSumsGeneric, normalizeBackGeneric, sgdGeneric
 	g.windowMax, g.windowArgMax, g.winnersSum = windowGeneric, windowGeneric, winnersGeneric
+	g.max3 = max3Generic
 	g.transpose = transposeGeneric
 	g.ceiling, g.ceilingFlops = ceilingGeneric, 16
+	g.half = halfGeneric(g)
 	sets[Generic] = g
 	addKernelSets(&sets)
 	for _, k := range sets {
 		if k != nil {
 			k.narrow, k.widen = copyVectors, copyVectors
-			if k.max3 == nil {
-				k.max3 = max3Generic
-			}
 			k.halved = k.half.over(k)
 		}
 	}
