@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/universal-classifier/uc/internal/augment/rows"
+	"github.com/universal-classifier/uc/internal/cpulevel"
 )
 
 // busyParams makes every step of the chain frequent.
@@ -65,7 +66,7 @@ func TestLevelsAgree(t *testing.T) {
 			for range 12 {
 				seed := rng.Uint64()
 				var want []float32
-				for _, level := range rows.Levels() {
+				for _, level := range cpulevel.Available() {
 					before := rows.Use(level)
 					got := slices.Clone(original)
 					p := NewPipeline(params, shape, 2)

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/universal-classifier/uc/internal/augment/rows"
+	"github.com/universal-classifier/uc/internal/cpulevel"
 	"github.com/universal-classifier/uc/internal/npz"
 	"github.com/universal-classifier/uc/internal/testref"
 )
@@ -213,7 +214,7 @@ func count(got, want []float32) (wrong int) {
 
 // eachLevel runs a test with every set of machine instructions.
 func eachLevel(t *testing.T, f func(t *testing.T)) {
-	for _, level := range rows.Levels() {
+	for _, level := range cpulevel.Available() {
 		t.Run(level.String(), func(t *testing.T) {
 			defer rows.Use(rows.Use(level))
 			f(t)

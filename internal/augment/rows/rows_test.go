@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"github.com/universal-classifier/uc/internal/cpulevel"
 )
 
 // guard is written around every result; a kernel that writes it has gone too far.
@@ -32,7 +34,7 @@ func compareLevels(t *testing.T, tolerance float64, f func(rng *rand.Rand, n int
 	for _, n := range sizes {
 		for seed := range uint64(4) {
 			var want []float32
-			for _, l := range Levels() {
+			for _, l := range cpulevel.Available() {
 				before := Use(l)
 				got := f(rand.New(rand.NewPCG(seed, uint64(n))), n)
 				Use(before)
@@ -196,7 +198,7 @@ func TestAffineAndScale(t *testing.T) {
 }
 
 func TestDescribe(t *testing.T) {
-	for _, l := range Levels() {
+	for _, l := range cpulevel.Available() {
 		defer Use(Use(l))
 		for _, n := range []int{1, 5, 16, 33, 1000, 20000} {
 			rng := rand.New(rand.NewPCG(uint64(n), 3))
@@ -224,7 +226,7 @@ func TestDescribe(t *testing.T) {
 // Powers are within 1e-6 of the truth over the whole range of bases, and their statistics those of the result.
 func TestPower(t *testing.T) {
 	const n = 100000
-	for _, l := range Levels() {
+	for _, l := range cpulevel.Available() {
 		defer Use(Use(l))
 		for _, exponent := range []float32{0.7, 0.99, 1, 1.5, 4} {
 			x := make([]float32, n+3)

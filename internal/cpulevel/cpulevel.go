@@ -1,0 +1,54 @@
+// Package cpulevel knows the instruction sets of this processor, as far as UC_CPU allows them.
+package cpulevel
+
+import (
+	"os"
+	"sync"
+)
+
+// Level is a set of machine instructions; a higher one includes the lower ones.
+type Level int
+
+// The levels. AVX2 comes with FMA; AVX512 is F, BW, DQ and VL, with AVX2, FMA and BMI2.
+const (
+	Generic Level = iota
+	AVX2
+	AVX512
+)
+
+var names = [...]string{Generic: "generic", AVX2: "avx2", AVX512: "avx512"}
+
+func (l Level) String() string { return names[l] }
+
+// Env names the environment variable that lowers the level: generic, avx2 or avx512. Anything else, and a level that
+// the processor lacks, mean the best there is.
+const Env = "UC_CPU"
+
+// Parse reads the name of a level.
+func Parse(name string) (Level, bool) {
+	for l, known := range names {
+		if known == name {
+			return Level(l), true
+		}
+	}
+	return Generic, false
+}
+
+// Available lists what this processor and this build have, lowest first.
+func Available() []Level {
+	return []Level{Generic, AVX2, AVX512}[:detected()+1]
+}
+
+// Default is the best level of this processor, or the one that UC_CPU names when the processor has it. The variable is
+// read once.
+var Default = sync.OnceValue(func() Level { return lowered(detected(), os.Getenv(Env)) })
+
+func lowered(best Level, name string) Level {
+	if l, ok := Parse(name); ok {
+		return min(l, best)
+	}
+	return best
+}
+
+// BF16 tells whether the default level is AVX512 and the processor multiplies bfloat16 pairs (AVX512_BF16).
+func BF16() bool { return Default() == AVX512 && bf16() }

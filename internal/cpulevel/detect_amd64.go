@@ -1,0 +1,19 @@
+//go:build amd64 && !noasm
+
+package cpulevel
+
+import "golang.org/x/sys/cpu"
+
+func detected() Level {
+	avx2 := cpu.X86.HasAVX2 && cpu.X86.HasFMA
+	switch {
+	case avx2 && cpu.X86.HasBMI2 && cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512VL:
+		return AVX512
+	case avx2:
+		return AVX2
+	default:
+		return Generic
+	}
+}
+
+func bf16() bool { return cpu.X86.HasAVX512BF16 }

@@ -1,0 +1,7 @@
+//go:build !amd64 || noasm
+
+package cpulevel
+
+func detected() Level { return Generic }
+
+func bf16() bool { return false }
