@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/universal-classifier/uc/internal/backend"
@@ -20,9 +22,13 @@ type Options struct {
 	Channels int // modalities and the mask
 	Steps    int // measurements, of which the median counts
 	Device   string
-	Threads  int
-	DType    string // "fp32"
+	Threads  int    // of the CPU; below 1 all that the process may use
+	DType    string // one of DTypes
+	Layers   bool   // also say where the time goes
 }
+
+// DTypes are the number formats of activations that can be asked for.
+var DTypes = []string{"fp32", "bf16"}
 
 // Result are medians in seconds and rates in GFLOP/s. Operations are counted as direct convolution, so fast algorithms
 // can exceed the ceiling.
@@ -31,7 +37,7 @@ type Result struct {
 	Shape      [3]int  `json:"shape"`
 	Batch      int     `json:"batch"`
 	Channels   int     `json:"channels"`
-	Threads    int     `json:"threads"`
+	Threads    int     `json:"threads"` // asked for, else what the process may use
 	DType      string  `json:"dtype"`
 	Device     string  `json:"device"`
 	TrainStep  float64 `json:"train_step_s"`
@@ -42,6 +48,7 @@ type Result struct {
 	TrainShare float64 `json:"train_fraction_of_ceiling,omitempty"`
 	InferShare float64 `json:"inference_fraction_of_ceiling,omitempty"`
 	MemoryMiB  float64 `json:"memory_mib"` // of the training
+	Layers     *Layers `json:"layers,omitempty"`
 }
 
 const (
@@ -54,17 +61,27 @@ var step = i3d.StepOptions{LR: 1e-2, Momentum: 0.99, WeightDecay: 3e-5, ClipNorm
 
 // Run measures a training step (forward, loss, backward, clipping, optimiser) and an inference pass on random data.
 func Run(ctx context.Context, o Options) (*Result, error) {
-	if o.DType != "fp32" {
-		return nil, fmt.Errorf("dtype %q: only fp32 is there", o.DType)
+	if !slices.Contains(DTypes, o.DType) {
+		return nil, fmt.Errorf("unknown dtype %q: expected %s", o.DType, strings.Join(DTypes, " or "))
 	}
-	dev, err := backend.Open(backend.Options{Device: o.Device, Threads: o.Threads, Mixed: o.DType != "fp32"})
+	if o.Threads < 1 {
+		o.Threads = runtime.GOMAXPROCS(0) // knows the limits of control groups
+	}
+	opened, err := backend.Open(backend.Options{Device: o.Device, Threads: o.Threads, Mixed: o.DType != "fp32"})
 	if err != nil {
 		return nil, err
 	}
-	defer dev.Close()
-	r := &Result{Tool: "uc", Shape: o.Shape, Batch: o.Batch, Channels: o.Channels, Threads: o.Threads, DType: o.DType, Device: dev.Name()}
-	if d, ok := dev.(interface{ Ceiling(time.Duration) float64 }); ok {
+	defer opened.Close()
+	if err := checkPrecision(opened, o.DType); err != nil {
+		return nil, err
+	}
+	r := &Result{Tool: "uc", Shape: o.Shape, Batch: o.Batch, Channels: o.Channels, Threads: o.Threads, DType: o.DType, Device: opened.Name()}
+	if d, ok := opened.(interface{ Ceiling(time.Duration) float64 }); ok {
 		r.Ceiling = round(d.Ceiling(ceilingTime), 1)
+	}
+	dev, err := newTimed(opened)
+	if err != nil {
+		return nil, err
 	}
 
 	rng := rand.New(rand.NewPCG(0, 0))
@@ -86,10 +103,11 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	if err := training.Load(weights); err != nil {
 		return nil, err
 	}
-	if r.TrainStep, err = median(ctx, o.Steps, func() error {
+	trainStep := func() error {
 		_, err := training.Step(x, targets, step)
 		return err
-	}); err != nil {
+	}
+	if r.TrainStep, err = median(ctx, o.Steps, trainStep); err != nil {
 		return nil, err
 	}
 	r.MemoryMiB = round(float64(training.MemoryBytes())/(1<<20), 1)
@@ -98,11 +116,23 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if r.Inference, err = median(ctx, o.Steps, func() error {
+	pass := func() error {
 		_, err := predictor.Logits(x, o.Batch, o.Shape)
 		return err
-	}); err != nil {
+	}
+	if r.Inference, err = median(ctx, o.Steps, pass); err != nil {
 		return nil, err
+	}
+	if o.Layers {
+		r.Layers = &Layers{}
+		training.Trace(dev.operation)
+		if r.Layers.Training, err = measureLayers(ctx, dev, o.Steps, r.Ceiling, trainStep); err != nil {
+			return nil, err
+		}
+		predictor.Trace(dev.operation)
+		if r.Layers.Inference, err = measureLayers(ctx, dev, o.Steps, r.Ceiling, pass); err != nil {
+			return nil, err
+		}
 	}
 
 	inference, train := i3d.FLOPs(cfg, o.Batch, o.Shape)
@@ -112,6 +142,15 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	}
 	r.TrainStep, r.Inference = round(r.TrainStep, 4), round(r.Inference, 4)
 	return r, nil
+}
+
+// checkPrecision refuses to measure in another format than the one asked for.
+func checkPrecision(dev backend.Device, want string) error {
+	got := dev.Precision()
+	if got == want {
+		return nil
+	}
+	return fmt.Errorf("%s has no %s and would compute in %s: bf16 needs a processor with AVX512-BF16 (and no UC_CPU that forces other kernels) or a GPU with bfloat16", dev.Name(), want, got)
 }
 
 // median is the median of the seconds that f takes.

@@ -3,17 +3,15 @@ package cli
 import (
 	"fmt"
 	"io"
-	"runtime"
+	"slices"
 	"strconv"
 	"strings"
+	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"github.com/universal-classifier/uc/internal/bench"
 )
-
-// benchTypes are the number formats that bench measures.
-const benchType = "fp32"
 
 func benchCommand() *cobra.Command {
 	var o bench.Options
@@ -24,9 +22,15 @@ func benchCommand() *cobra.Command {
 		Short: "Time a training step and an inference pass of the network on this machine",
 		Long: `Times the network (one label with two classes) on random data: the median of a training step (forward, loss, backward,
 gradient clipping, optimiser) and of an inference pass, beside the machine's measured ceiling of fused multiply-adds.
-Rates count operations as direct convolution; fast algorithms need fewer, so the fraction can exceed 1.`,
+Rates count operations as direct convolution; fast algorithms need fewer, so the fraction can exceed 1.
+
+--layers says where the time goes: for every layer, operation and direction (forward, backward data, backward weights) its
+calls in a step, time, share of the step, rate, fraction of the ceiling, the least number of bytes that has to move (inputs,
+outputs and weights once, as the device stores them) and the bandwidth that makes; and before that the sums over all layers.
+The times add up to the step. Every call is timed on its own, which a GPU pays for with a slower step.`,
 		Example: `  uc bench --shape 64,64,64 --batch 2 --threads 2
-  uc bench --shape 128,128,64 --batch 2 --json`,
+  uc bench --shape 128,128,64 --batch 2 --dtype bf16 --json
+  uc bench --layers --steps 15`,
 		Args: exactArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var err error
@@ -41,11 +45,8 @@ Rates count operations as direct convolution; fast algorithms need fewer, so the
 					return usagef("flag --%s: %d is less than 1", n.flag, n.value)
 				}
 			}
-			if o.Threads == 0 {
-				o.Threads = runtime.NumCPU()
-			}
-			if o.DType != benchType {
-				return usagef("flag --dtype: %q is not there, only %s", o.DType, benchType)
+			if !slices.Contains(bench.DTypes, o.DType) {
+				return usagef("flag --dtype: %q is not %s", o.DType, strings.Join(bench.DTypes, " or "))
 			}
 			r, err := bench.Run(cmd.Context(), o)
 			if err != nil {
@@ -63,7 +64,8 @@ Rates count operations as direct convolution; fast algorithms need fewer, so the
 	fs.IntVar(&o.Batch, "batch", 2, "`N` images per step")
 	fs.IntVar(&o.Channels, "channels", 2, "`N` input channels, the mask included")
 	fs.IntVar(&o.Steps, "steps", 7, "the median of `N` measurements counts")
-	fs.StringVar(&o.DType, "dtype", benchType, "number `FORMAT`; only fp32")
+	fs.StringVar(&o.DType, "dtype", "fp32", "number `FORMAT` of activations: fp32, or bf16 where the device has it")
+	fs.BoolVar(&o.Layers, "layers", false, "also say where the time goes, layer by layer")
 	deviceFlags(cmd, &o.Device, &o.Threads)
 	jsonFlag(cmd, &asJSON)
 	return cmd
@@ -98,4 +100,41 @@ func printBench(w io.Writer, r *bench.Result) {
 		fmt.Fprintf(w, "FMA ceiling:   %.1f GFLOP/s, measured\n", r.Ceiling)
 	}
 	fmt.Fprintf(w, "memory:        %.0f MiB in training\n", r.MemoryMiB)
+	if r.Layers != nil {
+		printLayers(w, "training step", r.Layers.Training, r.Ceiling)
+		printLayers(w, "inference", r.Layers.Inference, r.Ceiling)
+	}
+}
+
+// printLayers writes the sums over all layers and the layers one by one.
+func printLayers(w io.Writer, title string, t bench.Table, ceiling float64) {
+	fmt.Fprintf(w, "\n%s, every call timed: %.4f s\n\n", title, t.Seconds)
+	printRows(w, false, t.Summary(ceiling))
+	fmt.Fprintln(w)
+	printRows(w, true, t.Rows)
+}
+
+func printRows(w io.Writer, layers bool, rows []bench.Row) {
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	if layers {
+		fmt.Fprint(tw, "layer\t")
+	}
+	fmt.Fprint(tw, "operation\tdirection\tcalls\tms\tshare\tGFLOP/s\tof ceiling\tMB\tGB/s\n")
+	for _, r := range rows {
+		if layers {
+			fmt.Fprintf(tw, "%s\t", r.Layer)
+		}
+		operation := strings.TrimSpace(r.Operation + " " + r.Channels)
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%.3f\t%.1f%%\t%s\t%s\t%s\t%s\n", operation, r.Direction, unless0("%.0f", float64(r.Calls)), 1000*r.Seconds, 100*r.Share,
+			unless0("%.1f", r.Rate), unless0("%.0f%%", 100*r.Fraction), unless0("%.2f", r.Bytes/1e6), unless0("%.1f", r.Bandwidth))
+	}
+	tw.Flush()
+}
+
+// unless0 writes a number, or nothing where there is none to write.
+func unless0(format string, v float64) string {
+	if v == 0 {
+		return ""
+	}
+	return fmt.Sprintf(format, v)
 }

@@ -23,12 +23,12 @@ var environment = []variable{
 
 const envWorkers = "nnUNet_n_proc_DA"
 
-// defaultWorkers is the number of workers that augment training samples: the environment's, else one per processor.
+// defaultWorkers is the number of workers that augment training samples: the environment's, else one per processor of this process.
 func defaultWorkers() int {
 	if n, err := strconv.Atoi(os.Getenv(envWorkers)); err == nil && n > 0 {
 		return n
 	}
-	return runtime.NumCPU()
+	return runtime.GOMAXPROCS(0) // knows the limits of control groups
 }
 
 // plainTerminal reports whether the environment asks for output without cursor movement.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -338,11 +339,31 @@ func TestFoldersFromTheEnvironment(t *testing.T) {
 }
 
 func TestBench(t *testing.T) {
+	small := []string{"bench", "--shape", "16,16,16", "--batch", "1", "--steps", "1", "--threads", "1"}
 	var r map[string]any
-	decode(t, ok(t, "bench", "--shape", "16,16,16", "--batch", "1", "--steps", "1", "--threads", "1", "--json"), &r)
+	decode(t, ok(t, append(small, "--json")...), &r)
 	for _, key := range []string{"tool", "shape", "batch", "threads", "dtype", "device", "train_step_s", "inference_s", "fma_ceiling_gflops", "train_fraction_of_ceiling"} {
 		if _, have := r[key]; !have {
 			t.Errorf("no %s in %v", key, r)
+		}
+	}
+	if _, have := r["layers"]; have {
+		t.Error("layers without --layers")
+	}
+	decode(t, ok(t, append(small, "--layers", "--json")...), &r)
+	for _, step := range []string{"training", "inference"} {
+		rows := r["layers"].(map[string]any)[step].(map[string]any)["rows"].([]any)
+		if first := rows[1].(map[string]any); len(rows) < 50 || first["layer"] != "conv3d_1a_7x7" || first["channels"] != "2->64" || first["direction"] != "forward" {
+			t.Errorf("%s: %d rows, the second %v", step, len(rows), first)
+		}
+	}
+	text := ok(t, append(small, "--layers")...)
+	for _, want := range []string{
+		`(?m)^training step, every call timed: \d`, `(?m)^inference, every call timed: \d`, `(?m)^SGD step +backward +1 `, `(?m)^between the calls `,
+		`(?m)^mixed_3b +conv 1x1x1 192->176 +backward weights +1 +\d+\.\d+ +\d+\.\d% +\d+\.\d +\d+% +\d+\.\d+ +\d+\.\d\s*$`,
+	} {
+		if !regexp.MustCompile(want).MatchString(text) {
+			t.Errorf("nothing like %s in\n%s", want, text)
 		}
 	}
 }

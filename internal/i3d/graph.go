@@ -3,7 +3,6 @@ package i3d
 import (
 	"fmt"
 	"slices"
-	"time"
 
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
@@ -60,7 +59,7 @@ type graph struct {
 	input   *backend.Tensor // (N, C, D, H, W)
 	targets *backend.Tensor // (N, labels), training only
 	logits  *gorgonia.Node
-	trace   func(name string, result *backend.Tensor, took time.Duration)
+	trace   ops.Trace
 	bound   []*gorgonia.Node
 	values  []*backend.Tensor
 }

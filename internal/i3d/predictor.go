@@ -26,6 +26,7 @@ type Predictor struct {
 	params *memory
 	work   *workspace
 	graphs []*shapedGraph // most recently used last
+	trace  ops.Trace
 }
 
 type shapedGraph struct {
@@ -97,6 +98,14 @@ func fold(cfg Config, sd *weights.StateDict) *weights.StateDict {
 	return folded
 }
 
+// Trace has f told of every operation of the runs to come.
+func (p *Predictor) Trace(f ops.Trace) {
+	p.trace = f
+	for _, g := range p.graphs {
+		g.trace = f
+	}
+}
+
 // Logits returns the logits of every label, (N, classes), for x (N, C, D, H, W). The graph of a batch size and shape is built at first
 // use and kept; only the most recently used ones are.
 func (p *Predictor) Logits(x []float32, batch int, shape [3]int) ([][]float32, error) {
@@ -129,6 +138,7 @@ func (p *Predictor) graphFor(batch int, shape [3]int) (*graph, error) {
 		p.graphs = slices.Delete(p.graphs, 0, 1)
 	}
 	g := newGraph(p.dev)
+	g.trace = p.trace
 	if err := p.build(g, batch, shape); err != nil {
 		return nil, err
 	}

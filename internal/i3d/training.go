@@ -269,6 +269,9 @@ func (t *Training) flatTargets(targets [][]int) ([]float32, error) {
 	return flat, nil
 }
 
+// Trace has f told of every operation of the steps to come.
+func (t *Training) Trace(f ops.Trace) { t.graph.trace = f }
+
 // Step runs forward, backward and the optimiser on one batch.
 func (t *Training) Step(x []float32, targets [][]int, o StepOptions) (StepResult, error) {
 	r, err := t.backpropagate(x, targets)

@@ -19,12 +19,15 @@ import (
 	"github.com/universal-classifier/uc/internal/backend"
 )
 
+// Trace is told of every operation that has run: its name (with ' behind it for the gradient's), its result, valid for now, and the
+// time it took.
+type Trace func(name string, result *backend.Tensor, took time.Duration)
+
 // Runtime is what the operations of one graph run on: the device and the memory of a run.
 type Runtime struct {
 	Device backend.Device
 	Arena  *backend.Arena
-	// Trace, if set, is told of every operation that has run: its result, valid for now, and the time it took.
-	Trace  func(name string, result *backend.Tensor, took time.Duration)
+	Trace  Trace // may be nil
 	serial uint32
 }
 
