@@ -41,10 +41,10 @@ const (
 	halfProducts                    // results whose factors are rounded to bfloat16
 )
 
-// halfNoise bounds how much the schemes of the three axes together may amplify the rounding of their factors to bfloat16: F(4,3) on two
-// axes and F(2,3) on the third are within it. The rounding is then about 1.5 % of the results' standard deviation, where a direct convolution
-// in bfloat16 has 0.3 %; F(4,3) on all axes would have 2.3 %.
-const halfNoise = 6.5
+// halfNoise bounds how much the schemes of the three axes together may amplify the rounding of their factors to bfloat16: F(3,3) on all axes
+// (4.2) and F(4,3), F(3,3) and F(2,3) on one each (4.6) are within it. The rounding is then about 1 % of the results' standard deviation, where a
+// direct convolution in bfloat16 has 0.3 %; F(4,3) on all axes (10.4) would have 2.3 %.
+const halfNoise = 4.6
 
 // chooseSchemes picks the schemes with the fewest products; ok is false when an axis has none. F(4,4) is left to gradients of weights:
 // in the stem's forward pass (3.7e-6 of the result, F(3,4) has a third of it) it moved the logits of a training by up to 2e-4.

@@ -2421,22 +2421,22 @@ line:
 	VMOVAPS          Z3, Z5
 	VFMADD231PS.BCST winogradConstant2<>+0(SB), Z1, Z5
 	VMULPS.BCST      winogradConstant3<>+0(SB), Z0, Z6
-	VFMADD231PS.BCST winogradConstant1<>+0(SB), Z2, Z6
+	VFMADD231PS.BCST winogradConstant4<>+0(SB), Z2, Z6
 	VADDPS           Z6, Z5, Z7
 	VMOVUPS          Z7, (R10)
 	VSUBPS           Z6, Z5, Z5
 	VMOVUPS          Z5, (R10)(DX*1)
 	VMOVAPS          Z3, Z5
-	VFMADD231PS.BCST winogradConstant4<>+0(SB), Z1, Z5
-	VMULPS.BCST      winogradConstant5<>+0(SB), Z0, Z6
-	VFMADD231PS.BCST winogradConstant6<>+0(SB), Z2, Z6
+	VFMADD231PS.BCST winogradConstant5<>+0(SB), Z1, Z5
+	VMULPS.BCST      winogradConstant6<>+0(SB), Z0, Z6
+	VFMADD231PS.BCST winogradConstant7<>+0(SB), Z2, Z6
 	VADDPS           Z6, Z5, Z7
 	VMOVUPS          Z7, (R10)(DX*2)
 	VSUBPS           Z6, Z5, Z5
 	VMOVUPS          Z5, (R10)(SI*1)
 	VMOVAPS          Z4, Z5
-	VFMADD231PS.BCST winogradConstant7<>+0(SB), Z0, Z5
-	VFMADD231PS.BCST winogradConstant8<>+0(SB), Z2, Z5
+	VFMADD231PS.BCST winogradConstant8<>+0(SB), Z0, Z5
+	VFMADD231PS.BCST winogradConstant9<>+0(SB), Z2, Z5
 	VMOVUPS          Z5, (DI)
 	MOVQ             dst1+48(FP), DI
 	ADDQ             DI, R10
@@ -2453,26 +2453,29 @@ line:
 	VZEROUPPER
 	RET
 
-DATA winogradConstant2<>+0(SB)/4, $(-2.25)
+DATA winogradConstant2<>+0(SB)/4, $(-1.5625)
 GLOBL winogradConstant2<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant3<>+0(SB)/4, $(-1.125)
+DATA winogradConstant3<>+0(SB)/4, $(-0.5859375)
 GLOBL winogradConstant3<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant4<>+0(SB)/4, $(-0.25)
+DATA winogradConstant4<>+0(SB)/4, $(0.375)
 GLOBL winogradConstant4<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant5<>+0(SB)/4, $(-0.375)
+DATA winogradConstant5<>+0(SB)/4, $(-0.140625)
 GLOBL winogradConstant5<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant6<>+0(SB)/4, $(1.5)
+DATA winogradConstant6<>+0(SB)/4, $(-0.17578125)
 GLOBL winogradConstant6<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant7<>+0(SB)/4, $(0.5625)
+DATA winogradConstant7<>+0(SB)/4, $(1.25)
 GLOBL winogradConstant7<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant8<>+0(SB)/4, $(-2.5)
+DATA winogradConstant8<>+0(SB)/4, $(0.21972656)
 GLOBL winogradConstant8<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant9<>+0(SB)/4, $(-1.703125)
+GLOBL winogradConstant9<>(SB), RODATA|NOPTR, $4
 
 // func f33InputAVX2(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
 // Requires: AVX, FMA3
@@ -2531,27 +2534,27 @@ in0_4:
 	VFMADD231PS  Y15, Y1, Y5
 	VBROADCASTSS winogradConstant3<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y6
-	VBROADCASTSS winogradConstant1<>+0(SB), Y15
+	VBROADCASTSS winogradConstant4<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y6
 	VADDPS       Y6, Y5, Y7
 	VMOVUPS      Y7, (R11)
 	VSUBPS       Y6, Y5, Y5
 	VMOVUPS      Y5, (R11)(DX*1)
 	VMOVAPS      Y3, Y5
-	VBROADCASTSS winogradConstant4<>+0(SB), Y15
-	VFMADD231PS  Y15, Y1, Y5
 	VBROADCASTSS winogradConstant5<>+0(SB), Y15
-	VMULPS       Y15, Y0, Y6
+	VFMADD231PS  Y15, Y1, Y5
 	VBROADCASTSS winogradConstant6<>+0(SB), Y15
+	VMULPS       Y15, Y0, Y6
+	VBROADCASTSS winogradConstant7<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y6
 	VADDPS       Y6, Y5, Y7
 	VMOVUPS      Y7, (R11)(DX*2)
 	VSUBPS       Y6, Y5, Y5
 	VMOVUPS      Y5, (R11)(R8*1)
 	VMOVAPS      Y4, Y5
-	VBROADCASTSS winogradConstant7<>+0(SB), Y15
-	VFMADD231PS  Y15, Y0, Y5
 	VBROADCASTSS winogradConstant8<>+0(SB), Y15
+	VFMADD231PS  Y15, Y0, Y5
+	VBROADCASTSS winogradConstant9<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y5
 	VMOVUPS      Y5, (DI)
 	VXORPS       Y0, Y0, Y0
@@ -2589,27 +2592,27 @@ in1_4:
 	VFMADD231PS  Y15, Y1, Y5
 	VBROADCASTSS winogradConstant3<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y6
-	VBROADCASTSS winogradConstant1<>+0(SB), Y15
+	VBROADCASTSS winogradConstant4<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y6
 	VADDPS       Y6, Y5, Y7
 	VMOVUPS      Y7, 32(R11)
 	VSUBPS       Y6, Y5, Y5
 	VMOVUPS      Y5, 32(R11)(DX*1)
 	VMOVAPS      Y3, Y5
-	VBROADCASTSS winogradConstant4<>+0(SB), Y15
-	VFMADD231PS  Y15, Y1, Y5
 	VBROADCASTSS winogradConstant5<>+0(SB), Y15
-	VMULPS       Y15, Y0, Y6
+	VFMADD231PS  Y15, Y1, Y5
 	VBROADCASTSS winogradConstant6<>+0(SB), Y15
+	VMULPS       Y15, Y0, Y6
+	VBROADCASTSS winogradConstant7<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y6
 	VADDPS       Y6, Y5, Y7
 	VMOVUPS      Y7, 32(R11)(DX*2)
 	VSUBPS       Y6, Y5, Y5
 	VMOVUPS      Y5, 32(R11)(R8*1)
 	VMOVAPS      Y4, Y5
-	VBROADCASTSS winogradConstant7<>+0(SB), Y15
-	VFMADD231PS  Y15, Y0, Y5
 	VBROADCASTSS winogradConstant8<>+0(SB), Y15
+	VFMADD231PS  Y15, Y0, Y5
+	VBROADCASTSS winogradConstant9<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y5
 	VMOVUPS      Y5, 32(DI)
 	MOVQ         dst1+48(FP), DI
@@ -2651,16 +2654,16 @@ line:
 	VMOVUPS          (R10), Z0
 	VMOVUPS          (R10)(BX*1), Z1
 	VMOVUPS          (R10)(BX*2), Z2
-	VMULPS.BCST      winogradConstant4<>+0(SB), Z1, Z3
-	VMULPS.BCST      winogradConstant9<>+0(SB), Z0, Z4
-	VFMADD231PS.BCST winogradConstant10<>+0(SB), Z2, Z4
+	VMULPS.BCST      winogradConstant10<>+0(SB), Z1, Z3
+	VMULPS.BCST      winogradConstant11<>+0(SB), Z0, Z4
+	VFMADD231PS.BCST winogradConstant12<>+0(SB), Z2, Z4
 	VADDPS           Z4, Z3, Z5
 	VMOVUPS          Z5, (R9)
 	VSUBPS           Z4, Z3, Z3
 	VMOVUPS          Z3, (R9)(DX*1)
-	VMULPS.BCST      winogradConstant11<>+0(SB), Z1, Z3
-	VMULPS.BCST      winogradConstant12<>+0(SB), Z0, Z4
-	VFMADD231PS.BCST winogradConstant13<>+0(SB), Z2, Z4
+	VMULPS.BCST      winogradConstant13<>+0(SB), Z1, Z3
+	VMULPS.BCST      winogradConstant14<>+0(SB), Z0, Z4
+	VFMADD231PS.BCST winogradConstant15<>+0(SB), Z2, Z4
 	VADDPS           Z4, Z3, Z5
 	VMOVUPS          Z5, (R9)(DX*2)
 	VSUBPS           Z4, Z3, Z3
@@ -2681,20 +2684,23 @@ line:
 	VZEROUPPER
 	RET
 
-DATA winogradConstant9<>+0(SB)/4, $(-0.5)
-GLOBL winogradConstant9<>(SB), RODATA|NOPTR, $4
-
-DATA winogradConstant10<>+0(SB)/4, $(-0.125)
+DATA winogradConstant10<>+0(SB)/4, $(-0.35164836)
 GLOBL winogradConstant10<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant11<>+0(SB)/4, $(0.25)
+DATA winogradConstant11<>+0(SB)/4, $(-0.93772894)
 GLOBL winogradConstant11<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant12<>+0(SB)/4, $(0.16666667)
+DATA winogradConstant12<>+0(SB)/4, $(-0.13186814)
 GLOBL winogradConstant12<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant13<>+0(SB)/4, $(0.375)
+DATA winogradConstant13<>+0(SB)/4, $(0.35164836)
 GLOBL winogradConstant13<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant14<>+0(SB)/4, $(0.2813187)
+GLOBL winogradConstant14<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant15<>+0(SB)/4, $(0.43956044)
+GLOBL winogradConstant15<>(SB), RODATA|NOPTR, $4
 
 // func f33WeightsAVX2(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
 // Requires: AVX, FMA3
@@ -2720,21 +2726,21 @@ line:
 	VMOVUPS      (R10), Y0
 	VMOVUPS      (R10)(BX*1), Y1
 	VMOVUPS      (R10)(BX*2), Y2
-	VBROADCASTSS winogradConstant4<>+0(SB), Y15
-	VMULPS       Y15, Y1, Y3
-	VBROADCASTSS winogradConstant9<>+0(SB), Y15
-	VMULPS       Y15, Y0, Y4
 	VBROADCASTSS winogradConstant10<>+0(SB), Y15
+	VMULPS       Y15, Y1, Y3
+	VBROADCASTSS winogradConstant11<>+0(SB), Y15
+	VMULPS       Y15, Y0, Y4
+	VBROADCASTSS winogradConstant12<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y4
 	VADDPS       Y4, Y3, Y5
 	VMOVUPS      Y5, (R9)
 	VSUBPS       Y4, Y3, Y3
 	VMOVUPS      Y3, (R9)(DX*1)
-	VBROADCASTSS winogradConstant11<>+0(SB), Y15
-	VMULPS       Y15, Y1, Y3
-	VBROADCASTSS winogradConstant12<>+0(SB), Y15
-	VMULPS       Y15, Y0, Y4
 	VBROADCASTSS winogradConstant13<>+0(SB), Y15
+	VMULPS       Y15, Y1, Y3
+	VBROADCASTSS winogradConstant14<>+0(SB), Y15
+	VMULPS       Y15, Y0, Y4
+	VBROADCASTSS winogradConstant15<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y4
 	VADDPS       Y4, Y3, Y5
 	VMOVUPS      Y5, (R9)(DX*2)
@@ -2744,21 +2750,21 @@ line:
 	VMOVUPS      32(R10), Y0
 	VMOVUPS      32(R10)(BX*1), Y1
 	VMOVUPS      32(R10)(BX*2), Y2
-	VBROADCASTSS winogradConstant4<>+0(SB), Y15
-	VMULPS       Y15, Y1, Y3
-	VBROADCASTSS winogradConstant9<>+0(SB), Y15
-	VMULPS       Y15, Y0, Y4
 	VBROADCASTSS winogradConstant10<>+0(SB), Y15
+	VMULPS       Y15, Y1, Y3
+	VBROADCASTSS winogradConstant11<>+0(SB), Y15
+	VMULPS       Y15, Y0, Y4
+	VBROADCASTSS winogradConstant12<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y4
 	VADDPS       Y4, Y3, Y5
 	VMOVUPS      Y5, 32(R9)
 	VSUBPS       Y4, Y3, Y3
 	VMOVUPS      Y3, 32(R9)(DX*1)
-	VBROADCASTSS winogradConstant11<>+0(SB), Y15
-	VMULPS       Y15, Y1, Y3
-	VBROADCASTSS winogradConstant12<>+0(SB), Y15
-	VMULPS       Y15, Y0, Y4
 	VBROADCASTSS winogradConstant13<>+0(SB), Y15
+	VMULPS       Y15, Y1, Y3
+	VBROADCASTSS winogradConstant14<>+0(SB), Y15
+	VMULPS       Y15, Y0, Y4
+	VBROADCASTSS winogradConstant15<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y4
 	VADDPS       Y4, Y3, Y5
 	VMOVUPS      Y5, 32(R9)(DX*2)
@@ -2829,12 +2835,12 @@ line:
 	VMOVAPS          Z5, Z2
 	VADDPS           Z2, Z0, Z5
 	VMOVUPS          Z5, K1, (R9)
-	VMULPS.BCST      winogradConstant1<>+0(SB), Z1, Z5
-	VFMADD231PS.BCST winogradConstant6<>+0(SB), Z3, Z5
+	VMULPS.BCST      winogradConstant4<>+0(SB), Z1, Z5
+	VFMADD231PS.BCST winogradConstant7<>+0(SB), Z3, Z5
 	VMOVUPS          Z5, K2, (R9)(DX*1)
 	VMOVAPS          Z4, Z5
-	VFMADD231PS.BCST winogradConstant11<>+0(SB), Z0, Z5
-	VFMADD231PS.BCST winogradConstant14<>+0(SB), Z2, Z5
+	VFMADD231PS.BCST winogradConstant16<>+0(SB), Z0, Z5
+	VFMADD231PS.BCST winogradConstant17<>+0(SB), Z2, Z5
 	VMOVUPS          Z5, K3, (R9)(DX*2)
 	MOVQ             dst1+48(FP), DI
 	ADDQ             DI, R9
@@ -2851,8 +2857,11 @@ line:
 	VZEROUPPER
 	RET
 
-DATA winogradConstant14<>+0(SB)/4, $(2.25)
-GLOBL winogradConstant14<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant16<>+0(SB)/4, $(0.140625)
+GLOBL winogradConstant16<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant17<>+0(SB)/4, $(1.5625)
+GLOBL winogradConstant17<>(SB), RODATA|NOPTR, $4
 
 // func f33OutputAVX2(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
 // Requires: AVX, FMA3
@@ -2892,9 +2901,9 @@ line:
 	VMOVUPS Y5, (R10)
 
 out0_0:
-	VBROADCASTSS winogradConstant1<>+0(SB), Y15
+	VBROADCASTSS winogradConstant4<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y5
-	VBROADCASTSS winogradConstant6<>+0(SB), Y15
+	VBROADCASTSS winogradConstant7<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y5
 	BTQ          $0x01, SI
 	JCC          out0_1
@@ -2902,9 +2911,9 @@ out0_0:
 
 out0_1:
 	VMOVAPS      Y4, Y5
-	VBROADCASTSS winogradConstant11<>+0(SB), Y15
+	VBROADCASTSS winogradConstant16<>+0(SB), Y15
 	VFMADD231PS  Y15, Y0, Y5
-	VBROADCASTSS winogradConstant14<>+0(SB), Y15
+	VBROADCASTSS winogradConstant17<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y5
 	BTQ          $0x02, SI
 	JCC          out0_2
@@ -2928,9 +2937,9 @@ out0_2:
 	VMOVUPS Y5, 32(R10)
 
 out1_0:
-	VBROADCASTSS winogradConstant1<>+0(SB), Y15
+	VBROADCASTSS winogradConstant4<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y5
-	VBROADCASTSS winogradConstant6<>+0(SB), Y15
+	VBROADCASTSS winogradConstant7<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y5
 	BTQ          $0x01, SI
 	JCC          out1_1
@@ -2938,9 +2947,9 @@ out1_0:
 
 out1_1:
 	VMOVAPS      Y4, Y5
-	VBROADCASTSS winogradConstant11<>+0(SB), Y15
+	VBROADCASTSS winogradConstant16<>+0(SB), Y15
 	VFMADD231PS  Y15, Y0, Y5
-	VBROADCASTSS winogradConstant14<>+0(SB), Y15
+	VBROADCASTSS winogradConstant17<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y5
 	BTQ          $0x02, SI
 	JCC          out1_2
@@ -3012,13 +3021,13 @@ line:
 	VADDPS           Z2, Z0, Z5
 	VADDPS.Z         (R9), Z5, K1, Z30
 	VMOVUPS          Z30, K1, (R9)
-	VMULPS.BCST      winogradConstant1<>+0(SB), Z1, Z5
-	VFMADD231PS.BCST winogradConstant6<>+0(SB), Z3, Z5
+	VMULPS.BCST      winogradConstant4<>+0(SB), Z1, Z5
+	VFMADD231PS.BCST winogradConstant7<>+0(SB), Z3, Z5
 	VADDPS.Z         (R9)(DX*1), Z5, K2, Z30
 	VMOVUPS          Z30, K2, (R9)(DX*1)
 	VMOVAPS          Z4, Z5
-	VFMADD231PS.BCST winogradConstant11<>+0(SB), Z0, Z5
-	VFMADD231PS.BCST winogradConstant14<>+0(SB), Z2, Z5
+	VFMADD231PS.BCST winogradConstant16<>+0(SB), Z0, Z5
+	VFMADD231PS.BCST winogradConstant17<>+0(SB), Z2, Z5
 	VADDPS.Z         (R9)(DX*2), Z5, K3, Z30
 	VMOVUPS          Z30, K3, (R9)(DX*2)
 	MOVQ             dst1+48(FP), DI
@@ -3075,9 +3084,9 @@ line:
 	VMOVUPS Y14, (R10)
 
 out0_0:
-	VBROADCASTSS winogradConstant1<>+0(SB), Y15
+	VBROADCASTSS winogradConstant4<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y5
-	VBROADCASTSS winogradConstant6<>+0(SB), Y15
+	VBROADCASTSS winogradConstant7<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y5
 	BTQ          $0x01, SI
 	JCC          out0_1
@@ -3086,9 +3095,9 @@ out0_0:
 
 out0_1:
 	VMOVAPS      Y4, Y5
-	VBROADCASTSS winogradConstant11<>+0(SB), Y15
+	VBROADCASTSS winogradConstant16<>+0(SB), Y15
 	VFMADD231PS  Y15, Y0, Y5
-	VBROADCASTSS winogradConstant14<>+0(SB), Y15
+	VBROADCASTSS winogradConstant17<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y5
 	BTQ          $0x02, SI
 	JCC          out0_2
@@ -3114,9 +3123,9 @@ out0_2:
 	VMOVUPS Y14, 32(R10)
 
 out1_0:
-	VBROADCASTSS winogradConstant1<>+0(SB), Y15
+	VBROADCASTSS winogradConstant4<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y5
-	VBROADCASTSS winogradConstant6<>+0(SB), Y15
+	VBROADCASTSS winogradConstant7<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y5
 	BTQ          $0x01, SI
 	JCC          out1_1
@@ -3125,9 +3134,9 @@ out1_0:
 
 out1_1:
 	VMOVAPS      Y4, Y5
-	VBROADCASTSS winogradConstant11<>+0(SB), Y15
+	VBROADCASTSS winogradConstant16<>+0(SB), Y15
 	VFMADD231PS  Y15, Y0, Y5
-	VBROADCASTSS winogradConstant14<>+0(SB), Y15
+	VBROADCASTSS winogradConstant17<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y5
 	BTQ          $0x02, SI
 	JCC          out1_2
@@ -3204,14 +3213,14 @@ line:
 	VADDPS           Z29, Z5, Z30
 	VMAXPS           Z30, Z28, Z30
 	VMOVUPS          Z30, K1, (R9)
-	VMULPS.BCST      winogradConstant1<>+0(SB), Z1, Z5
-	VFMADD231PS.BCST winogradConstant6<>+0(SB), Z3, Z5
+	VMULPS.BCST      winogradConstant4<>+0(SB), Z1, Z5
+	VFMADD231PS.BCST winogradConstant7<>+0(SB), Z3, Z5
 	VADDPS           Z29, Z5, Z30
 	VMAXPS           Z30, Z28, Z30
 	VMOVUPS          Z30, K2, (R9)(DX*1)
 	VMOVAPS          Z4, Z5
-	VFMADD231PS.BCST winogradConstant11<>+0(SB), Z0, Z5
-	VFMADD231PS.BCST winogradConstant14<>+0(SB), Z2, Z5
+	VFMADD231PS.BCST winogradConstant16<>+0(SB), Z0, Z5
+	VFMADD231PS.BCST winogradConstant17<>+0(SB), Z2, Z5
 	VADDPS           Z29, Z5, Z30
 	VMAXPS           Z30, Z28, Z30
 	VMOVUPS          Z30, K3, (R9)(DX*2)
@@ -3273,9 +3282,9 @@ line:
 	VMOVUPS Y14, (R10)
 
 out0_0:
-	VBROADCASTSS winogradConstant1<>+0(SB), Y15
+	VBROADCASTSS winogradConstant4<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y5
-	VBROADCASTSS winogradConstant6<>+0(SB), Y15
+	VBROADCASTSS winogradConstant7<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y5
 	VADDPS       Y13, Y5, Y14
 	VMAXPS       Y14, Y12, Y14
@@ -3285,9 +3294,9 @@ out0_0:
 
 out0_1:
 	VMOVAPS      Y4, Y5
-	VBROADCASTSS winogradConstant11<>+0(SB), Y15
+	VBROADCASTSS winogradConstant16<>+0(SB), Y15
 	VFMADD231PS  Y15, Y0, Y5
-	VBROADCASTSS winogradConstant14<>+0(SB), Y15
+	VBROADCASTSS winogradConstant17<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y5
 	VADDPS       Y13, Y5, Y14
 	VMAXPS       Y14, Y12, Y14
@@ -3318,9 +3327,9 @@ out0_2:
 	VMOVUPS Y14, 32(R10)
 
 out1_0:
-	VBROADCASTSS winogradConstant1<>+0(SB), Y15
+	VBROADCASTSS winogradConstant4<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y5
-	VBROADCASTSS winogradConstant6<>+0(SB), Y15
+	VBROADCASTSS winogradConstant7<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y5
 	VADDPS       Y13, Y5, Y14
 	VMAXPS       Y14, Y12, Y14
@@ -3330,9 +3339,9 @@ out1_0:
 
 out1_1:
 	VMOVAPS      Y4, Y5
-	VBROADCASTSS winogradConstant11<>+0(SB), Y15
+	VBROADCASTSS winogradConstant16<>+0(SB), Y15
 	VFMADD231PS  Y15, Y0, Y5
-	VBROADCASTSS winogradConstant14<>+0(SB), Y15
+	VBROADCASTSS winogradConstant17<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y5
 	VADDPS       Y13, Y5, Y14
 	VMAXPS       Y14, Y12, Y14
@@ -3396,15 +3405,15 @@ line:
 	VMOVUPS.Z        (R10)(BX*1), K2, Z1
 	VMOVUPS.Z        (R10)(BX*2), K3, Z2
 	VMOVAPS          Z0, Z3
-	VFMADD231PS.BCST winogradConstant11<>+0(SB), Z2, Z3
-	VMULPS.BCST      winogradConstant1<>+0(SB), Z1, Z4
+	VFMADD231PS.BCST winogradConstant16<>+0(SB), Z2, Z3
+	VMULPS.BCST      winogradConstant4<>+0(SB), Z1, Z4
 	VADDPS           Z4, Z3, Z5
 	VMOVUPS          Z5, (R9)
 	VSUBPS           Z4, Z3, Z3
 	VMOVUPS          Z3, (R9)(DX*1)
 	VMOVAPS          Z0, Z3
-	VFMADD231PS.BCST winogradConstant14<>+0(SB), Z2, Z3
-	VMULPS.BCST      winogradConstant6<>+0(SB), Z1, Z4
+	VFMADD231PS.BCST winogradConstant17<>+0(SB), Z2, Z3
+	VMULPS.BCST      winogradConstant7<>+0(SB), Z1, Z4
 	VADDPS           Z4, Z3, Z5
 	VMOVUPS          Z5, (R9)(DX*2)
 	VSUBPS           Z4, Z3, Z3
@@ -3465,18 +3474,18 @@ in0_1:
 
 in0_2:
 	VMOVAPS      Y0, Y3
-	VBROADCASTSS winogradConstant11<>+0(SB), Y15
+	VBROADCASTSS winogradConstant16<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y3
-	VBROADCASTSS winogradConstant1<>+0(SB), Y15
+	VBROADCASTSS winogradConstant4<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y4
 	VADDPS       Y4, Y3, Y5
 	VMOVUPS      Y5, (R10)
 	VSUBPS       Y4, Y3, Y3
 	VMOVUPS      Y3, (R10)(DX*1)
 	VMOVAPS      Y0, Y3
-	VBROADCASTSS winogradConstant14<>+0(SB), Y15
+	VBROADCASTSS winogradConstant17<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y3
-	VBROADCASTSS winogradConstant6<>+0(SB), Y15
+	VBROADCASTSS winogradConstant7<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y4
 	VADDPS       Y4, Y3, Y5
 	VMOVUPS      Y5, (R10)(DX*2)
@@ -3502,18 +3511,18 @@ in1_1:
 
 in1_2:
 	VMOVAPS      Y0, Y3
-	VBROADCASTSS winogradConstant11<>+0(SB), Y15
+	VBROADCASTSS winogradConstant16<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y3
-	VBROADCASTSS winogradConstant1<>+0(SB), Y15
+	VBROADCASTSS winogradConstant4<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y4
 	VADDPS       Y4, Y3, Y5
 	VMOVUPS      Y5, 32(R10)
 	VSUBPS       Y4, Y3, Y3
 	VMOVUPS      Y3, 32(R10)(DX*1)
 	VMOVAPS      Y0, Y3
-	VBROADCASTSS winogradConstant14<>+0(SB), Y15
+	VBROADCASTSS winogradConstant17<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y3
-	VBROADCASTSS winogradConstant6<>+0(SB), Y15
+	VBROADCASTSS winogradConstant7<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y4
 	VADDPS       Y4, Y3, Y5
 	VMOVUPS      Y5, 32(R10)(DX*2)
@@ -3567,15 +3576,15 @@ line:
 	VADDPS           Z3, Z2, Z5
 	VSUBPS           Z3, Z2, Z3
 	VMOVAPS          Z5, Z2
-	VMULPS.BCST      winogradConstant9<>+0(SB), Z1, Z5
-	VFMADD231PS.BCST winogradConstant12<>+0(SB), Z3, Z5
+	VMULPS.BCST      winogradConstant11<>+0(SB), Z1, Z5
+	VFMADD231PS.BCST winogradConstant14<>+0(SB), Z3, Z5
 	VMOVUPS          Z5, (R9)
-	VMULPS.BCST      winogradConstant4<>+0(SB), Z0, Z5
-	VFMADD231PS.BCST winogradConstant11<>+0(SB), Z2, Z5
+	VMULPS.BCST      winogradConstant10<>+0(SB), Z0, Z5
+	VFMADD231PS.BCST winogradConstant13<>+0(SB), Z2, Z5
 	VMOVUPS          Z5, (R9)(DX*1)
 	VMOVAPS          Z4, Z5
-	VFMADD231PS.BCST winogradConstant10<>+0(SB), Z1, Z5
-	VFMADD231PS.BCST winogradConstant13<>+0(SB), Z3, Z5
+	VFMADD231PS.BCST winogradConstant12<>+0(SB), Z1, Z5
+	VFMADD231PS.BCST winogradConstant15<>+0(SB), Z3, Z5
 	VMOVUPS          Z5, (R9)(DX*2)
 	MOVQ             dst1+48(FP), SI
 	ADDQ             SI, R9
@@ -3624,20 +3633,20 @@ line:
 	VADDPS       Y3, Y2, Y5
 	VSUBPS       Y3, Y2, Y3
 	VMOVAPS      Y5, Y2
-	VBROADCASTSS winogradConstant9<>+0(SB), Y15
+	VBROADCASTSS winogradConstant11<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y5
-	VBROADCASTSS winogradConstant12<>+0(SB), Y15
+	VBROADCASTSS winogradConstant14<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y5
 	VMOVUPS      Y5, (R9)
-	VBROADCASTSS winogradConstant4<>+0(SB), Y15
+	VBROADCASTSS winogradConstant10<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y5
-	VBROADCASTSS winogradConstant11<>+0(SB), Y15
+	VBROADCASTSS winogradConstant13<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y5
 	VMOVUPS      Y5, (R9)(DX*1)
 	VMOVAPS      Y4, Y5
-	VBROADCASTSS winogradConstant10<>+0(SB), Y15
+	VBROADCASTSS winogradConstant12<>+0(SB), Y15
 	VFMADD231PS  Y15, Y1, Y5
-	VBROADCASTSS winogradConstant13<>+0(SB), Y15
+	VBROADCASTSS winogradConstant15<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y5
 	VMOVUPS      Y5, (R9)(DX*2)
 	VMOVUPS      32(R10), Y0
@@ -3651,20 +3660,20 @@ line:
 	VADDPS       Y3, Y2, Y5
 	VSUBPS       Y3, Y2, Y3
 	VMOVAPS      Y5, Y2
-	VBROADCASTSS winogradConstant9<>+0(SB), Y15
+	VBROADCASTSS winogradConstant11<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y5
-	VBROADCASTSS winogradConstant12<>+0(SB), Y15
+	VBROADCASTSS winogradConstant14<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y5
 	VMOVUPS      Y5, 32(R9)
-	VBROADCASTSS winogradConstant4<>+0(SB), Y15
+	VBROADCASTSS winogradConstant10<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y5
-	VBROADCASTSS winogradConstant11<>+0(SB), Y15
+	VBROADCASTSS winogradConstant13<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y5
 	VMOVUPS      Y5, 32(R9)(DX*1)
 	VMOVAPS      Y4, Y5
-	VBROADCASTSS winogradConstant10<>+0(SB), Y15
+	VBROADCASTSS winogradConstant12<>+0(SB), Y15
 	VFMADD231PS  Y15, Y1, Y5
-	VBROADCASTSS winogradConstant13<>+0(SB), Y15
+	VBROADCASTSS winogradConstant15<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y5
 	VMOVUPS      Y5, 32(R9)(DX*2)
 	MOVQ         dst1+48(FP), SI
@@ -3741,28 +3750,28 @@ line:
 	VMOVUPS.Z        (R13), K5, Z4
 	VMOVUPS.Z        (R13)(BX*1), K6, Z5
 	VMOVAPS          Z4, Z6
-	VFMADD231PS.BCST winogradConstant15<>+0(SB), Z0, Z6
-	VFMADD231PS.BCST winogradConstant16<>+0(SB), Z2, Z6
+	VFMADD231PS.BCST winogradConstant18<>+0(SB), Z0, Z6
+	VFMADD231PS.BCST winogradConstant19<>+0(SB), Z2, Z6
 	VMOVUPS          Z6, (R10)
 	VMOVAPS          Z4, Z6
-	VFMADD231PS.BCST winogradConstant2<>+0(SB), Z2, Z6
-	VMULPS.BCST      winogradConstant17<>+0(SB), Z1, Z7
-	VFMADD231PS.BCST winogradConstant18<>+0(SB), Z3, Z7
+	VFMADD231PS.BCST winogradConstant20<>+0(SB), Z2, Z6
+	VMULPS.BCST      winogradConstant21<>+0(SB), Z1, Z7
+	VFMADD231PS.BCST winogradConstant22<>+0(SB), Z3, Z7
 	VADDPS           Z7, Z6, Z8
 	VMOVUPS          Z8, (R10)(DX*1)
 	VSUBPS           Z7, Z6, Z6
 	VMOVUPS          Z6, (R10)(DX*2)
 	VMOVAPS          Z4, Z6
-	VFMADD231PS.BCST winogradConstant19<>+0(SB), Z2, Z6
-	VMULPS.BCST      winogradConstant20<>+0(SB), Z1, Z7
-	VFMADD231PS.BCST winogradConstant6<>+0(SB), Z3, Z7
+	VFMADD231PS.BCST winogradConstant23<>+0(SB), Z2, Z6
+	VMULPS.BCST      winogradConstant3<>+0(SB), Z1, Z7
+	VFMADD231PS.BCST winogradConstant24<>+0(SB), Z3, Z7
 	VADDPS           Z7, Z6, Z8
 	VMOVUPS          Z8, (R10)(SI*1)
 	VSUBPS           Z7, Z6, Z6
 	VMOVUPS          Z6, (DI)
 	VMOVAPS          Z5, Z6
-	VFMADD231PS.BCST winogradConstant15<>+0(SB), Z1, Z6
-	VFMADD231PS.BCST winogradConstant16<>+0(SB), Z3, Z6
+	VFMADD231PS.BCST winogradConstant18<>+0(SB), Z1, Z6
+	VFMADD231PS.BCST winogradConstant19<>+0(SB), Z3, Z6
 	VMOVUPS          Z6, (DI)(DX*1)
 	MOVQ             dst1+48(FP), DI
 	ADDQ             DI, R10
@@ -3779,23 +3788,26 @@ line:
 	VZEROUPPER
 	RET
 
-DATA winogradConstant15<>+0(SB)/4, $(0.87890625)
-GLOBL winogradConstant15<>(SB), RODATA|NOPTR, $4
-
-DATA winogradConstant16<>+0(SB)/4, $(-2.640625)
-GLOBL winogradConstant16<>(SB), RODATA|NOPTR, $4
-
-DATA winogradConstant17<>+0(SB)/4, $(-1.40625)
-GLOBL winogradConstant17<>(SB), RODATA|NOPTR, $4
-
-DATA winogradConstant18<>+0(SB)/4, $(0.625)
+DATA winogradConstant18<>+0(SB)/4, $(0.87890625)
 GLOBL winogradConstant18<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant19<>+0(SB)/4, $(-0.390625)
+DATA winogradConstant19<>+0(SB)/4, $(-2.640625)
 GLOBL winogradConstant19<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant20<>+0(SB)/4, $(-0.5859375)
+DATA winogradConstant20<>+0(SB)/4, $(-2.25)
 GLOBL winogradConstant20<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant21<>+0(SB)/4, $(-1.40625)
+GLOBL winogradConstant21<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant22<>+0(SB)/4, $(0.625)
+GLOBL winogradConstant22<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant23<>+0(SB)/4, $(-0.390625)
+GLOBL winogradConstant23<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant24<>+0(SB)/4, $(1.5)
+GLOBL winogradConstant24<>(SB), RODATA|NOPTR, $4
 
 // func f43InputAVX2(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
 // Requires: AVX, FMA3
@@ -3856,37 +3868,37 @@ in0_4:
 
 in0_5:
 	VMOVAPS      Y4, Y6
-	VBROADCASTSS winogradConstant15<>+0(SB), Y15
+	VBROADCASTSS winogradConstant18<>+0(SB), Y15
 	VFMADD231PS  Y15, Y0, Y6
-	VBROADCASTSS winogradConstant16<>+0(SB), Y15
+	VBROADCASTSS winogradConstant19<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y6
 	VMOVUPS      Y6, (R11)
 	VMOVAPS      Y4, Y6
-	VBROADCASTSS winogradConstant2<>+0(SB), Y15
+	VBROADCASTSS winogradConstant20<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y6
-	VBROADCASTSS winogradConstant17<>+0(SB), Y15
+	VBROADCASTSS winogradConstant21<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y7
-	VBROADCASTSS winogradConstant18<>+0(SB), Y15
+	VBROADCASTSS winogradConstant22<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y7
 	VADDPS       Y7, Y6, Y8
 	VMOVUPS      Y8, (R11)(DX*1)
 	VSUBPS       Y7, Y6, Y6
 	VMOVUPS      Y6, (R11)(DX*2)
 	VMOVAPS      Y4, Y6
-	VBROADCASTSS winogradConstant19<>+0(SB), Y15
+	VBROADCASTSS winogradConstant23<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y6
-	VBROADCASTSS winogradConstant20<>+0(SB), Y15
+	VBROADCASTSS winogradConstant3<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y7
-	VBROADCASTSS winogradConstant6<>+0(SB), Y15
+	VBROADCASTSS winogradConstant24<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y7
 	VADDPS       Y7, Y6, Y8
 	VMOVUPS      Y8, (R11)(R8*1)
 	VSUBPS       Y7, Y6, Y6
 	VMOVUPS      Y6, (DI)
 	VMOVAPS      Y5, Y6
-	VBROADCASTSS winogradConstant15<>+0(SB), Y15
+	VBROADCASTSS winogradConstant18<>+0(SB), Y15
 	VFMADD231PS  Y15, Y1, Y6
-	VBROADCASTSS winogradConstant16<>+0(SB), Y15
+	VBROADCASTSS winogradConstant19<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y6
 	VMOVUPS      Y6, (DI)(DX*1)
 	VXORPS       Y0, Y0, Y0
@@ -3926,37 +3938,37 @@ in1_4:
 
 in1_5:
 	VMOVAPS      Y4, Y6
-	VBROADCASTSS winogradConstant15<>+0(SB), Y15
+	VBROADCASTSS winogradConstant18<>+0(SB), Y15
 	VFMADD231PS  Y15, Y0, Y6
-	VBROADCASTSS winogradConstant16<>+0(SB), Y15
+	VBROADCASTSS winogradConstant19<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y6
 	VMOVUPS      Y6, 32(R11)
 	VMOVAPS      Y4, Y6
-	VBROADCASTSS winogradConstant2<>+0(SB), Y15
+	VBROADCASTSS winogradConstant20<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y6
-	VBROADCASTSS winogradConstant17<>+0(SB), Y15
+	VBROADCASTSS winogradConstant21<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y7
-	VBROADCASTSS winogradConstant18<>+0(SB), Y15
+	VBROADCASTSS winogradConstant22<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y7
 	VADDPS       Y7, Y6, Y8
 	VMOVUPS      Y8, 32(R11)(DX*1)
 	VSUBPS       Y7, Y6, Y6
 	VMOVUPS      Y6, 32(R11)(DX*2)
 	VMOVAPS      Y4, Y6
-	VBROADCASTSS winogradConstant19<>+0(SB), Y15
+	VBROADCASTSS winogradConstant23<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y6
-	VBROADCASTSS winogradConstant20<>+0(SB), Y15
+	VBROADCASTSS winogradConstant3<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y7
-	VBROADCASTSS winogradConstant6<>+0(SB), Y15
+	VBROADCASTSS winogradConstant24<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y7
 	VADDPS       Y7, Y6, Y8
 	VMOVUPS      Y8, 32(R11)(R8*1)
 	VSUBPS       Y7, Y6, Y6
 	VMOVUPS      Y6, 32(DI)
 	VMOVAPS      Y5, Y6
-	VBROADCASTSS winogradConstant15<>+0(SB), Y15
+	VBROADCASTSS winogradConstant18<>+0(SB), Y15
 	VFMADD231PS  Y15, Y1, Y6
-	VBROADCASTSS winogradConstant16<>+0(SB), Y15
+	VBROADCASTSS winogradConstant19<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y6
 	VMOVUPS      Y6, 32(DI)(DX*1)
 	MOVQ         dst1+48(FP), DI
@@ -3998,18 +4010,18 @@ line:
 	VMOVUPS          (R10), Z0
 	VMOVUPS          (R10)(BX*1), Z1
 	VMOVUPS          (R10)(BX*2), Z2
-	VMULPS.BCST      winogradConstant21<>+0(SB), Z0, Z3
+	VMULPS.BCST      winogradConstant25<>+0(SB), Z0, Z3
 	VMOVUPS          Z3, (R9)
-	VMULPS.BCST      winogradConstant22<>+0(SB), Z0, Z3
-	VFMADD231PS.BCST winogradConstant23<>+0(SB), Z2, Z3
-	VMULPS.BCST      winogradConstant24<>+0(SB), Z1, Z4
+	VMULPS.BCST      winogradConstant26<>+0(SB), Z0, Z3
+	VFMADD231PS.BCST winogradConstant27<>+0(SB), Z2, Z3
+	VMULPS.BCST      winogradConstant28<>+0(SB), Z1, Z4
 	VADDPS           Z4, Z3, Z5
 	VMOVUPS          Z5, (R9)(DX*1)
 	VSUBPS           Z4, Z3, Z3
 	VMOVUPS          Z3, (R9)(DX*2)
-	VMULPS.BCST      winogradConstant25<>+0(SB), Z0, Z3
-	VFMADD231PS.BCST winogradConstant26<>+0(SB), Z2, Z3
-	VMULPS.BCST      winogradConstant27<>+0(SB), Z1, Z4
+	VMULPS.BCST      winogradConstant29<>+0(SB), Z0, Z3
+	VFMADD231PS.BCST winogradConstant30<>+0(SB), Z2, Z3
+	VMULPS.BCST      winogradConstant31<>+0(SB), Z1, Z4
 	VADDPS           Z4, Z3, Z5
 	VMOVUPS          Z5, (R9)(DI*1)
 	VSUBPS           Z4, Z3, Z3
@@ -4030,26 +4042,26 @@ line:
 	VZEROUPPER
 	RET
 
-DATA winogradConstant21<>+0(SB)/4, $(1.1377778)
-GLOBL winogradConstant21<>(SB), RODATA|NOPTR, $4
-
-DATA winogradConstant22<>+0(SB)/4, $(-0.68840337)
-GLOBL winogradConstant22<>(SB), RODATA|NOPTR, $4
-
-DATA winogradConstant23<>+0(SB)/4, $(-0.26890758)
-GLOBL winogradConstant23<>(SB), RODATA|NOPTR, $4
-
-DATA winogradConstant24<>+0(SB)/4, $(-0.4302521)
-GLOBL winogradConstant24<>(SB), RODATA|NOPTR, $4
-
-DATA winogradConstant25<>+0(SB)/4, $(0.11951447)
+DATA winogradConstant25<>+0(SB)/4, $(1.1377778)
 GLOBL winogradConstant25<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant26<>+0(SB)/4, $(0.26890758)
+DATA winogradConstant26<>+0(SB)/4, $(-0.68840337)
 GLOBL winogradConstant26<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant27<>+0(SB)/4, $(0.17927171)
+DATA winogradConstant27<>+0(SB)/4, $(-0.26890758)
 GLOBL winogradConstant27<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant28<>+0(SB)/4, $(-0.4302521)
+GLOBL winogradConstant28<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant29<>+0(SB)/4, $(0.11951447)
+GLOBL winogradConstant29<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant30<>+0(SB)/4, $(0.26890758)
+GLOBL winogradConstant30<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant31<>+0(SB)/4, $(0.17927171)
+GLOBL winogradConstant31<>(SB), RODATA|NOPTR, $4
 
 // func f43WeightsAVX2(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
 // Requires: AVX, FMA3
@@ -4075,24 +4087,24 @@ line:
 	VMOVUPS      (R10), Y0
 	VMOVUPS      (R10)(BX*1), Y1
 	VMOVUPS      (R10)(BX*2), Y2
-	VBROADCASTSS winogradConstant21<>+0(SB), Y15
+	VBROADCASTSS winogradConstant25<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y3
 	VMOVUPS      Y3, (R9)
-	VBROADCASTSS winogradConstant22<>+0(SB), Y15
+	VBROADCASTSS winogradConstant26<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y3
-	VBROADCASTSS winogradConstant23<>+0(SB), Y15
+	VBROADCASTSS winogradConstant27<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y3
-	VBROADCASTSS winogradConstant24<>+0(SB), Y15
+	VBROADCASTSS winogradConstant28<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y4
 	VADDPS       Y4, Y3, Y5
 	VMOVUPS      Y5, (R9)(DX*1)
 	VSUBPS       Y4, Y3, Y3
 	VMOVUPS      Y3, (R9)(DX*2)
-	VBROADCASTSS winogradConstant25<>+0(SB), Y15
+	VBROADCASTSS winogradConstant29<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y3
-	VBROADCASTSS winogradConstant26<>+0(SB), Y15
+	VBROADCASTSS winogradConstant30<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y3
-	VBROADCASTSS winogradConstant27<>+0(SB), Y15
+	VBROADCASTSS winogradConstant31<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y4
 	VADDPS       Y4, Y3, Y5
 	VMOVUPS      Y5, (R9)(DI*1)
@@ -4102,24 +4114,24 @@ line:
 	VMOVUPS      32(R10), Y0
 	VMOVUPS      32(R10)(BX*1), Y1
 	VMOVUPS      32(R10)(BX*2), Y2
-	VBROADCASTSS winogradConstant21<>+0(SB), Y15
+	VBROADCASTSS winogradConstant25<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y3
 	VMOVUPS      Y3, 32(R9)
-	VBROADCASTSS winogradConstant22<>+0(SB), Y15
+	VBROADCASTSS winogradConstant26<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y3
-	VBROADCASTSS winogradConstant23<>+0(SB), Y15
+	VBROADCASTSS winogradConstant27<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y3
-	VBROADCASTSS winogradConstant24<>+0(SB), Y15
+	VBROADCASTSS winogradConstant28<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y4
 	VADDPS       Y4, Y3, Y5
 	VMOVUPS      Y5, 32(R9)(DX*1)
 	VSUBPS       Y4, Y3, Y3
 	VMOVUPS      Y3, 32(R9)(DX*2)
-	VBROADCASTSS winogradConstant25<>+0(SB), Y15
+	VBROADCASTSS winogradConstant29<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y3
-	VBROADCASTSS winogradConstant26<>+0(SB), Y15
+	VBROADCASTSS winogradConstant30<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y3
-	VBROADCASTSS winogradConstant27<>+0(SB), Y15
+	VBROADCASTSS winogradConstant31<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y4
 	VADDPS       Y4, Y3, Y5
 	VMOVUPS      Y5, 32(R9)(DI*1)
@@ -4197,15 +4209,15 @@ line:
 	VADDPS           Z1, Z0, Z6
 	VADDPS           Z3, Z6, Z6
 	VMOVUPS          Z6, K1, (R10)
-	VMULPS.BCST      winogradConstant18<>+0(SB), Z2, Z6
-	VFMADD231PS.BCST winogradConstant6<>+0(SB), Z4, Z6
+	VMULPS.BCST      winogradConstant22<>+0(SB), Z2, Z6
+	VFMADD231PS.BCST winogradConstant24<>+0(SB), Z4, Z6
 	VMOVUPS          Z6, K2, (R10)(DX*1)
-	VMULPS.BCST      winogradConstant28<>+0(SB), Z1, Z6
-	VFMADD231PS.BCST winogradConstant14<>+0(SB), Z3, Z6
+	VMULPS.BCST      winogradConstant32<>+0(SB), Z1, Z6
+	VFMADD231PS.BCST winogradConstant33<>+0(SB), Z3, Z6
 	VMOVUPS          Z6, K3, (R10)(DX*2)
 	VMOVAPS          Z5, Z6
-	VFMADD231PS.BCST winogradConstant29<>+0(SB), Z2, Z6
-	VFMADD231PS.BCST winogradConstant30<>+0(SB), Z4, Z6
+	VFMADD231PS.BCST winogradConstant34<>+0(SB), Z2, Z6
+	VFMADD231PS.BCST winogradConstant35<>+0(SB), Z4, Z6
 	VMOVUPS          Z6, K4, (R10)(SI*1)
 	MOVQ             dst1+48(FP), DI
 	ADDQ             DI, R10
@@ -4222,14 +4234,17 @@ line:
 	VZEROUPPER
 	RET
 
-DATA winogradConstant28<>+0(SB)/4, $(0.390625)
-GLOBL winogradConstant28<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant32<>+0(SB)/4, $(0.390625)
+GLOBL winogradConstant32<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant29<>+0(SB)/4, $(0.24414062)
-GLOBL winogradConstant29<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant33<>+0(SB)/4, $(2.25)
+GLOBL winogradConstant33<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant30<>+0(SB)/4, $(3.375)
-GLOBL winogradConstant30<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant34<>+0(SB)/4, $(0.24414062)
+GLOBL winogradConstant34<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant35<>+0(SB)/4, $(3.375)
+GLOBL winogradConstant35<>(SB), RODATA|NOPTR, $4
 
 // func f43OutputAVX2(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
 // Requires: AVX, FMA3
@@ -4271,18 +4286,18 @@ line:
 	VMOVUPS Y6, (R11)
 
 out0_0:
-	VBROADCASTSS winogradConstant18<>+0(SB), Y15
+	VBROADCASTSS winogradConstant22<>+0(SB), Y15
 	VMULPS       Y15, Y2, Y6
-	VBROADCASTSS winogradConstant6<>+0(SB), Y15
+	VBROADCASTSS winogradConstant24<>+0(SB), Y15
 	VFMADD231PS  Y15, Y4, Y6
 	BTQ          $0x01, SI
 	JCC          out0_1
 	VMOVUPS      Y6, (R11)(DX*1)
 
 out0_1:
-	VBROADCASTSS winogradConstant28<>+0(SB), Y15
+	VBROADCASTSS winogradConstant32<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y6
-	VBROADCASTSS winogradConstant14<>+0(SB), Y15
+	VBROADCASTSS winogradConstant33<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y6
 	BTQ          $0x02, SI
 	JCC          out0_2
@@ -4290,9 +4305,9 @@ out0_1:
 
 out0_2:
 	VMOVAPS      Y5, Y6
-	VBROADCASTSS winogradConstant29<>+0(SB), Y15
+	VBROADCASTSS winogradConstant34<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y6
-	VBROADCASTSS winogradConstant30<>+0(SB), Y15
+	VBROADCASTSS winogradConstant35<>+0(SB), Y15
 	VFMADD231PS  Y15, Y4, Y6
 	BTQ          $0x03, SI
 	JCC          out0_3
@@ -4318,18 +4333,18 @@ out0_3:
 	VMOVUPS Y6, 32(R11)
 
 out1_0:
-	VBROADCASTSS winogradConstant18<>+0(SB), Y15
+	VBROADCASTSS winogradConstant22<>+0(SB), Y15
 	VMULPS       Y15, Y2, Y6
-	VBROADCASTSS winogradConstant6<>+0(SB), Y15
+	VBROADCASTSS winogradConstant24<>+0(SB), Y15
 	VFMADD231PS  Y15, Y4, Y6
 	BTQ          $0x01, SI
 	JCC          out1_1
 	VMOVUPS      Y6, 32(R11)(DX*1)
 
 out1_1:
-	VBROADCASTSS winogradConstant28<>+0(SB), Y15
+	VBROADCASTSS winogradConstant32<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y6
-	VBROADCASTSS winogradConstant14<>+0(SB), Y15
+	VBROADCASTSS winogradConstant33<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y6
 	BTQ          $0x02, SI
 	JCC          out1_2
@@ -4337,9 +4352,9 @@ out1_1:
 
 out1_2:
 	VMOVAPS      Y5, Y6
-	VBROADCASTSS winogradConstant29<>+0(SB), Y15
+	VBROADCASTSS winogradConstant34<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y6
-	VBROADCASTSS winogradConstant30<>+0(SB), Y15
+	VBROADCASTSS winogradConstant35<>+0(SB), Y15
 	VFMADD231PS  Y15, Y4, Y6
 	BTQ          $0x03, SI
 	JCC          out1_3
@@ -4418,17 +4433,17 @@ line:
 	VADDPS           Z3, Z6, Z6
 	VADDPS.Z         (R10), Z6, K1, Z30
 	VMOVUPS          Z30, K1, (R10)
-	VMULPS.BCST      winogradConstant18<>+0(SB), Z2, Z6
-	VFMADD231PS.BCST winogradConstant6<>+0(SB), Z4, Z6
+	VMULPS.BCST      winogradConstant22<>+0(SB), Z2, Z6
+	VFMADD231PS.BCST winogradConstant24<>+0(SB), Z4, Z6
 	VADDPS.Z         (R10)(DX*1), Z6, K2, Z30
 	VMOVUPS          Z30, K2, (R10)(DX*1)
-	VMULPS.BCST      winogradConstant28<>+0(SB), Z1, Z6
-	VFMADD231PS.BCST winogradConstant14<>+0(SB), Z3, Z6
+	VMULPS.BCST      winogradConstant32<>+0(SB), Z1, Z6
+	VFMADD231PS.BCST winogradConstant33<>+0(SB), Z3, Z6
 	VADDPS.Z         (R10)(DX*2), Z6, K3, Z30
 	VMOVUPS          Z30, K3, (R10)(DX*2)
 	VMOVAPS          Z5, Z6
-	VFMADD231PS.BCST winogradConstant29<>+0(SB), Z2, Z6
-	VFMADD231PS.BCST winogradConstant30<>+0(SB), Z4, Z6
+	VFMADD231PS.BCST winogradConstant34<>+0(SB), Z2, Z6
+	VFMADD231PS.BCST winogradConstant35<>+0(SB), Z4, Z6
 	VADDPS.Z         (R10)(SI*1), Z6, K4, Z30
 	VMOVUPS          Z30, K4, (R10)(SI*1)
 	MOVQ             dst1+48(FP), DI
@@ -4487,9 +4502,9 @@ line:
 	VMOVUPS Y14, (R11)
 
 out0_0:
-	VBROADCASTSS winogradConstant18<>+0(SB), Y15
+	VBROADCASTSS winogradConstant22<>+0(SB), Y15
 	VMULPS       Y15, Y2, Y6
-	VBROADCASTSS winogradConstant6<>+0(SB), Y15
+	VBROADCASTSS winogradConstant24<>+0(SB), Y15
 	VFMADD231PS  Y15, Y4, Y6
 	BTQ          $0x01, SI
 	JCC          out0_1
@@ -4497,9 +4512,9 @@ out0_0:
 	VMOVUPS      Y14, (R11)(DX*1)
 
 out0_1:
-	VBROADCASTSS winogradConstant28<>+0(SB), Y15
+	VBROADCASTSS winogradConstant32<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y6
-	VBROADCASTSS winogradConstant14<>+0(SB), Y15
+	VBROADCASTSS winogradConstant33<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y6
 	BTQ          $0x02, SI
 	JCC          out0_2
@@ -4508,9 +4523,9 @@ out0_1:
 
 out0_2:
 	VMOVAPS      Y5, Y6
-	VBROADCASTSS winogradConstant29<>+0(SB), Y15
+	VBROADCASTSS winogradConstant34<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y6
-	VBROADCASTSS winogradConstant30<>+0(SB), Y15
+	VBROADCASTSS winogradConstant35<>+0(SB), Y15
 	VFMADD231PS  Y15, Y4, Y6
 	BTQ          $0x03, SI
 	JCC          out0_3
@@ -4538,9 +4553,9 @@ out0_3:
 	VMOVUPS Y14, 32(R11)
 
 out1_0:
-	VBROADCASTSS winogradConstant18<>+0(SB), Y15
+	VBROADCASTSS winogradConstant22<>+0(SB), Y15
 	VMULPS       Y15, Y2, Y6
-	VBROADCASTSS winogradConstant6<>+0(SB), Y15
+	VBROADCASTSS winogradConstant24<>+0(SB), Y15
 	VFMADD231PS  Y15, Y4, Y6
 	BTQ          $0x01, SI
 	JCC          out1_1
@@ -4548,9 +4563,9 @@ out1_0:
 	VMOVUPS      Y14, 32(R11)(DX*1)
 
 out1_1:
-	VBROADCASTSS winogradConstant28<>+0(SB), Y15
+	VBROADCASTSS winogradConstant32<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y6
-	VBROADCASTSS winogradConstant14<>+0(SB), Y15
+	VBROADCASTSS winogradConstant33<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y6
 	BTQ          $0x02, SI
 	JCC          out1_2
@@ -4559,9 +4574,9 @@ out1_1:
 
 out1_2:
 	VMOVAPS      Y5, Y6
-	VBROADCASTSS winogradConstant29<>+0(SB), Y15
+	VBROADCASTSS winogradConstant34<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y6
-	VBROADCASTSS winogradConstant30<>+0(SB), Y15
+	VBROADCASTSS winogradConstant35<>+0(SB), Y15
 	VFMADD231PS  Y15, Y4, Y6
 	BTQ          $0x03, SI
 	JCC          out1_3
@@ -4645,19 +4660,19 @@ line:
 	VADDPS           Z29, Z6, Z30
 	VMAXPS           Z30, Z28, Z30
 	VMOVUPS          Z30, K1, (R10)
-	VMULPS.BCST      winogradConstant18<>+0(SB), Z2, Z6
-	VFMADD231PS.BCST winogradConstant6<>+0(SB), Z4, Z6
+	VMULPS.BCST      winogradConstant22<>+0(SB), Z2, Z6
+	VFMADD231PS.BCST winogradConstant24<>+0(SB), Z4, Z6
 	VADDPS           Z29, Z6, Z30
 	VMAXPS           Z30, Z28, Z30
 	VMOVUPS          Z30, K2, (R10)(DX*1)
-	VMULPS.BCST      winogradConstant28<>+0(SB), Z1, Z6
-	VFMADD231PS.BCST winogradConstant14<>+0(SB), Z3, Z6
+	VMULPS.BCST      winogradConstant32<>+0(SB), Z1, Z6
+	VFMADD231PS.BCST winogradConstant33<>+0(SB), Z3, Z6
 	VADDPS           Z29, Z6, Z30
 	VMAXPS           Z30, Z28, Z30
 	VMOVUPS          Z30, K3, (R10)(DX*2)
 	VMOVAPS          Z5, Z6
-	VFMADD231PS.BCST winogradConstant29<>+0(SB), Z2, Z6
-	VFMADD231PS.BCST winogradConstant30<>+0(SB), Z4, Z6
+	VFMADD231PS.BCST winogradConstant34<>+0(SB), Z2, Z6
+	VFMADD231PS.BCST winogradConstant35<>+0(SB), Z4, Z6
 	VADDPS           Z29, Z6, Z30
 	VMAXPS           Z30, Z28, Z30
 	VMOVUPS          Z30, K4, (R10)(SI*1)
@@ -4721,9 +4736,9 @@ line:
 	VMOVUPS Y14, (R11)
 
 out0_0:
-	VBROADCASTSS winogradConstant18<>+0(SB), Y15
+	VBROADCASTSS winogradConstant22<>+0(SB), Y15
 	VMULPS       Y15, Y2, Y6
-	VBROADCASTSS winogradConstant6<>+0(SB), Y15
+	VBROADCASTSS winogradConstant24<>+0(SB), Y15
 	VFMADD231PS  Y15, Y4, Y6
 	VADDPS       Y13, Y6, Y14
 	VMAXPS       Y14, Y12, Y14
@@ -4732,9 +4747,9 @@ out0_0:
 	VMOVUPS      Y14, (R11)(DX*1)
 
 out0_1:
-	VBROADCASTSS winogradConstant28<>+0(SB), Y15
+	VBROADCASTSS winogradConstant32<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y6
-	VBROADCASTSS winogradConstant14<>+0(SB), Y15
+	VBROADCASTSS winogradConstant33<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y6
 	VADDPS       Y13, Y6, Y14
 	VMAXPS       Y14, Y12, Y14
@@ -4744,9 +4759,9 @@ out0_1:
 
 out0_2:
 	VMOVAPS      Y5, Y6
-	VBROADCASTSS winogradConstant29<>+0(SB), Y15
+	VBROADCASTSS winogradConstant34<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y6
-	VBROADCASTSS winogradConstant30<>+0(SB), Y15
+	VBROADCASTSS winogradConstant35<>+0(SB), Y15
 	VFMADD231PS  Y15, Y4, Y6
 	VADDPS       Y13, Y6, Y14
 	VMAXPS       Y14, Y12, Y14
@@ -4779,9 +4794,9 @@ out0_3:
 	VMOVUPS Y14, 32(R11)
 
 out1_0:
-	VBROADCASTSS winogradConstant18<>+0(SB), Y15
+	VBROADCASTSS winogradConstant22<>+0(SB), Y15
 	VMULPS       Y15, Y2, Y6
-	VBROADCASTSS winogradConstant6<>+0(SB), Y15
+	VBROADCASTSS winogradConstant24<>+0(SB), Y15
 	VFMADD231PS  Y15, Y4, Y6
 	VADDPS       Y13, Y6, Y14
 	VMAXPS       Y14, Y12, Y14
@@ -4790,9 +4805,9 @@ out1_0:
 	VMOVUPS      Y14, 32(R11)(DX*1)
 
 out1_1:
-	VBROADCASTSS winogradConstant28<>+0(SB), Y15
+	VBROADCASTSS winogradConstant32<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y6
-	VBROADCASTSS winogradConstant14<>+0(SB), Y15
+	VBROADCASTSS winogradConstant33<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y6
 	VADDPS       Y13, Y6, Y14
 	VMAXPS       Y14, Y12, Y14
@@ -4802,9 +4817,9 @@ out1_1:
 
 out1_2:
 	VMOVAPS      Y5, Y6
-	VBROADCASTSS winogradConstant29<>+0(SB), Y15
+	VBROADCASTSS winogradConstant34<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y6
-	VBROADCASTSS winogradConstant30<>+0(SB), Y15
+	VBROADCASTSS winogradConstant35<>+0(SB), Y15
 	VFMADD231PS  Y15, Y4, Y6
 	VADDPS       Y13, Y6, Y14
 	VMAXPS       Y14, Y12, Y14
@@ -4875,17 +4890,17 @@ line:
 	VMOVUPS.Z        (R11)(R8*1), K4, Z3
 	VMOVUPS          Z0, (R10)
 	VMOVAPS          Z0, Z4
-	VFMADD231PS.BCST winogradConstant28<>+0(SB), Z2, Z4
-	VMULPS.BCST      winogradConstant18<>+0(SB), Z1, Z5
-	VFMADD231PS.BCST winogradConstant29<>+0(SB), Z3, Z5
+	VFMADD231PS.BCST winogradConstant32<>+0(SB), Z2, Z4
+	VMULPS.BCST      winogradConstant22<>+0(SB), Z1, Z5
+	VFMADD231PS.BCST winogradConstant34<>+0(SB), Z3, Z5
 	VADDPS           Z5, Z4, Z6
 	VMOVUPS          Z6, (R10)(DX*1)
 	VSUBPS           Z5, Z4, Z4
 	VMOVUPS          Z4, (R10)(DX*2)
 	VMOVAPS          Z0, Z4
-	VFMADD231PS.BCST winogradConstant14<>+0(SB), Z2, Z4
-	VMULPS.BCST      winogradConstant6<>+0(SB), Z1, Z5
-	VFMADD231PS.BCST winogradConstant30<>+0(SB), Z3, Z5
+	VFMADD231PS.BCST winogradConstant33<>+0(SB), Z2, Z4
+	VMULPS.BCST      winogradConstant24<>+0(SB), Z1, Z5
+	VFMADD231PS.BCST winogradConstant35<>+0(SB), Z3, Z5
 	VADDPS           Z5, Z4, Z6
 	VMOVUPS          Z6, (R10)(SI*1)
 	VSUBPS           Z5, Z4, Z4
@@ -4953,22 +4968,22 @@ in0_2:
 in0_3:
 	VMOVUPS      Y0, (R11)
 	VMOVAPS      Y0, Y4
-	VBROADCASTSS winogradConstant28<>+0(SB), Y15
+	VBROADCASTSS winogradConstant32<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y4
-	VBROADCASTSS winogradConstant18<>+0(SB), Y15
+	VBROADCASTSS winogradConstant22<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y5
-	VBROADCASTSS winogradConstant29<>+0(SB), Y15
+	VBROADCASTSS winogradConstant34<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y5
 	VADDPS       Y5, Y4, Y6
 	VMOVUPS      Y6, (R11)(DX*1)
 	VSUBPS       Y5, Y4, Y4
 	VMOVUPS      Y4, (R11)(DX*2)
 	VMOVAPS      Y0, Y4
-	VBROADCASTSS winogradConstant14<>+0(SB), Y15
+	VBROADCASTSS winogradConstant33<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y4
-	VBROADCASTSS winogradConstant6<>+0(SB), Y15
+	VBROADCASTSS winogradConstant24<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y5
-	VBROADCASTSS winogradConstant30<>+0(SB), Y15
+	VBROADCASTSS winogradConstant35<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y5
 	VADDPS       Y5, Y4, Y6
 	VMOVUPS      Y6, (R11)(R8*1)
@@ -5001,22 +5016,22 @@ in1_2:
 in1_3:
 	VMOVUPS      Y0, 32(R11)
 	VMOVAPS      Y0, Y4
-	VBROADCASTSS winogradConstant28<>+0(SB), Y15
+	VBROADCASTSS winogradConstant32<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y4
-	VBROADCASTSS winogradConstant18<>+0(SB), Y15
+	VBROADCASTSS winogradConstant22<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y5
-	VBROADCASTSS winogradConstant29<>+0(SB), Y15
+	VBROADCASTSS winogradConstant34<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y5
 	VADDPS       Y5, Y4, Y6
 	VMOVUPS      Y6, 32(R11)(DX*1)
 	VSUBPS       Y5, Y4, Y4
 	VMOVUPS      Y4, 32(R11)(DX*2)
 	VMOVAPS      Y0, Y4
-	VBROADCASTSS winogradConstant14<>+0(SB), Y15
+	VBROADCASTSS winogradConstant33<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y4
-	VBROADCASTSS winogradConstant6<>+0(SB), Y15
+	VBROADCASTSS winogradConstant24<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y5
-	VBROADCASTSS winogradConstant30<>+0(SB), Y15
+	VBROADCASTSS winogradConstant35<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y5
 	VADDPS       Y5, Y4, Y6
 	VMOVUPS      Y6, 32(R11)(R8*1)
@@ -5071,16 +5086,16 @@ line:
 	VADDPS           Z4, Z3, Z6
 	VSUBPS           Z4, Z3, Z4
 	VMOVAPS          Z6, Z3
-	VMULPS.BCST      winogradConstant21<>+0(SB), Z0, Z6
-	VFMADD231PS.BCST winogradConstant22<>+0(SB), Z1, Z6
-	VFMADD231PS.BCST winogradConstant25<>+0(SB), Z3, Z6
+	VMULPS.BCST      winogradConstant25<>+0(SB), Z0, Z6
+	VFMADD231PS.BCST winogradConstant26<>+0(SB), Z1, Z6
+	VFMADD231PS.BCST winogradConstant29<>+0(SB), Z3, Z6
 	VMOVUPS          Z6, (R9)
-	VMULPS.BCST      winogradConstant24<>+0(SB), Z2, Z6
-	VFMADD231PS.BCST winogradConstant27<>+0(SB), Z4, Z6
+	VMULPS.BCST      winogradConstant28<>+0(SB), Z2, Z6
+	VFMADD231PS.BCST winogradConstant31<>+0(SB), Z4, Z6
 	VMOVUPS          Z6, (R9)(DX*1)
 	VMOVAPS          Z5, Z6
-	VFMADD231PS.BCST winogradConstant23<>+0(SB), Z1, Z6
-	VFMADD231PS.BCST winogradConstant26<>+0(SB), Z3, Z6
+	VFMADD231PS.BCST winogradConstant27<>+0(SB), Z1, Z6
+	VFMADD231PS.BCST winogradConstant30<>+0(SB), Z3, Z6
 	VMOVUPS          Z6, (R9)(DX*2)
 	MOVQ             dst1+48(FP), SI
 	ADDQ             SI, R9
@@ -5130,22 +5145,22 @@ line:
 	VADDPS       Y4, Y3, Y6
 	VSUBPS       Y4, Y3, Y4
 	VMOVAPS      Y6, Y3
-	VBROADCASTSS winogradConstant21<>+0(SB), Y15
-	VMULPS       Y15, Y0, Y6
-	VBROADCASTSS winogradConstant22<>+0(SB), Y15
-	VFMADD231PS  Y15, Y1, Y6
 	VBROADCASTSS winogradConstant25<>+0(SB), Y15
+	VMULPS       Y15, Y0, Y6
+	VBROADCASTSS winogradConstant26<>+0(SB), Y15
+	VFMADD231PS  Y15, Y1, Y6
+	VBROADCASTSS winogradConstant29<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y6
 	VMOVUPS      Y6, (R9)
-	VBROADCASTSS winogradConstant24<>+0(SB), Y15
+	VBROADCASTSS winogradConstant28<>+0(SB), Y15
 	VMULPS       Y15, Y2, Y6
-	VBROADCASTSS winogradConstant27<>+0(SB), Y15
+	VBROADCASTSS winogradConstant31<>+0(SB), Y15
 	VFMADD231PS  Y15, Y4, Y6
 	VMOVUPS      Y6, (R9)(DX*1)
 	VMOVAPS      Y5, Y6
-	VBROADCASTSS winogradConstant23<>+0(SB), Y15
+	VBROADCASTSS winogradConstant27<>+0(SB), Y15
 	VFMADD231PS  Y15, Y1, Y6
-	VBROADCASTSS winogradConstant26<>+0(SB), Y15
+	VBROADCASTSS winogradConstant30<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y6
 	VMOVUPS      Y6, (R9)(DX*2)
 	VMOVUPS      32(R10), Y0
@@ -5160,22 +5175,22 @@ line:
 	VADDPS       Y4, Y3, Y6
 	VSUBPS       Y4, Y3, Y4
 	VMOVAPS      Y6, Y3
-	VBROADCASTSS winogradConstant21<>+0(SB), Y15
-	VMULPS       Y15, Y0, Y6
-	VBROADCASTSS winogradConstant22<>+0(SB), Y15
-	VFMADD231PS  Y15, Y1, Y6
 	VBROADCASTSS winogradConstant25<>+0(SB), Y15
+	VMULPS       Y15, Y0, Y6
+	VBROADCASTSS winogradConstant26<>+0(SB), Y15
+	VFMADD231PS  Y15, Y1, Y6
+	VBROADCASTSS winogradConstant29<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y6
 	VMOVUPS      Y6, 32(R9)
-	VBROADCASTSS winogradConstant24<>+0(SB), Y15
+	VBROADCASTSS winogradConstant28<>+0(SB), Y15
 	VMULPS       Y15, Y2, Y6
-	VBROADCASTSS winogradConstant27<>+0(SB), Y15
+	VBROADCASTSS winogradConstant31<>+0(SB), Y15
 	VFMADD231PS  Y15, Y4, Y6
 	VMOVUPS      Y6, 32(R9)(DX*1)
 	VMOVAPS      Y5, Y6
-	VBROADCASTSS winogradConstant23<>+0(SB), Y15
+	VBROADCASTSS winogradConstant27<>+0(SB), Y15
 	VFMADD231PS  Y15, Y1, Y6
-	VBROADCASTSS winogradConstant26<>+0(SB), Y15
+	VBROADCASTSS winogradConstant30<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y6
 	VMOVUPS      Y6, 32(R9)(DX*2)
 	MOVQ         dst1+48(FP), SI
@@ -5246,24 +5261,24 @@ line:
 	VMOVUPS.Z        (R11)(R8*1), K4, Z3
 	VMOVUPS.Z        (R13), K5, Z4
 	VMOVAPS          Z3, Z5
-	VFMADD231PS.BCST winogradConstant2<>+0(SB), Z1, Z5
-	VMULPS.BCST      winogradConstant3<>+0(SB), Z0, Z6
+	VFMADD231PS.BCST winogradConstant20<>+0(SB), Z1, Z5
+	VMULPS.BCST      winogradConstant36<>+0(SB), Z0, Z6
 	VFMADD231PS.BCST winogradConstant1<>+0(SB), Z2, Z6
 	VADDPS           Z6, Z5, Z7
 	VMOVUPS          Z7, (R10)
 	VSUBPS           Z6, Z5, Z5
 	VMOVUPS          Z5, (R10)(DX*1)
 	VMOVAPS          Z3, Z5
-	VFMADD231PS.BCST winogradConstant4<>+0(SB), Z1, Z5
-	VMULPS.BCST      winogradConstant5<>+0(SB), Z0, Z6
-	VFMADD231PS.BCST winogradConstant6<>+0(SB), Z2, Z6
+	VFMADD231PS.BCST winogradConstant37<>+0(SB), Z1, Z5
+	VMULPS.BCST      winogradConstant38<>+0(SB), Z0, Z6
+	VFMADD231PS.BCST winogradConstant24<>+0(SB), Z2, Z6
 	VADDPS           Z6, Z5, Z7
 	VMOVUPS          Z7, (R10)(DX*2)
 	VSUBPS           Z6, Z5, Z5
 	VMOVUPS          Z5, (R10)(SI*1)
 	VMOVAPS          Z4, Z5
-	VFMADD231PS.BCST winogradConstant7<>+0(SB), Z0, Z5
-	VFMADD231PS.BCST winogradConstant8<>+0(SB), Z2, Z5
+	VFMADD231PS.BCST winogradConstant39<>+0(SB), Z0, Z5
+	VFMADD231PS.BCST winogradConstant40<>+0(SB), Z2, Z5
 	VMOVUPS          Z5, (DI)
 	MOVQ             dst1+48(FP), DI
 	ADDQ             DI, R10
@@ -5279,6 +5294,21 @@ line:
 	JNZ              outer
 	VZEROUPPER
 	RET
+
+DATA winogradConstant36<>+0(SB)/4, $(-1.125)
+GLOBL winogradConstant36<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant37<>+0(SB)/4, $(-0.25)
+GLOBL winogradConstant37<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant38<>+0(SB)/4, $(-0.375)
+GLOBL winogradConstant38<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant39<>+0(SB)/4, $(0.5625)
+GLOBL winogradConstant39<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant40<>+0(SB)/4, $(-2.5)
+GLOBL winogradConstant40<>(SB), RODATA|NOPTR, $4
 
 // func f24InputAVX2(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
 // Requires: AVX, FMA3
@@ -5333,9 +5363,9 @@ in0_3:
 
 in0_4:
 	VMOVAPS      Y3, Y5
-	VBROADCASTSS winogradConstant2<>+0(SB), Y15
+	VBROADCASTSS winogradConstant20<>+0(SB), Y15
 	VFMADD231PS  Y15, Y1, Y5
-	VBROADCASTSS winogradConstant3<>+0(SB), Y15
+	VBROADCASTSS winogradConstant36<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y6
 	VBROADCASTSS winogradConstant1<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y6
@@ -5344,20 +5374,20 @@ in0_4:
 	VSUBPS       Y6, Y5, Y5
 	VMOVUPS      Y5, (R11)(DX*1)
 	VMOVAPS      Y3, Y5
-	VBROADCASTSS winogradConstant4<>+0(SB), Y15
+	VBROADCASTSS winogradConstant37<>+0(SB), Y15
 	VFMADD231PS  Y15, Y1, Y5
-	VBROADCASTSS winogradConstant5<>+0(SB), Y15
+	VBROADCASTSS winogradConstant38<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y6
-	VBROADCASTSS winogradConstant6<>+0(SB), Y15
+	VBROADCASTSS winogradConstant24<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y6
 	VADDPS       Y6, Y5, Y7
 	VMOVUPS      Y7, (R11)(DX*2)
 	VSUBPS       Y6, Y5, Y5
 	VMOVUPS      Y5, (R11)(R8*1)
 	VMOVAPS      Y4, Y5
-	VBROADCASTSS winogradConstant7<>+0(SB), Y15
+	VBROADCASTSS winogradConstant39<>+0(SB), Y15
 	VFMADD231PS  Y15, Y0, Y5
-	VBROADCASTSS winogradConstant8<>+0(SB), Y15
+	VBROADCASTSS winogradConstant40<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y5
 	VMOVUPS      Y5, (DI)
 	VXORPS       Y0, Y0, Y0
@@ -5391,9 +5421,9 @@ in1_3:
 
 in1_4:
 	VMOVAPS      Y3, Y5
-	VBROADCASTSS winogradConstant2<>+0(SB), Y15
+	VBROADCASTSS winogradConstant20<>+0(SB), Y15
 	VFMADD231PS  Y15, Y1, Y5
-	VBROADCASTSS winogradConstant3<>+0(SB), Y15
+	VBROADCASTSS winogradConstant36<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y6
 	VBROADCASTSS winogradConstant1<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y6
@@ -5402,20 +5432,20 @@ in1_4:
 	VSUBPS       Y6, Y5, Y5
 	VMOVUPS      Y5, 32(R11)(DX*1)
 	VMOVAPS      Y3, Y5
-	VBROADCASTSS winogradConstant4<>+0(SB), Y15
+	VBROADCASTSS winogradConstant37<>+0(SB), Y15
 	VFMADD231PS  Y15, Y1, Y5
-	VBROADCASTSS winogradConstant5<>+0(SB), Y15
+	VBROADCASTSS winogradConstant38<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y6
-	VBROADCASTSS winogradConstant6<>+0(SB), Y15
+	VBROADCASTSS winogradConstant24<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y6
 	VADDPS       Y6, Y5, Y7
 	VMOVUPS      Y7, 32(R11)(DX*2)
 	VSUBPS       Y6, Y5, Y5
 	VMOVUPS      Y5, 32(R11)(R8*1)
 	VMOVAPS      Y4, Y5
-	VBROADCASTSS winogradConstant7<>+0(SB), Y15
+	VBROADCASTSS winogradConstant39<>+0(SB), Y15
 	VFMADD231PS  Y15, Y0, Y5
-	VBROADCASTSS winogradConstant8<>+0(SB), Y15
+	VBROADCASTSS winogradConstant40<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y5
 	VMOVUPS      Y5, 32(DI)
 	MOVQ         dst1+48(FP), DI
@@ -5458,18 +5488,18 @@ line:
 	VMOVUPS          (R11)(BX*1), Z1
 	VMOVUPS          (R11)(BX*2), Z2
 	VMOVUPS          (R11)(R8*1), Z3
-	VMULPS.BCST      winogradConstant4<>+0(SB), Z1, Z4
-	VFMADD231PS.BCST winogradConstant31<>+0(SB), Z3, Z4
-	VMULPS.BCST      winogradConstant9<>+0(SB), Z0, Z5
-	VFMADD231PS.BCST winogradConstant10<>+0(SB), Z2, Z5
+	VMULPS.BCST      winogradConstant37<>+0(SB), Z1, Z4
+	VFMADD231PS.BCST winogradConstant41<>+0(SB), Z3, Z4
+	VMULPS.BCST      winogradConstant42<>+0(SB), Z0, Z5
+	VFMADD231PS.BCST winogradConstant43<>+0(SB), Z2, Z5
 	VADDPS           Z5, Z4, Z6
 	VMOVUPS          Z6, (R10)
 	VSUBPS           Z5, Z4, Z4
 	VMOVUPS          Z4, (R10)(DX*1)
-	VMULPS.BCST      winogradConstant11<>+0(SB), Z1, Z4
-	VFMADD231PS.BCST winogradConstant7<>+0(SB), Z3, Z4
-	VMULPS.BCST      winogradConstant12<>+0(SB), Z0, Z5
-	VFMADD231PS.BCST winogradConstant13<>+0(SB), Z2, Z5
+	VMULPS.BCST      winogradConstant44<>+0(SB), Z1, Z4
+	VFMADD231PS.BCST winogradConstant39<>+0(SB), Z3, Z4
+	VMULPS.BCST      winogradConstant45<>+0(SB), Z0, Z5
+	VFMADD231PS.BCST winogradConstant4<>+0(SB), Z2, Z5
 	VADDPS           Z5, Z4, Z6
 	VMOVUPS          Z6, (R10)(DX*2)
 	VSUBPS           Z5, Z4, Z4
@@ -5490,8 +5520,20 @@ line:
 	VZEROUPPER
 	RET
 
-DATA winogradConstant31<>+0(SB)/4, $(-0.0625)
-GLOBL winogradConstant31<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant41<>+0(SB)/4, $(-0.0625)
+GLOBL winogradConstant41<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant42<>+0(SB)/4, $(-0.5)
+GLOBL winogradConstant42<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant43<>+0(SB)/4, $(-0.125)
+GLOBL winogradConstant43<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant44<>+0(SB)/4, $(0.25)
+GLOBL winogradConstant44<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant45<>+0(SB)/4, $(0.16666667)
+GLOBL winogradConstant45<>(SB), RODATA|NOPTR, $4
 
 // func f24WeightsAVX2(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
 // Requires: AVX, FMA3
@@ -5518,25 +5560,25 @@ line:
 	VMOVUPS      (R11)(BX*1), Y1
 	VMOVUPS      (R11)(BX*2), Y2
 	VMOVUPS      (R11)(R8*1), Y3
-	VBROADCASTSS winogradConstant4<>+0(SB), Y15
+	VBROADCASTSS winogradConstant37<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y4
-	VBROADCASTSS winogradConstant31<>+0(SB), Y15
+	VBROADCASTSS winogradConstant41<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y4
-	VBROADCASTSS winogradConstant9<>+0(SB), Y15
+	VBROADCASTSS winogradConstant42<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y5
-	VBROADCASTSS winogradConstant10<>+0(SB), Y15
+	VBROADCASTSS winogradConstant43<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y5
 	VADDPS       Y5, Y4, Y6
 	VMOVUPS      Y6, (R10)
 	VSUBPS       Y5, Y4, Y4
 	VMOVUPS      Y4, (R10)(DX*1)
-	VBROADCASTSS winogradConstant11<>+0(SB), Y15
+	VBROADCASTSS winogradConstant44<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y4
-	VBROADCASTSS winogradConstant7<>+0(SB), Y15
+	VBROADCASTSS winogradConstant39<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y4
-	VBROADCASTSS winogradConstant12<>+0(SB), Y15
+	VBROADCASTSS winogradConstant45<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y5
-	VBROADCASTSS winogradConstant13<>+0(SB), Y15
+	VBROADCASTSS winogradConstant4<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y5
 	VADDPS       Y5, Y4, Y6
 	VMOVUPS      Y6, (R10)(DX*2)
@@ -5547,25 +5589,25 @@ line:
 	VMOVUPS      32(R11)(BX*1), Y1
 	VMOVUPS      32(R11)(BX*2), Y2
 	VMOVUPS      32(R11)(R8*1), Y3
-	VBROADCASTSS winogradConstant4<>+0(SB), Y15
+	VBROADCASTSS winogradConstant37<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y4
-	VBROADCASTSS winogradConstant31<>+0(SB), Y15
+	VBROADCASTSS winogradConstant41<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y4
-	VBROADCASTSS winogradConstant9<>+0(SB), Y15
+	VBROADCASTSS winogradConstant42<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y5
-	VBROADCASTSS winogradConstant10<>+0(SB), Y15
+	VBROADCASTSS winogradConstant43<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y5
 	VADDPS       Y5, Y4, Y6
 	VMOVUPS      Y6, 32(R10)
 	VSUBPS       Y5, Y4, Y4
 	VMOVUPS      Y4, 32(R10)(DX*1)
-	VBROADCASTSS winogradConstant11<>+0(SB), Y15
+	VBROADCASTSS winogradConstant44<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y4
-	VBROADCASTSS winogradConstant7<>+0(SB), Y15
+	VBROADCASTSS winogradConstant39<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y4
-	VBROADCASTSS winogradConstant12<>+0(SB), Y15
+	VBROADCASTSS winogradConstant45<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y5
-	VBROADCASTSS winogradConstant13<>+0(SB), Y15
+	VBROADCASTSS winogradConstant4<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y5
 	VADDPS       Y5, Y4, Y6
 	VMOVUPS      Y6, 32(R10)(DX*2)
@@ -5629,9 +5671,9 @@ line:
 	VMOVUPS          Z5, K1, (R9)
 	VMOVAPS          Z4, Z5
 	VFMADD231PS.BCST winogradConstant1<>+0(SB), Z0, Z5
-	VFMADD231PS.BCST winogradConstant9<>+0(SB), Z1, Z5
-	VFMADD231PS.BCST winogradConstant6<>+0(SB), Z2, Z5
-	VFMADD231PS.BCST winogradConstant32<>+0(SB), Z3, Z5
+	VFMADD231PS.BCST winogradConstant42<>+0(SB), Z1, Z5
+	VFMADD231PS.BCST winogradConstant24<>+0(SB), Z2, Z5
+	VFMADD231PS.BCST winogradConstant46<>+0(SB), Z3, Z5
 	VMOVUPS          Z5, K2, (R9)(DX*1)
 	MOVQ             dst1+48(FP), DI
 	ADDQ             DI, R9
@@ -5648,8 +5690,8 @@ line:
 	VZEROUPPER
 	RET
 
-DATA winogradConstant32<>+0(SB)/4, $(-1.5)
-GLOBL winogradConstant32<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant46<>+0(SB)/4, $(-1.5)
+GLOBL winogradConstant46<>(SB), RODATA|NOPTR, $4
 
 // func f24OutputAVX2(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
 // Requires: AVX, FMA3
@@ -5688,11 +5730,11 @@ out0_0:
 	VMOVAPS      Y4, Y5
 	VBROADCASTSS winogradConstant1<>+0(SB), Y15
 	VFMADD231PS  Y15, Y0, Y5
-	VBROADCASTSS winogradConstant9<>+0(SB), Y15
+	VBROADCASTSS winogradConstant42<>+0(SB), Y15
 	VFMADD231PS  Y15, Y1, Y5
-	VBROADCASTSS winogradConstant6<>+0(SB), Y15
+	VBROADCASTSS winogradConstant24<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y5
-	VBROADCASTSS winogradConstant32<>+0(SB), Y15
+	VBROADCASTSS winogradConstant46<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y5
 	BTQ          $0x01, SI
 	JCC          out0_1
@@ -5715,11 +5757,11 @@ out1_0:
 	VMOVAPS      Y4, Y5
 	VBROADCASTSS winogradConstant1<>+0(SB), Y15
 	VFMADD231PS  Y15, Y0, Y5
-	VBROADCASTSS winogradConstant9<>+0(SB), Y15
+	VBROADCASTSS winogradConstant42<>+0(SB), Y15
 	VFMADD231PS  Y15, Y1, Y5
-	VBROADCASTSS winogradConstant6<>+0(SB), Y15
+	VBROADCASTSS winogradConstant24<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y5
-	VBROADCASTSS winogradConstant32<>+0(SB), Y15
+	VBROADCASTSS winogradConstant46<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y5
 	BTQ          $0x01, SI
 	JCC          out1_1
@@ -5784,9 +5826,9 @@ line:
 	VMOVUPS          Z30, K1, (R9)
 	VMOVAPS          Z4, Z5
 	VFMADD231PS.BCST winogradConstant1<>+0(SB), Z0, Z5
-	VFMADD231PS.BCST winogradConstant9<>+0(SB), Z1, Z5
-	VFMADD231PS.BCST winogradConstant6<>+0(SB), Z2, Z5
-	VFMADD231PS.BCST winogradConstant32<>+0(SB), Z3, Z5
+	VFMADD231PS.BCST winogradConstant42<>+0(SB), Z1, Z5
+	VFMADD231PS.BCST winogradConstant24<>+0(SB), Z2, Z5
+	VFMADD231PS.BCST winogradConstant46<>+0(SB), Z3, Z5
 	VADDPS.Z         (R9)(DX*1), Z5, K2, Z30
 	VMOVUPS          Z30, K2, (R9)(DX*1)
 	MOVQ             dst1+48(FP), DI
@@ -5842,11 +5884,11 @@ out0_0:
 	VMOVAPS      Y4, Y5
 	VBROADCASTSS winogradConstant1<>+0(SB), Y15
 	VFMADD231PS  Y15, Y0, Y5
-	VBROADCASTSS winogradConstant9<>+0(SB), Y15
+	VBROADCASTSS winogradConstant42<>+0(SB), Y15
 	VFMADD231PS  Y15, Y1, Y5
-	VBROADCASTSS winogradConstant6<>+0(SB), Y15
+	VBROADCASTSS winogradConstant24<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y5
-	VBROADCASTSS winogradConstant32<>+0(SB), Y15
+	VBROADCASTSS winogradConstant46<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y5
 	BTQ          $0x01, SI
 	JCC          out0_1
@@ -5871,11 +5913,11 @@ out1_0:
 	VMOVAPS      Y4, Y5
 	VBROADCASTSS winogradConstant1<>+0(SB), Y15
 	VFMADD231PS  Y15, Y0, Y5
-	VBROADCASTSS winogradConstant9<>+0(SB), Y15
+	VBROADCASTSS winogradConstant42<>+0(SB), Y15
 	VFMADD231PS  Y15, Y1, Y5
-	VBROADCASTSS winogradConstant6<>+0(SB), Y15
+	VBROADCASTSS winogradConstant24<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y5
-	VBROADCASTSS winogradConstant32<>+0(SB), Y15
+	VBROADCASTSS winogradConstant46<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y5
 	BTQ          $0x01, SI
 	JCC          out1_1
@@ -5945,9 +5987,9 @@ line:
 	VMOVUPS          Z30, K1, (R9)
 	VMOVAPS          Z4, Z5
 	VFMADD231PS.BCST winogradConstant1<>+0(SB), Z0, Z5
-	VFMADD231PS.BCST winogradConstant9<>+0(SB), Z1, Z5
-	VFMADD231PS.BCST winogradConstant6<>+0(SB), Z2, Z5
-	VFMADD231PS.BCST winogradConstant32<>+0(SB), Z3, Z5
+	VFMADD231PS.BCST winogradConstant42<>+0(SB), Z1, Z5
+	VFMADD231PS.BCST winogradConstant24<>+0(SB), Z2, Z5
+	VFMADD231PS.BCST winogradConstant46<>+0(SB), Z3, Z5
 	VADDPS           Z29, Z5, Z30
 	VMAXPS           Z30, Z28, Z30
 	VMOVUPS          Z30, K2, (R9)(DX*1)
@@ -6008,11 +6050,11 @@ out0_0:
 	VMOVAPS      Y4, Y5
 	VBROADCASTSS winogradConstant1<>+0(SB), Y15
 	VFMADD231PS  Y15, Y0, Y5
-	VBROADCASTSS winogradConstant9<>+0(SB), Y15
+	VBROADCASTSS winogradConstant42<>+0(SB), Y15
 	VFMADD231PS  Y15, Y1, Y5
-	VBROADCASTSS winogradConstant6<>+0(SB), Y15
+	VBROADCASTSS winogradConstant24<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y5
-	VBROADCASTSS winogradConstant32<>+0(SB), Y15
+	VBROADCASTSS winogradConstant46<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y5
 	VADDPS       Y13, Y5, Y14
 	VMAXPS       Y14, Y12, Y14
@@ -6042,11 +6084,11 @@ out1_0:
 	VMOVAPS      Y4, Y5
 	VBROADCASTSS winogradConstant1<>+0(SB), Y15
 	VFMADD231PS  Y15, Y0, Y5
-	VBROADCASTSS winogradConstant9<>+0(SB), Y15
+	VBROADCASTSS winogradConstant42<>+0(SB), Y15
 	VFMADD231PS  Y15, Y1, Y5
-	VBROADCASTSS winogradConstant6<>+0(SB), Y15
+	VBROADCASTSS winogradConstant24<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y5
-	VBROADCASTSS winogradConstant32<>+0(SB), Y15
+	VBROADCASTSS winogradConstant46<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y5
 	VADDPS       Y13, Y5, Y14
 	VMAXPS       Y14, Y12, Y14
@@ -6107,13 +6149,13 @@ line:
 	VFMADD231PS.BCST winogradConstant1<>+0(SB), Z1, Z2
 	VMOVUPS          Z2, (R9)
 	VMOVAPS          Z0, Z2
-	VFMADD231PS.BCST winogradConstant9<>+0(SB), Z1, Z2
+	VFMADD231PS.BCST winogradConstant42<>+0(SB), Z1, Z2
 	VMOVUPS          Z2, (R9)(DX*1)
 	VMOVAPS          Z0, Z2
-	VFMADD231PS.BCST winogradConstant6<>+0(SB), Z1, Z2
+	VFMADD231PS.BCST winogradConstant24<>+0(SB), Z1, Z2
 	VMOVUPS          Z2, (R9)(DX*2)
 	VMOVAPS          Z0, Z2
-	VFMADD231PS.BCST winogradConstant32<>+0(SB), Z1, Z2
+	VFMADD231PS.BCST winogradConstant46<>+0(SB), Z1, Z2
 	VMOVUPS          Z2, (R9)(SI*1)
 	VMOVUPS          Z1, (DI)
 	MOVQ             dst1+48(FP), DI
@@ -6169,15 +6211,15 @@ in0_1:
 	VFMADD231PS  Y15, Y1, Y2
 	VMOVUPS      Y2, (R10)
 	VMOVAPS      Y0, Y2
-	VBROADCASTSS winogradConstant9<>+0(SB), Y15
+	VBROADCASTSS winogradConstant42<>+0(SB), Y15
 	VFMADD231PS  Y15, Y1, Y2
 	VMOVUPS      Y2, (R10)(DX*1)
 	VMOVAPS      Y0, Y2
-	VBROADCASTSS winogradConstant6<>+0(SB), Y15
+	VBROADCASTSS winogradConstant24<>+0(SB), Y15
 	VFMADD231PS  Y15, Y1, Y2
 	VMOVUPS      Y2, (R10)(DX*2)
 	VMOVAPS      Y0, Y2
-	VBROADCASTSS winogradConstant32<>+0(SB), Y15
+	VBROADCASTSS winogradConstant46<>+0(SB), Y15
 	VFMADD231PS  Y15, Y1, Y2
 	VMOVUPS      Y2, (R10)(R8*1)
 	VMOVUPS      Y1, (DI)
@@ -6198,15 +6240,15 @@ in1_1:
 	VFMADD231PS  Y15, Y1, Y2
 	VMOVUPS      Y2, 32(R10)
 	VMOVAPS      Y0, Y2
-	VBROADCASTSS winogradConstant9<>+0(SB), Y15
+	VBROADCASTSS winogradConstant42<>+0(SB), Y15
 	VFMADD231PS  Y15, Y1, Y2
 	VMOVUPS      Y2, 32(R10)(DX*1)
 	VMOVAPS      Y0, Y2
-	VBROADCASTSS winogradConstant6<>+0(SB), Y15
+	VBROADCASTSS winogradConstant24<>+0(SB), Y15
 	VFMADD231PS  Y15, Y1, Y2
 	VMOVUPS      Y2, 32(R10)(DX*2)
 	VMOVAPS      Y0, Y2
-	VBROADCASTSS winogradConstant32<>+0(SB), Y15
+	VBROADCASTSS winogradConstant46<>+0(SB), Y15
 	VFMADD231PS  Y15, Y1, Y2
 	VMOVUPS      Y2, 32(R10)(R8*1)
 	VMOVUPS      Y1, 32(DI)
@@ -6257,18 +6299,18 @@ line:
 	VADDPS           Z3, Z2, Z5
 	VSUBPS           Z3, Z2, Z3
 	VMOVAPS          Z5, Z2
-	VMULPS.BCST      winogradConstant9<>+0(SB), Z1, Z5
-	VFMADD231PS.BCST winogradConstant12<>+0(SB), Z3, Z5
+	VMULPS.BCST      winogradConstant42<>+0(SB), Z1, Z5
+	VFMADD231PS.BCST winogradConstant45<>+0(SB), Z3, Z5
 	VMOVUPS          Z5, (R10)
-	VMULPS.BCST      winogradConstant4<>+0(SB), Z0, Z5
-	VFMADD231PS.BCST winogradConstant11<>+0(SB), Z2, Z5
+	VMULPS.BCST      winogradConstant37<>+0(SB), Z0, Z5
+	VFMADD231PS.BCST winogradConstant44<>+0(SB), Z2, Z5
 	VMOVUPS          Z5, (R10)(DX*1)
-	VMULPS.BCST      winogradConstant10<>+0(SB), Z1, Z5
-	VFMADD231PS.BCST winogradConstant13<>+0(SB), Z3, Z5
+	VMULPS.BCST      winogradConstant43<>+0(SB), Z1, Z5
+	VFMADD231PS.BCST winogradConstant4<>+0(SB), Z3, Z5
 	VMOVUPS          Z5, (R10)(DX*2)
 	VMOVAPS          Z4, Z5
-	VFMADD231PS.BCST winogradConstant31<>+0(SB), Z0, Z5
-	VFMADD231PS.BCST winogradConstant7<>+0(SB), Z2, Z5
+	VFMADD231PS.BCST winogradConstant41<>+0(SB), Z0, Z5
+	VFMADD231PS.BCST winogradConstant39<>+0(SB), Z2, Z5
 	VMOVUPS          Z5, (R10)(DI*1)
 	MOVQ             dst1+48(FP), SI
 	ADDQ             SI, R10
@@ -6317,25 +6359,25 @@ line:
 	VADDPS       Y3, Y2, Y5
 	VSUBPS       Y3, Y2, Y3
 	VMOVAPS      Y5, Y2
-	VBROADCASTSS winogradConstant9<>+0(SB), Y15
+	VBROADCASTSS winogradConstant42<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y5
-	VBROADCASTSS winogradConstant12<>+0(SB), Y15
+	VBROADCASTSS winogradConstant45<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y5
 	VMOVUPS      Y5, (R10)
-	VBROADCASTSS winogradConstant4<>+0(SB), Y15
+	VBROADCASTSS winogradConstant37<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y5
-	VBROADCASTSS winogradConstant11<>+0(SB), Y15
+	VBROADCASTSS winogradConstant44<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y5
 	VMOVUPS      Y5, (R10)(DX*1)
-	VBROADCASTSS winogradConstant10<>+0(SB), Y15
+	VBROADCASTSS winogradConstant43<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y5
-	VBROADCASTSS winogradConstant13<>+0(SB), Y15
+	VBROADCASTSS winogradConstant4<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y5
 	VMOVUPS      Y5, (R10)(DX*2)
 	VMOVAPS      Y4, Y5
-	VBROADCASTSS winogradConstant31<>+0(SB), Y15
+	VBROADCASTSS winogradConstant41<>+0(SB), Y15
 	VFMADD231PS  Y15, Y0, Y5
-	VBROADCASTSS winogradConstant7<>+0(SB), Y15
+	VBROADCASTSS winogradConstant39<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y5
 	VMOVUPS      Y5, (R10)(DI*1)
 	VMOVUPS      32(R11), Y0
@@ -6349,25 +6391,25 @@ line:
 	VADDPS       Y3, Y2, Y5
 	VSUBPS       Y3, Y2, Y3
 	VMOVAPS      Y5, Y2
-	VBROADCASTSS winogradConstant9<>+0(SB), Y15
+	VBROADCASTSS winogradConstant42<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y5
-	VBROADCASTSS winogradConstant12<>+0(SB), Y15
+	VBROADCASTSS winogradConstant45<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y5
 	VMOVUPS      Y5, 32(R10)
-	VBROADCASTSS winogradConstant4<>+0(SB), Y15
+	VBROADCASTSS winogradConstant37<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y5
-	VBROADCASTSS winogradConstant11<>+0(SB), Y15
+	VBROADCASTSS winogradConstant44<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y5
 	VMOVUPS      Y5, 32(R10)(DX*1)
-	VBROADCASTSS winogradConstant10<>+0(SB), Y15
+	VBROADCASTSS winogradConstant43<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y5
-	VBROADCASTSS winogradConstant13<>+0(SB), Y15
+	VBROADCASTSS winogradConstant4<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y5
 	VMOVUPS      Y5, 32(R10)(DX*2)
 	VMOVAPS      Y4, Y5
-	VBROADCASTSS winogradConstant31<>+0(SB), Y15
+	VBROADCASTSS winogradConstant41<>+0(SB), Y15
 	VFMADD231PS  Y15, Y0, Y5
-	VBROADCASTSS winogradConstant7<>+0(SB), Y15
+	VBROADCASTSS winogradConstant39<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y5
 	VMOVUPS      Y5, 32(R10)(DI*1)
 	MOVQ         dst1+48(FP), SI
@@ -6444,28 +6486,28 @@ line:
 	VMOVUPS.Z        (R13), K5, Z4
 	VMOVUPS.Z        (R13)(BX*1), K6, Z5
 	VMOVAPS          Z4, Z6
-	VFMADD231PS.BCST winogradConstant15<>+0(SB), Z0, Z6
-	VFMADD231PS.BCST winogradConstant16<>+0(SB), Z2, Z6
+	VFMADD231PS.BCST winogradConstant18<>+0(SB), Z0, Z6
+	VFMADD231PS.BCST winogradConstant19<>+0(SB), Z2, Z6
 	VMOVUPS          Z6, (R10)
 	VMOVAPS          Z4, Z6
-	VFMADD231PS.BCST winogradConstant2<>+0(SB), Z2, Z6
-	VMULPS.BCST      winogradConstant17<>+0(SB), Z1, Z7
-	VFMADD231PS.BCST winogradConstant18<>+0(SB), Z3, Z7
+	VFMADD231PS.BCST winogradConstant20<>+0(SB), Z2, Z6
+	VMULPS.BCST      winogradConstant21<>+0(SB), Z1, Z7
+	VFMADD231PS.BCST winogradConstant22<>+0(SB), Z3, Z7
 	VADDPS           Z7, Z6, Z8
 	VMOVUPS          Z8, (R10)(DX*1)
 	VSUBPS           Z7, Z6, Z6
 	VMOVUPS          Z6, (R10)(DX*2)
 	VMOVAPS          Z4, Z6
-	VFMADD231PS.BCST winogradConstant19<>+0(SB), Z2, Z6
-	VMULPS.BCST      winogradConstant20<>+0(SB), Z1, Z7
-	VFMADD231PS.BCST winogradConstant6<>+0(SB), Z3, Z7
+	VFMADD231PS.BCST winogradConstant23<>+0(SB), Z2, Z6
+	VMULPS.BCST      winogradConstant3<>+0(SB), Z1, Z7
+	VFMADD231PS.BCST winogradConstant24<>+0(SB), Z3, Z7
 	VADDPS           Z7, Z6, Z8
 	VMOVUPS          Z8, (R10)(SI*1)
 	VSUBPS           Z7, Z6, Z6
 	VMOVUPS          Z6, (DI)
 	VMOVAPS          Z5, Z6
-	VFMADD231PS.BCST winogradConstant15<>+0(SB), Z1, Z6
-	VFMADD231PS.BCST winogradConstant16<>+0(SB), Z3, Z6
+	VFMADD231PS.BCST winogradConstant18<>+0(SB), Z1, Z6
+	VFMADD231PS.BCST winogradConstant19<>+0(SB), Z3, Z6
 	VMOVUPS          Z6, (DI)(DX*1)
 	MOVQ             dst1+48(FP), DI
 	ADDQ             DI, R10
@@ -6541,37 +6583,37 @@ in0_4:
 
 in0_5:
 	VMOVAPS      Y4, Y6
-	VBROADCASTSS winogradConstant15<>+0(SB), Y15
+	VBROADCASTSS winogradConstant18<>+0(SB), Y15
 	VFMADD231PS  Y15, Y0, Y6
-	VBROADCASTSS winogradConstant16<>+0(SB), Y15
+	VBROADCASTSS winogradConstant19<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y6
 	VMOVUPS      Y6, (R11)
 	VMOVAPS      Y4, Y6
-	VBROADCASTSS winogradConstant2<>+0(SB), Y15
+	VBROADCASTSS winogradConstant20<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y6
-	VBROADCASTSS winogradConstant17<>+0(SB), Y15
+	VBROADCASTSS winogradConstant21<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y7
-	VBROADCASTSS winogradConstant18<>+0(SB), Y15
+	VBROADCASTSS winogradConstant22<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y7
 	VADDPS       Y7, Y6, Y8
 	VMOVUPS      Y8, (R11)(DX*1)
 	VSUBPS       Y7, Y6, Y6
 	VMOVUPS      Y6, (R11)(DX*2)
 	VMOVAPS      Y4, Y6
-	VBROADCASTSS winogradConstant19<>+0(SB), Y15
+	VBROADCASTSS winogradConstant23<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y6
-	VBROADCASTSS winogradConstant20<>+0(SB), Y15
+	VBROADCASTSS winogradConstant3<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y7
-	VBROADCASTSS winogradConstant6<>+0(SB), Y15
+	VBROADCASTSS winogradConstant24<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y7
 	VADDPS       Y7, Y6, Y8
 	VMOVUPS      Y8, (R11)(R8*1)
 	VSUBPS       Y7, Y6, Y6
 	VMOVUPS      Y6, (DI)
 	VMOVAPS      Y5, Y6
-	VBROADCASTSS winogradConstant15<>+0(SB), Y15
+	VBROADCASTSS winogradConstant18<>+0(SB), Y15
 	VFMADD231PS  Y15, Y1, Y6
-	VBROADCASTSS winogradConstant16<>+0(SB), Y15
+	VBROADCASTSS winogradConstant19<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y6
 	VMOVUPS      Y6, (DI)(DX*1)
 	VXORPS       Y0, Y0, Y0
@@ -6611,37 +6653,37 @@ in1_4:
 
 in1_5:
 	VMOVAPS      Y4, Y6
-	VBROADCASTSS winogradConstant15<>+0(SB), Y15
+	VBROADCASTSS winogradConstant18<>+0(SB), Y15
 	VFMADD231PS  Y15, Y0, Y6
-	VBROADCASTSS winogradConstant16<>+0(SB), Y15
+	VBROADCASTSS winogradConstant19<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y6
 	VMOVUPS      Y6, 32(R11)
 	VMOVAPS      Y4, Y6
-	VBROADCASTSS winogradConstant2<>+0(SB), Y15
+	VBROADCASTSS winogradConstant20<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y6
-	VBROADCASTSS winogradConstant17<>+0(SB), Y15
+	VBROADCASTSS winogradConstant21<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y7
-	VBROADCASTSS winogradConstant18<>+0(SB), Y15
+	VBROADCASTSS winogradConstant22<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y7
 	VADDPS       Y7, Y6, Y8
 	VMOVUPS      Y8, 32(R11)(DX*1)
 	VSUBPS       Y7, Y6, Y6
 	VMOVUPS      Y6, 32(R11)(DX*2)
 	VMOVAPS      Y4, Y6
-	VBROADCASTSS winogradConstant19<>+0(SB), Y15
+	VBROADCASTSS winogradConstant23<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y6
-	VBROADCASTSS winogradConstant20<>+0(SB), Y15
+	VBROADCASTSS winogradConstant3<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y7
-	VBROADCASTSS winogradConstant6<>+0(SB), Y15
+	VBROADCASTSS winogradConstant24<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y7
 	VADDPS       Y7, Y6, Y8
 	VMOVUPS      Y8, 32(R11)(R8*1)
 	VSUBPS       Y7, Y6, Y6
 	VMOVUPS      Y6, 32(DI)
 	VMOVAPS      Y5, Y6
-	VBROADCASTSS winogradConstant15<>+0(SB), Y15
+	VBROADCASTSS winogradConstant18<>+0(SB), Y15
 	VFMADD231PS  Y15, Y1, Y6
-	VBROADCASTSS winogradConstant16<>+0(SB), Y15
+	VBROADCASTSS winogradConstant19<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y6
 	VMOVUPS      Y6, 32(DI)(DX*1)
 	MOVQ         dst1+48(FP), DI
@@ -6684,20 +6726,20 @@ line:
 	VMOVUPS          (R11)(BX*1), Z1
 	VMOVUPS          (R11)(BX*2), Z2
 	VMOVUPS          (R11)(R8*1), Z3
-	VMULPS.BCST      winogradConstant21<>+0(SB), Z0, Z4
+	VMULPS.BCST      winogradConstant25<>+0(SB), Z0, Z4
 	VMOVUPS          Z4, (R10)
-	VMULPS.BCST      winogradConstant22<>+0(SB), Z0, Z4
-	VFMADD231PS.BCST winogradConstant23<>+0(SB), Z2, Z4
-	VMULPS.BCST      winogradConstant24<>+0(SB), Z1, Z5
-	VFMADD231PS.BCST winogradConstant33<>+0(SB), Z3, Z5
+	VMULPS.BCST      winogradConstant26<>+0(SB), Z0, Z4
+	VFMADD231PS.BCST winogradConstant27<>+0(SB), Z2, Z4
+	VMULPS.BCST      winogradConstant28<>+0(SB), Z1, Z5
+	VFMADD231PS.BCST winogradConstant47<>+0(SB), Z3, Z5
 	VADDPS           Z5, Z4, Z6
 	VMOVUPS          Z6, (R10)(DX*1)
 	VSUBPS           Z5, Z4, Z4
 	VMOVUPS          Z4, (R10)(DX*2)
-	VMULPS.BCST      winogradConstant25<>+0(SB), Z0, Z4
-	VFMADD231PS.BCST winogradConstant26<>+0(SB), Z2, Z4
-	VMULPS.BCST      winogradConstant27<>+0(SB), Z1, Z5
-	VFMADD231PS.BCST winogradConstant34<>+0(SB), Z3, Z5
+	VMULPS.BCST      winogradConstant29<>+0(SB), Z0, Z4
+	VFMADD231PS.BCST winogradConstant30<>+0(SB), Z2, Z4
+	VMULPS.BCST      winogradConstant31<>+0(SB), Z1, Z5
+	VFMADD231PS.BCST winogradConstant48<>+0(SB), Z3, Z5
 	VADDPS           Z5, Z4, Z6
 	VMOVUPS          Z6, (R10)(DI*1)
 	VSUBPS           Z5, Z4, Z4
@@ -6718,11 +6760,11 @@ line:
 	VZEROUPPER
 	RET
 
-DATA winogradConstant33<>+0(SB)/4, $(-0.16806723)
-GLOBL winogradConstant33<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant47<>+0(SB)/4, $(-0.16806723)
+GLOBL winogradConstant47<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant34<>+0(SB)/4, $(0.40336135)
-GLOBL winogradConstant34<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant48<>+0(SB)/4, $(0.40336135)
+GLOBL winogradConstant48<>(SB), RODATA|NOPTR, $4
 
 // func f34WeightsAVX2(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
 // Requires: AVX, FMA3
@@ -6749,28 +6791,28 @@ line:
 	VMOVUPS      (R11)(BX*1), Y1
 	VMOVUPS      (R11)(BX*2), Y2
 	VMOVUPS      (R11)(R8*1), Y3
-	VBROADCASTSS winogradConstant21<>+0(SB), Y15
+	VBROADCASTSS winogradConstant25<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y4
 	VMOVUPS      Y4, (R10)
-	VBROADCASTSS winogradConstant22<>+0(SB), Y15
+	VBROADCASTSS winogradConstant26<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y4
-	VBROADCASTSS winogradConstant23<>+0(SB), Y15
+	VBROADCASTSS winogradConstant27<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y4
-	VBROADCASTSS winogradConstant24<>+0(SB), Y15
+	VBROADCASTSS winogradConstant28<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y5
-	VBROADCASTSS winogradConstant33<>+0(SB), Y15
+	VBROADCASTSS winogradConstant47<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y5
 	VADDPS       Y5, Y4, Y6
 	VMOVUPS      Y6, (R10)(DX*1)
 	VSUBPS       Y5, Y4, Y4
 	VMOVUPS      Y4, (R10)(DX*2)
-	VBROADCASTSS winogradConstant25<>+0(SB), Y15
+	VBROADCASTSS winogradConstant29<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y4
-	VBROADCASTSS winogradConstant26<>+0(SB), Y15
+	VBROADCASTSS winogradConstant30<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y4
-	VBROADCASTSS winogradConstant27<>+0(SB), Y15
+	VBROADCASTSS winogradConstant31<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y5
-	VBROADCASTSS winogradConstant34<>+0(SB), Y15
+	VBROADCASTSS winogradConstant48<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y5
 	VADDPS       Y5, Y4, Y6
 	VMOVUPS      Y6, (R10)(DI*1)
@@ -6781,28 +6823,28 @@ line:
 	VMOVUPS      32(R11)(BX*1), Y1
 	VMOVUPS      32(R11)(BX*2), Y2
 	VMOVUPS      32(R11)(R8*1), Y3
-	VBROADCASTSS winogradConstant21<>+0(SB), Y15
+	VBROADCASTSS winogradConstant25<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y4
 	VMOVUPS      Y4, 32(R10)
-	VBROADCASTSS winogradConstant22<>+0(SB), Y15
+	VBROADCASTSS winogradConstant26<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y4
-	VBROADCASTSS winogradConstant23<>+0(SB), Y15
+	VBROADCASTSS winogradConstant27<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y4
-	VBROADCASTSS winogradConstant24<>+0(SB), Y15
+	VBROADCASTSS winogradConstant28<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y5
-	VBROADCASTSS winogradConstant33<>+0(SB), Y15
+	VBROADCASTSS winogradConstant47<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y5
 	VADDPS       Y5, Y4, Y6
 	VMOVUPS      Y6, 32(R10)(DX*1)
 	VSUBPS       Y5, Y4, Y4
 	VMOVUPS      Y4, 32(R10)(DX*2)
-	VBROADCASTSS winogradConstant25<>+0(SB), Y15
+	VBROADCASTSS winogradConstant29<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y4
-	VBROADCASTSS winogradConstant26<>+0(SB), Y15
+	VBROADCASTSS winogradConstant30<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y4
-	VBROADCASTSS winogradConstant27<>+0(SB), Y15
+	VBROADCASTSS winogradConstant31<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y5
-	VBROADCASTSS winogradConstant34<>+0(SB), Y15
+	VBROADCASTSS winogradConstant48<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y5
 	VADDPS       Y5, Y4, Y6
 	VMOVUPS      Y6, 32(R10)(DI*1)
@@ -6875,12 +6917,12 @@ line:
 	VADDPS           Z1, Z0, Z6
 	VADDPS           Z3, Z6, Z6
 	VMOVUPS          Z6, K1, (R9)
-	VMULPS.BCST      winogradConstant18<>+0(SB), Z2, Z6
-	VFMADD231PS.BCST winogradConstant6<>+0(SB), Z4, Z6
+	VMULPS.BCST      winogradConstant22<>+0(SB), Z2, Z6
+	VFMADD231PS.BCST winogradConstant24<>+0(SB), Z4, Z6
 	VMOVUPS          Z6, K2, (R9)(DX*1)
 	VMOVAPS          Z5, Z6
-	VFMADD231PS.BCST winogradConstant28<>+0(SB), Z1, Z6
-	VFMADD231PS.BCST winogradConstant14<>+0(SB), Z3, Z6
+	VFMADD231PS.BCST winogradConstant32<>+0(SB), Z1, Z6
+	VFMADD231PS.BCST winogradConstant33<>+0(SB), Z3, Z6
 	VMOVUPS          Z6, K3, (R9)(DX*2)
 	MOVQ             dst1+48(FP), DI
 	ADDQ             DI, R9
@@ -6937,9 +6979,9 @@ line:
 	VMOVUPS Y6, (R10)
 
 out0_0:
-	VBROADCASTSS winogradConstant18<>+0(SB), Y15
+	VBROADCASTSS winogradConstant22<>+0(SB), Y15
 	VMULPS       Y15, Y2, Y6
-	VBROADCASTSS winogradConstant6<>+0(SB), Y15
+	VBROADCASTSS winogradConstant24<>+0(SB), Y15
 	VFMADD231PS  Y15, Y4, Y6
 	BTQ          $0x01, SI
 	JCC          out0_1
@@ -6947,9 +6989,9 @@ out0_0:
 
 out0_1:
 	VMOVAPS      Y5, Y6
-	VBROADCASTSS winogradConstant28<>+0(SB), Y15
+	VBROADCASTSS winogradConstant32<>+0(SB), Y15
 	VFMADD231PS  Y15, Y1, Y6
-	VBROADCASTSS winogradConstant14<>+0(SB), Y15
+	VBROADCASTSS winogradConstant33<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y6
 	BTQ          $0x02, SI
 	JCC          out0_2
@@ -6975,9 +7017,9 @@ out0_2:
 	VMOVUPS Y6, 32(R10)
 
 out1_0:
-	VBROADCASTSS winogradConstant18<>+0(SB), Y15
+	VBROADCASTSS winogradConstant22<>+0(SB), Y15
 	VMULPS       Y15, Y2, Y6
-	VBROADCASTSS winogradConstant6<>+0(SB), Y15
+	VBROADCASTSS winogradConstant24<>+0(SB), Y15
 	VFMADD231PS  Y15, Y4, Y6
 	BTQ          $0x01, SI
 	JCC          out1_1
@@ -6985,9 +7027,9 @@ out1_0:
 
 out1_1:
 	VMOVAPS      Y5, Y6
-	VBROADCASTSS winogradConstant28<>+0(SB), Y15
+	VBROADCASTSS winogradConstant32<>+0(SB), Y15
 	VFMADD231PS  Y15, Y1, Y6
-	VBROADCASTSS winogradConstant14<>+0(SB), Y15
+	VBROADCASTSS winogradConstant33<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y6
 	BTQ          $0x02, SI
 	JCC          out1_2
@@ -7061,13 +7103,13 @@ line:
 	VADDPS           Z3, Z6, Z6
 	VADDPS.Z         (R9), Z6, K1, Z30
 	VMOVUPS          Z30, K1, (R9)
-	VMULPS.BCST      winogradConstant18<>+0(SB), Z2, Z6
-	VFMADD231PS.BCST winogradConstant6<>+0(SB), Z4, Z6
+	VMULPS.BCST      winogradConstant22<>+0(SB), Z2, Z6
+	VFMADD231PS.BCST winogradConstant24<>+0(SB), Z4, Z6
 	VADDPS.Z         (R9)(DX*1), Z6, K2, Z30
 	VMOVUPS          Z30, K2, (R9)(DX*1)
 	VMOVAPS          Z5, Z6
-	VFMADD231PS.BCST winogradConstant28<>+0(SB), Z1, Z6
-	VFMADD231PS.BCST winogradConstant14<>+0(SB), Z3, Z6
+	VFMADD231PS.BCST winogradConstant32<>+0(SB), Z1, Z6
+	VFMADD231PS.BCST winogradConstant33<>+0(SB), Z3, Z6
 	VADDPS.Z         (R9)(DX*2), Z6, K3, Z30
 	VMOVUPS          Z30, K3, (R9)(DX*2)
 	MOVQ             dst1+48(FP), DI
@@ -7126,9 +7168,9 @@ line:
 	VMOVUPS Y14, (R10)
 
 out0_0:
-	VBROADCASTSS winogradConstant18<>+0(SB), Y15
+	VBROADCASTSS winogradConstant22<>+0(SB), Y15
 	VMULPS       Y15, Y2, Y6
-	VBROADCASTSS winogradConstant6<>+0(SB), Y15
+	VBROADCASTSS winogradConstant24<>+0(SB), Y15
 	VFMADD231PS  Y15, Y4, Y6
 	BTQ          $0x01, SI
 	JCC          out0_1
@@ -7137,9 +7179,9 @@ out0_0:
 
 out0_1:
 	VMOVAPS      Y5, Y6
-	VBROADCASTSS winogradConstant28<>+0(SB), Y15
+	VBROADCASTSS winogradConstant32<>+0(SB), Y15
 	VFMADD231PS  Y15, Y1, Y6
-	VBROADCASTSS winogradConstant14<>+0(SB), Y15
+	VBROADCASTSS winogradConstant33<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y6
 	BTQ          $0x02, SI
 	JCC          out0_2
@@ -7167,9 +7209,9 @@ out0_2:
 	VMOVUPS Y14, 32(R10)
 
 out1_0:
-	VBROADCASTSS winogradConstant18<>+0(SB), Y15
+	VBROADCASTSS winogradConstant22<>+0(SB), Y15
 	VMULPS       Y15, Y2, Y6
-	VBROADCASTSS winogradConstant6<>+0(SB), Y15
+	VBROADCASTSS winogradConstant24<>+0(SB), Y15
 	VFMADD231PS  Y15, Y4, Y6
 	BTQ          $0x01, SI
 	JCC          out1_1
@@ -7178,9 +7220,9 @@ out1_0:
 
 out1_1:
 	VMOVAPS      Y5, Y6
-	VBROADCASTSS winogradConstant28<>+0(SB), Y15
+	VBROADCASTSS winogradConstant32<>+0(SB), Y15
 	VFMADD231PS  Y15, Y1, Y6
-	VBROADCASTSS winogradConstant14<>+0(SB), Y15
+	VBROADCASTSS winogradConstant33<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y6
 	BTQ          $0x02, SI
 	JCC          out1_2
@@ -7259,14 +7301,14 @@ line:
 	VADDPS           Z29, Z6, Z30
 	VMAXPS           Z30, Z28, Z30
 	VMOVUPS          Z30, K1, (R9)
-	VMULPS.BCST      winogradConstant18<>+0(SB), Z2, Z6
-	VFMADD231PS.BCST winogradConstant6<>+0(SB), Z4, Z6
+	VMULPS.BCST      winogradConstant22<>+0(SB), Z2, Z6
+	VFMADD231PS.BCST winogradConstant24<>+0(SB), Z4, Z6
 	VADDPS           Z29, Z6, Z30
 	VMAXPS           Z30, Z28, Z30
 	VMOVUPS          Z30, K2, (R9)(DX*1)
 	VMOVAPS          Z5, Z6
-	VFMADD231PS.BCST winogradConstant28<>+0(SB), Z1, Z6
-	VFMADD231PS.BCST winogradConstant14<>+0(SB), Z3, Z6
+	VFMADD231PS.BCST winogradConstant32<>+0(SB), Z1, Z6
+	VFMADD231PS.BCST winogradConstant33<>+0(SB), Z3, Z6
 	VADDPS           Z29, Z6, Z30
 	VMAXPS           Z30, Z28, Z30
 	VMOVUPS          Z30, K3, (R9)(DX*2)
@@ -7330,9 +7372,9 @@ line:
 	VMOVUPS Y14, (R10)
 
 out0_0:
-	VBROADCASTSS winogradConstant18<>+0(SB), Y15
+	VBROADCASTSS winogradConstant22<>+0(SB), Y15
 	VMULPS       Y15, Y2, Y6
-	VBROADCASTSS winogradConstant6<>+0(SB), Y15
+	VBROADCASTSS winogradConstant24<>+0(SB), Y15
 	VFMADD231PS  Y15, Y4, Y6
 	VADDPS       Y13, Y6, Y14
 	VMAXPS       Y14, Y12, Y14
@@ -7342,9 +7384,9 @@ out0_0:
 
 out0_1:
 	VMOVAPS      Y5, Y6
-	VBROADCASTSS winogradConstant28<>+0(SB), Y15
+	VBROADCASTSS winogradConstant32<>+0(SB), Y15
 	VFMADD231PS  Y15, Y1, Y6
-	VBROADCASTSS winogradConstant14<>+0(SB), Y15
+	VBROADCASTSS winogradConstant33<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y6
 	VADDPS       Y13, Y6, Y14
 	VMAXPS       Y14, Y12, Y14
@@ -7377,9 +7419,9 @@ out0_2:
 	VMOVUPS Y14, 32(R10)
 
 out1_0:
-	VBROADCASTSS winogradConstant18<>+0(SB), Y15
+	VBROADCASTSS winogradConstant22<>+0(SB), Y15
 	VMULPS       Y15, Y2, Y6
-	VBROADCASTSS winogradConstant6<>+0(SB), Y15
+	VBROADCASTSS winogradConstant24<>+0(SB), Y15
 	VFMADD231PS  Y15, Y4, Y6
 	VADDPS       Y13, Y6, Y14
 	VMAXPS       Y14, Y12, Y14
@@ -7389,9 +7431,9 @@ out1_0:
 
 out1_1:
 	VMOVAPS      Y5, Y6
-	VBROADCASTSS winogradConstant28<>+0(SB), Y15
+	VBROADCASTSS winogradConstant32<>+0(SB), Y15
 	VFMADD231PS  Y15, Y1, Y6
-	VBROADCASTSS winogradConstant14<>+0(SB), Y15
+	VBROADCASTSS winogradConstant33<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y6
 	VADDPS       Y13, Y6, Y14
 	VMAXPS       Y14, Y12, Y14
@@ -7456,15 +7498,15 @@ line:
 	VMOVUPS.Z        (R10)(BX*2), K3, Z2
 	VMOVUPS          Z0, (R9)
 	VMOVAPS          Z0, Z3
-	VFMADD231PS.BCST winogradConstant28<>+0(SB), Z2, Z3
-	VMULPS.BCST      winogradConstant18<>+0(SB), Z1, Z4
+	VFMADD231PS.BCST winogradConstant32<>+0(SB), Z2, Z3
+	VMULPS.BCST      winogradConstant22<>+0(SB), Z1, Z4
 	VADDPS           Z4, Z3, Z5
 	VMOVUPS          Z5, (R9)(DX*1)
 	VSUBPS           Z4, Z3, Z3
 	VMOVUPS          Z3, (R9)(DX*2)
 	VMOVAPS          Z0, Z3
-	VFMADD231PS.BCST winogradConstant14<>+0(SB), Z2, Z3
-	VMULPS.BCST      winogradConstant6<>+0(SB), Z1, Z4
+	VFMADD231PS.BCST winogradConstant33<>+0(SB), Z2, Z3
+	VMULPS.BCST      winogradConstant24<>+0(SB), Z1, Z4
 	VADDPS           Z4, Z3, Z5
 	VMOVUPS          Z5, (R9)(SI*1)
 	VSUBPS           Z4, Z3, Z3
@@ -7526,18 +7568,18 @@ in0_1:
 in0_2:
 	VMOVUPS      Y0, (R10)
 	VMOVAPS      Y0, Y3
-	VBROADCASTSS winogradConstant28<>+0(SB), Y15
+	VBROADCASTSS winogradConstant32<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y3
-	VBROADCASTSS winogradConstant18<>+0(SB), Y15
+	VBROADCASTSS winogradConstant22<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y4
 	VADDPS       Y4, Y3, Y5
 	VMOVUPS      Y5, (R10)(DX*1)
 	VSUBPS       Y4, Y3, Y3
 	VMOVUPS      Y3, (R10)(DX*2)
 	VMOVAPS      Y0, Y3
-	VBROADCASTSS winogradConstant14<>+0(SB), Y15
+	VBROADCASTSS winogradConstant33<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y3
-	VBROADCASTSS winogradConstant6<>+0(SB), Y15
+	VBROADCASTSS winogradConstant24<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y4
 	VADDPS       Y4, Y3, Y5
 	VMOVUPS      Y5, (R10)(R8*1)
@@ -7564,18 +7606,18 @@ in1_1:
 in1_2:
 	VMOVUPS      Y0, 32(R10)
 	VMOVAPS      Y0, Y3
-	VBROADCASTSS winogradConstant28<>+0(SB), Y15
+	VBROADCASTSS winogradConstant32<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y3
-	VBROADCASTSS winogradConstant18<>+0(SB), Y15
+	VBROADCASTSS winogradConstant22<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y4
 	VADDPS       Y4, Y3, Y5
 	VMOVUPS      Y5, 32(R10)(DX*1)
 	VSUBPS       Y4, Y3, Y3
 	VMOVUPS      Y3, 32(R10)(DX*2)
 	VMOVAPS      Y0, Y3
-	VBROADCASTSS winogradConstant14<>+0(SB), Y15
+	VBROADCASTSS winogradConstant33<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y3
-	VBROADCASTSS winogradConstant6<>+0(SB), Y15
+	VBROADCASTSS winogradConstant24<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y4
 	VADDPS       Y4, Y3, Y5
 	VMOVUPS      Y5, 32(R10)(R8*1)
@@ -7630,19 +7672,19 @@ line:
 	VADDPS           Z4, Z3, Z6
 	VSUBPS           Z4, Z3, Z4
 	VMOVAPS          Z6, Z3
-	VMULPS.BCST      winogradConstant21<>+0(SB), Z0, Z6
-	VFMADD231PS.BCST winogradConstant22<>+0(SB), Z1, Z6
-	VFMADD231PS.BCST winogradConstant25<>+0(SB), Z3, Z6
+	VMULPS.BCST      winogradConstant25<>+0(SB), Z0, Z6
+	VFMADD231PS.BCST winogradConstant26<>+0(SB), Z1, Z6
+	VFMADD231PS.BCST winogradConstant29<>+0(SB), Z3, Z6
 	VMOVUPS          Z6, (R10)
-	VMULPS.BCST      winogradConstant24<>+0(SB), Z2, Z6
-	VFMADD231PS.BCST winogradConstant27<>+0(SB), Z4, Z6
+	VMULPS.BCST      winogradConstant28<>+0(SB), Z2, Z6
+	VFMADD231PS.BCST winogradConstant31<>+0(SB), Z4, Z6
 	VMOVUPS          Z6, (R10)(DX*1)
-	VMULPS.BCST      winogradConstant23<>+0(SB), Z1, Z6
-	VFMADD231PS.BCST winogradConstant26<>+0(SB), Z3, Z6
+	VMULPS.BCST      winogradConstant27<>+0(SB), Z1, Z6
+	VFMADD231PS.BCST winogradConstant30<>+0(SB), Z3, Z6
 	VMOVUPS          Z6, (R10)(DX*2)
 	VMOVAPS          Z5, Z6
-	VFMADD231PS.BCST winogradConstant33<>+0(SB), Z2, Z6
-	VFMADD231PS.BCST winogradConstant34<>+0(SB), Z4, Z6
+	VFMADD231PS.BCST winogradConstant47<>+0(SB), Z2, Z6
+	VFMADD231PS.BCST winogradConstant48<>+0(SB), Z4, Z6
 	VMOVUPS          Z6, (R10)(DI*1)
 	MOVQ             dst1+48(FP), SI
 	ADDQ             SI, R10
@@ -7692,27 +7734,27 @@ line:
 	VADDPS       Y4, Y3, Y6
 	VSUBPS       Y4, Y3, Y4
 	VMOVAPS      Y6, Y3
-	VBROADCASTSS winogradConstant21<>+0(SB), Y15
-	VMULPS       Y15, Y0, Y6
-	VBROADCASTSS winogradConstant22<>+0(SB), Y15
-	VFMADD231PS  Y15, Y1, Y6
 	VBROADCASTSS winogradConstant25<>+0(SB), Y15
+	VMULPS       Y15, Y0, Y6
+	VBROADCASTSS winogradConstant26<>+0(SB), Y15
+	VFMADD231PS  Y15, Y1, Y6
+	VBROADCASTSS winogradConstant29<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y6
 	VMOVUPS      Y6, (R10)
-	VBROADCASTSS winogradConstant24<>+0(SB), Y15
+	VBROADCASTSS winogradConstant28<>+0(SB), Y15
 	VMULPS       Y15, Y2, Y6
-	VBROADCASTSS winogradConstant27<>+0(SB), Y15
+	VBROADCASTSS winogradConstant31<>+0(SB), Y15
 	VFMADD231PS  Y15, Y4, Y6
 	VMOVUPS      Y6, (R10)(DX*1)
-	VBROADCASTSS winogradConstant23<>+0(SB), Y15
+	VBROADCASTSS winogradConstant27<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y6
-	VBROADCASTSS winogradConstant26<>+0(SB), Y15
+	VBROADCASTSS winogradConstant30<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y6
 	VMOVUPS      Y6, (R10)(DX*2)
 	VMOVAPS      Y5, Y6
-	VBROADCASTSS winogradConstant33<>+0(SB), Y15
+	VBROADCASTSS winogradConstant47<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y6
-	VBROADCASTSS winogradConstant34<>+0(SB), Y15
+	VBROADCASTSS winogradConstant48<>+0(SB), Y15
 	VFMADD231PS  Y15, Y4, Y6
 	VMOVUPS      Y6, (R10)(DI*1)
 	VMOVUPS      32(R11), Y0
@@ -7727,27 +7769,27 @@ line:
 	VADDPS       Y4, Y3, Y6
 	VSUBPS       Y4, Y3, Y4
 	VMOVAPS      Y6, Y3
-	VBROADCASTSS winogradConstant21<>+0(SB), Y15
-	VMULPS       Y15, Y0, Y6
-	VBROADCASTSS winogradConstant22<>+0(SB), Y15
-	VFMADD231PS  Y15, Y1, Y6
 	VBROADCASTSS winogradConstant25<>+0(SB), Y15
+	VMULPS       Y15, Y0, Y6
+	VBROADCASTSS winogradConstant26<>+0(SB), Y15
+	VFMADD231PS  Y15, Y1, Y6
+	VBROADCASTSS winogradConstant29<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y6
 	VMOVUPS      Y6, 32(R10)
-	VBROADCASTSS winogradConstant24<>+0(SB), Y15
+	VBROADCASTSS winogradConstant28<>+0(SB), Y15
 	VMULPS       Y15, Y2, Y6
-	VBROADCASTSS winogradConstant27<>+0(SB), Y15
+	VBROADCASTSS winogradConstant31<>+0(SB), Y15
 	VFMADD231PS  Y15, Y4, Y6
 	VMOVUPS      Y6, 32(R10)(DX*1)
-	VBROADCASTSS winogradConstant23<>+0(SB), Y15
+	VBROADCASTSS winogradConstant27<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y6
-	VBROADCASTSS winogradConstant26<>+0(SB), Y15
+	VBROADCASTSS winogradConstant30<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y6
 	VMOVUPS      Y6, 32(R10)(DX*2)
 	VMOVAPS      Y5, Y6
-	VBROADCASTSS winogradConstant33<>+0(SB), Y15
+	VBROADCASTSS winogradConstant47<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y6
-	VBROADCASTSS winogradConstant34<>+0(SB), Y15
+	VBROADCASTSS winogradConstant48<>+0(SB), Y15
 	VFMADD231PS  Y15, Y4, Y6
 	VMOVUPS      Y6, 32(R10)(DI*1)
 	MOVQ         dst1+48(FP), SI
@@ -7830,39 +7872,39 @@ line:
 	VMOVUPS.Z        (R13)(BX*1), K6, Z5
 	VMOVUPS.Z        (R13)(BX*2), K7, Z6
 	VMOVAPS          Z5, Z7
-	VFMADD231PS.BCST winogradConstant35<>+0(SB), Z1, Z7
-	VFMADD231PS.BCST winogradConstant36<>+0(SB), Z3, Z7
-	VMULPS.BCST      winogradConstant37<>+0(SB), Z0, Z8
-	VFMADD231PS.BCST winogradConstant38<>+0(SB), Z2, Z8
-	VFMADD231PS.BCST winogradConstant13<>+0(SB), Z4, Z8
+	VFMADD231PS.BCST winogradConstant49<>+0(SB), Z1, Z7
+	VFMADD231PS.BCST winogradConstant50<>+0(SB), Z3, Z7
+	VMULPS.BCST      winogradConstant51<>+0(SB), Z0, Z8
+	VFMADD231PS.BCST winogradConstant52<>+0(SB), Z2, Z8
+	VFMADD231PS.BCST winogradConstant4<>+0(SB), Z4, Z8
 	VADDPS           Z8, Z7, Z9
 	VMOVUPS          Z9, (R10)
 	VSUBPS           Z8, Z7, Z7
 	VMOVUPS          Z7, (R10)(DX*1)
 	VMOVAPS          Z5, Z7
-	VFMADD231PS.BCST winogradConstant39<>+0(SB), Z1, Z7
-	VFMADD231PS.BCST winogradConstant40<>+0(SB), Z3, Z7
-	VMULPS.BCST      winogradConstant41<>+0(SB), Z0, Z8
-	VFMADD231PS.BCST winogradConstant42<>+0(SB), Z2, Z8
-	VFMADD231PS.BCST winogradConstant43<>+0(SB), Z4, Z8
+	VFMADD231PS.BCST winogradConstant53<>+0(SB), Z1, Z7
+	VFMADD231PS.BCST winogradConstant54<>+0(SB), Z3, Z7
+	VMULPS.BCST      winogradConstant55<>+0(SB), Z0, Z8
+	VFMADD231PS.BCST winogradConstant56<>+0(SB), Z2, Z8
+	VFMADD231PS.BCST winogradConstant57<>+0(SB), Z4, Z8
 	VADDPS           Z8, Z7, Z9
 	VMOVUPS          Z9, (R10)(DX*2)
 	VSUBPS           Z8, Z7, Z7
 	VMOVUPS          Z7, (R10)(SI*1)
 	VMOVAPS          Z5, Z7
-	VFMADD231PS.BCST winogradConstant44<>+0(SB), Z1, Z7
-	VFMADD231PS.BCST winogradConstant45<>+0(SB), Z3, Z7
-	VMULPS.BCST      winogradConstant46<>+0(SB), Z0, Z8
-	VFMADD231PS.BCST winogradConstant47<>+0(SB), Z2, Z8
-	VFMADD231PS.BCST winogradConstant6<>+0(SB), Z4, Z8
+	VFMADD231PS.BCST winogradConstant58<>+0(SB), Z1, Z7
+	VFMADD231PS.BCST winogradConstant59<>+0(SB), Z3, Z7
+	VMULPS.BCST      winogradConstant60<>+0(SB), Z0, Z8
+	VFMADD231PS.BCST winogradConstant61<>+0(SB), Z2, Z8
+	VFMADD231PS.BCST winogradConstant24<>+0(SB), Z4, Z8
 	VADDPS           Z8, Z7, Z9
 	VMOVUPS          Z9, (DI)
 	VSUBPS           Z8, Z7, Z7
 	VMOVUPS          Z7, (DI)(DX*1)
 	VMOVAPS          Z6, Z7
-	VFMADD231PS.BCST winogradConstant48<>+0(SB), Z0, Z7
-	VFMADD231PS.BCST winogradConstant49<>+0(SB), Z2, Z7
-	VFMADD231PS.BCST winogradConstant50<>+0(SB), Z4, Z7
+	VFMADD231PS.BCST winogradConstant62<>+0(SB), Z0, Z7
+	VFMADD231PS.BCST winogradConstant63<>+0(SB), Z2, Z7
+	VFMADD231PS.BCST winogradConstant64<>+0(SB), Z4, Z7
 	VMOVUPS          Z7, (DI)(DX*2)
 	MOVQ             dst1+48(FP), DI
 	ADDQ             DI, R10
@@ -7879,53 +7921,53 @@ line:
 	VZEROUPPER
 	RET
 
-DATA winogradConstant35<>+0(SB)/4, $(1.7226562)
-GLOBL winogradConstant35<>(SB), RODATA|NOPTR, $4
-
-DATA winogradConstant36<>+0(SB)/4, $(-3.015625)
-GLOBL winogradConstant36<>(SB), RODATA|NOPTR, $4
-
-DATA winogradConstant37<>+0(SB)/4, $(0.6459961)
-GLOBL winogradConstant37<>(SB), RODATA|NOPTR, $4
-
-DATA winogradConstant38<>+0(SB)/4, $(-1.1308594)
-GLOBL winogradConstant38<>(SB), RODATA|NOPTR, $4
-
-DATA winogradConstant39<>+0(SB)/4, $(0.31640625)
-GLOBL winogradConstant39<>(SB), RODATA|NOPTR, $4
-
-DATA winogradConstant40<>+0(SB)/4, $(-2.390625)
-GLOBL winogradConstant40<>(SB), RODATA|NOPTR, $4
-
-DATA winogradConstant41<>+0(SB)/4, $(0.27685547)
-GLOBL winogradConstant41<>(SB), RODATA|NOPTR, $4
-
-DATA winogradConstant42<>+0(SB)/4, $(-2.0917969)
-GLOBL winogradConstant42<>(SB), RODATA|NOPTR, $4
-
-DATA winogradConstant43<>+0(SB)/4, $(0.875)
-GLOBL winogradConstant43<>(SB), RODATA|NOPTR, $4
-
-DATA winogradConstant44<>+0(SB)/4, $(0.107666016)
-GLOBL winogradConstant44<>(SB), RODATA|NOPTR, $4
-
-DATA winogradConstant45<>+0(SB)/4, $(-0.90625)
-GLOBL winogradConstant45<>(SB), RODATA|NOPTR, $4
-
-DATA winogradConstant46<>+0(SB)/4, $(0.16149902)
-GLOBL winogradConstant46<>(SB), RODATA|NOPTR, $4
-
-DATA winogradConstant47<>+0(SB)/4, $(-1.359375)
-GLOBL winogradConstant47<>(SB), RODATA|NOPTR, $4
-
-DATA winogradConstant48<>+0(SB)/4, $(-0.24224854)
-GLOBL winogradConstant48<>(SB), RODATA|NOPTR, $4
-
-DATA winogradConstant49<>+0(SB)/4, $(2.1467285)
+DATA winogradConstant49<>+0(SB)/4, $(1.7226562)
 GLOBL winogradConstant49<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant50<>+0(SB)/4, $(-3.15625)
+DATA winogradConstant50<>+0(SB)/4, $(-3.015625)
 GLOBL winogradConstant50<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant51<>+0(SB)/4, $(0.6459961)
+GLOBL winogradConstant51<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant52<>+0(SB)/4, $(-1.1308594)
+GLOBL winogradConstant52<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant53<>+0(SB)/4, $(0.31640625)
+GLOBL winogradConstant53<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant54<>+0(SB)/4, $(-2.390625)
+GLOBL winogradConstant54<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant55<>+0(SB)/4, $(0.27685547)
+GLOBL winogradConstant55<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant56<>+0(SB)/4, $(-2.0917969)
+GLOBL winogradConstant56<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant57<>+0(SB)/4, $(0.875)
+GLOBL winogradConstant57<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant58<>+0(SB)/4, $(0.107666016)
+GLOBL winogradConstant58<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant59<>+0(SB)/4, $(-0.90625)
+GLOBL winogradConstant59<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant60<>+0(SB)/4, $(0.16149902)
+GLOBL winogradConstant60<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant61<>+0(SB)/4, $(-1.359375)
+GLOBL winogradConstant61<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant62<>+0(SB)/4, $(-0.24224854)
+GLOBL winogradConstant62<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant63<>+0(SB)/4, $(2.1467285)
+GLOBL winogradConstant63<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant64<>+0(SB)/4, $(-3.15625)
+GLOBL winogradConstant64<>(SB), RODATA|NOPTR, $4
 
 // func f44InputAVX2(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
 // Requires: AVX, FMA3
@@ -7992,56 +8034,56 @@ in0_5:
 
 in0_6:
 	VMOVAPS      Y5, Y7
-	VBROADCASTSS winogradConstant35<>+0(SB), Y15
+	VBROADCASTSS winogradConstant49<>+0(SB), Y15
 	VFMADD231PS  Y15, Y1, Y7
-	VBROADCASTSS winogradConstant36<>+0(SB), Y15
+	VBROADCASTSS winogradConstant50<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y7
-	VBROADCASTSS winogradConstant37<>+0(SB), Y15
+	VBROADCASTSS winogradConstant51<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y8
-	VBROADCASTSS winogradConstant38<>+0(SB), Y15
+	VBROADCASTSS winogradConstant52<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y8
-	VBROADCASTSS winogradConstant13<>+0(SB), Y15
+	VBROADCASTSS winogradConstant4<>+0(SB), Y15
 	VFMADD231PS  Y15, Y4, Y8
 	VADDPS       Y8, Y7, Y9
 	VMOVUPS      Y9, (R11)
 	VSUBPS       Y8, Y7, Y7
 	VMOVUPS      Y7, (R11)(DX*1)
 	VMOVAPS      Y5, Y7
-	VBROADCASTSS winogradConstant39<>+0(SB), Y15
+	VBROADCASTSS winogradConstant53<>+0(SB), Y15
 	VFMADD231PS  Y15, Y1, Y7
-	VBROADCASTSS winogradConstant40<>+0(SB), Y15
+	VBROADCASTSS winogradConstant54<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y7
-	VBROADCASTSS winogradConstant41<>+0(SB), Y15
+	VBROADCASTSS winogradConstant55<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y8
-	VBROADCASTSS winogradConstant42<>+0(SB), Y15
+	VBROADCASTSS winogradConstant56<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y8
-	VBROADCASTSS winogradConstant43<>+0(SB), Y15
+	VBROADCASTSS winogradConstant57<>+0(SB), Y15
 	VFMADD231PS  Y15, Y4, Y8
 	VADDPS       Y8, Y7, Y9
 	VMOVUPS      Y9, (R11)(DX*2)
 	VSUBPS       Y8, Y7, Y7
 	VMOVUPS      Y7, (R11)(R8*1)
 	VMOVAPS      Y5, Y7
-	VBROADCASTSS winogradConstant44<>+0(SB), Y15
+	VBROADCASTSS winogradConstant58<>+0(SB), Y15
 	VFMADD231PS  Y15, Y1, Y7
-	VBROADCASTSS winogradConstant45<>+0(SB), Y15
+	VBROADCASTSS winogradConstant59<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y7
-	VBROADCASTSS winogradConstant46<>+0(SB), Y15
+	VBROADCASTSS winogradConstant60<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y8
-	VBROADCASTSS winogradConstant47<>+0(SB), Y15
+	VBROADCASTSS winogradConstant61<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y8
-	VBROADCASTSS winogradConstant6<>+0(SB), Y15
+	VBROADCASTSS winogradConstant24<>+0(SB), Y15
 	VFMADD231PS  Y15, Y4, Y8
 	VADDPS       Y8, Y7, Y9
 	VMOVUPS      Y9, (DI)
 	VSUBPS       Y8, Y7, Y7
 	VMOVUPS      Y7, (DI)(DX*1)
 	VMOVAPS      Y6, Y7
-	VBROADCASTSS winogradConstant48<>+0(SB), Y15
+	VBROADCASTSS winogradConstant62<>+0(SB), Y15
 	VFMADD231PS  Y15, Y0, Y7
-	VBROADCASTSS winogradConstant49<>+0(SB), Y15
+	VBROADCASTSS winogradConstant63<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y7
-	VBROADCASTSS winogradConstant50<>+0(SB), Y15
+	VBROADCASTSS winogradConstant64<>+0(SB), Y15
 	VFMADD231PS  Y15, Y4, Y7
 	VMOVUPS      Y7, (DI)(DX*2)
 	VXORPS       Y0, Y0, Y0
@@ -8087,56 +8129,56 @@ in1_5:
 
 in1_6:
 	VMOVAPS      Y5, Y7
-	VBROADCASTSS winogradConstant35<>+0(SB), Y15
+	VBROADCASTSS winogradConstant49<>+0(SB), Y15
 	VFMADD231PS  Y15, Y1, Y7
-	VBROADCASTSS winogradConstant36<>+0(SB), Y15
+	VBROADCASTSS winogradConstant50<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y7
-	VBROADCASTSS winogradConstant37<>+0(SB), Y15
+	VBROADCASTSS winogradConstant51<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y8
-	VBROADCASTSS winogradConstant38<>+0(SB), Y15
+	VBROADCASTSS winogradConstant52<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y8
-	VBROADCASTSS winogradConstant13<>+0(SB), Y15
+	VBROADCASTSS winogradConstant4<>+0(SB), Y15
 	VFMADD231PS  Y15, Y4, Y8
 	VADDPS       Y8, Y7, Y9
 	VMOVUPS      Y9, 32(R11)
 	VSUBPS       Y8, Y7, Y7
 	VMOVUPS      Y7, 32(R11)(DX*1)
 	VMOVAPS      Y5, Y7
-	VBROADCASTSS winogradConstant39<>+0(SB), Y15
+	VBROADCASTSS winogradConstant53<>+0(SB), Y15
 	VFMADD231PS  Y15, Y1, Y7
-	VBROADCASTSS winogradConstant40<>+0(SB), Y15
+	VBROADCASTSS winogradConstant54<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y7
-	VBROADCASTSS winogradConstant41<>+0(SB), Y15
+	VBROADCASTSS winogradConstant55<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y8
-	VBROADCASTSS winogradConstant42<>+0(SB), Y15
+	VBROADCASTSS winogradConstant56<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y8
-	VBROADCASTSS winogradConstant43<>+0(SB), Y15
+	VBROADCASTSS winogradConstant57<>+0(SB), Y15
 	VFMADD231PS  Y15, Y4, Y8
 	VADDPS       Y8, Y7, Y9
 	VMOVUPS      Y9, 32(R11)(DX*2)
 	VSUBPS       Y8, Y7, Y7
 	VMOVUPS      Y7, 32(R11)(R8*1)
 	VMOVAPS      Y5, Y7
-	VBROADCASTSS winogradConstant44<>+0(SB), Y15
+	VBROADCASTSS winogradConstant58<>+0(SB), Y15
 	VFMADD231PS  Y15, Y1, Y7
-	VBROADCASTSS winogradConstant45<>+0(SB), Y15
+	VBROADCASTSS winogradConstant59<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y7
-	VBROADCASTSS winogradConstant46<>+0(SB), Y15
+	VBROADCASTSS winogradConstant60<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y8
-	VBROADCASTSS winogradConstant47<>+0(SB), Y15
+	VBROADCASTSS winogradConstant61<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y8
-	VBROADCASTSS winogradConstant6<>+0(SB), Y15
+	VBROADCASTSS winogradConstant24<>+0(SB), Y15
 	VFMADD231PS  Y15, Y4, Y8
 	VADDPS       Y8, Y7, Y9
 	VMOVUPS      Y9, 32(DI)
 	VSUBPS       Y8, Y7, Y7
 	VMOVUPS      Y7, 32(DI)(DX*1)
 	VMOVAPS      Y6, Y7
-	VBROADCASTSS winogradConstant48<>+0(SB), Y15
+	VBROADCASTSS winogradConstant62<>+0(SB), Y15
 	VFMADD231PS  Y15, Y0, Y7
-	VBROADCASTSS winogradConstant49<>+0(SB), Y15
+	VBROADCASTSS winogradConstant63<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y7
-	VBROADCASTSS winogradConstant50<>+0(SB), Y15
+	VBROADCASTSS winogradConstant64<>+0(SB), Y15
 	VFMADD231PS  Y15, Y4, Y7
 	VMOVUPS      Y7, 32(DI)(DX*2)
 	MOVQ         dst1+48(FP), DI
@@ -8179,26 +8221,26 @@ line:
 	VMOVUPS          (R11)(BX*1), Z1
 	VMOVUPS          (R11)(BX*2), Z2
 	VMOVUPS          (R11)(R8*1), Z3
-	VMULPS.BCST      winogradConstant51<>+0(SB), Z1, Z4
-	VFMADD231PS.BCST winogradConstant52<>+0(SB), Z3, Z4
-	VMULPS.BCST      winogradConstant53<>+0(SB), Z0, Z5
-	VFMADD231PS.BCST winogradConstant54<>+0(SB), Z2, Z5
+	VMULPS.BCST      winogradConstant65<>+0(SB), Z1, Z4
+	VFMADD231PS.BCST winogradConstant66<>+0(SB), Z3, Z4
+	VMULPS.BCST      winogradConstant67<>+0(SB), Z0, Z5
+	VFMADD231PS.BCST winogradConstant68<>+0(SB), Z2, Z5
 	VADDPS           Z5, Z4, Z6
 	VMOVUPS          Z6, (R10)
 	VSUBPS           Z5, Z4, Z4
 	VMOVUPS          Z4, (R10)(DX*1)
-	VMULPS.BCST      winogradConstant55<>+0(SB), Z1, Z4
-	VFMADD231PS.BCST winogradConstant56<>+0(SB), Z3, Z4
-	VMULPS.BCST      winogradConstant57<>+0(SB), Z0, Z5
-	VFMADD231PS.BCST winogradConstant58<>+0(SB), Z2, Z5
+	VMULPS.BCST      winogradConstant69<>+0(SB), Z1, Z4
+	VFMADD231PS.BCST winogradConstant70<>+0(SB), Z3, Z4
+	VMULPS.BCST      winogradConstant71<>+0(SB), Z0, Z5
+	VFMADD231PS.BCST winogradConstant72<>+0(SB), Z2, Z5
 	VADDPS           Z5, Z4, Z6
 	VMOVUPS          Z6, (R10)(DX*2)
 	VSUBPS           Z5, Z4, Z4
 	VMOVUPS          Z4, (R10)(DI*1)
-	VMULPS.BCST      winogradConstant59<>+0(SB), Z1, Z4
-	VFMADD231PS.BCST winogradConstant60<>+0(SB), Z3, Z4
-	VMULPS.BCST      winogradConstant61<>+0(SB), Z0, Z5
-	VFMADD231PS.BCST winogradConstant62<>+0(SB), Z2, Z5
+	VMULPS.BCST      winogradConstant73<>+0(SB), Z1, Z4
+	VFMADD231PS.BCST winogradConstant74<>+0(SB), Z3, Z4
+	VMULPS.BCST      winogradConstant75<>+0(SB), Z0, Z5
+	VFMADD231PS.BCST winogradConstant76<>+0(SB), Z2, Z5
 	VADDPS           Z5, Z4, Z6
 	VMOVUPS          Z6, (SI)
 	VSUBPS           Z5, Z4, Z4
@@ -8219,41 +8261,41 @@ line:
 	VZEROUPPER
 	RET
 
-DATA winogradConstant51<>+0(SB)/4, $(0.37925926)
-GLOBL winogradConstant51<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant65<>+0(SB)/4, $(0.37925926)
+GLOBL winogradConstant65<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant52<>+0(SB)/4, $(0.053333335)
-GLOBL winogradConstant52<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant66<>+0(SB)/4, $(0.053333335)
+GLOBL winogradConstant66<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant53<>+0(SB)/4, $(1.011358)
-GLOBL winogradConstant53<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant67<>+0(SB)/4, $(1.011358)
+GLOBL winogradConstant67<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant54<>+0(SB)/4, $(0.14222223)
-GLOBL winogradConstant54<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant68<>+0(SB)/4, $(0.14222223)
+GLOBL winogradConstant68<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant55<>+0(SB)/4, $(-0.53894734)
-GLOBL winogradConstant55<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant69<>+0(SB)/4, $(-0.53894734)
+GLOBL winogradConstant69<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant56<>+0(SB)/4, $(-0.41263157)
-GLOBL winogradConstant56<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant70<>+0(SB)/4, $(-0.41263157)
+GLOBL winogradConstant70<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant57<>+0(SB)/4, $(-0.61593986)
-GLOBL winogradConstant57<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant71<>+0(SB)/4, $(-0.61593986)
+GLOBL winogradConstant71<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant58<>+0(SB)/4, $(-0.47157896)
-GLOBL winogradConstant58<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant72<>+0(SB)/4, $(-0.47157896)
+GLOBL winogradConstant72<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant59<>+0(SB)/4, $(0.15968812)
-GLOBL winogradConstant59<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant73<>+0(SB)/4, $(0.15968812)
+GLOBL winogradConstant73<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant60<>+0(SB)/4, $(0.35929826)
-GLOBL winogradConstant60<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant74<>+0(SB)/4, $(0.35929826)
+GLOBL winogradConstant74<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant61<>+0(SB)/4, $(0.10645874)
-GLOBL winogradConstant61<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant75<>+0(SB)/4, $(0.10645874)
+GLOBL winogradConstant75<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant62<>+0(SB)/4, $(0.23953216)
-GLOBL winogradConstant62<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant76<>+0(SB)/4, $(0.23953216)
+GLOBL winogradConstant76<>(SB), RODATA|NOPTR, $4
 
 // func f44WeightsAVX2(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
 // Requires: AVX, FMA3
@@ -8280,37 +8322,37 @@ line:
 	VMOVUPS      (R11)(BX*1), Y1
 	VMOVUPS      (R11)(BX*2), Y2
 	VMOVUPS      (R11)(R8*1), Y3
-	VBROADCASTSS winogradConstant51<>+0(SB), Y15
+	VBROADCASTSS winogradConstant65<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y4
-	VBROADCASTSS winogradConstant52<>+0(SB), Y15
+	VBROADCASTSS winogradConstant66<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y4
-	VBROADCASTSS winogradConstant53<>+0(SB), Y15
+	VBROADCASTSS winogradConstant67<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y5
-	VBROADCASTSS winogradConstant54<>+0(SB), Y15
+	VBROADCASTSS winogradConstant68<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y5
 	VADDPS       Y5, Y4, Y6
 	VMOVUPS      Y6, (R10)
 	VSUBPS       Y5, Y4, Y4
 	VMOVUPS      Y4, (R10)(DX*1)
-	VBROADCASTSS winogradConstant55<>+0(SB), Y15
+	VBROADCASTSS winogradConstant69<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y4
-	VBROADCASTSS winogradConstant56<>+0(SB), Y15
+	VBROADCASTSS winogradConstant70<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y4
-	VBROADCASTSS winogradConstant57<>+0(SB), Y15
+	VBROADCASTSS winogradConstant71<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y5
-	VBROADCASTSS winogradConstant58<>+0(SB), Y15
+	VBROADCASTSS winogradConstant72<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y5
 	VADDPS       Y5, Y4, Y6
 	VMOVUPS      Y6, (R10)(DX*2)
 	VSUBPS       Y5, Y4, Y4
 	VMOVUPS      Y4, (R10)(DI*1)
-	VBROADCASTSS winogradConstant59<>+0(SB), Y15
+	VBROADCASTSS winogradConstant73<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y4
-	VBROADCASTSS winogradConstant60<>+0(SB), Y15
+	VBROADCASTSS winogradConstant74<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y4
-	VBROADCASTSS winogradConstant61<>+0(SB), Y15
+	VBROADCASTSS winogradConstant75<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y5
-	VBROADCASTSS winogradConstant62<>+0(SB), Y15
+	VBROADCASTSS winogradConstant76<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y5
 	VADDPS       Y5, Y4, Y6
 	VMOVUPS      Y6, (SI)
@@ -8321,37 +8363,37 @@ line:
 	VMOVUPS      32(R11)(BX*1), Y1
 	VMOVUPS      32(R11)(BX*2), Y2
 	VMOVUPS      32(R11)(R8*1), Y3
-	VBROADCASTSS winogradConstant51<>+0(SB), Y15
+	VBROADCASTSS winogradConstant65<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y4
-	VBROADCASTSS winogradConstant52<>+0(SB), Y15
+	VBROADCASTSS winogradConstant66<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y4
-	VBROADCASTSS winogradConstant53<>+0(SB), Y15
+	VBROADCASTSS winogradConstant67<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y5
-	VBROADCASTSS winogradConstant54<>+0(SB), Y15
+	VBROADCASTSS winogradConstant68<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y5
 	VADDPS       Y5, Y4, Y6
 	VMOVUPS      Y6, 32(R10)
 	VSUBPS       Y5, Y4, Y4
 	VMOVUPS      Y4, 32(R10)(DX*1)
-	VBROADCASTSS winogradConstant55<>+0(SB), Y15
+	VBROADCASTSS winogradConstant69<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y4
-	VBROADCASTSS winogradConstant56<>+0(SB), Y15
+	VBROADCASTSS winogradConstant70<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y4
-	VBROADCASTSS winogradConstant57<>+0(SB), Y15
+	VBROADCASTSS winogradConstant71<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y5
-	VBROADCASTSS winogradConstant58<>+0(SB), Y15
+	VBROADCASTSS winogradConstant72<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y5
 	VADDPS       Y5, Y4, Y6
 	VMOVUPS      Y6, 32(R10)(DX*2)
 	VSUBPS       Y5, Y4, Y4
 	VMOVUPS      Y4, 32(R10)(DI*1)
-	VBROADCASTSS winogradConstant59<>+0(SB), Y15
+	VBROADCASTSS winogradConstant73<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y4
-	VBROADCASTSS winogradConstant60<>+0(SB), Y15
+	VBROADCASTSS winogradConstant74<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y4
-	VBROADCASTSS winogradConstant61<>+0(SB), Y15
+	VBROADCASTSS winogradConstant75<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y5
-	VBROADCASTSS winogradConstant62<>+0(SB), Y15
+	VBROADCASTSS winogradConstant76<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y5
 	VADDPS       Y5, Y4, Y6
 	VMOVUPS      Y6, 32(SI)
@@ -8433,18 +8475,18 @@ line:
 	VADDPS           Z2, Z0, Z7
 	VADDPS           Z4, Z7, Z7
 	VMOVUPS          Z7, K1, (R10)
-	VMULPS.BCST      winogradConstant13<>+0(SB), Z1, Z7
-	VFMADD231PS.BCST winogradConstant43<>+0(SB), Z3, Z7
-	VFMADD231PS.BCST winogradConstant6<>+0(SB), Z5, Z7
+	VMULPS.BCST      winogradConstant4<>+0(SB), Z1, Z7
+	VFMADD231PS.BCST winogradConstant57<>+0(SB), Z3, Z7
+	VFMADD231PS.BCST winogradConstant24<>+0(SB), Z5, Z7
 	VMOVUPS          Z7, K2, (R10)(DX*1)
-	VMULPS.BCST      winogradConstant63<>+0(SB), Z0, Z7
-	VFMADD231PS.BCST winogradConstant64<>+0(SB), Z2, Z7
-	VFMADD231PS.BCST winogradConstant14<>+0(SB), Z4, Z7
+	VMULPS.BCST      winogradConstant16<>+0(SB), Z0, Z7
+	VFMADD231PS.BCST winogradConstant77<>+0(SB), Z2, Z7
+	VFMADD231PS.BCST winogradConstant33<>+0(SB), Z4, Z7
 	VMOVUPS          Z7, K3, (R10)(DX*2)
 	VMOVAPS          Z6, Z7
-	VFMADD231PS.BCST winogradConstant65<>+0(SB), Z1, Z7
-	VFMADD231PS.BCST winogradConstant66<>+0(SB), Z3, Z7
-	VFMADD231PS.BCST winogradConstant30<>+0(SB), Z5, Z7
+	VFMADD231PS.BCST winogradConstant78<>+0(SB), Z1, Z7
+	VFMADD231PS.BCST winogradConstant79<>+0(SB), Z3, Z7
+	VFMADD231PS.BCST winogradConstant35<>+0(SB), Z5, Z7
 	VMOVUPS          Z7, K4, (R10)(SI*1)
 	MOVQ             dst1+48(FP), DI
 	ADDQ             DI, R10
@@ -8461,17 +8503,14 @@ line:
 	VZEROUPPER
 	RET
 
-DATA winogradConstant63<>+0(SB)/4, $(0.140625)
-GLOBL winogradConstant63<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant77<>+0(SB)/4, $(0.765625)
+GLOBL winogradConstant77<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant64<>+0(SB)/4, $(0.765625)
-GLOBL winogradConstant64<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant78<>+0(SB)/4, $(0.052734375)
+GLOBL winogradConstant78<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant65<>+0(SB)/4, $(0.052734375)
-GLOBL winogradConstant65<>(SB), RODATA|NOPTR, $4
-
-DATA winogradConstant66<>+0(SB)/4, $(0.6699219)
-GLOBL winogradConstant66<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant79<>+0(SB)/4, $(0.6699219)
+GLOBL winogradConstant79<>(SB), RODATA|NOPTR, $4
 
 // func f44OutputAVX2(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
 // Requires: AVX, FMA3
@@ -8517,22 +8556,22 @@ line:
 	VMOVUPS Y7, (R11)
 
 out0_0:
-	VBROADCASTSS winogradConstant13<>+0(SB), Y15
+	VBROADCASTSS winogradConstant4<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y7
-	VBROADCASTSS winogradConstant43<>+0(SB), Y15
+	VBROADCASTSS winogradConstant57<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y7
-	VBROADCASTSS winogradConstant6<>+0(SB), Y15
+	VBROADCASTSS winogradConstant24<>+0(SB), Y15
 	VFMADD231PS  Y15, Y5, Y7
 	BTQ          $0x01, SI
 	JCC          out0_1
 	VMOVUPS      Y7, (R11)(DX*1)
 
 out0_1:
-	VBROADCASTSS winogradConstant63<>+0(SB), Y15
+	VBROADCASTSS winogradConstant16<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y7
-	VBROADCASTSS winogradConstant64<>+0(SB), Y15
+	VBROADCASTSS winogradConstant77<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y7
-	VBROADCASTSS winogradConstant14<>+0(SB), Y15
+	VBROADCASTSS winogradConstant33<>+0(SB), Y15
 	VFMADD231PS  Y15, Y4, Y7
 	BTQ          $0x02, SI
 	JCC          out0_2
@@ -8540,11 +8579,11 @@ out0_1:
 
 out0_2:
 	VMOVAPS      Y6, Y7
-	VBROADCASTSS winogradConstant65<>+0(SB), Y15
+	VBROADCASTSS winogradConstant78<>+0(SB), Y15
 	VFMADD231PS  Y15, Y1, Y7
-	VBROADCASTSS winogradConstant66<>+0(SB), Y15
+	VBROADCASTSS winogradConstant79<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y7
-	VBROADCASTSS winogradConstant30<>+0(SB), Y15
+	VBROADCASTSS winogradConstant35<>+0(SB), Y15
 	VFMADD231PS  Y15, Y5, Y7
 	BTQ          $0x03, SI
 	JCC          out0_3
@@ -8574,22 +8613,22 @@ out0_3:
 	VMOVUPS Y7, 32(R11)
 
 out1_0:
-	VBROADCASTSS winogradConstant13<>+0(SB), Y15
+	VBROADCASTSS winogradConstant4<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y7
-	VBROADCASTSS winogradConstant43<>+0(SB), Y15
+	VBROADCASTSS winogradConstant57<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y7
-	VBROADCASTSS winogradConstant6<>+0(SB), Y15
+	VBROADCASTSS winogradConstant24<>+0(SB), Y15
 	VFMADD231PS  Y15, Y5, Y7
 	BTQ          $0x01, SI
 	JCC          out1_1
 	VMOVUPS      Y7, 32(R11)(DX*1)
 
 out1_1:
-	VBROADCASTSS winogradConstant63<>+0(SB), Y15
+	VBROADCASTSS winogradConstant16<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y7
-	VBROADCASTSS winogradConstant64<>+0(SB), Y15
+	VBROADCASTSS winogradConstant77<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y7
-	VBROADCASTSS winogradConstant14<>+0(SB), Y15
+	VBROADCASTSS winogradConstant33<>+0(SB), Y15
 	VFMADD231PS  Y15, Y4, Y7
 	BTQ          $0x02, SI
 	JCC          out1_2
@@ -8597,11 +8636,11 @@ out1_1:
 
 out1_2:
 	VMOVAPS      Y6, Y7
-	VBROADCASTSS winogradConstant65<>+0(SB), Y15
+	VBROADCASTSS winogradConstant78<>+0(SB), Y15
 	VFMADD231PS  Y15, Y1, Y7
-	VBROADCASTSS winogradConstant66<>+0(SB), Y15
+	VBROADCASTSS winogradConstant79<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y7
-	VBROADCASTSS winogradConstant30<>+0(SB), Y15
+	VBROADCASTSS winogradConstant35<>+0(SB), Y15
 	VFMADD231PS  Y15, Y5, Y7
 	BTQ          $0x03, SI
 	JCC          out1_3
@@ -8684,20 +8723,20 @@ line:
 	VADDPS           Z4, Z7, Z7
 	VADDPS.Z         (R10), Z7, K1, Z30
 	VMOVUPS          Z30, K1, (R10)
-	VMULPS.BCST      winogradConstant13<>+0(SB), Z1, Z7
-	VFMADD231PS.BCST winogradConstant43<>+0(SB), Z3, Z7
-	VFMADD231PS.BCST winogradConstant6<>+0(SB), Z5, Z7
+	VMULPS.BCST      winogradConstant4<>+0(SB), Z1, Z7
+	VFMADD231PS.BCST winogradConstant57<>+0(SB), Z3, Z7
+	VFMADD231PS.BCST winogradConstant24<>+0(SB), Z5, Z7
 	VADDPS.Z         (R10)(DX*1), Z7, K2, Z30
 	VMOVUPS          Z30, K2, (R10)(DX*1)
-	VMULPS.BCST      winogradConstant63<>+0(SB), Z0, Z7
-	VFMADD231PS.BCST winogradConstant64<>+0(SB), Z2, Z7
-	VFMADD231PS.BCST winogradConstant14<>+0(SB), Z4, Z7
+	VMULPS.BCST      winogradConstant16<>+0(SB), Z0, Z7
+	VFMADD231PS.BCST winogradConstant77<>+0(SB), Z2, Z7
+	VFMADD231PS.BCST winogradConstant33<>+0(SB), Z4, Z7
 	VADDPS.Z         (R10)(DX*2), Z7, K3, Z30
 	VMOVUPS          Z30, K3, (R10)(DX*2)
 	VMOVAPS          Z6, Z7
-	VFMADD231PS.BCST winogradConstant65<>+0(SB), Z1, Z7
-	VFMADD231PS.BCST winogradConstant66<>+0(SB), Z3, Z7
-	VFMADD231PS.BCST winogradConstant30<>+0(SB), Z5, Z7
+	VFMADD231PS.BCST winogradConstant78<>+0(SB), Z1, Z7
+	VFMADD231PS.BCST winogradConstant79<>+0(SB), Z3, Z7
+	VFMADD231PS.BCST winogradConstant35<>+0(SB), Z5, Z7
 	VADDPS.Z         (R10)(SI*1), Z7, K4, Z30
 	VMOVUPS          Z30, K4, (R10)(SI*1)
 	MOVQ             dst1+48(FP), DI
@@ -8760,11 +8799,11 @@ line:
 	VMOVUPS Y14, (R11)
 
 out0_0:
-	VBROADCASTSS winogradConstant13<>+0(SB), Y15
+	VBROADCASTSS winogradConstant4<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y7
-	VBROADCASTSS winogradConstant43<>+0(SB), Y15
+	VBROADCASTSS winogradConstant57<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y7
-	VBROADCASTSS winogradConstant6<>+0(SB), Y15
+	VBROADCASTSS winogradConstant24<>+0(SB), Y15
 	VFMADD231PS  Y15, Y5, Y7
 	BTQ          $0x01, SI
 	JCC          out0_1
@@ -8772,11 +8811,11 @@ out0_0:
 	VMOVUPS      Y14, (R11)(DX*1)
 
 out0_1:
-	VBROADCASTSS winogradConstant63<>+0(SB), Y15
+	VBROADCASTSS winogradConstant16<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y7
-	VBROADCASTSS winogradConstant64<>+0(SB), Y15
+	VBROADCASTSS winogradConstant77<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y7
-	VBROADCASTSS winogradConstant14<>+0(SB), Y15
+	VBROADCASTSS winogradConstant33<>+0(SB), Y15
 	VFMADD231PS  Y15, Y4, Y7
 	BTQ          $0x02, SI
 	JCC          out0_2
@@ -8785,11 +8824,11 @@ out0_1:
 
 out0_2:
 	VMOVAPS      Y6, Y7
-	VBROADCASTSS winogradConstant65<>+0(SB), Y15
+	VBROADCASTSS winogradConstant78<>+0(SB), Y15
 	VFMADD231PS  Y15, Y1, Y7
-	VBROADCASTSS winogradConstant66<>+0(SB), Y15
+	VBROADCASTSS winogradConstant79<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y7
-	VBROADCASTSS winogradConstant30<>+0(SB), Y15
+	VBROADCASTSS winogradConstant35<>+0(SB), Y15
 	VFMADD231PS  Y15, Y5, Y7
 	BTQ          $0x03, SI
 	JCC          out0_3
@@ -8821,11 +8860,11 @@ out0_3:
 	VMOVUPS Y14, 32(R11)
 
 out1_0:
-	VBROADCASTSS winogradConstant13<>+0(SB), Y15
+	VBROADCASTSS winogradConstant4<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y7
-	VBROADCASTSS winogradConstant43<>+0(SB), Y15
+	VBROADCASTSS winogradConstant57<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y7
-	VBROADCASTSS winogradConstant6<>+0(SB), Y15
+	VBROADCASTSS winogradConstant24<>+0(SB), Y15
 	VFMADD231PS  Y15, Y5, Y7
 	BTQ          $0x01, SI
 	JCC          out1_1
@@ -8833,11 +8872,11 @@ out1_0:
 	VMOVUPS      Y14, 32(R11)(DX*1)
 
 out1_1:
-	VBROADCASTSS winogradConstant63<>+0(SB), Y15
+	VBROADCASTSS winogradConstant16<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y7
-	VBROADCASTSS winogradConstant64<>+0(SB), Y15
+	VBROADCASTSS winogradConstant77<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y7
-	VBROADCASTSS winogradConstant14<>+0(SB), Y15
+	VBROADCASTSS winogradConstant33<>+0(SB), Y15
 	VFMADD231PS  Y15, Y4, Y7
 	BTQ          $0x02, SI
 	JCC          out1_2
@@ -8846,11 +8885,11 @@ out1_1:
 
 out1_2:
 	VMOVAPS      Y6, Y7
-	VBROADCASTSS winogradConstant65<>+0(SB), Y15
+	VBROADCASTSS winogradConstant78<>+0(SB), Y15
 	VFMADD231PS  Y15, Y1, Y7
-	VBROADCASTSS winogradConstant66<>+0(SB), Y15
+	VBROADCASTSS winogradConstant79<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y7
-	VBROADCASTSS winogradConstant30<>+0(SB), Y15
+	VBROADCASTSS winogradConstant35<>+0(SB), Y15
 	VFMADD231PS  Y15, Y5, Y7
 	BTQ          $0x03, SI
 	JCC          out1_3
@@ -8938,22 +8977,22 @@ line:
 	VADDPS           Z29, Z7, Z30
 	VMAXPS           Z30, Z28, Z30
 	VMOVUPS          Z30, K1, (R10)
-	VMULPS.BCST      winogradConstant13<>+0(SB), Z1, Z7
-	VFMADD231PS.BCST winogradConstant43<>+0(SB), Z3, Z7
-	VFMADD231PS.BCST winogradConstant6<>+0(SB), Z5, Z7
+	VMULPS.BCST      winogradConstant4<>+0(SB), Z1, Z7
+	VFMADD231PS.BCST winogradConstant57<>+0(SB), Z3, Z7
+	VFMADD231PS.BCST winogradConstant24<>+0(SB), Z5, Z7
 	VADDPS           Z29, Z7, Z30
 	VMAXPS           Z30, Z28, Z30
 	VMOVUPS          Z30, K2, (R10)(DX*1)
-	VMULPS.BCST      winogradConstant63<>+0(SB), Z0, Z7
-	VFMADD231PS.BCST winogradConstant64<>+0(SB), Z2, Z7
-	VFMADD231PS.BCST winogradConstant14<>+0(SB), Z4, Z7
+	VMULPS.BCST      winogradConstant16<>+0(SB), Z0, Z7
+	VFMADD231PS.BCST winogradConstant77<>+0(SB), Z2, Z7
+	VFMADD231PS.BCST winogradConstant33<>+0(SB), Z4, Z7
 	VADDPS           Z29, Z7, Z30
 	VMAXPS           Z30, Z28, Z30
 	VMOVUPS          Z30, K3, (R10)(DX*2)
 	VMOVAPS          Z6, Z7
-	VFMADD231PS.BCST winogradConstant65<>+0(SB), Z1, Z7
-	VFMADD231PS.BCST winogradConstant66<>+0(SB), Z3, Z7
-	VFMADD231PS.BCST winogradConstant30<>+0(SB), Z5, Z7
+	VFMADD231PS.BCST winogradConstant78<>+0(SB), Z1, Z7
+	VFMADD231PS.BCST winogradConstant79<>+0(SB), Z3, Z7
+	VFMADD231PS.BCST winogradConstant35<>+0(SB), Z5, Z7
 	VADDPS           Z29, Z7, Z30
 	VMAXPS           Z30, Z28, Z30
 	VMOVUPS          Z30, K4, (R10)(SI*1)
@@ -9021,11 +9060,11 @@ line:
 	VMOVUPS Y14, (R11)
 
 out0_0:
-	VBROADCASTSS winogradConstant13<>+0(SB), Y15
+	VBROADCASTSS winogradConstant4<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y7
-	VBROADCASTSS winogradConstant43<>+0(SB), Y15
+	VBROADCASTSS winogradConstant57<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y7
-	VBROADCASTSS winogradConstant6<>+0(SB), Y15
+	VBROADCASTSS winogradConstant24<>+0(SB), Y15
 	VFMADD231PS  Y15, Y5, Y7
 	VADDPS       Y13, Y7, Y14
 	VMAXPS       Y14, Y12, Y14
@@ -9034,11 +9073,11 @@ out0_0:
 	VMOVUPS      Y14, (R11)(DX*1)
 
 out0_1:
-	VBROADCASTSS winogradConstant63<>+0(SB), Y15
+	VBROADCASTSS winogradConstant16<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y7
-	VBROADCASTSS winogradConstant64<>+0(SB), Y15
+	VBROADCASTSS winogradConstant77<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y7
-	VBROADCASTSS winogradConstant14<>+0(SB), Y15
+	VBROADCASTSS winogradConstant33<>+0(SB), Y15
 	VFMADD231PS  Y15, Y4, Y7
 	VADDPS       Y13, Y7, Y14
 	VMAXPS       Y14, Y12, Y14
@@ -9048,11 +9087,11 @@ out0_1:
 
 out0_2:
 	VMOVAPS      Y6, Y7
-	VBROADCASTSS winogradConstant65<>+0(SB), Y15
+	VBROADCASTSS winogradConstant78<>+0(SB), Y15
 	VFMADD231PS  Y15, Y1, Y7
-	VBROADCASTSS winogradConstant66<>+0(SB), Y15
+	VBROADCASTSS winogradConstant79<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y7
-	VBROADCASTSS winogradConstant30<>+0(SB), Y15
+	VBROADCASTSS winogradConstant35<>+0(SB), Y15
 	VFMADD231PS  Y15, Y5, Y7
 	VADDPS       Y13, Y7, Y14
 	VMAXPS       Y14, Y12, Y14
@@ -9089,11 +9128,11 @@ out0_3:
 	VMOVUPS Y14, 32(R11)
 
 out1_0:
-	VBROADCASTSS winogradConstant13<>+0(SB), Y15
+	VBROADCASTSS winogradConstant4<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y7
-	VBROADCASTSS winogradConstant43<>+0(SB), Y15
+	VBROADCASTSS winogradConstant57<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y7
-	VBROADCASTSS winogradConstant6<>+0(SB), Y15
+	VBROADCASTSS winogradConstant24<>+0(SB), Y15
 	VFMADD231PS  Y15, Y5, Y7
 	VADDPS       Y13, Y7, Y14
 	VMAXPS       Y14, Y12, Y14
@@ -9102,11 +9141,11 @@ out1_0:
 	VMOVUPS      Y14, 32(R11)(DX*1)
 
 out1_1:
-	VBROADCASTSS winogradConstant63<>+0(SB), Y15
+	VBROADCASTSS winogradConstant16<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y7
-	VBROADCASTSS winogradConstant64<>+0(SB), Y15
+	VBROADCASTSS winogradConstant77<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y7
-	VBROADCASTSS winogradConstant14<>+0(SB), Y15
+	VBROADCASTSS winogradConstant33<>+0(SB), Y15
 	VFMADD231PS  Y15, Y4, Y7
 	VADDPS       Y13, Y7, Y14
 	VMAXPS       Y14, Y12, Y14
@@ -9116,11 +9155,11 @@ out1_1:
 
 out1_2:
 	VMOVAPS      Y6, Y7
-	VBROADCASTSS winogradConstant65<>+0(SB), Y15
+	VBROADCASTSS winogradConstant78<>+0(SB), Y15
 	VFMADD231PS  Y15, Y1, Y7
-	VBROADCASTSS winogradConstant66<>+0(SB), Y15
+	VBROADCASTSS winogradConstant79<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y7
-	VBROADCASTSS winogradConstant30<>+0(SB), Y15
+	VBROADCASTSS winogradConstant35<>+0(SB), Y15
 	VFMADD231PS  Y15, Y5, Y7
 	VADDPS       Y13, Y7, Y14
 	VMAXPS       Y14, Y12, Y14
@@ -9190,25 +9229,25 @@ line:
 	VMOVUPS.Z        (R11)(BX*2), K3, Z2
 	VMOVUPS.Z        (R11)(R8*1), K4, Z3
 	VMOVAPS          Z0, Z4
-	VFMADD231PS.BCST winogradConstant63<>+0(SB), Z2, Z4
-	VMULPS.BCST      winogradConstant13<>+0(SB), Z1, Z5
-	VFMADD231PS.BCST winogradConstant65<>+0(SB), Z3, Z5
+	VFMADD231PS.BCST winogradConstant16<>+0(SB), Z2, Z4
+	VMULPS.BCST      winogradConstant4<>+0(SB), Z1, Z5
+	VFMADD231PS.BCST winogradConstant78<>+0(SB), Z3, Z5
 	VADDPS           Z5, Z4, Z6
 	VMOVUPS          Z6, (R10)
 	VSUBPS           Z5, Z4, Z4
 	VMOVUPS          Z4, (R10)(DX*1)
 	VMOVAPS          Z0, Z4
-	VFMADD231PS.BCST winogradConstant64<>+0(SB), Z2, Z4
-	VMULPS.BCST      winogradConstant43<>+0(SB), Z1, Z5
-	VFMADD231PS.BCST winogradConstant66<>+0(SB), Z3, Z5
+	VFMADD231PS.BCST winogradConstant77<>+0(SB), Z2, Z4
+	VMULPS.BCST      winogradConstant57<>+0(SB), Z1, Z5
+	VFMADD231PS.BCST winogradConstant79<>+0(SB), Z3, Z5
 	VADDPS           Z5, Z4, Z6
 	VMOVUPS          Z6, (R10)(DX*2)
 	VSUBPS           Z5, Z4, Z4
 	VMOVUPS          Z4, (R10)(SI*1)
 	VMOVAPS          Z0, Z4
-	VFMADD231PS.BCST winogradConstant14<>+0(SB), Z2, Z4
-	VMULPS.BCST      winogradConstant6<>+0(SB), Z1, Z5
-	VFMADD231PS.BCST winogradConstant30<>+0(SB), Z3, Z5
+	VFMADD231PS.BCST winogradConstant33<>+0(SB), Z2, Z4
+	VMULPS.BCST      winogradConstant24<>+0(SB), Z1, Z5
+	VFMADD231PS.BCST winogradConstant35<>+0(SB), Z3, Z5
 	VADDPS           Z5, Z4, Z6
 	VMOVUPS          Z6, (DI)
 	VSUBPS           Z5, Z4, Z4
@@ -9275,33 +9314,33 @@ in0_2:
 
 in0_3:
 	VMOVAPS      Y0, Y4
-	VBROADCASTSS winogradConstant63<>+0(SB), Y15
+	VBROADCASTSS winogradConstant16<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y4
-	VBROADCASTSS winogradConstant13<>+0(SB), Y15
+	VBROADCASTSS winogradConstant4<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y5
-	VBROADCASTSS winogradConstant65<>+0(SB), Y15
+	VBROADCASTSS winogradConstant78<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y5
 	VADDPS       Y5, Y4, Y6
 	VMOVUPS      Y6, (R11)
 	VSUBPS       Y5, Y4, Y4
 	VMOVUPS      Y4, (R11)(DX*1)
 	VMOVAPS      Y0, Y4
-	VBROADCASTSS winogradConstant64<>+0(SB), Y15
+	VBROADCASTSS winogradConstant77<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y4
-	VBROADCASTSS winogradConstant43<>+0(SB), Y15
+	VBROADCASTSS winogradConstant57<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y5
-	VBROADCASTSS winogradConstant66<>+0(SB), Y15
+	VBROADCASTSS winogradConstant79<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y5
 	VADDPS       Y5, Y4, Y6
 	VMOVUPS      Y6, (R11)(DX*2)
 	VSUBPS       Y5, Y4, Y4
 	VMOVUPS      Y4, (R11)(R8*1)
 	VMOVAPS      Y0, Y4
-	VBROADCASTSS winogradConstant14<>+0(SB), Y15
+	VBROADCASTSS winogradConstant33<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y4
-	VBROADCASTSS winogradConstant6<>+0(SB), Y15
+	VBROADCASTSS winogradConstant24<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y5
-	VBROADCASTSS winogradConstant30<>+0(SB), Y15
+	VBROADCASTSS winogradConstant35<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y5
 	VADDPS       Y5, Y4, Y6
 	VMOVUPS      Y6, (DI)
@@ -9333,33 +9372,33 @@ in1_2:
 
 in1_3:
 	VMOVAPS      Y0, Y4
-	VBROADCASTSS winogradConstant63<>+0(SB), Y15
+	VBROADCASTSS winogradConstant16<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y4
-	VBROADCASTSS winogradConstant13<>+0(SB), Y15
+	VBROADCASTSS winogradConstant4<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y5
-	VBROADCASTSS winogradConstant65<>+0(SB), Y15
+	VBROADCASTSS winogradConstant78<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y5
 	VADDPS       Y5, Y4, Y6
 	VMOVUPS      Y6, 32(R11)
 	VSUBPS       Y5, Y4, Y4
 	VMOVUPS      Y4, 32(R11)(DX*1)
 	VMOVAPS      Y0, Y4
-	VBROADCASTSS winogradConstant64<>+0(SB), Y15
+	VBROADCASTSS winogradConstant77<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y4
-	VBROADCASTSS winogradConstant43<>+0(SB), Y15
+	VBROADCASTSS winogradConstant57<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y5
-	VBROADCASTSS winogradConstant66<>+0(SB), Y15
+	VBROADCASTSS winogradConstant79<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y5
 	VADDPS       Y5, Y4, Y6
 	VMOVUPS      Y6, 32(R11)(DX*2)
 	VSUBPS       Y5, Y4, Y4
 	VMOVUPS      Y4, 32(R11)(R8*1)
 	VMOVAPS      Y0, Y4
-	VBROADCASTSS winogradConstant14<>+0(SB), Y15
+	VBROADCASTSS winogradConstant33<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y4
-	VBROADCASTSS winogradConstant6<>+0(SB), Y15
+	VBROADCASTSS winogradConstant24<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y5
-	VBROADCASTSS winogradConstant30<>+0(SB), Y15
+	VBROADCASTSS winogradConstant35<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y5
 	VADDPS       Y5, Y4, Y6
 	VMOVUPS      Y6, 32(DI)
@@ -9418,22 +9457,22 @@ line:
 	VADDPS           Z5, Z4, Z7
 	VSUBPS           Z5, Z4, Z5
 	VMOVAPS          Z7, Z4
-	VMULPS.BCST      winogradConstant53<>+0(SB), Z1, Z7
-	VFMADD231PS.BCST winogradConstant57<>+0(SB), Z3, Z7
-	VFMADD231PS.BCST winogradConstant61<>+0(SB), Z5, Z7
+	VMULPS.BCST      winogradConstant67<>+0(SB), Z1, Z7
+	VFMADD231PS.BCST winogradConstant71<>+0(SB), Z3, Z7
+	VFMADD231PS.BCST winogradConstant75<>+0(SB), Z5, Z7
 	VMOVUPS          Z7, (R10)
-	VMULPS.BCST      winogradConstant51<>+0(SB), Z0, Z7
-	VFMADD231PS.BCST winogradConstant55<>+0(SB), Z2, Z7
-	VFMADD231PS.BCST winogradConstant59<>+0(SB), Z4, Z7
+	VMULPS.BCST      winogradConstant65<>+0(SB), Z0, Z7
+	VFMADD231PS.BCST winogradConstant69<>+0(SB), Z2, Z7
+	VFMADD231PS.BCST winogradConstant73<>+0(SB), Z4, Z7
 	VMOVUPS          Z7, (R10)(DX*1)
-	VMULPS.BCST      winogradConstant54<>+0(SB), Z1, Z7
-	VFMADD231PS.BCST winogradConstant58<>+0(SB), Z3, Z7
-	VFMADD231PS.BCST winogradConstant62<>+0(SB), Z5, Z7
+	VMULPS.BCST      winogradConstant68<>+0(SB), Z1, Z7
+	VFMADD231PS.BCST winogradConstant72<>+0(SB), Z3, Z7
+	VFMADD231PS.BCST winogradConstant76<>+0(SB), Z5, Z7
 	VMOVUPS          Z7, (R10)(DX*2)
 	VMOVAPS          Z6, Z7
-	VFMADD231PS.BCST winogradConstant52<>+0(SB), Z0, Z7
-	VFMADD231PS.BCST winogradConstant56<>+0(SB), Z2, Z7
-	VFMADD231PS.BCST winogradConstant60<>+0(SB), Z4, Z7
+	VFMADD231PS.BCST winogradConstant66<>+0(SB), Z0, Z7
+	VFMADD231PS.BCST winogradConstant70<>+0(SB), Z2, Z7
+	VFMADD231PS.BCST winogradConstant74<>+0(SB), Z4, Z7
 	VMOVUPS          Z7, (R10)(DI*1)
 	MOVQ             dst1+48(FP), SI
 	ADDQ             SI, R10
@@ -9487,33 +9526,33 @@ line:
 	VADDPS       Y5, Y4, Y7
 	VSUBPS       Y5, Y4, Y5
 	VMOVAPS      Y7, Y4
-	VBROADCASTSS winogradConstant53<>+0(SB), Y15
+	VBROADCASTSS winogradConstant67<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y7
-	VBROADCASTSS winogradConstant57<>+0(SB), Y15
+	VBROADCASTSS winogradConstant71<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y7
-	VBROADCASTSS winogradConstant61<>+0(SB), Y15
+	VBROADCASTSS winogradConstant75<>+0(SB), Y15
 	VFMADD231PS  Y15, Y5, Y7
 	VMOVUPS      Y7, (R10)
-	VBROADCASTSS winogradConstant51<>+0(SB), Y15
+	VBROADCASTSS winogradConstant65<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y7
-	VBROADCASTSS winogradConstant55<>+0(SB), Y15
+	VBROADCASTSS winogradConstant69<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y7
-	VBROADCASTSS winogradConstant59<>+0(SB), Y15
+	VBROADCASTSS winogradConstant73<>+0(SB), Y15
 	VFMADD231PS  Y15, Y4, Y7
 	VMOVUPS      Y7, (R10)(DX*1)
-	VBROADCASTSS winogradConstant54<>+0(SB), Y15
+	VBROADCASTSS winogradConstant68<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y7
-	VBROADCASTSS winogradConstant58<>+0(SB), Y15
+	VBROADCASTSS winogradConstant72<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y7
-	VBROADCASTSS winogradConstant62<>+0(SB), Y15
+	VBROADCASTSS winogradConstant76<>+0(SB), Y15
 	VFMADD231PS  Y15, Y5, Y7
 	VMOVUPS      Y7, (R10)(DX*2)
 	VMOVAPS      Y6, Y7
-	VBROADCASTSS winogradConstant52<>+0(SB), Y15
+	VBROADCASTSS winogradConstant66<>+0(SB), Y15
 	VFMADD231PS  Y15, Y0, Y7
-	VBROADCASTSS winogradConstant56<>+0(SB), Y15
+	VBROADCASTSS winogradConstant70<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y7
-	VBROADCASTSS winogradConstant60<>+0(SB), Y15
+	VBROADCASTSS winogradConstant74<>+0(SB), Y15
 	VFMADD231PS  Y15, Y4, Y7
 	VMOVUPS      Y7, (R10)(DI*1)
 	VMOVUPS      32(R11), Y0
@@ -9532,33 +9571,33 @@ line:
 	VADDPS       Y5, Y4, Y7
 	VSUBPS       Y5, Y4, Y5
 	VMOVAPS      Y7, Y4
-	VBROADCASTSS winogradConstant53<>+0(SB), Y15
+	VBROADCASTSS winogradConstant67<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y7
-	VBROADCASTSS winogradConstant57<>+0(SB), Y15
+	VBROADCASTSS winogradConstant71<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y7
-	VBROADCASTSS winogradConstant61<>+0(SB), Y15
+	VBROADCASTSS winogradConstant75<>+0(SB), Y15
 	VFMADD231PS  Y15, Y5, Y7
 	VMOVUPS      Y7, 32(R10)
-	VBROADCASTSS winogradConstant51<>+0(SB), Y15
+	VBROADCASTSS winogradConstant65<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y7
-	VBROADCASTSS winogradConstant55<>+0(SB), Y15
+	VBROADCASTSS winogradConstant69<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y7
-	VBROADCASTSS winogradConstant59<>+0(SB), Y15
+	VBROADCASTSS winogradConstant73<>+0(SB), Y15
 	VFMADD231PS  Y15, Y4, Y7
 	VMOVUPS      Y7, 32(R10)(DX*1)
-	VBROADCASTSS winogradConstant54<>+0(SB), Y15
+	VBROADCASTSS winogradConstant68<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y7
-	VBROADCASTSS winogradConstant58<>+0(SB), Y15
+	VBROADCASTSS winogradConstant72<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y7
-	VBROADCASTSS winogradConstant62<>+0(SB), Y15
+	VBROADCASTSS winogradConstant76<>+0(SB), Y15
 	VFMADD231PS  Y15, Y5, Y7
 	VMOVUPS      Y7, 32(R10)(DX*2)
 	VMOVAPS      Y6, Y7
-	VBROADCASTSS winogradConstant52<>+0(SB), Y15
+	VBROADCASTSS winogradConstant66<>+0(SB), Y15
 	VFMADD231PS  Y15, Y0, Y7
-	VBROADCASTSS winogradConstant56<>+0(SB), Y15
+	VBROADCASTSS winogradConstant70<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y7
-	VBROADCASTSS winogradConstant60<>+0(SB), Y15
+	VBROADCASTSS winogradConstant74<>+0(SB), Y15
 	VFMADD231PS  Y15, Y4, Y7
 	VMOVUPS      Y7, 32(R10)(DI*1)
 	MOVQ         dst1+48(FP), SI

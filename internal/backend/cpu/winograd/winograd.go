@@ -23,13 +23,14 @@ type Scheme struct {
 }
 
 // Schemes returns all schemes. The interpolation points are dyadic, symmetric about zero and chosen for a small
-// rounding error in float32: +-5/8 and +-3/2 (known from oneDNN's F(4,3)) lose 4 times less than +-1 and +-2.
+// rounding error: in F(4,3), +-5/8 and +-3/2 (known from oneDNN) lose 4 times less than +-1 and +-2; in F(3,3), +-3/8 and +-5/4 a fifth less
+// than +-1/2 and +-3/2.
 func Schemes() []Scheme {
 	return []Scheme{
 		unit(),
 		edge(),
 		toomCook("f23", 2, 3, 0, 1, -1),
-		toomCook("f33", 3, 3, 0.5, -0.5, 1.5, -1.5),
+		toomCook("f33", 3, 3, 0.375, -0.375, 1.25, -1.25),
 		toomCook("f43", 4, 3, 0, 0.625, -0.625, 1.5, -1.5),
 		toomCook("f24", 2, 4, 0.5, -0.5, 1.5, -1.5),
 		toomCook("f34", 3, 4, 0, 0.625, -0.625, 1.5, -1.5),

@@ -1,0 +1,80 @@
+package i3d
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/universal-classifier/uc/internal/backend"
+	"github.com/universal-classifier/uc/internal/weights"
+)
+
+// mixedTolerance bounds how far losses and logits in mixed precision may be from those in single precision.
+const mixedTolerance = 2e-2
+
+// TestMixedPrecisionFollowsSingle compares five steps of training, and the logits of an inference pass with the weights that came out. Batch norm over
+// few values amplifies any rounding (see anyDraw), so the images leave it 32 voxels per channel in the deepest layers.
+func TestMixedPrecisionFollowsSingle(t *testing.T) {
+	open := func(mixed bool) backend.Device {
+		dev, err := backend.Open(backend.Options{Device: "cpu", Mixed: mixed})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(dev.Close)
+		return dev
+	}
+	single, mixed := open(false), open(true)
+	if mixed.Precision() == single.Precision() {
+		t.Skip("this processor has no instructions for bfloat16")
+	}
+	cfg, batch, size := Config{InChannels: 2, Outputs: []int{2}}, 2, [3]int{64, 64, 64}
+	x, targets := weights.FormulaInput("mixed", batch*2*size[0]*size[1]*size[2], 1.7), [][]int{{0, 1}}
+	for _, lr := range []float64{1e-5, 1e-3} {
+		run := func(dev backend.Device) (losses []float64, tr *Training) {
+			tr, err := NewTraining(dev, cfg, batch, size)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := tr.Load(NewStateDict(cfg, rand.New(rand.NewPCG(1, 2)))); err != nil {
+				t.Fatal(err)
+			}
+			for range 5 {
+				r, err := tr.Step(x, targets, StepOptions{LR: lr, Momentum: 0.99, WeightDecay: 3e-5, ClipNorm: 12})
+				if err != nil {
+					t.Fatal(err)
+				}
+				losses = append(losses, r.Loss)
+			}
+			return losses, tr
+		}
+		want, tr := run(single)
+		got, half := run(mixed)
+		t.Logf("learning rate %g: losses %.5f, in single precision %.5f", lr, got, want)
+		for i := range want {
+			if !(math.Abs(got[i]-want[i]) <= mixedTolerance) {
+				t.Errorf("learning rate %g, step %d: loss %g, in single precision %g", lr, i+1, got[i], want[i])
+			}
+		}
+		if m, s := half.MemoryBytes(), tr.MemoryBytes(); float64(m) > 0.75*float64(s) {
+			t.Errorf("%d bytes of memory, single precision takes %d", m, s)
+		}
+		logits := func(dev backend.Device) []float32 {
+			p, err := NewPredictor(dev, cfg, tr.State())
+			if err != nil {
+				t.Fatal(err)
+			}
+			l, err := p.Logits(x, batch, size)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return l[0]
+		}
+		a, b := logits(mixed), logits(single)
+		t.Logf("logits %.5f, in single precision %.5f", a, b)
+		for i := range b {
+			if !(math.Abs(float64(a[i]-b[i])) <= mixedTolerance) {
+				t.Errorf("logit %d: %g, in single precision %g", i, a[i], b[i])
+			}
+		}
+	}
+}
