@@ -86,9 +86,13 @@ func TestPipeline(t *testing.T) {
 	if p.Predicted != 0 || p.Kept != 2 {
 		t.Errorf("existing results were not kept: %+v", p)
 	}
-	decode(t, ok(t, predictArgs("--disable_tta", "--overwrite_existing", "--json")...), &p)
-	if p.Predicted != 2 {
-		t.Errorf("existing results were not overwritten: %+v", p)
+	decode(t, ok(t, predictArgs("--disable_tta", "--overwrite_existing", "--disable_mixed_precision", "--json")...), &p)
+	var settings struct {
+		Precision string `json:"precision"`
+	}
+	decode(t, string(p.Results), &settings)
+	if p.Predicted != 2 || p.Precision != "fp32" || settings.Precision != "fp32" {
+		t.Errorf("existing results were not overwritten in fp32: %+v", p)
 	}
 	refused(t, ExitFailed, []string{"-s"}, "predict", "--data-root", c.root, "-i", c.path("imagesTs"), "-o", t.TempDir(), "-t", "1")
 	refused(t, ExitFailed, []string{"fold", "3"}, predictArgs("-f", "3")...)

@@ -24,6 +24,7 @@ type predictFlags struct {
 	folds      []string
 	checkpoint string
 	noTTA      bool
+	fp32       bool
 	overwrite  bool
 	device     string
 	threads    int
@@ -65,9 +66,8 @@ A task that was trained with masks of the region of interest needs them here too
 	spell(fs, "disable_tta", "--disable_tta")
 	fs.BoolVar(&f.overwrite, "overwrite_existing", false, "predict again what already has a result")
 	spell(fs, "overwrite_existing", "--overwrite_existing")
-	fs.Bool("disable_mixed_precision", false, "compute in single precision")
+	fs.BoolVar(&f.fp32, "disable_mixed_precision", false, "compute in fp32 alone; otherwise activations are bf16 or fp16 where the device has them")
 	spell(fs, "disable_mixed_precision", "--disable_mixed_precision")
-	inert(fs, "disable_mixed_precision", "predictions are always computed in single precision")
 
 	dataRootFlag(cmd, &f.dataRoot)
 	deviceFlags(cmd, &f.device, &f.threads)
@@ -103,6 +103,7 @@ func checkFolds(folds []string) error {
 // predicted is what uc predict --json prints.
 type predicted struct {
 	Folds     []string        `json:"folds"`
+	Precision string          `json:"precision"`
 	Predicted int             `json:"predicted"`
 	Kept      int             `json:"kept"`
 	Failed    []failure       `json:"failed"`
@@ -131,7 +132,7 @@ func runPredict(cmd *cobra.Command, f *predictFlags) error {
 	d := newDisplay(cmd.ErrOrStderr())
 	defer d.Close()
 	model, err := predict.Open(folders.Model(name, f.model.trainer, f.model.plans), predict.Options{
-		Folds: f.folds, Checkpoint: f.checkpoint, Device: f.device, Threads: f.threads, DisableTTA: f.noTTA,
+		Folds: f.folds, Checkpoint: f.checkpoint, Device: f.device, Threads: f.threads, FP32: f.fp32, DisableTTA: f.noTTA,
 	}, d)
 	if err != nil {
 		return err
@@ -147,7 +148,7 @@ func runPredict(cmd *cobra.Command, f *predictFlags) error {
 		return err
 	}
 	d.Close()
-	r := predicted{Folds: model.Folds(), Predicted: s.Predicted, Kept: s.Kept, Failed: []failure{}, CSV: s.CSV, JSON: s.JSON}
+	r := predicted{Folds: model.Folds(), Precision: model.Precision(), Predicted: s.Predicted, Kept: s.Kept, Failed: []failure{}, CSV: s.CSV, JSON: s.JSON}
 	var names []string
 	for _, c := range s.Failed { // why, was told when they failed
 		r.Failed = append(r.Failed, failure{c.Case, c.Err.Error()})

@@ -60,7 +60,7 @@ func TestFlagsWithoutEffectSaySo(t *testing.T) {
 	if n := strings.Count(r.stderr, "has no effect"); n != 2 {
 		t.Errorf("%d lines about flags without effect, want 2:\n%s", n, r.stderr)
 	}
-	for _, args := range []string{"plan-and-preprocess --help", "train --help", "predict --help"} {
+	for _, args := range []string{"plan-and-preprocess --help", "train --help"} {
 		if out := ok(t, strings.Fields(args)...); !strings.Contains(out, "Accepted, without effect:") {
 			t.Errorf("uc %s does not list the flags without effect", args)
 		}

@@ -31,6 +31,7 @@ type settings struct {
 	Folds      []string `json:"folds"`
 	Checkpoint string   `json:"checkpoint"`
 	TTA        bool     `json:"mirroring"`
+	Precision  string   `json:"precision"` // of the network's activations in this run; results that were kept may have been computed in another
 }
 
 // table is predictions.json.
@@ -59,7 +60,7 @@ type failedRow struct {
 }
 
 func (m *Model) settings() settings {
-	return settings{m.plans.TaskName, m.dir, m.folds, m.options.Checkpoint, !m.options.DisableTTA}
+	return settings{m.plans.TaskName, m.dir, m.folds, m.options.Checkpoint, !m.options.DisableTTA, m.device.Precision()}
 }
 
 // readResult reads <case>.npz and checks that it holds the labels of this model.
@@ -156,7 +157,7 @@ func (m *Model) writeCSV(w io.Writer, rows []caseRow) error {
 	return c.Error()
 }
 
-// warnOfOtherSettings says so if the results that are kept come from other networks than those to come.
+// warnOfOtherSettings says so if the results that are kept come from other networks than those to come, or were computed in another precision.
 func (m *Model) warnOfOtherSettings(out string, r progress.Reporter) {
 	raw, err := os.ReadFile(filepath.Join(out, jsonFile))
 	if err != nil {
@@ -169,6 +170,9 @@ func (m *Model) warnOfOtherSettings(out string, r progress.Reporter) {
 	now := m.settings()
 	if before.Task != now.Task || !slices.Equal(before.Folds, now.Folds) || before.Checkpoint != now.Checkpoint || before.TTA != now.TTA {
 		r.Warn("the results that are kept come from %s, now it is %s", before.text(), now.text())
+	}
+	if before.Precision != "" && before.Precision != now.Precision {
+		r.Note("the results that are kept were computed in %s, now it is %s; both are results of this model", before.Precision, now.Precision)
 	}
 }
 

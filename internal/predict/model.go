@@ -68,6 +68,7 @@ func Open(modelDir string, o Options, r progress.Reporter) (*Model, error) {
 	if m.device, err = backend.Open(backend.Options{Device: o.Device, Threads: o.Threads, Mixed: !o.FP32}); err != nil {
 		return nil, err
 	}
+	r.Note("network on %s (%s)", m.device.Name(), backend.PrecisionText(m.device, !o.FP32))
 	return m, nil
 }
 
@@ -163,8 +164,8 @@ func (m *Model) Labels() []task.Label { return m.plans.Labels }
 // Folds are the folds that are averaged.
 func (m *Model) Folds() []string { return slices.Clone(m.folds) }
 
-// Device describes what the network runs on.
-func (m *Model) Device() string { return m.device.Name() }
+// Precision is the number format that the network computes in: "fp32", "bf16" or "fp16".
+func (m *Model) Precision() string { return m.device.Precision() }
 
 // Case predicts one case.
 func (m *Model) Case(ctx context.Context, c task.Case) (*Result, error) {

@@ -3,6 +3,7 @@ package predict
 import (
 	"context"
 	"encoding/csv"
+	"encoding/json"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -184,7 +185,7 @@ func TestMirroringMakesFlipsIrrelevant(t *testing.T) {
 	dir := writeModel(t, toyPlans(), []string{""}, 1.6)
 	c := writeCases(t, 1)[0]
 	for _, disabled := range []bool{false, true} {
-		m := open(t, dir, Options{DisableTTA: disabled})
+		m := open(t, dir, Options{FP32: true, DisableTTA: disabled})
 		p, err := m.prepare(t.Context(), c)
 		if err != nil {
 			t.Fatal(err)
@@ -339,6 +340,53 @@ func TestInterruptedPredictionKeepsWhatIsDone(t *testing.T) {
 	if s.Predicted == 0 || s.Predicted == 6 || len(all.Cases) != s.Predicted {
 		t.Errorf("%d predicted, %d in the table", s.Predicted, len(all.Cases))
 	}
+}
+
+// Results of another precision are kept as results of the same model, and the table says what the last run computed in.
+func TestPrecisionIsRecorded(t *testing.T) {
+	dir := writeModel(t, toyPlans(), []string{""}, 1)
+	cases := writeCases(t, 2)
+	out := t.TempDir()
+	for i, o := range []Options{{DisableTTA: true}, {DisableTTA: true, FP32: true}} {
+		m := open(t, dir, o)
+		w := &notes{Reporter: progress.Discard}
+		s, err := m.Folder(t.Context(), cases[:i+1], out, false, w)
+		if err != nil || s.Predicted != 1 || s.Kept != i {
+			t.Fatalf("%+v (%v)", s, err)
+		}
+		var all table
+		readJSON(t, s.JSON, &all)
+		if all.Precision != m.Precision() || o.FP32 && all.Precision != "fp32" {
+			t.Errorf("predictions.json says %q, the network computes in %q", all.Precision, m.Precision())
+		}
+		if i == 1 {
+			break
+		}
+		all.Precision = "fp16"
+		raw, err := json.Marshal(all)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(s.JSON, raw, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		w = &notes{Reporter: progress.Discard}
+		if s, err = m.Folder(t.Context(), cases[:1], out, false, w); err != nil || s.Kept != 1 {
+			t.Fatalf("%+v (%v)", s, err)
+		}
+		if said := strings.Join(w.lines, "\n"); !strings.Contains(said, "computed in fp16, now it is "+m.Precision()) {
+			t.Errorf("said %q", said)
+		}
+	}
+}
+
+type notes struct {
+	progress.Reporter
+	lines []string
+}
+
+func (n *notes) Note(format string, args ...any) {
+	n.lines = append(n.lines, fmt.Sprintf(format, args...))
 }
 
 // stopper interrupts after the first case.

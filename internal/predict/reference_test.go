@@ -91,8 +91,8 @@ func TestPredictionsEqualTheReference(t *testing.T) {
 			p.TaskName, p.RealMasks = "Task004_Hippocampus", variant != "mri_noroi"
 			p.Labels = []task.Label{{Name: "A", Values: []string{"no", "yes"}}, {Name: "B", Values: []string{"no", "yes"}}}
 			dir := writeModel(t, p, want.Salts, want.Gain)
-			both := open(t, dir, Options{DisableTTA: true})
-			single := []*Model{open(t, dir, Options{Folds: []string{"0"}, DisableTTA: true}), open(t, dir, Options{Folds: []string{"1"}, DisableTTA: true})}
+			both := open(t, dir, Options{FP32: true, DisableTTA: true})
+			single := []*Model{open(t, dir, Options{Folds: []string{"0"}, FP32: true, DisableTTA: true}), open(t, dir, Options{Folds: []string{"1"}, FP32: true, DisableTTA: true})}
 			worst := 0.0
 			for _, w := range want.Cases {
 				c := referenceCase(t, variant, w.Case, p)

@@ -8,6 +8,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/universal-classifier/uc/internal/atomicfile"
+	"github.com/universal-classifier/uc/internal/backend"
 	"github.com/universal-classifier/uc/internal/i3d"
 	"github.com/universal-classifier/uc/internal/memory"
 	"github.com/universal-classifier/uc/internal/task"
@@ -24,8 +25,8 @@ func (t *trainer) describe() {
 	for _, w := range t.missingClasses() {
 		t.log.warn("%s", w)
 	}
-	t.log.note("network I3D on %s in float32: %d input channels, %s voxels, batch %d",
-		t.device.Name(), t.config.InChannels, sizeText(stage.ImageSize), p.BatchSize)
+	t.log.note("network I3D on %s (%s): %d input channels, %s voxels, batch %d",
+		t.device.Name(), backend.PrecisionText(t.device, !t.o.FP32), t.config.InChannels, sizeText(stage.ImageSize), p.BatchSize)
 	t.log.note("%d epochs of %d training and %d validation iterations; learning rate %g, seed %d, %d workers preparing samples",
 		p.Epochs, p.Iterations, p.ValIterations, p.LearningRate, p.Seed, t.o.Workers)
 	t.log.note("memory: about %s", memory.Format(t.memory))
@@ -116,7 +117,7 @@ func (t *trainer) writeDebug() error {
 		"train_loss_MA_alpha": trainAlpha, "val_eval_criterion_alpha": valAlpha,
 		"input_channels": t.config.InChannels, "outputs": t.config.Outputs, "labels": t.plans.Labels,
 		"image_size": t.plans.Stage().ImageSize, "augmentation": t.augmentation(),
-		"device": t.device.Name(), "threads": t.o.Threads, "workers": t.o.Workers, "deterministic": t.o.Deterministic,
+		"device": t.device.Name(), "precision": t.device.Precision(), "precision_reason": backend.PrecisionText(t.device, !t.o.FP32), "threads": t.o.Threads, "workers": t.o.Workers, "deterministic": t.o.Deterministic,
 		"compressed_data": t.o.CompressedData, "pretrained_weights": t.o.PretrainedWeights, "continued": t.o.Continue,
 		"split": t.split.Origin, "training_cases": t.split.Train, "validation_cases": t.split.Val,
 		"memory_estimate_bytes": t.memory,

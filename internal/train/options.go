@@ -41,8 +41,8 @@ type Options struct {
 	Threads int    // of the network on the CPU, default all
 	Workers int    // that prepare samples; samples do not depend on it
 
-	FP32              bool   // no mixed precision; the CPU always computes in float32
-	Deterministic     bool   // same seed, same machine: the same bits
+	FP32              bool   // no mixed precision, whatever the device has; checkpoints hold float32 either way
+	Deterministic     bool   // take the reference's seed; on the CPU the same seed always gives the same bits, for any number of threads
 	CompressedData    bool   // read the compressed cases instead of unpacking them beside
 	Continue          bool   // go on from the last checkpoint
 	PretrainedWeights string // .safetensors, or a PyTorch .model, .pth or .pt, to start from; ignored with Continue

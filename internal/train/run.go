@@ -167,6 +167,9 @@ func (t *trainer) start() (*saved, error) {
 		for _, c := range changed {
 			t.log.warn("not as the training began: %s", c)
 		}
+		if before, now := t.state.Precision, t.device.Precision(); before != "" && before != now {
+			t.log.note("precision %s -> %s: the weights of the checkpoint are fp32 and serve both", before, now)
+		}
 		return last, nil
 	}
 	if err := t.setAside(); err != nil {

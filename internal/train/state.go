@@ -22,6 +22,7 @@ type state struct {
 	TrainPart []float64 `json:"train_losses_of_epoch"`
 	ValPart   []float64 `json:"val_losses_of_epoch"`
 	Seconds   float64   `json:"seconds_trained"`
+	Precision string    `json:"precision"` // of the device that trained last; weights and momenta are float32 in any case
 }
 
 // further says whether s stands later in the training than other.
@@ -127,6 +128,7 @@ func (t *trainer) save(name string) error {
 	}
 	s := t.state
 	s.Seconds += time.Since(t.began).Seconds()
+	s.Precision = t.device.Precision()
 	if err := checkpoint.Write(t.foldDir, name, c, s); err != nil {
 		return err
 	}

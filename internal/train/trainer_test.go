@@ -227,7 +227,7 @@ func TestFilesAndWordsOfAFold(t *testing.T) {
 	}
 	for _, want := range []string{
 		"8 training cases, 2 validation cases", "Lesion", "2 high", "batch 2", "16 x 16 x 16", "memory: about",
-		"epoch 2/2: training loss", "first steps:", "per epoch and", "of training waiting for data", "validation of fold 0 on 2 cases",
+		"epoch 2/2: training loss", "first steps:", "per epoch and", "of training waiting for data", "validation of fold 0 on 2 cases in ",
 		`warning: the validation part of fold 0 has no case of label`,
 	} {
 		if !strings.Contains(r.text(), want) {
@@ -351,6 +351,57 @@ func TestDamagedLatestFallsBackToTheBest(t *testing.T) {
 	}
 	if s, _ := finalOf(t, o); len(s.TrainLosses) != 2 {
 		t.Errorf("losses %v", s.TrainLosses)
+	}
+}
+
+// A checkpoint of mixed precision goes on with --fp32 and the other way round: the log says so, and nothing else changes.
+func TestPrecisionMayChangeWithContinue(t *testing.T) {
+	whole := toyTaskIn(t, t.TempDir())
+	whole.FP32 = true
+	wantState, wantWeights := runTo(t, whole)
+	if wantState.Precision != "fp32" {
+		t.Errorf("the checkpoint says %q", wantState.Precision)
+	}
+
+	o := toyTaskIn(t, t.TempDir())
+	o.FP32 = true
+	ctx, cancel := context.WithCancel(t.Context())
+	if _, err := Run(ctx, o, &recorder{advance: func(int) { cancel() }}); !errors.Is(err, ErrInterrupted) {
+		t.Fatal(err)
+	}
+	c, err := checkpoint.Read(foldOf(o), checkpoint.Latest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s state
+	if err := c.Training(&s); err != nil {
+		t.Fatal(err)
+	}
+	s.Precision = "bf16"
+	if err := checkpoint.Write(foldOf(o), checkpoint.Latest, c, s); err != nil {
+		t.Fatal(err)
+	}
+	o.Continue = true
+	r := &recorder{}
+	if _, err := Run(t.Context(), o, r); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(r.text(), "precision bf16 -> fp32") || !strings.Contains(r.text(), "fp32, as asked for") {
+		t.Errorf("said\n%s", r.text())
+	}
+	if gotState, gotWeights := finalOf(t, o); !reflect.DeepEqual(gotState, wantState) || !reflect.DeepEqual(gotWeights, wantWeights) {
+		t.Error("the training went another way")
+	}
+
+	// From fp32 to whatever the device has, mixed precision if it can.
+	o.FP32, o.Epochs = false, 3
+	r = &recorder{}
+	if _, err := Run(t.Context(), o, r); err != nil {
+		t.Fatal(err)
+	}
+	got, _ := finalOf(t, o)
+	if len(got.TrainLosses) != 3 || (got.Precision != "fp32") != strings.Contains(r.text(), "precision fp32 -> ") {
+		t.Errorf("%d epochs, the last in %s; said\n%s", len(got.TrainLosses), got.Precision, r.text())
 	}
 }
 

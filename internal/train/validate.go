@@ -92,7 +92,7 @@ func (t *trainer) writeValidation(dir string, predictions []evaluate.Prediction)
 	if err != nil {
 		t.log.warn("ROC plots: %v", err)
 	}
-	t.log.note("validation of fold %s on %d cases: results in %s", t.o.Fold, len(predictions), dir)
+	t.log.note("validation of fold %s on %d cases in %s: results in %s", t.o.Fold, len(predictions), t.device.Precision(), dir)
 	t.log.quiet("%s", r.Table())
 	for _, p := range plots {
 		t.log.quiet("ROC curves: %s", p)

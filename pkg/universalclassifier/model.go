@@ -13,6 +13,7 @@ type ModelOptions struct {
 	Checkpoint string   // default "model_final_checkpoint"
 	Device     string   // "auto" (default), "cpu", "cuda", "cuda:1"
 	Threads    int      // on the CPU, default all
+	FP32       bool     // no mixed precision (bf16 or fp16 where the device has it)
 	DisableTTA bool     // predict a case once instead of in its eight mirror images: eight times as fast, a little worse
 	Progress   Progress
 }
@@ -45,7 +46,7 @@ type Prediction struct {
 
 // OpenModel opens a model by its folder, which holds plans.json and the trained folds (fold_0, ..., all).
 func OpenModel(dir string, o ModelOptions) (*Model, error) {
-	m, err := predict.Open(dir, predict.Options{Folds: o.Folds, Checkpoint: o.Checkpoint, Device: o.Device, Threads: o.Threads, DisableTTA: o.DisableTTA}, reporter(o.Progress))
+	m, err := predict.Open(dir, predict.Options{Folds: o.Folds, Checkpoint: o.Checkpoint, Device: o.Device, Threads: o.Threads, FP32: o.FP32, DisableTTA: o.DisableTTA}, reporter(o.Progress))
 	if err != nil {
 		return nil, err
 	}

@@ -103,8 +103,9 @@ type TrainOptions struct {
 	Seed                                         uint64 // 0 draws one
 	Device                                       string // "auto" (default), "cpu", "cuda", "cuda:1"
 	Threads                                      int    // on the CPU, default all
-	Deterministic                                bool
-	Continue                                     bool // go on from the last checkpoint
+	FP32                                         bool   // no mixed precision (bf16 or fp16 where the device has it); may change with Continue
+	Deterministic                                bool   // with Seed 0 take that of the reference
+	Continue                                     bool   // go on from the last checkpoint
 	PretrainedWeights                            string
 	Progress                                     Progress
 }
@@ -138,7 +139,7 @@ func (w *Workspace) Train(ctx context.Context, taskName string, fold int, o Trai
 		Folders: w.folders, Task: name, Fold: f,
 		Epochs: o.Epochs, Iterations: o.Iterations, ValIterations: o.ValIterations, BatchSize: o.BatchSize,
 		LearningRate: o.LearningRate, Seed: o.Seed, Device: o.Device, Threads: o.Threads,
-		Deterministic: o.Deterministic, Continue: o.Continue, PretrainedWeights: o.PretrainedWeights,
+		FP32: o.FP32, Deterministic: o.Deterministic, Continue: o.Continue, PretrainedWeights: o.PretrainedWeights,
 	}, reporter(o.Progress))
 	if err != nil {
 		return nil, err
