@@ -1,6 +1,7 @@
 package cpu
 
 //go:generate go -C _asm run . gemm -out ../gemm_amd64.s -stubs ../gemm_amd64.go -pkg cpu
+//go:generate go -C _asm run . gemm_bf16 -out ../gemm_bf16_amd64.s -stubs ../gemm_bf16_amd64.go -pkg cpu
 //go:generate go -C _asm run . winograd -out ../winograd_amd64.s -stubs ../winograd_amd64.go -pkg cpu
 //go:generate go -C _asm run . elementwise -out ../elementwise_amd64.s -stubs ../elementwise_amd64.go -pkg cpu
 //go:generate go -C _asm run . pooling -out ../pooling_amd64.s -stubs ../pooling_amd64.go -pkg cpu

@@ -46,5 +46,7 @@ func addKernelSets(sets *[AVX512 + 1]*kernels) {
 		normalize: normalizeAVX512, sums: sumsAVX512, gradientSums: gradientSumsAVX512, normalizeBack: normalizeBackAVX512, sgd: sgdAVX512,
 		windowMax: windowMaxAVX512, windowArgMax: windowArgMaxAVX512, winnersSum: winnersSumAVX512, max3: max3Generic,
 		transpose: transposeAVX512, ceiling: ceilingAVX512, ceilingFlops: 12 * 2 * 16,
+
+		half: halfAVX512(sets[Generic].half),
 	}
 }

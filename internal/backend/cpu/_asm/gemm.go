@@ -10,10 +10,18 @@ import (
 
 const gemmArgs = "(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int)"
 
+// gemmShape is what gemmLoops needs to know of a kernel.
+type gemmShape struct {
+	name, args string
+	mr, nr     int
+	aRow, cRow int // bytes of a row of a, of c
+	steps      int // step calls for a group of 4 inner indices
+}
+
 // gemmLoops emits the loops around the products of a tile of rows by columns of blocks: over tiles, blocks of 16
-// and groups of 4 inner indices. step emits one inner index.
-func gemmLoops(name string, mr, nr int, prologue func(), step func(u int, a, b, b2 Register), load, store func(c, c2 Register)) {
-	TEXT(name, NOSPLIT, "func"+gemmArgs)
+// and groups of 4 inner indices. step emits one inner index (or a pair), of which b holds 64 bytes.
+func gemmLoops(g gemmShape, prologue func(), step func(u int, a, b, b2 Register), load, store func(c, c2 Register)) {
+	TEXT(g.name, NOSPLIT, "func"+g.args)
 	Pragma("noescape")
 	a, aStride := Load(Param("a"), GP64()), Load(Param("aStride"), GP64())
 	b0 := Load(Param("b"), GP64())
@@ -21,13 +29,13 @@ func gemmLoops(name string, mr, nr int, prologue func(), step func(u int, a, b, 
 	c, cStride := Load(Param("c"), GP64()), Load(Param("cStride"), GP64())
 	tiles := Load(Param("tiles"), GP64())
 	add := Load(Param("add"), GP64())
-	SUBQ(Imm(64), aStride)
+	SUBQ(Imm(uint64(g.aRow)), aStride)
 	pa, pb, pb2, pc2, rest, count, four := GP64(), GP64(), GP64(), GP64(), GP64(), GP64(), GP64()
 	MOVQ(U32(4), four)
 	Label("tile")
 	MOVQ(a, pa)
 	MOVQ(b0, pb)
-	if nr > 1 {
+	if g.nr > 1 {
 		LEAQ(Mem{Base: b0, Index: bStride, Scale: 1}, pb2)
 		LEAQ(Mem{Base: c, Index: cStride, Scale: 1}, pc2)
 	}
@@ -44,13 +52,13 @@ func gemmLoops(name string, mr, nr int, prologue func(), step func(u int, a, b, 
 	CMOVQGT(four, count)
 	SUBQ(count, rest)
 	Label("inner")
-	for u := range 4 {
+	for u := range g.steps {
 		step(u, pa, pb, pb2)
 	}
-	ADDQ(Imm(16), pa)
-	ADDQ(U32(256), pb)
-	if nr > 1 {
-		ADDQ(U32(256), pb2)
+	ADDQ(Imm(uint64(g.aRow/4)), pa)
+	ADDQ(U32(uint32(g.steps*64)), pb)
+	if g.nr > 1 {
+		ADDQ(U32(uint32(g.steps*64)), pb2)
 	}
 	DECQ(count)
 	JNZ(LabelRef("inner"))
@@ -58,8 +66,8 @@ func gemmLoops(name string, mr, nr int, prologue func(), step func(u int, a, b, 
 	TESTQ(rest, rest)
 	JNZ(LabelRef("block"))
 	store(c, pc2)
-	ADDQ(U32(uint32(mr*64)), a)
-	ADDQ(U32(uint32(mr*64)), c)
+	ADDQ(U32(uint32(g.mr*g.aRow)), a)
+	ADDQ(U32(uint32(g.mr*g.cRow)), c)
 	DECQ(tiles)
 	JNZ(LabelRef("tile"))
 }
@@ -80,7 +88,7 @@ func gemmAVX512(mr, nr int) {
 		}
 		return c2
 	}
-	gemmLoops(fmt.Sprintf("gemmAVX512x%dx%d", mr, nr), mr, nr,
+	gemmLoops(gemmShape{fmt.Sprintf("gemmAVX512x%dx%d", mr, nr), gemmArgs, mr, nr, 64, 64, 4},
 		func() { each(func(p, j int) { VPXORD(acc(p, j), acc(p, j), acc(p, j)) }) },
 		func(u int, a, b, b2 Register) {
 			for j := range nr {
@@ -117,7 +125,7 @@ func gemmAVX2(mr int) {
 		}
 	}
 	acc := func(p, half int) VecPhysical { return ymm[p*2+half] }
-	gemmLoops(fmt.Sprintf("gemmAVX2x%d", mr), mr, 1,
+	gemmLoops(gemmShape{fmt.Sprintf("gemmAVX2x%d", mr), gemmArgs, mr, 1, 64, 64, 4},
 		func() { each(func(p, h int) { VXORPS(acc(p, h), acc(p, h), acc(p, h)) }) },
 		func(u int, a, b, _ Register) {
 			VMOVUPS(Mem{Base: b, Disp: u * 64}, ymm[12])
@@ -187,6 +195,11 @@ func outerLoops(name string, group, nr int, zero func(), step func(a Register, z
 }
 
 func outerAVX512(nr int) {
+	outerWide(fmt.Sprintf("outerAVX512x%d", nr), nr, VBROADCASTSS, VFMADD231PS)
+}
+
+// outerWide emits an outer product on zmm registers; broadcast and multiply work on float32 or on pairs of bfloat16.
+func outerWide(name string, nr int, broadcast func(...Op), multiply func(...Op)) {
 	const group = 8
 	acc := func(i, j int) VecPhysical { return zmm[i*nr+j] }
 	each := func(f func(i, j int)) {
@@ -196,7 +209,7 @@ func outerAVX512(nr int) {
 			}
 		}
 	}
-	outerLoops(fmt.Sprintf("outerAVX512x%d", nr), group, nr,
+	outerLoops(name, group, nr,
 		func() { each(func(i, j int) { VPXORD(acc(i, j), acc(i, j), acc(i, j)) }) },
 		func(a Register, z []Register) {
 			for j := range nr {
@@ -204,9 +217,9 @@ func outerAVX512(nr int) {
 			}
 			for i := range group {
 				x := zmm[28+i%4]
-				VBROADCASTSS(Mem{Base: a, Disp: i * 4}, x)
+				broadcast(Mem{Base: a, Disp: i * 4}, x)
 				for j := range nr {
-					VFMADD231PS(x, zmm[24+j], acc(i, j))
+					multiply(x, zmm[24+j], acc(i, j))
 				}
 			}
 		},

@@ -29,6 +29,18 @@ func main() {
 		writeTable("../winograd_table_amd64.go")
 	case "elementwise":
 		elementwiseKernels()
+	case "gemm_bf16":
+		for mr := 1; mr <= 14; mr++ {
+			for nr := 1; nr <= 2; nr++ {
+				gemmBF16(mr, nr, false)
+				gemmBF16(mr, nr, true)
+			}
+		}
+		for nr := 1; nr <= 3; nr++ {
+			outerBF16(nr)
+		}
+		rearrangements()
+		writeHalfProducts("../gemm_bf16_table_amd64.go")
 	case "pooling":
 		poolingKernels()
 	default:

@@ -1,0 +1,175 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	. "github.com/mmcloughlin/avo/reg"
+)
+
+// gemmBF16 emits gemmAVX512 on pairs of bfloat16, or (rounded) the product: with c in bfloat16, bias and ReLU.
+func gemmBF16(mr, nr int, rounded bool) {
+	shape := gemmShape{fmt.Sprintf("gemmBF16x%dx%d", mr, nr), gemmArgs, mr, nr, 32, 64, 2}
+	if rounded {
+		shape.name = fmt.Sprintf("productBF16x%dx%d", mr, nr)
+		shape.args = "(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int, bias *float32, relu int)"
+		shape.cRow = 32
+	}
+	acc := func(p, j int) VecPhysical { return zmm[p*nr+j] }
+	bs := func(j int) VecPhysical { return zmm[28+j] }
+	each := func(f func(p, j int)) {
+		for p := range mr {
+			for j := range nr {
+				f(p, j)
+			}
+		}
+	}
+	at := func(p, j int, c, c2 Register) Mem {
+		if j == 1 {
+			c = c2
+		}
+		return Mem{Base: c, Disp: p * shape.cRow}
+	}
+	gemmLoops(shape,
+		func() { each(func(p, j int) { VPXORD(acc(p, j), acc(p, j), acc(p, j)) }) },
+		func(u int, a, b, b2 Register) {
+			for j := range nr {
+				VMOVUPS(Mem{Base: []Register{b, b2}[j], Disp: u * 64}, bs(j))
+			}
+			for p := range mr {
+				x := zmm[30+p%2]
+				VPBROADCASTD(Mem{Base: a, Disp: p*32 + u*4}, x)
+				for j := range nr {
+					dotPairs(x, bs(j), acc(p, j))
+				}
+			}
+		},
+		func(c, c2 Register) {
+			each(func(p, j int) {
+				if rounded {
+					loadHalf(at(p, j, c, c2), acc(p, j))
+				} else {
+					VMOVUPS(at(p, j, c, c2), acc(p, j))
+				}
+			})
+		},
+		func(c, c2 Register) {
+			if !rounded {
+				each(func(p, j int) { VMOVUPS(acc(p, j), at(p, j, c, c2)) })
+				return
+			}
+			option := GP64()
+			Load(Param("bias"), option)
+			TESTQ(option, option)
+			JZ(LabelRef("biased"))
+			for j := range nr {
+				VMOVUPS(Mem{Base: option, Disp: j * 64}, bs(j))
+			}
+			each(func(p, j int) { VADDPS(bs(j), acc(p, j), acc(p, j)) })
+			Label("biased")
+			Load(Param("relu"), option)
+			TESTQ(option, option)
+			JZ(LabelRef("rectified"))
+			zero := zmm[30]
+			VPXORD(zero, zero, zero)
+			each(func(p, j int) { VMAXPS(acc(p, j), zero, acc(p, j)) }) // Intel's last operand wins when one is not a number
+			Label("rectified")
+			each(func(p, j int) { storeHalf(acc(p, j), at(p, j, c, c2)) })
+		})
+	VZEROUPPER()
+	RET()
+}
+
+// outerBF16 emits outerAVX512 on pairs of rows.
+func outerBF16(nr int) {
+	outerWide(fmt.Sprintf("outerBF16x%d", nr), nr, VPBROADCASTD, func(ops ...Op) {
+		dotPairs(ops[0].(VecPhysical), ops[1].(VecPhysical), ops[2].(VecPhysical))
+	})
+}
+
+// rearrangements emits the changes of format.
+func rearrangements() {
+	// a row of 16 words after another to pairs of them
+	pairs := lanes("pairLanes", func(i int) int { return i/2 + i%2*16 })
+	rearrange("interleaveBF16", 2, 32, 32, func(src, dst Register, vectors int) {
+		at := Mem{Base: src}
+		if vectors == 2 {
+			VMOVDQU16(at, zmm[0])
+		} else {
+			VMOVDQU16(at, zmm[0].AsY())
+		}
+		VPERMW(zmm[0], zmm[31], zmm[1])
+		VMOVDQU16(zmm[1], Mem{Base: dst})
+	}, func() { VMOVDQU16(pairs, zmm[31]) })
+	rearrange("packPairsBF16", 1, 128, 64, func(src, dst Register, _ int) {
+		VMOVUPS(Mem{Base: src}, zmm[0])
+		VMOVUPS(Mem{Base: src, Disp: 64}, zmm[1])
+		roundTwo(zmm[1], zmm[0], zmm[0])
+		VPERMW(zmm[0], zmm[31], zmm[0])
+		VMOVDQU16(zmm[0], Mem{Base: dst})
+	}, func() { VMOVDQU16(pairs, zmm[31]) })
+	rearrange("narrowBF16", 2, 64, 32, func(src, dst Register, vectors int) {
+		VMOVUPS(Mem{Base: src}, zmm[0])
+		if vectors == 1 {
+			storeHalf(zmm[0], Mem{Base: dst})
+			return
+		}
+		VMOVUPS(Mem{Base: src, Disp: 64}, zmm[1])
+		roundTwo(zmm[1], zmm[0], zmm[0])
+		VMOVDQU16(zmm[0], Mem{Base: dst})
+	}, func() {})
+	rearrange("widenBF16", 2, 32, 64, func(src, dst Register, vectors int) {
+		for i := range vectors {
+			loadHalf(Mem{Base: src, Disp: i * 32}, zmm[i])
+			VMOVUPS(zmm[i], Mem{Base: dst, Disp: i * 64})
+		}
+	}, func() {})
+}
+
+// rearrange emits a loop over count vectors, at a time of them together and what is left one by one.
+func rearrange(name string, together, srcBytes, dstBytes int, body func(src, dst Register, vectors int), prologue func()) {
+	TEXT(name, NOSPLIT, "func(dst, src *float32, count int)")
+	Pragma("noescape")
+	dst, src, count := Load(Param("dst"), GP64()), Load(Param("src"), GP64()), Load(Param("count"), GP64())
+	prologue()
+	SUBQ(Imm(uint64(together)), count)
+	JL(LabelRef("rest"))
+	Label("loop")
+	body(src, dst, together)
+	ADDQ(U32(uint32(together*srcBytes)), src)
+	ADDQ(U32(uint32(together*dstBytes)), dst)
+	SUBQ(Imm(uint64(together)), count)
+	JGE(LabelRef("loop"))
+	Label("rest")
+	if together > 1 {
+		ADDQ(Imm(uint64(together)), count)
+		JZ(LabelRef("done"))
+		body(src, dst, 1)
+		Label("done")
+	}
+	VZEROUPPER()
+	RET()
+}
+
+// writeHalfProducts writes the Go file that lists the kernels by mr and nr.
+func writeHalfProducts(path string) {
+	var b bytes.Buffer
+	b.WriteString("// Code generated by command: go run . gemm_bf16. DO NOT EDIT.\n\n//go:build amd64 && !noasm\n\npackage cpu\n")
+	for _, kind := range []string{"gemm", "product"} {
+		fmt.Fprintf(&b, "\nvar %sBF16 = [15][3]%sFunc{\n", kind, kind)
+		for mr := 1; mr <= 14; mr++ {
+			align := " "
+			if mr < 10 {
+				align = "  "
+			}
+			fmt.Fprintf(&b, "\t%d:%s{1: %[3]sBF16x%[1]dx1, 2: %[3]sBF16x%[1]dx2},\n", mr, align, kind)
+		}
+		b.WriteString("}\n")
+	}
+	if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil {
+		panic(err)
+	}
+}
