@@ -45,6 +45,9 @@ The times add up to the step. Every call is timed on its own, which a GPU pays f
 					return usagef("flag --%s: %d is less than 1", n.flag, n.value)
 				}
 			}
+			if err := checkThreads(cmd, o.Threads); err != nil {
+				return err
+			}
 			if !slices.Contains(bench.DTypes, o.DType) {
 				return usagef("flag --dtype: %q is not %s", o.DType, strings.Join(bench.DTypes, " or "))
 			}

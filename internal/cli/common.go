@@ -15,7 +15,15 @@ func dataRootFlag(cmd *cobra.Command, dir *string) {
 // deviceFlags adds --device and --threads, which choose what computes.
 func deviceFlags(cmd *cobra.Command, device *string, threads *int) {
 	cmd.Flags().StringVar(device, "device", "auto", "`DEVICE` that computes: auto, cpu, cuda or cuda:N")
-	cmd.Flags().IntVar(threads, "threads", 0, "`N` threads that compute; on the CPU the results do not depend on it (default: one per processor)")
+	cmd.Flags().IntVar(threads, "threads", 0, "`N` threads that compute; on the CPU the results do not depend on it, in any bit (default: one per processor that the process may use: GOMAXPROCS, limits of control groups)")
+}
+
+// checkThreads refuses a number of threads that was given and is less than one.
+func checkThreads(cmd *cobra.Command, threads int) error {
+	if threads < 1 && cmd.Flags().Changed("threads") {
+		return usagef("flag --threads: %d is less than 1", threads)
+	}
+	return nil
 }
 
 // foldersOf finds the folders by --data-root or the environment; a command without either is a usage error.

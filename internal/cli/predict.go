@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -118,7 +119,7 @@ type failure struct {
 }
 
 func runPredict(cmd *cobra.Command, f *predictFlags) error {
-	if err := f.check(); err != nil {
+	if err := cmp.Or(f.check(), checkThreads(cmd, f.threads)); err != nil {
 		return err
 	}
 	folders, err := foldersOf(f.dataRoot)

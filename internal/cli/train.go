@@ -89,7 +89,7 @@ Ctrl-C stops after the current iteration and keeps a checkpoint; -c goes on from
 	fs.IntVar(&o.BatchSize, "batch-size", 0, "`N` cases per iteration (default: as planned)")
 	fs.Float64Var(&o.LearningRate, "lr", 0, "initial learning `RATE` (default 0.01)")
 	fs.Uint64Var(&o.Seed, "seed", 0, "`SEED` of weights, order and augmentation (default: drawn, 12345 with --deterministic)")
-	fs.IntVar(&o.Workers, "workers", 0, "`N` workers prepare training samples, which do not depend on it (default: "+envWorkers+" of the environment, else one per processor)")
+	fs.IntVar(&o.Workers, "workers", 0, "`N` workers prepare training samples, which do not depend on it (default: "+envWorkers+" of the environment, else one per processor that the process may use)")
 	deviceFlags(cmd, &o.Device, &o.Threads)
 	jsonFlag(cmd, &asJSON)
 	return cmd

@@ -44,6 +44,8 @@ func TestUsageErrors(t *testing.T) {
 		{"bench --shape 64,64", `"64,64" is not Z,Y,X`},
 		{"bench --dtype int4", `"int4"`},
 		{"bench --batch 0", "--batch"},
+		{"bench --threads 0", "--threads"},
+		{"predict -i a -o b -t 4 --threads -2", "--threads"},
 		{"completion tcsh", `unknown shell "tcsh"`},
 		{"version now", `unexpected argument "now"`},
 	} {
