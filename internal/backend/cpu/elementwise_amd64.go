@@ -22,6 +22,9 @@ func sgdAVX2(w *float32, dw *float32, m *float32, count int, scale float32, deca
 func ceilingAVX2(rounds int)
 
 //go:noescape
+func max3AVX2(dst *float32, x *float32, y *float32, z *float32, count int)
+
+//go:noescape
 func normalizeAVX512(dst *float32, src *float32, count int, params *float32)
 
 //go:noescape
@@ -37,3 +40,6 @@ func normalizeBackAVX512(dst *float32, x *float32, dy *float32, count int, param
 func sgdAVX512(w *float32, dw *float32, m *float32, count int, scale float32, decay float32, keep float32, momentum float32, negativeRate float32)
 
 func ceilingAVX512(rounds int)
+
+//go:noescape
+func max3AVX512(dst *float32, x *float32, y *float32, z *float32, count int)

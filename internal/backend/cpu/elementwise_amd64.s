@@ -254,6 +254,35 @@ loop:
 	VZEROUPPER
 	RET
 
+// func max3AVX2(dst *float32, x *float32, y *float32, z *float32, count int)
+// Requires: AVX
+TEXT ·max3AVX2(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ y+16(FP), DX
+	MOVQ z+24(FP), BX
+	MOVQ count+32(FP), SI
+	XORQ DI, DI
+
+loop:
+	VMOVUPS (CX)(DI*1), Y0
+	VMOVUPS (DX)(DI*1), Y2
+	VMAXPS  Y2, Y0, Y0
+	VMOVUPS (BX)(DI*1), Y4
+	VMAXPS  Y4, Y0, Y0
+	VMOVUPS Y0, (AX)(DI*1)
+	VMOVUPS 32(CX)(DI*1), Y1
+	VMOVUPS 32(DX)(DI*1), Y3
+	VMAXPS  Y3, Y1, Y1
+	VMOVUPS 32(BX)(DI*1), Y5
+	VMAXPS  Y5, Y1, Y1
+	VMOVUPS Y1, 32(AX)(DI*1)
+	ADDQ    $0x40, DI
+	DECQ    SI
+	JNZ     loop
+	VZEROUPPER
+	RET
+
 // func normalizeAVX512(dst *float32, src *float32, count int, params *float32)
 // Requires: AVX, AVX512F
 TEXT ·normalizeAVX512(SB), NOSPLIT, $0-32
@@ -438,5 +467,28 @@ loop:
 	VFMADD231PS Z12, Z13, Z11
 	DECQ        AX
 	JNZ         loop
+	VZEROUPPER
+	RET
+
+// func max3AVX512(dst *float32, x *float32, y *float32, z *float32, count int)
+// Requires: AVX, AVX512F
+TEXT ·max3AVX512(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ y+16(FP), DX
+	MOVQ z+24(FP), BX
+	MOVQ count+32(FP), SI
+	XORQ DI, DI
+
+loop:
+	VMOVUPS (CX)(DI*1), Z0
+	VMOVUPS (DX)(DI*1), Z2
+	VMAXPS  Z2, Z0, Z0
+	VMOVUPS (BX)(DI*1), Z4
+	VMAXPS  Z4, Z0, Z0
+	VMOVUPS Z0, (AX)(DI*1)
+	ADDQ    $0x40, DI
+	DECQ    SI
+	JNZ     loop
 	VZEROUPPER
 	RET

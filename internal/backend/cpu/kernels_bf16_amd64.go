@@ -5,13 +5,16 @@ package cpu
 import "golang.org/x/sys/cpu"
 
 // halfAVX512 returns the kernels of AVX512_BF16, nil if the processor lacks it.
-func halfAVX512(portable *halfKernels) *halfKernels {
+func halfAVX512() *halfKernels {
 	if !cpu.X86.HasAVX512BF16 {
 		return nil
 	}
-	h := *portable
-	h.rows, h.cols, h.gemm, h.product = 14, 2, gemmBF16, productBF16
-	h.outer = [4]outerFunc{1: outerBF16x1, 2: outerBF16x2, 3: outerBF16x3}
-	h.interleave, h.packPairs, h.narrow, h.widen = interleaveBF16, packPairsBF16, narrowBF16, widenBF16
-	return &h
+	return &halfKernels{
+		rows: 14, cols: 2, gemm: gemmBF16, product: productBF16,
+		outer:      [4]outerFunc{1: outerBF16x1, 2: outerBF16x2, 3: outerBF16x3},
+		interleave: interleaveBF16, packPairs: packPairsBF16, narrow: narrowBF16, widen: widenBF16,
+		transforms: transformsBF16, transformsV: transformsVBF16,
+		normalize: normalizeBF16, sums: sumsBF16, gradientSums: gradientSumsBF16, normalizeBack: normalizeBackBF16,
+		windowMax: windowMaxBF16, windowArgMax: windowArgMaxBF16, winnersSum: winnersSumBF16, max3: max3BF16,
+	}
 }

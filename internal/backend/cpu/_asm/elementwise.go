@@ -12,12 +12,44 @@ type set struct {
 	regs  []VecPhysical
 	parts int // registers of 16 floats
 	bytes int // bytes of one register
+	voxel int // bytes of the 16 values of an activation's voxel
 }
 
 var (
-	avx512 = set{"AVX512", zmm, 1, 64}
-	avx2   = set{"AVX2", ymm, 2, 32}
+	avx512 = set{"AVX512", zmm, 1, 64, 64}
+	avx2   = set{"AVX2", ymm, 2, 32, 64}
+	bf16   = set{"BF16", zmm, 1, 64, 32} // with activations in bfloat16
 )
+
+func (s set) half() bool { return s.voxel == 32 }
+
+// read loads a register of an activation.
+func (s set) read(m Mem, v VecPhysical) {
+	if s.half() {
+		loadHalf(m, v)
+	} else {
+		VMOVUPS(m, v)
+	}
+}
+
+// readMasked loads a zmm register of an activation with zeros where k has none.
+func (s set) readMasked(m Mem, k, v Op) {
+	if s.half() {
+		VPMOVZXWD_Z(m, k, v)
+		VPSLLD(Imm(16), v, v)
+	} else {
+		VMOVUPS_Z(m, k, v)
+	}
+}
+
+// write stores a register of an activation; a rounded one is lost.
+func (s set) write(v VecPhysical, m Mem) {
+	if s.half() {
+		storeHalf(v, m)
+	} else {
+		VMOVUPS(v, m)
+	}
+}
 
 // pair is a vector of 16 floats in registers.
 type pair []VecPhysical
@@ -50,12 +82,6 @@ func (s set) load(base Register, disp int, v pair) {
 	}
 }
 
-func (s set) store(v pair, base Register, disp int) {
-	for i, r := range v {
-		VMOVUPS(r, Mem{Base: base, Disp: disp + i*s.bytes})
-	}
-}
-
 func elementwiseKernels() {
 	for _, s := range []set{avx2, avx512} {
 		normalize(s)
@@ -64,7 +90,16 @@ func elementwiseKernels() {
 		normalizeBack(s)
 		sgd(s)
 		ceiling(s)
+		max3(s)
 	}
+}
+
+func elementwiseHalfKernels() {
+	normalize(bf16)
+	sums(bf16)
+	gradientSums(bf16)
+	normalizeBack(bf16)
+	max3Half()
 }
 
 // normalize: dst = max(src*scale + shift, floor); params are 16 scales, 16 shifts, 16 floors.
@@ -79,13 +114,13 @@ func normalize(s set) {
 	s.load(params, 128, floor)
 	Label("voxel")
 	for i := range s.parts {
-		VMOVUPS(Mem{Base: src, Disp: i * s.bytes}, x[i])
+		s.read(Mem{Base: src, Disp: i * s.bytes}, x[i])
 		VFMADD213PS(shift[i], scale[i], x[i])
 		VMAXPS(x[i], floor[i], x[i]) // the first operand here is returned when one is not a number
-		VMOVUPS(x[i], Mem{Base: dst, Disp: i * s.bytes})
+		s.write(x[i], Mem{Base: dst, Disp: i * s.bytes})
 	}
-	ADDQ(Imm(64), src)
-	ADDQ(Imm(64), dst)
+	ADDQ(Imm(uint64(s.voxel)), src)
+	ADDQ(Imm(uint64(s.voxel)), dst)
 	DECQ(count)
 	JNZ(LabelRef("voxel"))
 	VZEROUPPER()
@@ -101,8 +136,8 @@ func (a *allocator) doubles() (v []VecPhysical) {
 	return v
 }
 
-// half returns the register of half the width, the source of a conversion to float64.
-func (s set) half(v VecPhysical) Op {
+// lower returns the register of half the width, the source of a conversion to float64.
+func (s set) lower(v VecPhysical) Op {
 	if s.parts == 1 {
 		return v.AsY()
 	}
@@ -122,12 +157,20 @@ func sums(s set) {
 		s.zero(square[i])
 	}
 	Label("voxel")
+	if s.half() {
+		s.read(Mem{Base: src}, x)
+		VEXTRACTF64X4(Imm(1), x, r.regs[r.next+1].AsY())
+	}
 	for i := range sum {
-		VCVTPS2PD(Mem{Base: src, Disp: i * s.bytes / 2}, x)
+		if s.half() {
+			VCVTPS2PD(r.regs[r.next+i].AsY(), x)
+		} else {
+			VCVTPS2PD(Mem{Base: src, Disp: i * s.bytes / 2}, x)
+		}
 		VADDPD(x, sum[i], sum[i])
 		VFMADD231PD(x, x, square[i])
 	}
-	ADDQ(Imm(64), src)
+	ADDQ(Imm(uint64(s.voxel)), src)
 	DECQ(count)
 	JNZ(LabelRef("voxel"))
 	for i := range sum {
@@ -154,13 +197,13 @@ func gradientSums(s set) {
 	at := func(p Register, which, i int) Mem { return Mem{Base: p, Disp: which*64 + i*s.bytes} }
 	Label("voxel")
 	for i := range s.parts {
-		VMOVUPS(at(px, 0, i), x)
+		s.read(at(px, 0, i), x)
 		VMOVUPS(at(params, 1, i), y)
 		VFMADD231PS(at(params, 0, i), x, y)
 		VSUBPS(at(params, 3, i), x, x)
 		if s.parts == 1 {
 			VCMPPS(Imm(0x1e), at(params, 2, i), y, K1) // greater, ordered, quiet
-			VMOVUPS_Z(at(pg, 0, i), K1, g)
+			s.readMasked(at(pg, 0, i), K1, g)
 		} else {
 			VCMPPS(Imm(0x1e), at(params, 2, i), y, y)
 			VANDPS(at(pg, 0, i), y, g)
@@ -179,15 +222,15 @@ func gradientSums(s set) {
 					VCVTPS2PD(d.AsX(), d)
 				}
 			} else {
-				VCVTPS2PD(s.half(g), y)
-				VCVTPS2PD(s.half(x), d)
+				VCVTPS2PD(s.lower(g), y)
+				VCVTPS2PD(s.lower(x), d)
 			}
 			VADDPD(y, sum[2*i+h], sum[2*i+h])
 			VFMADD231PD(y, d, product[2*i+h])
 		}
 	}
-	ADDQ(Imm(64), px)
-	ADDQ(Imm(64), pg)
+	ADDQ(Imm(uint64(s.voxel)), px)
+	ADDQ(Imm(uint64(s.voxel)), pg)
 	DECQ(count)
 	JNZ(LabelRef("voxel"))
 	for i := range sum {
@@ -207,24 +250,24 @@ func normalizeBack(s set) {
 	at := func(p Register, which, i int) Mem { return Mem{Base: p, Disp: which*64 + i*s.bytes} }
 	Label("voxel")
 	for i := range s.parts {
-		VMOVUPS(at(px, 0, i), x)
+		s.read(at(px, 0, i), x)
 		VMOVUPS(at(params, 1, i), y)
 		VFMADD231PS(at(params, 0, i), x, y)
 		VMOVUPS(at(params, 4, i), z)
 		VFMADD231PS(at(params, 3, i), x, z)
 		if s.parts == 1 {
 			VCMPPS(Imm(0x1e), at(params, 2, i), y, K1)
-			VMOVUPS_Z(at(pg, 0, i), K1, g)
+			s.readMasked(at(pg, 0, i), K1, g)
 		} else {
 			VCMPPS(Imm(0x1e), at(params, 2, i), y, y)
 			VANDPS(at(pg, 0, i), y, g)
 		}
 		VFMADD231PS(at(params, 0, i), g, z)
-		VMOVUPS(z, at(dst, 0, i))
+		s.write(z, at(dst, 0, i))
 	}
-	ADDQ(Imm(64), px)
-	ADDQ(Imm(64), pg)
-	ADDQ(Imm(64), dst)
+	ADDQ(Imm(uint64(s.voxel)), px)
+	ADDQ(Imm(uint64(s.voxel)), pg)
+	ADDQ(Imm(uint64(s.voxel)), dst)
 	DECQ(count)
 	JNZ(LabelRef("voxel"))
 	VZEROUPPER()
@@ -281,6 +324,71 @@ func ceiling(s set) {
 	}
 	DECQ(rounds)
 	JNZ(LabelRef("loop"))
+	VZEROUPPER()
+	RET()
+}
+
+const max3Args = "func(dst, x, y, z *float32, count int)"
+
+// max3: dst = max(x, y, z); where one is not a number or they are equal, the later wins.
+func max3(s set) {
+	TEXT("max3"+s.name, NOSPLIT, max3Args)
+	Pragma("noescape")
+	dst, x, y, z, count := Load(Param("dst"), GP64()), Load(Param("x"), GP64()), Load(Param("y"), GP64()), Load(Param("z"), GP64()), Load(Param("count"), GP64())
+	at := GP64()
+	XORQ(at, at)
+	Label("loop")
+	for i := range s.parts {
+		m := func(p Register) Mem { return Mem{Base: p, Index: at, Scale: 1, Disp: i * s.bytes} }
+		VMOVUPS(m(x), s.regs[i])
+		VMOVUPS(m(y), s.regs[2+i])
+		VMAXPS(s.regs[2+i], s.regs[i], s.regs[i])
+		VMOVUPS(m(z), s.regs[4+i])
+		VMAXPS(s.regs[4+i], s.regs[i], s.regs[i])
+		VMOVUPS(s.regs[i], m(dst))
+	}
+	ADDQ(Imm(64), at)
+	DECQ(count)
+	JNZ(LabelRef("loop"))
+	VZEROUPPER()
+	RET()
+}
+
+// max3Half compares the values at odd and at even places apart, as float32 whose lower halves are zero.
+func max3Half() {
+	TEXT("max3BF16", NOSPLIT, max3Args)
+	Pragma("noescape")
+	dst, x, y, z, count := Load(Param("dst"), GP64()), Load(Param("x"), GP64()), Load(Param("y"), GP64()), Load(Param("z"), GP64()), Load(Param("count"), GP64())
+	at, upper := GP64(), GP32()
+	XORQ(at, at)
+	MOVL(U32(0xffff0000), upper)
+	VPBROADCASTD(upper, zmm[31])
+	body := func(as func(i int) Op) {
+		for i, p := range []Register{x, y, z} {
+			VMOVDQU32(Mem{Base: p, Index: at, Scale: 1}, as(i))
+			VPANDD(as(31), as(i), as(3+i))
+			VPSLLD(Imm(16), as(i), as(i))
+		}
+		for i := 0; i < 6; i += 3 {
+			VMAXPS(as(i+1), as(i), as(i))
+			VMAXPS(as(i+2), as(i), as(i))
+		}
+		VPSRLD(Imm(16), as(0), as(0))
+		VPORD(as(0), as(3), as(0))
+		VMOVDQU32(as(0), Mem{Base: dst, Index: at, Scale: 1})
+	}
+	SUBQ(Imm(2), count)
+	JL(LabelRef("rest"))
+	Label("loop")
+	body(func(i int) Op { return zmm[i] })
+	ADDQ(Imm(64), at)
+	SUBQ(Imm(2), count)
+	JGE(LabelRef("loop"))
+	Label("rest")
+	ADDQ(Imm(2), count)
+	JZ(LabelRef("done"))
+	body(func(i int) Op { return zmm[i].AsY() })
+	Label("done")
 	VZEROUPPER()
 	RET()
 }

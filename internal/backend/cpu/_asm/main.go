@@ -27,8 +27,13 @@ func main() {
 	case "winograd":
 		winogradKernels()
 		writeTable("../winograd_table_amd64.go")
+	case "winograd_bf16":
+		winogradHalfKernels()
+		writeHalfTable("../winograd_bf16_table_amd64.go")
 	case "elementwise":
 		elementwiseKernels()
+	case "elementwise_bf16":
+		elementwiseHalfKernels()
 	case "gemm_bf16":
 		for mr := 1; mr <= 14; mr++ {
 			for nr := 1; nr <= 2; nr++ {
@@ -43,6 +48,8 @@ func main() {
 		writeHalfProducts("../gemm_bf16_table_amd64.go")
 	case "pooling":
 		poolingKernels()
+	case "pooling_bf16":
+		poolingHalfKernels()
 	default:
 		panic("no kernels named " + kind)
 	}

@@ -14,6 +14,12 @@ func poolingKernels() {
 	}
 }
 
+func poolingHalfKernels() {
+	windows(bf16, true)
+	windows(bf16, false)
+	winners(bf16)
+}
+
 // windows: count outputs of a row, window positions step bytes apart. The taps of a window lie at the byte offsets; between the
 // first before and the remaining after of them a zero of the padding takes part when zeroTap >= 0. The number of a tap is taps[16*i].
 func windows(s set, indices bool) {
@@ -60,7 +66,7 @@ func windows(s set, indices bool) {
 		Label(label)
 		MOVQ(Mem{Base: p}, at)
 		for i := range s.parts {
-			VMOVUPS(Mem{Base: src, Index: at, Scale: 1, Disp: i * s.bytes}, x)
+			s.read(Mem{Base: src, Index: at, Scale: 1, Disp: i * s.bytes}, x)
 			take(x, i, func(k Register) {
 				if s.parts == 1 {
 					VPMOVZXBD(Mem{Base: t}, K1, which[i])
@@ -101,7 +107,9 @@ func windows(s set, indices bool) {
 	Label("noZero")
 	Load(Param("after"), left)
 	loop("back")
-	s.store(best, dst, 0)
+	for i, b := range best {
+		s.write(b, Mem{Base: dst, Disp: i * s.bytes})
+	}
 	if indices {
 		if s.parts == 1 {
 			VPMOVDB(which[0], Mem{Base: win})
@@ -113,7 +121,7 @@ func windows(s set, indices bool) {
 			VMOVDQU(x.AsX(), Mem{Base: win})
 		}
 	}
-	ADDQ(Imm(64), dst)
+	ADDQ(Imm(uint64(s.voxel)), dst)
 	ADDQ(Imm(16), win)
 	ADDQ(step, src)
 	DECQ(count)
@@ -140,7 +148,9 @@ func winners(s set) {
 	}
 	TESTQ(add, add)
 	JZ(LabelRef("start"))
-	s.load(dst, 0, acc)
+	for i, a := range acc {
+		s.read(Mem{Base: dst, Disp: i * s.bytes}, a)
+	}
 	Label("start")
 	Load(Param("windows"), left)
 	MOVQ(offsets, p)
@@ -153,8 +163,13 @@ func winners(s set) {
 	if s.parts == 1 {
 		VMOVDQU(Mem{Base: t}, x.AsX())
 		VPCMPEQB(Mem{Base: w, Index: at, Scale: 1}, x.AsX(), K1)
-		SHLQ(Imm(2), at)
-		VADDPS(Mem{Base: g, Index: at, Scale: 1}, acc[0], K1, acc[0])
+		if s.half() {
+			s.readMasked(Mem{Base: g, Index: at, Scale: 2}, K1, y)
+			VADDPS(y, acc[0], acc[0])
+		} else {
+			SHLQ(Imm(2), at)
+			VADDPS(Mem{Base: g, Index: at, Scale: 1}, acc[0], K1, acc[0])
+		}
 	} else {
 		VPMOVZXBD(Mem{Base: t}, x)
 		for i := range 2 {
@@ -169,9 +184,11 @@ func winners(s set) {
 	DECQ(left)
 	JNZ(LabelRef("next"))
 	Label("done")
-	s.store(acc, dst, 0)
+	for i, a := range acc {
+		s.write(a, Mem{Base: dst, Disp: i * s.bytes})
+	}
 	ADDQ(step, dst)
-	ADDQ(Imm(64), g)
+	ADDQ(Imm(uint64(s.voxel)), g)
 	ADDQ(Imm(16), w)
 	DECQ(count)
 	JNZ(LabelRef("voxel"))

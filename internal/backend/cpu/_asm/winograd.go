@@ -19,6 +19,8 @@ type transform struct {
 	masksOut bool
 	add      bool // add to what is stored
 	relu     bool // add the bias, then max(0, .)
+	reads    bool // bfloat16
+	writes   bool // bfloat16
 }
 
 // transformsOf returns the transformations of a scheme in the order of package cpu's transform kinds.
@@ -34,11 +36,30 @@ func transformsOf(s winograd.Scheme) []transform {
 	}
 }
 
+// halfTransformsOf returns those of transformsOf that read or write activations, and the transformation of float32 inputs to products.
+func halfTransformsOf(s winograd.Scheme) (kinds []transform, products transform) {
+	for _, t := range transformsOf(s) {
+		if t.reads, t.writes = t.masksIn, t.masksOut; t.reads || t.writes {
+			kinds = append(kinds, t)
+		}
+	}
+	return kinds, transform{name: s.Name + "Products", matrix: s.BT, masksIn: true, writes: true}
+}
+
 func winogradKernels() {
 	for _, s := range winograd.Schemes() {
 		for _, t := range transformsOf(s) {
-			transformKernel(t, true)
-			transformKernel(t, false)
+			transformKernel(t, avx512)
+			transformKernel(t, avx2)
+		}
+	}
+}
+
+func winogradHalfKernels() {
+	for _, s := range winograd.Schemes() {
+		kinds, products := halfTransformsOf(s)
+		for _, t := range append(kinds, products) {
+			transformKernel(t, bf16)
 		}
 	}
 }
@@ -126,13 +147,10 @@ func (e *emitter) addMultiple(k float64, x, dst VecPhysical) {
 }
 
 // transformKernel emits dst[i] = sum_j matrix[i][j] src[j] on 16 channels for a two-dimensional field of lines.
-func transformKernel(t transform, wide bool) {
-	suffix, width, regs := "AVX2", 32, ymm
-	if wide {
-		suffix, width, regs = "AVX512", 64, zmm
-	}
+func transformKernel(t transform, s set) {
+	wide, regs := s.parts == 1, s.regs
 	rows, cols := len(t.matrix), len(t.matrix[0])
-	TEXT(t.name+suffix, NOSPLIT, "func(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, "+
+	TEXT(t.name+s.name, NOSPLIT, "func(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, "+
 		"n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)")
 	Pragma("noescape")
 	dst, src := Load(Param("dst"), GP64()), Load(Param("src"), GP64())
@@ -166,7 +184,7 @@ func transformKernel(t transform, wide bool) {
 	LEAQ(Mem{Base: de, Index: de, Scale: 2}, de3)
 	LEAQ(Mem{Base: se, Index: se, Scale: 2}, se3)
 	count := GP64()
-	d, s, d4, s4 := GP64(), GP64(), GP64(), GP64()
+	pd, ps, d4, s4 := GP64(), GP64(), GP64(), GP64()
 	at := func(i int, base, base4, el, el3 Register) Mem {
 		if i >= 4 {
 			base, i = base4, i-4
@@ -182,22 +200,24 @@ func transformKernel(t transform, wide bool) {
 	}
 	outer := Load(Param("n2"), GP64())
 	Label("outer")
-	MOVQ(dst, d)
-	MOVQ(src, s)
+	MOVQ(dst, pd)
+	MOVQ(src, ps)
 	Load(Param("n1"), count)
 	Label("line")
 	if rows > 4 {
-		LEAQ(Mem{Base: d, Index: de, Scale: 4}, d4)
+		LEAQ(Mem{Base: pd, Index: de, Scale: 4}, d4)
 	}
 	if cols > 4 {
-		LEAQ(Mem{Base: s, Index: se, Scale: 4}, s4)
+		LEAQ(Mem{Base: ps, Index: se, Scale: 4}, s4)
 	}
-	for half := 0; half < 64/width; half++ {
+	for half := range s.parts {
 		offset := func(m Mem) Mem { m.Disp += half * 32; return m }
 		e := &emitter{wide: wide, in: regs[:cols], free: regs[cols:], konst: regs[len(regs)-1]}
 		for j := range cols {
-			m := offset(at(j, s, s4, se, se3))
+			m := offset(at(j, ps, s4, se, se3))
 			switch {
+			case t.reads:
+				bf16.readMasked(m, masks[j], e.in[j])
 			case !t.masksIn:
 				VMOVUPS(m, e.in[j])
 			case wide:
@@ -217,18 +237,30 @@ func transformKernel(t transform, wide bool) {
 			VXORPS(regs[len(regs)-4], regs[len(regs)-4], regs[len(regs)-4])
 		}
 		store := func(i int, r VecPhysical) {
-			m := offset(at(i, d, d4, de, de3))
+			m := offset(at(i, pd, d4, de, de3))
 			z := regs[len(regs)-2]
 			if t.relu {
 				VADDPS(bias, r, z)
 				VMAXPS(z, regs[len(regs)-4], z) // the later operand of Intel's order wins when one is not a number
 				r = z
 			}
-			if t.add && wide {
+			switch {
+			case t.add && t.writes:
+				bf16.readMasked(m, masks[i], z)
+				VADDPS(r, z, z)
+				r = z
+			case t.add && wide:
 				VADDPS_Z(m, r, masks[i], z)
 				r = z
 			}
+			if t.writes {
+				round(r, z)
+			}
 			switch {
+			case t.writes && t.masksOut:
+				VMOVDQU16(z.AsY(), masks[i], m)
+			case t.writes:
+				VMOVDQU16(z.AsY(), m)
 			case !t.masksOut:
 				VMOVUPS(r, m)
 			case wide:
@@ -248,9 +280,9 @@ func transformKernel(t transform, wide bool) {
 		t.emitRows(e, store)
 	}
 	Load(Param("dst1"), tmp)
-	ADDQ(tmp, d)
+	ADDQ(tmp, pd)
 	Load(Param("src1"), tmp)
-	ADDQ(tmp, s)
+	ADDQ(tmp, ps)
 	DECQ(count)
 	JNZ(LabelRef("line"))
 	Load(Param("dst2"), tmp)
