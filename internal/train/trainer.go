@@ -11,15 +11,20 @@ import (
 	"github.com/universal-classifier/uc/internal/backend"
 	"github.com/universal-classifier/uc/internal/checkpoint"
 	"github.com/universal-classifier/uc/internal/i3d"
+	"github.com/universal-classifier/uc/internal/lockfile"
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/preprocess"
 	"github.com/universal-classifier/uc/internal/progress"
 )
 
+// LockFile, in the folder of a fold, is locked by the process that trains or validates it.
+const LockFile = "training.lock"
+
 // trainer is one run over one fold.
 type trainer struct {
 	o       Options
 	foldDir string
+	lock    *lockfile.Lock // nil where the file system has none
 	log     *trainingLog
 	plans   *plan.Plans
 	config  i3d.Config
@@ -60,7 +65,16 @@ func newTrainer(o Options, r progress.Reporter) (t *trainer, err error) {
 	if err := os.MkdirAll(t.foldDir, 0o755); err != nil {
 		return nil, err
 	}
+	t.lock, err = lockfile.Acquire(filepath.Join(t.foldDir, LockFile))
+	unlocked := errors.Is(err, errors.ErrUnsupported)
+	switch {
+	case errors.Is(err, lockfile.ErrHeld):
+		return nil, fmt.Errorf("%s is %w; wait for it or stop it, two trainings of one fold would overwrite each other's files", t.foldDir, err)
+	case err != nil && !unlocked:
+		return nil, err
+	}
 	if t.log, err = openLog(t.foldDir, t.began, r); err != nil {
+		t.unlock()
 		return nil, err
 	}
 	defer func() {
@@ -69,6 +83,9 @@ func newTrainer(o Options, r progress.Reporter) (t *trainer, err error) {
 			t.close()
 		}
 	}()
+	if unlocked {
+		t.log.warn("the file system of %s has no locks: do not train this fold twice at the same time", t.foldDir)
+	}
 	t.device, err = backend.Open(backend.Options{Device: o.Device, Threads: o.Threads, Mixed: !o.FP32})
 	return t, err
 }
@@ -84,4 +101,12 @@ func (t *trainer) close() {
 		t.device.Close()
 	}
 	t.log.close()
+	t.unlock()
+}
+
+// unlock lets the next training have the fold.
+func (t *trainer) unlock() {
+	if t.lock != nil {
+		_ = t.lock.Release() // the file is empty or has the name of a process that has ended
+	}
 }

@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -20,6 +21,7 @@ import (
 	"github.com/universal-classifier/uc/internal/checkpoint"
 	"github.com/universal-classifier/uc/internal/evaluate"
 	"github.com/universal-classifier/uc/internal/i3d"
+	"github.com/universal-classifier/uc/internal/lockfile"
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/task"
@@ -351,6 +353,48 @@ func TestDamagedLatestFallsBackToTheBest(t *testing.T) {
 	}
 	if s, _ := finalOf(t, o); len(s.TrainLosses) != 2 {
 		t.Errorf("losses %v", s.TrainLosses)
+	}
+}
+
+// Two trainings of a fold at the same time would overwrite each other: the second one is refused and leaves no trace.
+func TestOneTrainingOfAFoldAtATime(t *testing.T) {
+	o := toyTaskIn(t, t.TempDir())
+	o.Epochs, o.Iterations, o.ValIterations = 1, 1, 1
+	files := func() []string {
+		found, err := filepath.Glob(filepath.Join(foldOf(o), "*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return found
+	}
+	tried := false
+	r := &recorder{advance: func(int) {
+		if tried {
+			return
+		}
+		tried = true
+		before := files()
+		for _, second := range []Options{o, {Folders: o.Folders, Task: o.Task, Fold: o.Fold, Continue: true}, {Folders: o.Folders, Task: o.Task, Fold: o.Fold, ValidationOnly: true}} {
+			_, err := Run(t.Context(), second, progress.Discard)
+			if !errors.Is(err, lockfile.ErrHeld) || !strings.Contains(err.Error(), foldOf(o)) || !strings.Contains(err.Error(), fmt.Sprintf("process %d ", os.Getpid())) {
+				t.Errorf("beside another training: %v", err)
+			}
+		}
+		if after := files(); !slices.Equal(before, after) {
+			t.Errorf("files of the fold before: %v, after: %v", before, after)
+		}
+		other := o
+		other.Fold = "1"
+		if _, err := Run(t.Context(), other, progress.Discard); err != nil {
+			t.Errorf("another fold at the same time: %v", err)
+		}
+	}}
+	if _, err := Run(t.Context(), o, r); err != nil || !tried {
+		t.Fatalf("the first training: %v", err)
+	}
+	o.ValidationOnly = true
+	if _, err := Run(t.Context(), o, progress.Discard); err != nil {
+		t.Errorf("after the training: %v", err)
 	}
 }
 

@@ -1,0 +1,67 @@
+// Package lockfile keeps two processes from working in one folder. The lock belongs to the open file, so the system lets go of it when
+// the process ends, however it ends; a file that is left behind locks nothing.
+package lockfile
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+)
+
+// ErrHeld is wrapped when another open file has the lock.
+var ErrHeld = errors.New("in use")
+
+// Lock is a lock that is held.
+type Lock struct{ file *os.File }
+
+// Acquire locks the file at path, made if need be, and writes into it who holds it. It does not wait: if the lock is held the error wraps
+// ErrHeld and names the holder, if the file system or the platform has no locks it wraps errors.ErrUnsupported.
+func Acquire(path string) (*Lock, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	if err := lock(f); err != nil {
+		defer f.Close()
+		if errors.Is(err, ErrHeld) {
+			return nil, fmt.Errorf("%w by %s", ErrHeld, holder(f))
+		}
+		return nil, fmt.Errorf("lock %s: %w", path, err)
+	}
+	l := &Lock{f}
+	if err := l.sign(); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
+// sign writes process and machine into the file.
+func (l *Lock) sign() error {
+	text := fmt.Sprintf("process %d", os.Getpid())
+	if host, err := os.Hostname(); err == nil {
+		text += " on " + host
+	}
+	if err := l.file.Truncate(0); err != nil {
+		return err
+	}
+	_, err := l.file.WriteAt([]byte(text+"\n"), 0)
+	return err
+}
+
+// holder is what the one who has the lock wrote.
+func holder(f *os.File) string {
+	const most = 300 // characters of a signature
+	text, err := io.ReadAll(io.LimitReader(f, most))
+	if who := strings.TrimSpace(string(text)); err == nil && who != "" {
+		return who
+	}
+	return "another process" // which has not signed yet
+}
+
+// Release lets go of the lock; the file stays, empty.
+func (l *Lock) Release() error {
+	return errors.Join(l.file.Truncate(0), l.file.Close())
+}
