@@ -180,18 +180,23 @@ func (w *winogradPlan) inputTiles(p *Pool, kind int, x Act, from, count int, v [
 	blocks := Blocks(x.C)
 	p.Run(count*blocks, func(worker, tile int) {
 		t, b := tile/blocks, tile%blocks
-		n, at := w.position(from + t)
-		var start, size [3]int
-		for a := range 3 {
-			s := w.axis(a)
-			if kind == inputTransform {
-				start[a], size[a] = at[a]*s.M-w.pad[a]+s.Skip, s.Inputs
-			} else {
-				start[a], size[a] = at[a]*s.M, s.M
-			}
-		}
-		w.forwardTile(k, kx, kind, x.block(n, b), vec, x.Size(), start, size, v[(b*count+t)*w.lane():], stride, work[worker].cube)
+		w.inputTile(k, kx, kind, x, vec, from+t, b, v[(b*count+t)*w.lane():], stride, work[worker].cube)
 	})
+}
+
+// inputTile transforms tile t of block b of x to v; see forwardTile.
+func (w *winogradPlan) inputTile(k, kx *kernels, kind int, x Act, vec, t, b int, v []float32, stride int, cube []float32) {
+	n, at := w.position(t)
+	var start, size [3]int
+	for a := range 3 {
+		s := w.axis(a)
+		if kind == inputTransform {
+			start[a], size[a] = at[a]*s.M-w.pad[a]+s.Skip, s.Inputs
+		} else {
+			start[a], size[a] = at[a]*s.M, s.M
+		}
+	}
+	w.forwardTile(k, kx, kind, x.block(n, b), vec, x.Size(), start, size, v, stride, cube)
 }
 
 // outputTile transforms the products m of tile t to its part of output block ob of y. kind is one of the output transformations.
@@ -347,6 +352,10 @@ func (w *winogradPlan) convolve(p *Pool, x Act, packed []float32, y Act, c *conv
 		return
 	}
 	k := p.kernels()
+	if w.alphas*localTiles*4*(w.ins*w.lane()+k.cols*Block) <= localBytes {
+		w.convolveLocal(p, x, packed, y, c, s)
+		return
+	}
 	work := w.work(p, s, c, w.halfWeights(), 0)
 	group := min(w.outs, winogradGroup)
 	vs, ms, sq := odd(w.ins*w.chunk*w.lane()), odd(group*w.chunk*Block), w.square()
@@ -366,6 +375,44 @@ func (w *winogradPlan) convolve(p *Pool, x Act, packed []float32, y Act, c *conv
 			})
 		}
 	}
+}
+
+// convolveLocal is for inputs of which localTiles transformed tiles, and their products with a pair of output blocks, take at most localBytes
+// and so fit into a core's second-level cache.
+const (
+	localTiles = 14
+	localBytes = 1 << 20
+)
+
+// convolveLocal is convolve for few input blocks, where moving transformed inputs and products costs more than multiplying: every worker takes
+// a few tiles from the input to the output.
+func (w *winogradPlan) convolveLocal(p *Pool, x Act, packed []float32, y Act, c *convolution, s *Scratch) {
+	k, kx, vec := p.kernels(), p.kernels().on(x), x.vec()
+	group := max(k.cols, 1)
+	vs, ms, sq := odd(w.ins*localTiles*w.lane()), odd(group*localTiles*Block), w.square()
+	work := w.work(p, s, c, max(w.halfWeights(), w.alphas*vs), w.alphas*ms)
+	u, us := w.transformedWeights(p, packed, c, s, work)
+	p.Run((w.total+localTiles-1)/localTiles, func(worker, tile int) {
+		own, from := &work[worker], tile*localTiles
+		count := min(localTiles, w.total-from)
+		v := own.u
+		for b := range w.ins {
+			for t := range count {
+				w.inputTile(k, kx, inputTransform, x, vec, from+t, b, v[(b*count+t)*w.lane():], vs, own.cube)
+			}
+		}
+		for first := 0; first < w.outs; first += group {
+			blocks := min(group, w.outs-first)
+			for a := range w.alphas {
+				k.multiply(w.half, v[a*vs:], count*w.lane(), u[a*us+first*w.ins*sq:], w.ins*sq, x.C, own.m[a*ms:], count*Block, count, blocks, false)
+			}
+			for b := range blocks {
+				for t := range count {
+					w.outputTile(k, c.kind, own.m[(b*count+t)*Block:], ms, from+t, y, first+b, c.bias, own.cube)
+				}
+			}
+		}
+	})
 }
 
 // halfWeights returns the floats that a worker needs to transform a pair of blocks before rounding.
