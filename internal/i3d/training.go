@@ -24,7 +24,7 @@ type StepOptions struct {
 // StepResult is what a training step saw before it changed the parameters.
 type StepResult struct {
 	Loss     float64
-	GradNorm float64     // before clipping
+	GradNorm float64     // before clipping; -1 if the device skipped the update, see backend.LossScaler
 	Logits   [][]float32 // per label, (N, classes)
 }
 
@@ -286,7 +286,7 @@ func (t *Training) Step(x []float32, targets [][]int, o StepOptions) (StepResult
 	if bad(r.GradNorm) {
 		return r, ErrNotFinite
 	}
-	t.started = true
+	t.started = t.started || r.GradNorm >= 0
 	return r, nil
 }
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/universal-classifier/uc/internal/augment"
+	"github.com/universal-classifier/uc/internal/backend"
 	"github.com/universal-classifier/uc/internal/checkpoint"
 	"github.com/universal-classifier/uc/internal/i3d"
 	"github.com/universal-classifier/uc/internal/preprocess"
@@ -133,6 +134,9 @@ func (t *trainer) train(ctx context.Context) (*weights.StateDict, error) {
 		if err := t.network.LoadMomentum(start.Momentum); err != nil {
 			return nil, err
 		}
+	}
+	if d, ok := t.device.(backend.LossScaler); ok && t.state.LossScale != nil {
+		d.SetLossScale(t.state.LossScale.Scale, t.state.LossScale.Good)
 	}
 	start = nil
 	runtime.GC() // what was loaded

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/universal-classifier/uc/internal/backend"
 	"github.com/universal-classifier/uc/internal/checkpoint"
 	"github.com/universal-classifier/uc/internal/weights"
 )
@@ -23,6 +24,14 @@ type state struct {
 	ValPart   []float64 `json:"val_losses_of_epoch"`
 	Seconds   float64   `json:"seconds_trained"`
 	Precision string    `json:"precision"` // of the device that trained last; weights and momenta are float32 in any case
+	// LossScale is where a device that scales the loss stands.
+	LossScale *lossScale `json:"loss_scale,omitempty"`
+}
+
+// lossScale is the state of a backend.LossScaler.
+type lossScale struct {
+	Scale float64 `json:"scale"`
+	Good  int     `json:"good_steps"` // since it last changed
 }
 
 // further says whether s stands later in the training than other.
@@ -129,6 +138,11 @@ func (t *trainer) save(name string) error {
 	s := t.state
 	s.Seconds += time.Since(t.began).Seconds()
 	s.Precision = t.device.Precision()
+	s.LossScale = nil
+	if d, ok := t.device.(backend.LossScaler); ok {
+		scale, good := d.LossScale()
+		s.LossScale = &lossScale{scale, good}
+	}
 	if err := checkpoint.Write(t.foldDir, name, c, s); err != nil {
 		return err
 	}

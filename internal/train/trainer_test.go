@@ -18,6 +18,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/universal-classifier/uc/internal/backend"
 	"github.com/universal-classifier/uc/internal/checkpoint"
 	"github.com/universal-classifier/uc/internal/evaluate"
 	"github.com/universal-classifier/uc/internal/i3d"
@@ -446,6 +447,59 @@ func TestPrecisionMayChangeWithContinue(t *testing.T) {
 	got, _ := finalOf(t, o)
 	if len(got.TrainLosses) != 3 || (got.Precision != "fp32") != strings.Contains(r.text(), "precision fp32 -> ") {
 		t.Errorf("%d epochs, the last in %s; said\n%s", len(got.TrainLosses), got.Precision, r.text())
+	}
+}
+
+// scaling is a device that scales the loss: every second step overflows and is skipped.
+type scaling struct {
+	backend.Device
+	scale float64
+	good  int
+	steps int
+}
+
+func (d *scaling) LossScale() (float64, int)            { return d.scale, d.good }
+func (d *scaling) SetLossScale(scale float64, good int) { d.scale, d.good = scale, good }
+func (d *scaling) Step(o backend.SGD, params, grads, momentum *backend.Tensor) float64 {
+	if d.steps++; d.steps%2 == 1 {
+		d.scale, d.good = d.scale/2, 0
+		return -1
+	}
+	d.good++
+	return d.Device.Step(o, params, grads, momentum)
+}
+
+// The scale of the loss is part of the checkpoint, and a step that was skipped is no divergence.
+func TestLossScaleContinues(t *testing.T) {
+	o := toyTaskIn(t, t.TempDir())
+	o.Epochs = 1
+	run := func(before float64, good int) *scaling {
+		t.Helper()
+		if err := o.normalise(); err != nil {
+			t.Fatal(err)
+		}
+		tr, err := newTrainer(o, progress.Discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer tr.close()
+		d := &scaling{Device: tr.device, scale: before, good: good}
+		tr.device = d
+		if _, err := tr.run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	first := run(1024, 0) // three steps: skipped, made, skipped
+	if first.scale != 256 || first.good != 0 || first.steps != 3 {
+		t.Fatalf("after the first training: %+v", first)
+	}
+	if s, _ := finalOf(t, o); s.LossScale == nil || *s.LossScale != (lossScale{256, 0}) {
+		t.Errorf("the checkpoint holds %+v", s.LossScale)
+	}
+	o.Continue, o.Epochs = true, 2
+	if second := run(1, 77); second.scale != 64 {
+		t.Errorf("continued to %+v, want a scale of 256 quartered", second)
 	}
 }
 
