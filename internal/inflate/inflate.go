@@ -1,7 +1,7 @@
 // Package inflate decompresses gzip streams faster than byte-at-a-time readers, for files of voxels.
 //
-// The decoder is table-driven as in libdeflate (Biggers): a 64-bit bit buffer filled eight bytes at a time, one table
-// look-up per literal, matches copied in words. Formats: RFC 1951 (deflate), RFC 1952 (gzip).
+// The decoder is table-driven as in libdeflate (Biggers): a 64-bit bit buffer filled once per match, one table look-up for
+// a literal and the match or literal behind it, matches copied in words. Formats: RFC 1951 (deflate), RFC 1952 (gzip).
 package inflate
 
 import (
@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"unsafe"
 )
 
 // ErrCorrupt marks data that no deflate or gzip encoder writes, or whose checksum does not match.
@@ -18,7 +19,7 @@ var ErrCorrupt = errors.New("corrupt gzip data")
 const (
 	window  = 1 << 15 // how far back a match may reach
 	outSize = 1 << 16 // decompressed bytes produced at a time
-	outRoom = 258 + 3 + 8
+	outRoom = 2 + 258 + 8
 	inSize  = 1 << 16
 	inPad   = 64 // zeros behind the last byte of input, so that eight bytes can always be loaded
 )
@@ -49,8 +50,8 @@ type Reader struct {
 	stored int // bytes left of a stored block
 	err    error
 
-	lit  table
-	dist table
+	lit  [litSize]uint32
+	dist [distSize]uint32
 }
 
 type kind byte
@@ -304,90 +305,84 @@ func (r *Reader) storedBlock() error {
 }
 
 // codedBlock decodes literals and matches until the block ends or the output buffer is full.
+//
+// One turn of the loop takes an entry of each table, at most 20 + 28 bits of the 56 or more that a refill gives, and
+// writes at most one literal, a match, and what copying in words writes too much: less than outRoom. All addresses
+// are below in[stop+8] and out[limit+outRoom].
 func (r *Reader) codedBlock() error {
-	out := r.out
 	const limit = window + outSize
 	for r.to < limit {
 		if err := r.more(); err != nil {
 			return err
 		}
-		stop := r.end - 16 // three refills of at most seven bytes start below it
+		stop := r.end - 8
 		if r.eof {
 			stop = r.end + 8
 		}
-		in, pos, to, bits, nbits := r.in, r.pos, r.to, r.bits, r.nbits
-		lit, dist := &r.lit.entries, &r.dist.entries
+		in, out := unsafe.Pointer(unsafe.SliceData(r.in[:stop+8])), unsafe.Pointer(unsafe.SliceData(r.out[:limit+outRoom]))
+		lit, dist := &r.lit, &r.dist
+		pos, to, valid, bits, nbits := r.pos, r.to, r.valid, r.bits, r.nbits
 		var err error
 		done := false
 		for to < limit && pos <= stop {
-			bits |= binary.LittleEndian.Uint64(in[pos:]) << (nbits & 63)
-			pos += int((63 - nbits) >> 3)
+			bits |= load(in, pos) << (nbits & 63)
+			pos += int((63 - nbits) >> 3 & 7)
 			nbits |= 56
-			e := lit[bits&(1<<primary-1)]
-			if e&flagLiteral != 0 { // up to three literals of at most 11 bits each
-				out[to] = byte(e >> 16)
-				to++
-				bits >>= e & 63
-				nbits -= uint(e & 63)
-				e = lit[bits&(1<<primary-1)]
+			e := lit[bits&(1<<litBits-1)]
+			*(*byte)(unsafe.Add(out, to)) = byte(e >> literalShift)
+			if e&flagAny != 0 {
 				if e&flagLiteral != 0 {
-					out[to] = byte(e >> 16)
+					*(*byte)(unsafe.Add(out, to+1)) = byte(e >> secondShift)
+					to += int(e >> countShift & 3)
+					bits >>= e & 63
+					nbits -= uint(e & 63)
+					continue
+				}
+				if e&flagSub != 0 {
+					e = lit[(uint64(e>>subShift&(1<<18-1))+bits>>litBits&(1<<(e>>codeShift&15)-1))%litSize]
+					*(*byte)(unsafe.Add(out, to)) = byte(e >> literalShift)
+				}
+				if e&flagLiteral != 0 {
 					to++
 					bits >>= e & 63
 					nbits -= uint(e & 63)
-					e = lit[bits&(1<<primary-1)]
-					if e&flagLiteral != 0 {
-						out[to] = byte(e >> 16)
-						to++
-						bits >>= e & 63
-						nbits -= uint(e & 63)
-						continue
-					}
-				}
-				bits |= binary.LittleEndian.Uint64(in[pos:]) << (nbits & 63)
-				pos += int((63 - nbits) >> 3)
-				nbits |= 56
-			}
-			if e&flagSub != 0 {
-				e = lit[uint64(e>>16)+(bits>>primary)&(1<<(e>>8&15)-1)]
-			}
-			used := uint(e & 63)
-			bits >>= used & 63
-			nbits -= used
-			if e&(flagLiteral|flagEnd|flagBad) != 0 {
-				if e&flagLiteral != 0 {
-					out[to] = byte(e >> 16)
-					to++
 					continue
 				}
-				if e&flagBad != 0 {
-					err = ErrCorrupt
+				if e&flagAny != 0 {
+					if e&flagBad != 0 {
+						err = ErrCorrupt
+					}
+					bits >>= e & 63
+					nbits -= uint(e & 63)
+					done = true
+					break
 				}
-				done = true
-				break
 			}
-			extra := uint(e >> 8 & 15)
-			length := int(e>>16) + int(bits&(1<<(extra&15)-1))
-			bits >>= extra & 63
-			nbits -= extra
+			to += int(e >> countShift & 1)
+			length := int(e>>lengthShift&511) + int(bits&(1<<(e&63)-1)>>(e>>codeShift&15))
+			bits >>= e & 63
+			nbits -= uint(e & 63)
 
-			d := dist[bits&(1<<primary-1)]
+			d := dist[bits&(1<<distBits-1)]
 			if d&flagSub != 0 {
-				d = dist[uint64(d>>16)+(bits>>primary)&(1<<(d>>8&15)-1)]
+				d = dist[(uint64(d>>subShift&(1<<18-1))+bits>>distBits&(1<<(d>>codeShift&15)-1))%distSize]
 			}
-			used = uint(d & 63)
-			bits >>= used & 63
-			nbits -= used
-			extra = uint(d >> 8 & 15)
-			back := int(d>>16) + int(bits&(1<<(extra&15)-1))
-			bits >>= extra & 63
-			nbits -= extra
-			if d&flagBad != 0 || back > to-r.valid {
+			back := int(d>>baseShift&(1<<16-1)) + int(bits&(1<<(d&63)-1)>>(d>>codeShift&15))
+			bits >>= d & 63
+			nbits -= uint(d & 63)
+			if d&flagBad != 0 || back > to-valid {
 				err = ErrCorrupt
 				done = true
 				break
 			}
-			match(out, to, back, length)
+			if back < 8 {
+				matchNear(r.out, to, back, length)
+			} else {
+				store(out, to, load(out, to-back))
+				for i := 8; i < length; i += 8 {
+					store(out, to+i, load(out, to-back+i))
+				}
+			}
 			to += length
 		}
 		r.pos, r.to, r.bits, r.nbits = pos, to, bits&(1<<(nbits&63)-1), nbits
@@ -405,15 +400,16 @@ func (r *Reader) codedBlock() error {
 	return nil
 }
 
-// match copies length bytes from back bytes before to. It may write up to seven bytes more.
-func match(out []byte, to, back, length int) {
-	if back >= 8 {
-		src, dst := out[to-back:], out[to:to+length+8]
-		for i := 0; i < length; i += 8 {
-			binary.LittleEndian.PutUint64(dst[i:], binary.LittleEndian.Uint64(src[i:]))
-		}
-		return
-	}
+func load(p unsafe.Pointer, at int) uint64 {
+	return binary.LittleEndian.Uint64((*[8]byte)(unsafe.Add(p, at))[:])
+}
+
+func store(p unsafe.Pointer, at int, v uint64) {
+	binary.LittleEndian.PutUint64((*[8]byte)(unsafe.Add(p, at))[:], v)
+}
+
+// matchNear copies length bytes from back < 8 bytes before to.
+func matchNear(out []byte, to, back, length int) {
 	if back == 1 {
 		v := out[to-1]
 		dst := out[to : to+length]

@@ -6,40 +6,68 @@ import (
 	"math/bits"
 )
 
-// A table entry says what a code stands for:
+// A table entry says what the next bits of a block stand for. Every entry has
 //
-//	bits 0-5   bits of the code
-//	bits 8-11  extra bits of a length or distance, or the index bits of a secondary table
-//	bits 12-15 flags
-//	bits 16-31 the literal, the base length or distance, or where the secondary table starts
+//	bits 0-5   how many bits it takes in all
+//	bits 6-9   how many of them come before the extra bits of a length or distance
+//	bits 28-31 flags
+//
+// and in the table of literals and lengths, which also holds pairs that fit in litBits (a literal and a length, or two literals),
+//
+//	bits 10-11 how many literals
+//	bits 12-19 the second literal, of entries with flagLiteral
+//	bits 11-19 the base length, of entries without flags (which have one literal or none)
+//	bits 20-27 the first literal
+//
+// in the table of distances
+//
+//	bits 12-27 the base distance
+//
+// and with flagSub bits 6-9 are the index bits of a secondary table and bits 10-27 say where it starts.
 const (
-	flagLiteral = 1 << 12
-	flagSub     = 1 << 13 // a code longer than primary bits: look it up in the secondary table
-	flagEnd     = 1 << 14 // end of block
-	flagBad     = 1 << 15 // no code
+	flagLiteral = 1 << 28 // one or two literals, nothing else
+	flagSub     = 1 << 29 // a code longer than the table's bits: look it up in the secondary table
+	flagEnd     = 1 << 30 // end of block
+	flagBad     = 1 << 31 // no code
+	flagAny     = 0xf << 28
+
+	codeShift    = 6
+	countShift   = 10
+	lengthShift  = 11
+	secondShift  = 12
+	literalShift = 20
+	baseShift    = 12
+	subShift     = 10
 )
 
 const (
-	primary    = 11
+	litBits    = 12
+	distBits   = 9
+	lengthBits = 7 // of the code that code lengths are written in
 	maxCode    = 15
-	tableSize  = 1<<primary + 288<<(maxCode-primary) // more than any secondary tables need
 	maxLit     = 288
 	maxDist    = 32
 	maxCodeLen = 19
 )
 
-type table struct {
-	entries [1 << 13]uint32 // a power of two above tableSize
-}
+// Secondary tables exist only in complete codes, where every one of them holds two codes at least; so these powers of
+// two are enough.
+const (
+	litSize  = 1 << 13
+	distSize = 1 << 11
+)
 
-var _ [1<<13 - tableSize]struct{} // tableSize fits
+var (
+	_ [litSize - (1<<litBits + maxLit/2<<(maxCode-litBits))]struct{}
+	_ [distSize - (1<<distBits + maxDist/2<<(maxCode-distBits))]struct{}
+)
 
-// lengthEntries and distEntries hold what each symbol stands for, without its code.
+// lengthEntries and distEntries hold what each symbol stands for, without its code: bits 0-5 hold the extra bits alone.
 var lengthEntries, distEntries = symbols()
 
 func symbols() (lit [maxLit]uint32, dist [maxDist]uint32) {
 	for i := range 256 {
-		lit[i] = uint32(i)<<16 | flagLiteral
+		lit[i] = uint32(i)<<literalShift | 1<<countShift | flagLiteral
 	}
 	lit[256] = flagEnd
 	base := 3
@@ -48,10 +76,10 @@ func symbols() (lit [maxLit]uint32, dist [maxDist]uint32) {
 		if i >= 8 {
 			extra = i/4 - 1
 		}
-		lit[257+i] = uint32(base)<<16 | uint32(extra)<<8
+		lit[257+i] = uint32(base)<<lengthShift | uint32(extra)
 		base += 1 << extra
 	}
-	lit[285] = 258 << 16
+	lit[285] = 258 << lengthShift
 	lit[286], lit[287] = flagBad, flagBad
 	base = 1
 	for i := range 30 {
@@ -59,23 +87,26 @@ func symbols() (lit [maxLit]uint32, dist [maxDist]uint32) {
 		if i >= 4 {
 			extra = i/2 - 1
 		}
-		dist[i] = uint32(base)<<16 | uint32(extra)<<8
+		dist[i] = uint32(base)<<baseShift | uint32(extra)
 		base += 1 << extra
 	}
 	dist[30], dist[31] = flagBad, flagBad
 	return lit, dist
 }
 
-// build fills the table from the code length of each symbol. Codes that claim more than there is are corrupt; codes
-// that leave something unused are allowed as zlib allows them: none at all, or one code of one bit.
-func (t *table) build(lengths []uint8, symbols []uint32) error {
+// build fills a table, whose first 1 << primary entries are indexed by the next bits, from the code length of each
+// symbol. Codes that claim more than there is are corrupt; codes that leave something unused are allowed as zlib allows
+// them: none at all, or one code of one bit.
+func build(entries []uint32, primary int, lengths []uint8, symbols []uint32) error {
 	var count [maxCode + 1]int
 	for _, n := range lengths {
-		count[n]++
+		count[n&maxCode]++
 	}
 	count[0] = 0
 	left, used := 1, 0
+	var first [maxCode + 2]int // where the symbols of each code length start in sorted
 	for n := 1; n <= maxCode; n++ {
+		first[n] = used
 		left = left<<1 - count[n]
 		used += count[n]
 		if left < 0 {
@@ -85,52 +116,89 @@ func (t *table) build(lengths []uint8, symbols []uint32) error {
 	if left > 0 && !(used == 0 || used == 1 && count[1] == 1) {
 		return fmt.Errorf("%w: incomplete codes", ErrCorrupt)
 	}
-	var next [maxCode + 1]uint32
-	code := uint32(0)
-	for n := 1; n <= maxCode; n++ {
-		code = (code + uint32(count[n-1])) << 1
-		next[n] = code
-	}
-	if left > 0 {
-		for i := range 1 << primary {
-			t.entries[i] = flagBad
+	var sorted [maxLit]uint16
+	next := first
+	for s, n := range lengths {
+		if n != 0 {
+			sorted[next[n&maxCode]] = uint16(s)
+			next[n&maxCode]++
 		}
 	}
-	free := uint32(1 << primary)
-	if used > 0 {
-		for i := range 1 << primary {
-			if t.entries[i]&flagSub != 0 {
-				t.entries[i] = 0
-			}
+
+	// A table of n bits is that of n-1 bits twice, but for the codes of n bits.
+	entries[0] = flagBad
+	code := uint16(0)
+	for n := 1; n <= primary; n++ {
+		copy(entries[1<<(n-1):1<<n], entries[:1<<(n-1)])
+		code <<= 1
+		for _, s := range sorted[first[n] : first[n]+count[n]] {
+			entries[bits.Reverse16(code)>>(16-n)] = symbols[s] + uint32(n)*(1<<codeShift+1)
+			code++
 		}
 	}
 	longest := maxCode
 	for longest > primary && count[longest] == 0 {
 		longest--
 	}
-	for s, n := range lengths {
-		if n == 0 {
-			continue
-		}
-		c := bits.Reverse32(next[n]) >> (32 - n)
-		next[n]++
-		if n <= primary {
-			e := symbols[s] | uint32(n)
-			for i := c; i < 1<<primary; i += 1 << n {
-				t.entries[i] = e
+	sub := longest - primary
+	start, head := 1<<primary-1<<sub, -1
+	for n := primary + 1; n <= longest; n++ {
+		code <<= 1
+		for _, s := range sorted[first[n] : first[n]+count[n]] {
+			c := int(bits.Reverse16(code) >> (16 - n))
+			code++
+			if h := c & (1<<primary - 1); h != head {
+				head = h
+				start += 1 << sub
+				entries[h] = flagSub | uint32(start)<<subShift | uint32(sub)<<codeShift
 			}
-			continue
+			e := symbols[s] + uint32(n)*(1<<codeShift+1)
+			for i := c >> primary; i < 1<<sub; i += 1 << (n - primary) {
+				entries[start+i] = e
+			}
 		}
-		sub := uint32(longest - primary)
-		head := &t.entries[c&(1<<primary-1)]
-		if *head&flagSub == 0 {
-			*head = free<<16 | flagSub | sub<<8
-			free += 1 << sub
+	}
+	return nil
+}
+
+// buildPairs fills the table of literals and lengths; a literal and what follows it become one entry where both codes fit.
+func buildPairs(entries *[litSize]uint32, lengths []uint8) error {
+	if err := build(entries[:], litBits, lengths, lengthEntries[:]); err != nil {
+		return err
+	}
+	// second holds the entries of codes as they look behind a literal; those that cannot be there get a code too long.
+	var second [1 << (litBits - 1)]uint32
+	for i := range second {
+		e := entries[i]
+		switch e & flagAny {
+		case 0:
+			second[i] = e + 1<<countShift
+		case flagLiteral:
+			second[i] = e&(1<<countShift-1) | 2<<countShift | e>>literalShift&0xff<<secondShift | flagLiteral
+		default:
+			second[i] = maxCode << codeShift
 		}
-		e := symbols[s] | uint32(n)
-		start := *head >> 16
-		for i := c >> primary; i < 1<<sub; i += 1 << (uint32(n) - primary) {
-			t.entries[start+i] = e
+	}
+	var coded [1 << (litBits - 1)]uint16 // literals' codes are found at their lowest index
+	n := 0
+	for i := range coded {
+		e := entries[i]
+		if e&flagLiteral != 0 && e&63 < litBits && i>>(e&63) == 0 {
+			coded[n] = uint16(i)
+			n++
+		}
+	}
+	for _, c := range coded[:n] {
+		e := entries[c]
+		n := e & 63
+		room := uint32(litBits) - n
+		add := e&(0xff<<literalShift) + n*(1<<codeShift+1)
+		for j, s := range second[:1<<room] {
+			pair := e
+			if s>>codeShift&maxCode <= room {
+				pair = s + add
+			}
+			entries[(uint32(c)|uint32(j)<<n)%litSize] = pair
 		}
 	}
 	return nil
@@ -138,6 +206,32 @@ func (t *table) build(lengths []uint8, symbols []uint32) error {
 
 // order in which the lengths of the code length codes are stored (RFC 1951, 3.2.7).
 var order = [maxCodeLen]int{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15}
+
+// plain are the symbols of the code that code lengths are written in.
+var plain = func() (p [maxCodeLen]uint32) {
+	for i := range p {
+		p[i] = uint32(i) << baseShift
+	}
+	return p
+}()
+
+var fixedLengths = func() (lengths [maxLit + maxDist]uint8) {
+	for i := range lengths {
+		switch {
+		case i < 144:
+			lengths[i] = 8
+		case i < 256:
+			lengths[i] = 9
+		case i < 280:
+			lengths[i] = 7
+		case i < maxLit:
+			lengths[i] = 8
+		default:
+			lengths[i] = 5
+		}
+	}
+	return lengths
+}()
 
 // blockHeader reads the header of the next block, and its codes.
 func (r *Reader) blockHeader() error {
@@ -161,22 +255,7 @@ func (r *Reader) blockHeader() error {
 		r.block = blockStored
 		return nil
 	case 1:
-		var lengths [maxLit + maxDist]uint8
-		for i := range lengths {
-			switch {
-			case i < 144:
-				lengths[i] = 8
-			case i < 256:
-				lengths[i] = 9
-			case i < 280:
-				lengths[i] = 7
-			case i < maxLit:
-				lengths[i] = 8
-			default:
-				lengths[i] = 5
-			}
-		}
-		return r.codes(lengths[:maxLit], lengths[maxLit:])
+		return r.codes(fixedLengths[:maxLit], fixedLengths[maxLit:])
 	case 2:
 		return r.dynamic()
 	}
@@ -184,10 +263,10 @@ func (r *Reader) blockHeader() error {
 }
 
 func (r *Reader) codes(lit, dist []uint8) error {
-	if err := r.lit.build(lit, lengthEntries[:]); err != nil {
+	if err := buildPairs(&r.lit, lit); err != nil {
 		return err
 	}
-	if err := r.dist.build(dist, distEntries[:]); err != nil {
+	if err := build(r.dist[:], distBits, dist, distEntries[:]); err != nil {
 		return err
 	}
 	r.block = blockCoded
@@ -212,27 +291,24 @@ func (r *Reader) dynamic() error {
 		}
 		lengths[order[i]] = uint8(v)
 	}
-	var plain [maxCodeLen]uint32
-	for i := range plain {
-		plain[i] = uint32(i) << 16
-	}
-	if err := r.lit.build(lengths[:maxCodeLen], plain[:]); err != nil {
+	var code [1 << lengthBits]uint32
+	if err := build(code[:], lengthBits, lengths[:maxCodeLen], plain[:]); err != nil {
 		return err
 	}
-	clear(lengths[:])
+	clear(lengths[:maxCodeLen])
 	for i := 0; i < nlit+ndist; {
 		// A code (at most 7 bits) and its extra bits: behind the end of the stream come zeros, found out below.
-		if err := r.need(7); err != nil && err != io.ErrUnexpectedEOF {
+		if err := r.need(lengthBits); err != nil && err != io.ErrUnexpectedEOF {
 			return err
 		}
-		e := r.lit.entries[r.bits&(1<<primary-1)]
-		if e&flagBad != 0 || uint(e&63) > r.nbits || e&63 == 0 {
+		e := code[r.bits&(1<<lengthBits-1)]
+		if e&flagBad != 0 || uint(e&63) > r.nbits {
 			return fmt.Errorf("%w: code lengths", ErrCorrupt)
 		}
 		if _, err := r.take(uint(e & 63)); err != nil {
 			return err
 		}
-		symbol := e >> 16
+		symbol := e >> baseShift
 		if symbol < 16 {
 			lengths[i] = uint8(symbol)
 			i++
