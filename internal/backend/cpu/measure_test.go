@@ -2,16 +2,16 @@ package cpu
 
 import "time"
 
-// ConvTiming is what one direction of a convolution was measured at.
-type ConvTiming struct {
+// convTiming is what one direction of a convolution was measured at.
+type convTiming struct {
 	Direction string  // "forward", "backward data", "backward weights"
 	Seconds   float64 // the best of the runs
 	GFLOPs    float64 // per second, counted as direct convolution: fast algorithms can exceed MeasureFMA
 	Bytes     float64 // input, output and weights, each once: the least that has to move
 }
 
-// MeasureConv times the directions of a convolution on a batch of made-up numbers, each for about d; a planar x has no backward data.
-func MeasureConv(p *Pool, c *Conv, batch int, planar bool, d time.Duration, s *Scratch) []ConvTiming {
+// measureConv times the directions of a convolution on a batch of made-up numbers, each for about d; a planar x has no backward data.
+func measureConv(p *Pool, c *Conv, batch int, planar bool, d time.Duration, s *Scratch) []convTiming {
 	in, out := c.InSize, c.OutSize
 	x, y := NewAct(batch, c.In, in[0], in[1], in[2]), NewAct(batch, c.Out, out[0], out[1], out[2])
 	fill := func(n int) []float32 {
@@ -32,7 +32,7 @@ func MeasureConv(p *Pool, c *Conv, batch int, planar bool, d time.Duration, s *S
 	PackWeights(c, fill(c.Out*c.In*c.Taps()), w)
 
 	bytes := 4 * float64(batch*(c.In*c.InVoxels()+c.Out*c.OutVoxels())+c.Out*c.In*c.Taps())
-	var timings []ConvTiming
+	var timings []convTiming
 	measure := func(direction string, f func()) {
 		f()
 		best := time.Duration(1<<63 - 1)
@@ -43,7 +43,7 @@ func MeasureConv(p *Pool, c *Conv, batch int, planar bool, d time.Duration, s *S
 			spent += took
 			best = min(best, took)
 		}
-		timings = append(timings, ConvTiming{direction, best.Seconds(), c.FLOPs(batch) / best.Seconds() / 1e9, bytes})
+		timings = append(timings, convTiming{direction, best.Seconds(), c.FLOPs(batch) / best.Seconds() / 1e9, bytes})
 	}
 	measure("backward weights", func() { ConvBackwardWeights(p, c, x, y, dw, s) })
 	if !planar {
