@@ -31,76 +31,391 @@ voxel:
 	RET
 
 // func sumsBF16(src *float32, count int, out *float64)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL
 TEXT ·sumsBF16(SB), NOSPLIT, $0-24
-	MOVQ   src+0(FP), AX
-	MOVQ   count+8(FP), CX
-	MOVQ   out+16(FP), DX
-	VPXORD Z0, Z0, Z0
-	VPXORD Z2, Z2, Z2
-	VPXORD Z1, Z1, Z1
-	VPXORD Z3, Z3, Z3
+	MOVQ         src+0(FP), AX
+	MOVQ         count+8(FP), CX
+	MOVQ         out+16(FP), DX
+	VPXORD       Z16, Z16, Z16
+	VPXORD       Z17, Z17, Z17
+	VPXORD       Z18, Z18, Z18
+	VPXORD       Z19, Z19, Z19
+	VPXORD       Z20, Z20, Z20
+	VPXORD       Z21, Z21, Z21
+	VMOVDQU16    pairLanes<>+0(SB), Z31
+	MOVL         $0x3f803f80, BX
+	VPBROADCASTD BX, Z30
+	SUBQ         $0x10, CX
+	JL           few
 
-voxel:
-	VPMOVZXWD     (AX), Z4
-	VPSLLD        $0x10, Z4, Z4
-	VEXTRACTF64X4 $0x01, Z4, Y5
-	VCVTPS2PD     Y4, Z4
-	VADDPD        Z4, Z0, Z0
-	VFMADD231PD   Z4, Z4, Z2
-	VCVTPS2PD     Y5, Z4
-	VADDPD        Z4, Z1, Z1
-	VFMADD231PD   Z4, Z4, Z3
-	ADDQ          $0x20, AX
-	DECQ          CX
-	JNZ           voxel
-	VMOVUPD       Z0, (DX)
-	VMOVUPD       Z2, 128(DX)
-	VMOVUPD       Z1, 64(DX)
-	VMOVUPD       Z3, 192(DX)
+many:
+	VMOVDQU16     (AX), Z0
+	VPERMW        Z0, Z31, Z0
+	LONG          $0x400ee262
+	WORD          $0xc052
+	LONG          $0x487ee262
+	WORD          $0xc852
+	VMOVDQU16     64(AX), Z1
+	VPERMW        Z1, Z31, Z1
+	LONG          $0x400ee262
+	WORD          $0xc152
+	LONG          $0x4876e262
+	WORD          $0xc952
+	VMOVDQU16     128(AX), Z2
+	VPERMW        Z2, Z31, Z2
+	LONG          $0x400ee262
+	WORD          $0xc252
+	LONG          $0x486ee262
+	WORD          $0xca52
+	VMOVDQU16     192(AX), Z3
+	VPERMW        Z3, Z31, Z3
+	LONG          $0x400ee262
+	WORD          $0xc352
+	LONG          $0x4866e262
+	WORD          $0xcb52
+	VMOVDQU16     256(AX), Z4
+	VPERMW        Z4, Z31, Z4
+	LONG          $0x400ee262
+	WORD          $0xc452
+	LONG          $0x485ee262
+	WORD          $0xcc52
+	VMOVDQU16     320(AX), Z5
+	VPERMW        Z5, Z31, Z5
+	LONG          $0x400ee262
+	WORD          $0xc552
+	LONG          $0x4856e262
+	WORD          $0xcd52
+	VMOVDQU16     384(AX), Z6
+	VPERMW        Z6, Z31, Z6
+	LONG          $0x400ee262
+	WORD          $0xc652
+	LONG          $0x484ee262
+	WORD          $0xce52
+	VMOVDQU16     448(AX), Z7
+	VPERMW        Z7, Z31, Z7
+	LONG          $0x400ee262
+	WORD          $0xc752
+	LONG          $0x4846e262
+	WORD          $0xcf52
+	VCVTPS2PD     Y16, Z22
+	VADDPD        Z22, Z18, Z18
+	VEXTRACTF64X4 $0x01, Z16, Y22
+	VCVTPS2PD     Y22, Z22
+	VADDPD        Z22, Z19, Z19
+	VPXORD        Z16, Z16, Z16
+	VCVTPS2PD     Y17, Z22
+	VADDPD        Z22, Z20, Z20
+	VEXTRACTF64X4 $0x01, Z17, Y22
+	VCVTPS2PD     Y22, Z22
+	VADDPD        Z22, Z21, Z21
+	VPXORD        Z17, Z17, Z17
+	ADDQ          $0x00000200, AX
+	SUBQ          $0x10, CX
+	JGE           many
+
+few:
+	ADDQ $0x0e, CX
+	JL   last
+
+two:
+	VMOVDQU16 (AX), Z0
+	VPERMW    Z0, Z31, Z0
+	LONG      $0x400ee262
+	WORD      $0xc052
+	LONG      $0x487ee262
+	WORD      $0xc852
+	ADDQ      $0x00000040, AX
+	SUBQ      $0x02, CX
+	JGE       two
+
+last:
+	ADDQ      $0x02, CX
+	JZ        done
+	VMOVDQU16 (AX), Y0
+	VPERMW    Z0, Z31, Z0
+	LONG      $0x400ee262
+	WORD      $0xc052
+	LONG      $0x487ee262
+	WORD      $0xc852
+
+done:
+	VCVTPS2PD     Y16, Z22
+	VADDPD        Z22, Z18, Z18
+	VEXTRACTF64X4 $0x01, Z16, Y22
+	VCVTPS2PD     Y22, Z22
+	VADDPD        Z22, Z19, Z19
+	VPXORD        Z16, Z16, Z16
+	VCVTPS2PD     Y17, Z22
+	VADDPD        Z22, Z20, Z20
+	VEXTRACTF64X4 $0x01, Z17, Y22
+	VCVTPS2PD     Y22, Z22
+	VADDPD        Z22, Z21, Z21
+	VPXORD        Z17, Z17, Z17
+	VMOVUPD       Z18, (DX)
+	VMOVUPD       Z19, 64(DX)
+	VMOVUPD       Z20, 128(DX)
+	VMOVUPD       Z21, 192(DX)
 	VZEROUPPER
 	RET
 
-// func gradientSumsBF16(x *float32, dy *float32, count int, params *float32, out *float64)
-// Requires: AVX, AVX512F
-TEXT ·gradientSumsBF16(SB), NOSPLIT, $0-40
-	MOVQ   x+0(FP), AX
-	MOVQ   dy+8(FP), CX
-	MOVQ   count+16(FP), DX
-	MOVQ   params+24(FP), BX
-	MOVQ   out+32(FP), SI
-	VPXORD Z0, Z0, Z0
-	VPXORD Z2, Z2, Z2
-	VPXORD Z1, Z1, Z1
-	VPXORD Z3, Z3, Z3
+DATA pairLanes<>+0(SB)/2, $0x0000
+DATA pairLanes<>+2(SB)/2, $0x0010
+DATA pairLanes<>+4(SB)/2, $0x0001
+DATA pairLanes<>+6(SB)/2, $0x0011
+DATA pairLanes<>+8(SB)/2, $0x0002
+DATA pairLanes<>+10(SB)/2, $0x0012
+DATA pairLanes<>+12(SB)/2, $0x0003
+DATA pairLanes<>+14(SB)/2, $0x0013
+DATA pairLanes<>+16(SB)/2, $0x0004
+DATA pairLanes<>+18(SB)/2, $0x0014
+DATA pairLanes<>+20(SB)/2, $0x0005
+DATA pairLanes<>+22(SB)/2, $0x0015
+DATA pairLanes<>+24(SB)/2, $0x0006
+DATA pairLanes<>+26(SB)/2, $0x0016
+DATA pairLanes<>+28(SB)/2, $0x0007
+DATA pairLanes<>+30(SB)/2, $0x0017
+DATA pairLanes<>+32(SB)/2, $0x0008
+DATA pairLanes<>+34(SB)/2, $0x0018
+DATA pairLanes<>+36(SB)/2, $0x0009
+DATA pairLanes<>+38(SB)/2, $0x0019
+DATA pairLanes<>+40(SB)/2, $0x000a
+DATA pairLanes<>+42(SB)/2, $0x001a
+DATA pairLanes<>+44(SB)/2, $0x000b
+DATA pairLanes<>+46(SB)/2, $0x001b
+DATA pairLanes<>+48(SB)/2, $0x000c
+DATA pairLanes<>+50(SB)/2, $0x001c
+DATA pairLanes<>+52(SB)/2, $0x000d
+DATA pairLanes<>+54(SB)/2, $0x001d
+DATA pairLanes<>+56(SB)/2, $0x000e
+DATA pairLanes<>+58(SB)/2, $0x001e
+DATA pairLanes<>+60(SB)/2, $0x000f
+DATA pairLanes<>+62(SB)/2, $0x001f
+GLOBL pairLanes<>(SB), RODATA|NOPTR, $64
 
-voxel:
-	VPMOVZXWD     (AX), Z4
-	VPSLLD        $0x10, Z4, Z4
-	VMOVUPS       64(BX), Z5
-	VFMADD231PS   (BX), Z4, Z5
-	VSUBPS        192(BX), Z4, Z4
-	VCMPPS        $0x1e, 128(BX), Z5, K1
-	VPMOVZXWD.Z   (CX), K1, Z6
-	VPSLLD        $0x10, Z6, Z6
-	VCVTPS2PD     Y6, Z5
-	VCVTPS2PD     Y4, Z7
-	VADDPD        Z5, Z0, Z0
-	VFMADD231PD   Z5, Z7, Z2
-	VEXTRACTF64X4 $0x01, Z6, Y5
-	VCVTPS2PD     Y5, Z5
-	VEXTRACTF64X4 $0x01, Z4, Y7
-	VCVTPS2PD     Y7, Z7
-	VADDPD        Z5, Z1, Z1
-	VFMADD231PD   Z5, Z7, Z3
-	ADDQ          $0x20, AX
-	ADDQ          $0x20, CX
-	DECQ          DX
-	JNZ           voxel
-	VMOVUPD       Z0, (SI)
-	VMOVUPD       Z2, 128(SI)
-	VMOVUPD       Z1, 64(SI)
-	VMOVUPD       Z3, 192(SI)
+// func gradientSumsBF16(x *float32, dy *float32, count int, params *float32, out *float64)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL
+TEXT ·gradientSumsBF16(SB), NOSPLIT, $0-40
+	MOVQ         x+0(FP), AX
+	MOVQ         dy+8(FP), CX
+	MOVQ         count+16(FP), DX
+	MOVQ         params+24(FP), BX
+	MOVQ         out+32(FP), SI
+	VMOVUPS      (BX), Z24
+	VMOVUPS      64(BX), Z25
+	VMOVUPS      128(BX), Z26
+	VPXORD       Z16, Z16, Z16
+	VPXORD       Z17, Z17, Z17
+	VPXORD       Z18, Z18, Z18
+	VPXORD       Z19, Z19, Z19
+	VPXORD       Z20, Z20, Z20
+	VPXORD       Z21, Z21, Z21
+	VMOVDQU16    pairLanes<>+0(SB), Z31
+	MOVL         $0x3f803f80, DI
+	VPBROADCASTD DI, Z30
+	MOVL         $0xffff0000, DI
+	VPBROADCASTD DI, Z27
+	SUBQ         $0x10, DX
+	JL           few
+
+many:
+	VMOVDQU16     (AX), Z0
+	VPERMW        Z0, Z31, Z0
+	VPSLLD        $0x10, Z0, Z1
+	VFMADD213PS   Z25, Z24, Z1
+	VCMPPS        $0x1e, Z26, Z1, K1
+	VPANDD        Z27, Z0, Z1
+	VFMADD213PS   Z25, Z24, Z1
+	VCMPPS        $0x1e, Z26, Z1, K2
+	KUNPCKWD      K1, K2, K1
+	VMOVDQU16.Z   (CX), K1, Z2
+	VPERMW        Z2, Z31, Z2
+	LONG          $0x400ee262
+	WORD          $0xc252
+	LONG          $0x487ee262
+	WORD          $0xca52
+	VMOVDQU16     64(AX), Z4
+	VPERMW        Z4, Z31, Z4
+	VPSLLD        $0x10, Z4, Z5
+	VFMADD213PS   Z25, Z24, Z5
+	VCMPPS        $0x1e, Z26, Z5, K1
+	VPANDD        Z27, Z4, Z5
+	VFMADD213PS   Z25, Z24, Z5
+	VCMPPS        $0x1e, Z26, Z5, K2
+	KUNPCKWD      K1, K2, K1
+	VMOVDQU16.Z   64(CX), K1, Z6
+	VPERMW        Z6, Z31, Z6
+	LONG          $0x400ee262
+	WORD          $0xc652
+	LONG          $0x485ee262
+	WORD          $0xce52
+	VMOVDQU16     128(AX), Z0
+	VPERMW        Z0, Z31, Z0
+	VPSLLD        $0x10, Z0, Z1
+	VFMADD213PS   Z25, Z24, Z1
+	VCMPPS        $0x1e, Z26, Z1, K1
+	VPANDD        Z27, Z0, Z1
+	VFMADD213PS   Z25, Z24, Z1
+	VCMPPS        $0x1e, Z26, Z1, K2
+	KUNPCKWD      K1, K2, K1
+	VMOVDQU16.Z   128(CX), K1, Z2
+	VPERMW        Z2, Z31, Z2
+	LONG          $0x400ee262
+	WORD          $0xc252
+	LONG          $0x487ee262
+	WORD          $0xca52
+	VMOVDQU16     192(AX), Z4
+	VPERMW        Z4, Z31, Z4
+	VPSLLD        $0x10, Z4, Z5
+	VFMADD213PS   Z25, Z24, Z5
+	VCMPPS        $0x1e, Z26, Z5, K1
+	VPANDD        Z27, Z4, Z5
+	VFMADD213PS   Z25, Z24, Z5
+	VCMPPS        $0x1e, Z26, Z5, K2
+	KUNPCKWD      K1, K2, K1
+	VMOVDQU16.Z   192(CX), K1, Z6
+	VPERMW        Z6, Z31, Z6
+	LONG          $0x400ee262
+	WORD          $0xc652
+	LONG          $0x485ee262
+	WORD          $0xce52
+	VMOVDQU16     256(AX), Z0
+	VPERMW        Z0, Z31, Z0
+	VPSLLD        $0x10, Z0, Z1
+	VFMADD213PS   Z25, Z24, Z1
+	VCMPPS        $0x1e, Z26, Z1, K1
+	VPANDD        Z27, Z0, Z1
+	VFMADD213PS   Z25, Z24, Z1
+	VCMPPS        $0x1e, Z26, Z1, K2
+	KUNPCKWD      K1, K2, K1
+	VMOVDQU16.Z   256(CX), K1, Z2
+	VPERMW        Z2, Z31, Z2
+	LONG          $0x400ee262
+	WORD          $0xc252
+	LONG          $0x487ee262
+	WORD          $0xca52
+	VMOVDQU16     320(AX), Z4
+	VPERMW        Z4, Z31, Z4
+	VPSLLD        $0x10, Z4, Z5
+	VFMADD213PS   Z25, Z24, Z5
+	VCMPPS        $0x1e, Z26, Z5, K1
+	VPANDD        Z27, Z4, Z5
+	VFMADD213PS   Z25, Z24, Z5
+	VCMPPS        $0x1e, Z26, Z5, K2
+	KUNPCKWD      K1, K2, K1
+	VMOVDQU16.Z   320(CX), K1, Z6
+	VPERMW        Z6, Z31, Z6
+	LONG          $0x400ee262
+	WORD          $0xc652
+	LONG          $0x485ee262
+	WORD          $0xce52
+	VMOVDQU16     384(AX), Z0
+	VPERMW        Z0, Z31, Z0
+	VPSLLD        $0x10, Z0, Z1
+	VFMADD213PS   Z25, Z24, Z1
+	VCMPPS        $0x1e, Z26, Z1, K1
+	VPANDD        Z27, Z0, Z1
+	VFMADD213PS   Z25, Z24, Z1
+	VCMPPS        $0x1e, Z26, Z1, K2
+	KUNPCKWD      K1, K2, K1
+	VMOVDQU16.Z   384(CX), K1, Z2
+	VPERMW        Z2, Z31, Z2
+	LONG          $0x400ee262
+	WORD          $0xc252
+	LONG          $0x487ee262
+	WORD          $0xca52
+	VMOVDQU16     448(AX), Z4
+	VPERMW        Z4, Z31, Z4
+	VPSLLD        $0x10, Z4, Z5
+	VFMADD213PS   Z25, Z24, Z5
+	VCMPPS        $0x1e, Z26, Z5, K1
+	VPANDD        Z27, Z4, Z5
+	VFMADD213PS   Z25, Z24, Z5
+	VCMPPS        $0x1e, Z26, Z5, K2
+	KUNPCKWD      K1, K2, K1
+	VMOVDQU16.Z   448(CX), K1, Z6
+	VPERMW        Z6, Z31, Z6
+	LONG          $0x400ee262
+	WORD          $0xc652
+	LONG          $0x485ee262
+	WORD          $0xce52
+	VCVTPS2PD     Y16, Z22
+	VADDPD        Z22, Z18, Z18
+	VEXTRACTF64X4 $0x01, Z16, Y22
+	VCVTPS2PD     Y22, Z22
+	VADDPD        Z22, Z19, Z19
+	VPXORD        Z16, Z16, Z16
+	VCVTPS2PD     Y17, Z22
+	VADDPD        Z22, Z20, Z20
+	VEXTRACTF64X4 $0x01, Z17, Y22
+	VCVTPS2PD     Y22, Z22
+	VADDPD        Z22, Z21, Z21
+	VPXORD        Z17, Z17, Z17
+	ADDQ          $0x00000200, AX
+	ADDQ          $0x00000200, CX
+	SUBQ          $0x10, DX
+	JGE           many
+
+few:
+	ADDQ $0x0e, DX
+	JL   last
+
+two:
+	VMOVDQU16   (AX), Z0
+	VPERMW      Z0, Z31, Z0
+	VPSLLD      $0x10, Z0, Z1
+	VFMADD213PS Z25, Z24, Z1
+	VCMPPS      $0x1e, Z26, Z1, K1
+	VPANDD      Z27, Z0, Z1
+	VFMADD213PS Z25, Z24, Z1
+	VCMPPS      $0x1e, Z26, Z1, K2
+	KUNPCKWD    K1, K2, K1
+	VMOVDQU16.Z (CX), K1, Z2
+	VPERMW      Z2, Z31, Z2
+	LONG        $0x400ee262
+	WORD        $0xc252
+	LONG        $0x487ee262
+	WORD        $0xca52
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, CX
+	SUBQ        $0x02, DX
+	JGE         two
+
+last:
+	ADDQ        $0x02, DX
+	JZ          done
+	VMOVDQU16   (AX), Y0
+	VPERMW      Z0, Z31, Z0
+	VPSLLD      $0x10, Z0, Z1
+	VFMADD213PS Z25, Z24, Z1
+	VCMPPS      $0x1e, Z26, Z1, K1
+	VMOVDQU16.Z (CX), K1, Y2
+	VPERMW      Z2, Z31, Z2
+	LONG        $0x400ee262
+	WORD        $0xc252
+	LONG        $0x487ee262
+	WORD        $0xca52
+
+done:
+	VCVTPS2PD     Y16, Z22
+	VADDPD        Z22, Z18, Z18
+	VEXTRACTF64X4 $0x01, Z16, Y22
+	VCVTPS2PD     Y22, Z22
+	VADDPD        Z22, Z19, Z19
+	VPXORD        Z16, Z16, Z16
+	VCVTPS2PD     Y17, Z22
+	VADDPD        Z22, Z20, Z20
+	VEXTRACTF64X4 $0x01, Z17, Y22
+	VCVTPS2PD     Y22, Z22
+	VADDPD        Z22, Z21, Z21
+	VPXORD        Z17, Z17, Z17
+	VCVTPS2PD     192(BX), Z0
+	VFNMADD231PD  Z18, Z0, Z20
+	VCVTPS2PD     224(BX), Z0
+	VFNMADD231PD  Z19, Z0, Z21
+	VMOVUPD       Z18, (SI)
+	VMOVUPD       Z19, 64(SI)
+	VMOVUPD       Z20, 128(SI)
+	VMOVUPD       Z21, 192(SI)
 	VZEROUPPER
 	RET
 

@@ -9961,7 +9961,7 @@ TEXT ·outerBF16x1(SB), NOSPLIT, $0-56
 	MOVQ cStride+40(FP), BX
 	MOVQ rows+24(FP), BX
 	MOVQ add+48(FP), SI
-	MOVQ $0x00000002, DI
+	MOVQ $0x00000001, DI
 
 group:
 	MOVQ   AX, R8
@@ -9975,6 +9975,14 @@ group:
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
 
 row:
 	VMOVUPS      (CX)(R10*1), Z24
@@ -10002,6 +10010,30 @@ row:
 	VPBROADCASTD 28(R8), Z31
 	LONG         $0x403e9262
 	WORD         $0xff52
+	VPBROADCASTD 32(R8), Z28
+	LONG         $0x403e1262
+	WORD         $0xc452
+	VPBROADCASTD 36(R8), Z29
+	LONG         $0x403e1262
+	WORD         $0xcd52
+	VPBROADCASTD 40(R8), Z30
+	LONG         $0x403e1262
+	WORD         $0xd652
+	VPBROADCASTD 44(R8), Z31
+	LONG         $0x403e1262
+	WORD         $0xdf52
+	VPBROADCASTD 48(R8), Z28
+	LONG         $0x403e1262
+	WORD         $0xe452
+	VPBROADCASTD 52(R8), Z29
+	LONG         $0x403e1262
+	WORD         $0xed52
+	VPBROADCASTD 56(R8), Z30
+	LONG         $0x403e1262
+	WORD         $0xf652
+	VPBROADCASTD 60(R8), Z31
+	LONG         $0x403e1262
+	WORD         $0xff52
 	ADDQ         $0x40, R8
 	ADDQ         $0x40, R10
 	DECQ         R9
@@ -10024,6 +10056,22 @@ row:
 	VMOVUPS      Z6, 384(DX)
 	VADDPS       448(DX), Z7, Z7
 	VMOVUPS      Z7, 448(DX)
+	VADDPS       512(DX), Z8, Z8
+	VMOVUPS      Z8, 512(DX)
+	VADDPS       576(DX), Z9, Z9
+	VMOVUPS      Z9, 576(DX)
+	VADDPS       640(DX), Z10, Z10
+	VMOVUPS      Z10, 640(DX)
+	VADDPS       704(DX), Z11, Z11
+	VMOVUPS      Z11, 704(DX)
+	VADDPS       768(DX), Z12, Z12
+	VMOVUPS      Z12, 768(DX)
+	VADDPS       832(DX), Z13, Z13
+	VMOVUPS      Z13, 832(DX)
+	VADDPS       896(DX), Z14, Z14
+	VMOVUPS      Z14, 896(DX)
+	VADDPS       960(DX), Z15, Z15
+	VMOVUPS      Z15, 960(DX)
 	JMP          next
 
 store:
@@ -10035,10 +10083,18 @@ store:
 	VMOVUPS Z5, 320(DX)
 	VMOVUPS Z6, 384(DX)
 	VMOVUPS Z7, 448(DX)
+	VMOVUPS Z8, 512(DX)
+	VMOVUPS Z9, 576(DX)
+	VMOVUPS Z10, 640(DX)
+	VMOVUPS Z11, 704(DX)
+	VMOVUPS Z12, 768(DX)
+	VMOVUPS Z13, 832(DX)
+	VMOVUPS Z14, 896(DX)
+	VMOVUPS Z15, 960(DX)
 
 next:
-	ADDQ $0x20, AX
-	ADDQ $0x00000200, DX
+	ADDQ $0x40, AX
+	ADDQ $0x00000400, DX
 	DECQ DI
 	JNZ  group
 	VZEROUPPER
@@ -10386,6 +10442,36 @@ next:
 	VZEROUPPER
 	RET
 
+// func interleaveBF16(dst *float32, src *float32, count int)
+// Requires: AVX, AVX512BW, AVX512VL
+TEXT ·interleaveBF16(SB), NOSPLIT, $0-24
+	MOVQ      dst+0(FP), AX
+	MOVQ      src+8(FP), CX
+	MOVQ      count+16(FP), DX
+	VMOVDQU16 pairLanes<>+0(SB), Z31
+	SUBQ      $0x02, DX
+	JL        rest
+
+loop:
+	VMOVDQU16 (CX), Z0
+	VPERMW    Z0, Z31, Z1
+	VMOVDQU16 Z1, (AX)
+	ADDQ      $0x00000040, CX
+	ADDQ      $0x00000040, AX
+	SUBQ      $0x02, DX
+	JGE       loop
+
+rest:
+	ADDQ      $0x02, DX
+	JZ        done
+	VMOVDQU16 (CX), Y0
+	VPERMW    Z0, Z31, Z1
+	VMOVDQU16 Z1, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
 DATA pairLanes<>+0(SB)/2, $0x0000
 DATA pairLanes<>+2(SB)/2, $0x0010
 DATA pairLanes<>+4(SB)/2, $0x0001
@@ -10419,36 +10505,6 @@ DATA pairLanes<>+58(SB)/2, $0x001e
 DATA pairLanes<>+60(SB)/2, $0x000f
 DATA pairLanes<>+62(SB)/2, $0x001f
 GLOBL pairLanes<>(SB), RODATA|NOPTR, $64
-
-// func interleaveBF16(dst *float32, src *float32, count int)
-// Requires: AVX, AVX512BW, AVX512VL
-TEXT ·interleaveBF16(SB), NOSPLIT, $0-24
-	MOVQ      dst+0(FP), AX
-	MOVQ      src+8(FP), CX
-	MOVQ      count+16(FP), DX
-	VMOVDQU16 pairLanes<>+0(SB), Z31
-	SUBQ      $0x02, DX
-	JL        rest
-
-loop:
-	VMOVDQU16 (CX), Z0
-	VPERMW    Z0, Z31, Z1
-	VMOVDQU16 Z1, (AX)
-	ADDQ      $0x00000040, CX
-	ADDQ      $0x00000040, AX
-	SUBQ      $0x02, DX
-	JGE       loop
-
-rest:
-	ADDQ      $0x02, DX
-	JZ        done
-	VMOVDQU16 (CX), Y0
-	VPERMW    Z0, Z31, Z1
-	VMOVDQU16 Z1, (AX)
-
-done:
-	VZEROUPPER
-	RET
 
 // func packPairsBF16(dst *float32, src *float32, count int)
 // Requires: AVX, AVX512BW, AVX512F

@@ -21,7 +21,7 @@ type (
 )
 
 // halfKernels are the kernels of a set on bfloat16. Those without a comment are the kernels of the same name with all activations (and their
-// gradients) in bfloat16; they compute in float32, or in float64 where the others do.
+// gradients) in bfloat16; they compute in float32, or in float64 where the others do, but may add up 16 voxels in float32 before.
 type halfKernels struct {
 	rows, cols int // largest mr and nr of gemm and product
 

@@ -48,11 +48,16 @@ func storeHalf(v VecPhysical, m Mem) {
 	VMOVDQU16(v.AsY(), m)
 }
 
-// lanes declares the 32 words of a permutation.
-func lanes(name string, lane func(i int) int) Mem {
-	m := GLOBL(name, RODATA|NOPTR)
-	for i := range 32 {
-		DATA(2*i, U16(lane(i)))
+var pairLanes *Mem
+
+// loadPairLanes loads the permutation that turns two rows of 16 words into pairs of them.
+func loadPairLanes(v VecPhysical) {
+	if pairLanes == nil {
+		m := GLOBL("pairLanes", RODATA|NOPTR)
+		for i := range 32 {
+			DATA(2*i, U16(i/2+i%2*16))
+		}
+		pairLanes = &m
 	}
-	return m
+	VMOVDQU16(*pairLanes, v)
 }

@@ -96,8 +96,8 @@ func elementwiseKernels() {
 
 func elementwiseHalfKernels() {
 	normalize(bf16)
-	sums(bf16)
-	gradientSums(bf16)
+	sumsHalf()
+	gradientSumsHalf()
 	normalizeBack(bf16)
 	max3Half()
 }
@@ -157,20 +157,12 @@ func sums(s set) {
 		s.zero(square[i])
 	}
 	Label("voxel")
-	if s.half() {
-		s.read(Mem{Base: src}, x)
-		VEXTRACTF64X4(Imm(1), x, r.regs[r.next+1].AsY())
-	}
 	for i := range sum {
-		if s.half() {
-			VCVTPS2PD(r.regs[r.next+i].AsY(), x)
-		} else {
-			VCVTPS2PD(Mem{Base: src, Disp: i * s.bytes / 2}, x)
-		}
+		VCVTPS2PD(Mem{Base: src, Disp: i * s.bytes / 2}, x)
 		VADDPD(x, sum[i], sum[i])
 		VFMADD231PD(x, x, square[i])
 	}
-	ADDQ(Imm(uint64(s.voxel)), src)
+	ADDQ(Imm(64), src)
 	DECQ(count)
 	JNZ(LabelRef("voxel"))
 	for i := range sum {
@@ -197,13 +189,13 @@ func gradientSums(s set) {
 	at := func(p Register, which, i int) Mem { return Mem{Base: p, Disp: which*64 + i*s.bytes} }
 	Label("voxel")
 	for i := range s.parts {
-		s.read(at(px, 0, i), x)
+		VMOVUPS(at(px, 0, i), x)
 		VMOVUPS(at(params, 1, i), y)
 		VFMADD231PS(at(params, 0, i), x, y)
 		VSUBPS(at(params, 3, i), x, x)
 		if s.parts == 1 {
 			VCMPPS(Imm(0x1e), at(params, 2, i), y, K1) // greater, ordered, quiet
-			s.readMasked(at(pg, 0, i), K1, g)
+			VMOVUPS_Z(at(pg, 0, i), K1, g)
 		} else {
 			VCMPPS(Imm(0x1e), at(params, 2, i), y, y)
 			VANDPS(at(pg, 0, i), y, g)
@@ -229,8 +221,8 @@ func gradientSums(s set) {
 			VFMADD231PD(y, d, product[2*i+h])
 		}
 	}
-	ADDQ(Imm(uint64(s.voxel)), px)
-	ADDQ(Imm(uint64(s.voxel)), pg)
+	ADDQ(Imm(64), px)
+	ADDQ(Imm(64), pg)
 	DECQ(count)
 	JNZ(LabelRef("voxel"))
 	for i := range sum {

@@ -200,7 +200,10 @@ func outerAVX512(nr int) {
 
 // outerWide emits an outer product on zmm registers; broadcast and multiply work on float32 or on pairs of bfloat16.
 func outerWide(name string, nr int, broadcast func(...Op), multiply func(...Op)) {
-	const group = 8
+	group := 8
+	if nr == 1 {
+		group = 16
+	}
 	acc := func(i, j int) VecPhysical { return zmm[i*nr+j] }
 	each := func(f func(i, j int)) {
 		for i := range group {

@@ -92,8 +92,6 @@ func outerBF16(nr int) {
 
 // rearrangements emits the changes of format.
 func rearrangements() {
-	// a row of 16 words after another to pairs of them
-	pairs := lanes("pairLanes", func(i int) int { return i/2 + i%2*16 })
 	rearrange("interleaveBF16", 2, 32, 32, func(src, dst Register, vectors int) {
 		at := Mem{Base: src}
 		if vectors == 2 {
@@ -103,14 +101,14 @@ func rearrangements() {
 		}
 		VPERMW(zmm[0], zmm[31], zmm[1])
 		VMOVDQU16(zmm[1], Mem{Base: dst})
-	}, func() { VMOVDQU16(pairs, zmm[31]) })
+	}, func() { loadPairLanes(zmm[31]) })
 	rearrange("packPairsBF16", 1, 128, 64, func(src, dst Register, _ int) {
 		VMOVUPS(Mem{Base: src}, zmm[0])
 		VMOVUPS(Mem{Base: src, Disp: 64}, zmm[1])
 		roundTwo(zmm[1], zmm[0], zmm[0])
 		VPERMW(zmm[0], zmm[31], zmm[0])
 		VMOVDQU16(zmm[0], Mem{Base: dst})
-	}, func() { VMOVDQU16(pairs, zmm[31]) })
+	}, func() { loadPairLanes(zmm[31]) })
 	rearrange("narrowBF16", 2, 64, 32, func(src, dst Register, vectors int) {
 		VMOVUPS(Mem{Base: src}, zmm[0])
 		if vectors == 1 {
