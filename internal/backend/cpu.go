@@ -7,6 +7,8 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/universal-classifier/uc/internal/cpulevel"
+
 	"github.com/universal-classifier/uc/internal/backend/cpu"
 	"github.com/universal-classifier/uc/internal/memory"
 )
@@ -23,7 +25,7 @@ type cpuDevice struct {
 // OpenCPU returns the CPU with a kernel set chosen by name (generic, avx2 or avx512), lowered to what the processor has. mixed asks for
 // activations in bfloat16, which generic has too, as the specification of the fast kernels.
 func OpenCPU(threads int, kernels string, mixed bool) (Device, error) {
-	f, ok := cpu.ParseFeatures(kernels)
+	f, ok := cpulevel.Parse(kernels)
 	if !ok {
 		return nil, fmt.Errorf("unknown kernel set %q: expected generic, avx2 or avx512", kernels)
 	}

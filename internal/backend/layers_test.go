@@ -8,8 +8,9 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/universal-classifier/uc/internal/cpulevel"
+
 	"github.com/universal-classifier/uc/internal/backend"
-	"github.com/universal-classifier/uc/internal/backend/cpu"
 	"github.com/universal-classifier/uc/internal/npz"
 	"github.com/universal-classifier/uc/internal/weights"
 )
@@ -143,7 +144,7 @@ func checkValues(t *testing.T, what string, got, want []float32, tolerance float
 }
 
 func eachKernelSet(t *testing.T, f func(t *testing.T, d testDevice)) {
-	for _, set := range cpu.AvailableFeatures() {
+	for _, set := range cpulevel.Available() {
 		for _, threads := range []int{1, 3} {
 			for _, mixed := range []bool{false, true} {
 				dev, err := backend.OpenCPU(threads, set.String(), mixed)

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/universal-classifier/uc/internal/cpulevel"
+
 	"github.com/spf13/cobra"
 
 	"github.com/universal-classifier/uc/internal/backend/cpu"
@@ -68,7 +70,7 @@ func infoCommand() *cobra.Command {
 			pool := cpu.NewPool(1)
 			info.Kernels = pool.Features().String()
 			pool.Close()
-			for _, f := range cpu.AvailableFeatures() {
+			for _, f := range cpulevel.Available() {
 				info.Possible = append(info.Possible, f.String())
 			}
 			if folders, err := task.ResolveFolders(dataRoot); err != nil {

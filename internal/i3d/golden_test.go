@@ -10,8 +10,9 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/universal-classifier/uc/internal/cpulevel"
+
 	"github.com/universal-classifier/uc/internal/backend"
-	"github.com/universal-classifier/uc/internal/backend/cpu"
 	"github.com/universal-classifier/uc/internal/npz"
 	"github.com/universal-classifier/uc/internal/weights"
 )
@@ -104,7 +105,7 @@ func loadGolden(t *testing.T, name string) *golden {
 // eachGolden runs f for every configuration, kernel set and case of at most largest voxels. The best kernel set sees all of them; the
 // others, and short runs, those of at most small.
 func eachGolden(t *testing.T, small, largest int, f func(t *testing.T, dev backend.Device, g *golden, c *goldenCase)) {
-	sets := cpu.AvailableFeatures()
+	sets := cpulevel.Available()
 	for _, name := range []string{"c2_h2", "c3_h2_h3"} {
 		g := loadGolden(t, name)
 		for _, set := range sets {

@@ -8,11 +8,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/universal-classifier/uc/internal/cpulevel"
+
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
 	"github.com/universal-classifier/uc/internal/backend"
-	"github.com/universal-classifier/uc/internal/backend/cpu"
 	"github.com/universal-classifier/uc/internal/npz"
 )
 
@@ -141,7 +142,7 @@ func TestUnits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, set := range cpu.AvailableFeatures() {
+	for _, set := range cpulevel.Available() {
 		dev, err := backend.OpenCPU(2, set.String(), false)
 		if err != nil {
 			t.Fatal(err)

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/universal-classifier/uc/internal/cpulevel"
 )
 
 type convCase struct {
@@ -136,7 +138,7 @@ func TestConv(t *testing.T) {
 // TestThreadsBitEqual checks that any number of threads gives the same bits.
 func TestThreadsBitEqual(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
-	for _, set := range AvailableFeatures() {
+	for _, set := range cpulevel.Available() {
 		for _, c := range []Conv{
 			SameConv(2, 32, [3]int{7, 7, 7}, [3]int{2, 2, 2}, [3]int{12, 12, 12}),
 			SameConv(32, 48, [3]int{3, 3, 3}, [3]int{1, 1, 1}, [3]int{6, 6, 6}),

@@ -5,6 +5,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/universal-classifier/uc/internal/cpulevel"
 )
 
 // tensor is a plain (N, C, D, H, W) array of float64, on which the references of the tests compute.
@@ -154,7 +156,7 @@ func (c *Conv) eachProduct(x, y tensor, f func(xi, wi, yi int)) {
 
 // eachPool runs f for every kernel set with one and with three threads.
 func eachPool(t *testing.T, f func(t *testing.T, p *Pool)) {
-	for _, set := range AvailableFeatures() {
+	for _, set := range cpulevel.Available() {
 		for _, threads := range []int{1, 3} {
 			t.Run(fmt.Sprintf("%v/%d", set, threads), func(t *testing.T) {
 				p := NewPoolFeatures(threads, set)

@@ -2,8 +2,11 @@ package cpu
 
 import (
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
+
+	"github.com/universal-classifier/uc/internal/cpulevel"
 )
 
 // Pool runs tiles of work on persistent workers. The caller of Run is worker 0. A Pool also carries the kernel
@@ -51,15 +54,15 @@ const (
 const spinRounds = 20000
 
 // NewPool starts threads-1 workers beside the caller; threads < 1 means GOMAXPROCS, which knows cgroup limits.
-// The kernel set is DefaultFeatures.
-func NewPool(threads int) *Pool { return NewPoolFeatures(threads, DefaultFeatures()) }
+// The kernel set is the best one, unless UC_CPU names another.
+func NewPool(threads int) *Pool { return NewPoolFeatures(threads, cpulevel.Default()) }
 
 // NewPoolFeatures is NewPool with a chosen kernel set, lowered to what the processor has.
 func NewPoolFeatures(threads int, f Features) *Pool {
 	if threads < 1 {
 		threads = runtime.GOMAXPROCS(0)
 	}
-	p := &Pool{threads: threads, features: min(f, detected()), workers: make([]worker, threads-1), quit: make(chan struct{}), ended: make(chan struct{}, 1),
+	p := &Pool{threads: threads, features: min(f, slices.Max(cpulevel.Available())), workers: make([]worker, threads-1), quit: make(chan struct{}), ended: make(chan struct{}, 1),
 		windows: make([]windowList, threads), winograd: make([]winogradWork, threads)}
 	if threads <= runtime.GOMAXPROCS(0) {
 		p.spins = spinRounds
