@@ -8,12 +8,13 @@ import (
 	"testing"
 
 	"github.com/universal-classifier/uc/internal/backend/cpu/winograd"
+	"github.com/universal-classifier/uc/internal/cpulevel"
 )
 
 // BenchmarkProducts times the matrix products of the kernel sets on one thread, in GFLOP/s, beside the ceiling of multiply-adds.
 func BenchmarkProducts(b *testing.B) {
 	r := rand.New(rand.NewPCG(41, 42))
-	for _, set := range AvailableFeatures() {
+	for _, set := range cpulevel.Available() {
 		k := kernelSets[set]
 		b.Run(fmt.Sprintf("%v/ceiling", set), func(b *testing.B) {
 			const rounds = 1 << 14
@@ -62,7 +63,7 @@ func BenchmarkProducts(b *testing.B) {
 // BenchmarkActivations times the kernels that pass over activations on one thread, in bytes of memory moved and in voxels of 16 channels, in
 // the second cache and beyond all.
 func BenchmarkActivations(b *testing.B) {
-	for _, set := range AvailableFeatures() {
+	for _, set := range cpulevel.Available() {
 		k := kernelSets[set]
 		for _, voxels := range []int{1 << 12, 1 << 19} {
 			x, y, z := AlignedFloats(voxels*Block), AlignedFloats(voxels*Block), AlignedFloats(voxels*Block)
@@ -143,7 +144,7 @@ func BenchmarkOuter(b *testing.B) {
 			b.ReportMetric(2*float64(rows*nr*Block*Block)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
 		})
 	}
-	for _, set := range AvailableFeatures() {
+	for _, set := range cpulevel.Available() {
 		k := kernelSets[set]
 		for nr, outer := range k.outer {
 			if outer != nil {

@@ -6,11 +6,13 @@ import (
 	"math/rand/v2"
 	"testing"
 	"unsafe"
+
+	"github.com/universal-classifier/uc/internal/cpulevel"
 )
 
 // eachHalf runs f for every kernel set of this processor that has kernels on bfloat16.
 func eachHalf(t *testing.T, f func(t *testing.T, h *halfKernels)) {
-	for _, set := range AvailableFeatures() {
+	for _, set := range cpulevel.Available() {
 		if h := kernelSets[set].half; h != nil {
 			t.Run(set.String(), func(t *testing.T) { f(t, h) })
 		}
@@ -519,7 +521,7 @@ func TestMax3(t *testing.T) {
 		for i := range want {
 			want[i] = largest(inFloats[0].values[i], inFloats[1].values[i], inFloats[2].values[i])
 		}
-		for _, set := range AvailableFeatures() {
+		for _, set := range cpulevel.Available() {
 			what := fmt.Sprintf("%v: %d vectors", set, count)
 			k := kernelSets[set]
 			out := newGuarded(r, count*Block, randomFloat(r))
