@@ -14,59 +14,66 @@ import (
 )
 
 type evaluateFlags struct {
-	dataRoot string
-	model    modelFlags
-	folds    []string
-	out      string
-	json     bool
+	dataRoot    string
+	model       modelFlags
+	folds       []string
+	predictions string
+	truth       string
+	out         string
+	json        bool
 }
 
 func evaluateCommand() *cobra.Command {
 	var f evaluateFlags
 	cmd := &cobra.Command{
 		Use:   "evaluate TASK",
-		Short: "Measure the cross-validation of a task: AUC with intervals, confusion matrices, ROC curves",
+		Short: "Measure a cross-validation, or predictions against the truth: AUC with intervals, confusion matrices, ROC curves",
 		Long: `Pools the validation cases of all trained folds, each predicted by a network that has not seen it, and measures per
 classification label and class: area under the ROC curve with its 95 % interval (DeLong), sensitivity, specificity,
 accuracy, balanced accuracy, confusion matrix. Prints a table and writes evaluation.json, evaluation.csv, ROC curves,
-confusion matrices and calibration as PNG, and report.html, which shows all of it.`,
+confusion matrices and calibration as PNG, and report.html, which shows all of it.
+
+With --predictions and --truth instead of a TASK, measures a folder that uc predict wrote against the true classes in a CSV
+file: a column case, and one per classification label that holds the number of the class or its name.`,
 		Example: `  uc evaluate --data-root /path/to/data 4
   uc evaluate Task004_Hippocampus -f 0 1 2
-  uc evaluate 4 --json`,
-		Args: exactArgs("TASK"),
-		RunE: func(cmd *cobra.Command, args []string) error { return runEvaluate(cmd, &f, args[0]) },
+  uc evaluate 4 --json
+  uc evaluate --predictions predictions --truth truthTs.csv`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if f.predictions == "" && f.truth == "" {
+				return exactArgs("TASK")(cmd, args)
+			}
+			return exactArgs()(cmd, args)
+		},
+		RunE: func(cmd *cobra.Command, args []string) error { return runEvaluate(cmd, &f, args) },
 	}
 	fs := cmd.Flags()
 	fs.StringSliceVarP(&f.folds, "folds", "f", nil, "`FOLDS` to pool (default: all that are validated, without all); give TASK before it")
 	list(fs, "folds")
 	f.model.add(cmd)
-	fs.StringVarP(&f.out, "output_folder", "o", "", "`DIR` for the files (default: evaluation in the model's folder)")
+	fs.StringVar(&f.predictions, "predictions", "", "`DIR` that uc predict wrote, instead of TASK; with --truth")
+	fs.StringVar(&f.truth, "truth", "", "CSV `FILE` with the true classes of the cases in --predictions")
+	fs.StringVarP(&f.out, "output_folder", "o", "", "`DIR` for the files (default: evaluation in the model's folder, or in that of the predictions)")
 	dataRootFlag(cmd, &f.dataRoot)
 	jsonFlag(cmd, &f.json)
 	return cmd
 }
 
-func runEvaluate(cmd *cobra.Command, f *evaluateFlags, id string) error {
-	if err := cmp.Or(f.model.check(), checkFolds(f.folds)); err != nil {
-		return err
+func runEvaluate(cmd *cobra.Command, f *evaluateFlags, args []string) error {
+	var r *evaluate.Report
+	var dir string
+	var err error
+	if len(args) == 0 {
+		r, dir, err = f.againstTruth(cmd)
+	} else {
+		r, dir, err = f.crossValidation(args[0])
 	}
-	folders, err := foldersOf(f.dataRoot)
 	if err != nil {
 		return err
 	}
-	name, err := task.FindName(folders, id)
-	if err != nil {
-		return err
-	}
-	model := folders.Model(name, f.model.trainer, f.model.plans)
-	r, err := evaluate.CrossValidation(model, f.folds)
-	if err != nil {
-		return err
-	}
-	r.Task = name
 	out := f.out
 	if out == "" {
-		out = filepath.Join(model, "evaluation")
+		out = filepath.Join(dir, "evaluation")
 	}
 	files, err := report.Write(out, r)
 	if err != nil {
@@ -77,4 +84,43 @@ func runEvaluate(cmd *cobra.Command, f *evaluateFlags, id string) error {
 	}
 	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\n%s\n", r.Table(), strings.Join(files, "\n"))
 	return err
+}
+
+// crossValidation measures the trained folds of a task; the second result is the model's folder.
+func (f *evaluateFlags) crossValidation(id string) (*evaluate.Report, string, error) {
+	if err := cmp.Or(f.model.check(), checkFolds(f.folds)); err != nil {
+		return nil, "", err
+	}
+	folders, err := foldersOf(f.dataRoot)
+	if err != nil {
+		return nil, "", err
+	}
+	name, err := task.FindName(folders, id)
+	if err != nil {
+		return nil, "", err
+	}
+	model := folders.Model(name, f.model.trainer, f.model.plans)
+	r, err := evaluate.CrossValidation(model, f.folds)
+	if err != nil {
+		return nil, "", err
+	}
+	r.Task = name
+	return r, model, nil
+}
+
+// againstTruth measures predictions; the second result is their folder.
+func (f *evaluateFlags) againstTruth(cmd *cobra.Command) (*evaluate.Report, string, error) {
+	switch {
+	case f.predictions == "":
+		return nil, "", usagef("missing --predictions DIR, which --truth belongs to")
+	case f.truth == "":
+		return nil, "", usagef("missing --truth FILE with the true classes")
+	}
+	for _, name := range []string{"folds", "data-root", "trainer_class_name", "model", "plans_identifier"} {
+		if flag := cmd.Flags().Lookup(name); flag.Changed {
+			return nil, "", usagef("flag %s does not go with --predictions, whose results are measured as they are", spellings(flag)[0])
+		}
+	}
+	r, err := evaluate.AgainstTruth(f.predictions, f.truth)
+	return r, f.predictions, err
 }

@@ -94,6 +94,12 @@ func TestPipeline(t *testing.T) {
 	if p.Predicted != 2 || p.Precision != "fp32" || settings.Precision != "fp32" {
 		t.Errorf("existing results were not overwritten in fp32: %+v", p)
 	}
+	var measured evaluate.Report
+	decode(t, ok(t, "evaluate", "--predictions", out, "--truth", c.path("truthTs.csv"), "--json"), &measured)
+	if measured.Cases != 2 || len(measured.Labels) != 2 || !exists(filepath.Join(out, "evaluation", "report.html")) {
+		t.Errorf("evaluate --predictions: %+v", measured)
+	}
+	refused(t, ExitFailed, []string{c.path("dataset.json")}, "evaluate", "--predictions", out, "--truth", c.path("dataset.json"))
 	refused(t, ExitFailed, []string{"-s"}, "predict", "--data-root", c.root, "-i", c.path("imagesTs"), "-o", t.TempDir(), "-t", "1")
 	refused(t, ExitFailed, []string{"fold", "3"}, predictArgs("-f", "3")...)
 	refused(t, ExitFailed, []string{"model_nonesuch"}, predictArgs("-f", "0", "-chk", "model_nonesuch")...)

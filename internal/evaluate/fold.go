@@ -24,14 +24,8 @@ var ErrNotValidated = errors.New("not validated")
 
 // caseList is cases.json: what the .npz files beside it are. Files that it does not list do not count.
 type caseList struct {
-	Labels []listedLabel `json:"classification_labels"`
+	Labels []ListedLabel `json:"classification_labels"`
 	Cases  []listedCase  `json:"cases"`
-}
-
-type listedLabel struct {
-	Name    string   `json:"name"`
-	Ordinal bool     `json:"ordinal"`
-	Values  []string `json:"values"`
 }
 
 type listedCase struct {
@@ -46,10 +40,7 @@ func WriteFold(dir string, labels []task.Label, predictions []Prediction) error 
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	list := caseList{Cases: []listedCase{}}
-	for _, l := range labels {
-		list.Labels = append(list.Labels, listedLabel(l))
-	}
+	list := caseList{Labels: ListLabels(labels), Cases: []listedCase{}}
 	for _, p := range predictions {
 		if err := npz.Write(filepath.Join(dir, p.Case+".npz"), p.Arrays(), false); err != nil {
 			return fmt.Errorf("case %s: %w", p.Case, err)
@@ -109,10 +100,7 @@ func readFold(dir string) ([]task.Label, []Prediction, error) {
 	if err := json.Unmarshal(b, &list); err != nil {
 		return nil, nil, fmt.Errorf("%s: not the case list of a validation: %w", filepath.Join(dir, casesFile), err)
 	}
-	labels := make([]task.Label, len(list.Labels))
-	for i, l := range list.Labels {
-		labels[i] = task.Label(l)
-	}
+	labels := labelsOf(list.Labels)
 	predictions := make([]Prediction, 0, len(list.Cases))
 	for _, c := range list.Cases {
 		path := filepath.Join(dir, c.Case+".npz")

@@ -21,46 +21,12 @@ import (
 const (
 	resultSuffix = ".npz"
 	csvFile      = "predictions.csv"
-	jsonFile     = "predictions.json"
 )
 
-// settings are how predictions came about.
-type settings struct {
-	Task       string   `json:"task"`
-	Model      string   `json:"model"`
-	Folds      []string `json:"folds"`
-	Checkpoint string   `json:"checkpoint"`
-	TTA        bool     `json:"mirroring"`
-	Precision  string   `json:"precision"` // of the network's activations in this run; results that were kept may have been computed in another
-}
-
-// table is predictions.json.
-type table struct {
-	settings
-	Cases  []caseRow   `json:"cases"`
-	Failed []failedRow `json:"failed"`
-}
-
-type caseRow struct {
-	Case   string     `json:"case"`
-	Labels []labelRow `json:"labels"`
-}
-
-type labelRow struct {
-	Name          string    `json:"name"`
-	Class         int       `json:"class"`
-	Value         string    `json:"value"`
-	Probabilities []float64 `json:"probabilities"` // per class
-	Logits        []float64 `json:"logits"`        // mean over networks and mirror images
-}
-
-type failedRow struct {
-	Case  string `json:"case"`
-	Error string `json:"error"`
-}
-
-func (m *Model) settings() settings {
-	return settings{m.plans.TaskName, m.dir, m.folds, m.options.Checkpoint, !m.options.DisableTTA, m.device.Precision()}
+func (m *Model) settings() evaluate.Settings {
+	return evaluate.Settings{
+		Task: m.plans.TaskName, Model: m.dir, Folds: m.folds, Checkpoint: m.options.Checkpoint, TTA: !m.options.DisableTTA, Precision: m.device.Precision(),
+	}
 }
 
 // readResult reads <case>.npz and checks that it holds the labels of this model.
@@ -91,11 +57,11 @@ func (m *Model) writeTables(out string, s *Summary) error {
 	if err != nil {
 		return err
 	}
-	t := table{settings: m.settings(), Cases: []caseRow{}, Failed: []failedRow{}}
+	t := evaluate.Table{Settings: m.settings(), Labels: evaluate.ListLabels(m.plans.Labels), Cases: []evaluate.PredictedCase{}, Failed: []evaluate.FailedCase{}}
 	failed := map[string]bool{} // an older result of a case that failed now does not count
 	for _, f := range s.Failed {
 		failed[f.Case] = true
-		t.Failed = append(t.Failed, failedRow{f.Case, f.Err.Error()})
+		t.Failed = append(t.Failed, evaluate.FailedCase{Case: f.Case, Error: f.Err.Error()})
 	}
 	for _, e := range entries {
 		id, isResult := strings.CutSuffix(e.Name(), resultSuffix)
@@ -108,7 +74,7 @@ func (m *Model) writeTables(out string, s *Summary) error {
 		}
 		t.Cases = append(t.Cases, m.row(r))
 	}
-	slices.SortFunc(t.Cases, func(a, b caseRow) int { return strings.Compare(a.Case, b.Case) })
+	slices.SortFunc(t.Cases, func(a, b evaluate.PredictedCase) int { return strings.Compare(a.Case, b.Case) })
 	raw, err := json.MarshalIndent(t, "", "  ")
 	if err != nil {
 		return err
@@ -119,17 +85,19 @@ func (m *Model) writeTables(out string, s *Summary) error {
 	return atomicfile.Write(s.CSV, func(w io.Writer) error { return m.writeCSV(w, t.Cases) })
 }
 
-func (m *Model) row(r *Result) caseRow {
-	row := caseRow{Case: r.Case}
+func (m *Model) row(r *Result) evaluate.PredictedCase {
+	row := evaluate.PredictedCase{Case: r.Case}
 	for k, label := range m.plans.Labels {
 		class := r.Categorical[k]
-		row.Labels = append(row.Labels, labelRow{label.Name, class, label.Values[class], r.Probabilities[k], r.Logits[k]})
+		row.Labels = append(row.Labels, evaluate.PredictedLabel{
+			Name: label.Name, Class: class, Value: label.Values[class], Probabilities: r.Probabilities[k], Logits: r.Logits[k],
+		})
 	}
 	return row
 }
 
 // writeCSV writes a line per case: per label the predicted class, its name, and the probability of every class.
-func (m *Model) writeCSV(w io.Writer, rows []caseRow) error {
+func (m *Model) writeCSV(w io.Writer, rows []evaluate.PredictedCase) error {
 	c := csv.NewWriter(w)
 	header := []string{"case"}
 	for _, label := range m.plans.Labels {
@@ -159,24 +127,20 @@ func (m *Model) writeCSV(w io.Writer, rows []caseRow) error {
 
 // warnOfOtherSettings says so if the results that are kept come from other networks than those to come, or were computed in another precision.
 func (m *Model) warnOfOtherSettings(out string, r progress.Reporter) {
-	raw, err := os.ReadFile(filepath.Join(out, jsonFile))
+	before, err := evaluate.ReadTable(out)
 	if err != nil {
-		return
-	}
-	var before table
-	if json.Unmarshal(raw, &before) != nil {
 		return
 	}
 	now := m.settings()
 	if before.Task != now.Task || !slices.Equal(before.Folds, now.Folds) || before.Checkpoint != now.Checkpoint || before.TTA != now.TTA {
-		r.Warn("the results that are kept come from %s, now it is %s", before.text(), now.text())
+		r.Warn("the results that are kept come from %s, now it is %s", settingsText(before.Settings), settingsText(now))
 	}
 	if before.Precision != "" && before.Precision != now.Precision {
 		r.Note("the results that are kept were computed in %s, now it is %s; both are results of this model", before.Precision, now.Precision)
 	}
 }
 
-func (s settings) text() string {
+func settingsText(s evaluate.Settings) string {
 	t := fmt.Sprintf("%s, folds %s, %s", s.Task, strings.Join(s.Folds, " "), s.Checkpoint)
 	if s.TTA {
 		return t + ", with mirroring"

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/universal-classifier/uc/internal/evaluate"
 	"github.com/universal-classifier/uc/internal/npz"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/task"
@@ -29,7 +30,7 @@ func (m *Model) Folder(ctx context.Context, cases []task.Case, out string, overw
 	if err := os.MkdirAll(out, 0o755); err != nil {
 		return nil, err
 	}
-	s := &Summary{CSV: filepath.Join(out, csvFile), JSON: filepath.Join(out, jsonFile)}
+	s := &Summary{CSV: filepath.Join(out, csvFile), JSON: filepath.Join(out, evaluate.TableFile)}
 	todo := cases
 	if !overwrite {
 		todo = m.withoutResult(cases, out)

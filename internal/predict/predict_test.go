@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/universal-classifier/uc/internal/checkpoint"
+	"github.com/universal-classifier/uc/internal/evaluate"
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/task"
@@ -98,7 +99,7 @@ func TestFolderOfCases(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("file holds %+v (%v), want %+v", got, err, want)
 	}
-	var all table
+	var all evaluate.Table
 	readJSON(t, s.JSON, &all)
 	if len(all.Cases) != 5 || len(all.Failed) != 1 || !all.TTA || !reflect.DeepEqual(all.Folds, []string{"0", "1"}) {
 		t.Errorf("predictions.json: %+v", all)
@@ -335,7 +336,7 @@ func TestInterruptedPredictionKeepsWhatIsDone(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "interrupted") {
 		t.Fatalf("got %v", err)
 	}
-	var all table
+	var all evaluate.Table
 	readJSON(t, s.JSON, &all)
 	if s.Predicted == 0 || s.Predicted == 6 || len(all.Cases) != s.Predicted {
 		t.Errorf("%d predicted, %d in the table", s.Predicted, len(all.Cases))
@@ -354,7 +355,7 @@ func TestPrecisionIsRecorded(t *testing.T) {
 		if err != nil || s.Predicted != 1 || s.Kept != i {
 			t.Fatalf("%+v (%v)", s, err)
 		}
-		var all table
+		var all evaluate.Table
 		readJSON(t, s.JSON, &all)
 		if all.Precision != m.Precision() || o.FP32 && all.Precision != "fp32" {
 			t.Errorf("predictions.json says %q, the network computes in %q", all.Precision, m.Precision())

@@ -1,0 +1,98 @@
+package evaluate
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/universal-classifier/uc/internal/task"
+)
+
+// TableFile is the table of all predictions in the folder that uc predict writes.
+const TableFile = "predictions.json"
+
+// Table is predictions.json.
+type Table struct {
+	Settings
+	Labels []ListedLabel   `json:"classification_labels"`
+	Cases  []PredictedCase `json:"cases"`
+	Failed []FailedCase    `json:"failed"`
+}
+
+// Settings are how predictions came about.
+type Settings struct {
+	Task       string   `json:"task"`
+	Model      string   `json:"model"`
+	Folds      []string `json:"folds"`
+	Checkpoint string   `json:"checkpoint"`
+	TTA        bool     `json:"mirroring"`
+	Precision  string   `json:"precision"` // of the network's activations in the last run; results that were kept may have been computed in another
+}
+
+// ListedLabel is a classification label in a JSON file.
+type ListedLabel struct {
+	Name    string   `json:"name"`
+	Ordinal bool     `json:"ordinal"`
+	Values  []string `json:"values"`
+}
+
+// PredictedCase is a case in a Table.
+type PredictedCase struct {
+	Case   string           `json:"case"`
+	Labels []PredictedLabel `json:"labels"`
+}
+
+// PredictedLabel is what was predicted of a case for one classification label.
+type PredictedLabel struct {
+	Name          string    `json:"name"`
+	Class         int       `json:"class"`
+	Value         string    `json:"value"`
+	Probabilities []float64 `json:"probabilities"` // per class
+	Logits        []float64 `json:"logits"`        // mean over networks and mirror images
+}
+
+// FailedCase is a case that could not be predicted.
+type FailedCase struct {
+	Case  string `json:"case"`
+	Error string `json:"error"`
+}
+
+// ListLabels turns labels into what JSON files hold.
+func ListLabels(labels []task.Label) []ListedLabel {
+	listed := make([]ListedLabel, len(labels))
+	for i, l := range labels {
+		listed[i] = ListedLabel(l)
+	}
+	return listed
+}
+
+func labelsOf(listed []ListedLabel) []task.Label {
+	labels := make([]task.Label, len(listed))
+	for i, l := range listed {
+		labels[i] = task.Label(l)
+	}
+	return labels
+}
+
+// ReadTable reads the predictions.json of a folder.
+func ReadTable(dir string) (*Table, error) {
+	path := filepath.Join(dir, TableFile)
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("no predictions: %w; give the folder that uc predict -o wrote", err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	t := &Table{}
+	if err := json.Unmarshal(b, t); err != nil {
+		return nil, fmt.Errorf("%s: not the table of uc predict: %w", path, err)
+	}
+	if len(t.Labels) == 0 {
+		return nil, fmt.Errorf("%s: names no classification labels; run uc predict on this folder again, which keeps its results", path)
+	}
+	return t, nil
+}
