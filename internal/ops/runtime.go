@@ -121,8 +121,9 @@ type function struct {
 	run func(in []*backend.Tensor) *backend.Tensor
 }
 
-// Do implements gorgonia.Op.
-func (f *function) Do(values ...gorgonia.Value) (gorgonia.Value, error) {
+// Do implements gorgonia.Op. Gorgonia calls it on a goroutine of its own, so that a device that fails must not panic beyond it.
+func (f *function) Do(values ...gorgonia.Value) (_ gorgonia.Value, err error) {
+	defer backend.Recover(&err)
 	in, err := arguments(values)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.name, err)

@@ -1,0 +1,646 @@
+package backend
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"runtime"
+	"sync"
+	"time"
+	"unsafe"
+
+	"github.com/universal-classifier/uc/internal/backend/cuda"
+	"github.com/universal-classifier/uc/internal/backend/cuda/driver"
+	"github.com/universal-classifier/uc/internal/backend/cuda/kernels"
+	"github.com/universal-classifier/uc/internal/memory"
+)
+
+// gpuDevice computes on a CUDA card. Activations lie channels last in the number format of the device. Parameters of convolutions lie as
+// (Out, KD, KH, KW, In) in float32, with a copy in the device's format beside them that follows every change. The network's input
+// stays as it was sent, and is brought into shape by the convolution that reads it.
+type gpuDevice struct {
+	mu       sync.Mutex
+	card     cuda.Card
+	t        kernels.Type
+	exact    bool // the same bits every time
+	scratch  *cuda.Scratch
+	tuner    *cuda.Tuner // nil without cuDNN
+	control  kernels.Ptr
+	numbers  kernels.Control // as they lie on the card
+	copies   int64           // bytes of copies of parameters
+	failed   *DeviceError
+	prefetch gpuPrefetch
+
+	garbageLock sync.Mutex
+	garbage     []uint64 // of blocks that nobody holds any more
+	blocks      map[uint64]bool
+}
+
+// gpuPrefetch is input on its way to the card, ahead of its Upload.
+type gpuPrefetch struct {
+	sync.Mutex
+	key   *float32 // the first value of what was sent
+	bytes int64
+	p     uint64
+	room  int64
+}
+
+// DeviceError is what a device panics with when it cannot go on: its methods have no errors, since nothing can be done about them
+// where they are called. Recover turns the panic into an error at the top.
+type DeviceError struct {
+	Device string
+	Err    error
+}
+
+func (e *DeviceError) Error() string {
+	text := fmt.Sprintf("device %s: %v", e.Device, e.Err)
+	if errors.Is(e.Err, driver.ErrLost) {
+		text += "; the last checkpoint is whole, go on from it with -c once nvidia-smi answers"
+	}
+	return text
+}
+
+func (e *DeviceError) Unwrap() error { return e.Err }
+
+// Recover, deferred, makes an error of the panic of a device that failed.
+func Recover(err *error) {
+	switch r := recover().(type) {
+	case nil:
+	case *DeviceError:
+		*err = r
+	default:
+		panic(r)
+	}
+}
+
+// Prefetcher is a device that takes the next input while it computes.
+type Prefetcher interface {
+	// Prefetch sends values, which the next Upload of an Input from the very same slice then finds on the device. It returns
+	// when they have been read, and may run beside other calls.
+	Prefetch(values []float32)
+}
+
+// Loss scaling as in PyTorch's GradScaler.
+const (
+	firstLossScale = 1 << 16
+	lossGrowth     = 2000 // good steps until the scale doubles
+)
+
+// Workspace that a convolution may take: more of it allows faster algorithms.
+const (
+	workspaceLarge = 1 << 30
+	workspaceSmall = 256 << 20
+	roomyCard      = 30 << 30 // bytes of memory from which on the large one is allowed
+)
+
+// NewGPU returns a device on an open card, which it takes over. exact asks for the same bits every time; cacheDir keeps measurements between runs unless
+// it is empty.
+func NewGPU(card cuda.Card, t kernels.Type, exact bool, cacheDir string) (Device, error) {
+	d := &gpuDevice{card: card, t: t, exact: exact, scratch: cuda.NewScratch(card), blocks: map[uint64]bool{}}
+	if card.HasCuDNN() {
+		limit := int64(workspaceSmall)
+		if card.Info().Memory >= roomyCard {
+			limit = workspaceLarge
+		}
+		d.tuner = cuda.NewTuner(card, d.scratch, limit, cacheDir)
+	}
+	p, err := card.Alloc(kernels.ControlBytes)
+	if err != nil {
+		return nil, err
+	}
+	d.control = kernels.Ptr(p)
+	d.numbers.LossScale = 1
+	if t != kernels.Half {
+		return d, nil
+	}
+	d.numbers.LossScale, d.numbers.Growth = firstLossScale, lossGrowth
+	return gpuScaled{d}, card.Upload(p, d.numbers.Encode())
+}
+
+// Name describes the card.
+func (d *gpuDevice) Name() string {
+	i := d.card.Info()
+	without := ""
+	if d.tuner == nil {
+		without = ", without cuDNN"
+	}
+	return fmt.Sprintf("cuda:%d (%s, %v%s)", i.Index, i.Name, d.t, without)
+}
+
+// Precision implements Device.
+func (d *gpuDevice) Precision() string { return d.t.String() }
+
+// Memory is what is free on the card and what it has, in bytes.
+func (d *gpuDevice) Memory() (free, total int64) {
+	free, total, err := d.card.Memory()
+	if err != nil {
+		return 0, d.card.Info().Memory
+	}
+	return free, total
+}
+
+// Close implements Device.
+func (d *gpuDevice) Close() {
+	d.prefetch.Lock()
+	defer d.prefetch.Unlock()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.tuner != nil {
+		d.tuner.Close()
+	}
+	d.scratch.Close()
+	d.card.Free(uint64(d.control))
+	if d.prefetch.p != 0 {
+		d.card.Free(d.prefetch.p)
+	}
+	for p := range d.blocks {
+		d.card.Free(p)
+	}
+	d.blocks = nil
+	d.card.Close()
+}
+
+// do runs an operation on its own. An error ends the device.
+func (d *gpuDevice) do(f func() error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.failed == nil {
+		err := d.scratch.Begin()
+		if err == nil {
+			err = f()
+		}
+		if err == nil {
+			return
+		}
+		d.failed = &DeviceError{d.Name(), err}
+	}
+	panic(d.failed)
+}
+
+// run launches kernels.
+func (d *gpuDevice) run(launches ...kernels.Launch) error {
+	for _, l := range launches {
+		if err := d.card.Run(l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// take returns scratch memory for this operation.
+func (d *gpuDevice) take(bytes int64) (kernels.Ptr, error) {
+	p, err := d.scratch.Take(bytes)
+	return kernels.Ptr(p), err
+}
+
+// gpuBlock is a piece of the card's memory. If it holds parameters of convolutions, copy is the same array in the device's format.
+type gpuBlock struct {
+	p     uint64
+	bytes int64
+	copy  uint64
+	stale bool // the copy is older than the parameters
+}
+
+func (b *gpuBlock) Bytes() int64 { return b.bytes }
+
+// gpuStorage is where a tensor lies; view is that of activations.
+type gpuStorage struct {
+	block  *gpuBlock
+	offset int64
+	view   kernels.View
+}
+
+func (s *gpuStorage) ptr() kernels.Ptr { return kernels.Ptr(s.block.p) + kernels.Ptr(s.offset) }
+
+// gpuAlign is the alignment of tensors in bytes; half of it is left in the copies of parameters.
+const gpuAlign = 256
+
+// Bytes implements Device.
+func (d *gpuDevice) Bytes(s Spec) int64 {
+	n := int64(Count(s.Shape))
+	switch s.Kind {
+	case Activation:
+		n *= int64(d.t.Bytes())
+	case Sums:
+		n *= 16
+	case Winners:
+		n = kernels.WinnersBytes(d.dense(s.Shape, 0))
+	default:
+		n *= 4
+	}
+	return (n + gpuAlign - 1) / gpuAlign * gpuAlign
+}
+
+// dense is an activation whose voxels follow one another.
+func (d *gpuDevice) dense(shape []int, p kernels.Ptr) kernels.View {
+	return kernels.View{Data: p, N: shape[0], C: shape[1], D: shape[2], H: shape[3], W: shape[4], Pitch: shape[1]}
+}
+
+// NewBlock implements Device. Memory of blocks that are no longer in use is given back first where it is needed.
+func (d *gpuDevice) NewBlock(bytes int64) (Block, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.sweep()
+	p, err := d.card.Alloc(bytes)
+	for try := 0; try < 2 && errors.Is(err, driver.ErrMemory); try++ {
+		runtime.GC()
+		time.Sleep(10 * time.Millisecond) // cleanups run on a goroutine of their own
+		d.sweep()
+		p, err = d.card.Alloc(bytes)
+	}
+	if errors.Is(err, driver.ErrMemory) {
+		free, total := d.Memory()
+		less := "a smaller batch or smaller images need less"
+		if d.t == kernels.Float32 {
+			less += ", and so does mixed precision"
+		}
+		return nil, fmt.Errorf("%s: the network needs a block of %s of its memory, %s of %s are free; %s", d.Name(), memory.Format(bytes), memory.Format(free), memory.Format(total), less)
+	}
+	if err != nil {
+		return nil, &DeviceError{d.Name(), err}
+	}
+	d.blocks[p] = true
+	b := &gpuBlock{p: p, bytes: bytes, stale: true}
+	runtime.AddCleanup(b, d.discard, p)
+	return b, nil
+}
+
+// discard marks a block's memory as free to be given back.
+func (d *gpuDevice) discard(p uint64) {
+	d.garbageLock.Lock()
+	defer d.garbageLock.Unlock()
+	d.garbage = append(d.garbage, p)
+}
+
+// sweep gives back the memory of blocks that nobody holds.
+func (d *gpuDevice) sweep() {
+	d.garbageLock.Lock()
+	defer d.garbageLock.Unlock()
+	for _, p := range d.garbage {
+		if d.blocks[p] {
+			d.card.Free(p)
+			delete(d.blocks, p)
+		}
+	}
+	d.garbage = nil
+}
+
+// Place implements Device.
+func (d *gpuDevice) Place(s Spec, b Block, offset int64) *Tensor {
+	st := &gpuStorage{block: b.(*gpuBlock), offset: offset}
+	if s.Kind == Activation {
+		st.view = d.dense(s.Shape, st.ptr())
+	}
+	return NewTensor(s, st)
+}
+
+// Slice implements Device.
+func (d *gpuDevice) Slice(t *Tensor, first, count int) *Tensor {
+	s, st := SliceSpec(t.spec, first, count), t.Storage.(*gpuStorage)
+	part := &gpuStorage{block: st.block, offset: st.offset}
+	switch s.Kind {
+	case Activation:
+		part.view = st.view.Slice(d.t, first, count)
+		part.offset += int64(first * d.t.Bytes())
+	case Weights, Values:
+		part.offset += 4 * int64(first*Count(s.Shape[1:]))
+	case Sums:
+		part.offset += 16 * int64(first)
+	default:
+		panic("backend: tensors of this kind have no slices")
+	}
+	return NewTensor(s, part)
+}
+
+// WorkspaceBytes implements Device.
+func (d *gpuDevice) WorkspaceBytes() int64 {
+	d.prefetch.Lock()
+	defer d.prefetch.Unlock()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.scratch.Bytes() + d.copies + d.prefetch.room
+}
+
+// floatBytes views floats as the card's memory.
+func floatBytes(values []float32) []byte {
+	if len(values) == 0 {
+		return nil
+	}
+	return unsafe.Slice((*byte)(unsafe.Pointer(&values[0])), 4*len(values))
+}
+
+// Upload implements Device.
+func (d *gpuDevice) Upload(t *Tensor, values []float32) {
+	if len(values) != t.Size() {
+		panic(fmt.Sprintf("backend: %d values for a tensor of shape %v", len(values), t.spec.Shape))
+	}
+	if t.spec.Kind == Input && d.takePrefetched(t, values) {
+		return
+	}
+	d.do(func() error {
+		st := t.Storage.(*gpuStorage)
+		switch t.spec.Kind {
+		case Activation:
+			p, err := d.take(4 * int64(len(values)))
+			if err != nil {
+				return err
+			}
+			if err := d.card.Upload(uint64(p), floatBytes(values)); err != nil {
+				return err
+			}
+			return d.run(d.t.PackActivations(p, st.view, st.view.C))
+		case Weights:
+			st.block.stale = true
+			return d.card.Upload(uint64(st.ptr()), floatBytes(tapsFirst(t.spec.Shape, values)))
+		case Values:
+			st.block.stale = true
+		case Input:
+		default:
+			panic("backend: tensors of this kind are not uploaded")
+		}
+		return d.card.Upload(uint64(st.ptr()), floatBytes(values))
+	})
+}
+
+// Download implements Device.
+func (d *gpuDevice) Download(t *Tensor, values []float32) {
+	if len(values) != t.Size() {
+		panic(fmt.Sprintf("backend: room for %d values, tensor of shape %v", len(values), t.spec.Shape))
+	}
+	d.do(func() error {
+		st := t.Storage.(*gpuStorage)
+		switch t.spec.Kind {
+		case Activation:
+			p, err := d.take(4 * int64(len(values)))
+			if err != nil {
+				return err
+			}
+			if err := d.run(d.t.UnpackActivations(st.view, p)); err != nil {
+				return err
+			}
+			return d.card.Download(floatBytes(values), uint64(p))
+		case Weights:
+			packed := make([]float32, len(values))
+			if err := d.card.Download(floatBytes(packed), uint64(st.ptr())); err != nil {
+				return err
+			}
+			channelsFirst(t.spec.Shape, packed, values)
+			return nil
+		case Input, Values:
+			return d.card.Download(floatBytes(values), uint64(st.ptr()))
+		}
+		panic("backend: tensors of this kind are not downloaded")
+	})
+}
+
+// tapsFirst reorders weights (Out, In, taps) to (Out, taps, In), as they lie on the card.
+func tapsFirst(shape []int, values []float32) []float32 {
+	in, taps := shape[1], Count(shape[2:])
+	if taps == 1 {
+		return values
+	}
+	packed := make([]float32, len(values))
+	for row := 0; row < len(values); row += in * taps {
+		for c := range in {
+			for k := range taps {
+				packed[row+k*in+c] = values[row+c*taps+k]
+			}
+		}
+	}
+	return packed
+}
+
+// channelsFirst is the way back.
+func channelsFirst(shape []int, packed, values []float32) {
+	in, taps := shape[1], Count(shape[2:])
+	for row := 0; row < len(values); row += in * taps {
+		for c := range in {
+			for k := range taps {
+				values[row+c*taps+k] = packed[row+k*in+c]
+			}
+		}
+	}
+}
+
+// Prefetch implements Prefetcher. What cannot be sent ahead is sent by Upload.
+func (d *gpuDevice) Prefetch(values []float32) {
+	f := &d.prefetch
+	f.Lock()
+	defer f.Unlock()
+	f.key = nil
+	bytes := 4 * int64(len(values))
+	if bytes == 0 {
+		return
+	}
+	if f.room < bytes {
+		if f.p != 0 {
+			d.card.Free(f.p)
+		}
+		f.p, f.room = 0, 0
+		p, err := d.card.Alloc(bytes)
+		if err != nil {
+			return
+		}
+		f.p, f.room = p, bytes
+		// Its zeros are written by the stream that computes, and must not come after what is sent by the other.
+		if d.card.Sync() != nil {
+			return
+		}
+	}
+	if d.card.Prefetch(f.p, floatBytes(values)) == nil {
+		f.key, f.bytes = &values[0], bytes
+	}
+}
+
+// takePrefetched copies an input that has been sent ahead, if it has.
+func (d *gpuDevice) takePrefetched(t *Tensor, values []float32) (taken bool) {
+	f := &d.prefetch
+	f.Lock()
+	defer f.Unlock()
+	if f.key == nil || len(values) == 0 || f.key != &values[0] || f.bytes != 4*int64(len(values)) {
+		return false
+	}
+	f.key = nil
+	d.do(func() error {
+		return d.card.TakePrefetched(uint64(t.Storage.(*gpuStorage).ptr()), f.p, f.bytes)
+	})
+	return true
+}
+
+// gpuScaled is a device in a format of few exponents, which scales the loss.
+type gpuScaled struct{ *gpuDevice }
+
+// LossScale implements LossScaler.
+func (d gpuScaled) LossScale() (scale float64, good int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return float64(d.numbers.LossScale), int(d.numbers.Good)
+}
+
+// SetLossScale implements LossScaler. What is no scale changes nothing.
+func (d gpuScaled) SetLossScale(scale float64, good int) {
+	d.do(func() error {
+		if !(scale > 0) || math.IsInf(scale, 0) {
+			return nil
+		}
+		d.numbers.LossScale, d.numbers.Good = float32(scale), int32(good)
+		return d.card.Upload(uint64(d.control), d.numbers.Encode())
+	})
+}
+
+// Step implements Device.
+func (d *gpuDevice) Step(o SGD, params, grads, momentum *Tensor) (norm float64) {
+	d.do(func() error {
+		n := params.Size()
+		block := params.Storage.(*gpuStorage).block
+		c := &d.numbers
+		c.LR, c.Momentum, c.WeightDecay, c.ClipNorm = float32(o.LR), float32(o.Momentum), float32(o.WeightDecay), float32(o.ClipNorm)
+		c.Keep = c.Momentum
+		if o.First {
+			c.Keep = 0
+		}
+		if err := d.card.Upload(uint64(d.control), c.Encode()); err != nil {
+			return err
+		}
+		scratch, err := d.take(d.t.StepScratch(n))
+		if err != nil {
+			return err
+		}
+		// The copy follows in the same pass, unless it is to be made anew anyway.
+		working := kernels.Ptr(0)
+		if block.copy != 0 && !block.stale {
+			working = d.copyOf(params.Storage.(*gpuStorage))
+		}
+		if err := d.run(d.t.Step(ptrOf(params), ptrOf(grads), ptrOf(momentum), working, n, d.control, scratch)...); err != nil {
+			return err
+		}
+		now := make([]byte, kernels.ControlBytes)
+		if err := d.card.Download(now, uint64(d.control)); err != nil {
+			return err
+		}
+		if err := c.Decode(now); err != nil {
+			return err
+		}
+		norm = c.Norm
+		if c.Skipped != 0 {
+			norm = -1
+		}
+		return nil
+	})
+	return norm
+}
+
+func ptrOf(t *Tensor) kernels.Ptr {
+	if t == nil {
+		return 0
+	}
+	return t.Storage.(*gpuStorage).ptr()
+}
+
+func viewOf(t *Tensor) kernels.View { return t.Storage.(*gpuStorage).view }
+
+// copyOf is where a tensor of parameters lies in the copy of its block.
+func (d *gpuDevice) copyOf(s *gpuStorage) kernels.Ptr {
+	return kernels.Ptr(s.block.copy) + kernels.Ptr(s.offset/4*int64(d.t.Bytes()))
+}
+
+// working returns the weights in the device's number format, up to date.
+func (d *gpuDevice) working(w *Tensor) (kernels.Ptr, error) {
+	s := w.Storage.(*gpuStorage)
+	if d.t == kernels.Float32 {
+		return s.ptr(), nil
+	}
+	b := s.block
+	n := b.bytes / 4
+	if b.copy == 0 {
+		p, err := d.card.Alloc(n * int64(d.t.Bytes()))
+		if err != nil {
+			return 0, err
+		}
+		b.copy, b.stale = p, true
+		d.blocks[p] = true
+		d.copies += n * int64(d.t.Bytes())
+		runtime.AddCleanup(b, d.discard, p)
+	}
+	if b.stale {
+		if err := d.run(d.t.Convert(kernels.Ptr(b.p), kernels.Ptr(b.copy), int(n))); err != nil {
+			return 0, err
+		}
+		b.stale = false
+	}
+	return d.copyOf(s), nil
+}
+
+// BatchNormStats implements Device.
+func (d *gpuDevice) BatchNormStats(sums *Tensor, count int, b BatchNorm) {
+	d.do(func() error {
+		return d.run(d.t.BatchNormStats(ptrOf(sums), sums.Size(), count, BatchNormEps, BatchNormMomentum,
+			ptrOf(b.Mean), ptrOf(b.InvStd), ptrOf(b.RunningMean), ptrOf(b.RunningVar)))
+	})
+}
+
+// BatchNormReLU implements Device.
+func (d *gpuDevice) BatchNormReLU(x *Tensor, b BatchNorm, y *Tensor) {
+	d.do(func() error {
+		return d.run(d.t.BatchNormReLU(viewOf(x), ptrOf(b.Mean), ptrOf(b.InvStd), ptrOf(b.Gamma), ptrOf(b.Beta), viewOf(y)))
+	})
+}
+
+// BatchNormReLUBackward implements Device.
+func (d *gpuDevice) BatchNormReLUBackward(x, dy *Tensor, b BatchNorm, dx, dgamma, dbeta *Tensor) {
+	d.do(func() error {
+		scratch, err := d.take(d.t.BatchNormScratch(viewOf(x)))
+		if err != nil {
+			return err
+		}
+		return d.run(d.t.BatchNormReLUBackward(viewOf(x), viewOf(dy), ptrOf(b.Mean), ptrOf(b.InvStd), ptrOf(b.Gamma), ptrOf(b.Beta),
+			viewOf(dx), ptrOf(dgamma), ptrOf(dbeta), scratch)...)
+	})
+}
+
+// MaxPool implements Device.
+func (d *gpuDevice) MaxPool(p Pool, x, y, w *Tensor) {
+	d.do(func() error { return d.run(d.t.MaxPool(kernels.Pooling(p), viewOf(x), viewOf(y), ptrOf(w))) })
+}
+
+// MaxPoolBackward implements Device.
+func (d *gpuDevice) MaxPoolBackward(p Pool, dy, w, dx *Tensor, accumulate bool) {
+	d.do(func() error {
+		return d.run(d.t.MaxPoolBackward(kernels.Pooling(p), viewOf(dy), ptrOf(w), viewOf(dx), accumulate))
+	})
+}
+
+// AvgPoolMean implements Device.
+func (d *gpuDevice) AvgPoolMean(window [3]int, x, features *Tensor) {
+	d.do(func() error { return d.run(d.t.AvgPoolMean(window, viewOf(x), ptrOf(features))) })
+}
+
+// AvgPoolMeanBackward implements Device.
+func (d *gpuDevice) AvgPoolMeanBackward(window [3]int, dfeatures, dx *Tensor) {
+	d.do(func() error { return d.run(d.t.AvgPoolMeanBackward(window, ptrOf(dfeatures), viewOf(dx))) })
+}
+
+// Linear implements Device.
+func (d *gpuDevice) Linear(x, w, b, y *Tensor) {
+	d.do(func() error {
+		return d.run(d.t.Linear(ptrOf(x), ptrOf(w), ptrOf(b), ptrOf(y), x.Dim(0), x.Dim(1), w.Dim(0)))
+	})
+}
+
+// LinearBackward implements Device.
+func (d *gpuDevice) LinearBackward(x, dy, w, dx, dw, db *Tensor) {
+	d.do(func() error {
+		return d.run(d.t.LinearBackward(ptrOf(x), ptrOf(dy), ptrOf(w), ptrOf(dx), ptrOf(dw), ptrOf(db), x.Dim(0), x.Dim(1), w.Dim(0))...)
+	})
+}
+
+// CrossEntropy implements Device; the gradient carries the loss scale.
+func (d *gpuDevice) CrossEntropy(classes []int, logits, targets, loss, dlogits *Tensor) {
+	d.do(func() error {
+		control := kernels.Ptr(0)
+		if d.t == kernels.Half {
+			control = d.control
+		}
+		return d.run(d.t.CrossEntropy(classes, logits.Dim(0), ptrOf(logits), ptrOf(targets), ptrOf(loss), ptrOf(dlogits), control)...)
+	})
+}

@@ -1,0 +1,210 @@
+package backend
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/universal-classifier/uc/internal/atomicfile"
+	"github.com/universal-classifier/uc/internal/backend/cuda/driver"
+	"github.com/universal-classifier/uc/internal/backend/cuda/kernels"
+)
+
+// A process that was started to look at the GPU does that and ends, before anything else of the program runs.
+func init() {
+	q, asked := driver.Asked()
+	if !asked {
+		return
+	}
+	if q.Test {
+		driver.Answer(runTest(q))
+	} else {
+		driver.Answer(driver.Probe(q.CUDALibs))
+	}
+	os.Exit(0)
+}
+
+// testLimit is how long a card may take for its test: the first time all kernels are compiled.
+const testLimit = 3 * time.Minute
+
+// testAnswer is what the process that tests a card says.
+type testAnswer struct {
+	Problem string `json:"problem,omitempty"`
+}
+
+// testedGPU has a card compared with the CPU in a process of its own, unless it has passed before with the same driver, libraries and
+// kernels.
+func testedGPU(card int, libraries *driver.Report, mixed bool) error {
+	info := libraries.Cards[card]
+	sum := sha256.Sum256(fmt.Appendf(nil, "%+v %d %s %+v %+v %v %s", info, libraries.CUDA, libraries.Version, libraries.NVRTC, libraries.CuDNN, mixed, kernels.Source()))
+	mark := ""
+	if dir := driver.CacheDir(); dir != "" {
+		mark = filepath.Join(dir, "tested-"+hex.EncodeToString(sum[:12]))
+		if _, err := os.Stat(mark); err == nil {
+			return nil
+		}
+	}
+	var a testAnswer
+	if err := driver.Ask(driver.Question{Test: true, Card: card, CUDALibs: os.Getenv(CUDALibsVariable), Mixed: mixed}, testLimit, &a); err != nil {
+		return err
+	}
+	if a.Problem != "" {
+		return errors.New(a.Problem)
+	}
+	if mark != "" && os.MkdirAll(filepath.Dir(mark), 0o755) == nil {
+		_ = atomicfile.WriteBytes(mark, []byte(info.Name+"\n"))
+	}
+	return nil
+}
+
+// runTest answers the question whether a card computes what the CPU does.
+func runTest(q driver.Question) (a testAnswer) {
+	o := Options{Mixed: q.Mixed}
+	d, err := openGPU(q.Card, driver.Probe(q.CUDALibs), o)
+	if err == nil {
+		defer d.Close()
+		reference := newCPU(1, false)
+		defer reference.Close()
+		tolerance := 1e-4
+		if d.Precision() != "fp32" {
+			tolerance = 2e-2
+		}
+		err = compareDevices(d, reference, tolerance)
+	}
+	if err != nil {
+		a.Problem = err.Error()
+	}
+	return a
+}
+
+// compareDevices runs a small network's worth of operations, forward, backward and one step, on two devices and returns an error if results
+// are further apart than the tolerance, relative to the largest value of each.
+func compareDevices(dev, reference Device, tolerance float64) (err error) {
+	defer Recover(&err)
+	got, err := exercise(dev)
+	if err != nil {
+		return err
+	}
+	want, err := exercise(reference)
+	if err != nil {
+		return err
+	}
+	for i, w := range want {
+		scale, worst := 0.0, 0.0
+		for k, v := range w.values {
+			scale = max(scale, math.Abs(float64(v)))
+			if d := math.Abs(float64(got[i].values[k] - v)); !(d <= worst) {
+				worst = d
+			}
+		}
+		if !(worst <= tolerance*scale) {
+			return fmt.Errorf("%s failed its test: %s differs from the CPU's by %.2g, largest value %.2g", dev.Name(), w.name, worst, scale)
+		}
+	}
+	return nil
+}
+
+type namedValues struct {
+	name   string
+	values []float32
+}
+
+// exercise runs the operations of the test. Values come from a sine and are multiples of 1/64 below 1, so that every number format holds
+// the inputs exactly.
+func exercise(dev Device) (results []namedValues, err error) {
+	tensor := func(kind Kind, fill float64, shape ...int) *Tensor {
+		s := Spec{kind, shape}
+		b, e := dev.NewBlock(dev.Bytes(s))
+		if e != nil {
+			err = errors.Join(err, e)
+			return nil
+		}
+		t := dev.Place(s, b, 0)
+		if fill != 0 {
+			values := make([]float32, t.Size())
+			for i := range values {
+				values[i] = float32(math.Round(64*fill*math.Sin(float64(i)*0.7+float64(len(shape))+fill)) / 64)
+			}
+			dev.Upload(t, values)
+		}
+		return t
+	}
+	read := func(name string, t *Tensor) {
+		values := make([]float32, t.Size())
+		dev.Download(t, values)
+		results = append(results, namedValues{name, values})
+	}
+	const batch, classes = 2, 3
+	cube := func(n int) [3]int { return [3]int{n, n, n} }
+	cubic, point := Conv{Kernel: cube(3), Stride: cube(1)}, Conv{Kernel: cube(1), Stride: cube(1)}
+	pool := Pool{Kernel: [3]int{1, 3, 3}, Stride: [3]int{1, 2, 2}}
+
+	input := tensor(Input, 0.9, batch, 2, 16, 18, 15)
+	w1, g1 := tensor(Weights, 0.5, 64, 2, 7, 7, 7), tensor(Weights, 0, 64, 2, 7, 7, 7)
+	raw := tensor(Activation, 0, batch, 64, 8, 9, 7)
+	sums := tensor(Sums, 0, 64)
+	vector := func(fill float64, n int) *Tensor { return tensor(Values, fill, n) }
+	bn := BatchNorm{Gamma: vector(0.8, 64), Beta: vector(0.4, 64), Mean: vector(0, 64), InvStd: vector(0, 64), RunningMean: vector(0.1, 64), RunningVar: vector(0.9, 64)}
+	normed := tensor(Activation, 0, batch, 64, 8, 9, 7)
+	pooled := tensor(Activation, 0, batch, 64, 8, 5, 4)
+	winners := tensor(Winners, 0, batch, 64, 8, 5, 4)
+	w2, g2 := tensor(Weights, 0.3, 32, 64, 1, 1, 1), tensor(Weights, 0, 32, 64, 1, 1, 1)
+	w3, g3 := tensor(Weights, 0.2, 48, 32, 3, 3, 3), tensor(Weights, 0, 48, 32, 3, 3, 3)
+	middle := tensor(Activation, 0, batch, 32, 8, 5, 4)
+	joined := tensor(Activation, 0.2, batch, 80, 8, 5, 4)
+	bias := vector(0.5, 48)
+	features, wl, bl := tensor(Values, 0, batch, 80), tensor(Values, 0.6, classes, 80), vector(0.3, classes)
+	logits, dlogits, loss := tensor(Values, 0, batch, classes), tensor(Values, 0, batch, classes), tensor(Values, 0)
+	targets := tensor(Values, 0, batch, 1)
+	dfeatures, gwl, gbl := tensor(Values, 0, batch, 80), tensor(Values, 0, classes, 80), vector(0, classes)
+	djoined, dmiddle := tensor(Activation, 0, batch, 80, 8, 5, 4), tensor(Activation, 0, batch, 32, 8, 5, 4)
+	dpooled, dnormed := tensor(Activation, 0.7, batch, 64, 8, 5, 4), tensor(Activation, 0, batch, 64, 8, 9, 7)
+	dgamma, dbeta := vector(0, 64), vector(0, 64)
+	given := tensor(Activation, 0.8, batch, 48, 8, 5, 4)
+	params, grads, momentum := vector(0.7, 1000), vector(0.5, 1000), vector(0, 1000)
+	if err != nil {
+		return nil, err
+	}
+	dev.Upload(targets, []float32{2, 0})
+
+	dev.ConvForward(stem, input, w1, raw, Epilogue{Sums: sums})
+	read("the first convolution", raw)
+	dev.BatchNormStats(sums, batch*8*9*7, bn)
+	dev.BatchNormReLU(raw, bn, normed)
+	read("batch norm", normed)
+	read("a running variance", bn.RunningVar)
+	dev.MaxPool(pool, normed, pooled, winners)
+	dev.ConvForward(point, pooled, w2, middle, Epilogue{})
+	read("a convolution of one voxel", middle)
+	dev.ConvForward(cubic, middle, w3, dev.Slice(joined, 32, 48), Epilogue{Bias: bias, ReLU: true})
+	read("a convolution into channels of a tensor", joined)
+	dev.AvgPoolMean([3]int{2, 2, 4}, joined, features)
+	dev.Linear(features, wl, bl, logits)
+	dev.CrossEntropy([]int{classes}, logits, targets, loss, dlogits)
+	read("the loss", loss)
+	// From here gradients are given ones: what a ReLU or a maximum lets pass must not hang on rounding.
+	dev.Upload(dlogits, []float32{0.5, -0.25, -0.25, -0.75, 0.5, 0.25})
+	dev.LinearBackward(features, dlogits, wl, dfeatures, gwl, gbl)
+	read("the gradient of features", dfeatures)
+	dev.AvgPoolMeanBackward([3]int{2, 2, 4}, dfeatures, djoined)
+	read("the gradient of the average", djoined)
+	dev.ConvBackwardWeights(cubic, middle, dev.Slice(joined, 32, 48), g3)
+	read("the gradient of weights, from channels of a tensor", g3)
+	dev.ConvBackwardWeights(cubic, middle, given, g3)
+	dev.ConvBackwardData(cubic, given, w3, dmiddle, false)
+	read("the gradient of an input", dmiddle)
+	dev.ConvBackwardWeights(point, dpooled, middle, g2)
+	read("the gradient of weights of one voxel", g2)
+	dev.MaxPoolBackward(pool, dpooled, winners, dnormed, false)
+	dev.ConvBackwardWeights(stem, input, normed, g1)
+	read("the gradient of the first convolution", g1)
+	dev.BatchNormReLUBackward(raw, dnormed, bn, dnormed, dgamma, dbeta)
+	dev.Step(SGD{LR: 0.1, Momentum: 0.9, WeightDecay: 1e-3, ClipNorm: 1, First: true}, params, grads, momentum)
+	read("the optimiser's step", params)
+	return results, nil
+}
