@@ -18,15 +18,49 @@ var ErrCorrupt = errors.New("corrupt gzip data")
 
 const (
 	window  = 1 << 15 // how far back a match may reach
-	outSize = 1 << 16 // decompressed bytes produced at a time
+	outSize = 1 << 17 // decompressed bytes produced at a time
 	outRoom = 2 + 258 + 8
 	inSize  = 1 << 16
 	inPad   = 64 // zeros behind the last byte of input, so that eight bytes can always be loaded
+	maxEnds = 64 // members that end within a part
+	ahead   = 3  // parts that Ahead has at a time
 )
 
 // Reader decompresses the members of a gzip stream one after another. Every member's checksum and length is verified
-// when its end is read. Memory is constant, about a quarter of a megabyte.
+// when its end is read. Memory is constant, about a quarter of a megabyte, and three times that after Ahead.
 type Reader struct {
+	decoder decoder
+	part    *part // decompressed bytes that are handed out
+	from    int   // start of those that were not yet
+	to      int   // end of those that may be
+	crc     uint32
+	size    uint32 // of the member so far, modulo 2^32
+	err     error  // what comes behind part
+
+	parts chan *part // of Ahead
+	free  chan *part
+	stop  chan struct{}
+	gone  chan struct{}
+}
+
+// part is a stretch of decompressed bytes, out[start:end].
+type part struct {
+	out        []byte // a window of what came before, then the bytes
+	start, end int
+	ends       []memberEnd
+	err        error // what comes behind them
+}
+
+// memberEnd says what a member's trailer claims of the bytes up to at in a part.
+type memberEnd struct {
+	at        int
+	crc, size uint32
+}
+
+func newPart() *part { return &part{out: make([]byte, window+outSize+outRoom)} }
+
+// decoder turns the bits of a gzip stream into parts.
+type decoder struct {
 	src io.Reader
 
 	in       []byte // buffered input
@@ -35,20 +69,15 @@ type Reader struct {
 	bits     uint64 // bits taken from in and not yet used, lowest first
 	nbits    uint   // how many are valid
 
-	out   []byte // a window of what was written, then what was not yet handed out
-	from  int    // start of what was not yet handed out
-	to    int    // end of what is decompressed
-	valid int    // start of the bytes of this member; a match may not reach further back
-
-	crc  uint32
-	size uint32 // of this member, modulo 2^32
-	crcd int    // out[:crcd] is in crc
+	*part     // being filled
+	to    int // end of what is decompressed
+	valid int // start of the bytes of this member; a match may not reach further back
+	begun bool
 
 	member bool // within a member
 	last   bool // the current block is the last of the member
 	block  kind
 	stored int // bytes left of a stored block
-	err    error
 
 	lit  [litSize]uint32
 	dist [distSize]uint32
@@ -64,8 +93,8 @@ const (
 
 // NewReader reads the header of the first member.
 func NewReader(src io.Reader) (*Reader, error) {
-	r := &Reader{src: src, in: make([]byte, inSize+inPad), out: make([]byte, window+outSize+outRoom)}
-	if err := r.header(); err != nil {
+	r := &Reader{part: newPart(), decoder: decoder{src: src, in: make([]byte, inSize+inPad)}}
+	if err := r.decoder.header(); err != nil {
 		if errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF
 		}
@@ -81,45 +110,108 @@ func (r *Reader) Read(p []byte) (int, error) {
 		if r.err != nil {
 			return 0, r.err
 		}
-		r.err = r.produce()
+		r.next()
 	}
-	n := copy(p, r.out[r.from:r.to])
+	n := copy(p, r.part.out[r.from:r.to])
 	r.from += n
 	return n, nil
 }
 
-// produce decompresses until the output buffer is full or the stream ends.
-func (r *Reader) produce() error {
-	if keep := r.to - window; keep > 0 { // slide the window down
-		copy(r.out, r.out[keep:r.to])
-		r.to, r.from = window, window
-		r.crcd = window
-		r.valid = max(r.valid-keep, 0)
+// Ahead decompresses in a goroutine of its own from here on, a few parts ahead of what is read, until the stream ends
+// or Close is called.
+func (r *Reader) Ahead() {
+	if r.parts != nil || r.err != nil {
+		return
 	}
-	err := r.decompress()
-	r.sum()
-	return err
+	r.parts, r.free = make(chan *part, ahead), make(chan *part, ahead)
+	r.stop, r.gone = make(chan struct{}), make(chan struct{})
+	for range ahead - 1 {
+		r.free <- newPart()
+	}
+	last := r.part
+	go func() {
+		defer close(r.gone)
+		for last.err == nil {
+			select {
+			case next := <-r.free:
+				r.decoder.fill(next, last)
+				r.parts <- next // never waits: there are no more than ahead parts
+				last = next
+			case <-r.stop:
+				return
+			}
+		}
+	}()
 }
 
-func (r *Reader) decompress() error {
-	for r.to < window+outSize {
-		if !r.member {
-			if err := r.header(); err != nil {
+// Close ends what Ahead began; the reader is not to be used any more.
+func (r *Reader) Close() error {
+	if r.parts != nil {
+		close(r.stop)
+		<-r.gone
+	}
+	return nil
+}
+
+// next makes the following part current and verifies the checksums of the members that end there.
+func (r *Reader) next() {
+	if r.parts == nil {
+		r.decoder.fill(r.part, r.part)
+	} else {
+		// The decoder still needs the end of the part that it filled last, so that is given back only when it has the next.
+		done := r.part
+		r.part = <-r.parts
+		r.free <- done
+	}
+	r.from, r.to, r.err = r.part.start, r.part.end, r.part.err
+	at := r.from
+	for _, e := range r.part.ends {
+		r.sum(at, e.at)
+		at = e.at
+		if e.crc != r.crc || e.size != r.size {
+			r.to, r.err = at, fmt.Errorf("%w: the checksum does not match", ErrCorrupt)
+			return
+		}
+		r.crc, r.size = 0, 0
+	}
+	r.sum(at, r.to)
+}
+
+func (r *Reader) sum(from, to int) {
+	r.crc = crc32.Update(r.crc, crc32.IEEETable, r.part.out[from:to])
+	r.size += uint32(to - from)
+}
+
+// fill decompresses what follows the part before, until the next part is full or the stream ends. Both may be the same.
+func (d *decoder) fill(next, before *part) {
+	keep := max(before.end-window, 0)
+	next.start = copy(next.out, before.out[keep:before.end])
+	d.part, d.to = next, next.start
+	d.valid = max(d.valid-keep, 0)
+	next.ends = next.ends[:0]
+	next.err = d.decompress()
+	next.end = d.to
+}
+
+func (d *decoder) decompress() error {
+	for d.to < window+outSize && len(d.ends) < maxEnds {
+		if !d.member {
+			if err := d.header(); err != nil {
 				return err
 			}
 		}
 		var err error
-		switch r.block {
+		switch d.block {
 		case blockNone:
-			if r.last {
-				err = r.trailer()
+			if d.last {
+				err = d.trailer()
 			} else {
-				err = r.blockHeader()
+				err = d.blockHeader()
 			}
 		case blockStored:
-			err = r.storedBlock()
+			err = d.storedBlock()
 		case blockCoded:
-			err = r.codedBlock()
+			err = d.codedBlock()
 		}
 		if err != nil {
 			return err
@@ -128,36 +220,29 @@ func (r *Reader) decompress() error {
 	return nil
 }
 
-// sum takes what was decompressed since the last call into the checksum.
-func (r *Reader) sum() {
-	r.crc = crc32.Update(r.crc, crc32.IEEETable, r.out[r.crcd:r.to])
-	r.size += uint32(r.to - r.crcd)
-	r.crcd = r.to
-}
-
 // more makes at least inPad bytes available, real ones or, behind the end of the stream, zeros.
-func (r *Reader) more() error {
-	if r.end-r.pos >= inPad || r.eof {
-		if r.pos > r.end+8 { // more zeros used than the bit buffer can hold unused
+func (d *decoder) more() error {
+	if d.end-d.pos >= inPad || d.eof {
+		if d.pos > d.end+8 { // more zeros used than the bit buffer can hold unused
 			return io.ErrUnexpectedEOF
 		}
 		return nil
 	}
-	keep := max(r.pos-8, 0) // align may give back up to seven bytes
-	r.end = copy(r.in, r.in[keep:r.end])
-	r.pos -= keep
-	for r.end < inSize {
-		n, err := r.src.Read(r.in[r.end:inSize])
-		r.end += n
+	keep := max(d.pos-8, 0) // align may give back up to seven bytes
+	d.end = copy(d.in, d.in[keep:d.end])
+	d.pos -= keep
+	for d.end < inSize {
+		n, err := d.src.Read(d.in[d.end:inSize])
+		d.end += n
 		if err == io.EOF {
-			r.eof = true
-			clear(r.in[r.end : r.end+inPad])
+			d.eof = true
+			clear(d.in[d.end : d.end+inPad])
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		if r.end-r.pos >= inPad {
+		if d.end-d.pos >= inPad {
 			break
 		}
 	}
@@ -165,66 +250,65 @@ func (r *Reader) more() error {
 }
 
 // need makes n <= 32 bits available.
-func (r *Reader) need(n uint) error {
-	if r.nbits >= n {
+func (d *decoder) need(n uint) error {
+	if d.nbits >= n {
 		return nil
 	}
-	if err := r.more(); err != nil {
+	if err := d.more(); err != nil {
 		return err
 	}
-	for r.nbits < n {
-		r.bits |= uint64(r.in[r.pos]) << r.nbits
-		r.pos++
-		r.nbits += 8
+	for d.nbits < n {
+		d.bits |= uint64(d.in[d.pos]) << d.nbits
+		d.pos++
+		d.nbits += 8
 	}
-	if r.spent() {
+	if d.spent() {
 		return io.ErrUnexpectedEOF
 	}
 	return nil
 }
 
 // spent tells whether bits behind the end of the stream were used.
-func (r *Reader) spent() bool { return r.eof && r.pos-int(r.nbits/8) > r.end }
+func (d *decoder) spent() bool { return d.eof && d.pos-int(d.nbits/8) > d.end }
 
 // take returns n <= 32 bits.
-func (r *Reader) take(n uint) (uint32, error) {
-	if err := r.need(n); err != nil {
+func (d *decoder) take(n uint) (uint32, error) {
+	if err := d.need(n); err != nil {
 		return 0, err
 	}
-	v := uint32(r.bits & (1<<n - 1))
-	r.bits >>= n
-	r.nbits -= n
-	if r.spent() {
+	v := uint32(d.bits & (1<<n - 1))
+	d.bits >>= n
+	d.nbits -= n
+	if d.spent() {
 		return 0, io.ErrUnexpectedEOF
 	}
 	return v, nil
 }
 
 // align drops bits up to the next byte and gives whole bytes back to the input.
-func (r *Reader) align() {
-	r.pos -= int(r.nbits / 8)
-	r.bits, r.nbits = 0, 0
+func (d *decoder) align() {
+	d.pos -= int(d.nbits / 8)
+	d.bits, d.nbits = 0, 0
 }
 
 // header reads a member's header; io.EOF where the stream ends instead. Zeros behind the last member are padding.
-func (r *Reader) header() error {
-	r.align()
-	if err := r.more(); err != nil {
+func (d *decoder) header() error {
+	d.align()
+	if err := d.more(); err != nil {
 		return err
 	}
-	padding := r.to > 0
-	for padding && r.pos < r.end && r.in[r.pos] == 0 {
-		r.pos++
-		if err := r.more(); err != nil {
+	for d.begun && d.pos < d.end && d.in[d.pos] == 0 {
+		d.pos++
+		if err := d.more(); err != nil {
 			return err
 		}
 	}
-	if r.pos >= r.end {
+	if d.pos >= d.end {
 		return io.EOF
 	}
 	var head [10]uint32
 	for i := range head {
-		b, err := r.take(8)
+		b, err := d.take(8)
 		if err != nil {
 			return err
 		}
@@ -235,9 +319,9 @@ func (r *Reader) header() error {
 	}
 	flags := head[3]
 	if flags&4 != 0 { // extra field
-		n, err := r.take(16)
+		n, err := d.take(16)
 		for ; err == nil && n > 0; n-- {
-			_, err = r.take(8)
+			_, err = d.take(8)
 		}
 		if err != nil {
 			return err
@@ -245,7 +329,7 @@ func (r *Reader) header() error {
 	}
 	for _, flag := range []uint32{8, 16} { // name, comment
 		for flags&flag != 0 {
-			b, err := r.take(8)
+			b, err := d.take(8)
 			if err != nil {
 				return err
 			}
@@ -255,51 +339,48 @@ func (r *Reader) header() error {
 		}
 	}
 	if flags&2 != 0 { // checksum of the header
-		if _, err := r.take(16); err != nil {
+		if _, err := d.take(16); err != nil {
 			return err
 		}
 	}
-	r.member, r.last, r.block = true, false, blockNone
-	r.valid, r.crcd, r.crc, r.size = r.to, r.to, 0, 0
+	d.begun, d.member, d.last, d.block = true, true, false, blockNone
+	d.valid = d.to
 	return nil
 }
 
-// trailer verifies a member's checksum and length.
-func (r *Reader) trailer() error {
-	r.align()
-	r.sum()
-	crc, err := r.take(32)
+// trailer reads a member's checksum and length.
+func (d *decoder) trailer() error {
+	d.align()
+	crc, err := d.take(32)
 	if err != nil {
 		return err
 	}
-	size, err := r.take(32)
+	size, err := d.take(32)
 	if err != nil {
 		return err
 	}
-	if crc != r.crc || size != r.size {
-		return fmt.Errorf("%w: the checksum does not match", ErrCorrupt)
-	}
-	r.member = false
+	d.ends = append(d.ends, memberEnd{d.to, crc, size})
+	d.member = false
 	return nil
 }
 
 // storedBlock copies bytes that were not compressed.
-func (r *Reader) storedBlock() error {
-	for r.stored > 0 && r.to < window+outSize {
-		if err := r.more(); err != nil {
+func (d *decoder) storedBlock() error {
+	for d.stored > 0 && d.to < window+outSize {
+		if err := d.more(); err != nil {
 			return err
 		}
-		if r.pos >= r.end {
+		if d.pos >= d.end {
 			return io.ErrUnexpectedEOF
 		}
-		n := min(r.stored, r.end-r.pos, window+outSize-r.to)
-		copy(r.out[r.to:], r.in[r.pos:r.pos+n])
-		r.pos += n
-		r.to += n
-		r.stored -= n
+		n := min(d.stored, d.end-d.pos, window+outSize-d.to)
+		copy(d.out[d.to:], d.in[d.pos:d.pos+n])
+		d.pos += n
+		d.to += n
+		d.stored -= n
 	}
-	if r.stored == 0 {
-		r.block = blockNone
+	if d.stored == 0 {
+		d.block = blockNone
 	}
 	return nil
 }
@@ -309,19 +390,19 @@ func (r *Reader) storedBlock() error {
 // One turn of the loop takes an entry of each table, at most 20 + 28 bits of the 56 or more that a refill gives, and
 // writes at most one literal, a match, and what copying in words writes too much: less than outRoom. All addresses
 // are below in[stop+8] and out[limit+outRoom].
-func (r *Reader) codedBlock() error {
+func (d *decoder) codedBlock() error {
 	const limit = window + outSize
-	for r.to < limit {
-		if err := r.more(); err != nil {
+	for d.to < limit {
+		if err := d.more(); err != nil {
 			return err
 		}
-		stop := r.end - 8
-		if r.eof {
-			stop = r.end + 8
+		stop := d.end - 8
+		if d.eof {
+			stop = d.end + 8
 		}
-		in, out := unsafe.Pointer(unsafe.SliceData(r.in[:stop+8])), unsafe.Pointer(unsafe.SliceData(r.out[:limit+outRoom]))
-		lit, dist := &r.lit, &r.dist
-		pos, to, valid, bits, nbits := r.pos, r.to, r.valid, r.bits, r.nbits
+		in, out := unsafe.Pointer(unsafe.SliceData(d.in[:stop+8])), unsafe.Pointer(unsafe.SliceData(d.out[:limit+outRoom]))
+		lit, dist := &d.lit, &d.dist
+		pos, to, valid, bits, nbits := d.pos, d.to, d.valid, d.bits, d.nbits
 		var err error
 		done := false
 		for to < limit && pos <= stop {
@@ -363,20 +444,20 @@ func (r *Reader) codedBlock() error {
 			bits >>= e & 63
 			nbits -= uint(e & 63)
 
-			d := dist[bits&(1<<distBits-1)]
-			if d&flagSub != 0 {
-				d = dist[(uint64(d>>subShift&(1<<18-1))+bits>>distBits&(1<<(d>>codeShift&15)-1))%distSize]
+			f := dist[bits&(1<<distBits-1)]
+			if f&flagSub != 0 {
+				f = dist[(uint64(f>>subShift&(1<<18-1))+bits>>distBits&(1<<(f>>codeShift&15)-1))%distSize]
 			}
-			back := int(d>>baseShift&(1<<16-1)) + int(bits&(1<<(d&63)-1)>>(d>>codeShift&15))
-			bits >>= d & 63
-			nbits -= uint(d & 63)
-			if d&flagBad != 0 || back > to-valid {
+			back := int(f>>baseShift&(1<<16-1)) + int(bits&(1<<(f&63)-1)>>(f>>codeShift&15))
+			bits >>= f & 63
+			nbits -= uint(f & 63)
+			if f&flagBad != 0 || back > to-valid {
 				err = ErrCorrupt
 				done = true
 				break
 			}
 			if back < 8 {
-				matchNear(r.out, to, back, length)
+				matchNear(d.out, to, back, length)
 			} else {
 				store(out, to, load(out, to-back))
 				for i := 8; i < length; i += 8 {
@@ -385,15 +466,15 @@ func (r *Reader) codedBlock() error {
 			}
 			to += length
 		}
-		r.pos, r.to, r.bits, r.nbits = pos, to, bits&(1<<(nbits&63)-1), nbits
-		if r.spent() {
+		d.pos, d.to, d.bits, d.nbits = pos, to, bits&(1<<(nbits&63)-1), nbits
+		if d.spent() {
 			return io.ErrUnexpectedEOF
 		}
 		if err != nil {
 			return err
 		}
 		if done {
-			r.block = blockNone
+			d.block = blockNone
 			return nil
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"testing"
@@ -25,10 +26,24 @@ func pack(t testing.TB, b []byte, level int) []byte {
 	return out.Bytes()
 }
 
-func unpack(src io.Reader) ([]byte, error) {
+// unpack reads a stream as it comes and again ahead; both must give the same.
+func unpack(packed []byte) ([]byte, error) {
+	got, err := readAll(bytes.NewReader(packed), false)
+	again, other := readAll(bytes.NewReader(packed), true)
+	if !bytes.Equal(got, again) || (err == nil) != (other == nil) || err != nil && err.Error() != other.Error() {
+		return nil, fmt.Errorf("%d bytes and %v, but ahead %d bytes and %v", len(got), err, len(again), other)
+	}
+	return got, err
+}
+
+func readAll(src io.Reader, ahead bool) ([]byte, error) {
 	r, err := NewReader(src)
 	if err != nil {
 		return nil, err
+	}
+	defer r.Close()
+	if ahead {
+		r.Ahead()
 	}
 	return io.ReadAll(r)
 }
@@ -74,7 +89,7 @@ func samples() map[string][]byte {
 func TestSameAsCompressGzip(t *testing.T) {
 	for name, want := range samples() {
 		for _, level := range []int{gzip.HuffmanOnly, 0, 1, 6, 9} {
-			got, err := unpack(bytes.NewReader(pack(t, want, level)))
+			got, err := unpack(pack(t, want, level))
 			if err != nil || !bytes.Equal(got, want) {
 				t.Errorf("%s, level %d: %d bytes of %d, equal %v, error %v", name, level, len(got), len(want), bytes.Equal(got, want), err)
 			}
@@ -86,13 +101,13 @@ func TestReadersOfEverySize(t *testing.T) {
 	want := samples()["skewed"][:60_000]
 	packed := pack(t, want, 6)
 	for name, wrap := range map[string]func(io.Reader) io.Reader{"one byte": iotest.OneByteReader, "halves": iotest.HalfReader, "data with EOF": iotest.DataErrReader} {
-		got, err := unpack(wrap(bytes.NewReader(packed)))
+		got, err := readAll(wrap(bytes.NewReader(packed)), true)
 		if err != nil || !bytes.Equal(got, want) {
 			t.Errorf("%s: %d bytes, %v", name, len(got), err)
 		}
 	}
 	broken := errors.New("broken")
-	if _, err := unpack(io.MultiReader(bytes.NewReader(packed[:5000]), iotest.ErrReader(broken))); !errors.Is(err, broken) {
+	if _, err := readAll(io.MultiReader(bytes.NewReader(packed[:5000]), iotest.ErrReader(broken)), true); !errors.Is(err, broken) {
 		t.Errorf("error %v", err)
 	}
 }
@@ -105,12 +120,51 @@ func TestMembersHeadersAndPadding(t *testing.T) {
 	z.Close()
 	packed := append(pack(t, []byte("one "), 6), full.Bytes()...)
 	packed = append(packed, make([]byte, 300)...)
-	got, err := unpack(bytes.NewReader(packed))
+	got, err := unpack(packed)
 	if err != nil || string(got) != "one two" {
 		t.Errorf("%q, %v", got, err)
 	}
-	if _, err := unpack(bytes.NewReader(append(pack(t, []byte("x"), 6), "garbage at the end"...))); !errors.Is(err, ErrCorrupt) {
+	if _, err := unpack(append(pack(t, []byte("x"), 6), "garbage at the end"...)); !errors.Is(err, ErrCorrupt) {
 		t.Errorf("garbage: %v", err)
+	}
+}
+
+// TestManyMembers reads more members than end within a part, most of them empty; a damaged checksum ends the data before it.
+func TestManyMembers(t *testing.T) {
+	var packed, want []byte
+	for i := range 5 * maxEnds {
+		b := bytes.Repeat([]byte{byte(i)}, i%3/2*i)
+		packed, want = append(packed, pack(t, b, 6)...), append(want, b...)
+	}
+	if got, err := unpack(packed); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("%d bytes of %d, %v", len(got), len(want), err)
+	}
+	at := len(packed)
+	packed = append(packed, pack(t, []byte("the last one"), 6)...)
+	packed[len(packed)-8] ^= 1
+	if got, err := unpack(packed); !errors.Is(err, ErrCorrupt) || !bytes.HasPrefix(got, want) {
+		t.Errorf("checksum behind byte %d damaged: %d bytes, %v", at, len(got), err)
+	}
+}
+
+// TestCloseAhead leaves a stream at every stage; nothing is left behind that reads on.
+func TestCloseAhead(t *testing.T) {
+	packed := pack(t, samples()["zeros"], 6)
+	for _, n := range []int64{0, 1, outSize, 3 * outSize, 1_000_000} {
+		r, err := NewReader(bytes.NewReader(packed))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Ahead()
+		if _, err := io.CopyN(io.Discard, r, n); err != nil {
+			t.Error(err)
+		}
+		r.Close()
+		select {
+		case <-r.gone:
+		default:
+			t.Errorf("still decompressing after %d bytes", n)
+		}
 	}
 }
 
@@ -121,7 +175,7 @@ func TestTruncated(t *testing.T) {
 		want = want[:min(len(want), 3000)]
 		packed := pack(t, want, level)
 		for n := range packed {
-			got, err := unpack(bytes.NewReader(packed[:n]))
+			got, err := unpack(packed[:n])
 			if !errors.Is(err, io.ErrUnexpectedEOF) {
 				t.Fatalf("%s cut to %d of %d bytes: %d bytes, %v", name, n, len(packed), len(got), err)
 			}
@@ -138,7 +192,7 @@ func TestDamaged(t *testing.T) {
 		b := bytes.Clone(packed)
 		at := rng.IntN(len(b))
 		b[at] ^= 1 << rng.IntN(8)
-		got, err := unpack(bytes.NewReader(b))
+		got, err := unpack(b)
 		if err == nil && !bytes.Equal(got, want) {
 			t.Fatalf("byte %d damaged: other data without an error", at)
 		}
@@ -158,7 +212,7 @@ func FuzzReader(f *testing.F) {
 		if len(b) > 1<<14 {
 			return
 		}
-		got, err := unpack(io.LimitReader(bytes.NewReader(b), 1<<14))
+		got, err := unpack(b)
 		z, other := gzip.NewReader(bytes.NewReader(b))
 		if other != nil {
 			return

@@ -234,48 +234,48 @@ var fixedLengths = func() (lengths [maxLit + maxDist]uint8) {
 }()
 
 // blockHeader reads the header of the next block, and its codes.
-func (r *Reader) blockHeader() error {
-	h, err := r.take(3)
+func (d *decoder) blockHeader() error {
+	h, err := d.take(3)
 	if err != nil {
 		return err
 	}
-	r.last = h&1 != 0
+	d.last = h&1 != 0
 	switch h >> 1 {
 	case 0:
-		r.align()
-		n, err := r.take(32)
+		d.align()
+		n, err := d.take(32)
 		if err != nil {
 			return err
 		}
 		if n>>16 != ^n&0xffff {
 			return fmt.Errorf("%w: length of a stored block", ErrCorrupt)
 		}
-		r.align()
-		r.stored = int(n & 0xffff)
-		r.block = blockStored
+		d.align()
+		d.stored = int(n & 0xffff)
+		d.block = blockStored
 		return nil
 	case 1:
-		return r.codes(fixedLengths[:maxLit], fixedLengths[maxLit:])
+		return d.codes(fixedLengths[:maxLit], fixedLengths[maxLit:])
 	case 2:
-		return r.dynamic()
+		return d.dynamic()
 	}
 	return fmt.Errorf("%w: unknown kind of block", ErrCorrupt)
 }
 
-func (r *Reader) codes(lit, dist []uint8) error {
-	if err := buildPairs(&r.lit, lit); err != nil {
+func (d *decoder) codes(lit, dist []uint8) error {
+	if err := buildPairs(&d.lit, lit); err != nil {
 		return err
 	}
-	if err := build(r.dist[:], distBits, dist, distEntries[:]); err != nil {
+	if err := build(d.dist[:], distBits, dist, distEntries[:]); err != nil {
 		return err
 	}
-	r.block = blockCoded
+	d.block = blockCoded
 	return nil
 }
 
 // dynamic reads the code lengths of a block with codes of its own.
-func (r *Reader) dynamic() error {
-	h, err := r.take(14)
+func (d *decoder) dynamic() error {
+	h, err := d.take(14)
 	if err != nil {
 		return err
 	}
@@ -285,7 +285,7 @@ func (r *Reader) dynamic() error {
 	}
 	var lengths [maxLit + maxDist]uint8
 	for i := range n {
-		v, err := r.take(3)
+		v, err := d.take(3)
 		if err != nil {
 			return err
 		}
@@ -298,14 +298,14 @@ func (r *Reader) dynamic() error {
 	clear(lengths[:maxCodeLen])
 	for i := 0; i < nlit+ndist; {
 		// A code (at most 7 bits) and its extra bits: behind the end of the stream come zeros, found out below.
-		if err := r.need(lengthBits); err != nil && err != io.ErrUnexpectedEOF {
+		if err := d.need(lengthBits); err != nil && err != io.ErrUnexpectedEOF {
 			return err
 		}
-		e := code[r.bits&(1<<lengthBits-1)]
-		if e&flagBad != 0 || uint(e&63) > r.nbits {
+		e := code[d.bits&(1<<lengthBits-1)]
+		if e&flagBad != 0 || uint(e&63) > d.nbits {
 			return fmt.Errorf("%w: code lengths", ErrCorrupt)
 		}
-		if _, err := r.take(uint(e & 63)); err != nil {
+		if _, err := d.take(uint(e & 63)); err != nil {
 			return err
 		}
 		symbol := e >> baseShift
@@ -327,7 +327,7 @@ func (r *Reader) dynamic() error {
 		case 18:
 			extra, base = 7, 11
 		}
-		more, err := r.take(extra)
+		more, err := d.take(extra)
 		if err != nil {
 			return err
 		}
@@ -342,5 +342,5 @@ func (r *Reader) dynamic() error {
 	if lengths[256] == 0 {
 		return fmt.Errorf("%w: a block without end", ErrCorrupt)
 	}
-	return r.codes(lengths[:nlit], lengths[nlit:nlit+ndist])
+	return d.codes(lengths[:nlit], lengths[nlit:nlit+ndist])
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 
 	"github.com/universal-classifier/uc/internal/inflate"
 )
@@ -24,16 +25,19 @@ const maxDeflate = 1032
 // readBuffer is how much of a file is read at a time.
 const readBuffer = 1 << 16
 
+// aheadFrom is how many bytes of voxels are worth a goroutine that decompresses while they are converted.
+const aheadFrom = 1 << 20
+
 // source is an open file of voxels behind its checked header.
 type source struct {
 	*Header
 	name   string
 	r      io.Reader
 	closer io.Closer
-	gzip   bool
-	read   int64 // bytes of the (decompressed) file consumed
-	voxel  int64 // voxels consumed
-	exact  bool  // the file's own length agrees with the header, so all may be allocated at once
+	gzip   *inflate.Reader // r of a compressed file, else nil
+	read   int64           // bytes of the (decompressed) file consumed
+	voxel  int64           // voxels consumed
+	exact  bool            // the file's own length agrees with the header, so all may be allocated at once
 	buf    []byte
 }
 
@@ -75,7 +79,6 @@ func newSource(name string, r io.Reader, size, trailer int64) (*source, error) {
 	s.r = b
 	limit := size
 	if magic, _ := b.Peek(2); len(magic) == 2 && magic[0] == 0x1f && magic[1] == 0x8b {
-		s.gzip = true
 		if size > (1<<62)/maxDeflate {
 			size = (1 << 62) / maxDeflate
 		}
@@ -84,7 +87,7 @@ func newSource(name string, r io.Reader, size, trailer int64) (*source, error) {
 		if err != nil {
 			return nil, s.fail(err)
 		}
-		s.r = z
+		s.r, s.gzip = z, z
 	}
 	var raw [maxHeaderLen]byte
 	if err := s.fill(raw[:4]); err != nil {
@@ -105,12 +108,15 @@ func newSource(name string, r io.Reader, size, trailer int64) (*source, error) {
 		return nil, s.wrap(err)
 	}
 	whole := s.Offset + int64(s.Voxels())*int64(s.BytesPerVoxel())
-	s.exact = !s.gzip || trailer == whole&0xffffffff
+	s.exact = s.gzip == nil || trailer == whole&0xffffffff
 	return s, nil
 }
 
 // Close closes the file.
 func (s *source) Close() error {
+	if s.gzip != nil {
+		s.gzip.Close()
+	}
 	if s.closer == nil {
 		return nil
 	}
@@ -151,6 +157,9 @@ func (s *source) part(limit int) (stored []byte, n int, err error) {
 	}
 	if s.buf == nil {
 		s.buf = make([]byte, readBuffer)
+		if s.gzip != nil && s.Voxels()*s.BytesPerVoxel() >= aheadFrom && runtime.GOMAXPROCS(0) > 1 {
+			s.gzip.Ahead()
+		}
 	}
 	size := s.BytesPerVoxel()
 	n = min(limit, len(s.buf)/size)
@@ -167,7 +176,7 @@ const slack = 1 << 20
 
 // finish reads what follows the voxels, so that the checksum of a compressed file is verified.
 func (s *source) finish() error {
-	if !s.gzip {
+	if s.gzip == nil {
 		return nil
 	}
 	if _, err := io.CopyN(io.Discard, s.r, slack); err != nil && !errors.Is(err, io.EOF) {
