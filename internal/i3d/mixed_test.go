@@ -12,8 +12,9 @@ import (
 // mixedTolerance bounds how far losses and logits in mixed precision may be from those in single precision.
 const mixedTolerance = 2e-2
 
-// TestMixedPrecisionFollowsSingle compares five steps of training, and the logits of an inference pass with the weights that came out. Batch norm over
-// few values amplifies any rounding (see anyDraw), so the images leave it 32 voxels per channel in the deepest layers. PyTorch's autocast is as far from its own single precision (first losses 0.010 and 0.013).
+// TestMixedPrecisionFollowsSingle compares five steps of training, and the logits of an inference pass with the weights that came out. The rate is
+// the reference's smallest: the gradients of a network fresh from its initialisation are so steep (norms of hundreds) that with larger ones the losses of
+// five steps move by hundredths when the rounding changes at all; PyTorch's autocast then ends up to 0.13 from its own single precision.
 func TestMixedPrecisionFollowsSingle(t *testing.T) {
 	open := func(mixed bool) backend.Device {
 		dev, err := backend.Open(backend.Options{Device: "cpu", Mixed: mixed})
@@ -27,8 +28,8 @@ func TestMixedPrecisionFollowsSingle(t *testing.T) {
 	if mixed.Precision() == single.Precision() {
 		t.Skip("this processor has no instructions for bfloat16")
 	}
-	cfg, batch, size := Config{InChannels: 2, Outputs: []int{2}}, 2, [3]int{64, 64, 64}
-	x, targets := weights.FormulaInput("mixed", batch*2*size[0]*size[1]*size[2], 1.7), [][]int{{0, 1}}
+	cfg, batch, size := Config{InChannels: 2, Outputs: []int{2}}, 7, [3]int{64, 64, 64}
+	x, targets := weights.FormulaInput("mixed", batch*2*size[0]*size[1]*size[2], 1.7), [][]int{{0, 1, 0, 1, 0, 1, 0}}
 	run := func(dev backend.Device) (losses []float64, tr *Training) {
 		tr, err := NewTraining(dev, cfg, batch, size)
 		if err != nil {
@@ -38,7 +39,7 @@ func TestMixedPrecisionFollowsSingle(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 5 {
-			r, err := tr.Step(x, targets, StepOptions{LR: 1e-2, Momentum: 0.99, WeightDecay: 3e-5, ClipNorm: 12})
+			r, err := tr.Step(x, targets, StepOptions{LR: 1e-6, Momentum: 0.99, WeightDecay: 3e-5, ClipNorm: 12})
 			if err != nil {
 				t.Fatal(err)
 			}

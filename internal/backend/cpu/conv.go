@@ -151,8 +151,11 @@ func ConvForward(p *Pool, c *Conv, x Act, w []float32, y Act, e *Epilogue, s *Sc
 
 func winogradForward(p *Pool, c *Conv, x Act, w []float32, y Act, e *Epilogue, s *Scratch) {
 	use := forOutputs
-	if x.Half && e.Forms != nil {
+	switch {
+	case x.Half && e.Forms != nil:
 		use = halfProducts
+	case y.Half:
+		use = anyScheme
 	}
 	plan, _ := c.winogradPlan(x.N, use)
 	how := convolution{kind: outputTransform, forms: e.Forms}
@@ -204,7 +207,7 @@ func ConvBackwardData(p *Pool, c *Conv, dy Act, w []float32, dx Act, accumulate 
 func ConvBackwardWeights(p *Pool, c *Conv, x, dy Act, dw []float32, s *Scratch) {
 	c.check("backward weights", x, dy, dw)
 	s.reset()
-	if plan, ok := c.winogradPlan(x.N, forWeights); ok && !x.Planar {
+	if plan, ok := c.winogradPlan(x.N, anyScheme); ok && !x.Planar {
 		plan.weightGradient(p, x, dy, dw, s)
 		return
 	}

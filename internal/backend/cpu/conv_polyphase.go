@@ -113,7 +113,7 @@ func polyphaseForward(p *Pool, c, phases *Conv, x Act, w []float32, y Act, e *Ep
 // polyphaseBackwardWeights is ConvBackwardWeights of a planar x.
 func polyphaseBackwardWeights(p *Pool, c, phases *Conv, x, dy Act, dw []float32, s *Scratch) {
 	packed := s.floats(PackedLen(phases))
-	plan, _ := phases.winogradPlan(x.N, forWeights)
+	plan, _ := phases.winogradPlan(x.N, anyScheme)
 	plan.weightGradient(p, c.split(p, phases, x, s), dy, packed, s)
 	c.phaseWeights(phases, func(weight, phase int) { copy(dw[weight:weight+Block], packed[phase:phase+Block]) })
 }

@@ -36,9 +36,9 @@ type winogradPlan struct {
 type winogradUse int
 
 const (
-	forOutputs   winogradUse = iota // results and gradients of inputs
-	forWeights                      // gradients of weights, where no later layer amplifies the rounding
-	halfProducts                    // results whose factors are rounded to bfloat16
+	forOutputs   winogradUse = iota // results and gradients of inputs in float32
+	anyScheme                       // gradients of weights, where no later layer amplifies the rounding; results that are rounded to bfloat16
+	halfProducts                    // results of factors that are rounded to bfloat16
 )
 
 // halfNoise bounds how much the schemes of the three axes together may amplify the rounding of their factors to bfloat16: F(3,3) on all axes
@@ -46,8 +46,8 @@ const (
 // direct convolution in bfloat16 has 0.3 %; F(4,3) on all axes (10.4) would have 2.3 %.
 const halfNoise = 4.6
 
-// chooseSchemes picks the schemes with the fewest products; ok is false when an axis has none. F(4,4) is left to gradients of weights:
-// in the stem's forward pass (3.7e-6 of the result, F(3,4) has a third of it) it moved the logits of a training by up to 2e-4.
+// chooseSchemes picks the schemes with the fewest products; ok is false when an axis has none. F(4,4) is left to anyScheme: in the stem's forward
+// pass (3.7e-6 of the result, F(3,4) has a third of it) it moved the logits of a training in float32 by up to 2e-4.
 func (c *Conv) chooseSchemes(use winogradUse) (scheme [3]int, ok bool) {
 	var fit [3][]int
 	for a := range 3 {
@@ -55,7 +55,7 @@ func (c *Conv) chooseSchemes(use winogradUse) (scheme [3]int, ok bool) {
 			return scheme, false
 		}
 		for i, s := range schemes {
-			if s.R+2*s.TapSkip != c.Kernel[a] || (s.M == 4 && s.R == 4 && use != forWeights) {
+			if s.R+2*s.TapSkip != c.Kernel[a] || (s.M == 4 && s.R == 4 && use != anyScheme) {
 				continue
 			}
 			if s.Skip > 0 && (c.InSize[a] != s.Inputs || c.OutSize[a] != s.M || c.PadLo[a] != s.Skip) {
