@@ -86,6 +86,7 @@ type testDevice struct {
 	backend.Device
 	t     *testing.T
 	mixed bool
+	gpu   bool
 }
 
 func (d testDevice) empty(kind backend.Kind, shape ...int) *backend.Tensor {
@@ -110,14 +111,20 @@ func (d testDevice) check(what string, got *backend.Tensor, want []float32, tole
 
 // allowed is the tolerance for what has passed through activations.
 func (d testDevice) allowed(tolerance float64) float64 {
-	if d.mixed {
+	switch {
+	case d.mixed:
 		return max(tolerance, mixedTolerance)
+	case d.gpu:
+		return max(tolerance, gpuTolerance)
 	}
 	return tolerance
 }
 
 // mixedTolerance is what rounding to 8 bits may cost, relative to the largest value.
 const mixedTolerance = 2e-2
+
+// gpuTolerance is what sums in float32, in any order, may cost.
+const gpuTolerance = 1e-4
 
 func (d testDevice) values(t *backend.Tensor) []float32 {
 	v := make([]float32, t.Size())
@@ -152,12 +159,13 @@ func eachKernelSet(t *testing.T, f func(t *testing.T, d testDevice)) {
 					t.Fatal(err)
 				}
 				if !mixed || dev.Precision() != "fp32" {
-					t.Run(fmt.Sprintf("%s/%d/%s", set, threads, dev.Precision()), func(t *testing.T) { f(t, testDevice{dev, t, mixed}) })
+					t.Run(fmt.Sprintf("%s/%d/%s", set, threads, dev.Precision()), func(t *testing.T) { f(t, testDevice{dev, t, mixed, false}) })
 				}
 				dev.Close()
 			}
 		}
 	}
+	eachGPU(t, f)
 }
 
 func TestConvolutions(t *testing.T) {
@@ -243,7 +251,7 @@ func singleMaxPoolGradient(t *testing.T, p backend.Pool, x []float32, xShape []i
 		t.Fatal(err)
 	}
 	defer dev.Close()
-	d := testDevice{dev, t, false}
+	d := testDevice{Device: dev, t: t}
 	y, winners, dx := d.empty(backend.Activation, yShape...), d.empty(backend.Winners, yShape...), d.empty(backend.Activation, xShape...)
 	d.MaxPool(p, d.tensor(backend.Activation, x, xShape...), y, winners)
 	d.MaxPoolBackward(p, d.tensor(backend.Activation, gy, yShape...), winners, dx, false)

@@ -1,0 +1,292 @@
+package backend_test
+
+import (
+	"errors"
+	"math"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/universal-classifier/uc/internal/backend"
+	"github.com/universal-classifier/uc/internal/backend/cuda"
+	"github.com/universal-classifier/uc/internal/backend/cuda/driver"
+	"github.com/universal-classifier/uc/internal/backend/cuda/fake"
+	"github.com/universal-classifier/uc/internal/backend/cuda/kernels"
+	"github.com/universal-classifier/uc/internal/backend/cuda/kernels/emulator"
+)
+
+// eachGPU runs a test on the device of a card whose kernels are emulated, with what cuDNN may and may not do, and on the card that is there.
+func eachGPU(t *testing.T, f func(t *testing.T, d testDevice)) {
+	run := func(name string, open func(t *testing.T) (backend.Device, func())) {
+		t.Run(name, func(t *testing.T) {
+			dev, check := open(t)
+			if s, ok := dev.(backend.LossScaler); ok {
+				s.SetLossScale(1, 0)
+			}
+			f(t, testDevice{Device: dev, t: t, mixed: dev.Precision() != "fp32", gpu: true})
+			dev.Close()
+			check()
+		})
+	}
+	pitched := func(p driver.Problem) bool { return p.XPitch != p.C || p.YPitch != p.K }
+	for _, c := range []struct {
+		name   string
+		t      kernels.Type
+		cudnn  bool
+		refuse func(p driver.Problem) bool
+	}{
+		{"emulated/fp32", kernels.Float32, true, nil},
+		{"emulated/fp32 without cuDNN", kernels.Float32, false, nil},
+		{"emulated/fp32 without slices or fusion", kernels.Float32, true, func(p driver.Problem) bool { return pitched(p) || p.Bias || p.ReLU }},
+		{"emulated/bf16", kernels.BFloat16, true, nil},
+		{"emulated/bf16 without slices", kernels.BFloat16, true, pitched},
+		{"emulated/fp16", kernels.Half, true, nil},
+	} {
+		if testing.Short() && c.name != "emulated/bf16" {
+			continue
+		}
+		run(c.name, func(t *testing.T) (backend.Device, func()) {
+			card := fake.New(c.t)
+			card.CuDNN, card.Refuse, card.Computer = c.cudnn, c.refuse, emulator.Start(t, c.t)
+			dev, err := backend.NewGPU(card, c.t, true, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return dev, func() {
+				if err := card.Problem(); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	if backend.Libraries().Usable(0) != nil {
+		return
+	}
+	for _, mixed := range []bool{false, true} {
+		name := map[bool]string{false: "cuda/fp32", true: "cuda/mixed"}[mixed]
+		run(name, func(t *testing.T) (backend.Device, func()) {
+			dev, err := backend.Open(backend.Options{Device: "cuda", Mixed: mixed})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return dev, func() {}
+		})
+	}
+}
+
+// recorded is a device on a card that computes nothing.
+func recorded(t *testing.T, prepare func(c *fake.Card)) (backend.Device, *fake.Card) {
+	t.Helper()
+	card := fake.New(kernels.BFloat16)
+	if prepare != nil {
+		prepare(card)
+	}
+	dev, err := backend.NewGPU(card, card.Type, false, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dev, card
+}
+
+func place(t *testing.T, d backend.Device, kind backend.Kind, shape ...int) *backend.Tensor {
+	t.Helper()
+	return testDevice{Device: d, t: t}.empty(kind, shape...)
+}
+
+func launched(events []fake.Event) (names []string) {
+	for _, e := range events {
+		if e.Kind == "launch" || e.Kind == "plan" {
+			names = append(names, e.Name)
+		}
+	}
+	return names
+}
+
+var cubicConv = backend.Conv{Kernel: [3]int{3, 3, 3}, Stride: [3]int{1, 1, 1}}
+
+// TestCopiesOfParametersFollow checks that the copy in the device's format is made once, and again only after a change.
+func TestCopiesOfParametersFollow(t *testing.T) {
+	d, card := recorded(t, nil)
+	w := place(t, d, backend.Weights, 16, 16, 3, 3, 3)
+	grads, momentum := place(t, d, backend.Values, w.Size()), place(t, d, backend.Values, w.Size())
+	x, y := place(t, d, backend.Activation, 1, 16, 4, 4, 4), place(t, d, backend.Activation, 1, 16, 4, 4, 4)
+	converts := func(f func()) (n int) {
+		card.Events()
+		f()
+		for _, name := range launched(card.Events()) {
+			if name == "convert" {
+				n++
+			}
+		}
+		return n
+	}
+	forward := func() { d.ConvForward(cubicConv, x, w, y, backend.Epilogue{}) }
+	upload := func() { d.Upload(w, make([]float32, w.Size())) }
+	step := func() { d.Step(backend.SGD{LR: 1}, w, grads, momentum) }
+	for i, c := range []struct {
+		do   func()
+		want int
+	}{
+		{upload, 0}, {forward, 1}, {forward, 0},
+		{step, 0}, {forward, 0}, // the step has written the copy
+		{upload, 0}, {step, 0}, {forward, 1},
+	} {
+		if got := converts(c.do); got != c.want {
+			t.Errorf("call %d: %d conversions, expected %d", i, got, c.want)
+		}
+	}
+}
+
+func TestCardOutOfMemory(t *testing.T) {
+	d, card := recorded(t, func(c *fake.Card) { c.Total = 1 << 30 })
+	if _, err := d.NewBlock(2 << 30); err == nil || !strings.Contains(err.Error(), "a block of 2.00 GiB") && !strings.Contains(err.Error(), "smaller batch") {
+		t.Errorf("error %v", err)
+	}
+	// A block that nobody holds makes room.
+	hold, err := d.NewBlock(700 << 20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.NewBlock(700 << 20); err == nil {
+		t.Error("1.4 GiB of 1 GiB were given")
+	}
+	runtime.KeepAlive(hold)
+	hold = nil
+	if _, err := d.NewBlock(700 << 20); err != nil {
+		t.Errorf("a block was not given back: %v", err)
+	}
+	if err := card.Problem(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestCardLost checks that the first failure ends the device: nothing is computed and nothing read any more.
+func TestCardLost(t *testing.T) {
+	d, card := recorded(t, func(c *fake.Card) { c.LostAt = 3 })
+	x := place(t, d, backend.Activation, 1, 16, 4, 4, 4)
+	v := place(t, d, backend.Values, 16)
+	pool := backend.Pool{Kernel: [3]int{3, 3, 3}, Stride: [3]int{1, 1, 1}}
+	try := func(f func()) (err error) {
+		defer backend.Recover(&err)
+		f()
+		return nil
+	}
+	for i := range 5 {
+		err := try(func() { d.MaxPool(pool, x, x, nil) })
+		if (err != nil) != (i >= 2) {
+			t.Errorf("launch %d: %v", i+1, err)
+		}
+		if err != nil && (!errors.Is(err, driver.ErrLost) || !strings.Contains(err.Error(), "go on from it with -c")) {
+			t.Errorf("error %v", err)
+		}
+	}
+	card.Events()
+	if err := try(func() { d.Download(v, make([]float32, 16)) }); err == nil || len(card.Events()) > 0 {
+		t.Errorf("a lost card was read: %v", err)
+	}
+	d.Close()
+	if err := card.Problem(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestPrefetch(t *testing.T) {
+	d, card := recorded(t, nil)
+	x := place(t, d, backend.Input, 1, 2, 4, 4, 4)
+	a, b := make([]float32, x.Size()), make([]float32, x.Size())
+	p := d.(backend.Prefetcher)
+	kinds := func(f func()) (kinds []string) {
+		card.Events()
+		f()
+		for _, e := range card.Events() {
+			kinds = append(kinds, e.Kind)
+		}
+		return kinds
+	}
+	for i, c := range []struct {
+		do   func()
+		want string
+	}{
+		{func() { p.Prefetch(a) }, "alloc prefetch"},
+		{func() { d.Upload(x, a) }, "take"},
+		{func() { d.Upload(x, a) }, "upload"}, // it may have changed since
+		{func() { p.Prefetch(b) }, "prefetch"},
+		{func() { d.Upload(x, a) }, "upload"},
+	} {
+		if got := strings.Join(kinds(c.do), " "); got != c.want {
+			t.Errorf("call %d: %s, expected %s", i, got, c.want)
+		}
+	}
+}
+
+// TestLossScale checks on the emulator that the gradient carries the scale, that a step takes it out again, and what an overflow does.
+func TestLossScale(t *testing.T) {
+	card := fake.New(kernels.Half)
+	card.Computer = emulator.Start(t, kernels.Half)
+	dev, err := backend.NewGPU(card, kernels.Half, false, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := testDevice{Device: dev, t: t, mixed: true, gpu: true}
+	s := dev.(backend.LossScaler)
+	if scale, good := s.LossScale(); scale != 65536 || good != 0 {
+		t.Errorf("scale %g after %d good steps at the start", scale, good)
+	}
+	s.SetLossScale(1024, 7)
+	loss, grad := d.empty(backend.Values), d.empty(backend.Values, 1, 2)
+	d.CrossEntropy([]int{2}, d.tensor(backend.Values, []float32{0, 0}, 1, 2), d.tensor(backend.Values, []float32{1}, 1, 1), loss, grad)
+	checkValues(t, "loss", d.values(loss), []float32{math.Ln2}, 1e-6)
+	checkValues(t, "gradient", d.values(grad), []float32{512, -512}, 1e-6)
+	params, momentum := d.tensor(backend.Values, []float32{1, 1}, 2), d.empty(backend.Values, 2)
+	o := backend.SGD{LR: 0.5, Momentum: 0, First: true}
+	if norm := d.Step(o, params, d.tensor(backend.Values, []float32{512, -512}, 2), momentum); math.Abs(norm-math.Sqrt(0.5)) > 1e-6 {
+		t.Errorf("norm %g", norm)
+	}
+	checkValues(t, "parameters", d.values(params), []float32{0.75, 1.25}, 1e-6)
+	if scale, good := s.LossScale(); scale != 1024 || good != 8 {
+		t.Errorf("scale %g after %d good steps", scale, good)
+	}
+	inf := float32(math.Inf(1))
+	if norm := d.Step(o, params, d.tensor(backend.Values, []float32{inf, 1}, 2), momentum); norm != -1 {
+		t.Errorf("norm %g of gradients that overflowed", norm)
+	}
+	checkValues(t, "parameters after the overflow", d.values(params), []float32{0.75, 1.25}, 1e-6)
+	if scale, good := s.LossScale(); scale != 512 || good != 0 {
+		t.Errorf("scale %g after %d good steps since the overflow", scale, good)
+	}
+}
+
+// TestPlansAreChosenOnce checks that a convolution is measured at its first use only, and that a choice outlives the process.
+func TestPlansAreChosenOnce(t *testing.T) {
+	dir := t.TempDir()
+	runs := func() (first, second int) {
+		card := fake.New(kernels.BFloat16)
+		dev, err := backend.NewGPU(card, card.Type, false, dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := place(t, dev, backend.Weights, 16, 16, 3, 3, 3)
+		x, y := place(t, dev, backend.Activation, 1, 16, 4, 4, 4), place(t, dev, backend.Activation, 1, 16, 4, 4, 4)
+		count := func() (n int) {
+			card.Events()
+			dev.ConvForward(cubicConv, x, w, y, backend.Epilogue{})
+			for _, e := range card.Events() {
+				if e.Kind == "plan" {
+					n++
+				}
+			}
+			return n
+		}
+		first, second = count(), count()
+		dev.Close()
+		return first, second
+	}
+	if first, second := runs(); first < 3 || second != 1 {
+		t.Errorf("%d runs at first use, %d at the second", first, second)
+	}
+	if first, second := runs(); first != 1 || second != 1 {
+		t.Errorf("%d runs at first use, %d at the second, in a later process", first, second)
+	}
+}
+
+var _ cuda.Card = (*fake.Card)(nil)
