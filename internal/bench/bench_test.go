@@ -16,7 +16,23 @@ import (
 )
 
 func TestRun(t *testing.T) {
-	o := Options{Shape: [3]int{16, 20, 17}, Batch: 2, Channels: 2, Steps: 2, Device: "cpu", Threads: 1, DType: "fp32", Layers: true}
+	for _, dtype := range DTypes {
+		t.Run(dtype, func(t *testing.T) {
+			dev, err := backend.Open(backend.Options{Device: "cpu", Threads: 1, Mixed: dtype != "fp32"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer dev.Close()
+			if dev.Precision() != dtype {
+				t.Skip("this processor has no " + dtype)
+			}
+			testRun(t, dtype)
+		})
+	}
+}
+
+func testRun(t *testing.T, dtype string) {
+	o := Options{Shape: [3]int{16, 20, 17}, Batch: 2, Channels: 2, Steps: 2, Device: "cpu", Threads: 1, DType: dtype, Layers: true}
 	r, err := Run(context.Background(), o)
 	if err != nil {
 		t.Fatal(err)

@@ -554,11 +554,11 @@ func TestPretrainedWeightsAreTakenWhereTheyFit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer tr.close()
 	if err := tr.openCases(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	start, err := tr.start()
+	tr.close()
 	if err != nil {
 		t.Fatal(err)
 	}
