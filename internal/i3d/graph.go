@@ -115,8 +115,13 @@ func (g *graph) compile() (err error) {
 
 func (g *graph) execute() error {
 	g.rt.Arena.Begin()
+	g.rt.Failed = nil
 	g.machine.Reset()
-	if err := g.machine.RunAll(); err != nil {
+	err := g.machine.RunAll()
+	if g.rt.Failed != nil { // Gorgonia's account of it is long
+		return g.rt.Failed
+	}
+	if err != nil {
 		return fmt.Errorf("i3d: %w", err)
 	}
 	return nil

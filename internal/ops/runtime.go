@@ -123,7 +123,12 @@ type function struct {
 
 // Do implements gorgonia.Op. Gorgonia calls it on a goroutine of its own, so that a device that fails must not panic beyond it.
 func (f *function) Do(values ...gorgonia.Value) (_ gorgonia.Value, err error) {
-	defer backend.Recover(&err)
+	defer func() {
+		if f.rt.Failed != nil {
+			err = f.rt.Failed
+		}
+	}()
+	defer backend.Recover(&f.rt.Failed)
 	in, err := arguments(values)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.name, err)
