@@ -37,7 +37,7 @@ type Emulator struct {
 	last string // the kernel launched last
 }
 
-var flags = []string{"-std=c++17", "-O1", "-fno-strict-aliasing", "-ffp-contract=off", "-U_FORTIFY_SOURCE", "-Wno-unknown-pragmas", "-fsanitize=undefined", "-fsanitize-undefined-trap-on-error"}
+var flags = []string{"-std=c++17", "-O2", "-fno-strict-aliasing", "-ffp-contract=off", "-U_FORTIFY_SOURCE", "-Wno-unknown-pragmas", "-fsanitize=undefined", "-fsanitize-undefined-trap-on-error"}
 
 var (
 	building sync.Mutex

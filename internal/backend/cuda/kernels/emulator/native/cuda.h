@@ -38,6 +38,9 @@ void __syncthreads();
 // Every thread of a warp gives values, then sees those of all: slots [32][count] until the warp's next exchange.
 const unsigned* exchange(const unsigned* values, int count);
 
+// Products of floats are exact in double; without the processor's instruction the library's fmaf is slow.
+#define fmaf(a, b, c) ((float)((double)(a) * (double)(b) + (double)(c)))
+
 static inline float __uint_as_float(unsigned b) {
     float f;
     memcpy(&f, &b, 4);
