@@ -28,6 +28,7 @@ type Runtime struct {
 	Device backend.Device
 	Arena  *backend.Arena
 	Trace  Trace // may be nil
+	Failed error // of the device, in the last run
 	serial uint32
 }
 
