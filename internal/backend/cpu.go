@@ -287,7 +287,7 @@ func (d *cpuDevice) MaxPoolBackward(p Pool, dy, w, dx *Tensor, accumulate bool) 
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	g := cpu.SamePooling(p.Kernel, p.Stride, [3]int(dx.spec.Shape[2:5]))
-	cpu.MaxPoolBackward(d.pool, &g, act(dy), winners(w), act(dx), accumulate)
+	cpu.MaxPoolBackward(d.pool, &g, act(dy), winners(w), act(dx), accumulate, &d.scratch)
 }
 
 func (d *cpuDevice) AvgPoolMean(window [3]int, x, features *Tensor) {

@@ -73,6 +73,8 @@ type kernels struct {
 	windowMax     windowFunc
 	windowArgMax  windowFunc
 	winnersSum    winnersFunc
+	combineMax    combineFunc
+	splitSum      splitFunc
 	transpose     transposeFunc
 	ceiling       ceilingFunc
 	ceilingFlops  float64 // of a round of ceiling
@@ -99,7 +101,7 @@ var kernelSets = func() (sets [AVX512 + 1]*kernels) {
 	}
 	g.normalize, g.sums, g.gradientSums, g.normalizeBack, g.sgd = normalizeGeneric, sumsGeneric, gradientSumsGeneric, normalizeBackGeneric, sgdGeneric
 	g.windowMax, g.windowArgMax, g.winnersSum = windowGeneric, windowGeneric, winnersGeneric
-	g.max3 = max3Generic
+	g.max3, g.combineMax, g.splitSum = max3Generic, combineGeneric, splitGeneric
 	g.transpose = transposeGeneric
 	g.ceiling, g.ceilingFlops = ceilingGeneric, 16
 	g.half = halfGeneric(g)

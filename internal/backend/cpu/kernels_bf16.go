@@ -49,6 +49,8 @@ type halfKernels struct {
 	windowMax     windowFunc
 	windowArgMax  windowFunc
 	winnersSum    winnersFunc
+	combineMax    combineFunc
+	splitSum      splitFunc
 	max3          func(dst, x, y, z *float32, count int)
 }
 

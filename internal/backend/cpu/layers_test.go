@@ -69,11 +69,11 @@ func TestMaxPool(t *testing.T) {
 			MaxPoolForward(p, &q, xa, ya, idx, &Scratch{})
 			near(t, "max pooling with indices", y.fromAct(p, ya).v, y.v, 0)
 			checkGuards(t, "max pooling", ya)
-			MaxPoolBackward(p, &q, dy.act(p), idx, da, false)
+			MaxPoolBackward(p, &q, dy.act(p), idx, da, false, &Scratch{})
 			near(t, "max pooling backward", dx.fromAct(p, da).v, dx.v, 1e-6)
 			checkGuards(t, "max pooling backward", da)
 			da = before.act(p)
-			MaxPoolBackward(p, &q, dy.act(p), idx, da, true)
+			MaxPoolBackward(p, &q, dy.act(p), idx, da, true, &Scratch{})
 			sum := newTensor(2, channels, k.size)
 			for i := range sum.v {
 				sum.v[i] = before.v[i] + dx.v[i]

@@ -37,9 +37,6 @@ func (q *Pooling) check(x, y Act) {
 	}
 }
 
-// poolPairs is the number of (sample, channel block) pairs of a tile; they share the lists of taps of a row.
-const poolPairs = 8
-
 // windowList is what the pooling kernels need of a run of windows that see the same taps.
 type windowList struct {
 	offsets [maxPoolTaps]int
@@ -114,46 +111,13 @@ func MaxPoolForward(p *Pool, q *Pooling, x, y Act, idx []uint8, s *Scratch) {
 		maxPoolSeparable(p, q, x, y, s)
 		return
 	}
-	kernel, vec := p.kernels().on(x).windowArgMax, x.vec()
-	cb := Blocks(x.C)
-	groups := (x.N*cb + poolPairs - 1) / poolPairs
-	p.Run(groups*y.D, func(worker, tile int) {
-		l := &p.windows[worker]
-		d, first := tile%y.D, tile/y.D*poolPairs
-		for h := range y.H {
-			for w, n := 0, 0; w < y.W; w += n {
-				n = q.run(w)
-				q.taps(l, d, h, w, vec*4)
-				at := (d*y.H+h)*y.W + w
-				for pair := first; pair < min(first+poolPairs, x.N*cb); pair++ {
-					kernel(&y.block(pair/cb, pair%cb)[at*vec], &idx[(pair*y.Voxels()+at)*Block], &x.block(pair/cb, pair%cb)[0], q.Stride[2]*vec*4, n,
-						&l.offsets[0], &l.taps[0], l.before, l.count-l.before, l.zeroTap)
-				}
-			}
-		}
-	})
+	maxPoolWinners(p, q, x, y, idx, s)
 }
 
 // covering returns the outputs [lo, hi) along axis a whose windows reach input position i.
 func (q *Pooling) covering(a, i int) (lo, hi int) {
 	last := i + q.PadLo[a]
 	return max(0, (last-q.Kernel[a]+q.Stride[a])/q.Stride[a]), min(q.OutSize[a], last/q.Stride[a]+1)
-}
-
-// windowsOf lists the windows that reach input voxel (d,h,w), in the order of the outputs.
-func (q *Pooling) windowsOf(l *windowList, d, h, w int) {
-	l.count = 0
-	d0, d1 := q.covering(0, d)
-	h0, h1 := q.covering(1, h)
-	w0, w1 := q.covering(2, w)
-	for od := d0; od < d1; od++ {
-		for oh := h0; oh < h1; oh++ {
-			for ow := w0; ow < w1; ow++ {
-				kd, kh, kw := d+q.PadLo[0]-od*q.Stride[0], h+q.PadLo[1]-oh*q.Stride[1], w+q.PadLo[2]-ow*q.Stride[2]
-				l.add((od*q.OutSize[1]+oh)*q.OutSize[2]+ow, (kd*q.Kernel[1]+kh)*q.Kernel[2]+kw)
-			}
-		}
-	}
 }
 
 // runOf returns how many of the voxels w, w+stride, ... are reached by equally many windows, each one further on.
@@ -167,34 +131,6 @@ func (q *Pooling) runOf(w int) int {
 		n++
 	}
 	return n
-}
-
-// MaxPoolBackward writes (or adds) to dx the gradient dy of every maximum at the voxel that won; zeros of the padding
-// that won take theirs with them.
-func MaxPoolBackward(p *Pool, q *Pooling, dy Act, idx []uint8, dx Act, accumulate bool) {
-	q.check(dx, dy)
-	kernel, vec, add := p.kernels().on(dx).winnersSum, dx.vec(), 0
-	if accumulate {
-		add = 1
-	}
-	cb := Blocks(dx.C)
-	groups := (dx.N*cb + poolPairs - 1) / poolPairs
-	p.Run(groups*dx.D, func(worker, tile int) {
-		l := &p.windows[worker]
-		d, first := tile%dx.D, tile/dx.D*poolPairs
-		for h := range dx.H {
-			for phase := range min(q.Stride[2], dx.W) {
-				for w, n := phase, 0; w < dx.W; w += n * q.Stride[2] {
-					n = q.runOf(w)
-					q.windowsOf(l, d, h, w)
-					for pair := first; pair < min(first+poolPairs, dx.N*cb); pair++ {
-						kernel(&dx.block(pair/cb, pair%cb)[((d*dx.H+h)*dx.W+w)*vec], q.Stride[2]*vec*4, &dy.block(pair/cb, pair%cb)[0],
-							&idx[pair*dy.Voxels()*Block], n, &l.offsets[0], &l.taps[0], l.count, add)
-					}
-				}
-			}
-		}
-	})
 }
 
 // meanWeights returns, per axis, how much every position counts in the mean over all windows of an average pooling with

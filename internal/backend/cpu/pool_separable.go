@@ -10,14 +10,16 @@ func (q *Pooling) axisTaps(a, o int) (lo, hi int, zero bool) {
 	return max(first, 0), min(last, q.InSize[a]), first < 0 || last > q.InSize[a]
 }
 
+// poolParts returns into how many tiles a channel block of a sample is cut, so that all workers are busy; each begins its planes anew.
+func poolParts(p *Pool, blocks, planes int) int { return min(planes, max(1, 4*p.Threads()/blocks)) }
+
 // maxPoolSeparable writes the maxima of x to y. A tile is a channel block of a sample; the planes that the windows of one output plane
 // see, already reduced along height and width, stay in the worker's memory.
 func maxPoolSeparable(p *Pool, q *Pooling, x, y Act, s *Scratch) {
 	s.reset()
 	k, vec, cb := p.kernels().on(x), x.vec(), Blocks(x.C)
 	row, plane := y.W*vec, y.H*y.W*vec
-	along := Pooling{Kernel: [3]int{1, 1, q.Kernel[2]}, Stride: [3]int{1, 1, q.Stride[2]}, PadLo: [3]int{2: q.PadLo[2]}, PadHi: [3]int{2: q.PadHi[2]},
-		InSize: [3]int{1, 1, x.W}, OutSize: [3]int{1, 1, y.W}}
+	along := q.along()
 	zeros := s.floats(plane)
 	clear(zeros)
 	type memory struct{ rows, planes []float32 }
@@ -25,8 +27,7 @@ func maxPoolSeparable(p *Pool, q *Pooling, x, y Act, s *Scratch) {
 	for i := range work {
 		work[i] = memory{s.floats(x.H * row), s.floats(q.Kernel[0] * plane)}
 	}
-	// Several tiles to a block keep all workers busy; each begins its planes anew.
-	parts := min(y.D, max(1, 4*p.Threads()/(x.N*cb)))
+	parts := poolParts(p, x.N*cb, y.D)
 	p.Run(x.N*cb*parts, func(worker, tile int) {
 		pair, part := tile/parts, tile%parts
 		src, dst, own, l := x.block(pair/cb, pair%cb), y.block(pair/cb, pair%cb), &work[worker], &p.windows[worker]

@@ -14,6 +14,12 @@ func windowMaxAVX2(dst *float32, winners *uint8, src *float32, step int, count i
 func winnersSumAVX2(dst *float32, step int, dy *float32, w *uint8, count int, offsets *int, taps *[16]uint8, windows int, add int)
 
 //go:noescape
+func combineMaxAVX2(dst *float32, winners *uint8, src *float32, srcWinners *uint8, count int, offsets *int, taps *[16]uint8, n int)
+
+//go:noescape
+func splitSumAVX2(dst *float32, winners *uint8, dy *float32, w *uint8, count int, offsets *int, taps *[16]uint8, n int, span int)
+
+//go:noescape
 func windowArgMaxAVX512(dst *float32, winners *uint8, src *float32, step int, count int, offsets *int, taps *[16]uint8, before int, after int, zeroTap int)
 
 //go:noescape
@@ -21,3 +27,9 @@ func windowMaxAVX512(dst *float32, winners *uint8, src *float32, step int, count
 
 //go:noescape
 func winnersSumAVX512(dst *float32, step int, dy *float32, w *uint8, count int, offsets *int, taps *[16]uint8, windows int, add int)
+
+//go:noescape
+func combineMaxAVX512(dst *float32, winners *uint8, src *float32, srcWinners *uint8, count int, offsets *int, taps *[16]uint8, n int)
+
+//go:noescape
+func splitSumAVX512(dst *float32, winners *uint8, dy *float32, w *uint8, count int, offsets *int, taps *[16]uint8, n int, span int)

@@ -234,6 +234,133 @@ done:
 	VZEROUPPER
 	RET
 
+// func combineMaxAVX2(dst *float32, winners *uint8, src *float32, srcWinners *uint8, count int, offsets *int, taps *[16]uint8, n int)
+// Requires: AVX, AVX2
+TEXT ·combineMaxAVX2(SB), NOSPLIT, $0-64
+	MOVQ dst+0(FP), AX
+	MOVQ winners+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ srcWinners+24(FP), BX
+	MOVQ offsets+40(FP), SI
+	MOVQ taps+48(FP), DI
+	MOVQ n+56(FP), R8
+	MOVQ count+32(FP), R14
+
+voxel:
+	MOVQ    SI, R9
+	MOVQ    DI, R10
+	MOVQ    R8, R11
+	MOVQ    (R9), R12
+	MOVQ    R12, R13
+	SHLQ    $0x04, R12
+	SHLQ    $0x06, R13
+	VMOVDQU (BX)(R12*1), X6
+	VPADDB  (R10), X6, X6
+	VMOVUPS (DX)(R13*1), Y0
+	VMOVUPS 32(DX)(R13*1), Y1
+	ADDQ    $0x08, R9
+	ADDQ    $0x10, R10
+	DECQ    R11
+	JZ      vectorDone
+
+vector:
+	MOVQ         (R9), R12
+	MOVQ         R12, R13
+	SHLQ         $0x04, R12
+	SHLQ         $0x06, R13
+	VMOVDQU      (BX)(R12*1), X7
+	VPADDB       (R10), X7, X7
+	VMOVUPS      (DX)(R13*1), Y2
+	VMOVUPS      32(DX)(R13*1), Y3
+	VCMPPS       $0x16, Y0, Y2, Y4
+	VBLENDVPS    Y4, Y2, Y0, Y0
+	VCMPPS       $0x16, Y1, Y3, Y5
+	VBLENDVPS    Y5, Y3, Y1, Y1
+	VPACKSSDW    Y5, Y4, Y8
+	VPERMQ       $0xd8, Y8, Y8
+	VEXTRACTI128 $0x01, Y8, X4
+	VPACKSSWB    X4, X8, X8
+	VPBLENDVB    X8, X7, X6, X6
+	ADDQ         $0x08, R9
+	ADDQ         $0x10, R10
+	DECQ         R11
+	JNZ          vector
+
+vectorDone:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	VMOVDQU X6, (CX)
+	ADDQ    $0x40, AX
+	ADDQ    $0x40, DX
+	ADDQ    $0x10, CX
+	ADDQ    $0x10, BX
+	DECQ    R14
+	JNZ     voxel
+	VZEROUPPER
+	RET
+
+// func splitSumAVX2(dst *float32, winners *uint8, dy *float32, w *uint8, count int, offsets *int, taps *[16]uint8, n int, span int)
+// Requires: AVX, AVX2
+TEXT ·splitSumAVX2(SB), NOSPLIT, $0-72
+	MOVQ         dst+0(FP), AX
+	MOVQ         winners+8(FP), CX
+	MOVQ         dy+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         offsets+40(FP), SI
+	MOVQ         taps+48(FP), DI
+	MOVQ         n+56(FP), R8
+	MOVQ         count+32(FP), R14
+	MOVQ         span+64(FP), R9
+	DECQ         R9
+	VMOVQ        R9, X7
+	VPBROADCASTB X7, X7
+
+voxel:
+	VXORPS   Y0, Y0, Y0
+	VXORPS   Y1, Y1, Y1
+	VPCMPEQB X4, X4, X4
+	MOVQ     SI, R9
+	MOVQ     DI, R10
+	MOVQ     R8, R11
+	TESTQ    R11, R11
+	JZ       vectorDone
+
+vector:
+	MOVQ      (R9), R12
+	MOVQ      R12, R13
+	SHLQ      $0x04, R12
+	SHLQ      $0x06, R13
+	VMOVDQU   (BX)(R12*1), X5
+	VPSUBB    (R10), X5, X5
+	VPMINUB   X7, X5, X6
+	VPCMPEQB  X5, X6, X6
+	VPBLENDVB X6, X5, X4, X4
+	VPMOVSXBD X6, Y2
+	VANDPS    (DX)(R13*1), Y2, Y2
+	VADDPS    Y2, Y0, Y0
+	VPSRLDQ   $0x08, X6, X6
+	VPMOVSXBD X6, Y3
+	VANDPS    32(DX)(R13*1), Y3, Y3
+	VADDPS    Y3, Y1, Y1
+	VPSRLDQ   $0x08, X6, X6
+	ADDQ      $0x08, R9
+	ADDQ      $0x10, R10
+	DECQ      R11
+	JNZ       vector
+
+vectorDone:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	VMOVDQU X4, (CX)
+	ADDQ    $0x40, AX
+	ADDQ    $0x40, DX
+	ADDQ    $0x10, CX
+	ADDQ    $0x10, BX
+	DECQ    R14
+	JNZ     voxel
+	VZEROUPPER
+	RET
+
 // func windowArgMaxAVX512(dst *float32, winners *uint8, src *float32, step int, count int, offsets *int, taps *[16]uint8, before int, after int, zeroTap int)
 // Requires: AVX, AVX512F
 TEXT ·windowArgMaxAVX512(SB), NOSPLIT, $0-80
@@ -413,6 +540,115 @@ done:
 	ADDQ    $0x40, DX
 	ADDQ    $0x10, BX
 	DECQ    SI
+	JNZ     voxel
+	VZEROUPPER
+	RET
+
+// func combineMaxAVX512(dst *float32, winners *uint8, src *float32, srcWinners *uint8, count int, offsets *int, taps *[16]uint8, n int)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL
+TEXT ·combineMaxAVX512(SB), NOSPLIT, $0-64
+	MOVQ dst+0(FP), AX
+	MOVQ winners+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ srcWinners+24(FP), BX
+	MOVQ offsets+40(FP), SI
+	MOVQ taps+48(FP), DI
+	MOVQ n+56(FP), R8
+	MOVQ count+32(FP), R14
+
+voxel:
+	MOVQ    SI, R9
+	MOVQ    DI, R10
+	MOVQ    R8, R11
+	MOVQ    (R9), R12
+	MOVQ    R12, R13
+	SHLQ    $0x04, R12
+	SHLQ    $0x06, R13
+	VMOVDQU (BX)(R12*1), X3
+	VPADDB  (R10), X3, X3
+	VMOVUPS (DX)(R13*1), Z0
+	ADDQ    $0x08, R9
+	ADDQ    $0x10, R10
+	DECQ    R11
+	JZ      vectorDone
+
+vector:
+	MOVQ     (R9), R12
+	MOVQ     R12, R13
+	SHLQ     $0x04, R12
+	SHLQ     $0x06, R13
+	VMOVDQU  (BX)(R12*1), X4
+	VPADDB   (R10), X4, X4
+	VMOVUPS  (DX)(R13*1), Z1
+	VCMPPS   $0x16, Z0, Z1, K1
+	VMOVAPS  Z1, K1, Z0
+	VMOVDQU8 X4, K1, X3
+	ADDQ     $0x08, R9
+	ADDQ     $0x10, R10
+	DECQ     R11
+	JNZ      vector
+
+vectorDone:
+	VMOVUPS Z0, (AX)
+	VMOVDQU X3, (CX)
+	ADDQ    $0x40, AX
+	ADDQ    $0x40, DX
+	ADDQ    $0x10, CX
+	ADDQ    $0x10, BX
+	DECQ    R14
+	JNZ     voxel
+	VZEROUPPER
+	RET
+
+// func splitSumAVX512(dst *float32, winners *uint8, dy *float32, w *uint8, count int, offsets *int, taps *[16]uint8, n int, span int)
+// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL
+TEXT ·splitSumAVX512(SB), NOSPLIT, $0-72
+	MOVQ         dst+0(FP), AX
+	MOVQ         winners+8(FP), CX
+	MOVQ         dy+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         offsets+40(FP), SI
+	MOVQ         taps+48(FP), DI
+	MOVQ         n+56(FP), R8
+	MOVQ         count+32(FP), R14
+	MOVQ         span+64(FP), R9
+	DECQ         R9
+	VMOVQ        R9, X5
+	VPBROADCASTB X5, X5
+
+voxel:
+	VPXORD   Z0, Z0, Z0
+	VPCMPEQB X2, X2, X2
+	MOVQ     SI, R9
+	MOVQ     DI, R10
+	MOVQ     R8, R11
+	TESTQ    R11, R11
+	JZ       vectorDone
+
+vector:
+	MOVQ      (R9), R12
+	MOVQ      R12, R13
+	SHLQ      $0x04, R12
+	SHLQ      $0x06, R13
+	VMOVDQU   (BX)(R12*1), X3
+	VPSUBB    (R10), X3, X3
+	VPCMPUB   $0x02, X5, X3, K1
+	VMOVUPS.Z (DX)(R13*1), K1, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVDQU8  X3, K1, X2
+	ADDQ      $0x08, R9
+	ADDQ      $0x10, R10
+	DECQ      R11
+	JNZ       vector
+
+vectorDone:
+	VMOVUPS Z0, (AX)
+	VMOVDQU X2, (CX)
+	ADDQ    $0x40, AX
+	ADDQ    $0x40, DX
+	ADDQ    $0x10, CX
+	ADDQ    $0x10, BX
+	DECQ    R14
 	JNZ     voxel
 	VZEROUPPER
 	RET

@@ -12,3 +12,9 @@ func windowMaxBF16(dst *float32, winners *uint8, src *float32, step int, count i
 
 //go:noescape
 func winnersSumBF16(dst *float32, step int, dy *float32, w *uint8, count int, offsets *int, taps *[16]uint8, windows int, add int)
+
+//go:noescape
+func combineMaxBF16(dst *float32, winners *uint8, src *float32, srcWinners *uint8, count int, offsets *int, taps *[16]uint8, n int)
+
+//go:noescape
+func splitSumBF16(dst *float32, winners *uint8, dy *float32, w *uint8, count int, offsets *int, taps *[16]uint8, n int, span int)

@@ -198,3 +198,171 @@ done:
 	JNZ       voxel
 	VZEROUPPER
 	RET
+
+// func combineMaxBF16(dst *float32, winners *uint8, src *float32, srcWinners *uint8, count int, offsets *int, taps *[16]uint8, n int)
+// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL
+TEXT ·combineMaxBF16(SB), NOSPLIT, $0-64
+	MOVQ         dst+0(FP), AX
+	MOVQ         winners+8(FP), CX
+	MOVQ         src+16(FP), DX
+	MOVQ         srcWinners+24(FP), BX
+	MOVQ         offsets+40(FP), SI
+	MOVQ         taps+48(FP), DI
+	MOVQ         n+56(FP), R8
+	MOVQ         count+32(FP), R14
+	MOVL         $0x7fff7fff, R9
+	VPBROADCASTD R9, Z31
+	SUBQ         $0x02, R14
+	JL           last
+
+voxels:
+	MOVQ            SI, R9
+	MOVQ            DI, R10
+	MOVQ            R8, R11
+	MOVQ            (R9), R12
+	MOVQ            R12, R13
+	SHLQ            $0x04, R12
+	SHLQ            $0x05, R13
+	VBROADCASTI32X4 (R10), Y1
+	VPADDB          (BX)(R12*1), Y1, Y1
+	VMOVDQU16       (DX)(R13*1), Z0
+	VPSRAW          $0x0f, Z0, Z30
+	VPTERNLOGD      $0x78, Z31, Z30, Z0
+	ADDQ            $0x08, R9
+	ADDQ            $0x10, R10
+	DECQ            R11
+	JZ              twoDone
+
+two:
+	MOVQ            (R9), R12
+	MOVQ            R12, R13
+	SHLQ            $0x04, R12
+	SHLQ            $0x05, R13
+	VBROADCASTI32X4 (R10), Y3
+	VPADDB          (BX)(R12*1), Y3, Y3
+	VMOVDQU16       (DX)(R13*1), Z2
+	VPSRAW          $0x0f, Z2, Z30
+	VPTERNLOGD      $0x78, Z31, Z30, Z2
+	VPCMPGTW        Z0, Z2, K1
+	VPMAXSW         Z2, Z0, Z0
+	VMOVDQU8        Y3, K1, Y1
+	ADDQ            $0x08, R9
+	ADDQ            $0x10, R10
+	DECQ            R11
+	JNZ             two
+
+twoDone:
+	VPSRAW     $0x0f, Z0, Z30
+	VPTERNLOGD $0x78, Z31, Z30, Z0
+	VMOVDQU16  Z0, (AX)
+	VMOVDQU8   Y1, (CX)
+	ADDQ       $0x40, AX
+	ADDQ       $0x40, DX
+	ADDQ       $0x20, CX
+	ADDQ       $0x20, BX
+	SUBQ       $0x02, R14
+	JGE        voxels
+
+last:
+	ADDQ       $0x02, R14
+	JZ         done
+	MOVQ       SI, R9
+	MOVQ       DI, R10
+	MOVQ       R8, R11
+	MOVQ       (R9), R12
+	MOVQ       R12, R13
+	SHLQ       $0x04, R12
+	SHLQ       $0x05, R13
+	VMOVDQU32  (R10), X1
+	VPADDB     (BX)(R12*1), X1, X1
+	VMOVDQU16  (DX)(R13*1), Y0
+	VPSRAW     $0x0f, Y0, Y30
+	VPTERNLOGD $0x78, Y31, Y30, Y0
+	ADDQ       $0x08, R9
+	ADDQ       $0x10, R10
+	DECQ       R11
+	JZ         oneDone
+
+one:
+	MOVQ       (R9), R12
+	MOVQ       R12, R13
+	SHLQ       $0x04, R12
+	SHLQ       $0x05, R13
+	VMOVDQU32  (R10), X3
+	VPADDB     (BX)(R12*1), X3, X3
+	VMOVDQU16  (DX)(R13*1), Y2
+	VPSRAW     $0x0f, Y2, Y30
+	VPTERNLOGD $0x78, Y31, Y30, Y2
+	VPCMPGTW   Y0, Y2, K1
+	VPMAXSW    Y2, Y0, Y0
+	VMOVDQU8   X3, K1, X1
+	ADDQ       $0x08, R9
+	ADDQ       $0x10, R10
+	DECQ       R11
+	JNZ        one
+
+oneDone:
+	VPSRAW     $0x0f, Y0, Y30
+	VPTERNLOGD $0x78, Y31, Y30, Y0
+	VMOVDQU16  Y0, (AX)
+	VMOVDQU8   X1, (CX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func splitSumBF16(dst *float32, winners *uint8, dy *float32, w *uint8, count int, offsets *int, taps *[16]uint8, n int, span int)
+// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL
+TEXT ·splitSumBF16(SB), NOSPLIT, $0-72
+	MOVQ         dst+0(FP), AX
+	MOVQ         winners+8(FP), CX
+	MOVQ         dy+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         offsets+40(FP), SI
+	MOVQ         taps+48(FP), DI
+	MOVQ         n+56(FP), R8
+	MOVQ         count+32(FP), R14
+	MOVQ         span+64(FP), R9
+	DECQ         R9
+	VMOVQ        R9, X5
+	VPBROADCASTB X5, X5
+
+voxel:
+	VPXORD   Z0, Z0, Z0
+	VPCMPEQB X2, X2, X2
+	MOVQ     SI, R9
+	MOVQ     DI, R10
+	MOVQ     R8, R11
+	TESTQ    R11, R11
+	JZ       vectorDone
+
+vector:
+	MOVQ        (R9), R12
+	MOVQ        R12, R13
+	SHLQ        $0x04, R12
+	SHLQ        $0x05, R13
+	VMOVDQU     (BX)(R12*1), X3
+	VPSUBB      (R10), X3, X3
+	VPCMPUB     $0x02, X5, X3, K1
+	VPMOVZXWD.Z (DX)(R13*1), K1, Z1
+	VPSLLD      $0x10, Z1, Z1
+	VADDPS      Z1, Z0, Z0
+	VMOVDQU8    X3, K1, X2
+	ADDQ        $0x08, R9
+	ADDQ        $0x10, R10
+	DECQ        R11
+	JNZ         vector
+
+vectorDone:
+	LONG      $0x487ef262
+	WORD      $0xc072
+	VMOVDQU16 Y0, (AX)
+	VMOVDQU   X2, (CX)
+	ADDQ      $0x20, AX
+	ADDQ      $0x20, DX
+	ADDQ      $0x10, CX
+	ADDQ      $0x10, BX
+	DECQ      R14
+	JNZ       voxel
+	VZEROUPPER
+	RET

@@ -11,6 +11,8 @@ func poolingKernels() {
 		windows(s, true)
 		windows(s, false)
 		winners(s)
+		combineMax(s)
+		splitSum(s)
 	}
 }
 
@@ -18,6 +20,8 @@ func poolingHalfKernels() {
 	windows(bf16, true)
 	windows(bf16, false)
 	winners(bf16)
+	combineMaxHalf()
+	splitSum(bf16)
 }
 
 // windows: count outputs of a row, window positions step bytes apart. The taps of a window lie at the byte offsets; between the
