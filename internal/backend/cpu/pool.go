@@ -27,6 +27,7 @@ type Pool struct {
 	ended    chan struct{} // to a caller that sleeps
 	windows  []windowList  // working memory of the pooling kernels, per worker
 	winograd []winogradWork
+	runs     map[runsKey][]*windowRun // of poolings
 
 	_       [64]byte
 	state   atomic.Uint64 // number of the Run, whether it takes workers, how many take part
@@ -63,7 +64,7 @@ func NewPoolFeatures(threads int, f Features) *Pool {
 		threads = runtime.GOMAXPROCS(0)
 	}
 	p := &Pool{threads: threads, features: min(f, slices.Max(cpulevel.Available())), workers: make([]worker, threads-1), quit: make(chan struct{}), ended: make(chan struct{}, 1),
-		windows: make([]windowList, threads), winograd: make([]winogradWork, threads)}
+		windows: make([]windowList, threads), winograd: make([]winogradWork, threads), runs: map[runsKey][]*windowRun{}}
 	if threads <= runtime.GOMAXPROCS(0) {
 		p.spins = spinRounds
 	}
