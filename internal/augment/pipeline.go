@@ -97,3 +97,18 @@ func (p *Pipeline) check(data []float32) {
 		panic(fmt.Sprintf("augment: sample of %d values, want %d: (%d modalities + mask) x %v", len(data), want, p.modalities, p.shape))
 	}
 }
+
+// Memory is how many bytes a pipeline for such samples holds once all of its transforms were drawn.
+func Memory(p Params, shape [3]int, modalities int) int64 {
+	gathered, axes := shape, 3 // dummy-2D displaces and gathers plane by plane
+	if p.Dummy2D {
+		gathered[0], axes = 1, 2
+	}
+	voxels := gathered[0] * gathered[1] * gathered[2]
+	g := padded(gathered, p.Dummy2D)
+	volume := max(min(modalities, together)*g.size(), voxels)
+	const taps = 64 // reach of the widest filter, about
+	block := (max(gathered[0], shape[1]) + 2*taps) * shape[2]
+	const byteCodes = 2 // the mask's labels and its cells
+	return int64(4*(volume+axes*voxels+block) + byteCodes*g.size())
+}

@@ -112,3 +112,26 @@ func TestNoAllocationPerSample(t *testing.T) {
 		}
 	}
 }
+
+// TestMemory compares the estimate with the buffers that a pipeline has after every transform.
+func TestMemory(t *testing.T) {
+	for _, shape := range [][3]int{{32, 32, 32}, {24, 40, 36}} {
+		for _, modalities := range []int{1, 2, 4} {
+			for _, dummy2D := range []bool{false, true} {
+				params := busyParams(dummy2D, modalities)
+				p := NewPipeline(params, shape, modalities)
+				rng := rand.New(rand.NewPCG(11, 12))
+				data := benchSample(shape, modalities)
+				for range 60 {
+					p.Apply(rng, data)
+				}
+				s := &p.scratch
+				floats := cap(s.volume) + cap(s.displacement) + cap(s.block) + cap(s.line) + cap(s.out) + cap(s.weights) + cap(s.picked)
+				held := int64(4*floats + 2*cap(s.codes.Codes))
+				if got := Memory(params, shape, modalities); got < held-held/50 || got > held+held/50+1<<15 {
+					t.Errorf("%v, %d modalities, dummy2D=%v: estimated %d bytes, held %d", shape, modalities, dummy2D, got, held)
+				}
+			}
+		}
+	}
+}

@@ -199,13 +199,11 @@ func (s *scratch) separable(dst []float32, shape, input [3]int, e ending, source
 	line := room(&s.line, lineRoom(nx))
 	coefficients := room(&s.out, low+nx+after)
 	block := room(&s.block, max(low+ny+after, low+nz+after)*ox)
-	volume := room(&s.volume, nz*oy*ox)
 	tz, ty, tx := &s.axes[0], &s.axes[1], &s.axes[2]
-	gain := splineGain(ny)
-	if tz.keep {
-		volume = dst
-	} else {
+	gain, volume := splineGain(ny), dst
+	if !tz.keep {
 		gain *= splineGain(nz)
+		volume = room(&s.volume, nz*oy*ox)
 	}
 	for z := range nz {
 		for y := range ny {

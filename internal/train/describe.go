@@ -8,6 +8,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/universal-classifier/uc/internal/atomicfile"
+	"github.com/universal-classifier/uc/internal/augment"
 	"github.com/universal-classifier/uc/internal/backend"
 	"github.com/universal-classifier/uc/internal/i3d"
 	"github.com/universal-classifier/uc/internal/memory"
@@ -44,9 +45,8 @@ func (t *trainer) estimateMemory() (err error) {
 		return err
 	}
 	const (
-		pipelineCopies = 3         // samples' worth of scratch of an augmentation pipeline
-		weightCopies   = 4         // weights and momenta on their way to a checkpoint, and their encoding
-		program        = 100 << 20 // the kernels' scratch and everything else
+		weightCopies = 4         // weights and momenta on their way to a checkpoint, and their encoding
+		program      = 100 << 20 // the kernels' scratch and everything else
 	)
 	weights := int64(0)
 	empty := i3d.EmptyStateDict(t.config)
@@ -54,7 +54,8 @@ func (t *trainer) estimateMemory() (err error) {
 		weights += 4 * int64(empty.Get(name).Len())
 	}
 	sample := 4 * int64(t.config.InChannels) * int64(shape[0]*shape[1]*shape[2])
-	t.memory += program + weightCopies*weights + sample*int64(p.BatchSize*batchesAhead(p.BatchSize, t.o.Workers)+pipelineCopies*t.o.Workers)
+	pipelines := int64(t.o.Workers) * augment.Memory(t.augmentation(), shape, len(t.plans.Modalities))
+	t.memory += program + weightCopies*weights + sample*int64(p.BatchSize*batchesAhead(p.BatchSize, t.o.Workers)) + pipelines
 	return nil
 }
 
