@@ -90,14 +90,14 @@ func (q *Pooling) taps(l *windowList, d, h, w, voxel int) {
 	}
 }
 
-// run returns how many windows from w on see the same taps along the last axis.
-func (q *Pooling) run(w int) int {
-	inside := func(w int) bool {
-		first := w*q.Stride[2] - q.PadLo[2]
-		return first >= 0 && first+q.Kernel[2] <= q.InSize[2]
+// run returns how many windows from o on see the same taps along axis a.
+func (q *Pooling) run(a, o int) int {
+	inside := func(o int) bool {
+		first := o*q.Stride[a] - q.PadLo[a]
+		return first >= 0 && first+q.Kernel[a] <= q.InSize[a]
 	}
 	n := 1
-	for inside(w) && w+n < q.OutSize[2] && inside(w+n) {
+	for inside(o) && o+n < q.OutSize[a] && inside(o+n) {
 		n++
 	}
 	return n
@@ -120,12 +120,12 @@ func (q *Pooling) covering(a, i int) (lo, hi int) {
 	return max(0, (last-q.Kernel[a]+q.Stride[a])/q.Stride[a]), min(q.OutSize[a], last/q.Stride[a]+1)
 }
 
-// runOf returns how many of the voxels w, w+stride, ... are reached by equally many windows, each one further on.
-func (q *Pooling) runOf(w int) int {
-	lo, hi := q.covering(2, w)
+// runOf returns how many of the inputs i, i+stride, ... along axis a are reached by equally many windows, each one further on.
+func (q *Pooling) runOf(a, i int) int {
+	lo, hi := q.covering(a, i)
 	n := 1
-	for at := w + q.Stride[2]; at < q.InSize[2]; at += q.Stride[2] {
-		if l, h := q.covering(2, at); l != lo+n || h != hi+n {
+	for at := i + q.Stride[a]; at < q.InSize[a]; at += q.Stride[a] {
+		if l, h := q.covering(a, at); l != lo+n || h != hi+n {
 			break
 		}
 		n++

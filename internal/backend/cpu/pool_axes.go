@@ -58,6 +58,8 @@ func maxPoolWinners(p *Pool, q *Pooling, x, y Act, idx []uint8, s *Scratch) {
 	s.reset()
 	k, vec, cb := p.kernels().on(x), x.vec(), Blocks(x.C)
 	along, plane := q.along(), y.H*y.W
+	runs := p.windowRuns(&along, vec*4)
+	flat := q.Kernel[0] == 1 && q.PadLo[0] == 0 // nothing to do along the depth
 	type memory struct{ rows, planes axisMemory }
 	work := make([]memory, p.Threads())
 	for i := range work {
@@ -73,20 +75,29 @@ func maxPoolWinners(p *Pool, q *Pooling, x, y Act, idx []uint8, s *Scratch) {
 		for d := part * y.D / parts; d < (part+1)*y.D/parts; d++ {
 			lo, hi, _ := q.axisTaps(0, d)
 			for id := max(lo, done+1); id < hi; id++ {
-				for w, n := 0, 0; w < y.W; w += n {
-					n = along.run(w)
-					along.taps(l, 0, 0, w, vec*4)
+				for _, r := range runs {
 					for h := range x.H {
-						k.windowArgMax(&rows.values[(h*y.W+w)*vec], &rows.winners[(h*y.W+w)*Block], &src[(id*x.H+h)*x.W*vec], q.Stride[2]*vec*4, n,
-							&l.offsets[0], &l.taps[0], l.before, l.count-l.before, l.zeroTap)
+						at := h*y.W + r.first
+						k.windowArgMax(&rows.values[at*vec], &rows.winners[at*Block], &src[(id*x.H+h)*x.W*vec], q.Stride[2]*vec*4, r.windows,
+							&r.offsets[0], &r.taps[0], r.before, r.count-r.before, r.zeroTap)
 					}
 				}
-				for h := range y.H {
+				values, winners := planes.values[id%q.Kernel[0]*plane*vec:], planes.winners[id%q.Kernel[0]*plane*Block:]
+				if flat {
+					values, winners = dst[d*plane*vec:], idx[(pair*y.D+d)*plane*Block:]
+				}
+				for h, n := 0, 0; h < y.H; h += n {
+					n = 1
+					if q.Stride[1] == 1 {
+						n = q.run(1, h)
+					}
 					q.pieces(l, 1, h, x.H, y.W, q.Kernel[2])
-					to := id%q.Kernel[0]*plane + h*y.W
-					k.combineMax(&planes.values[to*vec], &planes.winners[to*Block], &rows.values[0], &rows.winners[0], y.W, &l.offsets[0], &l.taps[0], l.count)
+					k.combineMax(&values[h*y.W*vec], &winners[h*y.W*Block], &rows.values[0], &rows.winners[0], n*y.W, &l.offsets[0], &l.taps[0], l.count)
 				}
 				done = id
+			}
+			if flat {
+				continue
 			}
 			q.pieces(l, 0, d, q.Kernel[0], plane, q.Kernel[1]*q.Kernel[2])
 			k.combineMax(&dst[d*plane*vec], &idx[(pair*y.D+d)*plane*Block], &planes.values[0], &planes.winners[0], plane, &l.offsets[0], &l.taps[0], l.count)
@@ -106,19 +117,30 @@ func MaxPoolBackward(p *Pool, q *Pooling, dy Act, idx []uint8, dx Act, accumulat
 	for i := range work {
 		work[i] = memory{s.axisMemory(dx, plane), s.axisMemory(dx, dx.H*dy.W)}
 	}
+	flat := q.Kernel[0] == 1 && q.Stride[0] == 1 && q.PadLo[0] == 0 // nothing to do along the depth
 	add := flag(accumulate)
 	p.Run(dx.N*cb*dx.D, func(worker, tile int) {
 		pair, d := tile/dx.D, tile%dx.D
 		src, dst, own, l := dy.block(pair/cb, pair%cb), dx.block(pair/cb, pair%cb), work[worker], &p.windows[worker]
-		q.outputs(l, 0, d, plane, q.Kernel[1]*q.Kernel[2])
-		k.splitSum(&own.plane.values[0], &own.plane.winners[0], &src[0], &idx[pair*dy.Voxels()*Block], plane, &l.offsets[0], &l.taps[0], l.count, q.Kernel[1]*q.Kernel[2])
-		for h := range dx.H {
+		var from axisMemory
+		if flat {
+			from = axisMemory{src[d*plane*vec:], idx[(pair*dy.D+d)*plane*Block:]}
+		} else {
+			q.outputs(l, 0, d, plane, q.Kernel[1]*q.Kernel[2])
+			k.splitSum(&own.plane.values[0], &own.plane.winners[0], &src[0], &idx[pair*dy.Voxels()*Block], plane, &l.offsets[0], &l.taps[0], l.count, q.Kernel[1]*q.Kernel[2])
+			from = own.plane
+		}
+		for h, n := 0, 0; h < dx.H; h += n {
+			n = 1
+			if q.Stride[1] == 1 {
+				n = q.runOf(1, h)
+			}
 			q.outputs(l, 1, h, dy.W, q.Kernel[2])
-			k.splitSum(&own.rows.values[h*dy.W*vec], &own.rows.winners[h*dy.W*Block], &own.plane.values[0], &own.plane.winners[0], dy.W, &l.offsets[0], &l.taps[0], l.count, q.Kernel[2])
+			k.splitSum(&own.rows.values[h*dy.W*vec], &own.rows.winners[h*dy.W*Block], &from.values[0], &from.winners[0], n*dy.W, &l.offsets[0], &l.taps[0], l.count, q.Kernel[2])
 		}
 		for phase := range min(q.Stride[2], dx.W) {
 			for w, n := phase, 0; w < dx.W; w += n * q.Stride[2] {
-				n = q.runOf(w)
+				n = q.runOf(2, w)
 				along.outputs(l, 2, w, 1, 1)
 				for h := range dx.H {
 					k.winnersSum(&dst[((d*dx.H+h)*dx.W+w)*vec], q.Stride[2]*vec*4, &own.rows.values[h*dy.W*vec], &own.rows.winners[h*dy.W*Block],

@@ -22,7 +22,7 @@ type windowRun struct {
 // runs returns the runs of a pooling along the last axis alone, over voxels of so many bytes.
 func (q *Pooling) runs(voxel int) (runs []*windowRun) {
 	for w := 0; w < q.OutSize[2]; {
-		r := &windowRun{first: w, windows: q.run(w)}
+		r := &windowRun{first: w, windows: q.run(2, w)}
 		q.taps(&r.windowList, 0, 0, w, voxel)
 		runs = append(runs, r)
 		w += r.windows
