@@ -3,6 +3,7 @@ package bench
 import (
 	"cmp"
 	"context"
+	"math"
 	"slices"
 	"time"
 )
@@ -15,7 +16,7 @@ type Layers struct {
 
 // Table splits the time of a step over its calls of the device; the shares add up to 1.
 type Table struct {
-	Seconds float64 `json:"seconds"` // of a step with every call timed: the mean of the faster half of the measurements
+	Seconds float64 `json:"seconds"` // of the fastest step, with every call timed
 	Rows    []Row   `json:"rows"`    // in the order of the network
 }
 
@@ -38,15 +39,13 @@ type Row struct {
 // Rest is the operation of the row for the time outside the device's calls.
 const Rest = "between the calls"
 
-// measureLayers times the calls of step, which runs on dev, steps times.
+// measureLayers times the calls of step, which runs on dev, steps times. The fastest run counts: it is the one that other work on the
+// machine has disturbed least.
 func measureLayers(ctx context.Context, dev *timed, steps int, ceiling float64, step func() error) (Table, error) {
-	type run struct {
-		calls []call
-		took  time.Duration
-	}
-	var runs []run
 	dev.recording = true
 	defer func() { dev.recording = false }()
+	var fastest []call
+	best := time.Duration(math.MaxInt64)
 	for i := range warmUp + steps {
 		if err := ctx.Err(); err != nil {
 			return Table{}, err
@@ -56,28 +55,19 @@ func measureLayers(ctx context.Context, dev *timed, steps int, ceiling float64, 
 		if err := step(); err != nil {
 			return Table{}, err
 		}
-		if took := time.Since(began); i >= warmUp {
-			runs = append(runs, run{dev.calls, took})
+		if took := time.Since(began); i >= warmUp && took < best {
+			fastest, best = dev.calls, took
 		}
 	}
-	slices.SortFunc(runs, func(a, b run) int { return cmp.Compare(a.took, b.took) })
-	runs = runs[:(len(runs)+1)/2]
-	var total time.Duration
-	var calls []call
-	for _, r := range runs {
-		total += r.took
-		calls = append(calls, r.calls...)
-	}
-	return tabulate(calls, total, len(runs), ceiling), nil
+	return tabulate(fastest, best, ceiling), nil
 }
 
-// tabulate adds up the calls of some runs, which took total together.
-func tabulate(calls []call, total time.Duration, runs int, ceiling float64) Table {
+// tabulate adds up the calls of a step that took total.
+func tabulate(calls []call, total time.Duration, ceiling float64) Table {
 	type key struct{ layer, operation, channels, direction string }
 	rows := map[key]*Row{}
 	layers, operations := map[string]int{}, map[key]int{} // in order of their first call
-	var rest Row
-	rest.Operation, rest.Seconds = Rest, total.Seconds()
+	rest := Row{Operation: Rest, Seconds: total.Seconds()}
 	for _, c := range calls {
 		k := key{c.layer, c.operation, c.channels, c.direction}
 		r := rows[k]
@@ -93,11 +83,8 @@ func tabulate(calls []call, total time.Duration, runs int, ceiling float64) Tabl
 		r.Bytes += c.bytes
 		rest.Seconds -= c.took.Seconds()
 	}
-	t := Table{Seconds: round(total.Seconds()/float64(runs), 6)}
+	t := Table{Seconds: round(total.Seconds(), 6)}
 	for _, r := range rows {
-		r.Calls /= runs
-		r.FLOP /= float64(runs)
-		r.Bytes /= float64(runs)
 		t.Rows = append(t.Rows, *r)
 	}
 	slices.SortFunc(t.Rows, func(a, b Row) int {
@@ -109,8 +96,7 @@ func tabulate(calls []call, total time.Duration, runs int, ceiling float64) Tabl
 	})
 	t.Rows = append(t.Rows, rest)
 	for i := range t.Rows {
-		t.Rows[i].Seconds /= float64(runs)
-		t.Rows[i].rates(total.Seconds()/float64(runs), ceiling)
+		t.Rows[i].rates(total.Seconds(), ceiling)
 	}
 	return t
 }

@@ -27,7 +27,7 @@ Rates count operations as direct convolution; fast algorithms need fewer, so the
 --layers says where the time goes: for every layer, operation and direction (forward, backward data, backward weights) its
 calls in a step, time, share of the step, rate, fraction of the ceiling, the least number of bytes that has to move (inputs,
 outputs and weights once, as the device stores them) and the bandwidth that makes; and before that the sums over all layers.
-The times add up to the step. Every call is timed on its own, which a GPU pays for with a slower step.`,
+The times add up to the fastest of the steps. Every call is timed on its own, which a GPU pays for with a slower step.`,
 		Example: `  uc bench --shape 64,64,64 --batch 2 --threads 2
   uc bench --shape 128,128,64 --batch 2 --dtype bf16 --json
   uc bench --layers --steps 15`,
@@ -111,7 +111,7 @@ func printBench(w io.Writer, r *bench.Result) {
 
 // printLayers writes the sums over all layers and the layers one by one.
 func printLayers(w io.Writer, title string, t bench.Table, ceiling float64) {
-	fmt.Fprintf(w, "\n%s, every call timed: %.4f s\n\n", title, t.Seconds)
+	fmt.Fprintf(w, "\n%s, the fastest, every call timed: %.4f s\n\n", title, t.Seconds)
 	printRows(w, false, t.Summary(ceiling))
 	fmt.Fprintln(w)
 	printRows(w, true, t.Rows)

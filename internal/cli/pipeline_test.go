@@ -369,7 +369,7 @@ func TestBench(t *testing.T) {
 	}
 	text := ok(t, append(small, "--layers")...)
 	for _, want := range []string{
-		`(?m)^training step, every call timed: \d`, `(?m)^inference, every call timed: \d`, `(?m)^SGD step +backward +1 `, `(?m)^between the calls `,
+		`(?m)^training step, the fastest, every call timed: \d`, `(?m)^inference, the fastest, every call timed: \d`, `(?m)^SGD step +backward +1 `, `(?m)^between the calls `,
 		`(?m)^mixed_3b +conv 1x1x1 192->176 +backward weights +1 +\d+\.\d+ +\d+\.\d% +\d+\.\d +\d+% +\d+\.\d+ +\d+\.\d\s*$`,
 	} {
 		if !regexp.MustCompile(want).MatchString(text) {
