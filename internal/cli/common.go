@@ -15,6 +15,7 @@ func dataRootFlag(cmd *cobra.Command, dir *string) {
 // deviceFlags adds --device and --threads, which choose what computes.
 func deviceFlags(cmd *cobra.Command, device *string, threads *int) {
 	cmd.Flags().StringVar(device, "device", "auto", "`DEVICE` that computes: auto, cpu, cuda or cuda:N")
+	cudaLibsFlag(cmd)
 	cmd.Flags().IntVar(threads, "threads", 0, "`N` threads that compute; on the CPU the results do not depend on it, in any bit (default: one per processor that the process may use: GOMAXPROCS, limits of control groups)")
 }
 

@@ -9,12 +9,11 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/universal-classifier/uc/internal/cpulevel"
-
 	"github.com/spf13/cobra"
 
 	"github.com/universal-classifier/uc/internal/backend/cpu"
 	"github.com/universal-classifier/uc/internal/checkpoint"
+	"github.com/universal-classifier/uc/internal/cpulevel"
 	"github.com/universal-classifier/uc/internal/task"
 )
 
@@ -27,6 +26,7 @@ type systemInfo struct {
 	Kernels  string       `json:"cpu_kernels"`
 	Possible []string     `json:"cpu_kernels_available"`
 	Devices  []string     `json:"devices"`
+	GPU      gpuInfo      `json:"gpu"`
 	Folders  *folderInfo  `json:"folders"`
 	Problem  string       `json:"folders_problem,omitempty"`
 	Tasks    []taskStatus `json:"tasks"`
@@ -58,15 +58,16 @@ func infoCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "info",
-		Short: "Show the version, the machine, the folders and how far every task has come",
+		Short: "Show the version, the machine, its GPU, the folders and how far every task has come",
 		Example: `  uc info
   uc info --data-root /path/to/data --json`,
 		Args: exactArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			info := systemInfo{
-				Version: version(), Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH, CPUs: runtime.NumCPU(),
-				Devices: []string{"cpu"}, Tasks: []taskStatus{},
+				Version: version(), Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH, CPUs: runtime.GOMAXPROCS(0),
+				GPU: lookForGPU(), Tasks: []taskStatus{},
 			}
+			info.Devices = info.GPU.devices()
 			pool := cpu.NewPool(1)
 			info.Kernels = pool.Features().String()
 			pool.Close()
@@ -89,6 +90,7 @@ func infoCommand() *cobra.Command {
 		},
 	}
 	dataRootFlag(cmd, &dataRoot)
+	cudaLibsFlag(cmd)
 	jsonFlag(cmd, &asJSON)
 	return cmd
 }
@@ -146,7 +148,9 @@ func (info *systemInfo) print(w io.Writer) {
 	if len(others) > 0 {
 		fmt.Fprintf(w, " (UC_CPU also takes %s)", strings.Join(others, ", "))
 	}
-	fmt.Fprintf(w, "\ndevices: %s\n", strings.Join(info.Devices, ", "))
+	fmt.Fprintln(w)
+	info.GPU.print(w)
+	fmt.Fprintf(w, "devices: %s\n", strings.Join(info.Devices, ", "))
 	if info.Folders == nil {
 		fmt.Fprintf(w, "folders: %s\n", info.Problem)
 		return

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"unsafe"
 
 	"github.com/universal-classifier/uc/internal/atomicfile"
@@ -68,13 +67,17 @@ func (a *nvrtcAPI) cached(source string, options []string, machineCode bool) (pr
 	return p, nil
 }
 
-// Compile compiles source with the NVRTC library at path for an architecture and returns what the compiler said and the size of the
-// machine code. No card is needed.
-func Compile(path, source string, options []string) (bytes int, err error) {
+// Compile compiles source with the NVRTC at path as Load would for a card of the given compute capability, and returns the size of the
+// code. No card is needed.
+func Compile(path string, capability int, source string, options func(arch int) []string) (bytes int, err error) {
 	a, err := openNVRTC(path)
 	if err != nil {
 		return 0, err
 	}
-	p, err := a.build(strings.Clone(source), "uc.cu", options, true)
+	arch, machineCode, err := a.target(capability)
+	if err != nil {
+		return 0, err
+	}
+	p, err := a.build(source, "uc.cu", options(arch), machineCode)
 	return len(p), err
 }

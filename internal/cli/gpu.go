@@ -1,0 +1,88 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/universal-classifier/uc/internal/backend"
+	"github.com/universal-classifier/uc/internal/backend/cuda/driver"
+	"github.com/universal-classifier/uc/internal/memory"
+)
+
+// cudaLibs is the flag that stands for a variable of the environment, as the process that looks at the GPU sees it too.
+type cudaLibs struct{}
+
+func (cudaLibs) String() string { return "" }
+func (cudaLibs) Type() string   { return "string" }
+
+func (cudaLibs) Set(dir string) error {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
+	return os.Setenv(backend.CUDALibsVariable, dir)
+}
+
+// cudaLibsFlag adds --cuda-libs.
+func cudaLibsFlag(cmd *cobra.Command) {
+	cmd.Flags().Var(cudaLibs{}, "cuda-libs", "the `DIR` that holds NVRTC and cuDNN for a GPU, or Python packages with them; it is looked into first (default: "+backend.CUDALibsVariable+" of the environment)")
+}
+
+// gpuInfo is what the machine has for a GPU.
+type gpuInfo struct {
+	*driver.Report
+	Usable  bool   `json:"usable"`
+	Verdict string `json:"verdict"` // in words
+}
+
+func lookForGPU() gpuInfo {
+	r := backend.Libraries()
+	g := gpuInfo{Report: r, Usable: true, Verdict: "--device auto tests cuda:0 once and takes it"}
+	switch err := r.Usable(0); {
+	case err != nil:
+		g.Usable, g.Verdict = false, err.Error()
+	case r.CuDNN.Path == "":
+		g.Verdict = "without cuDNN, --device auto takes the CPU and --device cuda is slow"
+	}
+	return g
+}
+
+// devices lists the names that --device takes.
+func (g *gpuInfo) devices() []string {
+	all := []string{"cpu"}
+	if g.Usable {
+		for _, c := range g.Cards {
+			all = append(all, fmt.Sprintf("cuda:%d", c.Index))
+		}
+	}
+	return all
+}
+
+func (g *gpuInfo) print(w io.Writer) {
+	if g.CUDA == 0 {
+		fmt.Fprintf(w, "GPU: %s\n", g.Verdict)
+		return
+	}
+	version := ""
+	if g.Version != "" {
+		version = " " + g.Version
+	}
+	fmt.Fprintf(w, "GPU: NVIDIA driver%s, for CUDA %s (%s)\n", version, driver.VersionText(g.CUDA), g.Driver)
+	for _, c := range g.Cards {
+		fmt.Fprintf(w, "  cuda:%d: %s, %s, compute capability %d.%d\n", c.Index, c.Name, memory.Format(c.Memory), c.Capability/10, c.Capability%10)
+	}
+	for _, l := range []driver.LibraryInfo{g.NVRTC, g.CuDNN} {
+		switch {
+		case l.Name == "": // not looked for
+		case l.Problem == "":
+			fmt.Fprintf(w, "  %s %s: %s (%s)\n", l.Name, l.Version, l.Path, l.Found)
+		default:
+			fmt.Fprintf(w, "  %s: %s; run: %s\n", l.Name, l.Problem, l.Install)
+		}
+	}
+	fmt.Fprintf(w, "  %s\n", g.Verdict)
+}
