@@ -22,9 +22,10 @@ type Options struct {
 	Channels int // modalities and the mask
 	Steps    int // measurements, of which the median counts
 	Device   string
-	Threads  int    // of the CPU; below 1 all that the process may use
-	DType    string // one of DTypes
-	Layers   bool   // also say where the time goes
+	Threads  int               // of the CPU; below 1 all that the process may use
+	DType    string            // one of DTypes
+	Layers   bool              // also say where the time goes
+	Choice   func(text string) // told which device "auto" means, and why; may be nil
 }
 
 // DTypes are the number formats of activations that can be asked for.
@@ -60,14 +61,15 @@ const (
 var step = i3d.StepOptions{LR: 1e-2, Momentum: 0.99, WeightDecay: 3e-5, ClipNorm: 12}
 
 // Run measures a training step (forward, loss, backward, clipping, optimiser) and an inference pass on random data.
-func Run(ctx context.Context, o Options) (*Result, error) {
+func Run(ctx context.Context, o Options) (r *Result, err error) {
+	defer backend.Recover(&err)
 	if !slices.Contains(DTypes, o.DType) {
 		return nil, fmt.Errorf("unknown dtype %q: expected %s", o.DType, strings.Join(DTypes, " or "))
 	}
 	if o.Threads < 1 {
 		o.Threads = runtime.GOMAXPROCS(0) // knows the limits of control groups
 	}
-	opened, err := backend.Open(backend.Options{Device: o.Device, Threads: o.Threads, Mixed: o.DType != "fp32"})
+	opened, err := backend.Open(backend.Options{Device: o.Device, Threads: o.Threads, Mixed: o.DType != "fp32", Choice: o.Choice})
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +77,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	if err := checkPrecision(opened, o.DType); err != nil {
 		return nil, err
 	}
-	r := &Result{Tool: "uc", Shape: o.Shape, Batch: o.Batch, Channels: o.Channels, Threads: o.Threads, DType: o.DType, Device: opened.Name()}
+	r = &Result{Tool: "uc", Shape: o.Shape, Batch: o.Batch, Channels: o.Channels, Threads: o.Threads, DType: o.DType, Device: opened.Name()}
 	if d, ok := opened.(interface{ Ceiling(time.Duration) float64 }); ok {
 		r.Ceiling = round(d.Ceiling(ceilingTime), 1)
 	}

@@ -51,6 +51,7 @@ The times add up to the fastest of the steps. Every call is timed on its own, wh
 			if !slices.Contains(bench.DTypes, o.DType) {
 				return usagef("flag --dtype: %q is not %s", o.DType, strings.Join(bench.DTypes, " or "))
 			}
+			o.Choice = func(text string) { fmt.Fprintln(cmd.ErrOrStderr(), text) }
 			r, err := bench.Run(cmd.Context(), o)
 			if err != nil {
 				return err

@@ -56,7 +56,7 @@ Ctrl-C stops after the current iteration and keeps a checkpoint; -c goes on from
 	spell(fs, "plans", "-p", "--plans")
 	fs.BoolVar(&o.FP32, "fp32", false, "compute in fp32 alone; otherwise activations are bf16 or fp16 where the device has them (mixed precision). Checkpoints hold fp32 in any case, and -c may change this")
 	spell(fs, "fp32", "--fp32")
-	fs.BoolVar(&o.Deterministic, "deterministic", false, "take seed 12345 unless --seed names another. On the CPU the same seed gives the same result, bit for bit, for any number of threads, with this flag or without: it costs nothing")
+	fs.BoolVar(&o.Deterministic, "deterministic", false, "take seed 12345 unless --seed names another. On the CPU the same seed gives the same result, bit for bit, for any number of threads, with this flag or without: it costs nothing. A GPU gives that with this flag alone, and may be slower")
 	spell(fs, "deterministic", "--deterministic")
 	fs.BoolVar(&o.CompressedData, "use_compressed_data", false, "read the compressed cases instead of unpacking them to disk first")
 	spell(fs, "use_compressed_data", "--use_compressed_data")

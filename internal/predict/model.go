@@ -65,7 +65,7 @@ func Open(modelDir string, o Options, r progress.Reporter) (*Model, error) {
 		}
 		m.weights = append(m.weights, sd)
 	}
-	if m.device, err = backend.Open(backend.Options{Device: o.Device, Threads: o.Threads, Mixed: !o.FP32}); err != nil {
+	if m.device, err = backend.Open(backend.Options{Device: o.Device, Threads: o.Threads, Mixed: !o.FP32, Choice: func(text string) { r.Note("%s", text) }}); err != nil {
 		return nil, err
 	}
 	r.Note("network on %s (%s)", m.device.Name(), backend.PrecisionText(m.device, !o.FP32))

@@ -5,15 +5,17 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/universal-classifier/uc/internal/backend"
 	"github.com/universal-classifier/uc/internal/evaluate"
 	"github.com/universal-classifier/uc/internal/i3d"
 )
 
 // predict averages folds and mirror images of some cases. The weights of a fold are loaded once for all of them.
-func (m *Model) predict(ctx context.Context, cases []*prepared) ([]*Result, error) {
+func (m *Model) predict(ctx context.Context, cases []*prepared) (results []*Result, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	results := make([]*Result, len(cases))
+	defer backend.Recover(&err)
+	results = make([]*Result, len(cases))
 	for i, c := range cases {
 		results[i] = m.newResult(c.id)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -14,6 +15,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/universal-classifier/uc/internal/backend"
 	"github.com/universal-classifier/uc/internal/checkpoint"
 	"github.com/universal-classifier/uc/internal/evaluate"
 	"github.com/universal-classifier/uc/internal/plan"
@@ -388,6 +390,27 @@ type notes struct {
 
 func (n *notes) Note(format string, args ...any) {
 	n.lines = append(n.lines, fmt.Sprintf(format, args...))
+}
+
+// lost is a device that fails.
+type lost struct{ backend.Device }
+
+func (lost) AvgPoolMean([3]int, *backend.Tensor, *backend.Tensor) {
+	panic(&backend.DeviceError{Device: "some card", Err: errors.New("fell off the bus")})
+}
+
+func TestDeviceThatFails(t *testing.T) {
+	m := open(t, writeModel(t, toyPlans(), []string{""}, 1), Options{DisableTTA: true})
+	m.device = lost{m.device}
+	s, err := m.Folder(t.Context(), writeCases(t, 2), t.TempDir(), false, progress.Discard)
+	if err != nil || len(s.Failed) != 2 {
+		t.Fatalf("%+v (%v)", s, err)
+	}
+	for _, f := range s.Failed {
+		if text := f.Err.Error(); !strings.Contains(text, f.Case) || !strings.Contains(text, "some card: fell off the bus") {
+			t.Errorf("case %s: %v", f.Case, f.Err)
+		}
+	}
 }
 
 // stopper interrupts after the first case.

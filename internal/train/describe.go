@@ -34,15 +34,30 @@ func (t *trainer) describe() {
 	if free := memory.Available(); t.memory > free {
 		t.log.warn("about %s of memory are needed, %s are free; a smaller --batch-size needs less", memory.Format(t.memory), memory.Format(free))
 	}
+	if t.card > 0 {
+		t.log.note("memory of the device: about %s, and what its kernels borrow", memory.Format(t.card))
+		if free, _ := t.device.(ownMemory).Memory(); t.card > free {
+			t.log.warn("about %s of the device's memory are needed, %s are free; a smaller --batch-size needs less", memory.Format(t.card), memory.Format(free))
+		}
+	}
 	t.log.quiet("training cases: %s", strings.Join(t.split.Train, " "))
 	t.log.quiet("validation cases: %s", strings.Join(t.split.Val, " "))
 }
 
+// ownMemory is a device whose memory is not the machine's.
+type ownMemory interface{ Memory() (free, total int64) }
+
 // estimateMemory estimates the bytes of network and loader.
-func (t *trainer) estimateMemory() (err error) {
+func (t *trainer) estimateMemory() error {
 	p, shape := t.state.Recipe, t.plans.Stage().ImageSize
-	if t.memory, err = i3d.MemoryEstimate(t.device, t.config, p.BatchSize, shape); err != nil {
+	network, err := i3d.MemoryEstimate(t.device, t.config, p.BatchSize, shape)
+	if err != nil {
 		return err
+	}
+	if _, own := t.device.(ownMemory); own {
+		t.card = network
+	} else {
+		t.memory = network
 	}
 	const (
 		weightCopies = 4         // weights and momenta on their way to a checkpoint, and their encoding
@@ -121,7 +136,7 @@ func (t *trainer) writeDebug() error {
 		"device": t.device.Name(), "precision": t.device.Precision(), "precision_reason": backend.PrecisionText(t.device, !t.o.FP32), "threads": t.o.Threads, "workers": t.o.Workers, "deterministic": t.o.Deterministic,
 		"compressed_data": t.o.CompressedData, "pretrained_weights": t.o.PretrainedWeights, "continued": t.o.Continue,
 		"split": t.split.Origin, "training_cases": t.split.Train, "validation_cases": t.split.Val,
-		"memory_estimate_bytes": t.memory,
+		"memory_estimate_bytes": t.memory, "device_memory_estimate_bytes": t.card,
 	}, "", "  ")
 	if err != nil {
 		return err

@@ -42,7 +42,7 @@ type Options struct {
 	Workers int    // that prepare samples; samples do not depend on it
 
 	FP32              bool   // no mixed precision, whatever the device has; checkpoints hold float32 either way
-	Deterministic     bool   // take the reference's seed; on the CPU the same seed always gives the same bits, for any number of threads
+	Deterministic     bool   // take the reference's seed; on the CPU the same seed always gives the same bits, for any number of threads, on a GPU with this alone
 	CompressedData    bool   // read the compressed cases instead of unpacking them beside
 	Continue          bool   // go on from the last checkpoint
 	PretrainedWeights string // .safetensors, or a PyTorch .model, .pth or .pt, to start from; ignored with Continue

@@ -22,12 +22,12 @@ import (
 )
 
 // run does what the options ask: train and validate, or validate alone.
-func (t *trainer) run(ctx context.Context) (*Result, error) {
+func (t *trainer) run(ctx context.Context) (result *Result, err error) {
+	defer backend.Recover(&err)
 	if err := t.openCases(ctx); err != nil {
 		return nil, err
 	}
 	var trained *weights.StateDict
-	var err error
 	if t.o.ValidationOnly {
 		trained, err = t.trainedWeights()
 	} else {
@@ -36,7 +36,7 @@ func (t *trainer) run(ctx context.Context) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	result := &Result{FoldDir: t.foldDir, Epochs: t.state.Epoch, TrainLosses: t.state.TrainLosses, ValLosses: t.state.ValLosses}
+	result = &Result{FoldDir: t.foldDir, Epochs: t.state.Epoch, TrainLosses: t.state.TrainLosses, ValLosses: t.state.ValLosses}
 	result.Validation, err = t.validate(ctx, trained)
 	return result, err
 }

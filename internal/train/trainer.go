@@ -36,7 +36,8 @@ type trainer struct {
 	network *i3d.Training
 	loader  *loader
 	state   state
-	memory  int64 // bytes, estimated
+	memory  int64 // bytes, estimated, of the machine
+	card    int64 // bytes, estimated, of the device's own memory; 0 if it has none
 
 	saveEvery time.Duration
 
@@ -86,7 +87,8 @@ func newTrainer(o Options, r progress.Reporter) (t *trainer, err error) {
 	if unlocked {
 		t.log.warn("the file system of %s has no locks: do not train this fold twice at the same time", t.foldDir)
 	}
-	t.device, err = backend.Open(backend.Options{Device: o.Device, Threads: o.Threads, Mixed: !o.FP32})
+	t.device, err = backend.Open(backend.Options{Device: o.Device, Threads: o.Threads, Mixed: !o.FP32, Deterministic: o.Deterministic,
+		Choice: func(text string) { t.log.note("%s", text) }})
 	return t, err
 }
 

@@ -503,6 +503,47 @@ func TestLossScaleContinues(t *testing.T) {
 	}
 }
 
+// lost is a device with memory of its own that fails at its second step.
+type lost struct {
+	backend.Device
+	steps int
+}
+
+func (d *lost) Memory() (free, total int64) { return 1000, 2000 }
+func (d *lost) Step(o backend.SGD, params, grads, momentum *backend.Tensor) float64 {
+	if d.steps++; d.steps == 2 {
+		panic(&backend.DeviceError{Device: "some card", Err: errors.New("fell off the bus")})
+	}
+	return d.Device.Step(o, params, grads, momentum)
+}
+
+// A device that fails ends the training with one error, in the log too, and the checkpoint before it serves to go on.
+func TestDeviceThatFails(t *testing.T) {
+	o := toyTaskIn(t, t.TempDir())
+	if err := o.normalise(); err != nil {
+		t.Fatal(err)
+	}
+	r := &recorder{}
+	tr, err := newTrainer(o, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr.device = &lost{Device: tr.device}
+	_, err = tr.run(t.Context())
+	tr.close()
+	var failed *backend.DeviceError
+	if !errors.As(err, &failed) || !strings.Contains(err.Error(), "some card: fell off the bus") {
+		t.Fatalf("got %v", err)
+	}
+	if !strings.Contains(r.text(), "warning: about") || !strings.Contains(r.text(), "of the device's memory are needed, 1 KiB are free") {
+		t.Errorf("said\n%s", r.text())
+	}
+	o.Continue = true
+	if s, _ := runTo(t, o); len(s.TrainLosses) != 2 {
+		t.Errorf("continued to %+v", s)
+	}
+}
+
 func TestDivergenceStopsWithAdvice(t *testing.T) {
 	o := toyTaskIn(t, t.TempDir())
 	stage := o.Folders.Stage(o.Task, plan.DataIdentifier)
