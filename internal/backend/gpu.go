@@ -36,10 +36,18 @@ type gpuDevice struct {
 	blocks      map[uint64]bool
 }
 
-// gpuPrefetch is input on its way to the card, ahead of its Upload.
+// gpuPrefetch is input on its way to the card, ahead of its Upload: the next one may come before the one before it is taken.
 type gpuPrefetch struct {
-	sync.Mutex
-	key   *float32 // the first value of what was sent
+	sending sync.Mutex // held over a whole Prefetch
+
+	sync.Mutex // of what follows
+	slots      [driver.Slots]gpuSlot
+	next       int
+	inflight   *float32 // the first value of what is being sent
+}
+
+type gpuSlot struct {
+	key   *float32 // the first value of what was sent; nil: nothing is held
 	bytes int64
 	p     uint64
 	room  int64
@@ -141,8 +149,8 @@ func (d *gpuDevice) Memory() (free, total int64) {
 
 // Close implements Device.
 func (d *gpuDevice) Close() {
-	d.prefetch.Lock()
-	defer d.prefetch.Unlock()
+	d.prefetch.sending.Lock()
+	defer d.prefetch.sending.Unlock()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.tuner != nil {
@@ -150,8 +158,10 @@ func (d *gpuDevice) Close() {
 	}
 	d.scratch.Close()
 	d.card.Free(uint64(d.control))
-	if d.prefetch.p != 0 {
-		d.card.Free(d.prefetch.p)
+	for _, s := range d.prefetch.slots {
+		if s.p != 0 {
+			d.card.Free(s.p)
+		}
 	}
 	for p := range d.blocks {
 		d.card.Free(p)
@@ -318,7 +328,11 @@ func (d *gpuDevice) WorkspaceBytes() int64 {
 	defer d.prefetch.Unlock()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.scratch.Bytes() + d.copies + d.prefetch.room
+	n := d.scratch.Bytes() + d.copies
+	for _, s := range d.prefetch.slots {
+		n += s.room
+	}
+	return n
 }
 
 // floatBytes views floats as the card's memory.
@@ -424,47 +438,77 @@ func channelsFirst(shape []int, packed, values []float32) {
 
 // Prefetch implements Prefetcher. What cannot be sent ahead is sent by Upload.
 func (d *gpuDevice) Prefetch(values []float32) {
-	f := &d.prefetch
-	f.Lock()
-	defer f.Unlock()
-	f.key = nil
-	bytes := 4 * int64(len(values))
-	if bytes == 0 {
+	if len(values) == 0 {
 		return
 	}
-	if f.room < bytes {
-		if f.p != 0 {
-			d.card.Free(f.p)
+	f := &d.prefetch
+	f.sending.Lock()
+	defer f.sending.Unlock()
+	f.Lock()
+	i := f.next
+	f.next = (i + 1) % len(f.slots)
+	f.slots[i].key = nil
+	slot := f.slots[i]
+	f.inflight = &values[0]
+	f.Unlock()
+	err := d.sendAhead(i, &slot, values)
+	f.Lock()
+	defer f.Unlock()
+	f.inflight = nil
+	if err == nil {
+		slot.key = &values[0]
+	}
+	f.slots[i] = slot
+}
+
+// sendAhead fills a slot, which nobody else uses.
+func (d *gpuDevice) sendAhead(i int, slot *gpuSlot, values []float32) error {
+	slot.bytes = 4 * int64(len(values))
+	if slot.room < slot.bytes {
+		if slot.p != 0 {
+			d.card.Free(slot.p)
 		}
-		f.p, f.room = 0, 0
-		p, err := d.card.Alloc(bytes)
+		slot.p, slot.room = 0, 0
+		p, err := d.card.Alloc(slot.bytes)
 		if err != nil {
-			return
+			return err
 		}
-		f.p, f.room = p, bytes
+		slot.p, slot.room = p, slot.bytes
 		// Its zeros are written by the stream that computes, and must not come after what is sent by the other.
-		if d.card.Sync() != nil {
-			return
+		if err := d.card.Sync(); err != nil {
+			return err
 		}
 	}
-	if d.card.Prefetch(f.p, floatBytes(values)) == nil {
-		f.key, f.bytes = &values[0], bytes
-	}
+	return d.card.Prefetch(i, slot.p, floatBytes(values))
 }
 
 // takePrefetched copies an input that has been sent ahead, if it has.
 func (d *gpuDevice) takePrefetched(t *Tensor, values []float32) (taken bool) {
-	f := &d.prefetch
-	f.Lock()
-	defer f.Unlock()
-	if f.key == nil || len(values) == 0 || f.key != &values[0] || f.bytes != 4*int64(len(values)) {
+	if len(values) == 0 {
 		return false
 	}
-	f.key = nil
-	d.do(func() error {
-		return d.card.TakePrefetched(uint64(t.Storage.(*gpuStorage).ptr()), f.p, f.bytes)
-	})
-	return true
+	f := &d.prefetch
+	f.Lock()
+	coming := f.inflight == &values[0]
+	f.Unlock()
+	if coming {
+		f.sending.Lock() // until it has been sent
+		defer f.sending.Unlock()
+	}
+	f.Lock()
+	defer f.Unlock()
+	for i := range f.slots {
+		s := &f.slots[i]
+		if s.key == nil || s.key != &values[0] || s.bytes != 4*int64(len(values)) {
+			continue
+		}
+		s.key = nil
+		d.do(func() error {
+			return d.card.TakePrefetched(i, uint64(t.Storage.(*gpuStorage).ptr()), s.p, s.bytes)
+		})
+		return true
+	}
+	return false
 }
 
 // gpuScaled is a device in a format of few exponents, which scales the loss.

@@ -208,14 +208,21 @@ func TestPrefetch(t *testing.T) {
 		want string
 	}{
 		{func() { p.Prefetch(a) }, "alloc prefetch"},
+		{func() { p.Prefetch(b) }, "alloc prefetch"}, // before a is taken
 		{func() { d.Upload(x, a) }, "take"},
 		{func() { d.Upload(x, a) }, "upload"}, // it may have changed since
+		{func() { d.Upload(x, b) }, "take"},
 		{func() { p.Prefetch(b) }, "prefetch"},
 		{func() { d.Upload(x, a) }, "upload"},
+		{func() { d.Upload(x, b) }, "take"},
 	} {
 		if got := strings.Join(kinds(c.do), " "); got != c.want {
 			t.Errorf("call %d: %s, expected %s", i, got, c.want)
 		}
+	}
+	d.Close()
+	if err := card.Problem(); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -21,8 +21,8 @@ type Card interface {
 	Copy(dst, src uint64, bytes int64) error
 	Upload(dst uint64, src []byte) error
 	Download(dst []byte, src uint64) error
-	Prefetch(dst uint64, src []byte) error
-	TakePrefetched(dst, src uint64, bytes int64) error
+	Prefetch(slot int, dst uint64, src []byte) error
+	TakePrefetched(slot int, dst, src uint64, bytes int64) error
 	Sync() error
 
 	Run(l kernels.Launch) error

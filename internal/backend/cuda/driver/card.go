@@ -29,12 +29,15 @@ type Card struct {
 	functions      map[string]*function
 	up             ring // of the stream
 	ahead          ring // of the stream of copies
-	aheadDone      uintptr
-	aheadUsed      uintptr
+	aheadDone      [Slots]uintptr
+	aheadUsed      [Slots]uintptr
 
 	lost     error      // the first failure after which the context is of no use
 	lostLock sync.Mutex // of lost
 }
+
+// Slots is the number of uploads that may be on the card ahead of time.
+const Slots = 2
 
 type function struct {
 	address uintptr
@@ -85,12 +88,16 @@ func (c *Card) prepare(cudnn string) error {
 			return err
 		}
 	}
-	for _, e := range []struct {
-		at    *uintptr
-		flags uintptr
-	}{{&c.start, eventDefault}, {&c.stop, eventDefault}, {&c.aheadDone, eventDisableTiming}, {&c.aheadUsed, eventDisableTiming}} {
-		if err := c.event(e.at, e.flags); err != nil {
+	for _, e := range []*uintptr{&c.start, &c.stop} {
+		if err := c.event(e, eventDefault); err != nil {
 			return err
+		}
+	}
+	for i := range Slots {
+		for _, e := range []*uintptr{&c.aheadDone[i], &c.aheadUsed[i]} {
+			if err := c.event(e, eventDisableTiming); err != nil {
+				return err
+			}
 		}
 	}
 	if cudnn == "" {
@@ -204,29 +211,29 @@ func (c *Card) Upload(dst uint64, src []byte) error {
 	return c.up.send(c, dst, src, c.stream)
 }
 
-// Prefetch sends src on a stream of its own, beside what computes, and returns when src may be reused. dst is free again for the next one
-// after TakePrefetched has copied it away. It may run beside any other method.
-func (c *Card) Prefetch(dst uint64, src []byte) error {
+// Prefetch sends src on a stream of its own, beside what computes, and returns when src may be reused. It waits until TakePrefetched has copied
+// away what the slot held before. It may run beside any other method.
+func (c *Card) Prefetch(slot int, dst uint64, src []byte) error {
 	defer c.enter()()
-	if err := c.check("cuStreamWaitEvent", call(c.cuda.streamWait, c.copies, c.aheadUsed, 0)); err != nil {
+	if err := c.check("cuStreamWaitEvent", call(c.cuda.streamWait, c.copies, c.aheadUsed[slot], 0)); err != nil {
 		return err
 	}
 	if err := c.ahead.send(c, dst, src, c.copies); err != nil {
 		return err
 	}
-	return c.check("cuEventRecord", call(c.cuda.eventRecord, c.aheadDone, c.copies))
+	return c.check("cuEventRecord", call(c.cuda.eventRecord, c.aheadDone[slot], c.copies))
 }
 
 // TakePrefetched copies what Prefetch has sent to its place on the card.
-func (c *Card) TakePrefetched(dst, src uint64, bytes int64) error {
+func (c *Card) TakePrefetched(slot int, dst, src uint64, bytes int64) error {
 	defer c.enter()()
-	if err := c.check("cuStreamWaitEvent", call(c.cuda.streamWait, c.stream, c.aheadDone, 0)); err != nil {
+	if err := c.check("cuStreamWaitEvent", call(c.cuda.streamWait, c.stream, c.aheadDone[slot], 0)); err != nil {
 		return err
 	}
 	if err := c.check("cuMemcpyDtoDAsync", call(c.cuda.copyDtoD, uintptr(dst), uintptr(src), uintptr(bytes), c.stream)); err != nil {
 		return err
 	}
-	return c.check("cuEventRecord", call(c.cuda.eventRecord, c.aheadUsed, c.stream))
+	return c.check("cuEventRecord", call(c.cuda.eventRecord, c.aheadUsed[slot], c.stream))
 }
 
 // Download waits for all that was launched and reads memory.
@@ -315,7 +322,7 @@ func (c *Card) Close() {
 		}
 		c.up.close(c)
 		c.ahead.close(c)
-		for _, e := range []uintptr{c.start, c.stop, c.aheadDone, c.aheadUsed} {
+		for _, e := range []uintptr{c.start, c.stop, c.aheadDone[0], c.aheadUsed[0], c.aheadDone[1], c.aheadUsed[1]} {
 			if e != 0 {
 				call(c.cuda.eventDestroy, e)
 			}

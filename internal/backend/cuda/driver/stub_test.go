@@ -183,7 +183,7 @@ func TestCalls(t *testing.T) {
 	if err := errors.Join(c.Copy(q, p, int64(n)), c.Download(got, q)); err != nil || !slices.Equal(got, data) {
 		t.Errorf("a copy on the card differs (%v)", err)
 	}
-	if err := errors.Join(c.Zero(q, int64(n)), c.Prefetch(q, data[:1000]), c.TakePrefetched(p+1000, q, 1000), c.Download(got[:2000], p)); err != nil || !slices.Equal(got[1000:2000], data[:1000]) {
+	if err := errors.Join(c.Zero(q, int64(n)), c.Prefetch(1, q, data[:1000]), c.TakePrefetched(1, p+1000, q, 1000), c.Download(got[:2000], p)); err != nil || !slices.Equal(got[1000:2000], data[:1000]) {
 		t.Errorf("prefetched input differs (%v)", err)
 	}
 	free, total, err := c.Memory()

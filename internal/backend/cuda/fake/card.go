@@ -206,10 +206,10 @@ func (c *Card) send(kind string, dst uint64, src []byte) error {
 func (c *Card) Upload(dst uint64, src []byte) error { return c.send("upload", dst, src) }
 
 // Prefetch implements cuda.Card.
-func (c *Card) Prefetch(dst uint64, src []byte) error { return c.send("prefetch", dst, src) }
+func (c *Card) Prefetch(_ int, dst uint64, src []byte) error { return c.send("prefetch", dst, src) }
 
 // TakePrefetched implements cuda.Card.
-func (c *Card) TakePrefetched(dst, src uint64, bytes int64) error {
+func (c *Card) TakePrefetched(_ int, dst, src uint64, bytes int64) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.note(Event{Kind: "take", Bytes: bytes})

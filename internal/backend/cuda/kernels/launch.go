@@ -18,11 +18,13 @@ import (
 //go:embed *.cu
 var sources embed.FS
 
-// files are the sources in the order in which they make one translation unit.
-var files = []string{"element.cu", "layout.cu", "batchnorm.cu", "pooling.cu", "head.cu", "optimiser.cu", "conv.cu", "stem.cu"}
+// files are the sources in the order in which they make one translation unit; the last one is for tensor cores.
+var files = []string{"element.cu", "layout.cu", "batchnorm.cu", "pooling.cu", "head.cu", "optimiser.cu", "conv.cu", "stem.cu", "stem_tensor.cu"}
 
 // Source is the one translation unit of all kernels.
-func Source() string {
+func Source() string { return source(files) }
+
+func source(files []string) string {
 	var b strings.Builder
 	for _, f := range files {
 		text, err := sources.ReadFile(f)
@@ -61,15 +63,23 @@ func (t Type) lanes() int { return 16 / t.Bytes() }
 
 // Options are NVRTC's for a compute capability (75, 80, 86, 89, 90, ...). Nothing is included, so there is no search path.
 func Options(t Type, arch int) []string {
-	return []string{fmt.Sprintf("--gpu-architecture=sm_%d", arch), fmt.Sprintf("--define-macro=UC_TYPE=%d", t), "--std=c++17", "--device-as-default-execution-space"}
+	o := []string{fmt.Sprintf("--gpu-architecture=sm_%d", arch), fmt.Sprintf("--define-macro=UC_TYPE=%d", t), "--std=c++17", "--device-as-default-execution-space"}
+	if TensorCores(t, arch) {
+		o = append(o, "--define-macro=UC_TENSOR")
+	}
+	return o
 }
 
 var kernelHead = regexp.MustCompile(`(?s)extern "C" __global__ void(?: __launch_bounds__\([^)]*\))? (\w+)\((.*?)\)\s*\{`)
 
-// Names are the names of all kernels.
-func Names() []string {
-	var names []string
-	for _, m := range kernelHead.FindAllStringSubmatch(Source(), -1) {
+// Names are the names of the kernels that every module has.
+func Names() []string { return named(files[:len(files)-1]) }
+
+// TensorNames are the names of the kernels that a module has besides where there are TensorCores.
+func TensorNames() []string { return named(files[len(files)-1:]) }
+
+func named(files []string) (names []string) {
+	for _, m := range kernelHead.FindAllStringSubmatch(source(files), -1) {
 		names = append(names, m[1])
 	}
 	return names

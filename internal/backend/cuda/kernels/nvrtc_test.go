@@ -117,7 +117,11 @@ func TestCompile(t *testing.T) {
 							t.Error(line)
 						}
 					}
-					for _, name := range kernels.Names() {
+					names := kernels.Names()
+					if kernels.TensorCores(typ, arch) {
+						names = append(names, kernels.TensorNames()...)
+					}
+					for _, name := range names {
 						if !bytes.Contains(code, []byte("\x00.text."+name+"\x00")) {
 							t.Errorf("the machine code has no kernel %s", name)
 						}

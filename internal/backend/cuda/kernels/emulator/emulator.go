@@ -56,7 +56,11 @@ func build(t kernels.Type) (string, error) {
 	building.Lock()
 	defer building.Unlock()
 	var table bytes.Buffer
-	for _, name := range kernels.Names() {
+	names, define := kernels.Names(), []string{fmt.Sprintf("-DUC_TYPE=%d", t)}
+	if t != kernels.Float32 {
+		names, define = append(names, kernels.TensorNames()...), append(define, "-DUC_TENSOR")
+	}
+	for _, name := range names {
 		fmt.Fprintf(&table, "Caller<%s>::entry(%q),\n", name, name)
 	}
 	sum := sha256.New()
@@ -86,7 +90,7 @@ func build(t kernels.Type) (string, error) {
 		}
 	}
 	out := filepath.Join(dir, "emulator")
-	cmd := exec.Command(compiler(), append(append([]string{}, flags...), fmt.Sprintf("-DUC_TYPE=%d", t), "-o", out, filepath.Join(dir, "main.cpp"))...)
+	cmd := exec.Command(compiler(), append(append(define, flags...), "-o", out, filepath.Join(dir, "main.cpp"))...)
 	if text, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%s: %w\n%s", compiler(), err, text)
 	}
