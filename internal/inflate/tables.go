@@ -15,7 +15,7 @@ import (
 // and in the table of literals and lengths, which also holds pairs that fit in litBits (a literal and a length, or two literals),
 //
 //	bits 10-11 how many literals
-//	bits 12-19 the second literal, of entries with flagLiteral
+//	bits 12-19 the second literal, of entries with flagLiteral; the first again where there is one only
 //	bits 11-19 the base length, of entries without flags (which have one literal or none)
 //	bits 20-27 the first literal
 //
@@ -67,7 +67,7 @@ var lengthEntries, distEntries = symbols()
 
 func symbols() (lit [maxLit]uint32, dist [maxDist]uint32) {
 	for i := range 256 {
-		lit[i] = uint32(i)<<literalShift | 1<<countShift | flagLiteral
+		lit[i] = uint32(i)<<literalShift | uint32(i)<<secondShift | 1<<countShift | flagLiteral
 	}
 	lit[256] = flagEnd
 	base := 3
@@ -168,37 +168,40 @@ func buildPairs(entries *[litSize]uint32, lengths []uint8) error {
 	}
 	// second holds the entries of codes as they look behind a literal; those that cannot be there get a code too long.
 	var second [1 << (litBits - 1)]uint32
-	for i := range second {
-		e := entries[i]
-		switch e & flagAny {
-		case 0:
-			second[i] = e + 1<<countShift
-		case flagLiteral:
-			second[i] = e&(1<<countShift-1) | 2<<countShift | e>>literalShift&0xff<<secondShift | flagLiteral
-		default:
+	for i, e := range entries[:len(second)] {
+		if e&(flagSub|flagEnd|flagBad) != 0 {
 			second[i] = maxCode << codeShift
+			continue
 		}
+		second[i] = e&^(0xff<<literalShift) + 1<<countShift
 	}
-	var coded [1 << (litBits - 1)]uint16 // literals' codes are found at their lowest index
-	n := 0
-	for i := range coded {
-		e := entries[i]
-		if e&flagLiteral != 0 && e&63 < litBits && i>>(e&63) == 0 {
-			coded[n] = uint16(i)
-			n++
+	// The literals' codes come in the order of their lengths and values (RFC 1951, 3.2.2).
+	var count, next [maxCode + 1]uint16
+	for _, n := range lengths {
+		count[n&maxCode]++
+	}
+	count[0] = 0
+	for n := 1; n <= maxCode; n++ {
+		next[n] = (next[n-1] + count[n-1]) << 1
+	}
+	for _, n := range lengths[:256] {
+		code := next[n&maxCode]
+		next[n&maxCode]++
+		if n == 0 || n >= litBits {
+			continue
 		}
-	}
-	for _, c := range coded[:n] {
-		e := entries[c]
-		n := e & 63
-		room := uint32(litBits) - n
-		add := e&(0xff<<literalShift) + n*(1<<codeShift+1)
-		for j, s := range second[:1<<room] {
+		first := bits.Reverse16(code) >> (16 - n)
+		room := litBits - uint32(n)
+		e := entries[first%litSize]
+		add := e&(0xff<<literalShift) + uint32(n)*(1<<codeShift+1)
+		at := uint32(first)
+		for _, s := range second[:1<<room] {
 			pair := e
 			if s>>codeShift&maxCode <= room {
 				pair = s + add
 			}
-			entries[(uint32(c)|uint32(j)<<n)%litSize] = pair
+			entries[at%litSize] = pair
+			at += 1 << n
 		}
 	}
 	return nil
