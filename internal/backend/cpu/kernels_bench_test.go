@@ -73,10 +73,9 @@ func BenchmarkActivations(b *testing.B) {
 			}
 			params, sums := AlignedFloats(5*Block), make([]float64, 2*Block)
 			winners := make([]uint8, voxels*Block)
-			var windows [27]int // in voxels
-			var taps [27][16]uint8
+			windows := [3]int{0, 1, 2} // in voxels
+			var taps [3][16]uint8
 			for i := range windows {
-				windows[i] = i%3 + i/3%3*8 + i/9*64
 				for l := range taps[i] {
 					taps[i][l] = uint8(i)
 				}
@@ -107,11 +106,17 @@ func BenchmarkActivations(b *testing.B) {
 					{"gradient sums", 2 * voxel, func() { k.gradientSums(&x[0], &y[0], n, &params[0], &sums[0]) }},
 					{"normalize back", 3 * voxel, func() { k.normalizeBack(&z[0], &x[0], &y[0], n, &params[0]) }},
 					{"max3", 4 * voxel, func() { k.max3(&z[0], &x[0], &y[0], &z[0], n) }},
-					{"27 taps", 2*voxel + Block, func() {
-						k.windowArgMax(&y[0], &winners[0], &x[0], voxel, n, &at[0], &taps[0], 27, 0, -1)
+					{"windows", 2*voxel + Block, func() {
+						k.windowArgMax(&y[0], &winners[0], &x[0], voxel, n, &at[0], &taps[0], 3, 0, -1)
 					}},
-					{"winners of 27", 2*voxel + Block, func() {
-						k.winnersSum(&y[0], voxel, &x[0], &winners[0], n, &windows[0], &taps[0], 27, 0)
+					{"winners", 2*voxel + Block, func() {
+						k.winnersSum(&y[0], voxel, &x[0], &winners[0], n, &windows[0], &taps[0], 3, 0)
+					}},
+					{"combine", 2*voxel + 2*Block, func() {
+						k.combineMax(&y[0], &winners[0], &x[0], &winners[0], n, &windows[0], &taps[0], 3)
+					}},
+					{"split", 2*voxel + 2*Block, func() {
+						k.splitSum(&y[0], &winners[0], &x[0], &winners[0], n, &windows[0], &taps[0], 3, 1)
 					}},
 					{"f43 input", 64 + voxel, func() {
 						k.transforms[scheme][inputTransform](&y[0], &x[0], 0, 64, voxel, alpha, alpha*64, alpha*voxel, n/(alpha*alpha), alpha*alpha*64, alpha*alpha*voxel, 1<<alpha-1, nil)

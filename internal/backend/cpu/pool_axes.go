@@ -3,7 +3,7 @@ package cpu
 import "unsafe"
 
 // Max pooling with winners goes along one axis after the other as well: width, height, depth, and the gradient the other way. The first of equals
-// along every axis is the first of the box, as its taps count width fastest.
+// along every axis is the first of the box, as its taps count width fastest. In bfloat16 the sums of gradients are rounded after every axis.
 
 // axisMemory holds what pooling along some axes has made of pieces, rows or planes: maxima or gradients, and which tap of those axes won.
 type axisMemory struct {
