@@ -194,7 +194,7 @@ func cubic(p *Places, dst [][]float32, coefficients []float32, rowStride, planeS
 }
 
 // sumsBlock is how many values the kernels sum in float32.
-const sumsBlock = 4096
+const sumsBlock = 16384
 
 func describe(x []float32, about float32, s *sums) {
 	n := 0
