@@ -125,6 +125,7 @@ func eachGolden(t *testing.T, small, largest int, f func(t *testing.T, dev backe
 			}
 			dev.Close()
 		}
+		eachGPU(t, name, g, small, largest, f)
 	}
 }
 

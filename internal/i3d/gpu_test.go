@@ -2,14 +2,18 @@ package i3d
 
 import (
 	"errors"
+	"fmt"
 	"math/rand/v2"
+	"os"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/universal-classifier/uc/internal/backend"
 	"github.com/universal-classifier/uc/internal/backend/cuda/driver"
 	"github.com/universal-classifier/uc/internal/backend/cuda/fake"
 	"github.com/universal-classifier/uc/internal/backend/cuda/kernels"
+	"github.com/universal-classifier/uc/internal/backend/cuda/kernels/emulator"
 	"github.com/universal-classifier/uc/internal/weights"
 )
 
@@ -21,6 +25,45 @@ func recordingGPU(t *testing.T, format kernels.Type) (backend.Device, *fake.Card
 		t.Fatal(err)
 	}
 	return dev, card
+}
+
+var machine = sync.OnceValue(backend.Libraries)
+
+// eachGPU runs f on a card whose kernels are emulated, for the smallest case that there is (minutes, so only if UC_EMULATE is set), and on the
+// card of the machine, for all of them.
+func eachGPU(t *testing.T, name string, g *golden, small, largest int, f func(t *testing.T, dev backend.Device, g *golden, c *goldenCase)) {
+	for i := range g.Cases {
+		c := &g.Cases[i]
+		if size := backend.Count(c.InputShape); size > small || os.Getenv("UC_EMULATE") == "" {
+			continue
+		}
+		t.Run(fmt.Sprintf("%s/emulated/%v", name, c), func(t *testing.T) {
+			card := fake.New(kernels.Float32)
+			card.Computer = emulator.Start(t, kernels.Float32)
+			dev, err := backend.NewGPU(card, card.Type, true, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			f(t, dev, g, c)
+			if err := card.Problem(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	if machine().Usable(0) != nil {
+		return
+	}
+	dev, err := backend.Open(backend.Options{Device: "cuda", Deterministic: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dev.Close()
+	for i := range g.Cases {
+		c := &g.Cases[i]
+		if backend.Count(c.InputShape) <= largest {
+			t.Run(fmt.Sprintf("%s/cuda/%v", name, c), func(t *testing.T) { f(t, dev, g, c) })
+		}
+	}
 }
 
 // tally counts events by kind and name.
