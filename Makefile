@@ -1,4 +1,4 @@
-# Targets for people: build, demo, test, bench, lint, generate, clean. `.ci/run` is what a change must pass.
+# Targets for people: build, demo, test, bench, lint, generate, cuda-compile, gpu-kit, clean. `.ci/run` is what a change must pass.
 
 GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
@@ -7,7 +7,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 export CGO_ENABLED ?= 0
 
-.PHONY: build demo test bench lint generate clean
+.PHONY: build demo test bench lint generate cuda-compile gpu-kit clean
 
 build:
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/uc
@@ -29,6 +29,24 @@ lint:
 
 generate:
 	$(GO) generate ./...
+
+# Compiles every CUDA kernel for every card that we name, and has cuDNN check what it would be told, without a card. The two libraries come
+# from PyPI into dist/cuda; UC_NVRTC and UC_CUDNN name others.
+UC_NVRTC ?= $(abspath dist/cuda)/nvidia/cu13/lib/libnvrtc.so.13
+UC_CUDNN ?= $(abspath dist/cuda)/nvidia/cudnn/lib/libcudnn.so.9
+
+cuda-compile:
+	test -e '$(UC_NVRTC)' -a -e '$(UC_CUDNN)' || python3 -m pip install --quiet --no-deps --target dist/cuda nvidia-cuda-nvrtc nvidia-cudnn-cu13
+	UC_NVRTC='$(UC_NVRTC)' UC_CUDNN='$(UC_CUDNN)' $(GO) test -count 1 -run 'TestCompile|TestRealCompiler|TestDescriptors' ./internal/backend/cuda/...
+
+# What scripts/gpu_check.sh needs on a machine with a card, in one folder; Go is not among it.
+gpu-kit: build
+	rm -rf dist/gpu-check
+	mkdir -p dist/gpu-check/internal/backend dist/gpu-check/internal/i3d dist/gpu-check/testdata
+	cp bin/uc scripts/gpu_check.sh dist/gpu-check/
+	cp -r testdata/layers testdata/network dist/gpu-check/testdata/
+	$(GO) test -c -o dist/gpu-check/backend.test ./internal/backend
+	$(GO) test -c -o dist/gpu-check/i3d.test ./internal/i3d
 
 clean:
 	rm -rf bin dist demo
