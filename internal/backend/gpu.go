@@ -447,7 +447,11 @@ func (d *gpuDevice) Prefetch(values []float32) {
 	f.Lock()
 	i := f.next
 	f.next = (i + 1) % len(f.slots)
-	f.slots[i].key = nil
+	for k := range f.slots {
+		if k == i || f.slots[k].key == &values[0] { // what was sent of a slice before is out of date
+			f.slots[k].key = nil
+		}
+	}
 	slot := f.slots[i]
 	f.inflight = &values[0]
 	f.Unlock()
@@ -488,13 +492,19 @@ func (d *gpuDevice) takePrefetched(t *Tensor, values []float32) (taken bool) {
 		return false
 	}
 	f := &d.prefetch
-	f.Lock()
-	coming := f.inflight == &values[0]
-	f.Unlock()
-	if coming {
-		f.sending.Lock() // until it has been sent
-		defer f.sending.Unlock()
+	taken, coming := d.takeSlot(t, values)
+	if !coming {
+		return taken
 	}
+	f.sending.Lock() // until it has been sent
+	defer f.sending.Unlock()
+	taken, _ = d.takeSlot(t, values)
+	return taken
+}
+
+// takeSlot copies an input from the slot that holds it, or says whether it is still being sent.
+func (d *gpuDevice) takeSlot(t *Tensor, values []float32) (taken, coming bool) {
+	f := &d.prefetch
 	f.Lock()
 	defer f.Unlock()
 	for i := range f.slots {
@@ -506,9 +516,9 @@ func (d *gpuDevice) takePrefetched(t *Tensor, values []float32) (taken bool) {
 		d.do(func() error {
 			return d.card.TakePrefetched(i, uint64(t.Storage.(*gpuStorage).ptr()), s.p, s.bytes)
 		})
-		return true
+		return true, false
 	}
-	return false
+	return false, f.inflight == &values[0]
 }
 
 // gpuScaled is a device in a format of few exponents, which scales the loss.

@@ -105,7 +105,10 @@ func Run(ctx context.Context, o Options) (r *Result, err error) {
 	if err := training.Load(weights); err != nil {
 		return nil, err
 	}
+	input := alternating(opened, x)
 	trainStep := func() error {
+		x, wait := input()
+		defer wait()
 		_, err := training.Step(x, targets, step)
 		return err
 	}
@@ -119,6 +122,8 @@ func Run(ctx context.Context, o Options) (r *Result, err error) {
 		return nil, err
 	}
 	pass := func() error {
+		x, wait := input()
+		defer wait()
 		_, err := predictor.Logits(x, o.Batch, o.Shape)
 		return err
 	}
@@ -144,6 +149,26 @@ func Run(ctx context.Context, o Options) (r *Result, err error) {
 	}
 	r.TrainStep, r.Inference = round(r.TrainStep, 4), round(r.Inference, 4)
 	return r, nil
+}
+
+// alternating returns a function that gives every run its input, and, if the device takes inputs ahead, sends the next run's while this one
+// computes, as a training does. The run calls wait at its end.
+func alternating(dev backend.Device, x []float32) func() (input []float32, wait func()) {
+	p, ok := dev.(backend.Prefetcher)
+	if !ok {
+		return func() ([]float32, func()) { return x, func() {} }
+	}
+	now, next := x, slices.Clone(x)
+	return func() ([]float32, func()) {
+		done := make(chan struct{})
+		input := now
+		now, next = next, now
+		go func(values []float32) {
+			defer close(done)
+			p.Prefetch(values)
+		}(now)
+		return input, func() { <-done }
+	}
 }
 
 // checkPrecision refuses to measure in another format than the one asked for.

@@ -78,7 +78,9 @@ type loader struct {
 
 	free    chan *batch
 	ordered chan *batch
+	ready   <-chan *batch // where next takes them: ordered, or what sendAhead makes of it
 	jobs    chan job
+	stopped <-chan struct{}
 	stop    context.CancelFunc
 	group   sync.WaitGroup
 	waited  time.Duration
@@ -96,8 +98,9 @@ func newLoader(seed uint64, c cohort, members [2][]int, labels, batchSize, sampl
 	depth := batchesAhead(batchSize, len(pipelines))
 	l := &loader{
 		seed: seed, cohort: c, members: members, sampleLen: sampleLen, pipelines: pipelines,
-		free: make(chan *batch, depth), ordered: make(chan *batch, depth), jobs: make(chan job), stop: stop,
+		free: make(chan *batch, depth), ordered: make(chan *batch, depth), jobs: make(chan job), stop: stop, stopped: ctx.Done(),
 	}
+	l.ready = l.ordered
 	for range depth {
 		b := &batch{Data: make([]float32, batchSize*sampleLen), Targets: make([][]int, labels), Cases: make([]string, batchSize)}
 		for k := range b.Targets {
@@ -183,7 +186,7 @@ func (l *loader) next(ctx context.Context) (*batch, error) {
 	began := time.Now()
 	defer func() { l.waited += time.Since(began) }()
 	select {
-	case b, more := <-l.ordered:
+	case b, more := <-l.ready:
 		if !more {
 			return nil, errors.New("the training wants more batches than were planned")
 		}
@@ -196,6 +199,30 @@ func (l *loader) next(ctx context.Context) (*batch, error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+}
+
+// sendAhead has send called with the data of every batch as soon as they are prepared, one batch ahead of next. It is called before next is.
+func (l *loader) sendAhead(send func(data []float32)) {
+	sent := make(chan *batch)
+	l.ready = sent
+	l.group.Go(func() {
+		defer close(sent)
+		for b := range l.ordered {
+			select {
+			case <-b.done:
+			case <-l.stopped:
+				return
+			}
+			if b.err == nil {
+				send(b.Data)
+			}
+			select {
+			case sent <- b:
+			case <-l.stopped:
+				return
+			}
+		}
+	})
 }
 
 // release gives the batch's memory back.

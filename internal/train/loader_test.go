@@ -183,3 +183,26 @@ func TestCasesAreDrawnEvenly(t *testing.T) {
 		t.Fatalf("uneven draws %v, chi squared %.1f", counts, chi)
 	}
 }
+
+// TestSendAhead checks that every batch is sent, whole and in order, and that the loader ends while one waits.
+func TestSendAhead(t *testing.T) {
+	want := drain(t, toyLoader(1, toyCohort{5, -1}, 2, 0, 0, 0))
+	l := toyLoader(1, toyCohort{5, -1}, 2, 0, 0, 0)
+	var sent [][]float32
+	l.sendAhead(func(data []float32) { sent = append(sent, slices.Clone(data)) })
+	drain(t, l)
+	if len(sent) != len(want) {
+		t.Fatalf("%d batches were sent, expected %d", len(sent), len(want))
+	}
+	for i, w := range want {
+		if !slices.Equal(sent[i], w.data) {
+			t.Errorf("batch %d was sent with other data", i)
+		}
+	}
+	l = toyLoader(1, toyCohort{5, -1}, 2, 0, 0, 0)
+	l.sendAhead(func([]float32) {})
+	if _, err := l.next(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	l.close()
+}

@@ -202,6 +202,9 @@ func (t *trainer) startLoader() {
 	t.loader = newLoader(p.Seed, t.data, t.members, len(t.config.Outputs), p.BatchSize,
 		t.config.InChannels*shape[0]*shape[1]*shape[2], pipelines,
 		positions(p, t.state.Epoch, len(t.state.TrainPart), len(t.state.ValPart)))
+	if d, ok := t.device.(backend.Prefetcher); ok {
+		t.loader.sendAhead(d.Prefetch)
+	}
 }
 
 // augmentation is nnU-Net's chain with what the plan decides.

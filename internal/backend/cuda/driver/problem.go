@@ -26,14 +26,6 @@ const (
 
 func (t Type) String() string { return [...]string{"fp32", "bf16", "fp16"}[t] }
 
-// size in bytes.
-func (t Type) size() int64 {
-	if t == Float32 {
-		return 4
-	}
-	return 2
-}
-
 // Problem is a convolution for which plans are sought: channels-last tensors whose voxels lie a pitch of elements apart.
 type Problem struct {
 	Op            Op
