@@ -1,17 +1,22 @@
 #!/usr/bin/env python3
-"""Times batchgenerators' augmentation on one thread, beside which `go test -bench . ./internal/augment` is read.
+"""Times uc's augmentation and batchgenerators', in turn, one thread each.
 
     pip install batchgenerators==0.25 numpy scipy scikit-image==0.19.3
     python3 scripts/bench_augment.py --size 96 --runs 5 [--only rotation,gamma] [--chain 200] [--json]
 
-Each transform works on a sample of 2 x size^3 with a mask, all channels, fixed parameters, as in
-internal/augment/bench_test.go. --chain N also times N samples of nnU-Net's training chain with its real
+Each transform works on a sample of 2 x size^3 (96 or 160) with a mask, all channels, fixed parameters: here and in
+internal/augment/bench_test.go, which is run. --chain N also times N samples of nnU-Net's training chain with its real
 probabilities (the mean needs many samples: with N=200 it is good to about 10 %).
 """
 import argparse
 import json
 import os
+import re
+import statistics
+import subprocess
+import tempfile
 import time
+from pathlib import Path
 
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[name] = "1"
@@ -98,27 +103,52 @@ def timed(steps, data, seg):
     return time.perf_counter() - start
 
 
+def build(folder):
+    """Builds the program of the Go benchmarks."""
+    program = Path(folder) / "augment.test"
+    subprocess.run(["go", "test", "-c", "-o", program, "./internal/augment"], cwd=Path(__file__).resolve().parent.parent, check=True)
+    return program
+
+
+def ours(program, benchmark, duration):
+    """Seconds per sample of a Go benchmark on one thread."""
+    parts = "/".join(f"^{part}$" for part in benchmark.split("/"))
+    out = subprocess.run([program, "-test.run", "^$", "-test.bench", parts, "-test.benchtime", duration, "-test.cpu", "1"],
+                         stdout=subprocess.PIPE, check=True, text=True).stdout
+    return float(re.search(r"([0-9.]+) ns/op", out)[1]) / 1e9
+
+
+def row(name, pairs):
+    """Prints a row of the table; returns its medians."""
+    us, them = (statistics.median(p) for p in zip(*pairs))
+    ratios = [b / a for a, b in pairs]
+    spread = f"{statistics.median(ratios):.1f} ({min(ratios):.1f}-{max(ratios):.1f})"
+    print(f"| {name} | {us * 1e3:.2f} | {them * 1e3:.1f} | {spread} |", flush=True)
+    return {"uc": us, "batchgenerators": them}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", type=int, default=96)
+    parser.add_argument("--size", type=int, default=96, choices=(96, 160))
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--only", default="", help="comma-separated transforms")
     parser.add_argument("--chain", type=int, default=0, help="samples of the whole chain to average")
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--json", action="store_true", help="end with a line of all medians in seconds")
     args = parser.parse_args()
     data, seg = sample(args.size)
     result = {}
-    for name, step in transforms(args.size).items():
-        if args.only and name not in args.only.split(","):
-            continue
-        result[name] = float(np.median([timed([step], data, seg) for _ in range(args.runs)]))
-        if not args.json:
-            print(f"{name:24s} 2 x {args.size}^3 {result[name] * 1e3:10.1f} ms", flush=True)
-    if args.chain:
-        steps = chain(args.size)
-        result["chain"] = float(np.mean([timed(steps, data, seg) for _ in range(args.chain)]))
-        if not args.json:
-            print(f"{'chain (mean)':24s} 2 x {args.size}^3 {result['chain'] * 1e3:10.1f} ms", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        program = build(folder)
+        print(f"| 2 x {args.size}^3 | uc, ms | batchgenerators, ms | faster by |\n|---|---|---|---|")
+        for name, step in transforms(args.size).items():
+            if args.only and name not in args.only.split(","):
+                continue
+            pairs = [(ours(program, f"BenchmarkTransform/{name}/2x{args.size}", "200ms"), timed([step], data, seg)) for _ in range(args.runs)]
+            result[name] = row(name, pairs)
+        if args.chain:
+            steps = chain(args.size)
+            theirs = statistics.mean(timed(steps, data, seg) for _ in range(args.chain))
+            result["chain"] = row("chain, mean", [(ours(program, f"BenchmarkChain/2x{args.size}", f"{args.chain}x"), theirs)])
     if args.json:
         print(json.dumps({"size": args.size, "seconds": result}))
 
