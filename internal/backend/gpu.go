@@ -62,8 +62,11 @@ type DeviceError struct {
 
 func (e *DeviceError) Error() string {
 	text := fmt.Sprintf("device %s: %v", e.Device, e.Err)
-	if errors.Is(e.Err, driver.ErrLost) {
+	switch {
+	case errors.Is(e.Err, driver.ErrLost):
 		text += "; the last checkpoint is whole, go on from it with -c once nvidia-smi answers"
+	case errors.Is(e.Err, driver.ErrMemory):
+		text += "; a smaller batch or smaller images need less"
 	}
 	return text
 }

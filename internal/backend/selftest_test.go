@@ -1,0 +1,64 @@
+package backend
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/universal-classifier/uc/internal/backend/cuda"
+	"github.com/universal-classifier/uc/internal/backend/cuda/fake"
+	"github.com/universal-classifier/uc/internal/backend/cuda/kernels"
+	"github.com/universal-classifier/uc/internal/backend/cuda/kernels/emulator"
+)
+
+// wrongCard is a card one of whose kernels does nothing.
+type wrongCard struct {
+	*fake.Card
+	kernel string
+}
+
+func (c wrongCard) Run(l kernels.Launch) error {
+	if l.Kernel == c.kernel {
+		return nil
+	}
+	return c.Card.Run(l)
+}
+
+// TestSelfTest checks that the test of a card passes on the emulated device in every format, and that a kernel that fails silently does
+// not pass.
+func TestSelfTest(t *testing.T) {
+	reference := newCPU(1, false)
+	defer reference.Close()
+	test := func(t *testing.T, format kernels.Type, kernel string) error {
+		card := fake.New(format)
+		card.Computer = emulator.Start(t, format)
+		var used cuda.Card = card
+		if kernel != "" {
+			used = wrongCard{card, kernel}
+		}
+		dev, err := NewGPU(used, format, false, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = compareDevices(dev, reference, testTolerance(dev))
+		dev.Close()
+		if problem := card.Problem(); problem != nil && kernel == "" {
+			t.Error(problem)
+		}
+		return err
+	}
+	for _, format := range kernels.Types {
+		t.Run(format.String(), func(t *testing.T) {
+			if err := test(t, format, ""); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	for kernel, want := range map[string]string{"stem_pack": "the first convolution", "batchnorm_relu": "batch norm", "max_pool": "a convolution of one voxel",
+		"linear": "the loss", "sgd_step": "the optimiser's step"} {
+		t.Run("without "+kernel, func(t *testing.T) {
+			if err := test(t, kernels.BFloat16, kernel); err == nil || !strings.Contains(err.Error(), want+" differs") {
+				t.Errorf("error %v, expected that %s differs", err, want)
+			}
+		})
+	}
+}
