@@ -56,7 +56,7 @@ func Open(index int, libraries *Report) (*Card, error) {
 	if err := libraries.Usable(index); err != nil {
 		return nil, err
 	}
-	c := &Card{functions: map[string]*function{}}
+	c := &Card{}
 	var err error
 	if c.cuda, err = openCUDA(); err != nil {
 		return nil, err
@@ -277,7 +277,7 @@ func (c *Card) Launch(kernel string, grid, block [3]uint32, shared uint32, param
 	defer c.enter()()
 	if shared > max(f.shared, ordinaryShared) {
 		const maxDynamicShared = 8 // CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
-		if err := c.check("cuFuncSetAttribute", call(c.cuda.functionAttribute, f.address, maxDynamicShared, uintptr(shared))); err != nil {
+		if err := c.cuda.check("cuFuncSetAttribute", call(c.cuda.functionAttribute, f.address, maxDynamicShared, uintptr(shared))); err != nil {
 			return fmt.Errorf("kernel %s: %w", kernel, err)
 		}
 		f.shared = shared

@@ -28,43 +28,53 @@ func (c *Card) Load(source string, options func(arch int) []string, names []stri
 		return err
 	}
 	opts := options(arch)
-	prog, err := c.nvrtc.cached(source, opts, machineCode)
+	path := c.nvrtc.cachePath(source, opts, machineCode)
+	if prog, err := os.ReadFile(path); err == nil && len(prog) > 0 && c.loadModule(prog, names) == nil {
+		return nil
+	}
+	prog, err := c.nvrtc.build(source, "uc.cu", opts, machineCode)
 	if err != nil {
 		return fmt.Errorf("the kernels do not compile for compute capability %d.%d: %w", c.info.Capability/10, c.info.Capability%10, err)
 	}
-	defer c.enter()()
-	if err := c.check("cuModuleLoadData", call(c.cuda.moduleLoad, uintptr(unsafe.Pointer(&c.module)), uintptr(unsafe.Pointer(&prog[0])))); err != nil {
+	if err := c.loadModule(prog, names); err != nil {
 		return err
 	}
-	for _, name := range names {
-		text := cString(name)
-		f := &function{}
-		if err := c.check("cuModuleGetFunction", call(c.cuda.moduleFunction, uintptr(unsafe.Pointer(&f.address)), c.module, uintptr(unsafe.Pointer(&text[0])))); err != nil {
-			return fmt.Errorf("kernel %s: %w", name, err)
-		}
-		c.functions[name] = f
+	// A cache that cannot be written costs time, nothing else.
+	if path != "" && os.MkdirAll(filepath.Dir(path), 0o755) == nil {
+		_ = atomicfile.WriteBytes(path, prog)
 	}
 	return nil
 }
 
-// cached is the compiled source, from an earlier run if it was compiled by the same compiler with the same options.
-func (a *nvrtcAPI) cached(source string, options []string, machineCode bool) (program, error) {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%d.%d %v %q\n%s", a.major, a.minor, machineCode, options, source))
-	path := filepath.Join(CacheDir(), "kernels-"+hex.EncodeToString(sum[:12]))
-	if CacheDir() != "" {
-		if b, err := os.ReadFile(path); err == nil && len(b) > 0 {
-			return b, nil
+// loadModule brings compiled code to the card and finds the named kernels in it.
+func (c *Card) loadModule(prog program, names []string) error {
+	defer c.enter()()
+	var module uintptr
+	if err := c.cuda.check("cuModuleLoadData", call(c.cuda.moduleLoad, uintptr(unsafe.Pointer(&module)), uintptr(unsafe.Pointer(&prog[0])))); err != nil {
+		return err
+	}
+	found := map[string]*function{}
+	for _, name := range names {
+		text := cString(name)
+		f := &function{}
+		if err := c.cuda.check("cuModuleGetFunction", call(c.cuda.moduleFunction, uintptr(unsafe.Pointer(&f.address)), module, uintptr(unsafe.Pointer(&text[0])))); err != nil {
+			call(c.cuda.moduleUnload, module)
+			return fmt.Errorf("kernel %s: %w", name, err)
 		}
+		found[name] = f
 	}
-	p, err := a.build(source, "uc.cu", options, machineCode)
-	if err != nil || CacheDir() == "" {
-		return p, err
+	c.module, c.functions = module, found
+	return nil
+}
+
+// cachePath is where compiled source is kept, by compiler and options; empty if there is no place.
+func (a *nvrtcAPI) cachePath(source string, options []string, machineCode bool) string {
+	dir := CacheDir()
+	if dir == "" {
+		return ""
 	}
-	// A cache that cannot be written costs time, nothing else.
-	if os.MkdirAll(filepath.Dir(path), 0o755) == nil {
-		_ = atomicfile.WriteBytes(path, p)
-	}
-	return p, nil
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d.%d %v %q\n%s", a.major, a.minor, machineCode, options, source))
+	return filepath.Join(dir, "kernels-"+hex.EncodeToString(sum[:12]))
 }
 
 // Compile compiles source with the NVRTC at path as Load would for a card of the given compute capability, and returns the size of the

@@ -267,6 +267,13 @@ func TestCompilerCache(t *testing.T) {
 	if again, _ := filepath.Glob(filepath.Join(CacheDir(), "kernels-*")); len(again) != 1 {
 		t.Errorf("kept %v", again)
 	}
+	if err := os.WriteFile(kept[0], []byte("torn"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	openStub(t)
+	if b, err := os.ReadFile(kept[0]); err != nil || string(b) != "CUBIN -arch 9\x00" {
+		t.Errorf("a file that is no code was not replaced: %q (%v)", b, err)
+	}
 	if err := c.Load("#error", func(int) []string { return nil }, nil); err == nil || !strings.Contains(err.Error(), "uc.cu(1): wrong") {
 		t.Errorf("a source with a mistake: %v", err)
 	}
