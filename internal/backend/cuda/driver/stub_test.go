@@ -267,7 +267,7 @@ func TestCompilerCache(t *testing.T) {
 	if again, _ := filepath.Glob(filepath.Join(CacheDir(), "kernels-*")); len(again) != 1 {
 		t.Errorf("kept %v", again)
 	}
-	if err := os.WriteFile(kept[0], []byte("torn"), 0o644); err != nil {
+	if err := os.WriteFile(kept[0], []byte("torn\x00"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	openStub(t)
