@@ -98,3 +98,50 @@ func TestStemSpaceToDepth(t *testing.T) {
 		}
 	})
 }
+
+// stems are inputs whose rows, planes and pieces end in the middle of a block; the last has a piece of a row more than one block.
+var stems = []struct {
+	n, c int
+	in   [3]int
+}{{1, 1, [3]int{3, 5, 9}}, {2, 2, [3]int{6, 19, 13}}, {1, 3, [3]int{4, 7, 67}}, {1, 4, [3]int{2, 4, 8}}, {1, 5, [3]int{5, 3, 12}}, {1, 2, [3]int{2, 2, 131}}}
+
+func TestStemTensorCores(t *testing.T) {
+	eachType(t, func(b *bench) {
+		if b.typ == kernels.Float32 {
+			b.t.Skip("tensor cores take 16-bit elements")
+		}
+		conv := backend.Conv{Kernel: [3]int{7, 7, 7}, Stride: [3]int{2, 2, 2}}
+		for i, s := range stems {
+			if b.typ == kernels.Half && i > 1 {
+				break // the indices are those of bfloat16
+			}
+			out := conv.OutSize(s.in)
+			const k = kernels.StemOut
+			in, outShape := b.image(s.n, s.c, s.in), b.image(s.n, k, out)
+			xs, ws, gs, bias := b.random(backend.Count(in)), b.random(k*s.c*343), b.random(backend.Count(outShape)), b.random(k)
+			x, w, y := b.tensor(backend.Input, xs, in...), b.tensor(backend.Weights, ws, k, s.c, 7, 7, 7), b.tensor(backend.Activation, nil, outShape...)
+
+			p := places[i%3]
+			gx, packed, fragments := b.floats(xs), b.Alloc(int64(4*len(ws))), b.Alloc(b.typ.StemFragmentBytes(s.c))
+			gy, gdy := b.view(p, s.n, k, out), b.activation(p, gs, s.n, k, out)
+			b.run(kernels.Float32.PackWeights(b.floats(ws), packed, k, s.c, 343, s.c), b.typ.StemFragments(packed, fragments, s.c))
+
+			var epilogue backend.Epilogue
+			var add kernels.Ptr
+			if i%2 == 0 {
+				epilogue, add = backend.Epilogue{Bias: b.tensor(backend.Values, bias, k), ReLU: true}, b.floats(bias)
+			}
+			b.Device.ConvForward(conv, x, w, y, epilogue)
+			b.run(b.typ.StemForward(gx, s.n, s.c, s.in, fragments, gy, add, epilogue.ReLU))
+			b.near("stem", b.read("stem", p, gy), b.values(y), b.tolerance)
+
+			dw := b.tensor(backend.Weights, nil, k, s.c, 7, 7, 7)
+			b.Device.ConvBackwardWeights(conv, x, b.tensor(backend.Activation, gs, outShape...), dw)
+			gdw, back := b.Alloc(int64(4*len(ws))), b.Alloc(int64(4*len(ws)))
+			b.run(b.typ.StemBackwardWeights(gx, s.n, s.c, s.in, gdy, gdw, b.Alloc(b.typ.StemScratch(s.n, s.c, out)))...)
+			b.run(kernels.Float32.UnpackWeights(gdw, back, k, s.c, 343, s.c))
+			b.near("gradient of the stem's weights", b.readFloats(back, len(ws)), b.values(dw), 1e-5)
+			b.Reset()
+		}
+	})
+}

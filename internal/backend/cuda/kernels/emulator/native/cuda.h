@@ -56,7 +56,7 @@ static inline unsigned __float_as_uint(float f) {
 static inline float host_half_to_float(unsigned short h) {
     unsigned sign = (unsigned)(h & 0x8000) << 16, exponent = h >> 10 & 31, fraction = h & 0x3ff;
     if (exponent == 31) return __uint_as_float(sign | 0x7f800000u | fraction << 13);
-    float f = exponent == 0 ? ldexpf((float)fraction, -24) : ldexpf((float)(fraction | 0x400), (int)exponent - 25);
+    float f = __uint_as_float((unsigned)(h & 0x7fff) << 13) * 0x1p112f; // from a bias of 127 to one of 15
     return sign ? -f : f;
 }
 
