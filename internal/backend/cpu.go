@@ -306,6 +306,9 @@ func (d *cpuDevice) Step(o SGD, params, grads, momentum *Tensor) float64 {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	norm := math.Sqrt(cpu.SumSquares(d.pool, values(grads), &d.scratch))
+	if math.IsNaN(norm) || math.IsInf(norm, 0) {
+		return norm
+	}
 	scale := 1.0
 	if o.ClipNorm > 0 {
 		scale = min(1, o.ClipNorm/(norm+1e-6)) // torch.nn.utils.clip_grad_norm_

@@ -129,7 +129,7 @@ type Device interface {
 	// (N, sum of classes) with targets (N, labels), class numbers; and its gradient.
 	CrossEntropy(classes []int, logits, targets, loss, dlogits *Tensor)
 
-	// Step updates params, given grads, and returns the norm of grads before clipping. All three are Values of one length. A
-	// LossScaler may skip the update, and returns -1 then.
+	// Step updates params, given grads, and returns the norm of grads before clipping. Where that is not finite, nothing
+	// changes. All three are Values of one length. A LossScaler may skip the update, and returns -1 then.
 	Step(o SGD, params, grads, momentum *Tensor) (gradNorm float64)
 }
