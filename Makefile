@@ -31,12 +31,12 @@ generate:
 	$(GO) generate ./...
 
 # Compiles every CUDA kernel for every card that we name, and has cuDNN check what it would be told, without a card. The two libraries come
-# from PyPI into dist/cuda; UC_NVRTC and UC_CUDNN name others.
+# from PyPI into dist/cuda; UC_NVRTC and UC_CUDNN name others. From 9.28 on cuDNN wants the driver for that.
 UC_NVRTC ?= $(abspath dist/cuda)/nvidia/cu13/lib/libnvrtc.so.13
 UC_CUDNN ?= $(abspath dist/cuda)/nvidia/cudnn/lib/libcudnn.so.9
 
 cuda-compile:
-	test -e '$(UC_NVRTC)' -a -e '$(UC_CUDNN)' || python3 -m pip install --quiet --no-deps --target dist/cuda nvidia-cuda-nvrtc nvidia-cudnn-cu13
+	test -e '$(UC_NVRTC)' -a -e '$(UC_CUDNN)' || python3 -m pip install --quiet --no-deps --target dist/cuda nvidia-cuda-nvrtc==13.5.37 nvidia-cudnn-cu13==9.26.0.51
 	UC_NVRTC='$(UC_NVRTC)' UC_CUDNN='$(UC_CUDNN)' $(GO) test -count 1 -run 'TestCompile|TestRealCompiler|TestDescriptors' ./internal/backend/cuda/...
 
 # What scripts/gpu_check.sh needs on a machine with a card, in one folder; Go is not among it.

@@ -81,7 +81,7 @@ __device__ inline Affine affine(const float* mean, const float* invstd, const fl
 }
 
 // The sums of g and of g*(x - mean), where g is dy where the ReLU was open and else 0.
-extern "C" __global__ void __launch_bounds__(256) batchnorm_backward_sums(const T* x, const T* dy, const float* mean, const float* invstd, const float* gamma, const float* beta, double* partials,
+extern "C" __global__ void __launch_bounds__(256, 1) batchnorm_backward_sums(const T* x, const T* dy, const float* mean, const float* invstd, const float* gamma, const float* beta, double* partials,
                                                    int voxels, int piece, int c, int xPitch, int dyPitch, int wide) {
     int first = firstChannel();
     Affine n = {};
