@@ -144,7 +144,8 @@ func ConvForward(p *Pool, c *Conv, x Act, w []float32, y Act, e *Epilogue, s *Sc
 		pointwiseForwardHalf(p, c, x, w, y, e, s)
 		return
 	default:
-		pointwiseProduct(p, x, w, y, false, nil, false, s)
+		pointwiseProduct(p, x, w, y, false, e, s)
+		return
 	}
 	applyEpilogue(p, y, e, s)
 }
@@ -154,7 +155,7 @@ func winogradForward(p *Pool, c *Conv, x Act, w []float32, y Act, e *Epilogue, s
 	switch {
 	case x.Half && e.Forms != nil:
 		use = halfProducts
-	case y.Half:
+	case y.Half || e.Forms != nil:
 		use = anyScheme
 	}
 	plan, _ := c.winogradPlan(x.N, use)

@@ -162,20 +162,25 @@ func convBackwardWeightsDirect(p *Pool, c *Conv, x, dy Act, dw []float32) {
 	})
 }
 
+// shifts returns what adds the bias and applies ReLU to each block of y, nil if neither is asked for.
+func (e *Epilogue) shifts(channels int) []normParams {
+	if e.Bias == nil && !e.ReLU {
+		return nil
+	}
+	params := make([]normParams, Blocks(channels))
+	for b := range params {
+		params[b].scale = lanes16(nil, b, channels, 1)
+		params[b].shift = lanes16(e.Bias, b, channels, 0)
+		if !e.ReLU {
+			params[b].floor = lanes16(nil, b, channels, float32(math.Inf(-1)))
+		}
+	}
+	return params
+}
+
 // applyEpilogue adds the bias, applies ReLU and sums up, as e asks.
 func applyEpilogue(p *Pool, y Act, e *Epilogue, s *Scratch) {
-	if e == nil {
-		return
-	}
-	if e.Bias != nil || e.ReLU {
-		params := make([]normParams, Blocks(y.C))
-		for b := range params {
-			params[b].scale = lanes16(nil, b, y.C, 1)
-			params[b].shift = lanes16(e.Bias, b, y.C, 0)
-			if !e.ReLU {
-				params[b].floor = lanes16(nil, b, y.C, float32(math.Inf(-1)))
-			}
-		}
+	if params := e.shifts(y.C); params != nil {
 		k, vec := p.kernels().on(y), y.vec()
 		eachPiece(p, y, func(n, b, from, count int) {
 			at := &y.block(n, b)[from*vec]

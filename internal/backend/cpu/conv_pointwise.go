@@ -13,8 +13,8 @@ func (c *Conv) pointwise() bool {
 }
 
 // pointwiseProduct computes y (+)= x * w for w packed as [blocks of y][blocks of x][16 of x][16 of y], between activations in bfloat16 as
-// [blocks of y][blocks of x][8][16 of y][2 of x]; only there it adds a bias, filled up to whole blocks, and applies ReLU.
-func pointwiseProduct(p *Pool, x Act, w []float32, y Act, add bool, bias []float32, relu bool, s *Scratch) {
+// [blocks of y][blocks of x][8][16 of y][2 of x], and does with y what e asks.
+func pointwiseProduct(p *Pool, x Act, w []float32, y Act, add bool, e *Epilogue, s *Scratch) {
 	if x.N > 1 && x.Voxels() < 2*p.kernels().rows {
 		rows := x.N * x.Voxels()
 		gathered := gatherSamples(p, x, s)
@@ -22,36 +22,67 @@ func pointwiseProduct(p *Pool, x Act, w []float32, y Act, add bool, bias []float
 		if add {
 			result = gatherSamples(p, y, s)
 		}
-		pointwiseBlocks(p, gathered, w, result, add, bias, relu)
+		pointwiseBlocks(p, gathered, w, result, add, e, s)
 		scatterSamples(p, result, y)
 		return
 	}
-	pointwiseBlocks(p, x, w, y, add, bias, relu)
+	pointwiseBlocks(p, x, w, y, add, e, s)
 }
 
-func pointwiseBlocks(p *Pool, x Act, w []float32, y Act, add bool, bias []float32, relu bool) {
-	k, vec := p.kernels(), x.vec()
+func pointwiseBlocks(p *Pool, x Act, w []float32, y Act, add bool, e *Epilogue, s *Scratch) {
+	k, ky, vec := p.kernels(), p.kernels().on(y), x.vec()
 	square := vec * Block // of a pair of blocks
 	ins, outs, vox := Blocks(x.C), Blocks(y.C), x.Voxels()
 	group := min(outs, max(2, pointwiseWeights/(ins*square*4)/2*2))
 	groups := (outs + group - 1) / group
 	pieces := (vox + pointwiseChunk - 1) / pointwiseChunk
 	step := (vox + pieces - 1) / pieces
+	var bias []float32
+	if e.Bias != nil {
+		bias = paddedBias(s, e.Bias, y.C)
+	}
+	var shifts []normParams
+	if !x.Half {
+		shifts = e.shifts(y.C)
+	}
+	var part []float64 // sums of the pieces
+	if e.Sum != nil {
+		part = s.doubles(outs * x.N * pieces * 2 * Block)
+	}
 	p.Run(groups*x.N*pieces, func(_, tile int) {
-		g, n, from := tile/(x.N*pieces), tile/pieces%x.N, tile%pieces*step
-		o := g * group
+		g, n, piece := tile/(x.N*pieces), tile/pieces%x.N, tile%pieces
+		from, o := piece*step, g*group
 		a, b, c := x.Data[n*x.NStride+from*vec:], w[o*ins*square:], y.Data[n*y.NStride+(o*vox+from)*vec:]
 		rows, blocks := min(step, vox-from), min(group, outs-o)
-		if !x.Half {
+		switch {
+		case !x.Half:
 			k.multiply(false, a, vox*vec, b, ins*square, x.C, c, vox*vec, rows, blocks, add)
-			return
+		case bias != nil:
+			k.half.multiply(a, vox*vec, b, ins*square, x.C, c, vox*vec, rows, blocks, add, bias[o*Block:], e.ReLU)
+		default:
+			k.half.multiply(a, vox*vec, b, ins*square, x.C, c, vox*vec, rows, blocks, add, nil, e.ReLU)
 		}
-		if bias != nil {
-			k.half.multiply(a, vox*vec, b, ins*square, x.C, c, vox*vec, rows, blocks, add, bias[o*Block:], relu)
-		} else {
-			k.half.multiply(a, vox*vec, b, ins*square, x.C, c, vox*vec, rows, blocks, add, nil, relu)
+		for i := range blocks {
+			at := &c[i*vox*vec]
+			if shifts != nil {
+				ky.normalize(at, at, rows, &shifts[o+i].scale[0])
+			}
+			if part != nil {
+				ky.sums(at, rows, &part[(((o+i)*x.N+n)*pieces+piece)*2*Block])
+			}
 		}
 	})
+	if part == nil {
+		return
+	}
+	for c := range y.C {
+		of := part[c/Block*x.N*pieces*2*Block:][:x.N*pieces*2*Block]
+		e.Sum[c], e.SumSq[c] = 0, 0
+		for i := c % Block; i < len(of); i += 2 * Block {
+			e.Sum[c] += of[i]
+			e.SumSq[c] += of[i+Block]
+		}
+	}
 }
 
 // pointwiseForwardHalf is ConvForward between activations in bfloat16.
@@ -71,14 +102,7 @@ func pointwiseForwardHalf(p *Pool, c *Conv, x Act, w []float32, y Act, e *Epilog
 		pairs = s.floats(size / 2)
 		pack(pairs)
 	}
-	var bias []float32
-	if e.Bias != nil {
-		bias = paddedBias(s, e.Bias, c.Out)
-	}
-	pointwiseProduct(p, x, pairs, y, false, bias, e.ReLU, s)
-	if e.Sum != nil {
-		channelSums(p, y, e.Sum, e.SumSq, s)
-	}
+	pointwiseProduct(p, x, pairs, y, false, e, s)
 }
 
 // gatherSamples copies a batch into one row of voxels, sample after sample, that lies in s until the next call; scatterSamples copies back.
@@ -120,7 +144,7 @@ func pointwiseBackwardData(p *Pool, c *Conv, dy Act, w []float32, dx Act, add bo
 		})
 		wt = pairs
 	}
-	pointwiseProduct(p, dy, wt, dx, add, nil, false, s)
+	pointwiseProduct(p, dy, wt, dx, add, &Epilogue{}, s)
 }
 
 // pointwiseBackwardWeights overwrites dw. The voxels are cut into a number of parts that depends on the shape alone; every part sums
