@@ -83,9 +83,13 @@ func (c *Conv) chooseSchemes(use winogradUse) (scheme [3]int, ok bool) {
 	return scheme, !math.IsInf(best, 1)
 }
 
-// winogradBytes is the size that the transformed input and the products of a chunk of tiles should not exceed, so that they
-// stay in the caches. It does not depend on the threads.
-const winogradBytes = 4 << 20
+// winogradBytes is the size that the transformed input and the products of a chunk of tiles should not exceed, so that they stay in the caches. Every
+// chunk goes through all transformed weights, though: where these are larger than winogradManyWeights, longer chunks, which do it less often, are faster.
+// It does not depend on the threads.
+const (
+	winogradBytes       = 4 << 20
+	winogradManyWeights = 16 << 20
+)
 
 func (c *Conv) winogradPlan(batch int, use winogradUse) (w winogradPlan, ok bool) {
 	w = winogradPlan{ins: Blocks(c.In), outs: Blocks(c.Out), in: c.InSize, out: c.OutSize, pad: c.PadLo, kernel: c.Kernel, inner: c.inner(), batch: batch, alphas: 1, total: batch, half: use == halfProducts}
@@ -98,7 +102,11 @@ func (c *Conv) winogradPlan(batch int, use winogradUse) (w winogradPlan, ok bool
 		w.alphas *= s.Alpha
 		w.total *= w.tiles[a]
 	}
-	fit := max(14, winogradBytes/(w.alphas*4*(w.ins*w.lane()+Block*min(w.outs, winogradGroup)))/14*14)
+	bytes := winogradBytes
+	if w.alphas*w.ins*w.outs*w.square()*4 > winogradManyWeights {
+		bytes *= 4
+	}
+	fit := max(14, bytes/(w.alphas*4*(w.ins*w.lane()+Block*min(w.outs, winogradGroup)))/14*14)
 	chunks := (w.total + fit - 1) / fit
 	w.chunk = (w.total + chunks - 1) / chunks
 	return w, true
@@ -378,10 +386,10 @@ func (w *winogradPlan) convolve(p *Pool, x Act, packed []float32, y Act, c *conv
 }
 
 // convolveLocal is for inputs of which localTiles transformed tiles, and their products with a pair of output blocks, take at most localBytes
-// and so fit into a core's second-level cache.
+// and so mostly fit into a core's second-level cache.
 const (
 	localTiles = 14
-	localBytes = 1 << 20
+	localBytes = 5 << 18
 )
 
 // convolveLocal is convolve for few input blocks, where moving transformed inputs and products costs more than multiplying: every worker takes
