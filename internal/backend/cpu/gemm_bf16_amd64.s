@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func gemmBF16x1x1(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int)
-// Requires: AVX, AVX512F, CMOV
+// Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·gemmBF16x1x1(SB), NOSPLIT, $0-72
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
@@ -14,15 +14,15 @@ TEXT ·gemmBF16x1x1(SB), NOSPLIT, $0-72
 	MOVQ c+40(FP), BX
 	MOVQ cStride+48(FP), SI
 	MOVQ tiles+56(FP), SI
-	MOVQ add+64(FP), DI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R12
+	MOVQ $0x00000004, R11
 
 tile:
-	MOVQ    AX, R8
-	MOVQ    DX, R9
-	MOVQ    k4+32(FP), R10
-	TESTQ   DI, DI
+	MOVQ    AX, DI
+	MOVQ    DX, R8
+	MOVQ    k4+32(FP), R9
+	MOVQ    add+64(FP), R10
+	TESTQ   R10, R10
 	JZ      zero
 	VMOVUPS (BX), Z0
 	JMP     block
@@ -31,26 +31,31 @@ zero:
 	VPXORD Z0, Z0, Z0
 
 block:
-	MOVQ    R10, R11
-	CMPQ    R11, R12
-	CMOVQGT R12, R11
-	SUBQ    R11, R10
+	MOVQ    R9, R10
+	CMPQ    R10, R11
+	CMOVQGT R11, R10
+	LEAQ    32(AX), R12
+	SUBQ    R10, R9
+	JZ      inner
+	LEAQ    32(DI)(CX*1), R12
 
 inner:
-	VMOVUPS      (R9), Z28
-	VPBROADCASTD (R8), Z30
+	VMOVUPS      (R8), Z28
+	VPBROADCASTD (DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VMOVUPS      64(R9), Z28
-	VPBROADCASTD 4(R8), Z30
+	PREFETCHT0   (R12)
+	VMOVUPS      64(R8), Z28
+	VPBROADCASTD 4(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	ADDQ         $0x08, R8
-	ADDQ         $0x00000080, R9
-	DECQ         R11
+	ADDQ         $0x00000040, R12
+	ADDQ         $0x08, DI
+	ADDQ         $0x00000080, R8
+	DECQ         R10
 	JNZ          inner
-	ADDQ         CX, R8
-	TESTQ        R10, R10
+	ADDQ         CX, DI
+	TESTQ        R9, R9
 	JNZ          block
 	VMOVUPS      Z0, (BX)
 	ADDQ         $0x00000020, AX
@@ -61,7 +66,7 @@ inner:
 	RET
 
 // func productBF16x1x1(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int, bias *float32, relu int)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV, MMX+
 TEXT ·productBF16x1x1(SB), NOSPLIT, $0-88
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
@@ -70,15 +75,15 @@ TEXT ·productBF16x1x1(SB), NOSPLIT, $0-88
 	MOVQ c+40(FP), BX
 	MOVQ cStride+48(FP), SI
 	MOVQ tiles+56(FP), SI
-	MOVQ add+64(FP), DI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R12
+	MOVQ $0x00000004, R11
 
 tile:
-	MOVQ      AX, R8
-	MOVQ      DX, R9
-	MOVQ      k4+32(FP), R10
-	TESTQ     DI, DI
+	MOVQ      AX, DI
+	MOVQ      DX, R8
+	MOVQ      k4+32(FP), R9
+	MOVQ      add+64(FP), R10
+	TESTQ     R10, R10
 	JZ        zero
 	VPMOVZXWD (BX), Z0
 	VPSLLD    $0x10, Z0, Z0
@@ -88,36 +93,41 @@ zero:
 	VPXORD Z0, Z0, Z0
 
 block:
-	MOVQ    R10, R11
-	CMPQ    R11, R12
-	CMOVQGT R12, R11
-	SUBQ    R11, R10
+	MOVQ    R9, R10
+	CMPQ    R10, R11
+	CMOVQGT R11, R10
+	LEAQ    32(AX), R12
+	SUBQ    R10, R9
+	JZ      inner
+	LEAQ    32(DI)(CX*1), R12
 
 inner:
-	VMOVUPS      (R9), Z28
-	VPBROADCASTD (R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	VMOVUPS      64(R9), Z28
-	VPBROADCASTD 4(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	ADDQ         $0x08, R8
-	ADDQ         $0x00000080, R9
-	DECQ         R11
-	JNZ          inner
-	ADDQ         CX, R8
-	TESTQ        R10, R10
-	JNZ          block
-	MOVQ         bias+72(FP), R8
-	TESTQ        R8, R8
-	JZ           biased
 	VMOVUPS      (R8), Z28
+	VPBROADCASTD (DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	PREFETCHT0   (R12)
+	VMOVUPS      64(R8), Z28
+	VPBROADCASTD 4(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	ADDQ         $0x00000040, R12
+	ADDQ         $0x08, DI
+	ADDQ         $0x00000080, R8
+	DECQ         R10
+	JNZ          inner
+	ADDQ         CX, DI
+	TESTQ        R9, R9
+	JNZ          block
+	MOVQ         bias+72(FP), DI
+	TESTQ        DI, DI
+	JZ           biased
+	VMOVUPS      (DI), Z28
 	VADDPS       Z28, Z0, Z0
 
 biased:
-	MOVQ   relu+80(FP), R8
-	TESTQ  R8, R8
+	MOVQ   relu+80(FP), DI
+	TESTQ  DI, DI
 	JZ     rectified
 	VPXORD Z30, Z30, Z30
 	VMAXPS Z0, Z30, Z0
@@ -134,7 +144,7 @@ rectified:
 	RET
 
 // func gemmBF16x1x2(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int)
-// Requires: AVX, AVX512F, CMOV
+// Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·gemmBF16x1x2(SB), NOSPLIT, $8-72
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
@@ -143,20 +153,20 @@ TEXT ·gemmBF16x1x2(SB), NOSPLIT, $8-72
 	MOVQ c+40(FP), SI
 	MOVQ cStride+48(FP), DI
 	MOVQ tiles+56(FP), R8
-	MOVQ add+64(FP), R9
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, BP
+	MOVQ $0x00000004, R15
 
 tile:
-	MOVQ    AX, R10
-	MOVQ    DX, R11
-	LEAQ    (DX)(BX*1), R12
-	LEAQ    (SI)(DI*1), R13
-	MOVQ    k4+32(FP), R14
-	TESTQ   R9, R9
+	MOVQ    AX, R9
+	MOVQ    DX, R10
+	LEAQ    (DX)(BX*1), R11
+	LEAQ    (SI)(DI*1), R12
+	MOVQ    k4+32(FP), R13
+	MOVQ    add+64(FP), R14
+	TESTQ   R14, R14
 	JZ      zero
 	VMOVUPS (SI), Z0
-	VMOVUPS (R13), Z1
+	VMOVUPS (R12), Z1
 	JMP     block
 
 zero:
@@ -164,36 +174,41 @@ zero:
 	VPXORD Z1, Z1, Z1
 
 block:
-	MOVQ    R14, R15
-	CMPQ    R15, BP
-	CMOVQGT BP, R15
-	SUBQ    R15, R14
+	MOVQ    R13, R14
+	CMPQ    R14, R15
+	CMOVQGT R15, R14
+	LEAQ    32(AX), BP
+	SUBQ    R14, R13
+	JZ      inner
+	LEAQ    32(R9)(CX*1), BP
 
 inner:
-	VMOVUPS      (R11), Z28
-	VMOVUPS      (R12), Z29
-	VPBROADCASTD (R10), Z30
+	VMOVUPS      (R10), Z28
+	VMOVUPS      (R11), Z29
+	VPBROADCASTD (R9), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
 	LONG         $0x40169262
 	WORD         $0xce52
-	VMOVUPS      64(R11), Z28
-	VMOVUPS      64(R12), Z29
-	VPBROADCASTD 4(R10), Z30
+	PREFETCHT0   (BP)
+	VMOVUPS      64(R10), Z28
+	VMOVUPS      64(R11), Z29
+	VPBROADCASTD 4(R9), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
 	LONG         $0x40169262
 	WORD         $0xce52
-	ADDQ         $0x08, R10
+	ADDQ         $0x00000040, BP
+	ADDQ         $0x08, R9
+	ADDQ         $0x00000080, R10
 	ADDQ         $0x00000080, R11
-	ADDQ         $0x00000080, R12
-	DECQ         R15
+	DECQ         R14
 	JNZ          inner
-	ADDQ         CX, R10
-	TESTQ        R14, R14
+	ADDQ         CX, R9
+	TESTQ        R13, R13
 	JNZ          block
 	VMOVUPS      Z0, (SI)
-	VMOVUPS      Z1, (R13)
+	VMOVUPS      Z1, (R12)
 	ADDQ         $0x00000020, AX
 	ADDQ         $0x00000040, SI
 	DECQ         R8
@@ -202,7 +217,7 @@ inner:
 	RET
 
 // func productBF16x1x2(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int, bias *float32, relu int)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV, MMX+
 TEXT ·productBF16x1x2(SB), NOSPLIT, $8-88
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
@@ -211,21 +226,21 @@ TEXT ·productBF16x1x2(SB), NOSPLIT, $8-88
 	MOVQ c+40(FP), SI
 	MOVQ cStride+48(FP), DI
 	MOVQ tiles+56(FP), R8
-	MOVQ add+64(FP), R9
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, BP
+	MOVQ $0x00000004, R15
 
 tile:
-	MOVQ      AX, R10
-	MOVQ      DX, R11
-	LEAQ      (DX)(BX*1), R12
-	LEAQ      (SI)(DI*1), R13
-	MOVQ      k4+32(FP), R14
-	TESTQ     R9, R9
+	MOVQ      AX, R9
+	MOVQ      DX, R10
+	LEAQ      (DX)(BX*1), R11
+	LEAQ      (SI)(DI*1), R12
+	MOVQ      k4+32(FP), R13
+	MOVQ      add+64(FP), R14
+	TESTQ     R14, R14
 	JZ        zero
 	VPMOVZXWD (SI), Z0
 	VPSLLD    $0x10, Z0, Z0
-	VPMOVZXWD (R13), Z1
+	VPMOVZXWD (R12), Z1
 	VPSLLD    $0x10, Z1, Z1
 	JMP       block
 
@@ -234,45 +249,50 @@ zero:
 	VPXORD Z1, Z1, Z1
 
 block:
-	MOVQ    R14, R15
-	CMPQ    R15, BP
-	CMOVQGT BP, R15
-	SUBQ    R15, R14
+	MOVQ    R13, R14
+	CMPQ    R14, R15
+	CMOVQGT R15, R14
+	LEAQ    32(AX), BP
+	SUBQ    R14, R13
+	JZ      inner
+	LEAQ    32(R9)(CX*1), BP
 
 inner:
-	VMOVUPS      (R11), Z28
-	VMOVUPS      (R12), Z29
-	VPBROADCASTD (R10), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	LONG         $0x40169262
-	WORD         $0xce52
-	VMOVUPS      64(R11), Z28
-	VMOVUPS      64(R12), Z29
-	VPBROADCASTD 4(R10), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	LONG         $0x40169262
-	WORD         $0xce52
-	ADDQ         $0x08, R10
-	ADDQ         $0x00000080, R11
-	ADDQ         $0x00000080, R12
-	DECQ         R15
-	JNZ          inner
-	ADDQ         CX, R10
-	TESTQ        R14, R14
-	JNZ          block
-	MOVQ         bias+72(FP), R10
-	TESTQ        R10, R10
-	JZ           biased
 	VMOVUPS      (R10), Z28
-	VMOVUPS      64(R10), Z29
+	VMOVUPS      (R11), Z29
+	VPBROADCASTD (R9), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	LONG         $0x40169262
+	WORD         $0xce52
+	PREFETCHT0   (BP)
+	VMOVUPS      64(R10), Z28
+	VMOVUPS      64(R11), Z29
+	VPBROADCASTD 4(R9), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	LONG         $0x40169262
+	WORD         $0xce52
+	ADDQ         $0x00000040, BP
+	ADDQ         $0x08, R9
+	ADDQ         $0x00000080, R10
+	ADDQ         $0x00000080, R11
+	DECQ         R14
+	JNZ          inner
+	ADDQ         CX, R9
+	TESTQ        R13, R13
+	JNZ          block
+	MOVQ         bias+72(FP), R9
+	TESTQ        R9, R9
+	JZ           biased
+	VMOVUPS      (R9), Z28
+	VMOVUPS      64(R9), Z29
 	VADDPS       Z28, Z0, Z0
 	VADDPS       Z29, Z1, Z1
 
 biased:
-	MOVQ   relu+80(FP), R10
-	TESTQ  R10, R10
+	MOVQ   relu+80(FP), R9
+	TESTQ  R9, R9
 	JZ     rectified
 	VPXORD Z30, Z30, Z30
 	VMAXPS Z0, Z30, Z0
@@ -284,7 +304,7 @@ rectified:
 	VMOVDQU16 Y0, (SI)
 	LONG      $0x487ef262
 	WORD      $0xc972
-	VMOVDQU16 Y1, (R13)
+	VMOVDQU16 Y1, (R12)
 	ADDQ      $0x00000020, AX
 	ADDQ      $0x00000020, SI
 	DECQ      R8
@@ -293,7 +313,7 @@ rectified:
 	RET
 
 // func gemmBF16x2x1(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int)
-// Requires: AVX, AVX512F, CMOV
+// Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·gemmBF16x2x1(SB), NOSPLIT, $0-72
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
@@ -302,15 +322,15 @@ TEXT ·gemmBF16x2x1(SB), NOSPLIT, $0-72
 	MOVQ c+40(FP), BX
 	MOVQ cStride+48(FP), SI
 	MOVQ tiles+56(FP), SI
-	MOVQ add+64(FP), DI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R12
+	MOVQ $0x00000004, R11
 
 tile:
-	MOVQ    AX, R8
-	MOVQ    DX, R9
-	MOVQ    k4+32(FP), R10
-	TESTQ   DI, DI
+	MOVQ    AX, DI
+	MOVQ    DX, R8
+	MOVQ    k4+32(FP), R9
+	MOVQ    add+64(FP), R10
+	TESTQ   R10, R10
 	JZ      zero
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -321,32 +341,37 @@ zero:
 	VPXORD Z1, Z1, Z1
 
 block:
-	MOVQ    R10, R11
-	CMPQ    R11, R12
-	CMOVQGT R12, R11
-	SUBQ    R11, R10
+	MOVQ    R9, R10
+	CMPQ    R10, R11
+	CMOVQGT R11, R10
+	LEAQ    64(AX), R12
+	SUBQ    R10, R9
+	JZ      inner
+	LEAQ    32(DI)(CX*1), R12
 
 inner:
-	VMOVUPS      (R9), Z28
-	VPBROADCASTD (R8), Z30
+	VMOVUPS      (R8), Z28
+	VPBROADCASTD (DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 32(R8), Z31
+	VPBROADCASTD 32(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VMOVUPS      64(R9), Z28
-	VPBROADCASTD 4(R8), Z30
+	PREFETCHT0   (R12)
+	VMOVUPS      64(R8), Z28
+	VPBROADCASTD 4(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 36(R8), Z31
+	VPBROADCASTD 36(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	ADDQ         $0x08, R8
-	ADDQ         $0x00000080, R9
-	DECQ         R11
+	ADDQ         $0x00000040, R12
+	ADDQ         $0x08, DI
+	ADDQ         $0x00000080, R8
+	DECQ         R10
 	JNZ          inner
-	ADDQ         CX, R8
-	TESTQ        R10, R10
+	ADDQ         CX, DI
+	TESTQ        R9, R9
 	JNZ          block
 	VMOVUPS      Z0, (BX)
 	VMOVUPS      Z1, 64(BX)
@@ -358,7 +383,7 @@ inner:
 	RET
 
 // func productBF16x2x1(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int, bias *float32, relu int)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV, MMX+
 TEXT ·productBF16x2x1(SB), NOSPLIT, $0-88
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
@@ -367,15 +392,15 @@ TEXT ·productBF16x2x1(SB), NOSPLIT, $0-88
 	MOVQ c+40(FP), BX
 	MOVQ cStride+48(FP), SI
 	MOVQ tiles+56(FP), SI
-	MOVQ add+64(FP), DI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R12
+	MOVQ $0x00000004, R11
 
 tile:
-	MOVQ      AX, R8
-	MOVQ      DX, R9
-	MOVQ      k4+32(FP), R10
-	TESTQ     DI, DI
+	MOVQ      AX, DI
+	MOVQ      DX, R8
+	MOVQ      k4+32(FP), R9
+	MOVQ      add+64(FP), R10
+	TESTQ     R10, R10
 	JZ        zero
 	VPMOVZXWD (BX), Z0
 	VPSLLD    $0x10, Z0, Z0
@@ -388,43 +413,48 @@ zero:
 	VPXORD Z1, Z1, Z1
 
 block:
-	MOVQ    R10, R11
-	CMPQ    R11, R12
-	CMOVQGT R12, R11
-	SUBQ    R11, R10
+	MOVQ    R9, R10
+	CMPQ    R10, R11
+	CMOVQGT R11, R10
+	LEAQ    64(AX), R12
+	SUBQ    R10, R9
+	JZ      inner
+	LEAQ    32(DI)(CX*1), R12
 
 inner:
-	VMOVUPS      (R9), Z28
-	VPBROADCASTD (R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	VPBROADCASTD 32(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xcf52
-	VMOVUPS      64(R9), Z28
-	VPBROADCASTD 4(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	VPBROADCASTD 36(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xcf52
-	ADDQ         $0x08, R8
-	ADDQ         $0x00000080, R9
-	DECQ         R11
-	JNZ          inner
-	ADDQ         CX, R8
-	TESTQ        R10, R10
-	JNZ          block
-	MOVQ         bias+72(FP), R8
-	TESTQ        R8, R8
-	JZ           biased
 	VMOVUPS      (R8), Z28
+	VPBROADCASTD (DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	VPBROADCASTD 32(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xcf52
+	PREFETCHT0   (R12)
+	VMOVUPS      64(R8), Z28
+	VPBROADCASTD 4(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	VPBROADCASTD 36(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xcf52
+	ADDQ         $0x00000040, R12
+	ADDQ         $0x08, DI
+	ADDQ         $0x00000080, R8
+	DECQ         R10
+	JNZ          inner
+	ADDQ         CX, DI
+	TESTQ        R9, R9
+	JNZ          block
+	MOVQ         bias+72(FP), DI
+	TESTQ        DI, DI
+	JZ           biased
+	VMOVUPS      (DI), Z28
 	VADDPS       Z28, Z0, Z0
 	VADDPS       Z28, Z1, Z1
 
 biased:
-	MOVQ   relu+80(FP), R8
-	TESTQ  R8, R8
+	MOVQ   relu+80(FP), DI
+	TESTQ  DI, DI
 	JZ     rectified
 	VPXORD Z30, Z30, Z30
 	VMAXPS Z0, Z30, Z0
@@ -445,7 +475,7 @@ rectified:
 	RET
 
 // func gemmBF16x2x2(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int)
-// Requires: AVX, AVX512F, CMOV
+// Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·gemmBF16x2x2(SB), NOSPLIT, $8-72
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
@@ -454,22 +484,22 @@ TEXT ·gemmBF16x2x2(SB), NOSPLIT, $8-72
 	MOVQ c+40(FP), SI
 	MOVQ cStride+48(FP), DI
 	MOVQ tiles+56(FP), R8
-	MOVQ add+64(FP), R9
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, BP
+	MOVQ $0x00000004, R15
 
 tile:
-	MOVQ    AX, R10
-	MOVQ    DX, R11
-	LEAQ    (DX)(BX*1), R12
-	LEAQ    (SI)(DI*1), R13
-	MOVQ    k4+32(FP), R14
-	TESTQ   R9, R9
+	MOVQ    AX, R9
+	MOVQ    DX, R10
+	LEAQ    (DX)(BX*1), R11
+	LEAQ    (SI)(DI*1), R12
+	MOVQ    k4+32(FP), R13
+	MOVQ    add+64(FP), R14
+	TESTQ   R14, R14
 	JZ      zero
 	VMOVUPS (SI), Z0
-	VMOVUPS (R13), Z1
+	VMOVUPS (R12), Z1
 	VMOVUPS 64(SI), Z2
-	VMOVUPS 64(R13), Z3
+	VMOVUPS 64(R12), Z3
 	JMP     block
 
 zero:
@@ -479,48 +509,53 @@ zero:
 	VPXORD Z3, Z3, Z3
 
 block:
-	MOVQ    R14, R15
-	CMPQ    R15, BP
-	CMOVQGT BP, R15
-	SUBQ    R15, R14
+	MOVQ    R13, R14
+	CMPQ    R14, R15
+	CMOVQGT R15, R14
+	LEAQ    64(AX), BP
+	SUBQ    R14, R13
+	JZ      inner
+	LEAQ    32(R9)(CX*1), BP
 
 inner:
-	VMOVUPS      (R11), Z28
-	VMOVUPS      (R12), Z29
-	VPBROADCASTD (R10), Z30
+	VMOVUPS      (R10), Z28
+	VMOVUPS      (R11), Z29
+	VPBROADCASTD (R9), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
 	LONG         $0x40169262
 	WORD         $0xce52
-	VPBROADCASTD 32(R10), Z31
+	VPBROADCASTD 32(R9), Z31
 	LONG         $0x401e9262
 	WORD         $0xd752
 	LONG         $0x40169262
 	WORD         $0xdf52
-	VMOVUPS      64(R11), Z28
-	VMOVUPS      64(R12), Z29
-	VPBROADCASTD 4(R10), Z30
+	PREFETCHT0   (BP)
+	VMOVUPS      64(R10), Z28
+	VMOVUPS      64(R11), Z29
+	VPBROADCASTD 4(R9), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
 	LONG         $0x40169262
 	WORD         $0xce52
-	VPBROADCASTD 36(R10), Z31
+	VPBROADCASTD 36(R9), Z31
 	LONG         $0x401e9262
 	WORD         $0xd752
 	LONG         $0x40169262
 	WORD         $0xdf52
-	ADDQ         $0x08, R10
+	ADDQ         $0x00000040, BP
+	ADDQ         $0x08, R9
+	ADDQ         $0x00000080, R10
 	ADDQ         $0x00000080, R11
-	ADDQ         $0x00000080, R12
-	DECQ         R15
+	DECQ         R14
 	JNZ          inner
-	ADDQ         CX, R10
-	TESTQ        R14, R14
+	ADDQ         CX, R9
+	TESTQ        R13, R13
 	JNZ          block
 	VMOVUPS      Z0, (SI)
-	VMOVUPS      Z1, (R13)
+	VMOVUPS      Z1, (R12)
 	VMOVUPS      Z2, 64(SI)
-	VMOVUPS      Z3, 64(R13)
+	VMOVUPS      Z3, 64(R12)
 	ADDQ         $0x00000040, AX
 	ADDQ         $0x00000080, SI
 	DECQ         R8
@@ -529,7 +564,7 @@ inner:
 	RET
 
 // func productBF16x2x2(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int, bias *float32, relu int)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV, MMX+
 TEXT ·productBF16x2x2(SB), NOSPLIT, $8-88
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
@@ -538,25 +573,25 @@ TEXT ·productBF16x2x2(SB), NOSPLIT, $8-88
 	MOVQ c+40(FP), SI
 	MOVQ cStride+48(FP), DI
 	MOVQ tiles+56(FP), R8
-	MOVQ add+64(FP), R9
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, BP
+	MOVQ $0x00000004, R15
 
 tile:
-	MOVQ      AX, R10
-	MOVQ      DX, R11
-	LEAQ      (DX)(BX*1), R12
-	LEAQ      (SI)(DI*1), R13
-	MOVQ      k4+32(FP), R14
-	TESTQ     R9, R9
+	MOVQ      AX, R9
+	MOVQ      DX, R10
+	LEAQ      (DX)(BX*1), R11
+	LEAQ      (SI)(DI*1), R12
+	MOVQ      k4+32(FP), R13
+	MOVQ      add+64(FP), R14
+	TESTQ     R14, R14
 	JZ        zero
 	VPMOVZXWD (SI), Z0
 	VPSLLD    $0x10, Z0, Z0
-	VPMOVZXWD (R13), Z1
+	VPMOVZXWD (R12), Z1
 	VPSLLD    $0x10, Z1, Z1
 	VPMOVZXWD 32(SI), Z2
 	VPSLLD    $0x10, Z2, Z2
-	VPMOVZXWD 32(R13), Z3
+	VPMOVZXWD 32(R12), Z3
 	VPSLLD    $0x10, Z3, Z3
 	JMP       block
 
@@ -567,57 +602,62 @@ zero:
 	VPXORD Z3, Z3, Z3
 
 block:
-	MOVQ    R14, R15
-	CMPQ    R15, BP
-	CMOVQGT BP, R15
-	SUBQ    R15, R14
+	MOVQ    R13, R14
+	CMPQ    R14, R15
+	CMOVQGT R15, R14
+	LEAQ    64(AX), BP
+	SUBQ    R14, R13
+	JZ      inner
+	LEAQ    32(R9)(CX*1), BP
 
 inner:
-	VMOVUPS      (R11), Z28
-	VMOVUPS      (R12), Z29
-	VPBROADCASTD (R10), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	LONG         $0x40169262
-	WORD         $0xce52
-	VPBROADCASTD 32(R10), Z31
-	LONG         $0x401e9262
-	WORD         $0xd752
-	LONG         $0x40169262
-	WORD         $0xdf52
-	VMOVUPS      64(R11), Z28
-	VMOVUPS      64(R12), Z29
-	VPBROADCASTD 4(R10), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	LONG         $0x40169262
-	WORD         $0xce52
-	VPBROADCASTD 36(R10), Z31
-	LONG         $0x401e9262
-	WORD         $0xd752
-	LONG         $0x40169262
-	WORD         $0xdf52
-	ADDQ         $0x08, R10
-	ADDQ         $0x00000080, R11
-	ADDQ         $0x00000080, R12
-	DECQ         R15
-	JNZ          inner
-	ADDQ         CX, R10
-	TESTQ        R14, R14
-	JNZ          block
-	MOVQ         bias+72(FP), R10
-	TESTQ        R10, R10
-	JZ           biased
 	VMOVUPS      (R10), Z28
-	VMOVUPS      64(R10), Z29
+	VMOVUPS      (R11), Z29
+	VPBROADCASTD (R9), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	LONG         $0x40169262
+	WORD         $0xce52
+	VPBROADCASTD 32(R9), Z31
+	LONG         $0x401e9262
+	WORD         $0xd752
+	LONG         $0x40169262
+	WORD         $0xdf52
+	PREFETCHT0   (BP)
+	VMOVUPS      64(R10), Z28
+	VMOVUPS      64(R11), Z29
+	VPBROADCASTD 4(R9), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	LONG         $0x40169262
+	WORD         $0xce52
+	VPBROADCASTD 36(R9), Z31
+	LONG         $0x401e9262
+	WORD         $0xd752
+	LONG         $0x40169262
+	WORD         $0xdf52
+	ADDQ         $0x00000040, BP
+	ADDQ         $0x08, R9
+	ADDQ         $0x00000080, R10
+	ADDQ         $0x00000080, R11
+	DECQ         R14
+	JNZ          inner
+	ADDQ         CX, R9
+	TESTQ        R13, R13
+	JNZ          block
+	MOVQ         bias+72(FP), R9
+	TESTQ        R9, R9
+	JZ           biased
+	VMOVUPS      (R9), Z28
+	VMOVUPS      64(R9), Z29
 	VADDPS       Z28, Z0, Z0
 	VADDPS       Z29, Z1, Z1
 	VADDPS       Z28, Z2, Z2
 	VADDPS       Z29, Z3, Z3
 
 biased:
-	MOVQ   relu+80(FP), R10
-	TESTQ  R10, R10
+	MOVQ   relu+80(FP), R9
+	TESTQ  R9, R9
 	JZ     rectified
 	VPXORD Z30, Z30, Z30
 	VMAXPS Z0, Z30, Z0
@@ -631,13 +671,13 @@ rectified:
 	VMOVDQU16 Y0, (SI)
 	LONG      $0x487ef262
 	WORD      $0xc972
-	VMOVDQU16 Y1, (R13)
+	VMOVDQU16 Y1, (R12)
 	LONG      $0x487ef262
 	WORD      $0xd272
 	VMOVDQU16 Y2, 32(SI)
 	LONG      $0x487ef262
 	WORD      $0xdb72
-	VMOVDQU16 Y3, 32(R13)
+	VMOVDQU16 Y3, 32(R12)
 	ADDQ      $0x00000040, AX
 	ADDQ      $0x00000040, SI
 	DECQ      R8
@@ -646,7 +686,7 @@ rectified:
 	RET
 
 // func gemmBF16x3x1(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int)
-// Requires: AVX, AVX512F, CMOV
+// Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·gemmBF16x3x1(SB), NOSPLIT, $0-72
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
@@ -655,15 +695,15 @@ TEXT ·gemmBF16x3x1(SB), NOSPLIT, $0-72
 	MOVQ c+40(FP), BX
 	MOVQ cStride+48(FP), SI
 	MOVQ tiles+56(FP), SI
-	MOVQ add+64(FP), DI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R12
+	MOVQ $0x00000004, R11
 
 tile:
-	MOVQ    AX, R8
-	MOVQ    DX, R9
-	MOVQ    k4+32(FP), R10
-	TESTQ   DI, DI
+	MOVQ    AX, DI
+	MOVQ    DX, R8
+	MOVQ    k4+32(FP), R9
+	MOVQ    add+64(FP), R10
+	TESTQ   R10, R10
 	JZ      zero
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -676,38 +716,43 @@ zero:
 	VPXORD Z2, Z2, Z2
 
 block:
-	MOVQ    R10, R11
-	CMPQ    R11, R12
-	CMOVQGT R12, R11
-	SUBQ    R11, R10
+	MOVQ    R9, R10
+	CMPQ    R10, R11
+	CMOVQGT R11, R10
+	LEAQ    96(AX), R12
+	SUBQ    R10, R9
+	JZ      inner
+	LEAQ    32(DI)(CX*1), R12
 
 inner:
-	VMOVUPS      (R9), Z28
-	VPBROADCASTD (R8), Z30
+	VMOVUPS      (R8), Z28
+	VPBROADCASTD (DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 32(R8), Z31
+	VPBROADCASTD 32(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 64(R8), Z30
+	VPBROADCASTD 64(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	VMOVUPS      64(R9), Z28
-	VPBROADCASTD 4(R8), Z30
+	PREFETCHT0   (R12)
+	VMOVUPS      64(R8), Z28
+	VPBROADCASTD 4(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 36(R8), Z31
+	VPBROADCASTD 36(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 68(R8), Z30
+	VPBROADCASTD 68(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	ADDQ         $0x08, R8
-	ADDQ         $0x00000080, R9
-	DECQ         R11
+	ADDQ         $0x00000040, R12
+	ADDQ         $0x08, DI
+	ADDQ         $0x00000080, R8
+	DECQ         R10
 	JNZ          inner
-	ADDQ         CX, R8
-	TESTQ        R10, R10
+	ADDQ         CX, DI
+	TESTQ        R9, R9
 	JNZ          block
 	VMOVUPS      Z0, (BX)
 	VMOVUPS      Z1, 64(BX)
@@ -720,7 +765,7 @@ inner:
 	RET
 
 // func productBF16x3x1(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int, bias *float32, relu int)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV, MMX+
 TEXT ·productBF16x3x1(SB), NOSPLIT, $0-88
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
@@ -729,15 +774,15 @@ TEXT ·productBF16x3x1(SB), NOSPLIT, $0-88
 	MOVQ c+40(FP), BX
 	MOVQ cStride+48(FP), SI
 	MOVQ tiles+56(FP), SI
-	MOVQ add+64(FP), DI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R12
+	MOVQ $0x00000004, R11
 
 tile:
-	MOVQ      AX, R8
-	MOVQ      DX, R9
-	MOVQ      k4+32(FP), R10
-	TESTQ     DI, DI
+	MOVQ      AX, DI
+	MOVQ      DX, R8
+	MOVQ      k4+32(FP), R9
+	MOVQ      add+64(FP), R10
+	TESTQ     R10, R10
 	JZ        zero
 	VPMOVZXWD (BX), Z0
 	VPSLLD    $0x10, Z0, Z0
@@ -753,50 +798,55 @@ zero:
 	VPXORD Z2, Z2, Z2
 
 block:
-	MOVQ    R10, R11
-	CMPQ    R11, R12
-	CMOVQGT R12, R11
-	SUBQ    R11, R10
+	MOVQ    R9, R10
+	CMPQ    R10, R11
+	CMOVQGT R11, R10
+	LEAQ    96(AX), R12
+	SUBQ    R10, R9
+	JZ      inner
+	LEAQ    32(DI)(CX*1), R12
 
 inner:
-	VMOVUPS      (R9), Z28
-	VPBROADCASTD (R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	VPBROADCASTD 32(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xcf52
-	VPBROADCASTD 64(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xd652
-	VMOVUPS      64(R9), Z28
-	VPBROADCASTD 4(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	VPBROADCASTD 36(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xcf52
-	VPBROADCASTD 68(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xd652
-	ADDQ         $0x08, R8
-	ADDQ         $0x00000080, R9
-	DECQ         R11
-	JNZ          inner
-	ADDQ         CX, R8
-	TESTQ        R10, R10
-	JNZ          block
-	MOVQ         bias+72(FP), R8
-	TESTQ        R8, R8
-	JZ           biased
 	VMOVUPS      (R8), Z28
+	VPBROADCASTD (DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	VPBROADCASTD 32(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xcf52
+	VPBROADCASTD 64(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xd652
+	PREFETCHT0   (R12)
+	VMOVUPS      64(R8), Z28
+	VPBROADCASTD 4(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	VPBROADCASTD 36(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xcf52
+	VPBROADCASTD 68(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xd652
+	ADDQ         $0x00000040, R12
+	ADDQ         $0x08, DI
+	ADDQ         $0x00000080, R8
+	DECQ         R10
+	JNZ          inner
+	ADDQ         CX, DI
+	TESTQ        R9, R9
+	JNZ          block
+	MOVQ         bias+72(FP), DI
+	TESTQ        DI, DI
+	JZ           biased
+	VMOVUPS      (DI), Z28
 	VADDPS       Z28, Z0, Z0
 	VADDPS       Z28, Z1, Z1
 	VADDPS       Z28, Z2, Z2
 
 biased:
-	MOVQ   relu+80(FP), R8
-	TESTQ  R8, R8
+	MOVQ   relu+80(FP), DI
+	TESTQ  DI, DI
 	JZ     rectified
 	VPXORD Z30, Z30, Z30
 	VMAXPS Z0, Z30, Z0
@@ -821,7 +871,7 @@ rectified:
 	RET
 
 // func gemmBF16x3x2(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int)
-// Requires: AVX, AVX512F, CMOV
+// Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·gemmBF16x3x2(SB), NOSPLIT, $8-72
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
@@ -830,24 +880,24 @@ TEXT ·gemmBF16x3x2(SB), NOSPLIT, $8-72
 	MOVQ c+40(FP), SI
 	MOVQ cStride+48(FP), DI
 	MOVQ tiles+56(FP), R8
-	MOVQ add+64(FP), R9
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, BP
+	MOVQ $0x00000004, R15
 
 tile:
-	MOVQ    AX, R10
-	MOVQ    DX, R11
-	LEAQ    (DX)(BX*1), R12
-	LEAQ    (SI)(DI*1), R13
-	MOVQ    k4+32(FP), R14
-	TESTQ   R9, R9
+	MOVQ    AX, R9
+	MOVQ    DX, R10
+	LEAQ    (DX)(BX*1), R11
+	LEAQ    (SI)(DI*1), R12
+	MOVQ    k4+32(FP), R13
+	MOVQ    add+64(FP), R14
+	TESTQ   R14, R14
 	JZ      zero
 	VMOVUPS (SI), Z0
-	VMOVUPS (R13), Z1
+	VMOVUPS (R12), Z1
 	VMOVUPS 64(SI), Z2
-	VMOVUPS 64(R13), Z3
+	VMOVUPS 64(R12), Z3
 	VMOVUPS 128(SI), Z4
-	VMOVUPS 128(R13), Z5
+	VMOVUPS 128(R12), Z5
 	JMP     block
 
 zero:
@@ -859,60 +909,65 @@ zero:
 	VPXORD Z5, Z5, Z5
 
 block:
-	MOVQ    R14, R15
-	CMPQ    R15, BP
-	CMOVQGT BP, R15
-	SUBQ    R15, R14
+	MOVQ    R13, R14
+	CMPQ    R14, R15
+	CMOVQGT R15, R14
+	LEAQ    96(AX), BP
+	SUBQ    R14, R13
+	JZ      inner
+	LEAQ    32(R9)(CX*1), BP
 
 inner:
-	VMOVUPS      (R11), Z28
-	VMOVUPS      (R12), Z29
-	VPBROADCASTD (R10), Z30
+	VMOVUPS      (R10), Z28
+	VMOVUPS      (R11), Z29
+	VPBROADCASTD (R9), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
 	LONG         $0x40169262
 	WORD         $0xce52
-	VPBROADCASTD 32(R10), Z31
+	VPBROADCASTD 32(R9), Z31
 	LONG         $0x401e9262
 	WORD         $0xd752
 	LONG         $0x40169262
 	WORD         $0xdf52
-	VPBROADCASTD 64(R10), Z30
+	VPBROADCASTD 64(R9), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
 	LONG         $0x40169262
 	WORD         $0xee52
-	VMOVUPS      64(R11), Z28
-	VMOVUPS      64(R12), Z29
-	VPBROADCASTD 4(R10), Z30
+	PREFETCHT0   (BP)
+	VMOVUPS      64(R10), Z28
+	VMOVUPS      64(R11), Z29
+	VPBROADCASTD 4(R9), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
 	LONG         $0x40169262
 	WORD         $0xce52
-	VPBROADCASTD 36(R10), Z31
+	VPBROADCASTD 36(R9), Z31
 	LONG         $0x401e9262
 	WORD         $0xd752
 	LONG         $0x40169262
 	WORD         $0xdf52
-	VPBROADCASTD 68(R10), Z30
+	VPBROADCASTD 68(R9), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
 	LONG         $0x40169262
 	WORD         $0xee52
-	ADDQ         $0x08, R10
+	ADDQ         $0x00000040, BP
+	ADDQ         $0x08, R9
+	ADDQ         $0x00000080, R10
 	ADDQ         $0x00000080, R11
-	ADDQ         $0x00000080, R12
-	DECQ         R15
+	DECQ         R14
 	JNZ          inner
-	ADDQ         CX, R10
-	TESTQ        R14, R14
+	ADDQ         CX, R9
+	TESTQ        R13, R13
 	JNZ          block
 	VMOVUPS      Z0, (SI)
-	VMOVUPS      Z1, (R13)
+	VMOVUPS      Z1, (R12)
 	VMOVUPS      Z2, 64(SI)
-	VMOVUPS      Z3, 64(R13)
+	VMOVUPS      Z3, 64(R12)
 	VMOVUPS      Z4, 128(SI)
-	VMOVUPS      Z5, 128(R13)
+	VMOVUPS      Z5, 128(R12)
 	ADDQ         $0x00000060, AX
 	ADDQ         $0x000000c0, SI
 	DECQ         R8
@@ -921,7 +976,7 @@ inner:
 	RET
 
 // func productBF16x3x2(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int, bias *float32, relu int)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV, MMX+
 TEXT ·productBF16x3x2(SB), NOSPLIT, $8-88
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
@@ -930,29 +985,29 @@ TEXT ·productBF16x3x2(SB), NOSPLIT, $8-88
 	MOVQ c+40(FP), SI
 	MOVQ cStride+48(FP), DI
 	MOVQ tiles+56(FP), R8
-	MOVQ add+64(FP), R9
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, BP
+	MOVQ $0x00000004, R15
 
 tile:
-	MOVQ      AX, R10
-	MOVQ      DX, R11
-	LEAQ      (DX)(BX*1), R12
-	LEAQ      (SI)(DI*1), R13
-	MOVQ      k4+32(FP), R14
-	TESTQ     R9, R9
+	MOVQ      AX, R9
+	MOVQ      DX, R10
+	LEAQ      (DX)(BX*1), R11
+	LEAQ      (SI)(DI*1), R12
+	MOVQ      k4+32(FP), R13
+	MOVQ      add+64(FP), R14
+	TESTQ     R14, R14
 	JZ        zero
 	VPMOVZXWD (SI), Z0
 	VPSLLD    $0x10, Z0, Z0
-	VPMOVZXWD (R13), Z1
+	VPMOVZXWD (R12), Z1
 	VPSLLD    $0x10, Z1, Z1
 	VPMOVZXWD 32(SI), Z2
 	VPSLLD    $0x10, Z2, Z2
-	VPMOVZXWD 32(R13), Z3
+	VPMOVZXWD 32(R12), Z3
 	VPSLLD    $0x10, Z3, Z3
 	VPMOVZXWD 64(SI), Z4
 	VPSLLD    $0x10, Z4, Z4
-	VPMOVZXWD 64(R13), Z5
+	VPMOVZXWD 64(R12), Z5
 	VPSLLD    $0x10, Z5, Z5
 	JMP       block
 
@@ -965,59 +1020,64 @@ zero:
 	VPXORD Z5, Z5, Z5
 
 block:
-	MOVQ    R14, R15
-	CMPQ    R15, BP
-	CMOVQGT BP, R15
-	SUBQ    R15, R14
+	MOVQ    R13, R14
+	CMPQ    R14, R15
+	CMOVQGT R15, R14
+	LEAQ    96(AX), BP
+	SUBQ    R14, R13
+	JZ      inner
+	LEAQ    32(R9)(CX*1), BP
 
 inner:
-	VMOVUPS      (R11), Z28
-	VMOVUPS      (R12), Z29
-	VPBROADCASTD (R10), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	LONG         $0x40169262
-	WORD         $0xce52
-	VPBROADCASTD 32(R10), Z31
-	LONG         $0x401e9262
-	WORD         $0xd752
-	LONG         $0x40169262
-	WORD         $0xdf52
-	VPBROADCASTD 64(R10), Z30
-	LONG         $0x401e9262
-	WORD         $0xe652
-	LONG         $0x40169262
-	WORD         $0xee52
-	VMOVUPS      64(R11), Z28
-	VMOVUPS      64(R12), Z29
-	VPBROADCASTD 4(R10), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	LONG         $0x40169262
-	WORD         $0xce52
-	VPBROADCASTD 36(R10), Z31
-	LONG         $0x401e9262
-	WORD         $0xd752
-	LONG         $0x40169262
-	WORD         $0xdf52
-	VPBROADCASTD 68(R10), Z30
-	LONG         $0x401e9262
-	WORD         $0xe652
-	LONG         $0x40169262
-	WORD         $0xee52
-	ADDQ         $0x08, R10
-	ADDQ         $0x00000080, R11
-	ADDQ         $0x00000080, R12
-	DECQ         R15
-	JNZ          inner
-	ADDQ         CX, R10
-	TESTQ        R14, R14
-	JNZ          block
-	MOVQ         bias+72(FP), R10
-	TESTQ        R10, R10
-	JZ           biased
 	VMOVUPS      (R10), Z28
-	VMOVUPS      64(R10), Z29
+	VMOVUPS      (R11), Z29
+	VPBROADCASTD (R9), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	LONG         $0x40169262
+	WORD         $0xce52
+	VPBROADCASTD 32(R9), Z31
+	LONG         $0x401e9262
+	WORD         $0xd752
+	LONG         $0x40169262
+	WORD         $0xdf52
+	VPBROADCASTD 64(R9), Z30
+	LONG         $0x401e9262
+	WORD         $0xe652
+	LONG         $0x40169262
+	WORD         $0xee52
+	PREFETCHT0   (BP)
+	VMOVUPS      64(R10), Z28
+	VMOVUPS      64(R11), Z29
+	VPBROADCASTD 4(R9), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	LONG         $0x40169262
+	WORD         $0xce52
+	VPBROADCASTD 36(R9), Z31
+	LONG         $0x401e9262
+	WORD         $0xd752
+	LONG         $0x40169262
+	WORD         $0xdf52
+	VPBROADCASTD 68(R9), Z30
+	LONG         $0x401e9262
+	WORD         $0xe652
+	LONG         $0x40169262
+	WORD         $0xee52
+	ADDQ         $0x00000040, BP
+	ADDQ         $0x08, R9
+	ADDQ         $0x00000080, R10
+	ADDQ         $0x00000080, R11
+	DECQ         R14
+	JNZ          inner
+	ADDQ         CX, R9
+	TESTQ        R13, R13
+	JNZ          block
+	MOVQ         bias+72(FP), R9
+	TESTQ        R9, R9
+	JZ           biased
+	VMOVUPS      (R9), Z28
+	VMOVUPS      64(R9), Z29
 	VADDPS       Z28, Z0, Z0
 	VADDPS       Z29, Z1, Z1
 	VADDPS       Z28, Z2, Z2
@@ -1026,8 +1086,8 @@ inner:
 	VADDPS       Z29, Z5, Z5
 
 biased:
-	MOVQ   relu+80(FP), R10
-	TESTQ  R10, R10
+	MOVQ   relu+80(FP), R9
+	TESTQ  R9, R9
 	JZ     rectified
 	VPXORD Z30, Z30, Z30
 	VMAXPS Z0, Z30, Z0
@@ -1043,19 +1103,19 @@ rectified:
 	VMOVDQU16 Y0, (SI)
 	LONG      $0x487ef262
 	WORD      $0xc972
-	VMOVDQU16 Y1, (R13)
+	VMOVDQU16 Y1, (R12)
 	LONG      $0x487ef262
 	WORD      $0xd272
 	VMOVDQU16 Y2, 32(SI)
 	LONG      $0x487ef262
 	WORD      $0xdb72
-	VMOVDQU16 Y3, 32(R13)
+	VMOVDQU16 Y3, 32(R12)
 	LONG      $0x487ef262
 	WORD      $0xe472
 	VMOVDQU16 Y4, 64(SI)
 	LONG      $0x487ef262
 	WORD      $0xed72
-	VMOVDQU16 Y5, 64(R13)
+	VMOVDQU16 Y5, 64(R12)
 	ADDQ      $0x00000060, AX
 	ADDQ      $0x00000060, SI
 	DECQ      R8
@@ -1064,7 +1124,7 @@ rectified:
 	RET
 
 // func gemmBF16x4x1(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int)
-// Requires: AVX, AVX512F, CMOV
+// Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·gemmBF16x4x1(SB), NOSPLIT, $0-72
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
@@ -1073,15 +1133,15 @@ TEXT ·gemmBF16x4x1(SB), NOSPLIT, $0-72
 	MOVQ c+40(FP), BX
 	MOVQ cStride+48(FP), SI
 	MOVQ tiles+56(FP), SI
-	MOVQ add+64(FP), DI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R12
+	MOVQ $0x00000004, R11
 
 tile:
-	MOVQ    AX, R8
-	MOVQ    DX, R9
-	MOVQ    k4+32(FP), R10
-	TESTQ   DI, DI
+	MOVQ    AX, DI
+	MOVQ    DX, R8
+	MOVQ    k4+32(FP), R9
+	MOVQ    add+64(FP), R10
+	TESTQ   R10, R10
 	JZ      zero
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -1096,44 +1156,49 @@ zero:
 	VPXORD Z3, Z3, Z3
 
 block:
-	MOVQ    R10, R11
-	CMPQ    R11, R12
-	CMOVQGT R12, R11
-	SUBQ    R11, R10
+	MOVQ    R9, R10
+	CMPQ    R10, R11
+	CMOVQGT R11, R10
+	LEAQ    128(AX), R12
+	SUBQ    R10, R9
+	JZ      inner
+	LEAQ    32(DI)(CX*1), R12
 
 inner:
-	VMOVUPS      (R9), Z28
-	VPBROADCASTD (R8), Z30
+	VMOVUPS      (R8), Z28
+	VPBROADCASTD (DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 32(R8), Z31
+	VPBROADCASTD 32(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 64(R8), Z30
+	VPBROADCASTD 64(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	VPBROADCASTD 96(R8), Z31
+	VPBROADCASTD 96(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xdf52
-	VMOVUPS      64(R9), Z28
-	VPBROADCASTD 4(R8), Z30
+	PREFETCHT0   (R12)
+	VMOVUPS      64(R8), Z28
+	VPBROADCASTD 4(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 36(R8), Z31
+	VPBROADCASTD 36(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 68(R8), Z30
+	VPBROADCASTD 68(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	VPBROADCASTD 100(R8), Z31
+	VPBROADCASTD 100(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xdf52
-	ADDQ         $0x08, R8
-	ADDQ         $0x00000080, R9
-	DECQ         R11
+	ADDQ         $0x00000040, R12
+	ADDQ         $0x08, DI
+	ADDQ         $0x00000080, R8
+	DECQ         R10
 	JNZ          inner
-	ADDQ         CX, R8
-	TESTQ        R10, R10
+	ADDQ         CX, DI
+	TESTQ        R9, R9
 	JNZ          block
 	VMOVUPS      Z0, (BX)
 	VMOVUPS      Z1, 64(BX)
@@ -1147,7 +1212,7 @@ inner:
 	RET
 
 // func productBF16x4x1(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int, bias *float32, relu int)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV, MMX+
 TEXT ·productBF16x4x1(SB), NOSPLIT, $0-88
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
@@ -1156,15 +1221,15 @@ TEXT ·productBF16x4x1(SB), NOSPLIT, $0-88
 	MOVQ c+40(FP), BX
 	MOVQ cStride+48(FP), SI
 	MOVQ tiles+56(FP), SI
-	MOVQ add+64(FP), DI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R12
+	MOVQ $0x00000004, R11
 
 tile:
-	MOVQ      AX, R8
-	MOVQ      DX, R9
-	MOVQ      k4+32(FP), R10
-	TESTQ     DI, DI
+	MOVQ      AX, DI
+	MOVQ      DX, R8
+	MOVQ      k4+32(FP), R9
+	MOVQ      add+64(FP), R10
+	TESTQ     R10, R10
 	JZ        zero
 	VPMOVZXWD (BX), Z0
 	VPSLLD    $0x10, Z0, Z0
@@ -1183,57 +1248,62 @@ zero:
 	VPXORD Z3, Z3, Z3
 
 block:
-	MOVQ    R10, R11
-	CMPQ    R11, R12
-	CMOVQGT R12, R11
-	SUBQ    R11, R10
+	MOVQ    R9, R10
+	CMPQ    R10, R11
+	CMOVQGT R11, R10
+	LEAQ    128(AX), R12
+	SUBQ    R10, R9
+	JZ      inner
+	LEAQ    32(DI)(CX*1), R12
 
 inner:
-	VMOVUPS      (R9), Z28
-	VPBROADCASTD (R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	VPBROADCASTD 32(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xcf52
-	VPBROADCASTD 64(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xd652
-	VPBROADCASTD 96(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xdf52
-	VMOVUPS      64(R9), Z28
-	VPBROADCASTD 4(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	VPBROADCASTD 36(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xcf52
-	VPBROADCASTD 68(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xd652
-	VPBROADCASTD 100(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xdf52
-	ADDQ         $0x08, R8
-	ADDQ         $0x00000080, R9
-	DECQ         R11
-	JNZ          inner
-	ADDQ         CX, R8
-	TESTQ        R10, R10
-	JNZ          block
-	MOVQ         bias+72(FP), R8
-	TESTQ        R8, R8
-	JZ           biased
 	VMOVUPS      (R8), Z28
+	VPBROADCASTD (DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	VPBROADCASTD 32(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xcf52
+	VPBROADCASTD 64(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xd652
+	VPBROADCASTD 96(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xdf52
+	PREFETCHT0   (R12)
+	VMOVUPS      64(R8), Z28
+	VPBROADCASTD 4(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	VPBROADCASTD 36(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xcf52
+	VPBROADCASTD 68(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xd652
+	VPBROADCASTD 100(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xdf52
+	ADDQ         $0x00000040, R12
+	ADDQ         $0x08, DI
+	ADDQ         $0x00000080, R8
+	DECQ         R10
+	JNZ          inner
+	ADDQ         CX, DI
+	TESTQ        R9, R9
+	JNZ          block
+	MOVQ         bias+72(FP), DI
+	TESTQ        DI, DI
+	JZ           biased
+	VMOVUPS      (DI), Z28
 	VADDPS       Z28, Z0, Z0
 	VADDPS       Z28, Z1, Z1
 	VADDPS       Z28, Z2, Z2
 	VADDPS       Z28, Z3, Z3
 
 biased:
-	MOVQ   relu+80(FP), R8
-	TESTQ  R8, R8
+	MOVQ   relu+80(FP), DI
+	TESTQ  DI, DI
 	JZ     rectified
 	VPXORD Z30, Z30, Z30
 	VMAXPS Z0, Z30, Z0
@@ -1262,7 +1332,7 @@ rectified:
 	RET
 
 // func gemmBF16x4x2(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int)
-// Requires: AVX, AVX512F, CMOV
+// Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·gemmBF16x4x2(SB), NOSPLIT, $8-72
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
@@ -1271,26 +1341,26 @@ TEXT ·gemmBF16x4x2(SB), NOSPLIT, $8-72
 	MOVQ c+40(FP), SI
 	MOVQ cStride+48(FP), DI
 	MOVQ tiles+56(FP), R8
-	MOVQ add+64(FP), R9
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, BP
+	MOVQ $0x00000004, R15
 
 tile:
-	MOVQ    AX, R10
-	MOVQ    DX, R11
-	LEAQ    (DX)(BX*1), R12
-	LEAQ    (SI)(DI*1), R13
-	MOVQ    k4+32(FP), R14
-	TESTQ   R9, R9
+	MOVQ    AX, R9
+	MOVQ    DX, R10
+	LEAQ    (DX)(BX*1), R11
+	LEAQ    (SI)(DI*1), R12
+	MOVQ    k4+32(FP), R13
+	MOVQ    add+64(FP), R14
+	TESTQ   R14, R14
 	JZ      zero
 	VMOVUPS (SI), Z0
-	VMOVUPS (R13), Z1
+	VMOVUPS (R12), Z1
 	VMOVUPS 64(SI), Z2
-	VMOVUPS 64(R13), Z3
+	VMOVUPS 64(R12), Z3
 	VMOVUPS 128(SI), Z4
-	VMOVUPS 128(R13), Z5
+	VMOVUPS 128(R12), Z5
 	VMOVUPS 192(SI), Z6
-	VMOVUPS 192(R13), Z7
+	VMOVUPS 192(R12), Z7
 	JMP     block
 
 zero:
@@ -1304,72 +1374,77 @@ zero:
 	VPXORD Z7, Z7, Z7
 
 block:
-	MOVQ    R14, R15
-	CMPQ    R15, BP
-	CMOVQGT BP, R15
-	SUBQ    R15, R14
+	MOVQ    R13, R14
+	CMPQ    R14, R15
+	CMOVQGT R15, R14
+	LEAQ    128(AX), BP
+	SUBQ    R14, R13
+	JZ      inner
+	LEAQ    32(R9)(CX*1), BP
 
 inner:
-	VMOVUPS      (R11), Z28
-	VMOVUPS      (R12), Z29
-	VPBROADCASTD (R10), Z30
+	VMOVUPS      (R10), Z28
+	VMOVUPS      (R11), Z29
+	VPBROADCASTD (R9), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
 	LONG         $0x40169262
 	WORD         $0xce52
-	VPBROADCASTD 32(R10), Z31
+	VPBROADCASTD 32(R9), Z31
 	LONG         $0x401e9262
 	WORD         $0xd752
 	LONG         $0x40169262
 	WORD         $0xdf52
-	VPBROADCASTD 64(R10), Z30
+	VPBROADCASTD 64(R9), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
 	LONG         $0x40169262
 	WORD         $0xee52
-	VPBROADCASTD 96(R10), Z31
+	VPBROADCASTD 96(R9), Z31
 	LONG         $0x401e9262
 	WORD         $0xf752
 	LONG         $0x40169262
 	WORD         $0xff52
-	VMOVUPS      64(R11), Z28
-	VMOVUPS      64(R12), Z29
-	VPBROADCASTD 4(R10), Z30
+	PREFETCHT0   (BP)
+	VMOVUPS      64(R10), Z28
+	VMOVUPS      64(R11), Z29
+	VPBROADCASTD 4(R9), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
 	LONG         $0x40169262
 	WORD         $0xce52
-	VPBROADCASTD 36(R10), Z31
+	VPBROADCASTD 36(R9), Z31
 	LONG         $0x401e9262
 	WORD         $0xd752
 	LONG         $0x40169262
 	WORD         $0xdf52
-	VPBROADCASTD 68(R10), Z30
+	VPBROADCASTD 68(R9), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
 	LONG         $0x40169262
 	WORD         $0xee52
-	VPBROADCASTD 100(R10), Z31
+	VPBROADCASTD 100(R9), Z31
 	LONG         $0x401e9262
 	WORD         $0xf752
 	LONG         $0x40169262
 	WORD         $0xff52
-	ADDQ         $0x08, R10
+	ADDQ         $0x00000040, BP
+	ADDQ         $0x08, R9
+	ADDQ         $0x00000080, R10
 	ADDQ         $0x00000080, R11
-	ADDQ         $0x00000080, R12
-	DECQ         R15
+	DECQ         R14
 	JNZ          inner
-	ADDQ         CX, R10
-	TESTQ        R14, R14
+	ADDQ         CX, R9
+	TESTQ        R13, R13
 	JNZ          block
 	VMOVUPS      Z0, (SI)
-	VMOVUPS      Z1, (R13)
+	VMOVUPS      Z1, (R12)
 	VMOVUPS      Z2, 64(SI)
-	VMOVUPS      Z3, 64(R13)
+	VMOVUPS      Z3, 64(R12)
 	VMOVUPS      Z4, 128(SI)
-	VMOVUPS      Z5, 128(R13)
+	VMOVUPS      Z5, 128(R12)
 	VMOVUPS      Z6, 192(SI)
-	VMOVUPS      Z7, 192(R13)
+	VMOVUPS      Z7, 192(R12)
 	ADDQ         $0x00000080, AX
 	ADDQ         $0x00000100, SI
 	DECQ         R8
@@ -1378,7 +1453,7 @@ inner:
 	RET
 
 // func productBF16x4x2(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int, bias *float32, relu int)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV, MMX+
 TEXT ·productBF16x4x2(SB), NOSPLIT, $8-88
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
@@ -1387,33 +1462,33 @@ TEXT ·productBF16x4x2(SB), NOSPLIT, $8-88
 	MOVQ c+40(FP), SI
 	MOVQ cStride+48(FP), DI
 	MOVQ tiles+56(FP), R8
-	MOVQ add+64(FP), R9
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, BP
+	MOVQ $0x00000004, R15
 
 tile:
-	MOVQ      AX, R10
-	MOVQ      DX, R11
-	LEAQ      (DX)(BX*1), R12
-	LEAQ      (SI)(DI*1), R13
-	MOVQ      k4+32(FP), R14
-	TESTQ     R9, R9
+	MOVQ      AX, R9
+	MOVQ      DX, R10
+	LEAQ      (DX)(BX*1), R11
+	LEAQ      (SI)(DI*1), R12
+	MOVQ      k4+32(FP), R13
+	MOVQ      add+64(FP), R14
+	TESTQ     R14, R14
 	JZ        zero
 	VPMOVZXWD (SI), Z0
 	VPSLLD    $0x10, Z0, Z0
-	VPMOVZXWD (R13), Z1
+	VPMOVZXWD (R12), Z1
 	VPSLLD    $0x10, Z1, Z1
 	VPMOVZXWD 32(SI), Z2
 	VPSLLD    $0x10, Z2, Z2
-	VPMOVZXWD 32(R13), Z3
+	VPMOVZXWD 32(R12), Z3
 	VPSLLD    $0x10, Z3, Z3
 	VPMOVZXWD 64(SI), Z4
 	VPSLLD    $0x10, Z4, Z4
-	VPMOVZXWD 64(R13), Z5
+	VPMOVZXWD 64(R12), Z5
 	VPSLLD    $0x10, Z5, Z5
 	VPMOVZXWD 96(SI), Z6
 	VPSLLD    $0x10, Z6, Z6
-	VPMOVZXWD 96(R13), Z7
+	VPMOVZXWD 96(R12), Z7
 	VPSLLD    $0x10, Z7, Z7
 	JMP       block
 
@@ -1428,69 +1503,74 @@ zero:
 	VPXORD Z7, Z7, Z7
 
 block:
-	MOVQ    R14, R15
-	CMPQ    R15, BP
-	CMOVQGT BP, R15
-	SUBQ    R15, R14
+	MOVQ    R13, R14
+	CMPQ    R14, R15
+	CMOVQGT R15, R14
+	LEAQ    128(AX), BP
+	SUBQ    R14, R13
+	JZ      inner
+	LEAQ    32(R9)(CX*1), BP
 
 inner:
-	VMOVUPS      (R11), Z28
-	VMOVUPS      (R12), Z29
-	VPBROADCASTD (R10), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	LONG         $0x40169262
-	WORD         $0xce52
-	VPBROADCASTD 32(R10), Z31
-	LONG         $0x401e9262
-	WORD         $0xd752
-	LONG         $0x40169262
-	WORD         $0xdf52
-	VPBROADCASTD 64(R10), Z30
-	LONG         $0x401e9262
-	WORD         $0xe652
-	LONG         $0x40169262
-	WORD         $0xee52
-	VPBROADCASTD 96(R10), Z31
-	LONG         $0x401e9262
-	WORD         $0xf752
-	LONG         $0x40169262
-	WORD         $0xff52
-	VMOVUPS      64(R11), Z28
-	VMOVUPS      64(R12), Z29
-	VPBROADCASTD 4(R10), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	LONG         $0x40169262
-	WORD         $0xce52
-	VPBROADCASTD 36(R10), Z31
-	LONG         $0x401e9262
-	WORD         $0xd752
-	LONG         $0x40169262
-	WORD         $0xdf52
-	VPBROADCASTD 68(R10), Z30
-	LONG         $0x401e9262
-	WORD         $0xe652
-	LONG         $0x40169262
-	WORD         $0xee52
-	VPBROADCASTD 100(R10), Z31
-	LONG         $0x401e9262
-	WORD         $0xf752
-	LONG         $0x40169262
-	WORD         $0xff52
-	ADDQ         $0x08, R10
-	ADDQ         $0x00000080, R11
-	ADDQ         $0x00000080, R12
-	DECQ         R15
-	JNZ          inner
-	ADDQ         CX, R10
-	TESTQ        R14, R14
-	JNZ          block
-	MOVQ         bias+72(FP), R10
-	TESTQ        R10, R10
-	JZ           biased
 	VMOVUPS      (R10), Z28
-	VMOVUPS      64(R10), Z29
+	VMOVUPS      (R11), Z29
+	VPBROADCASTD (R9), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	LONG         $0x40169262
+	WORD         $0xce52
+	VPBROADCASTD 32(R9), Z31
+	LONG         $0x401e9262
+	WORD         $0xd752
+	LONG         $0x40169262
+	WORD         $0xdf52
+	VPBROADCASTD 64(R9), Z30
+	LONG         $0x401e9262
+	WORD         $0xe652
+	LONG         $0x40169262
+	WORD         $0xee52
+	VPBROADCASTD 96(R9), Z31
+	LONG         $0x401e9262
+	WORD         $0xf752
+	LONG         $0x40169262
+	WORD         $0xff52
+	PREFETCHT0   (BP)
+	VMOVUPS      64(R10), Z28
+	VMOVUPS      64(R11), Z29
+	VPBROADCASTD 4(R9), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	LONG         $0x40169262
+	WORD         $0xce52
+	VPBROADCASTD 36(R9), Z31
+	LONG         $0x401e9262
+	WORD         $0xd752
+	LONG         $0x40169262
+	WORD         $0xdf52
+	VPBROADCASTD 68(R9), Z30
+	LONG         $0x401e9262
+	WORD         $0xe652
+	LONG         $0x40169262
+	WORD         $0xee52
+	VPBROADCASTD 100(R9), Z31
+	LONG         $0x401e9262
+	WORD         $0xf752
+	LONG         $0x40169262
+	WORD         $0xff52
+	ADDQ         $0x00000040, BP
+	ADDQ         $0x08, R9
+	ADDQ         $0x00000080, R10
+	ADDQ         $0x00000080, R11
+	DECQ         R14
+	JNZ          inner
+	ADDQ         CX, R9
+	TESTQ        R13, R13
+	JNZ          block
+	MOVQ         bias+72(FP), R9
+	TESTQ        R9, R9
+	JZ           biased
+	VMOVUPS      (R9), Z28
+	VMOVUPS      64(R9), Z29
 	VADDPS       Z28, Z0, Z0
 	VADDPS       Z29, Z1, Z1
 	VADDPS       Z28, Z2, Z2
@@ -1501,8 +1581,8 @@ inner:
 	VADDPS       Z29, Z7, Z7
 
 biased:
-	MOVQ   relu+80(FP), R10
-	TESTQ  R10, R10
+	MOVQ   relu+80(FP), R9
+	TESTQ  R9, R9
 	JZ     rectified
 	VPXORD Z30, Z30, Z30
 	VMAXPS Z0, Z30, Z0
@@ -1520,25 +1600,25 @@ rectified:
 	VMOVDQU16 Y0, (SI)
 	LONG      $0x487ef262
 	WORD      $0xc972
-	VMOVDQU16 Y1, (R13)
+	VMOVDQU16 Y1, (R12)
 	LONG      $0x487ef262
 	WORD      $0xd272
 	VMOVDQU16 Y2, 32(SI)
 	LONG      $0x487ef262
 	WORD      $0xdb72
-	VMOVDQU16 Y3, 32(R13)
+	VMOVDQU16 Y3, 32(R12)
 	LONG      $0x487ef262
 	WORD      $0xe472
 	VMOVDQU16 Y4, 64(SI)
 	LONG      $0x487ef262
 	WORD      $0xed72
-	VMOVDQU16 Y5, 64(R13)
+	VMOVDQU16 Y5, 64(R12)
 	LONG      $0x487ef262
 	WORD      $0xf672
 	VMOVDQU16 Y6, 96(SI)
 	LONG      $0x487ef262
 	WORD      $0xff72
-	VMOVDQU16 Y7, 96(R13)
+	VMOVDQU16 Y7, 96(R12)
 	ADDQ      $0x00000080, AX
 	ADDQ      $0x00000080, SI
 	DECQ      R8
@@ -1547,7 +1627,7 @@ rectified:
 	RET
 
 // func gemmBF16x5x1(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int)
-// Requires: AVX, AVX512F, CMOV
+// Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·gemmBF16x5x1(SB), NOSPLIT, $0-72
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
@@ -1556,15 +1636,15 @@ TEXT ·gemmBF16x5x1(SB), NOSPLIT, $0-72
 	MOVQ c+40(FP), BX
 	MOVQ cStride+48(FP), SI
 	MOVQ tiles+56(FP), SI
-	MOVQ add+64(FP), DI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R12
+	MOVQ $0x00000004, R11
 
 tile:
-	MOVQ    AX, R8
-	MOVQ    DX, R9
-	MOVQ    k4+32(FP), R10
-	TESTQ   DI, DI
+	MOVQ    AX, DI
+	MOVQ    DX, R8
+	MOVQ    k4+32(FP), R9
+	MOVQ    add+64(FP), R10
+	TESTQ   R10, R10
 	JZ      zero
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -1581,50 +1661,55 @@ zero:
 	VPXORD Z4, Z4, Z4
 
 block:
-	MOVQ    R10, R11
-	CMPQ    R11, R12
-	CMOVQGT R12, R11
-	SUBQ    R11, R10
+	MOVQ    R9, R10
+	CMPQ    R10, R11
+	CMOVQGT R11, R10
+	LEAQ    160(AX), R12
+	SUBQ    R10, R9
+	JZ      inner
+	LEAQ    32(DI)(CX*1), R12
 
 inner:
-	VMOVUPS      (R9), Z28
-	VPBROADCASTD (R8), Z30
+	VMOVUPS      (R8), Z28
+	VPBROADCASTD (DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 32(R8), Z31
+	VPBROADCASTD 32(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 64(R8), Z30
+	VPBROADCASTD 64(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	VPBROADCASTD 96(R8), Z31
+	VPBROADCASTD 96(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xdf52
-	VPBROADCASTD 128(R8), Z30
+	VPBROADCASTD 128(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
-	VMOVUPS      64(R9), Z28
-	VPBROADCASTD 4(R8), Z30
+	PREFETCHT0   (R12)
+	VMOVUPS      64(R8), Z28
+	VPBROADCASTD 4(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 36(R8), Z31
+	VPBROADCASTD 36(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 68(R8), Z30
+	VPBROADCASTD 68(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	VPBROADCASTD 100(R8), Z31
+	VPBROADCASTD 100(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xdf52
-	VPBROADCASTD 132(R8), Z30
+	VPBROADCASTD 132(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
-	ADDQ         $0x08, R8
-	ADDQ         $0x00000080, R9
-	DECQ         R11
+	ADDQ         $0x00000040, R12
+	ADDQ         $0x08, DI
+	ADDQ         $0x00000080, R8
+	DECQ         R10
 	JNZ          inner
-	ADDQ         CX, R8
-	TESTQ        R10, R10
+	ADDQ         CX, DI
+	TESTQ        R9, R9
 	JNZ          block
 	VMOVUPS      Z0, (BX)
 	VMOVUPS      Z1, 64(BX)
@@ -1639,7 +1724,7 @@ inner:
 	RET
 
 // func productBF16x5x1(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int, bias *float32, relu int)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV, MMX+
 TEXT ·productBF16x5x1(SB), NOSPLIT, $0-88
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
@@ -1648,15 +1733,15 @@ TEXT ·productBF16x5x1(SB), NOSPLIT, $0-88
 	MOVQ c+40(FP), BX
 	MOVQ cStride+48(FP), SI
 	MOVQ tiles+56(FP), SI
-	MOVQ add+64(FP), DI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R12
+	MOVQ $0x00000004, R11
 
 tile:
-	MOVQ      AX, R8
-	MOVQ      DX, R9
-	MOVQ      k4+32(FP), R10
-	TESTQ     DI, DI
+	MOVQ      AX, DI
+	MOVQ      DX, R8
+	MOVQ      k4+32(FP), R9
+	MOVQ      add+64(FP), R10
+	TESTQ     R10, R10
 	JZ        zero
 	VPMOVZXWD (BX), Z0
 	VPSLLD    $0x10, Z0, Z0
@@ -1678,55 +1763,60 @@ zero:
 	VPXORD Z4, Z4, Z4
 
 block:
-	MOVQ    R10, R11
-	CMPQ    R11, R12
-	CMOVQGT R12, R11
-	SUBQ    R11, R10
+	MOVQ    R9, R10
+	CMPQ    R10, R11
+	CMOVQGT R11, R10
+	LEAQ    160(AX), R12
+	SUBQ    R10, R9
+	JZ      inner
+	LEAQ    32(DI)(CX*1), R12
 
 inner:
-	VMOVUPS      (R9), Z28
-	VPBROADCASTD (R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	VPBROADCASTD 32(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xcf52
-	VPBROADCASTD 64(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xd652
-	VPBROADCASTD 96(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xdf52
-	VPBROADCASTD 128(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xe652
-	VMOVUPS      64(R9), Z28
-	VPBROADCASTD 4(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	VPBROADCASTD 36(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xcf52
-	VPBROADCASTD 68(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xd652
-	VPBROADCASTD 100(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xdf52
-	VPBROADCASTD 132(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xe652
-	ADDQ         $0x08, R8
-	ADDQ         $0x00000080, R9
-	DECQ         R11
-	JNZ          inner
-	ADDQ         CX, R8
-	TESTQ        R10, R10
-	JNZ          block
-	MOVQ         bias+72(FP), R8
-	TESTQ        R8, R8
-	JZ           biased
 	VMOVUPS      (R8), Z28
+	VPBROADCASTD (DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	VPBROADCASTD 32(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xcf52
+	VPBROADCASTD 64(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xd652
+	VPBROADCASTD 96(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xdf52
+	VPBROADCASTD 128(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xe652
+	PREFETCHT0   (R12)
+	VMOVUPS      64(R8), Z28
+	VPBROADCASTD 4(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	VPBROADCASTD 36(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xcf52
+	VPBROADCASTD 68(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xd652
+	VPBROADCASTD 100(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xdf52
+	VPBROADCASTD 132(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xe652
+	ADDQ         $0x00000040, R12
+	ADDQ         $0x08, DI
+	ADDQ         $0x00000080, R8
+	DECQ         R10
+	JNZ          inner
+	ADDQ         CX, DI
+	TESTQ        R9, R9
+	JNZ          block
+	MOVQ         bias+72(FP), DI
+	TESTQ        DI, DI
+	JZ           biased
+	VMOVUPS      (DI), Z28
 	VADDPS       Z28, Z0, Z0
 	VADDPS       Z28, Z1, Z1
 	VADDPS       Z28, Z2, Z2
@@ -1734,8 +1824,8 @@ inner:
 	VADDPS       Z28, Z4, Z4
 
 biased:
-	MOVQ   relu+80(FP), R8
-	TESTQ  R8, R8
+	MOVQ   relu+80(FP), DI
+	TESTQ  DI, DI
 	JZ     rectified
 	VPXORD Z30, Z30, Z30
 	VMAXPS Z0, Z30, Z0
@@ -1768,7 +1858,7 @@ rectified:
 	RET
 
 // func gemmBF16x5x2(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int)
-// Requires: AVX, AVX512F, CMOV
+// Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·gemmBF16x5x2(SB), NOSPLIT, $8-72
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
@@ -1777,28 +1867,28 @@ TEXT ·gemmBF16x5x2(SB), NOSPLIT, $8-72
 	MOVQ c+40(FP), SI
 	MOVQ cStride+48(FP), DI
 	MOVQ tiles+56(FP), R8
-	MOVQ add+64(FP), R9
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, BP
+	MOVQ $0x00000004, R15
 
 tile:
-	MOVQ    AX, R10
-	MOVQ    DX, R11
-	LEAQ    (DX)(BX*1), R12
-	LEAQ    (SI)(DI*1), R13
-	MOVQ    k4+32(FP), R14
-	TESTQ   R9, R9
+	MOVQ    AX, R9
+	MOVQ    DX, R10
+	LEAQ    (DX)(BX*1), R11
+	LEAQ    (SI)(DI*1), R12
+	MOVQ    k4+32(FP), R13
+	MOVQ    add+64(FP), R14
+	TESTQ   R14, R14
 	JZ      zero
 	VMOVUPS (SI), Z0
-	VMOVUPS (R13), Z1
+	VMOVUPS (R12), Z1
 	VMOVUPS 64(SI), Z2
-	VMOVUPS 64(R13), Z3
+	VMOVUPS 64(R12), Z3
 	VMOVUPS 128(SI), Z4
-	VMOVUPS 128(R13), Z5
+	VMOVUPS 128(R12), Z5
 	VMOVUPS 192(SI), Z6
-	VMOVUPS 192(R13), Z7
+	VMOVUPS 192(R12), Z7
 	VMOVUPS 256(SI), Z8
-	VMOVUPS 256(R13), Z9
+	VMOVUPS 256(R12), Z9
 	JMP     block
 
 zero:
@@ -1814,84 +1904,89 @@ zero:
 	VPXORD Z9, Z9, Z9
 
 block:
-	MOVQ    R14, R15
-	CMPQ    R15, BP
-	CMOVQGT BP, R15
-	SUBQ    R15, R14
+	MOVQ    R13, R14
+	CMPQ    R14, R15
+	CMOVQGT R15, R14
+	LEAQ    160(AX), BP
+	SUBQ    R14, R13
+	JZ      inner
+	LEAQ    32(R9)(CX*1), BP
 
 inner:
-	VMOVUPS      (R11), Z28
-	VMOVUPS      (R12), Z29
-	VPBROADCASTD (R10), Z30
+	VMOVUPS      (R10), Z28
+	VMOVUPS      (R11), Z29
+	VPBROADCASTD (R9), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
 	LONG         $0x40169262
 	WORD         $0xce52
-	VPBROADCASTD 32(R10), Z31
+	VPBROADCASTD 32(R9), Z31
 	LONG         $0x401e9262
 	WORD         $0xd752
 	LONG         $0x40169262
 	WORD         $0xdf52
-	VPBROADCASTD 64(R10), Z30
+	VPBROADCASTD 64(R9), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
 	LONG         $0x40169262
 	WORD         $0xee52
-	VPBROADCASTD 96(R10), Z31
+	VPBROADCASTD 96(R9), Z31
 	LONG         $0x401e9262
 	WORD         $0xf752
 	LONG         $0x40169262
 	WORD         $0xff52
-	VPBROADCASTD 128(R10), Z30
+	VPBROADCASTD 128(R9), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
 	LONG         $0x40161262
 	WORD         $0xce52
-	VMOVUPS      64(R11), Z28
-	VMOVUPS      64(R12), Z29
-	VPBROADCASTD 4(R10), Z30
+	PREFETCHT0   (BP)
+	VMOVUPS      64(R10), Z28
+	VMOVUPS      64(R11), Z29
+	VPBROADCASTD 4(R9), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
 	LONG         $0x40169262
 	WORD         $0xce52
-	VPBROADCASTD 36(R10), Z31
+	VPBROADCASTD 36(R9), Z31
 	LONG         $0x401e9262
 	WORD         $0xd752
 	LONG         $0x40169262
 	WORD         $0xdf52
-	VPBROADCASTD 68(R10), Z30
+	VPBROADCASTD 68(R9), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
 	LONG         $0x40169262
 	WORD         $0xee52
-	VPBROADCASTD 100(R10), Z31
+	VPBROADCASTD 100(R9), Z31
 	LONG         $0x401e9262
 	WORD         $0xf752
 	LONG         $0x40169262
 	WORD         $0xff52
-	VPBROADCASTD 132(R10), Z30
+	VPBROADCASTD 132(R9), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
 	LONG         $0x40161262
 	WORD         $0xce52
-	ADDQ         $0x08, R10
+	ADDQ         $0x00000040, BP
+	ADDQ         $0x08, R9
+	ADDQ         $0x00000080, R10
 	ADDQ         $0x00000080, R11
-	ADDQ         $0x00000080, R12
-	DECQ         R15
+	DECQ         R14
 	JNZ          inner
-	ADDQ         CX, R10
-	TESTQ        R14, R14
+	ADDQ         CX, R9
+	TESTQ        R13, R13
 	JNZ          block
 	VMOVUPS      Z0, (SI)
-	VMOVUPS      Z1, (R13)
+	VMOVUPS      Z1, (R12)
 	VMOVUPS      Z2, 64(SI)
-	VMOVUPS      Z3, 64(R13)
+	VMOVUPS      Z3, 64(R12)
 	VMOVUPS      Z4, 128(SI)
-	VMOVUPS      Z5, 128(R13)
+	VMOVUPS      Z5, 128(R12)
 	VMOVUPS      Z6, 192(SI)
-	VMOVUPS      Z7, 192(R13)
+	VMOVUPS      Z7, 192(R12)
 	VMOVUPS      Z8, 256(SI)
-	VMOVUPS      Z9, 256(R13)
+	VMOVUPS      Z9, 256(R12)
 	ADDQ         $0x000000a0, AX
 	ADDQ         $0x00000140, SI
 	DECQ         R8
@@ -1900,7 +1995,7 @@ inner:
 	RET
 
 // func productBF16x5x2(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int, bias *float32, relu int)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV, MMX+
 TEXT ·productBF16x5x2(SB), NOSPLIT, $8-88
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
@@ -1909,37 +2004,37 @@ TEXT ·productBF16x5x2(SB), NOSPLIT, $8-88
 	MOVQ c+40(FP), SI
 	MOVQ cStride+48(FP), DI
 	MOVQ tiles+56(FP), R8
-	MOVQ add+64(FP), R9
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, BP
+	MOVQ $0x00000004, R15
 
 tile:
-	MOVQ      AX, R10
-	MOVQ      DX, R11
-	LEAQ      (DX)(BX*1), R12
-	LEAQ      (SI)(DI*1), R13
-	MOVQ      k4+32(FP), R14
-	TESTQ     R9, R9
+	MOVQ      AX, R9
+	MOVQ      DX, R10
+	LEAQ      (DX)(BX*1), R11
+	LEAQ      (SI)(DI*1), R12
+	MOVQ      k4+32(FP), R13
+	MOVQ      add+64(FP), R14
+	TESTQ     R14, R14
 	JZ        zero
 	VPMOVZXWD (SI), Z0
 	VPSLLD    $0x10, Z0, Z0
-	VPMOVZXWD (R13), Z1
+	VPMOVZXWD (R12), Z1
 	VPSLLD    $0x10, Z1, Z1
 	VPMOVZXWD 32(SI), Z2
 	VPSLLD    $0x10, Z2, Z2
-	VPMOVZXWD 32(R13), Z3
+	VPMOVZXWD 32(R12), Z3
 	VPSLLD    $0x10, Z3, Z3
 	VPMOVZXWD 64(SI), Z4
 	VPSLLD    $0x10, Z4, Z4
-	VPMOVZXWD 64(R13), Z5
+	VPMOVZXWD 64(R12), Z5
 	VPSLLD    $0x10, Z5, Z5
 	VPMOVZXWD 96(SI), Z6
 	VPSLLD    $0x10, Z6, Z6
-	VPMOVZXWD 96(R13), Z7
+	VPMOVZXWD 96(R12), Z7
 	VPSLLD    $0x10, Z7, Z7
 	VPMOVZXWD 128(SI), Z8
 	VPSLLD    $0x10, Z8, Z8
-	VPMOVZXWD 128(R13), Z9
+	VPMOVZXWD 128(R12), Z9
 	VPSLLD    $0x10, Z9, Z9
 	JMP       block
 
@@ -1956,79 +2051,84 @@ zero:
 	VPXORD Z9, Z9, Z9
 
 block:
-	MOVQ    R14, R15
-	CMPQ    R15, BP
-	CMOVQGT BP, R15
-	SUBQ    R15, R14
+	MOVQ    R13, R14
+	CMPQ    R14, R15
+	CMOVQGT R15, R14
+	LEAQ    160(AX), BP
+	SUBQ    R14, R13
+	JZ      inner
+	LEAQ    32(R9)(CX*1), BP
 
 inner:
-	VMOVUPS      (R11), Z28
-	VMOVUPS      (R12), Z29
-	VPBROADCASTD (R10), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	LONG         $0x40169262
-	WORD         $0xce52
-	VPBROADCASTD 32(R10), Z31
-	LONG         $0x401e9262
-	WORD         $0xd752
-	LONG         $0x40169262
-	WORD         $0xdf52
-	VPBROADCASTD 64(R10), Z30
-	LONG         $0x401e9262
-	WORD         $0xe652
-	LONG         $0x40169262
-	WORD         $0xee52
-	VPBROADCASTD 96(R10), Z31
-	LONG         $0x401e9262
-	WORD         $0xf752
-	LONG         $0x40169262
-	WORD         $0xff52
-	VPBROADCASTD 128(R10), Z30
-	LONG         $0x401e1262
-	WORD         $0xc652
-	LONG         $0x40161262
-	WORD         $0xce52
-	VMOVUPS      64(R11), Z28
-	VMOVUPS      64(R12), Z29
-	VPBROADCASTD 4(R10), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	LONG         $0x40169262
-	WORD         $0xce52
-	VPBROADCASTD 36(R10), Z31
-	LONG         $0x401e9262
-	WORD         $0xd752
-	LONG         $0x40169262
-	WORD         $0xdf52
-	VPBROADCASTD 68(R10), Z30
-	LONG         $0x401e9262
-	WORD         $0xe652
-	LONG         $0x40169262
-	WORD         $0xee52
-	VPBROADCASTD 100(R10), Z31
-	LONG         $0x401e9262
-	WORD         $0xf752
-	LONG         $0x40169262
-	WORD         $0xff52
-	VPBROADCASTD 132(R10), Z30
-	LONG         $0x401e1262
-	WORD         $0xc652
-	LONG         $0x40161262
-	WORD         $0xce52
-	ADDQ         $0x08, R10
-	ADDQ         $0x00000080, R11
-	ADDQ         $0x00000080, R12
-	DECQ         R15
-	JNZ          inner
-	ADDQ         CX, R10
-	TESTQ        R14, R14
-	JNZ          block
-	MOVQ         bias+72(FP), R10
-	TESTQ        R10, R10
-	JZ           biased
 	VMOVUPS      (R10), Z28
-	VMOVUPS      64(R10), Z29
+	VMOVUPS      (R11), Z29
+	VPBROADCASTD (R9), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	LONG         $0x40169262
+	WORD         $0xce52
+	VPBROADCASTD 32(R9), Z31
+	LONG         $0x401e9262
+	WORD         $0xd752
+	LONG         $0x40169262
+	WORD         $0xdf52
+	VPBROADCASTD 64(R9), Z30
+	LONG         $0x401e9262
+	WORD         $0xe652
+	LONG         $0x40169262
+	WORD         $0xee52
+	VPBROADCASTD 96(R9), Z31
+	LONG         $0x401e9262
+	WORD         $0xf752
+	LONG         $0x40169262
+	WORD         $0xff52
+	VPBROADCASTD 128(R9), Z30
+	LONG         $0x401e1262
+	WORD         $0xc652
+	LONG         $0x40161262
+	WORD         $0xce52
+	PREFETCHT0   (BP)
+	VMOVUPS      64(R10), Z28
+	VMOVUPS      64(R11), Z29
+	VPBROADCASTD 4(R9), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	LONG         $0x40169262
+	WORD         $0xce52
+	VPBROADCASTD 36(R9), Z31
+	LONG         $0x401e9262
+	WORD         $0xd752
+	LONG         $0x40169262
+	WORD         $0xdf52
+	VPBROADCASTD 68(R9), Z30
+	LONG         $0x401e9262
+	WORD         $0xe652
+	LONG         $0x40169262
+	WORD         $0xee52
+	VPBROADCASTD 100(R9), Z31
+	LONG         $0x401e9262
+	WORD         $0xf752
+	LONG         $0x40169262
+	WORD         $0xff52
+	VPBROADCASTD 132(R9), Z30
+	LONG         $0x401e1262
+	WORD         $0xc652
+	LONG         $0x40161262
+	WORD         $0xce52
+	ADDQ         $0x00000040, BP
+	ADDQ         $0x08, R9
+	ADDQ         $0x00000080, R10
+	ADDQ         $0x00000080, R11
+	DECQ         R14
+	JNZ          inner
+	ADDQ         CX, R9
+	TESTQ        R13, R13
+	JNZ          block
+	MOVQ         bias+72(FP), R9
+	TESTQ        R9, R9
+	JZ           biased
+	VMOVUPS      (R9), Z28
+	VMOVUPS      64(R9), Z29
 	VADDPS       Z28, Z0, Z0
 	VADDPS       Z29, Z1, Z1
 	VADDPS       Z28, Z2, Z2
@@ -2041,8 +2141,8 @@ inner:
 	VADDPS       Z29, Z9, Z9
 
 biased:
-	MOVQ   relu+80(FP), R10
-	TESTQ  R10, R10
+	MOVQ   relu+80(FP), R9
+	TESTQ  R9, R9
 	JZ     rectified
 	VPXORD Z30, Z30, Z30
 	VMAXPS Z0, Z30, Z0
@@ -2062,31 +2162,31 @@ rectified:
 	VMOVDQU16 Y0, (SI)
 	LONG      $0x487ef262
 	WORD      $0xc972
-	VMOVDQU16 Y1, (R13)
+	VMOVDQU16 Y1, (R12)
 	LONG      $0x487ef262
 	WORD      $0xd272
 	VMOVDQU16 Y2, 32(SI)
 	LONG      $0x487ef262
 	WORD      $0xdb72
-	VMOVDQU16 Y3, 32(R13)
+	VMOVDQU16 Y3, 32(R12)
 	LONG      $0x487ef262
 	WORD      $0xe472
 	VMOVDQU16 Y4, 64(SI)
 	LONG      $0x487ef262
 	WORD      $0xed72
-	VMOVDQU16 Y5, 64(R13)
+	VMOVDQU16 Y5, 64(R12)
 	LONG      $0x487ef262
 	WORD      $0xf672
 	VMOVDQU16 Y6, 96(SI)
 	LONG      $0x487ef262
 	WORD      $0xff72
-	VMOVDQU16 Y7, 96(R13)
+	VMOVDQU16 Y7, 96(R12)
 	LONG      $0x487e5262
 	WORD      $0xc072
 	VMOVDQU16 Y8, 128(SI)
 	LONG      $0x487e5262
 	WORD      $0xc972
-	VMOVDQU16 Y9, 128(R13)
+	VMOVDQU16 Y9, 128(R12)
 	ADDQ      $0x000000a0, AX
 	ADDQ      $0x000000a0, SI
 	DECQ      R8
@@ -2095,7 +2195,7 @@ rectified:
 	RET
 
 // func gemmBF16x6x1(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int)
-// Requires: AVX, AVX512F, CMOV
+// Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·gemmBF16x6x1(SB), NOSPLIT, $0-72
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
@@ -2104,15 +2204,15 @@ TEXT ·gemmBF16x6x1(SB), NOSPLIT, $0-72
 	MOVQ c+40(FP), BX
 	MOVQ cStride+48(FP), SI
 	MOVQ tiles+56(FP), SI
-	MOVQ add+64(FP), DI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R12
+	MOVQ $0x00000004, R11
 
 tile:
-	MOVQ    AX, R8
-	MOVQ    DX, R9
-	MOVQ    k4+32(FP), R10
-	TESTQ   DI, DI
+	MOVQ    AX, DI
+	MOVQ    DX, R8
+	MOVQ    k4+32(FP), R9
+	MOVQ    add+64(FP), R10
+	TESTQ   R10, R10
 	JZ      zero
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -2131,56 +2231,61 @@ zero:
 	VPXORD Z5, Z5, Z5
 
 block:
-	MOVQ    R10, R11
-	CMPQ    R11, R12
-	CMOVQGT R12, R11
-	SUBQ    R11, R10
+	MOVQ    R9, R10
+	CMPQ    R10, R11
+	CMOVQGT R11, R10
+	LEAQ    192(AX), R12
+	SUBQ    R10, R9
+	JZ      inner
+	LEAQ    32(DI)(CX*1), R12
 
 inner:
-	VMOVUPS      (R9), Z28
-	VPBROADCASTD (R8), Z30
+	VMOVUPS      (R8), Z28
+	VPBROADCASTD (DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 32(R8), Z31
+	VPBROADCASTD 32(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 64(R8), Z30
+	VPBROADCASTD 64(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	VPBROADCASTD 96(R8), Z31
+	VPBROADCASTD 96(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xdf52
-	VPBROADCASTD 128(R8), Z30
+	VPBROADCASTD 128(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
-	VPBROADCASTD 160(R8), Z31
+	VPBROADCASTD 160(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xef52
-	VMOVUPS      64(R9), Z28
-	VPBROADCASTD 4(R8), Z30
+	PREFETCHT0   (R12)
+	VMOVUPS      64(R8), Z28
+	VPBROADCASTD 4(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 36(R8), Z31
+	VPBROADCASTD 36(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 68(R8), Z30
+	VPBROADCASTD 68(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	VPBROADCASTD 100(R8), Z31
+	VPBROADCASTD 100(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xdf52
-	VPBROADCASTD 132(R8), Z30
+	VPBROADCASTD 132(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
-	VPBROADCASTD 164(R8), Z31
+	VPBROADCASTD 164(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xef52
-	ADDQ         $0x08, R8
-	ADDQ         $0x00000080, R9
-	DECQ         R11
+	ADDQ         $0x00000040, R12
+	ADDQ         $0x08, DI
+	ADDQ         $0x00000080, R8
+	DECQ         R10
 	JNZ          inner
-	ADDQ         CX, R8
-	TESTQ        R10, R10
+	ADDQ         CX, DI
+	TESTQ        R9, R9
 	JNZ          block
 	VMOVUPS      Z0, (BX)
 	VMOVUPS      Z1, 64(BX)
@@ -2196,7 +2301,7 @@ inner:
 	RET
 
 // func productBF16x6x1(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int, bias *float32, relu int)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV, MMX+
 TEXT ·productBF16x6x1(SB), NOSPLIT, $0-88
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
@@ -2205,15 +2310,15 @@ TEXT ·productBF16x6x1(SB), NOSPLIT, $0-88
 	MOVQ c+40(FP), BX
 	MOVQ cStride+48(FP), SI
 	MOVQ tiles+56(FP), SI
-	MOVQ add+64(FP), DI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R12
+	MOVQ $0x00000004, R11
 
 tile:
-	MOVQ      AX, R8
-	MOVQ      DX, R9
-	MOVQ      k4+32(FP), R10
-	TESTQ     DI, DI
+	MOVQ      AX, DI
+	MOVQ      DX, R8
+	MOVQ      k4+32(FP), R9
+	MOVQ      add+64(FP), R10
+	TESTQ     R10, R10
 	JZ        zero
 	VPMOVZXWD (BX), Z0
 	VPSLLD    $0x10, Z0, Z0
@@ -2238,61 +2343,66 @@ zero:
 	VPXORD Z5, Z5, Z5
 
 block:
-	MOVQ    R10, R11
-	CMPQ    R11, R12
-	CMOVQGT R12, R11
-	SUBQ    R11, R10
+	MOVQ    R9, R10
+	CMPQ    R10, R11
+	CMOVQGT R11, R10
+	LEAQ    192(AX), R12
+	SUBQ    R10, R9
+	JZ      inner
+	LEAQ    32(DI)(CX*1), R12
 
 inner:
-	VMOVUPS      (R9), Z28
-	VPBROADCASTD (R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	VPBROADCASTD 32(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xcf52
-	VPBROADCASTD 64(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xd652
-	VPBROADCASTD 96(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xdf52
-	VPBROADCASTD 128(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xe652
-	VPBROADCASTD 160(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xef52
-	VMOVUPS      64(R9), Z28
-	VPBROADCASTD 4(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	VPBROADCASTD 36(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xcf52
-	VPBROADCASTD 68(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xd652
-	VPBROADCASTD 100(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xdf52
-	VPBROADCASTD 132(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xe652
-	VPBROADCASTD 164(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xef52
-	ADDQ         $0x08, R8
-	ADDQ         $0x00000080, R9
-	DECQ         R11
-	JNZ          inner
-	ADDQ         CX, R8
-	TESTQ        R10, R10
-	JNZ          block
-	MOVQ         bias+72(FP), R8
-	TESTQ        R8, R8
-	JZ           biased
 	VMOVUPS      (R8), Z28
+	VPBROADCASTD (DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	VPBROADCASTD 32(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xcf52
+	VPBROADCASTD 64(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xd652
+	VPBROADCASTD 96(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xdf52
+	VPBROADCASTD 128(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xe652
+	VPBROADCASTD 160(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xef52
+	PREFETCHT0   (R12)
+	VMOVUPS      64(R8), Z28
+	VPBROADCASTD 4(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	VPBROADCASTD 36(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xcf52
+	VPBROADCASTD 68(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xd652
+	VPBROADCASTD 100(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xdf52
+	VPBROADCASTD 132(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xe652
+	VPBROADCASTD 164(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xef52
+	ADDQ         $0x00000040, R12
+	ADDQ         $0x08, DI
+	ADDQ         $0x00000080, R8
+	DECQ         R10
+	JNZ          inner
+	ADDQ         CX, DI
+	TESTQ        R9, R9
+	JNZ          block
+	MOVQ         bias+72(FP), DI
+	TESTQ        DI, DI
+	JZ           biased
+	VMOVUPS      (DI), Z28
 	VADDPS       Z28, Z0, Z0
 	VADDPS       Z28, Z1, Z1
 	VADDPS       Z28, Z2, Z2
@@ -2301,8 +2411,8 @@ inner:
 	VADDPS       Z28, Z5, Z5
 
 biased:
-	MOVQ   relu+80(FP), R8
-	TESTQ  R8, R8
+	MOVQ   relu+80(FP), DI
+	TESTQ  DI, DI
 	JZ     rectified
 	VPXORD Z30, Z30, Z30
 	VMAXPS Z0, Z30, Z0
@@ -2339,7 +2449,7 @@ rectified:
 	RET
 
 // func gemmBF16x6x2(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int)
-// Requires: AVX, AVX512F, CMOV
+// Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·gemmBF16x6x2(SB), NOSPLIT, $8-72
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
@@ -2348,30 +2458,30 @@ TEXT ·gemmBF16x6x2(SB), NOSPLIT, $8-72
 	MOVQ c+40(FP), SI
 	MOVQ cStride+48(FP), DI
 	MOVQ tiles+56(FP), R8
-	MOVQ add+64(FP), R9
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, BP
+	MOVQ $0x00000004, R15
 
 tile:
-	MOVQ    AX, R10
-	MOVQ    DX, R11
-	LEAQ    (DX)(BX*1), R12
-	LEAQ    (SI)(DI*1), R13
-	MOVQ    k4+32(FP), R14
-	TESTQ   R9, R9
+	MOVQ    AX, R9
+	MOVQ    DX, R10
+	LEAQ    (DX)(BX*1), R11
+	LEAQ    (SI)(DI*1), R12
+	MOVQ    k4+32(FP), R13
+	MOVQ    add+64(FP), R14
+	TESTQ   R14, R14
 	JZ      zero
 	VMOVUPS (SI), Z0
-	VMOVUPS (R13), Z1
+	VMOVUPS (R12), Z1
 	VMOVUPS 64(SI), Z2
-	VMOVUPS 64(R13), Z3
+	VMOVUPS 64(R12), Z3
 	VMOVUPS 128(SI), Z4
-	VMOVUPS 128(R13), Z5
+	VMOVUPS 128(R12), Z5
 	VMOVUPS 192(SI), Z6
-	VMOVUPS 192(R13), Z7
+	VMOVUPS 192(R12), Z7
 	VMOVUPS 256(SI), Z8
-	VMOVUPS 256(R13), Z9
+	VMOVUPS 256(R12), Z9
 	VMOVUPS 320(SI), Z10
-	VMOVUPS 320(R13), Z11
+	VMOVUPS 320(R12), Z11
 	JMP     block
 
 zero:
@@ -2389,96 +2499,101 @@ zero:
 	VPXORD Z11, Z11, Z11
 
 block:
-	MOVQ    R14, R15
-	CMPQ    R15, BP
-	CMOVQGT BP, R15
-	SUBQ    R15, R14
+	MOVQ    R13, R14
+	CMPQ    R14, R15
+	CMOVQGT R15, R14
+	LEAQ    192(AX), BP
+	SUBQ    R14, R13
+	JZ      inner
+	LEAQ    32(R9)(CX*1), BP
 
 inner:
-	VMOVUPS      (R11), Z28
-	VMOVUPS      (R12), Z29
-	VPBROADCASTD (R10), Z30
+	VMOVUPS      (R10), Z28
+	VMOVUPS      (R11), Z29
+	VPBROADCASTD (R9), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
 	LONG         $0x40169262
 	WORD         $0xce52
-	VPBROADCASTD 32(R10), Z31
+	VPBROADCASTD 32(R9), Z31
 	LONG         $0x401e9262
 	WORD         $0xd752
 	LONG         $0x40169262
 	WORD         $0xdf52
-	VPBROADCASTD 64(R10), Z30
+	VPBROADCASTD 64(R9), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
 	LONG         $0x40169262
 	WORD         $0xee52
-	VPBROADCASTD 96(R10), Z31
+	VPBROADCASTD 96(R9), Z31
 	LONG         $0x401e9262
 	WORD         $0xf752
 	LONG         $0x40169262
 	WORD         $0xff52
-	VPBROADCASTD 128(R10), Z30
+	VPBROADCASTD 128(R9), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
 	LONG         $0x40161262
 	WORD         $0xce52
-	VPBROADCASTD 160(R10), Z31
+	VPBROADCASTD 160(R9), Z31
 	LONG         $0x401e1262
 	WORD         $0xd752
 	LONG         $0x40161262
 	WORD         $0xdf52
-	VMOVUPS      64(R11), Z28
-	VMOVUPS      64(R12), Z29
-	VPBROADCASTD 4(R10), Z30
+	PREFETCHT0   (BP)
+	VMOVUPS      64(R10), Z28
+	VMOVUPS      64(R11), Z29
+	VPBROADCASTD 4(R9), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
 	LONG         $0x40169262
 	WORD         $0xce52
-	VPBROADCASTD 36(R10), Z31
+	VPBROADCASTD 36(R9), Z31
 	LONG         $0x401e9262
 	WORD         $0xd752
 	LONG         $0x40169262
 	WORD         $0xdf52
-	VPBROADCASTD 68(R10), Z30
+	VPBROADCASTD 68(R9), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
 	LONG         $0x40169262
 	WORD         $0xee52
-	VPBROADCASTD 100(R10), Z31
+	VPBROADCASTD 100(R9), Z31
 	LONG         $0x401e9262
 	WORD         $0xf752
 	LONG         $0x40169262
 	WORD         $0xff52
-	VPBROADCASTD 132(R10), Z30
+	VPBROADCASTD 132(R9), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
 	LONG         $0x40161262
 	WORD         $0xce52
-	VPBROADCASTD 164(R10), Z31
+	VPBROADCASTD 164(R9), Z31
 	LONG         $0x401e1262
 	WORD         $0xd752
 	LONG         $0x40161262
 	WORD         $0xdf52
-	ADDQ         $0x08, R10
+	ADDQ         $0x00000040, BP
+	ADDQ         $0x08, R9
+	ADDQ         $0x00000080, R10
 	ADDQ         $0x00000080, R11
-	ADDQ         $0x00000080, R12
-	DECQ         R15
+	DECQ         R14
 	JNZ          inner
-	ADDQ         CX, R10
-	TESTQ        R14, R14
+	ADDQ         CX, R9
+	TESTQ        R13, R13
 	JNZ          block
 	VMOVUPS      Z0, (SI)
-	VMOVUPS      Z1, (R13)
+	VMOVUPS      Z1, (R12)
 	VMOVUPS      Z2, 64(SI)
-	VMOVUPS      Z3, 64(R13)
+	VMOVUPS      Z3, 64(R12)
 	VMOVUPS      Z4, 128(SI)
-	VMOVUPS      Z5, 128(R13)
+	VMOVUPS      Z5, 128(R12)
 	VMOVUPS      Z6, 192(SI)
-	VMOVUPS      Z7, 192(R13)
+	VMOVUPS      Z7, 192(R12)
 	VMOVUPS      Z8, 256(SI)
-	VMOVUPS      Z9, 256(R13)
+	VMOVUPS      Z9, 256(R12)
 	VMOVUPS      Z10, 320(SI)
-	VMOVUPS      Z11, 320(R13)
+	VMOVUPS      Z11, 320(R12)
 	ADDQ         $0x000000c0, AX
 	ADDQ         $0x00000180, SI
 	DECQ         R8
@@ -2487,7 +2602,7 @@ inner:
 	RET
 
 // func productBF16x6x2(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int, bias *float32, relu int)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV, MMX+
 TEXT ·productBF16x6x2(SB), NOSPLIT, $8-88
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
@@ -2496,41 +2611,41 @@ TEXT ·productBF16x6x2(SB), NOSPLIT, $8-88
 	MOVQ c+40(FP), SI
 	MOVQ cStride+48(FP), DI
 	MOVQ tiles+56(FP), R8
-	MOVQ add+64(FP), R9
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, BP
+	MOVQ $0x00000004, R15
 
 tile:
-	MOVQ      AX, R10
-	MOVQ      DX, R11
-	LEAQ      (DX)(BX*1), R12
-	LEAQ      (SI)(DI*1), R13
-	MOVQ      k4+32(FP), R14
-	TESTQ     R9, R9
+	MOVQ      AX, R9
+	MOVQ      DX, R10
+	LEAQ      (DX)(BX*1), R11
+	LEAQ      (SI)(DI*1), R12
+	MOVQ      k4+32(FP), R13
+	MOVQ      add+64(FP), R14
+	TESTQ     R14, R14
 	JZ        zero
 	VPMOVZXWD (SI), Z0
 	VPSLLD    $0x10, Z0, Z0
-	VPMOVZXWD (R13), Z1
+	VPMOVZXWD (R12), Z1
 	VPSLLD    $0x10, Z1, Z1
 	VPMOVZXWD 32(SI), Z2
 	VPSLLD    $0x10, Z2, Z2
-	VPMOVZXWD 32(R13), Z3
+	VPMOVZXWD 32(R12), Z3
 	VPSLLD    $0x10, Z3, Z3
 	VPMOVZXWD 64(SI), Z4
 	VPSLLD    $0x10, Z4, Z4
-	VPMOVZXWD 64(R13), Z5
+	VPMOVZXWD 64(R12), Z5
 	VPSLLD    $0x10, Z5, Z5
 	VPMOVZXWD 96(SI), Z6
 	VPSLLD    $0x10, Z6, Z6
-	VPMOVZXWD 96(R13), Z7
+	VPMOVZXWD 96(R12), Z7
 	VPSLLD    $0x10, Z7, Z7
 	VPMOVZXWD 128(SI), Z8
 	VPSLLD    $0x10, Z8, Z8
-	VPMOVZXWD 128(R13), Z9
+	VPMOVZXWD 128(R12), Z9
 	VPSLLD    $0x10, Z9, Z9
 	VPMOVZXWD 160(SI), Z10
 	VPSLLD    $0x10, Z10, Z10
-	VPMOVZXWD 160(R13), Z11
+	VPMOVZXWD 160(R12), Z11
 	VPSLLD    $0x10, Z11, Z11
 	JMP       block
 
@@ -2549,89 +2664,94 @@ zero:
 	VPXORD Z11, Z11, Z11
 
 block:
-	MOVQ    R14, R15
-	CMPQ    R15, BP
-	CMOVQGT BP, R15
-	SUBQ    R15, R14
+	MOVQ    R13, R14
+	CMPQ    R14, R15
+	CMOVQGT R15, R14
+	LEAQ    192(AX), BP
+	SUBQ    R14, R13
+	JZ      inner
+	LEAQ    32(R9)(CX*1), BP
 
 inner:
-	VMOVUPS      (R11), Z28
-	VMOVUPS      (R12), Z29
-	VPBROADCASTD (R10), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	LONG         $0x40169262
-	WORD         $0xce52
-	VPBROADCASTD 32(R10), Z31
-	LONG         $0x401e9262
-	WORD         $0xd752
-	LONG         $0x40169262
-	WORD         $0xdf52
-	VPBROADCASTD 64(R10), Z30
-	LONG         $0x401e9262
-	WORD         $0xe652
-	LONG         $0x40169262
-	WORD         $0xee52
-	VPBROADCASTD 96(R10), Z31
-	LONG         $0x401e9262
-	WORD         $0xf752
-	LONG         $0x40169262
-	WORD         $0xff52
-	VPBROADCASTD 128(R10), Z30
-	LONG         $0x401e1262
-	WORD         $0xc652
-	LONG         $0x40161262
-	WORD         $0xce52
-	VPBROADCASTD 160(R10), Z31
-	LONG         $0x401e1262
-	WORD         $0xd752
-	LONG         $0x40161262
-	WORD         $0xdf52
-	VMOVUPS      64(R11), Z28
-	VMOVUPS      64(R12), Z29
-	VPBROADCASTD 4(R10), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	LONG         $0x40169262
-	WORD         $0xce52
-	VPBROADCASTD 36(R10), Z31
-	LONG         $0x401e9262
-	WORD         $0xd752
-	LONG         $0x40169262
-	WORD         $0xdf52
-	VPBROADCASTD 68(R10), Z30
-	LONG         $0x401e9262
-	WORD         $0xe652
-	LONG         $0x40169262
-	WORD         $0xee52
-	VPBROADCASTD 100(R10), Z31
-	LONG         $0x401e9262
-	WORD         $0xf752
-	LONG         $0x40169262
-	WORD         $0xff52
-	VPBROADCASTD 132(R10), Z30
-	LONG         $0x401e1262
-	WORD         $0xc652
-	LONG         $0x40161262
-	WORD         $0xce52
-	VPBROADCASTD 164(R10), Z31
-	LONG         $0x401e1262
-	WORD         $0xd752
-	LONG         $0x40161262
-	WORD         $0xdf52
-	ADDQ         $0x08, R10
-	ADDQ         $0x00000080, R11
-	ADDQ         $0x00000080, R12
-	DECQ         R15
-	JNZ          inner
-	ADDQ         CX, R10
-	TESTQ        R14, R14
-	JNZ          block
-	MOVQ         bias+72(FP), R10
-	TESTQ        R10, R10
-	JZ           biased
 	VMOVUPS      (R10), Z28
-	VMOVUPS      64(R10), Z29
+	VMOVUPS      (R11), Z29
+	VPBROADCASTD (R9), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	LONG         $0x40169262
+	WORD         $0xce52
+	VPBROADCASTD 32(R9), Z31
+	LONG         $0x401e9262
+	WORD         $0xd752
+	LONG         $0x40169262
+	WORD         $0xdf52
+	VPBROADCASTD 64(R9), Z30
+	LONG         $0x401e9262
+	WORD         $0xe652
+	LONG         $0x40169262
+	WORD         $0xee52
+	VPBROADCASTD 96(R9), Z31
+	LONG         $0x401e9262
+	WORD         $0xf752
+	LONG         $0x40169262
+	WORD         $0xff52
+	VPBROADCASTD 128(R9), Z30
+	LONG         $0x401e1262
+	WORD         $0xc652
+	LONG         $0x40161262
+	WORD         $0xce52
+	VPBROADCASTD 160(R9), Z31
+	LONG         $0x401e1262
+	WORD         $0xd752
+	LONG         $0x40161262
+	WORD         $0xdf52
+	PREFETCHT0   (BP)
+	VMOVUPS      64(R10), Z28
+	VMOVUPS      64(R11), Z29
+	VPBROADCASTD 4(R9), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	LONG         $0x40169262
+	WORD         $0xce52
+	VPBROADCASTD 36(R9), Z31
+	LONG         $0x401e9262
+	WORD         $0xd752
+	LONG         $0x40169262
+	WORD         $0xdf52
+	VPBROADCASTD 68(R9), Z30
+	LONG         $0x401e9262
+	WORD         $0xe652
+	LONG         $0x40169262
+	WORD         $0xee52
+	VPBROADCASTD 100(R9), Z31
+	LONG         $0x401e9262
+	WORD         $0xf752
+	LONG         $0x40169262
+	WORD         $0xff52
+	VPBROADCASTD 132(R9), Z30
+	LONG         $0x401e1262
+	WORD         $0xc652
+	LONG         $0x40161262
+	WORD         $0xce52
+	VPBROADCASTD 164(R9), Z31
+	LONG         $0x401e1262
+	WORD         $0xd752
+	LONG         $0x40161262
+	WORD         $0xdf52
+	ADDQ         $0x00000040, BP
+	ADDQ         $0x08, R9
+	ADDQ         $0x00000080, R10
+	ADDQ         $0x00000080, R11
+	DECQ         R14
+	JNZ          inner
+	ADDQ         CX, R9
+	TESTQ        R13, R13
+	JNZ          block
+	MOVQ         bias+72(FP), R9
+	TESTQ        R9, R9
+	JZ           biased
+	VMOVUPS      (R9), Z28
+	VMOVUPS      64(R9), Z29
 	VADDPS       Z28, Z0, Z0
 	VADDPS       Z29, Z1, Z1
 	VADDPS       Z28, Z2, Z2
@@ -2646,8 +2766,8 @@ inner:
 	VADDPS       Z29, Z11, Z11
 
 biased:
-	MOVQ   relu+80(FP), R10
-	TESTQ  R10, R10
+	MOVQ   relu+80(FP), R9
+	TESTQ  R9, R9
 	JZ     rectified
 	VPXORD Z30, Z30, Z30
 	VMAXPS Z0, Z30, Z0
@@ -2669,37 +2789,37 @@ rectified:
 	VMOVDQU16 Y0, (SI)
 	LONG      $0x487ef262
 	WORD      $0xc972
-	VMOVDQU16 Y1, (R13)
+	VMOVDQU16 Y1, (R12)
 	LONG      $0x487ef262
 	WORD      $0xd272
 	VMOVDQU16 Y2, 32(SI)
 	LONG      $0x487ef262
 	WORD      $0xdb72
-	VMOVDQU16 Y3, 32(R13)
+	VMOVDQU16 Y3, 32(R12)
 	LONG      $0x487ef262
 	WORD      $0xe472
 	VMOVDQU16 Y4, 64(SI)
 	LONG      $0x487ef262
 	WORD      $0xed72
-	VMOVDQU16 Y5, 64(R13)
+	VMOVDQU16 Y5, 64(R12)
 	LONG      $0x487ef262
 	WORD      $0xf672
 	VMOVDQU16 Y6, 96(SI)
 	LONG      $0x487ef262
 	WORD      $0xff72
-	VMOVDQU16 Y7, 96(R13)
+	VMOVDQU16 Y7, 96(R12)
 	LONG      $0x487e5262
 	WORD      $0xc072
 	VMOVDQU16 Y8, 128(SI)
 	LONG      $0x487e5262
 	WORD      $0xc972
-	VMOVDQU16 Y9, 128(R13)
+	VMOVDQU16 Y9, 128(R12)
 	LONG      $0x487e5262
 	WORD      $0xd272
 	VMOVDQU16 Y10, 160(SI)
 	LONG      $0x487e5262
 	WORD      $0xdb72
-	VMOVDQU16 Y11, 160(R13)
+	VMOVDQU16 Y11, 160(R12)
 	ADDQ      $0x000000c0, AX
 	ADDQ      $0x000000c0, SI
 	DECQ      R8
@@ -2708,7 +2828,7 @@ rectified:
 	RET
 
 // func gemmBF16x7x1(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int)
-// Requires: AVX, AVX512F, CMOV
+// Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·gemmBF16x7x1(SB), NOSPLIT, $0-72
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
@@ -2717,15 +2837,15 @@ TEXT ·gemmBF16x7x1(SB), NOSPLIT, $0-72
 	MOVQ c+40(FP), BX
 	MOVQ cStride+48(FP), SI
 	MOVQ tiles+56(FP), SI
-	MOVQ add+64(FP), DI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R12
+	MOVQ $0x00000004, R11
 
 tile:
-	MOVQ    AX, R8
-	MOVQ    DX, R9
-	MOVQ    k4+32(FP), R10
-	TESTQ   DI, DI
+	MOVQ    AX, DI
+	MOVQ    DX, R8
+	MOVQ    k4+32(FP), R9
+	MOVQ    add+64(FP), R10
+	TESTQ   R10, R10
 	JZ      zero
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -2746,62 +2866,67 @@ zero:
 	VPXORD Z6, Z6, Z6
 
 block:
-	MOVQ    R10, R11
-	CMPQ    R11, R12
-	CMOVQGT R12, R11
-	SUBQ    R11, R10
+	MOVQ    R9, R10
+	CMPQ    R10, R11
+	CMOVQGT R11, R10
+	LEAQ    224(AX), R12
+	SUBQ    R10, R9
+	JZ      inner
+	LEAQ    32(DI)(CX*1), R12
 
 inner:
-	VMOVUPS      (R9), Z28
-	VPBROADCASTD (R8), Z30
+	VMOVUPS      (R8), Z28
+	VPBROADCASTD (DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 32(R8), Z31
+	VPBROADCASTD 32(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 64(R8), Z30
+	VPBROADCASTD 64(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	VPBROADCASTD 96(R8), Z31
+	VPBROADCASTD 96(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xdf52
-	VPBROADCASTD 128(R8), Z30
+	VPBROADCASTD 128(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
-	VPBROADCASTD 160(R8), Z31
+	VPBROADCASTD 160(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xef52
-	VPBROADCASTD 192(R8), Z30
+	VPBROADCASTD 192(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xf652
-	VMOVUPS      64(R9), Z28
-	VPBROADCASTD 4(R8), Z30
+	PREFETCHT0   (R12)
+	VMOVUPS      64(R8), Z28
+	VPBROADCASTD 4(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 36(R8), Z31
+	VPBROADCASTD 36(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 68(R8), Z30
+	VPBROADCASTD 68(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	VPBROADCASTD 100(R8), Z31
+	VPBROADCASTD 100(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xdf52
-	VPBROADCASTD 132(R8), Z30
+	VPBROADCASTD 132(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
-	VPBROADCASTD 164(R8), Z31
+	VPBROADCASTD 164(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xef52
-	VPBROADCASTD 196(R8), Z30
+	VPBROADCASTD 196(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xf652
-	ADDQ         $0x08, R8
-	ADDQ         $0x00000080, R9
-	DECQ         R11
+	ADDQ         $0x00000040, R12
+	ADDQ         $0x08, DI
+	ADDQ         $0x00000080, R8
+	DECQ         R10
 	JNZ          inner
-	ADDQ         CX, R8
-	TESTQ        R10, R10
+	ADDQ         CX, DI
+	TESTQ        R9, R9
 	JNZ          block
 	VMOVUPS      Z0, (BX)
 	VMOVUPS      Z1, 64(BX)
@@ -2818,7 +2943,7 @@ inner:
 	RET
 
 // func productBF16x7x1(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int, bias *float32, relu int)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV, MMX+
 TEXT ·productBF16x7x1(SB), NOSPLIT, $0-88
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
@@ -2827,15 +2952,15 @@ TEXT ·productBF16x7x1(SB), NOSPLIT, $0-88
 	MOVQ c+40(FP), BX
 	MOVQ cStride+48(FP), SI
 	MOVQ tiles+56(FP), SI
-	MOVQ add+64(FP), DI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R12
+	MOVQ $0x00000004, R11
 
 tile:
-	MOVQ      AX, R8
-	MOVQ      DX, R9
-	MOVQ      k4+32(FP), R10
-	TESTQ     DI, DI
+	MOVQ      AX, DI
+	MOVQ      DX, R8
+	MOVQ      k4+32(FP), R9
+	MOVQ      add+64(FP), R10
+	TESTQ     R10, R10
 	JZ        zero
 	VPMOVZXWD (BX), Z0
 	VPSLLD    $0x10, Z0, Z0
@@ -2863,67 +2988,72 @@ zero:
 	VPXORD Z6, Z6, Z6
 
 block:
-	MOVQ    R10, R11
-	CMPQ    R11, R12
-	CMOVQGT R12, R11
-	SUBQ    R11, R10
+	MOVQ    R9, R10
+	CMPQ    R10, R11
+	CMOVQGT R11, R10
+	LEAQ    224(AX), R12
+	SUBQ    R10, R9
+	JZ      inner
+	LEAQ    32(DI)(CX*1), R12
 
 inner:
-	VMOVUPS      (R9), Z28
-	VPBROADCASTD (R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	VPBROADCASTD 32(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xcf52
-	VPBROADCASTD 64(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xd652
-	VPBROADCASTD 96(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xdf52
-	VPBROADCASTD 128(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xe652
-	VPBROADCASTD 160(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xef52
-	VPBROADCASTD 192(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xf652
-	VMOVUPS      64(R9), Z28
-	VPBROADCASTD 4(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	VPBROADCASTD 36(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xcf52
-	VPBROADCASTD 68(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xd652
-	VPBROADCASTD 100(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xdf52
-	VPBROADCASTD 132(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xe652
-	VPBROADCASTD 164(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xef52
-	VPBROADCASTD 196(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xf652
-	ADDQ         $0x08, R8
-	ADDQ         $0x00000080, R9
-	DECQ         R11
-	JNZ          inner
-	ADDQ         CX, R8
-	TESTQ        R10, R10
-	JNZ          block
-	MOVQ         bias+72(FP), R8
-	TESTQ        R8, R8
-	JZ           biased
 	VMOVUPS      (R8), Z28
+	VPBROADCASTD (DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	VPBROADCASTD 32(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xcf52
+	VPBROADCASTD 64(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xd652
+	VPBROADCASTD 96(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xdf52
+	VPBROADCASTD 128(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xe652
+	VPBROADCASTD 160(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xef52
+	VPBROADCASTD 192(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xf652
+	PREFETCHT0   (R12)
+	VMOVUPS      64(R8), Z28
+	VPBROADCASTD 4(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	VPBROADCASTD 36(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xcf52
+	VPBROADCASTD 68(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xd652
+	VPBROADCASTD 100(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xdf52
+	VPBROADCASTD 132(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xe652
+	VPBROADCASTD 164(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xef52
+	VPBROADCASTD 196(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xf652
+	ADDQ         $0x00000040, R12
+	ADDQ         $0x08, DI
+	ADDQ         $0x00000080, R8
+	DECQ         R10
+	JNZ          inner
+	ADDQ         CX, DI
+	TESTQ        R9, R9
+	JNZ          block
+	MOVQ         bias+72(FP), DI
+	TESTQ        DI, DI
+	JZ           biased
+	VMOVUPS      (DI), Z28
 	VADDPS       Z28, Z0, Z0
 	VADDPS       Z28, Z1, Z1
 	VADDPS       Z28, Z2, Z2
@@ -2933,8 +3063,8 @@ inner:
 	VADDPS       Z28, Z6, Z6
 
 biased:
-	MOVQ   relu+80(FP), R8
-	TESTQ  R8, R8
+	MOVQ   relu+80(FP), DI
+	TESTQ  DI, DI
 	JZ     rectified
 	VPXORD Z30, Z30, Z30
 	VMAXPS Z0, Z30, Z0
@@ -2975,7 +3105,7 @@ rectified:
 	RET
 
 // func gemmBF16x7x2(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int)
-// Requires: AVX, AVX512F, CMOV
+// Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·gemmBF16x7x2(SB), NOSPLIT, $8-72
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
@@ -2984,32 +3114,32 @@ TEXT ·gemmBF16x7x2(SB), NOSPLIT, $8-72
 	MOVQ c+40(FP), SI
 	MOVQ cStride+48(FP), DI
 	MOVQ tiles+56(FP), R8
-	MOVQ add+64(FP), R9
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, BP
+	MOVQ $0x00000004, R15
 
 tile:
-	MOVQ    AX, R10
-	MOVQ    DX, R11
-	LEAQ    (DX)(BX*1), R12
-	LEAQ    (SI)(DI*1), R13
-	MOVQ    k4+32(FP), R14
-	TESTQ   R9, R9
+	MOVQ    AX, R9
+	MOVQ    DX, R10
+	LEAQ    (DX)(BX*1), R11
+	LEAQ    (SI)(DI*1), R12
+	MOVQ    k4+32(FP), R13
+	MOVQ    add+64(FP), R14
+	TESTQ   R14, R14
 	JZ      zero
 	VMOVUPS (SI), Z0
-	VMOVUPS (R13), Z1
+	VMOVUPS (R12), Z1
 	VMOVUPS 64(SI), Z2
-	VMOVUPS 64(R13), Z3
+	VMOVUPS 64(R12), Z3
 	VMOVUPS 128(SI), Z4
-	VMOVUPS 128(R13), Z5
+	VMOVUPS 128(R12), Z5
 	VMOVUPS 192(SI), Z6
-	VMOVUPS 192(R13), Z7
+	VMOVUPS 192(R12), Z7
 	VMOVUPS 256(SI), Z8
-	VMOVUPS 256(R13), Z9
+	VMOVUPS 256(R12), Z9
 	VMOVUPS 320(SI), Z10
-	VMOVUPS 320(R13), Z11
+	VMOVUPS 320(R12), Z11
 	VMOVUPS 384(SI), Z12
-	VMOVUPS 384(R13), Z13
+	VMOVUPS 384(R12), Z13
 	JMP     block
 
 zero:
@@ -3029,108 +3159,113 @@ zero:
 	VPXORD Z13, Z13, Z13
 
 block:
-	MOVQ    R14, R15
-	CMPQ    R15, BP
-	CMOVQGT BP, R15
-	SUBQ    R15, R14
+	MOVQ    R13, R14
+	CMPQ    R14, R15
+	CMOVQGT R15, R14
+	LEAQ    224(AX), BP
+	SUBQ    R14, R13
+	JZ      inner
+	LEAQ    32(R9)(CX*1), BP
 
 inner:
-	VMOVUPS      (R11), Z28
-	VMOVUPS      (R12), Z29
-	VPBROADCASTD (R10), Z30
+	VMOVUPS      (R10), Z28
+	VMOVUPS      (R11), Z29
+	VPBROADCASTD (R9), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
 	LONG         $0x40169262
 	WORD         $0xce52
-	VPBROADCASTD 32(R10), Z31
+	VPBROADCASTD 32(R9), Z31
 	LONG         $0x401e9262
 	WORD         $0xd752
 	LONG         $0x40169262
 	WORD         $0xdf52
-	VPBROADCASTD 64(R10), Z30
+	VPBROADCASTD 64(R9), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
 	LONG         $0x40169262
 	WORD         $0xee52
-	VPBROADCASTD 96(R10), Z31
+	VPBROADCASTD 96(R9), Z31
 	LONG         $0x401e9262
 	WORD         $0xf752
 	LONG         $0x40169262
 	WORD         $0xff52
-	VPBROADCASTD 128(R10), Z30
+	VPBROADCASTD 128(R9), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
 	LONG         $0x40161262
 	WORD         $0xce52
-	VPBROADCASTD 160(R10), Z31
+	VPBROADCASTD 160(R9), Z31
 	LONG         $0x401e1262
 	WORD         $0xd752
 	LONG         $0x40161262
 	WORD         $0xdf52
-	VPBROADCASTD 192(R10), Z30
+	VPBROADCASTD 192(R9), Z30
 	LONG         $0x401e1262
 	WORD         $0xe652
 	LONG         $0x40161262
 	WORD         $0xee52
-	VMOVUPS      64(R11), Z28
-	VMOVUPS      64(R12), Z29
-	VPBROADCASTD 4(R10), Z30
+	PREFETCHT0   (BP)
+	VMOVUPS      64(R10), Z28
+	VMOVUPS      64(R11), Z29
+	VPBROADCASTD 4(R9), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
 	LONG         $0x40169262
 	WORD         $0xce52
-	VPBROADCASTD 36(R10), Z31
+	VPBROADCASTD 36(R9), Z31
 	LONG         $0x401e9262
 	WORD         $0xd752
 	LONG         $0x40169262
 	WORD         $0xdf52
-	VPBROADCASTD 68(R10), Z30
+	VPBROADCASTD 68(R9), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
 	LONG         $0x40169262
 	WORD         $0xee52
-	VPBROADCASTD 100(R10), Z31
+	VPBROADCASTD 100(R9), Z31
 	LONG         $0x401e9262
 	WORD         $0xf752
 	LONG         $0x40169262
 	WORD         $0xff52
-	VPBROADCASTD 132(R10), Z30
+	VPBROADCASTD 132(R9), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
 	LONG         $0x40161262
 	WORD         $0xce52
-	VPBROADCASTD 164(R10), Z31
+	VPBROADCASTD 164(R9), Z31
 	LONG         $0x401e1262
 	WORD         $0xd752
 	LONG         $0x40161262
 	WORD         $0xdf52
-	VPBROADCASTD 196(R10), Z30
+	VPBROADCASTD 196(R9), Z30
 	LONG         $0x401e1262
 	WORD         $0xe652
 	LONG         $0x40161262
 	WORD         $0xee52
-	ADDQ         $0x08, R10
+	ADDQ         $0x00000040, BP
+	ADDQ         $0x08, R9
+	ADDQ         $0x00000080, R10
 	ADDQ         $0x00000080, R11
-	ADDQ         $0x00000080, R12
-	DECQ         R15
+	DECQ         R14
 	JNZ          inner
-	ADDQ         CX, R10
-	TESTQ        R14, R14
+	ADDQ         CX, R9
+	TESTQ        R13, R13
 	JNZ          block
 	VMOVUPS      Z0, (SI)
-	VMOVUPS      Z1, (R13)
+	VMOVUPS      Z1, (R12)
 	VMOVUPS      Z2, 64(SI)
-	VMOVUPS      Z3, 64(R13)
+	VMOVUPS      Z3, 64(R12)
 	VMOVUPS      Z4, 128(SI)
-	VMOVUPS      Z5, 128(R13)
+	VMOVUPS      Z5, 128(R12)
 	VMOVUPS      Z6, 192(SI)
-	VMOVUPS      Z7, 192(R13)
+	VMOVUPS      Z7, 192(R12)
 	VMOVUPS      Z8, 256(SI)
-	VMOVUPS      Z9, 256(R13)
+	VMOVUPS      Z9, 256(R12)
 	VMOVUPS      Z10, 320(SI)
-	VMOVUPS      Z11, 320(R13)
+	VMOVUPS      Z11, 320(R12)
 	VMOVUPS      Z12, 384(SI)
-	VMOVUPS      Z13, 384(R13)
+	VMOVUPS      Z13, 384(R12)
 	ADDQ         $0x000000e0, AX
 	ADDQ         $0x000001c0, SI
 	DECQ         R8
@@ -3139,7 +3274,7 @@ inner:
 	RET
 
 // func productBF16x7x2(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int, bias *float32, relu int)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV, MMX+
 TEXT ·productBF16x7x2(SB), NOSPLIT, $8-88
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
@@ -3148,45 +3283,45 @@ TEXT ·productBF16x7x2(SB), NOSPLIT, $8-88
 	MOVQ c+40(FP), SI
 	MOVQ cStride+48(FP), DI
 	MOVQ tiles+56(FP), R8
-	MOVQ add+64(FP), R9
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, BP
+	MOVQ $0x00000004, R15
 
 tile:
-	MOVQ      AX, R10
-	MOVQ      DX, R11
-	LEAQ      (DX)(BX*1), R12
-	LEAQ      (SI)(DI*1), R13
-	MOVQ      k4+32(FP), R14
-	TESTQ     R9, R9
+	MOVQ      AX, R9
+	MOVQ      DX, R10
+	LEAQ      (DX)(BX*1), R11
+	LEAQ      (SI)(DI*1), R12
+	MOVQ      k4+32(FP), R13
+	MOVQ      add+64(FP), R14
+	TESTQ     R14, R14
 	JZ        zero
 	VPMOVZXWD (SI), Z0
 	VPSLLD    $0x10, Z0, Z0
-	VPMOVZXWD (R13), Z1
+	VPMOVZXWD (R12), Z1
 	VPSLLD    $0x10, Z1, Z1
 	VPMOVZXWD 32(SI), Z2
 	VPSLLD    $0x10, Z2, Z2
-	VPMOVZXWD 32(R13), Z3
+	VPMOVZXWD 32(R12), Z3
 	VPSLLD    $0x10, Z3, Z3
 	VPMOVZXWD 64(SI), Z4
 	VPSLLD    $0x10, Z4, Z4
-	VPMOVZXWD 64(R13), Z5
+	VPMOVZXWD 64(R12), Z5
 	VPSLLD    $0x10, Z5, Z5
 	VPMOVZXWD 96(SI), Z6
 	VPSLLD    $0x10, Z6, Z6
-	VPMOVZXWD 96(R13), Z7
+	VPMOVZXWD 96(R12), Z7
 	VPSLLD    $0x10, Z7, Z7
 	VPMOVZXWD 128(SI), Z8
 	VPSLLD    $0x10, Z8, Z8
-	VPMOVZXWD 128(R13), Z9
+	VPMOVZXWD 128(R12), Z9
 	VPSLLD    $0x10, Z9, Z9
 	VPMOVZXWD 160(SI), Z10
 	VPSLLD    $0x10, Z10, Z10
-	VPMOVZXWD 160(R13), Z11
+	VPMOVZXWD 160(R12), Z11
 	VPSLLD    $0x10, Z11, Z11
 	VPMOVZXWD 192(SI), Z12
 	VPSLLD    $0x10, Z12, Z12
-	VPMOVZXWD 192(R13), Z13
+	VPMOVZXWD 192(R12), Z13
 	VPSLLD    $0x10, Z13, Z13
 	JMP       block
 
@@ -3207,99 +3342,104 @@ zero:
 	VPXORD Z13, Z13, Z13
 
 block:
-	MOVQ    R14, R15
-	CMPQ    R15, BP
-	CMOVQGT BP, R15
-	SUBQ    R15, R14
+	MOVQ    R13, R14
+	CMPQ    R14, R15
+	CMOVQGT R15, R14
+	LEAQ    224(AX), BP
+	SUBQ    R14, R13
+	JZ      inner
+	LEAQ    32(R9)(CX*1), BP
 
 inner:
-	VMOVUPS      (R11), Z28
-	VMOVUPS      (R12), Z29
-	VPBROADCASTD (R10), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	LONG         $0x40169262
-	WORD         $0xce52
-	VPBROADCASTD 32(R10), Z31
-	LONG         $0x401e9262
-	WORD         $0xd752
-	LONG         $0x40169262
-	WORD         $0xdf52
-	VPBROADCASTD 64(R10), Z30
-	LONG         $0x401e9262
-	WORD         $0xe652
-	LONG         $0x40169262
-	WORD         $0xee52
-	VPBROADCASTD 96(R10), Z31
-	LONG         $0x401e9262
-	WORD         $0xf752
-	LONG         $0x40169262
-	WORD         $0xff52
-	VPBROADCASTD 128(R10), Z30
-	LONG         $0x401e1262
-	WORD         $0xc652
-	LONG         $0x40161262
-	WORD         $0xce52
-	VPBROADCASTD 160(R10), Z31
-	LONG         $0x401e1262
-	WORD         $0xd752
-	LONG         $0x40161262
-	WORD         $0xdf52
-	VPBROADCASTD 192(R10), Z30
-	LONG         $0x401e1262
-	WORD         $0xe652
-	LONG         $0x40161262
-	WORD         $0xee52
-	VMOVUPS      64(R11), Z28
-	VMOVUPS      64(R12), Z29
-	VPBROADCASTD 4(R10), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	LONG         $0x40169262
-	WORD         $0xce52
-	VPBROADCASTD 36(R10), Z31
-	LONG         $0x401e9262
-	WORD         $0xd752
-	LONG         $0x40169262
-	WORD         $0xdf52
-	VPBROADCASTD 68(R10), Z30
-	LONG         $0x401e9262
-	WORD         $0xe652
-	LONG         $0x40169262
-	WORD         $0xee52
-	VPBROADCASTD 100(R10), Z31
-	LONG         $0x401e9262
-	WORD         $0xf752
-	LONG         $0x40169262
-	WORD         $0xff52
-	VPBROADCASTD 132(R10), Z30
-	LONG         $0x401e1262
-	WORD         $0xc652
-	LONG         $0x40161262
-	WORD         $0xce52
-	VPBROADCASTD 164(R10), Z31
-	LONG         $0x401e1262
-	WORD         $0xd752
-	LONG         $0x40161262
-	WORD         $0xdf52
-	VPBROADCASTD 196(R10), Z30
-	LONG         $0x401e1262
-	WORD         $0xe652
-	LONG         $0x40161262
-	WORD         $0xee52
-	ADDQ         $0x08, R10
-	ADDQ         $0x00000080, R11
-	ADDQ         $0x00000080, R12
-	DECQ         R15
-	JNZ          inner
-	ADDQ         CX, R10
-	TESTQ        R14, R14
-	JNZ          block
-	MOVQ         bias+72(FP), R10
-	TESTQ        R10, R10
-	JZ           biased
 	VMOVUPS      (R10), Z28
-	VMOVUPS      64(R10), Z29
+	VMOVUPS      (R11), Z29
+	VPBROADCASTD (R9), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	LONG         $0x40169262
+	WORD         $0xce52
+	VPBROADCASTD 32(R9), Z31
+	LONG         $0x401e9262
+	WORD         $0xd752
+	LONG         $0x40169262
+	WORD         $0xdf52
+	VPBROADCASTD 64(R9), Z30
+	LONG         $0x401e9262
+	WORD         $0xe652
+	LONG         $0x40169262
+	WORD         $0xee52
+	VPBROADCASTD 96(R9), Z31
+	LONG         $0x401e9262
+	WORD         $0xf752
+	LONG         $0x40169262
+	WORD         $0xff52
+	VPBROADCASTD 128(R9), Z30
+	LONG         $0x401e1262
+	WORD         $0xc652
+	LONG         $0x40161262
+	WORD         $0xce52
+	VPBROADCASTD 160(R9), Z31
+	LONG         $0x401e1262
+	WORD         $0xd752
+	LONG         $0x40161262
+	WORD         $0xdf52
+	VPBROADCASTD 192(R9), Z30
+	LONG         $0x401e1262
+	WORD         $0xe652
+	LONG         $0x40161262
+	WORD         $0xee52
+	PREFETCHT0   (BP)
+	VMOVUPS      64(R10), Z28
+	VMOVUPS      64(R11), Z29
+	VPBROADCASTD 4(R9), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	LONG         $0x40169262
+	WORD         $0xce52
+	VPBROADCASTD 36(R9), Z31
+	LONG         $0x401e9262
+	WORD         $0xd752
+	LONG         $0x40169262
+	WORD         $0xdf52
+	VPBROADCASTD 68(R9), Z30
+	LONG         $0x401e9262
+	WORD         $0xe652
+	LONG         $0x40169262
+	WORD         $0xee52
+	VPBROADCASTD 100(R9), Z31
+	LONG         $0x401e9262
+	WORD         $0xf752
+	LONG         $0x40169262
+	WORD         $0xff52
+	VPBROADCASTD 132(R9), Z30
+	LONG         $0x401e1262
+	WORD         $0xc652
+	LONG         $0x40161262
+	WORD         $0xce52
+	VPBROADCASTD 164(R9), Z31
+	LONG         $0x401e1262
+	WORD         $0xd752
+	LONG         $0x40161262
+	WORD         $0xdf52
+	VPBROADCASTD 196(R9), Z30
+	LONG         $0x401e1262
+	WORD         $0xe652
+	LONG         $0x40161262
+	WORD         $0xee52
+	ADDQ         $0x00000040, BP
+	ADDQ         $0x08, R9
+	ADDQ         $0x00000080, R10
+	ADDQ         $0x00000080, R11
+	DECQ         R14
+	JNZ          inner
+	ADDQ         CX, R9
+	TESTQ        R13, R13
+	JNZ          block
+	MOVQ         bias+72(FP), R9
+	TESTQ        R9, R9
+	JZ           biased
+	VMOVUPS      (R9), Z28
+	VMOVUPS      64(R9), Z29
 	VADDPS       Z28, Z0, Z0
 	VADDPS       Z29, Z1, Z1
 	VADDPS       Z28, Z2, Z2
@@ -3316,8 +3456,8 @@ inner:
 	VADDPS       Z29, Z13, Z13
 
 biased:
-	MOVQ   relu+80(FP), R10
-	TESTQ  R10, R10
+	MOVQ   relu+80(FP), R9
+	TESTQ  R9, R9
 	JZ     rectified
 	VPXORD Z30, Z30, Z30
 	VMAXPS Z0, Z30, Z0
@@ -3341,43 +3481,43 @@ rectified:
 	VMOVDQU16 Y0, (SI)
 	LONG      $0x487ef262
 	WORD      $0xc972
-	VMOVDQU16 Y1, (R13)
+	VMOVDQU16 Y1, (R12)
 	LONG      $0x487ef262
 	WORD      $0xd272
 	VMOVDQU16 Y2, 32(SI)
 	LONG      $0x487ef262
 	WORD      $0xdb72
-	VMOVDQU16 Y3, 32(R13)
+	VMOVDQU16 Y3, 32(R12)
 	LONG      $0x487ef262
 	WORD      $0xe472
 	VMOVDQU16 Y4, 64(SI)
 	LONG      $0x487ef262
 	WORD      $0xed72
-	VMOVDQU16 Y5, 64(R13)
+	VMOVDQU16 Y5, 64(R12)
 	LONG      $0x487ef262
 	WORD      $0xf672
 	VMOVDQU16 Y6, 96(SI)
 	LONG      $0x487ef262
 	WORD      $0xff72
-	VMOVDQU16 Y7, 96(R13)
+	VMOVDQU16 Y7, 96(R12)
 	LONG      $0x487e5262
 	WORD      $0xc072
 	VMOVDQU16 Y8, 128(SI)
 	LONG      $0x487e5262
 	WORD      $0xc972
-	VMOVDQU16 Y9, 128(R13)
+	VMOVDQU16 Y9, 128(R12)
 	LONG      $0x487e5262
 	WORD      $0xd272
 	VMOVDQU16 Y10, 160(SI)
 	LONG      $0x487e5262
 	WORD      $0xdb72
-	VMOVDQU16 Y11, 160(R13)
+	VMOVDQU16 Y11, 160(R12)
 	LONG      $0x487e5262
 	WORD      $0xe472
 	VMOVDQU16 Y12, 192(SI)
 	LONG      $0x487e5262
 	WORD      $0xed72
-	VMOVDQU16 Y13, 192(R13)
+	VMOVDQU16 Y13, 192(R12)
 	ADDQ      $0x000000e0, AX
 	ADDQ      $0x000000e0, SI
 	DECQ      R8
@@ -3386,7 +3526,7 @@ rectified:
 	RET
 
 // func gemmBF16x8x1(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int)
-// Requires: AVX, AVX512F, CMOV
+// Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·gemmBF16x8x1(SB), NOSPLIT, $0-72
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
@@ -3395,15 +3535,15 @@ TEXT ·gemmBF16x8x1(SB), NOSPLIT, $0-72
 	MOVQ c+40(FP), BX
 	MOVQ cStride+48(FP), SI
 	MOVQ tiles+56(FP), SI
-	MOVQ add+64(FP), DI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R12
+	MOVQ $0x00000004, R11
 
 tile:
-	MOVQ    AX, R8
-	MOVQ    DX, R9
-	MOVQ    k4+32(FP), R10
-	TESTQ   DI, DI
+	MOVQ    AX, DI
+	MOVQ    DX, R8
+	MOVQ    k4+32(FP), R9
+	MOVQ    add+64(FP), R10
+	TESTQ   R10, R10
 	JZ      zero
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -3426,68 +3566,73 @@ zero:
 	VPXORD Z7, Z7, Z7
 
 block:
-	MOVQ    R10, R11
-	CMPQ    R11, R12
-	CMOVQGT R12, R11
-	SUBQ    R11, R10
+	MOVQ    R9, R10
+	CMPQ    R10, R11
+	CMOVQGT R11, R10
+	LEAQ    256(AX), R12
+	SUBQ    R10, R9
+	JZ      inner
+	LEAQ    32(DI)(CX*1), R12
 
 inner:
-	VMOVUPS      (R9), Z28
-	VPBROADCASTD (R8), Z30
+	VMOVUPS      (R8), Z28
+	VPBROADCASTD (DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 32(R8), Z31
+	VPBROADCASTD 32(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 64(R8), Z30
+	VPBROADCASTD 64(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	VPBROADCASTD 96(R8), Z31
+	VPBROADCASTD 96(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xdf52
-	VPBROADCASTD 128(R8), Z30
+	VPBROADCASTD 128(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
-	VPBROADCASTD 160(R8), Z31
+	VPBROADCASTD 160(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xef52
-	VPBROADCASTD 192(R8), Z30
+	VPBROADCASTD 192(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xf652
-	VPBROADCASTD 224(R8), Z31
+	VPBROADCASTD 224(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xff52
-	VMOVUPS      64(R9), Z28
-	VPBROADCASTD 4(R8), Z30
+	PREFETCHT0   (R12)
+	VMOVUPS      64(R8), Z28
+	VPBROADCASTD 4(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 36(R8), Z31
+	VPBROADCASTD 36(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 68(R8), Z30
+	VPBROADCASTD 68(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	VPBROADCASTD 100(R8), Z31
+	VPBROADCASTD 100(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xdf52
-	VPBROADCASTD 132(R8), Z30
+	VPBROADCASTD 132(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
-	VPBROADCASTD 164(R8), Z31
+	VPBROADCASTD 164(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xef52
-	VPBROADCASTD 196(R8), Z30
+	VPBROADCASTD 196(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xf652
-	VPBROADCASTD 228(R8), Z31
+	VPBROADCASTD 228(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xff52
-	ADDQ         $0x08, R8
-	ADDQ         $0x00000080, R9
-	DECQ         R11
+	ADDQ         $0x00000040, R12
+	ADDQ         $0x08, DI
+	ADDQ         $0x00000080, R8
+	DECQ         R10
 	JNZ          inner
-	ADDQ         CX, R8
-	TESTQ        R10, R10
+	ADDQ         CX, DI
+	TESTQ        R9, R9
 	JNZ          block
 	VMOVUPS      Z0, (BX)
 	VMOVUPS      Z1, 64(BX)
@@ -3505,7 +3650,7 @@ inner:
 	RET
 
 // func productBF16x8x1(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int, bias *float32, relu int)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV, MMX+
 TEXT ·productBF16x8x1(SB), NOSPLIT, $0-88
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
@@ -3514,15 +3659,15 @@ TEXT ·productBF16x8x1(SB), NOSPLIT, $0-88
 	MOVQ c+40(FP), BX
 	MOVQ cStride+48(FP), SI
 	MOVQ tiles+56(FP), SI
-	MOVQ add+64(FP), DI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R12
+	MOVQ $0x00000004, R11
 
 tile:
-	MOVQ      AX, R8
-	MOVQ      DX, R9
-	MOVQ      k4+32(FP), R10
-	TESTQ     DI, DI
+	MOVQ      AX, DI
+	MOVQ      DX, R8
+	MOVQ      k4+32(FP), R9
+	MOVQ      add+64(FP), R10
+	TESTQ     R10, R10
 	JZ        zero
 	VPMOVZXWD (BX), Z0
 	VPSLLD    $0x10, Z0, Z0
@@ -3553,73 +3698,78 @@ zero:
 	VPXORD Z7, Z7, Z7
 
 block:
-	MOVQ    R10, R11
-	CMPQ    R11, R12
-	CMOVQGT R12, R11
-	SUBQ    R11, R10
+	MOVQ    R9, R10
+	CMPQ    R10, R11
+	CMOVQGT R11, R10
+	LEAQ    256(AX), R12
+	SUBQ    R10, R9
+	JZ      inner
+	LEAQ    32(DI)(CX*1), R12
 
 inner:
-	VMOVUPS      (R9), Z28
-	VPBROADCASTD (R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	VPBROADCASTD 32(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xcf52
-	VPBROADCASTD 64(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xd652
-	VPBROADCASTD 96(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xdf52
-	VPBROADCASTD 128(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xe652
-	VPBROADCASTD 160(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xef52
-	VPBROADCASTD 192(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xf652
-	VPBROADCASTD 224(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xff52
-	VMOVUPS      64(R9), Z28
-	VPBROADCASTD 4(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	VPBROADCASTD 36(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xcf52
-	VPBROADCASTD 68(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xd652
-	VPBROADCASTD 100(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xdf52
-	VPBROADCASTD 132(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xe652
-	VPBROADCASTD 164(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xef52
-	VPBROADCASTD 196(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xf652
-	VPBROADCASTD 228(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xff52
-	ADDQ         $0x08, R8
-	ADDQ         $0x00000080, R9
-	DECQ         R11
-	JNZ          inner
-	ADDQ         CX, R8
-	TESTQ        R10, R10
-	JNZ          block
-	MOVQ         bias+72(FP), R8
-	TESTQ        R8, R8
-	JZ           biased
 	VMOVUPS      (R8), Z28
+	VPBROADCASTD (DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	VPBROADCASTD 32(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xcf52
+	VPBROADCASTD 64(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xd652
+	VPBROADCASTD 96(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xdf52
+	VPBROADCASTD 128(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xe652
+	VPBROADCASTD 160(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xef52
+	VPBROADCASTD 192(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xf652
+	VPBROADCASTD 224(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xff52
+	PREFETCHT0   (R12)
+	VMOVUPS      64(R8), Z28
+	VPBROADCASTD 4(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	VPBROADCASTD 36(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xcf52
+	VPBROADCASTD 68(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xd652
+	VPBROADCASTD 100(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xdf52
+	VPBROADCASTD 132(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xe652
+	VPBROADCASTD 164(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xef52
+	VPBROADCASTD 196(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xf652
+	VPBROADCASTD 228(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xff52
+	ADDQ         $0x00000040, R12
+	ADDQ         $0x08, DI
+	ADDQ         $0x00000080, R8
+	DECQ         R10
+	JNZ          inner
+	ADDQ         CX, DI
+	TESTQ        R9, R9
+	JNZ          block
+	MOVQ         bias+72(FP), DI
+	TESTQ        DI, DI
+	JZ           biased
+	VMOVUPS      (DI), Z28
 	VADDPS       Z28, Z0, Z0
 	VADDPS       Z28, Z1, Z1
 	VADDPS       Z28, Z2, Z2
@@ -3630,8 +3780,8 @@ inner:
 	VADDPS       Z28, Z7, Z7
 
 biased:
-	MOVQ   relu+80(FP), R8
-	TESTQ  R8, R8
+	MOVQ   relu+80(FP), DI
+	TESTQ  DI, DI
 	JZ     rectified
 	VPXORD Z30, Z30, Z30
 	VMAXPS Z0, Z30, Z0
@@ -3676,7 +3826,7 @@ rectified:
 	RET
 
 // func gemmBF16x8x2(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int)
-// Requires: AVX, AVX512F, CMOV
+// Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·gemmBF16x8x2(SB), NOSPLIT, $8-72
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
@@ -3685,34 +3835,34 @@ TEXT ·gemmBF16x8x2(SB), NOSPLIT, $8-72
 	MOVQ c+40(FP), SI
 	MOVQ cStride+48(FP), DI
 	MOVQ tiles+56(FP), R8
-	MOVQ add+64(FP), R9
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, BP
+	MOVQ $0x00000004, R15
 
 tile:
-	MOVQ    AX, R10
-	MOVQ    DX, R11
-	LEAQ    (DX)(BX*1), R12
-	LEAQ    (SI)(DI*1), R13
-	MOVQ    k4+32(FP), R14
-	TESTQ   R9, R9
+	MOVQ    AX, R9
+	MOVQ    DX, R10
+	LEAQ    (DX)(BX*1), R11
+	LEAQ    (SI)(DI*1), R12
+	MOVQ    k4+32(FP), R13
+	MOVQ    add+64(FP), R14
+	TESTQ   R14, R14
 	JZ      zero
 	VMOVUPS (SI), Z0
-	VMOVUPS (R13), Z1
+	VMOVUPS (R12), Z1
 	VMOVUPS 64(SI), Z2
-	VMOVUPS 64(R13), Z3
+	VMOVUPS 64(R12), Z3
 	VMOVUPS 128(SI), Z4
-	VMOVUPS 128(R13), Z5
+	VMOVUPS 128(R12), Z5
 	VMOVUPS 192(SI), Z6
-	VMOVUPS 192(R13), Z7
+	VMOVUPS 192(R12), Z7
 	VMOVUPS 256(SI), Z8
-	VMOVUPS 256(R13), Z9
+	VMOVUPS 256(R12), Z9
 	VMOVUPS 320(SI), Z10
-	VMOVUPS 320(R13), Z11
+	VMOVUPS 320(R12), Z11
 	VMOVUPS 384(SI), Z12
-	VMOVUPS 384(R13), Z13
+	VMOVUPS 384(R12), Z13
 	VMOVUPS 448(SI), Z14
-	VMOVUPS 448(R13), Z15
+	VMOVUPS 448(R12), Z15
 	JMP     block
 
 zero:
@@ -3734,120 +3884,125 @@ zero:
 	VPXORD Z15, Z15, Z15
 
 block:
-	MOVQ    R14, R15
-	CMPQ    R15, BP
-	CMOVQGT BP, R15
-	SUBQ    R15, R14
+	MOVQ    R13, R14
+	CMPQ    R14, R15
+	CMOVQGT R15, R14
+	LEAQ    256(AX), BP
+	SUBQ    R14, R13
+	JZ      inner
+	LEAQ    32(R9)(CX*1), BP
 
 inner:
-	VMOVUPS      (R11), Z28
-	VMOVUPS      (R12), Z29
-	VPBROADCASTD (R10), Z30
+	VMOVUPS      (R10), Z28
+	VMOVUPS      (R11), Z29
+	VPBROADCASTD (R9), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
 	LONG         $0x40169262
 	WORD         $0xce52
-	VPBROADCASTD 32(R10), Z31
+	VPBROADCASTD 32(R9), Z31
 	LONG         $0x401e9262
 	WORD         $0xd752
 	LONG         $0x40169262
 	WORD         $0xdf52
-	VPBROADCASTD 64(R10), Z30
+	VPBROADCASTD 64(R9), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
 	LONG         $0x40169262
 	WORD         $0xee52
-	VPBROADCASTD 96(R10), Z31
+	VPBROADCASTD 96(R9), Z31
 	LONG         $0x401e9262
 	WORD         $0xf752
 	LONG         $0x40169262
 	WORD         $0xff52
-	VPBROADCASTD 128(R10), Z30
+	VPBROADCASTD 128(R9), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
 	LONG         $0x40161262
 	WORD         $0xce52
-	VPBROADCASTD 160(R10), Z31
+	VPBROADCASTD 160(R9), Z31
 	LONG         $0x401e1262
 	WORD         $0xd752
 	LONG         $0x40161262
 	WORD         $0xdf52
-	VPBROADCASTD 192(R10), Z30
+	VPBROADCASTD 192(R9), Z30
 	LONG         $0x401e1262
 	WORD         $0xe652
 	LONG         $0x40161262
 	WORD         $0xee52
-	VPBROADCASTD 224(R10), Z31
+	VPBROADCASTD 224(R9), Z31
 	LONG         $0x401e1262
 	WORD         $0xf752
 	LONG         $0x40161262
 	WORD         $0xff52
-	VMOVUPS      64(R11), Z28
-	VMOVUPS      64(R12), Z29
-	VPBROADCASTD 4(R10), Z30
+	PREFETCHT0   (BP)
+	VMOVUPS      64(R10), Z28
+	VMOVUPS      64(R11), Z29
+	VPBROADCASTD 4(R9), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
 	LONG         $0x40169262
 	WORD         $0xce52
-	VPBROADCASTD 36(R10), Z31
+	VPBROADCASTD 36(R9), Z31
 	LONG         $0x401e9262
 	WORD         $0xd752
 	LONG         $0x40169262
 	WORD         $0xdf52
-	VPBROADCASTD 68(R10), Z30
+	VPBROADCASTD 68(R9), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
 	LONG         $0x40169262
 	WORD         $0xee52
-	VPBROADCASTD 100(R10), Z31
+	VPBROADCASTD 100(R9), Z31
 	LONG         $0x401e9262
 	WORD         $0xf752
 	LONG         $0x40169262
 	WORD         $0xff52
-	VPBROADCASTD 132(R10), Z30
+	VPBROADCASTD 132(R9), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
 	LONG         $0x40161262
 	WORD         $0xce52
-	VPBROADCASTD 164(R10), Z31
+	VPBROADCASTD 164(R9), Z31
 	LONG         $0x401e1262
 	WORD         $0xd752
 	LONG         $0x40161262
 	WORD         $0xdf52
-	VPBROADCASTD 196(R10), Z30
+	VPBROADCASTD 196(R9), Z30
 	LONG         $0x401e1262
 	WORD         $0xe652
 	LONG         $0x40161262
 	WORD         $0xee52
-	VPBROADCASTD 228(R10), Z31
+	VPBROADCASTD 228(R9), Z31
 	LONG         $0x401e1262
 	WORD         $0xf752
 	LONG         $0x40161262
 	WORD         $0xff52
-	ADDQ         $0x08, R10
+	ADDQ         $0x00000040, BP
+	ADDQ         $0x08, R9
+	ADDQ         $0x00000080, R10
 	ADDQ         $0x00000080, R11
-	ADDQ         $0x00000080, R12
-	DECQ         R15
+	DECQ         R14
 	JNZ          inner
-	ADDQ         CX, R10
-	TESTQ        R14, R14
+	ADDQ         CX, R9
+	TESTQ        R13, R13
 	JNZ          block
 	VMOVUPS      Z0, (SI)
-	VMOVUPS      Z1, (R13)
+	VMOVUPS      Z1, (R12)
 	VMOVUPS      Z2, 64(SI)
-	VMOVUPS      Z3, 64(R13)
+	VMOVUPS      Z3, 64(R12)
 	VMOVUPS      Z4, 128(SI)
-	VMOVUPS      Z5, 128(R13)
+	VMOVUPS      Z5, 128(R12)
 	VMOVUPS      Z6, 192(SI)
-	VMOVUPS      Z7, 192(R13)
+	VMOVUPS      Z7, 192(R12)
 	VMOVUPS      Z8, 256(SI)
-	VMOVUPS      Z9, 256(R13)
+	VMOVUPS      Z9, 256(R12)
 	VMOVUPS      Z10, 320(SI)
-	VMOVUPS      Z11, 320(R13)
+	VMOVUPS      Z11, 320(R12)
 	VMOVUPS      Z12, 384(SI)
-	VMOVUPS      Z13, 384(R13)
+	VMOVUPS      Z13, 384(R12)
 	VMOVUPS      Z14, 448(SI)
-	VMOVUPS      Z15, 448(R13)
+	VMOVUPS      Z15, 448(R12)
 	ADDQ         $0x00000100, AX
 	ADDQ         $0x00000200, SI
 	DECQ         R8
@@ -3856,7 +4011,7 @@ inner:
 	RET
 
 // func productBF16x8x2(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int, bias *float32, relu int)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV, MMX+
 TEXT ·productBF16x8x2(SB), NOSPLIT, $8-88
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
@@ -3865,49 +4020,49 @@ TEXT ·productBF16x8x2(SB), NOSPLIT, $8-88
 	MOVQ c+40(FP), SI
 	MOVQ cStride+48(FP), DI
 	MOVQ tiles+56(FP), R8
-	MOVQ add+64(FP), R9
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, BP
+	MOVQ $0x00000004, R15
 
 tile:
-	MOVQ      AX, R10
-	MOVQ      DX, R11
-	LEAQ      (DX)(BX*1), R12
-	LEAQ      (SI)(DI*1), R13
-	MOVQ      k4+32(FP), R14
-	TESTQ     R9, R9
+	MOVQ      AX, R9
+	MOVQ      DX, R10
+	LEAQ      (DX)(BX*1), R11
+	LEAQ      (SI)(DI*1), R12
+	MOVQ      k4+32(FP), R13
+	MOVQ      add+64(FP), R14
+	TESTQ     R14, R14
 	JZ        zero
 	VPMOVZXWD (SI), Z0
 	VPSLLD    $0x10, Z0, Z0
-	VPMOVZXWD (R13), Z1
+	VPMOVZXWD (R12), Z1
 	VPSLLD    $0x10, Z1, Z1
 	VPMOVZXWD 32(SI), Z2
 	VPSLLD    $0x10, Z2, Z2
-	VPMOVZXWD 32(R13), Z3
+	VPMOVZXWD 32(R12), Z3
 	VPSLLD    $0x10, Z3, Z3
 	VPMOVZXWD 64(SI), Z4
 	VPSLLD    $0x10, Z4, Z4
-	VPMOVZXWD 64(R13), Z5
+	VPMOVZXWD 64(R12), Z5
 	VPSLLD    $0x10, Z5, Z5
 	VPMOVZXWD 96(SI), Z6
 	VPSLLD    $0x10, Z6, Z6
-	VPMOVZXWD 96(R13), Z7
+	VPMOVZXWD 96(R12), Z7
 	VPSLLD    $0x10, Z7, Z7
 	VPMOVZXWD 128(SI), Z8
 	VPSLLD    $0x10, Z8, Z8
-	VPMOVZXWD 128(R13), Z9
+	VPMOVZXWD 128(R12), Z9
 	VPSLLD    $0x10, Z9, Z9
 	VPMOVZXWD 160(SI), Z10
 	VPSLLD    $0x10, Z10, Z10
-	VPMOVZXWD 160(R13), Z11
+	VPMOVZXWD 160(R12), Z11
 	VPSLLD    $0x10, Z11, Z11
 	VPMOVZXWD 192(SI), Z12
 	VPSLLD    $0x10, Z12, Z12
-	VPMOVZXWD 192(R13), Z13
+	VPMOVZXWD 192(R12), Z13
 	VPSLLD    $0x10, Z13, Z13
 	VPMOVZXWD 224(SI), Z14
 	VPSLLD    $0x10, Z14, Z14
-	VPMOVZXWD 224(R13), Z15
+	VPMOVZXWD 224(R12), Z15
 	VPSLLD    $0x10, Z15, Z15
 	JMP       block
 
@@ -3930,109 +4085,114 @@ zero:
 	VPXORD Z15, Z15, Z15
 
 block:
-	MOVQ    R14, R15
-	CMPQ    R15, BP
-	CMOVQGT BP, R15
-	SUBQ    R15, R14
+	MOVQ    R13, R14
+	CMPQ    R14, R15
+	CMOVQGT R15, R14
+	LEAQ    256(AX), BP
+	SUBQ    R14, R13
+	JZ      inner
+	LEAQ    32(R9)(CX*1), BP
 
 inner:
-	VMOVUPS      (R11), Z28
-	VMOVUPS      (R12), Z29
-	VPBROADCASTD (R10), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	LONG         $0x40169262
-	WORD         $0xce52
-	VPBROADCASTD 32(R10), Z31
-	LONG         $0x401e9262
-	WORD         $0xd752
-	LONG         $0x40169262
-	WORD         $0xdf52
-	VPBROADCASTD 64(R10), Z30
-	LONG         $0x401e9262
-	WORD         $0xe652
-	LONG         $0x40169262
-	WORD         $0xee52
-	VPBROADCASTD 96(R10), Z31
-	LONG         $0x401e9262
-	WORD         $0xf752
-	LONG         $0x40169262
-	WORD         $0xff52
-	VPBROADCASTD 128(R10), Z30
-	LONG         $0x401e1262
-	WORD         $0xc652
-	LONG         $0x40161262
-	WORD         $0xce52
-	VPBROADCASTD 160(R10), Z31
-	LONG         $0x401e1262
-	WORD         $0xd752
-	LONG         $0x40161262
-	WORD         $0xdf52
-	VPBROADCASTD 192(R10), Z30
-	LONG         $0x401e1262
-	WORD         $0xe652
-	LONG         $0x40161262
-	WORD         $0xee52
-	VPBROADCASTD 224(R10), Z31
-	LONG         $0x401e1262
-	WORD         $0xf752
-	LONG         $0x40161262
-	WORD         $0xff52
-	VMOVUPS      64(R11), Z28
-	VMOVUPS      64(R12), Z29
-	VPBROADCASTD 4(R10), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	LONG         $0x40169262
-	WORD         $0xce52
-	VPBROADCASTD 36(R10), Z31
-	LONG         $0x401e9262
-	WORD         $0xd752
-	LONG         $0x40169262
-	WORD         $0xdf52
-	VPBROADCASTD 68(R10), Z30
-	LONG         $0x401e9262
-	WORD         $0xe652
-	LONG         $0x40169262
-	WORD         $0xee52
-	VPBROADCASTD 100(R10), Z31
-	LONG         $0x401e9262
-	WORD         $0xf752
-	LONG         $0x40169262
-	WORD         $0xff52
-	VPBROADCASTD 132(R10), Z30
-	LONG         $0x401e1262
-	WORD         $0xc652
-	LONG         $0x40161262
-	WORD         $0xce52
-	VPBROADCASTD 164(R10), Z31
-	LONG         $0x401e1262
-	WORD         $0xd752
-	LONG         $0x40161262
-	WORD         $0xdf52
-	VPBROADCASTD 196(R10), Z30
-	LONG         $0x401e1262
-	WORD         $0xe652
-	LONG         $0x40161262
-	WORD         $0xee52
-	VPBROADCASTD 228(R10), Z31
-	LONG         $0x401e1262
-	WORD         $0xf752
-	LONG         $0x40161262
-	WORD         $0xff52
-	ADDQ         $0x08, R10
-	ADDQ         $0x00000080, R11
-	ADDQ         $0x00000080, R12
-	DECQ         R15
-	JNZ          inner
-	ADDQ         CX, R10
-	TESTQ        R14, R14
-	JNZ          block
-	MOVQ         bias+72(FP), R10
-	TESTQ        R10, R10
-	JZ           biased
 	VMOVUPS      (R10), Z28
-	VMOVUPS      64(R10), Z29
+	VMOVUPS      (R11), Z29
+	VPBROADCASTD (R9), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	LONG         $0x40169262
+	WORD         $0xce52
+	VPBROADCASTD 32(R9), Z31
+	LONG         $0x401e9262
+	WORD         $0xd752
+	LONG         $0x40169262
+	WORD         $0xdf52
+	VPBROADCASTD 64(R9), Z30
+	LONG         $0x401e9262
+	WORD         $0xe652
+	LONG         $0x40169262
+	WORD         $0xee52
+	VPBROADCASTD 96(R9), Z31
+	LONG         $0x401e9262
+	WORD         $0xf752
+	LONG         $0x40169262
+	WORD         $0xff52
+	VPBROADCASTD 128(R9), Z30
+	LONG         $0x401e1262
+	WORD         $0xc652
+	LONG         $0x40161262
+	WORD         $0xce52
+	VPBROADCASTD 160(R9), Z31
+	LONG         $0x401e1262
+	WORD         $0xd752
+	LONG         $0x40161262
+	WORD         $0xdf52
+	VPBROADCASTD 192(R9), Z30
+	LONG         $0x401e1262
+	WORD         $0xe652
+	LONG         $0x40161262
+	WORD         $0xee52
+	VPBROADCASTD 224(R9), Z31
+	LONG         $0x401e1262
+	WORD         $0xf752
+	LONG         $0x40161262
+	WORD         $0xff52
+	PREFETCHT0   (BP)
+	VMOVUPS      64(R10), Z28
+	VMOVUPS      64(R11), Z29
+	VPBROADCASTD 4(R9), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	LONG         $0x40169262
+	WORD         $0xce52
+	VPBROADCASTD 36(R9), Z31
+	LONG         $0x401e9262
+	WORD         $0xd752
+	LONG         $0x40169262
+	WORD         $0xdf52
+	VPBROADCASTD 68(R9), Z30
+	LONG         $0x401e9262
+	WORD         $0xe652
+	LONG         $0x40169262
+	WORD         $0xee52
+	VPBROADCASTD 100(R9), Z31
+	LONG         $0x401e9262
+	WORD         $0xf752
+	LONG         $0x40169262
+	WORD         $0xff52
+	VPBROADCASTD 132(R9), Z30
+	LONG         $0x401e1262
+	WORD         $0xc652
+	LONG         $0x40161262
+	WORD         $0xce52
+	VPBROADCASTD 164(R9), Z31
+	LONG         $0x401e1262
+	WORD         $0xd752
+	LONG         $0x40161262
+	WORD         $0xdf52
+	VPBROADCASTD 196(R9), Z30
+	LONG         $0x401e1262
+	WORD         $0xe652
+	LONG         $0x40161262
+	WORD         $0xee52
+	VPBROADCASTD 228(R9), Z31
+	LONG         $0x401e1262
+	WORD         $0xf752
+	LONG         $0x40161262
+	WORD         $0xff52
+	ADDQ         $0x00000040, BP
+	ADDQ         $0x08, R9
+	ADDQ         $0x00000080, R10
+	ADDQ         $0x00000080, R11
+	DECQ         R14
+	JNZ          inner
+	ADDQ         CX, R9
+	TESTQ        R13, R13
+	JNZ          block
+	MOVQ         bias+72(FP), R9
+	TESTQ        R9, R9
+	JZ           biased
+	VMOVUPS      (R9), Z28
+	VMOVUPS      64(R9), Z29
 	VADDPS       Z28, Z0, Z0
 	VADDPS       Z29, Z1, Z1
 	VADDPS       Z28, Z2, Z2
@@ -4051,8 +4211,8 @@ inner:
 	VADDPS       Z29, Z15, Z15
 
 biased:
-	MOVQ   relu+80(FP), R10
-	TESTQ  R10, R10
+	MOVQ   relu+80(FP), R9
+	TESTQ  R9, R9
 	JZ     rectified
 	VPXORD Z30, Z30, Z30
 	VMAXPS Z0, Z30, Z0
@@ -4078,49 +4238,49 @@ rectified:
 	VMOVDQU16 Y0, (SI)
 	LONG      $0x487ef262
 	WORD      $0xc972
-	VMOVDQU16 Y1, (R13)
+	VMOVDQU16 Y1, (R12)
 	LONG      $0x487ef262
 	WORD      $0xd272
 	VMOVDQU16 Y2, 32(SI)
 	LONG      $0x487ef262
 	WORD      $0xdb72
-	VMOVDQU16 Y3, 32(R13)
+	VMOVDQU16 Y3, 32(R12)
 	LONG      $0x487ef262
 	WORD      $0xe472
 	VMOVDQU16 Y4, 64(SI)
 	LONG      $0x487ef262
 	WORD      $0xed72
-	VMOVDQU16 Y5, 64(R13)
+	VMOVDQU16 Y5, 64(R12)
 	LONG      $0x487ef262
 	WORD      $0xf672
 	VMOVDQU16 Y6, 96(SI)
 	LONG      $0x487ef262
 	WORD      $0xff72
-	VMOVDQU16 Y7, 96(R13)
+	VMOVDQU16 Y7, 96(R12)
 	LONG      $0x487e5262
 	WORD      $0xc072
 	VMOVDQU16 Y8, 128(SI)
 	LONG      $0x487e5262
 	WORD      $0xc972
-	VMOVDQU16 Y9, 128(R13)
+	VMOVDQU16 Y9, 128(R12)
 	LONG      $0x487e5262
 	WORD      $0xd272
 	VMOVDQU16 Y10, 160(SI)
 	LONG      $0x487e5262
 	WORD      $0xdb72
-	VMOVDQU16 Y11, 160(R13)
+	VMOVDQU16 Y11, 160(R12)
 	LONG      $0x487e5262
 	WORD      $0xe472
 	VMOVDQU16 Y12, 192(SI)
 	LONG      $0x487e5262
 	WORD      $0xed72
-	VMOVDQU16 Y13, 192(R13)
+	VMOVDQU16 Y13, 192(R12)
 	LONG      $0x487e5262
 	WORD      $0xf672
 	VMOVDQU16 Y14, 224(SI)
 	LONG      $0x487e5262
 	WORD      $0xff72
-	VMOVDQU16 Y15, 224(R13)
+	VMOVDQU16 Y15, 224(R12)
 	ADDQ      $0x00000100, AX
 	ADDQ      $0x00000100, SI
 	DECQ      R8
@@ -4129,7 +4289,7 @@ rectified:
 	RET
 
 // func gemmBF16x9x1(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int)
-// Requires: AVX, AVX512F, CMOV
+// Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·gemmBF16x9x1(SB), NOSPLIT, $0-72
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
@@ -4138,15 +4298,15 @@ TEXT ·gemmBF16x9x1(SB), NOSPLIT, $0-72
 	MOVQ c+40(FP), BX
 	MOVQ cStride+48(FP), SI
 	MOVQ tiles+56(FP), SI
-	MOVQ add+64(FP), DI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R12
+	MOVQ $0x00000004, R11
 
 tile:
-	MOVQ    AX, R8
-	MOVQ    DX, R9
-	MOVQ    k4+32(FP), R10
-	TESTQ   DI, DI
+	MOVQ    AX, DI
+	MOVQ    DX, R8
+	MOVQ    k4+32(FP), R9
+	MOVQ    add+64(FP), R10
+	TESTQ   R10, R10
 	JZ      zero
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -4171,74 +4331,80 @@ zero:
 	VPXORD Z8, Z8, Z8
 
 block:
-	MOVQ    R10, R11
-	CMPQ    R11, R12
-	CMOVQGT R12, R11
-	SUBQ    R11, R10
+	MOVQ    R9, R10
+	CMPQ    R10, R11
+	CMOVQGT R11, R10
+	LEAQ    288(AX), R12
+	SUBQ    R10, R9
+	JZ      inner
+	LEAQ    32(DI)(CX*1), R12
 
 inner:
-	VMOVUPS      (R9), Z28
-	VPBROADCASTD (R8), Z30
+	PREFETCHT0   (R12)
+	VMOVUPS      (R8), Z28
+	VPBROADCASTD (DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 32(R8), Z31
+	VPBROADCASTD 32(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 64(R8), Z30
+	VPBROADCASTD 64(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	VPBROADCASTD 96(R8), Z31
+	VPBROADCASTD 96(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xdf52
-	VPBROADCASTD 128(R8), Z30
+	VPBROADCASTD 128(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
-	VPBROADCASTD 160(R8), Z31
+	VPBROADCASTD 160(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xef52
-	VPBROADCASTD 192(R8), Z30
+	VPBROADCASTD 192(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xf652
-	VPBROADCASTD 224(R8), Z31
+	VPBROADCASTD 224(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xff52
-	VPBROADCASTD 256(R8), Z30
+	VPBROADCASTD 256(DI), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
-	VMOVUPS      64(R9), Z28
-	VPBROADCASTD 4(R8), Z30
+	PREFETCHT0   64(R12)
+	VMOVUPS      64(R8), Z28
+	VPBROADCASTD 4(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 36(R8), Z31
+	VPBROADCASTD 36(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 68(R8), Z30
+	VPBROADCASTD 68(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	VPBROADCASTD 100(R8), Z31
+	VPBROADCASTD 100(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xdf52
-	VPBROADCASTD 132(R8), Z30
+	VPBROADCASTD 132(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
-	VPBROADCASTD 164(R8), Z31
+	VPBROADCASTD 164(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xef52
-	VPBROADCASTD 196(R8), Z30
+	VPBROADCASTD 196(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xf652
-	VPBROADCASTD 228(R8), Z31
+	VPBROADCASTD 228(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xff52
-	VPBROADCASTD 260(R8), Z30
+	VPBROADCASTD 260(DI), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
-	ADDQ         $0x08, R8
-	ADDQ         $0x00000080, R9
-	DECQ         R11
+	ADDQ         $0x00000080, R12
+	ADDQ         $0x08, DI
+	ADDQ         $0x00000080, R8
+	DECQ         R10
 	JNZ          inner
-	ADDQ         CX, R8
-	TESTQ        R10, R10
+	ADDQ         CX, DI
+	TESTQ        R9, R9
 	JNZ          block
 	VMOVUPS      Z0, (BX)
 	VMOVUPS      Z1, 64(BX)
@@ -4257,7 +4423,7 @@ inner:
 	RET
 
 // func productBF16x9x1(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int, bias *float32, relu int)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV, MMX+
 TEXT ·productBF16x9x1(SB), NOSPLIT, $0-88
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
@@ -4266,15 +4432,15 @@ TEXT ·productBF16x9x1(SB), NOSPLIT, $0-88
 	MOVQ c+40(FP), BX
 	MOVQ cStride+48(FP), SI
 	MOVQ tiles+56(FP), SI
-	MOVQ add+64(FP), DI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R12
+	MOVQ $0x00000004, R11
 
 tile:
-	MOVQ      AX, R8
-	MOVQ      DX, R9
-	MOVQ      k4+32(FP), R10
-	TESTQ     DI, DI
+	MOVQ      AX, DI
+	MOVQ      DX, R8
+	MOVQ      k4+32(FP), R9
+	MOVQ      add+64(FP), R10
+	TESTQ     R10, R10
 	JZ        zero
 	VPMOVZXWD (BX), Z0
 	VPSLLD    $0x10, Z0, Z0
@@ -4308,79 +4474,85 @@ zero:
 	VPXORD Z8, Z8, Z8
 
 block:
-	MOVQ    R10, R11
-	CMPQ    R11, R12
-	CMOVQGT R12, R11
-	SUBQ    R11, R10
+	MOVQ    R9, R10
+	CMPQ    R10, R11
+	CMOVQGT R11, R10
+	LEAQ    288(AX), R12
+	SUBQ    R10, R9
+	JZ      inner
+	LEAQ    32(DI)(CX*1), R12
 
 inner:
-	VMOVUPS      (R9), Z28
-	VPBROADCASTD (R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	VPBROADCASTD 32(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xcf52
-	VPBROADCASTD 64(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xd652
-	VPBROADCASTD 96(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xdf52
-	VPBROADCASTD 128(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xe652
-	VPBROADCASTD 160(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xef52
-	VPBROADCASTD 192(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xf652
-	VPBROADCASTD 224(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xff52
-	VPBROADCASTD 256(R8), Z30
-	LONG         $0x401e1262
-	WORD         $0xc652
-	VMOVUPS      64(R9), Z28
-	VPBROADCASTD 4(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	VPBROADCASTD 36(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xcf52
-	VPBROADCASTD 68(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xd652
-	VPBROADCASTD 100(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xdf52
-	VPBROADCASTD 132(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xe652
-	VPBROADCASTD 164(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xef52
-	VPBROADCASTD 196(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xf652
-	VPBROADCASTD 228(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xff52
-	VPBROADCASTD 260(R8), Z30
-	LONG         $0x401e1262
-	WORD         $0xc652
-	ADDQ         $0x08, R8
-	ADDQ         $0x00000080, R9
-	DECQ         R11
-	JNZ          inner
-	ADDQ         CX, R8
-	TESTQ        R10, R10
-	JNZ          block
-	MOVQ         bias+72(FP), R8
-	TESTQ        R8, R8
-	JZ           biased
+	PREFETCHT0   (R12)
 	VMOVUPS      (R8), Z28
+	VPBROADCASTD (DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	VPBROADCASTD 32(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xcf52
+	VPBROADCASTD 64(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xd652
+	VPBROADCASTD 96(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xdf52
+	VPBROADCASTD 128(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xe652
+	VPBROADCASTD 160(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xef52
+	VPBROADCASTD 192(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xf652
+	VPBROADCASTD 224(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xff52
+	VPBROADCASTD 256(DI), Z30
+	LONG         $0x401e1262
+	WORD         $0xc652
+	PREFETCHT0   64(R12)
+	VMOVUPS      64(R8), Z28
+	VPBROADCASTD 4(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	VPBROADCASTD 36(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xcf52
+	VPBROADCASTD 68(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xd652
+	VPBROADCASTD 100(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xdf52
+	VPBROADCASTD 132(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xe652
+	VPBROADCASTD 164(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xef52
+	VPBROADCASTD 196(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xf652
+	VPBROADCASTD 228(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xff52
+	VPBROADCASTD 260(DI), Z30
+	LONG         $0x401e1262
+	WORD         $0xc652
+	ADDQ         $0x00000080, R12
+	ADDQ         $0x08, DI
+	ADDQ         $0x00000080, R8
+	DECQ         R10
+	JNZ          inner
+	ADDQ         CX, DI
+	TESTQ        R9, R9
+	JNZ          block
+	MOVQ         bias+72(FP), DI
+	TESTQ        DI, DI
+	JZ           biased
+	VMOVUPS      (DI), Z28
 	VADDPS       Z28, Z0, Z0
 	VADDPS       Z28, Z1, Z1
 	VADDPS       Z28, Z2, Z2
@@ -4392,8 +4564,8 @@ inner:
 	VADDPS       Z28, Z8, Z8
 
 biased:
-	MOVQ   relu+80(FP), R8
-	TESTQ  R8, R8
+	MOVQ   relu+80(FP), DI
+	TESTQ  DI, DI
 	JZ     rectified
 	VPXORD Z30, Z30, Z30
 	VMAXPS Z0, Z30, Z0
@@ -4442,7 +4614,7 @@ rectified:
 	RET
 
 // func gemmBF16x9x2(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int)
-// Requires: AVX, AVX512F, CMOV
+// Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·gemmBF16x9x2(SB), NOSPLIT, $8-72
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
@@ -4451,36 +4623,36 @@ TEXT ·gemmBF16x9x2(SB), NOSPLIT, $8-72
 	MOVQ c+40(FP), SI
 	MOVQ cStride+48(FP), DI
 	MOVQ tiles+56(FP), R8
-	MOVQ add+64(FP), R9
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, BP
+	MOVQ $0x00000004, R15
 
 tile:
-	MOVQ    AX, R10
-	MOVQ    DX, R11
-	LEAQ    (DX)(BX*1), R12
-	LEAQ    (SI)(DI*1), R13
-	MOVQ    k4+32(FP), R14
-	TESTQ   R9, R9
+	MOVQ    AX, R9
+	MOVQ    DX, R10
+	LEAQ    (DX)(BX*1), R11
+	LEAQ    (SI)(DI*1), R12
+	MOVQ    k4+32(FP), R13
+	MOVQ    add+64(FP), R14
+	TESTQ   R14, R14
 	JZ      zero
 	VMOVUPS (SI), Z0
-	VMOVUPS (R13), Z1
+	VMOVUPS (R12), Z1
 	VMOVUPS 64(SI), Z2
-	VMOVUPS 64(R13), Z3
+	VMOVUPS 64(R12), Z3
 	VMOVUPS 128(SI), Z4
-	VMOVUPS 128(R13), Z5
+	VMOVUPS 128(R12), Z5
 	VMOVUPS 192(SI), Z6
-	VMOVUPS 192(R13), Z7
+	VMOVUPS 192(R12), Z7
 	VMOVUPS 256(SI), Z8
-	VMOVUPS 256(R13), Z9
+	VMOVUPS 256(R12), Z9
 	VMOVUPS 320(SI), Z10
-	VMOVUPS 320(R13), Z11
+	VMOVUPS 320(R12), Z11
 	VMOVUPS 384(SI), Z12
-	VMOVUPS 384(R13), Z13
+	VMOVUPS 384(R12), Z13
 	VMOVUPS 448(SI), Z14
-	VMOVUPS 448(R13), Z15
+	VMOVUPS 448(R12), Z15
 	VMOVUPS 512(SI), Z16
-	VMOVUPS 512(R13), Z17
+	VMOVUPS 512(R12), Z17
 	JMP     block
 
 zero:
@@ -4504,132 +4676,138 @@ zero:
 	VPXORD Z17, Z17, Z17
 
 block:
-	MOVQ    R14, R15
-	CMPQ    R15, BP
-	CMOVQGT BP, R15
-	SUBQ    R15, R14
+	MOVQ    R13, R14
+	CMPQ    R14, R15
+	CMOVQGT R15, R14
+	LEAQ    288(AX), BP
+	SUBQ    R14, R13
+	JZ      inner
+	LEAQ    32(R9)(CX*1), BP
 
 inner:
-	VMOVUPS      (R11), Z28
-	VMOVUPS      (R12), Z29
-	VPBROADCASTD (R10), Z30
+	PREFETCHT0   (BP)
+	VMOVUPS      (R10), Z28
+	VMOVUPS      (R11), Z29
+	VPBROADCASTD (R9), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
 	LONG         $0x40169262
 	WORD         $0xce52
-	VPBROADCASTD 32(R10), Z31
+	VPBROADCASTD 32(R9), Z31
 	LONG         $0x401e9262
 	WORD         $0xd752
 	LONG         $0x40169262
 	WORD         $0xdf52
-	VPBROADCASTD 64(R10), Z30
+	VPBROADCASTD 64(R9), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
 	LONG         $0x40169262
 	WORD         $0xee52
-	VPBROADCASTD 96(R10), Z31
+	VPBROADCASTD 96(R9), Z31
 	LONG         $0x401e9262
 	WORD         $0xf752
 	LONG         $0x40169262
 	WORD         $0xff52
-	VPBROADCASTD 128(R10), Z30
+	VPBROADCASTD 128(R9), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
 	LONG         $0x40161262
 	WORD         $0xce52
-	VPBROADCASTD 160(R10), Z31
+	VPBROADCASTD 160(R9), Z31
 	LONG         $0x401e1262
 	WORD         $0xd752
 	LONG         $0x40161262
 	WORD         $0xdf52
-	VPBROADCASTD 192(R10), Z30
+	VPBROADCASTD 192(R9), Z30
 	LONG         $0x401e1262
 	WORD         $0xe652
 	LONG         $0x40161262
 	WORD         $0xee52
-	VPBROADCASTD 224(R10), Z31
+	VPBROADCASTD 224(R9), Z31
 	LONG         $0x401e1262
 	WORD         $0xf752
 	LONG         $0x40161262
 	WORD         $0xff52
-	VPBROADCASTD 256(R10), Z30
+	VPBROADCASTD 256(R9), Z30
 	LONG         $0x401e8262
 	WORD         $0xc652
 	LONG         $0x40168262
 	WORD         $0xce52
-	VMOVUPS      64(R11), Z28
-	VMOVUPS      64(R12), Z29
-	VPBROADCASTD 4(R10), Z30
+	PREFETCHT0   64(BP)
+	VMOVUPS      64(R10), Z28
+	VMOVUPS      64(R11), Z29
+	VPBROADCASTD 4(R9), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
 	LONG         $0x40169262
 	WORD         $0xce52
-	VPBROADCASTD 36(R10), Z31
+	VPBROADCASTD 36(R9), Z31
 	LONG         $0x401e9262
 	WORD         $0xd752
 	LONG         $0x40169262
 	WORD         $0xdf52
-	VPBROADCASTD 68(R10), Z30
+	VPBROADCASTD 68(R9), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
 	LONG         $0x40169262
 	WORD         $0xee52
-	VPBROADCASTD 100(R10), Z31
+	VPBROADCASTD 100(R9), Z31
 	LONG         $0x401e9262
 	WORD         $0xf752
 	LONG         $0x40169262
 	WORD         $0xff52
-	VPBROADCASTD 132(R10), Z30
+	VPBROADCASTD 132(R9), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
 	LONG         $0x40161262
 	WORD         $0xce52
-	VPBROADCASTD 164(R10), Z31
+	VPBROADCASTD 164(R9), Z31
 	LONG         $0x401e1262
 	WORD         $0xd752
 	LONG         $0x40161262
 	WORD         $0xdf52
-	VPBROADCASTD 196(R10), Z30
+	VPBROADCASTD 196(R9), Z30
 	LONG         $0x401e1262
 	WORD         $0xe652
 	LONG         $0x40161262
 	WORD         $0xee52
-	VPBROADCASTD 228(R10), Z31
+	VPBROADCASTD 228(R9), Z31
 	LONG         $0x401e1262
 	WORD         $0xf752
 	LONG         $0x40161262
 	WORD         $0xff52
-	VPBROADCASTD 260(R10), Z30
+	VPBROADCASTD 260(R9), Z30
 	LONG         $0x401e8262
 	WORD         $0xc652
 	LONG         $0x40168262
 	WORD         $0xce52
-	ADDQ         $0x08, R10
+	ADDQ         $0x00000080, BP
+	ADDQ         $0x08, R9
+	ADDQ         $0x00000080, R10
 	ADDQ         $0x00000080, R11
-	ADDQ         $0x00000080, R12
-	DECQ         R15
+	DECQ         R14
 	JNZ          inner
-	ADDQ         CX, R10
-	TESTQ        R14, R14
+	ADDQ         CX, R9
+	TESTQ        R13, R13
 	JNZ          block
 	VMOVUPS      Z0, (SI)
-	VMOVUPS      Z1, (R13)
+	VMOVUPS      Z1, (R12)
 	VMOVUPS      Z2, 64(SI)
-	VMOVUPS      Z3, 64(R13)
+	VMOVUPS      Z3, 64(R12)
 	VMOVUPS      Z4, 128(SI)
-	VMOVUPS      Z5, 128(R13)
+	VMOVUPS      Z5, 128(R12)
 	VMOVUPS      Z6, 192(SI)
-	VMOVUPS      Z7, 192(R13)
+	VMOVUPS      Z7, 192(R12)
 	VMOVUPS      Z8, 256(SI)
-	VMOVUPS      Z9, 256(R13)
+	VMOVUPS      Z9, 256(R12)
 	VMOVUPS      Z10, 320(SI)
-	VMOVUPS      Z11, 320(R13)
+	VMOVUPS      Z11, 320(R12)
 	VMOVUPS      Z12, 384(SI)
-	VMOVUPS      Z13, 384(R13)
+	VMOVUPS      Z13, 384(R12)
 	VMOVUPS      Z14, 448(SI)
-	VMOVUPS      Z15, 448(R13)
+	VMOVUPS      Z15, 448(R12)
 	VMOVUPS      Z16, 512(SI)
-	VMOVUPS      Z17, 512(R13)
+	VMOVUPS      Z17, 512(R12)
 	ADDQ         $0x00000120, AX
 	ADDQ         $0x00000240, SI
 	DECQ         R8
@@ -4638,7 +4816,7 @@ inner:
 	RET
 
 // func productBF16x9x2(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int, bias *float32, relu int)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV, MMX+
 TEXT ·productBF16x9x2(SB), NOSPLIT, $8-88
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
@@ -4647,53 +4825,53 @@ TEXT ·productBF16x9x2(SB), NOSPLIT, $8-88
 	MOVQ c+40(FP), SI
 	MOVQ cStride+48(FP), DI
 	MOVQ tiles+56(FP), R8
-	MOVQ add+64(FP), R9
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, BP
+	MOVQ $0x00000004, R15
 
 tile:
-	MOVQ      AX, R10
-	MOVQ      DX, R11
-	LEAQ      (DX)(BX*1), R12
-	LEAQ      (SI)(DI*1), R13
-	MOVQ      k4+32(FP), R14
-	TESTQ     R9, R9
+	MOVQ      AX, R9
+	MOVQ      DX, R10
+	LEAQ      (DX)(BX*1), R11
+	LEAQ      (SI)(DI*1), R12
+	MOVQ      k4+32(FP), R13
+	MOVQ      add+64(FP), R14
+	TESTQ     R14, R14
 	JZ        zero
 	VPMOVZXWD (SI), Z0
 	VPSLLD    $0x10, Z0, Z0
-	VPMOVZXWD (R13), Z1
+	VPMOVZXWD (R12), Z1
 	VPSLLD    $0x10, Z1, Z1
 	VPMOVZXWD 32(SI), Z2
 	VPSLLD    $0x10, Z2, Z2
-	VPMOVZXWD 32(R13), Z3
+	VPMOVZXWD 32(R12), Z3
 	VPSLLD    $0x10, Z3, Z3
 	VPMOVZXWD 64(SI), Z4
 	VPSLLD    $0x10, Z4, Z4
-	VPMOVZXWD 64(R13), Z5
+	VPMOVZXWD 64(R12), Z5
 	VPSLLD    $0x10, Z5, Z5
 	VPMOVZXWD 96(SI), Z6
 	VPSLLD    $0x10, Z6, Z6
-	VPMOVZXWD 96(R13), Z7
+	VPMOVZXWD 96(R12), Z7
 	VPSLLD    $0x10, Z7, Z7
 	VPMOVZXWD 128(SI), Z8
 	VPSLLD    $0x10, Z8, Z8
-	VPMOVZXWD 128(R13), Z9
+	VPMOVZXWD 128(R12), Z9
 	VPSLLD    $0x10, Z9, Z9
 	VPMOVZXWD 160(SI), Z10
 	VPSLLD    $0x10, Z10, Z10
-	VPMOVZXWD 160(R13), Z11
+	VPMOVZXWD 160(R12), Z11
 	VPSLLD    $0x10, Z11, Z11
 	VPMOVZXWD 192(SI), Z12
 	VPSLLD    $0x10, Z12, Z12
-	VPMOVZXWD 192(R13), Z13
+	VPMOVZXWD 192(R12), Z13
 	VPSLLD    $0x10, Z13, Z13
 	VPMOVZXWD 224(SI), Z14
 	VPSLLD    $0x10, Z14, Z14
-	VPMOVZXWD 224(R13), Z15
+	VPMOVZXWD 224(R12), Z15
 	VPSLLD    $0x10, Z15, Z15
 	VPMOVZXWD 256(SI), Z16
 	VPSLLD    $0x10, Z16, Z16
-	VPMOVZXWD 256(R13), Z17
+	VPMOVZXWD 256(R12), Z17
 	VPSLLD    $0x10, Z17, Z17
 	JMP       block
 
@@ -4718,119 +4896,125 @@ zero:
 	VPXORD Z17, Z17, Z17
 
 block:
-	MOVQ    R14, R15
-	CMPQ    R15, BP
-	CMOVQGT BP, R15
-	SUBQ    R15, R14
+	MOVQ    R13, R14
+	CMPQ    R14, R15
+	CMOVQGT R15, R14
+	LEAQ    288(AX), BP
+	SUBQ    R14, R13
+	JZ      inner
+	LEAQ    32(R9)(CX*1), BP
 
 inner:
-	VMOVUPS      (R11), Z28
-	VMOVUPS      (R12), Z29
-	VPBROADCASTD (R10), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	LONG         $0x40169262
-	WORD         $0xce52
-	VPBROADCASTD 32(R10), Z31
-	LONG         $0x401e9262
-	WORD         $0xd752
-	LONG         $0x40169262
-	WORD         $0xdf52
-	VPBROADCASTD 64(R10), Z30
-	LONG         $0x401e9262
-	WORD         $0xe652
-	LONG         $0x40169262
-	WORD         $0xee52
-	VPBROADCASTD 96(R10), Z31
-	LONG         $0x401e9262
-	WORD         $0xf752
-	LONG         $0x40169262
-	WORD         $0xff52
-	VPBROADCASTD 128(R10), Z30
-	LONG         $0x401e1262
-	WORD         $0xc652
-	LONG         $0x40161262
-	WORD         $0xce52
-	VPBROADCASTD 160(R10), Z31
-	LONG         $0x401e1262
-	WORD         $0xd752
-	LONG         $0x40161262
-	WORD         $0xdf52
-	VPBROADCASTD 192(R10), Z30
-	LONG         $0x401e1262
-	WORD         $0xe652
-	LONG         $0x40161262
-	WORD         $0xee52
-	VPBROADCASTD 224(R10), Z31
-	LONG         $0x401e1262
-	WORD         $0xf752
-	LONG         $0x40161262
-	WORD         $0xff52
-	VPBROADCASTD 256(R10), Z30
-	LONG         $0x401e8262
-	WORD         $0xc652
-	LONG         $0x40168262
-	WORD         $0xce52
-	VMOVUPS      64(R11), Z28
-	VMOVUPS      64(R12), Z29
-	VPBROADCASTD 4(R10), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	LONG         $0x40169262
-	WORD         $0xce52
-	VPBROADCASTD 36(R10), Z31
-	LONG         $0x401e9262
-	WORD         $0xd752
-	LONG         $0x40169262
-	WORD         $0xdf52
-	VPBROADCASTD 68(R10), Z30
-	LONG         $0x401e9262
-	WORD         $0xe652
-	LONG         $0x40169262
-	WORD         $0xee52
-	VPBROADCASTD 100(R10), Z31
-	LONG         $0x401e9262
-	WORD         $0xf752
-	LONG         $0x40169262
-	WORD         $0xff52
-	VPBROADCASTD 132(R10), Z30
-	LONG         $0x401e1262
-	WORD         $0xc652
-	LONG         $0x40161262
-	WORD         $0xce52
-	VPBROADCASTD 164(R10), Z31
-	LONG         $0x401e1262
-	WORD         $0xd752
-	LONG         $0x40161262
-	WORD         $0xdf52
-	VPBROADCASTD 196(R10), Z30
-	LONG         $0x401e1262
-	WORD         $0xe652
-	LONG         $0x40161262
-	WORD         $0xee52
-	VPBROADCASTD 228(R10), Z31
-	LONG         $0x401e1262
-	WORD         $0xf752
-	LONG         $0x40161262
-	WORD         $0xff52
-	VPBROADCASTD 260(R10), Z30
-	LONG         $0x401e8262
-	WORD         $0xc652
-	LONG         $0x40168262
-	WORD         $0xce52
-	ADDQ         $0x08, R10
-	ADDQ         $0x00000080, R11
-	ADDQ         $0x00000080, R12
-	DECQ         R15
-	JNZ          inner
-	ADDQ         CX, R10
-	TESTQ        R14, R14
-	JNZ          block
-	MOVQ         bias+72(FP), R10
-	TESTQ        R10, R10
-	JZ           biased
+	PREFETCHT0   (BP)
 	VMOVUPS      (R10), Z28
-	VMOVUPS      64(R10), Z29
+	VMOVUPS      (R11), Z29
+	VPBROADCASTD (R9), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	LONG         $0x40169262
+	WORD         $0xce52
+	VPBROADCASTD 32(R9), Z31
+	LONG         $0x401e9262
+	WORD         $0xd752
+	LONG         $0x40169262
+	WORD         $0xdf52
+	VPBROADCASTD 64(R9), Z30
+	LONG         $0x401e9262
+	WORD         $0xe652
+	LONG         $0x40169262
+	WORD         $0xee52
+	VPBROADCASTD 96(R9), Z31
+	LONG         $0x401e9262
+	WORD         $0xf752
+	LONG         $0x40169262
+	WORD         $0xff52
+	VPBROADCASTD 128(R9), Z30
+	LONG         $0x401e1262
+	WORD         $0xc652
+	LONG         $0x40161262
+	WORD         $0xce52
+	VPBROADCASTD 160(R9), Z31
+	LONG         $0x401e1262
+	WORD         $0xd752
+	LONG         $0x40161262
+	WORD         $0xdf52
+	VPBROADCASTD 192(R9), Z30
+	LONG         $0x401e1262
+	WORD         $0xe652
+	LONG         $0x40161262
+	WORD         $0xee52
+	VPBROADCASTD 224(R9), Z31
+	LONG         $0x401e1262
+	WORD         $0xf752
+	LONG         $0x40161262
+	WORD         $0xff52
+	VPBROADCASTD 256(R9), Z30
+	LONG         $0x401e8262
+	WORD         $0xc652
+	LONG         $0x40168262
+	WORD         $0xce52
+	PREFETCHT0   64(BP)
+	VMOVUPS      64(R10), Z28
+	VMOVUPS      64(R11), Z29
+	VPBROADCASTD 4(R9), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	LONG         $0x40169262
+	WORD         $0xce52
+	VPBROADCASTD 36(R9), Z31
+	LONG         $0x401e9262
+	WORD         $0xd752
+	LONG         $0x40169262
+	WORD         $0xdf52
+	VPBROADCASTD 68(R9), Z30
+	LONG         $0x401e9262
+	WORD         $0xe652
+	LONG         $0x40169262
+	WORD         $0xee52
+	VPBROADCASTD 100(R9), Z31
+	LONG         $0x401e9262
+	WORD         $0xf752
+	LONG         $0x40169262
+	WORD         $0xff52
+	VPBROADCASTD 132(R9), Z30
+	LONG         $0x401e1262
+	WORD         $0xc652
+	LONG         $0x40161262
+	WORD         $0xce52
+	VPBROADCASTD 164(R9), Z31
+	LONG         $0x401e1262
+	WORD         $0xd752
+	LONG         $0x40161262
+	WORD         $0xdf52
+	VPBROADCASTD 196(R9), Z30
+	LONG         $0x401e1262
+	WORD         $0xe652
+	LONG         $0x40161262
+	WORD         $0xee52
+	VPBROADCASTD 228(R9), Z31
+	LONG         $0x401e1262
+	WORD         $0xf752
+	LONG         $0x40161262
+	WORD         $0xff52
+	VPBROADCASTD 260(R9), Z30
+	LONG         $0x401e8262
+	WORD         $0xc652
+	LONG         $0x40168262
+	WORD         $0xce52
+	ADDQ         $0x00000080, BP
+	ADDQ         $0x08, R9
+	ADDQ         $0x00000080, R10
+	ADDQ         $0x00000080, R11
+	DECQ         R14
+	JNZ          inner
+	ADDQ         CX, R9
+	TESTQ        R13, R13
+	JNZ          block
+	MOVQ         bias+72(FP), R9
+	TESTQ        R9, R9
+	JZ           biased
+	VMOVUPS      (R9), Z28
+	VMOVUPS      64(R9), Z29
 	VADDPS       Z28, Z0, Z0
 	VADDPS       Z29, Z1, Z1
 	VADDPS       Z28, Z2, Z2
@@ -4851,8 +5035,8 @@ inner:
 	VADDPS       Z29, Z17, Z17
 
 biased:
-	MOVQ   relu+80(FP), R10
-	TESTQ  R10, R10
+	MOVQ   relu+80(FP), R9
+	TESTQ  R9, R9
 	JZ     rectified
 	VPXORD Z30, Z30, Z30
 	VMAXPS Z0, Z30, Z0
@@ -4880,55 +5064,55 @@ rectified:
 	VMOVDQU16 Y0, (SI)
 	LONG      $0x487ef262
 	WORD      $0xc972
-	VMOVDQU16 Y1, (R13)
+	VMOVDQU16 Y1, (R12)
 	LONG      $0x487ef262
 	WORD      $0xd272
 	VMOVDQU16 Y2, 32(SI)
 	LONG      $0x487ef262
 	WORD      $0xdb72
-	VMOVDQU16 Y3, 32(R13)
+	VMOVDQU16 Y3, 32(R12)
 	LONG      $0x487ef262
 	WORD      $0xe472
 	VMOVDQU16 Y4, 64(SI)
 	LONG      $0x487ef262
 	WORD      $0xed72
-	VMOVDQU16 Y5, 64(R13)
+	VMOVDQU16 Y5, 64(R12)
 	LONG      $0x487ef262
 	WORD      $0xf672
 	VMOVDQU16 Y6, 96(SI)
 	LONG      $0x487ef262
 	WORD      $0xff72
-	VMOVDQU16 Y7, 96(R13)
+	VMOVDQU16 Y7, 96(R12)
 	LONG      $0x487e5262
 	WORD      $0xc072
 	VMOVDQU16 Y8, 128(SI)
 	LONG      $0x487e5262
 	WORD      $0xc972
-	VMOVDQU16 Y9, 128(R13)
+	VMOVDQU16 Y9, 128(R12)
 	LONG      $0x487e5262
 	WORD      $0xd272
 	VMOVDQU16 Y10, 160(SI)
 	LONG      $0x487e5262
 	WORD      $0xdb72
-	VMOVDQU16 Y11, 160(R13)
+	VMOVDQU16 Y11, 160(R12)
 	LONG      $0x487e5262
 	WORD      $0xe472
 	VMOVDQU16 Y12, 192(SI)
 	LONG      $0x487e5262
 	WORD      $0xed72
-	VMOVDQU16 Y13, 192(R13)
+	VMOVDQU16 Y13, 192(R12)
 	LONG      $0x487e5262
 	WORD      $0xf672
 	VMOVDQU16 Y14, 224(SI)
 	LONG      $0x487e5262
 	WORD      $0xff72
-	VMOVDQU16 Y15, 224(R13)
+	VMOVDQU16 Y15, 224(R12)
 	LONG      $0x487ea262
 	WORD      $0xc072
 	VMOVDQU16 Y16, 256(SI)
 	LONG      $0x487ea262
 	WORD      $0xc972
-	VMOVDQU16 Y17, 256(R13)
+	VMOVDQU16 Y17, 256(R12)
 	ADDQ      $0x00000120, AX
 	ADDQ      $0x00000120, SI
 	DECQ      R8
@@ -4937,7 +5121,7 @@ rectified:
 	RET
 
 // func gemmBF16x10x1(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int)
-// Requires: AVX, AVX512F, CMOV
+// Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·gemmBF16x10x1(SB), NOSPLIT, $0-72
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
@@ -4946,15 +5130,15 @@ TEXT ·gemmBF16x10x1(SB), NOSPLIT, $0-72
 	MOVQ c+40(FP), BX
 	MOVQ cStride+48(FP), SI
 	MOVQ tiles+56(FP), SI
-	MOVQ add+64(FP), DI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R12
+	MOVQ $0x00000004, R11
 
 tile:
-	MOVQ    AX, R8
-	MOVQ    DX, R9
-	MOVQ    k4+32(FP), R10
-	TESTQ   DI, DI
+	MOVQ    AX, DI
+	MOVQ    DX, R8
+	MOVQ    k4+32(FP), R9
+	MOVQ    add+64(FP), R10
+	TESTQ   R10, R10
 	JZ      zero
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -4981,80 +5165,86 @@ zero:
 	VPXORD Z9, Z9, Z9
 
 block:
-	MOVQ    R10, R11
-	CMPQ    R11, R12
-	CMOVQGT R12, R11
-	SUBQ    R11, R10
+	MOVQ    R9, R10
+	CMPQ    R10, R11
+	CMOVQGT R11, R10
+	LEAQ    320(AX), R12
+	SUBQ    R10, R9
+	JZ      inner
+	LEAQ    32(DI)(CX*1), R12
 
 inner:
-	VMOVUPS      (R9), Z28
-	VPBROADCASTD (R8), Z30
+	PREFETCHT0   (R12)
+	VMOVUPS      (R8), Z28
+	VPBROADCASTD (DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 32(R8), Z31
+	VPBROADCASTD 32(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 64(R8), Z30
+	VPBROADCASTD 64(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	VPBROADCASTD 96(R8), Z31
+	VPBROADCASTD 96(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xdf52
-	VPBROADCASTD 128(R8), Z30
+	VPBROADCASTD 128(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
-	VPBROADCASTD 160(R8), Z31
+	VPBROADCASTD 160(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xef52
-	VPBROADCASTD 192(R8), Z30
+	VPBROADCASTD 192(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xf652
-	VPBROADCASTD 224(R8), Z31
+	VPBROADCASTD 224(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xff52
-	VPBROADCASTD 256(R8), Z30
+	VPBROADCASTD 256(DI), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
-	VPBROADCASTD 288(R8), Z31
+	VPBROADCASTD 288(DI), Z31
 	LONG         $0x401e1262
 	WORD         $0xcf52
-	VMOVUPS      64(R9), Z28
-	VPBROADCASTD 4(R8), Z30
+	PREFETCHT0   64(R12)
+	VMOVUPS      64(R8), Z28
+	VPBROADCASTD 4(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 36(R8), Z31
+	VPBROADCASTD 36(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 68(R8), Z30
+	VPBROADCASTD 68(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	VPBROADCASTD 100(R8), Z31
+	VPBROADCASTD 100(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xdf52
-	VPBROADCASTD 132(R8), Z30
+	VPBROADCASTD 132(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
-	VPBROADCASTD 164(R8), Z31
+	VPBROADCASTD 164(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xef52
-	VPBROADCASTD 196(R8), Z30
+	VPBROADCASTD 196(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xf652
-	VPBROADCASTD 228(R8), Z31
+	VPBROADCASTD 228(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xff52
-	VPBROADCASTD 260(R8), Z30
+	VPBROADCASTD 260(DI), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
-	VPBROADCASTD 292(R8), Z31
+	VPBROADCASTD 292(DI), Z31
 	LONG         $0x401e1262
 	WORD         $0xcf52
-	ADDQ         $0x08, R8
-	ADDQ         $0x00000080, R9
-	DECQ         R11
+	ADDQ         $0x00000080, R12
+	ADDQ         $0x08, DI
+	ADDQ         $0x00000080, R8
+	DECQ         R10
 	JNZ          inner
-	ADDQ         CX, R8
-	TESTQ        R10, R10
+	ADDQ         CX, DI
+	TESTQ        R9, R9
 	JNZ          block
 	VMOVUPS      Z0, (BX)
 	VMOVUPS      Z1, 64(BX)
@@ -5074,7 +5264,7 @@ inner:
 	RET
 
 // func productBF16x10x1(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int, bias *float32, relu int)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV, MMX+
 TEXT ·productBF16x10x1(SB), NOSPLIT, $0-88
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
@@ -5083,15 +5273,15 @@ TEXT ·productBF16x10x1(SB), NOSPLIT, $0-88
 	MOVQ c+40(FP), BX
 	MOVQ cStride+48(FP), SI
 	MOVQ tiles+56(FP), SI
-	MOVQ add+64(FP), DI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R12
+	MOVQ $0x00000004, R11
 
 tile:
-	MOVQ      AX, R8
-	MOVQ      DX, R9
-	MOVQ      k4+32(FP), R10
-	TESTQ     DI, DI
+	MOVQ      AX, DI
+	MOVQ      DX, R8
+	MOVQ      k4+32(FP), R9
+	MOVQ      add+64(FP), R10
+	TESTQ     R10, R10
 	JZ        zero
 	VPMOVZXWD (BX), Z0
 	VPSLLD    $0x10, Z0, Z0
@@ -5128,85 +5318,91 @@ zero:
 	VPXORD Z9, Z9, Z9
 
 block:
-	MOVQ    R10, R11
-	CMPQ    R11, R12
-	CMOVQGT R12, R11
-	SUBQ    R11, R10
+	MOVQ    R9, R10
+	CMPQ    R10, R11
+	CMOVQGT R11, R10
+	LEAQ    320(AX), R12
+	SUBQ    R10, R9
+	JZ      inner
+	LEAQ    32(DI)(CX*1), R12
 
 inner:
-	VMOVUPS      (R9), Z28
-	VPBROADCASTD (R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	VPBROADCASTD 32(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xcf52
-	VPBROADCASTD 64(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xd652
-	VPBROADCASTD 96(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xdf52
-	VPBROADCASTD 128(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xe652
-	VPBROADCASTD 160(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xef52
-	VPBROADCASTD 192(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xf652
-	VPBROADCASTD 224(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xff52
-	VPBROADCASTD 256(R8), Z30
-	LONG         $0x401e1262
-	WORD         $0xc652
-	VPBROADCASTD 288(R8), Z31
-	LONG         $0x401e1262
-	WORD         $0xcf52
-	VMOVUPS      64(R9), Z28
-	VPBROADCASTD 4(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	VPBROADCASTD 36(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xcf52
-	VPBROADCASTD 68(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xd652
-	VPBROADCASTD 100(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xdf52
-	VPBROADCASTD 132(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xe652
-	VPBROADCASTD 164(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xef52
-	VPBROADCASTD 196(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xf652
-	VPBROADCASTD 228(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xff52
-	VPBROADCASTD 260(R8), Z30
-	LONG         $0x401e1262
-	WORD         $0xc652
-	VPBROADCASTD 292(R8), Z31
-	LONG         $0x401e1262
-	WORD         $0xcf52
-	ADDQ         $0x08, R8
-	ADDQ         $0x00000080, R9
-	DECQ         R11
-	JNZ          inner
-	ADDQ         CX, R8
-	TESTQ        R10, R10
-	JNZ          block
-	MOVQ         bias+72(FP), R8
-	TESTQ        R8, R8
-	JZ           biased
+	PREFETCHT0   (R12)
 	VMOVUPS      (R8), Z28
+	VPBROADCASTD (DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	VPBROADCASTD 32(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xcf52
+	VPBROADCASTD 64(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xd652
+	VPBROADCASTD 96(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xdf52
+	VPBROADCASTD 128(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xe652
+	VPBROADCASTD 160(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xef52
+	VPBROADCASTD 192(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xf652
+	VPBROADCASTD 224(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xff52
+	VPBROADCASTD 256(DI), Z30
+	LONG         $0x401e1262
+	WORD         $0xc652
+	VPBROADCASTD 288(DI), Z31
+	LONG         $0x401e1262
+	WORD         $0xcf52
+	PREFETCHT0   64(R12)
+	VMOVUPS      64(R8), Z28
+	VPBROADCASTD 4(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	VPBROADCASTD 36(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xcf52
+	VPBROADCASTD 68(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xd652
+	VPBROADCASTD 100(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xdf52
+	VPBROADCASTD 132(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xe652
+	VPBROADCASTD 164(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xef52
+	VPBROADCASTD 196(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xf652
+	VPBROADCASTD 228(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xff52
+	VPBROADCASTD 260(DI), Z30
+	LONG         $0x401e1262
+	WORD         $0xc652
+	VPBROADCASTD 292(DI), Z31
+	LONG         $0x401e1262
+	WORD         $0xcf52
+	ADDQ         $0x00000080, R12
+	ADDQ         $0x08, DI
+	ADDQ         $0x00000080, R8
+	DECQ         R10
+	JNZ          inner
+	ADDQ         CX, DI
+	TESTQ        R9, R9
+	JNZ          block
+	MOVQ         bias+72(FP), DI
+	TESTQ        DI, DI
+	JZ           biased
+	VMOVUPS      (DI), Z28
 	VADDPS       Z28, Z0, Z0
 	VADDPS       Z28, Z1, Z1
 	VADDPS       Z28, Z2, Z2
@@ -5219,8 +5415,8 @@ inner:
 	VADDPS       Z28, Z9, Z9
 
 biased:
-	MOVQ   relu+80(FP), R8
-	TESTQ  R8, R8
+	MOVQ   relu+80(FP), DI
+	TESTQ  DI, DI
 	JZ     rectified
 	VPXORD Z30, Z30, Z30
 	VMAXPS Z0, Z30, Z0
@@ -5273,7 +5469,7 @@ rectified:
 	RET
 
 // func gemmBF16x10x2(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int)
-// Requires: AVX, AVX512F, CMOV
+// Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·gemmBF16x10x2(SB), NOSPLIT, $8-72
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
@@ -5282,38 +5478,38 @@ TEXT ·gemmBF16x10x2(SB), NOSPLIT, $8-72
 	MOVQ c+40(FP), SI
 	MOVQ cStride+48(FP), DI
 	MOVQ tiles+56(FP), R8
-	MOVQ add+64(FP), R9
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, BP
+	MOVQ $0x00000004, R15
 
 tile:
-	MOVQ    AX, R10
-	MOVQ    DX, R11
-	LEAQ    (DX)(BX*1), R12
-	LEAQ    (SI)(DI*1), R13
-	MOVQ    k4+32(FP), R14
-	TESTQ   R9, R9
+	MOVQ    AX, R9
+	MOVQ    DX, R10
+	LEAQ    (DX)(BX*1), R11
+	LEAQ    (SI)(DI*1), R12
+	MOVQ    k4+32(FP), R13
+	MOVQ    add+64(FP), R14
+	TESTQ   R14, R14
 	JZ      zero
 	VMOVUPS (SI), Z0
-	VMOVUPS (R13), Z1
+	VMOVUPS (R12), Z1
 	VMOVUPS 64(SI), Z2
-	VMOVUPS 64(R13), Z3
+	VMOVUPS 64(R12), Z3
 	VMOVUPS 128(SI), Z4
-	VMOVUPS 128(R13), Z5
+	VMOVUPS 128(R12), Z5
 	VMOVUPS 192(SI), Z6
-	VMOVUPS 192(R13), Z7
+	VMOVUPS 192(R12), Z7
 	VMOVUPS 256(SI), Z8
-	VMOVUPS 256(R13), Z9
+	VMOVUPS 256(R12), Z9
 	VMOVUPS 320(SI), Z10
-	VMOVUPS 320(R13), Z11
+	VMOVUPS 320(R12), Z11
 	VMOVUPS 384(SI), Z12
-	VMOVUPS 384(R13), Z13
+	VMOVUPS 384(R12), Z13
 	VMOVUPS 448(SI), Z14
-	VMOVUPS 448(R13), Z15
+	VMOVUPS 448(R12), Z15
 	VMOVUPS 512(SI), Z16
-	VMOVUPS 512(R13), Z17
+	VMOVUPS 512(R12), Z17
 	VMOVUPS 576(SI), Z18
-	VMOVUPS 576(R13), Z19
+	VMOVUPS 576(R12), Z19
 	JMP     block
 
 zero:
@@ -5339,144 +5535,150 @@ zero:
 	VPXORD Z19, Z19, Z19
 
 block:
-	MOVQ    R14, R15
-	CMPQ    R15, BP
-	CMOVQGT BP, R15
-	SUBQ    R15, R14
+	MOVQ    R13, R14
+	CMPQ    R14, R15
+	CMOVQGT R15, R14
+	LEAQ    320(AX), BP
+	SUBQ    R14, R13
+	JZ      inner
+	LEAQ    32(R9)(CX*1), BP
 
 inner:
-	VMOVUPS      (R11), Z28
-	VMOVUPS      (R12), Z29
-	VPBROADCASTD (R10), Z30
+	PREFETCHT0   (BP)
+	VMOVUPS      (R10), Z28
+	VMOVUPS      (R11), Z29
+	VPBROADCASTD (R9), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
 	LONG         $0x40169262
 	WORD         $0xce52
-	VPBROADCASTD 32(R10), Z31
+	VPBROADCASTD 32(R9), Z31
 	LONG         $0x401e9262
 	WORD         $0xd752
 	LONG         $0x40169262
 	WORD         $0xdf52
-	VPBROADCASTD 64(R10), Z30
+	VPBROADCASTD 64(R9), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
 	LONG         $0x40169262
 	WORD         $0xee52
-	VPBROADCASTD 96(R10), Z31
+	VPBROADCASTD 96(R9), Z31
 	LONG         $0x401e9262
 	WORD         $0xf752
 	LONG         $0x40169262
 	WORD         $0xff52
-	VPBROADCASTD 128(R10), Z30
+	VPBROADCASTD 128(R9), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
 	LONG         $0x40161262
 	WORD         $0xce52
-	VPBROADCASTD 160(R10), Z31
+	VPBROADCASTD 160(R9), Z31
 	LONG         $0x401e1262
 	WORD         $0xd752
 	LONG         $0x40161262
 	WORD         $0xdf52
-	VPBROADCASTD 192(R10), Z30
+	VPBROADCASTD 192(R9), Z30
 	LONG         $0x401e1262
 	WORD         $0xe652
 	LONG         $0x40161262
 	WORD         $0xee52
-	VPBROADCASTD 224(R10), Z31
+	VPBROADCASTD 224(R9), Z31
 	LONG         $0x401e1262
 	WORD         $0xf752
 	LONG         $0x40161262
 	WORD         $0xff52
-	VPBROADCASTD 256(R10), Z30
+	VPBROADCASTD 256(R9), Z30
 	LONG         $0x401e8262
 	WORD         $0xc652
 	LONG         $0x40168262
 	WORD         $0xce52
-	VPBROADCASTD 288(R10), Z31
+	VPBROADCASTD 288(R9), Z31
 	LONG         $0x401e8262
 	WORD         $0xd752
 	LONG         $0x40168262
 	WORD         $0xdf52
-	VMOVUPS      64(R11), Z28
-	VMOVUPS      64(R12), Z29
-	VPBROADCASTD 4(R10), Z30
+	PREFETCHT0   64(BP)
+	VMOVUPS      64(R10), Z28
+	VMOVUPS      64(R11), Z29
+	VPBROADCASTD 4(R9), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
 	LONG         $0x40169262
 	WORD         $0xce52
-	VPBROADCASTD 36(R10), Z31
+	VPBROADCASTD 36(R9), Z31
 	LONG         $0x401e9262
 	WORD         $0xd752
 	LONG         $0x40169262
 	WORD         $0xdf52
-	VPBROADCASTD 68(R10), Z30
+	VPBROADCASTD 68(R9), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
 	LONG         $0x40169262
 	WORD         $0xee52
-	VPBROADCASTD 100(R10), Z31
+	VPBROADCASTD 100(R9), Z31
 	LONG         $0x401e9262
 	WORD         $0xf752
 	LONG         $0x40169262
 	WORD         $0xff52
-	VPBROADCASTD 132(R10), Z30
+	VPBROADCASTD 132(R9), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
 	LONG         $0x40161262
 	WORD         $0xce52
-	VPBROADCASTD 164(R10), Z31
+	VPBROADCASTD 164(R9), Z31
 	LONG         $0x401e1262
 	WORD         $0xd752
 	LONG         $0x40161262
 	WORD         $0xdf52
-	VPBROADCASTD 196(R10), Z30
+	VPBROADCASTD 196(R9), Z30
 	LONG         $0x401e1262
 	WORD         $0xe652
 	LONG         $0x40161262
 	WORD         $0xee52
-	VPBROADCASTD 228(R10), Z31
+	VPBROADCASTD 228(R9), Z31
 	LONG         $0x401e1262
 	WORD         $0xf752
 	LONG         $0x40161262
 	WORD         $0xff52
-	VPBROADCASTD 260(R10), Z30
+	VPBROADCASTD 260(R9), Z30
 	LONG         $0x401e8262
 	WORD         $0xc652
 	LONG         $0x40168262
 	WORD         $0xce52
-	VPBROADCASTD 292(R10), Z31
+	VPBROADCASTD 292(R9), Z31
 	LONG         $0x401e8262
 	WORD         $0xd752
 	LONG         $0x40168262
 	WORD         $0xdf52
-	ADDQ         $0x08, R10
+	ADDQ         $0x00000080, BP
+	ADDQ         $0x08, R9
+	ADDQ         $0x00000080, R10
 	ADDQ         $0x00000080, R11
-	ADDQ         $0x00000080, R12
-	DECQ         R15
+	DECQ         R14
 	JNZ          inner
-	ADDQ         CX, R10
-	TESTQ        R14, R14
+	ADDQ         CX, R9
+	TESTQ        R13, R13
 	JNZ          block
 	VMOVUPS      Z0, (SI)
-	VMOVUPS      Z1, (R13)
+	VMOVUPS      Z1, (R12)
 	VMOVUPS      Z2, 64(SI)
-	VMOVUPS      Z3, 64(R13)
+	VMOVUPS      Z3, 64(R12)
 	VMOVUPS      Z4, 128(SI)
-	VMOVUPS      Z5, 128(R13)
+	VMOVUPS      Z5, 128(R12)
 	VMOVUPS      Z6, 192(SI)
-	VMOVUPS      Z7, 192(R13)
+	VMOVUPS      Z7, 192(R12)
 	VMOVUPS      Z8, 256(SI)
-	VMOVUPS      Z9, 256(R13)
+	VMOVUPS      Z9, 256(R12)
 	VMOVUPS      Z10, 320(SI)
-	VMOVUPS      Z11, 320(R13)
+	VMOVUPS      Z11, 320(R12)
 	VMOVUPS      Z12, 384(SI)
-	VMOVUPS      Z13, 384(R13)
+	VMOVUPS      Z13, 384(R12)
 	VMOVUPS      Z14, 448(SI)
-	VMOVUPS      Z15, 448(R13)
+	VMOVUPS      Z15, 448(R12)
 	VMOVUPS      Z16, 512(SI)
-	VMOVUPS      Z17, 512(R13)
+	VMOVUPS      Z17, 512(R12)
 	VMOVUPS      Z18, 576(SI)
-	VMOVUPS      Z19, 576(R13)
+	VMOVUPS      Z19, 576(R12)
 	ADDQ         $0x00000140, AX
 	ADDQ         $0x00000280, SI
 	DECQ         R8
@@ -5485,7 +5687,7 @@ inner:
 	RET
 
 // func productBF16x10x2(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int, bias *float32, relu int)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV, MMX+
 TEXT ·productBF16x10x2(SB), NOSPLIT, $8-88
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
@@ -5494,57 +5696,57 @@ TEXT ·productBF16x10x2(SB), NOSPLIT, $8-88
 	MOVQ c+40(FP), SI
 	MOVQ cStride+48(FP), DI
 	MOVQ tiles+56(FP), R8
-	MOVQ add+64(FP), R9
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, BP
+	MOVQ $0x00000004, R15
 
 tile:
-	MOVQ      AX, R10
-	MOVQ      DX, R11
-	LEAQ      (DX)(BX*1), R12
-	LEAQ      (SI)(DI*1), R13
-	MOVQ      k4+32(FP), R14
-	TESTQ     R9, R9
+	MOVQ      AX, R9
+	MOVQ      DX, R10
+	LEAQ      (DX)(BX*1), R11
+	LEAQ      (SI)(DI*1), R12
+	MOVQ      k4+32(FP), R13
+	MOVQ      add+64(FP), R14
+	TESTQ     R14, R14
 	JZ        zero
 	VPMOVZXWD (SI), Z0
 	VPSLLD    $0x10, Z0, Z0
-	VPMOVZXWD (R13), Z1
+	VPMOVZXWD (R12), Z1
 	VPSLLD    $0x10, Z1, Z1
 	VPMOVZXWD 32(SI), Z2
 	VPSLLD    $0x10, Z2, Z2
-	VPMOVZXWD 32(R13), Z3
+	VPMOVZXWD 32(R12), Z3
 	VPSLLD    $0x10, Z3, Z3
 	VPMOVZXWD 64(SI), Z4
 	VPSLLD    $0x10, Z4, Z4
-	VPMOVZXWD 64(R13), Z5
+	VPMOVZXWD 64(R12), Z5
 	VPSLLD    $0x10, Z5, Z5
 	VPMOVZXWD 96(SI), Z6
 	VPSLLD    $0x10, Z6, Z6
-	VPMOVZXWD 96(R13), Z7
+	VPMOVZXWD 96(R12), Z7
 	VPSLLD    $0x10, Z7, Z7
 	VPMOVZXWD 128(SI), Z8
 	VPSLLD    $0x10, Z8, Z8
-	VPMOVZXWD 128(R13), Z9
+	VPMOVZXWD 128(R12), Z9
 	VPSLLD    $0x10, Z9, Z9
 	VPMOVZXWD 160(SI), Z10
 	VPSLLD    $0x10, Z10, Z10
-	VPMOVZXWD 160(R13), Z11
+	VPMOVZXWD 160(R12), Z11
 	VPSLLD    $0x10, Z11, Z11
 	VPMOVZXWD 192(SI), Z12
 	VPSLLD    $0x10, Z12, Z12
-	VPMOVZXWD 192(R13), Z13
+	VPMOVZXWD 192(R12), Z13
 	VPSLLD    $0x10, Z13, Z13
 	VPMOVZXWD 224(SI), Z14
 	VPSLLD    $0x10, Z14, Z14
-	VPMOVZXWD 224(R13), Z15
+	VPMOVZXWD 224(R12), Z15
 	VPSLLD    $0x10, Z15, Z15
 	VPMOVZXWD 256(SI), Z16
 	VPSLLD    $0x10, Z16, Z16
-	VPMOVZXWD 256(R13), Z17
+	VPMOVZXWD 256(R12), Z17
 	VPSLLD    $0x10, Z17, Z17
 	VPMOVZXWD 288(SI), Z18
 	VPSLLD    $0x10, Z18, Z18
-	VPMOVZXWD 288(R13), Z19
+	VPMOVZXWD 288(R12), Z19
 	VPSLLD    $0x10, Z19, Z19
 	JMP       block
 
@@ -5571,129 +5773,135 @@ zero:
 	VPXORD Z19, Z19, Z19
 
 block:
-	MOVQ    R14, R15
-	CMPQ    R15, BP
-	CMOVQGT BP, R15
-	SUBQ    R15, R14
+	MOVQ    R13, R14
+	CMPQ    R14, R15
+	CMOVQGT R15, R14
+	LEAQ    320(AX), BP
+	SUBQ    R14, R13
+	JZ      inner
+	LEAQ    32(R9)(CX*1), BP
 
 inner:
-	VMOVUPS      (R11), Z28
-	VMOVUPS      (R12), Z29
-	VPBROADCASTD (R10), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	LONG         $0x40169262
-	WORD         $0xce52
-	VPBROADCASTD 32(R10), Z31
-	LONG         $0x401e9262
-	WORD         $0xd752
-	LONG         $0x40169262
-	WORD         $0xdf52
-	VPBROADCASTD 64(R10), Z30
-	LONG         $0x401e9262
-	WORD         $0xe652
-	LONG         $0x40169262
-	WORD         $0xee52
-	VPBROADCASTD 96(R10), Z31
-	LONG         $0x401e9262
-	WORD         $0xf752
-	LONG         $0x40169262
-	WORD         $0xff52
-	VPBROADCASTD 128(R10), Z30
-	LONG         $0x401e1262
-	WORD         $0xc652
-	LONG         $0x40161262
-	WORD         $0xce52
-	VPBROADCASTD 160(R10), Z31
-	LONG         $0x401e1262
-	WORD         $0xd752
-	LONG         $0x40161262
-	WORD         $0xdf52
-	VPBROADCASTD 192(R10), Z30
-	LONG         $0x401e1262
-	WORD         $0xe652
-	LONG         $0x40161262
-	WORD         $0xee52
-	VPBROADCASTD 224(R10), Z31
-	LONG         $0x401e1262
-	WORD         $0xf752
-	LONG         $0x40161262
-	WORD         $0xff52
-	VPBROADCASTD 256(R10), Z30
-	LONG         $0x401e8262
-	WORD         $0xc652
-	LONG         $0x40168262
-	WORD         $0xce52
-	VPBROADCASTD 288(R10), Z31
-	LONG         $0x401e8262
-	WORD         $0xd752
-	LONG         $0x40168262
-	WORD         $0xdf52
-	VMOVUPS      64(R11), Z28
-	VMOVUPS      64(R12), Z29
-	VPBROADCASTD 4(R10), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	LONG         $0x40169262
-	WORD         $0xce52
-	VPBROADCASTD 36(R10), Z31
-	LONG         $0x401e9262
-	WORD         $0xd752
-	LONG         $0x40169262
-	WORD         $0xdf52
-	VPBROADCASTD 68(R10), Z30
-	LONG         $0x401e9262
-	WORD         $0xe652
-	LONG         $0x40169262
-	WORD         $0xee52
-	VPBROADCASTD 100(R10), Z31
-	LONG         $0x401e9262
-	WORD         $0xf752
-	LONG         $0x40169262
-	WORD         $0xff52
-	VPBROADCASTD 132(R10), Z30
-	LONG         $0x401e1262
-	WORD         $0xc652
-	LONG         $0x40161262
-	WORD         $0xce52
-	VPBROADCASTD 164(R10), Z31
-	LONG         $0x401e1262
-	WORD         $0xd752
-	LONG         $0x40161262
-	WORD         $0xdf52
-	VPBROADCASTD 196(R10), Z30
-	LONG         $0x401e1262
-	WORD         $0xe652
-	LONG         $0x40161262
-	WORD         $0xee52
-	VPBROADCASTD 228(R10), Z31
-	LONG         $0x401e1262
-	WORD         $0xf752
-	LONG         $0x40161262
-	WORD         $0xff52
-	VPBROADCASTD 260(R10), Z30
-	LONG         $0x401e8262
-	WORD         $0xc652
-	LONG         $0x40168262
-	WORD         $0xce52
-	VPBROADCASTD 292(R10), Z31
-	LONG         $0x401e8262
-	WORD         $0xd752
-	LONG         $0x40168262
-	WORD         $0xdf52
-	ADDQ         $0x08, R10
-	ADDQ         $0x00000080, R11
-	ADDQ         $0x00000080, R12
-	DECQ         R15
-	JNZ          inner
-	ADDQ         CX, R10
-	TESTQ        R14, R14
-	JNZ          block
-	MOVQ         bias+72(FP), R10
-	TESTQ        R10, R10
-	JZ           biased
+	PREFETCHT0   (BP)
 	VMOVUPS      (R10), Z28
-	VMOVUPS      64(R10), Z29
+	VMOVUPS      (R11), Z29
+	VPBROADCASTD (R9), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	LONG         $0x40169262
+	WORD         $0xce52
+	VPBROADCASTD 32(R9), Z31
+	LONG         $0x401e9262
+	WORD         $0xd752
+	LONG         $0x40169262
+	WORD         $0xdf52
+	VPBROADCASTD 64(R9), Z30
+	LONG         $0x401e9262
+	WORD         $0xe652
+	LONG         $0x40169262
+	WORD         $0xee52
+	VPBROADCASTD 96(R9), Z31
+	LONG         $0x401e9262
+	WORD         $0xf752
+	LONG         $0x40169262
+	WORD         $0xff52
+	VPBROADCASTD 128(R9), Z30
+	LONG         $0x401e1262
+	WORD         $0xc652
+	LONG         $0x40161262
+	WORD         $0xce52
+	VPBROADCASTD 160(R9), Z31
+	LONG         $0x401e1262
+	WORD         $0xd752
+	LONG         $0x40161262
+	WORD         $0xdf52
+	VPBROADCASTD 192(R9), Z30
+	LONG         $0x401e1262
+	WORD         $0xe652
+	LONG         $0x40161262
+	WORD         $0xee52
+	VPBROADCASTD 224(R9), Z31
+	LONG         $0x401e1262
+	WORD         $0xf752
+	LONG         $0x40161262
+	WORD         $0xff52
+	VPBROADCASTD 256(R9), Z30
+	LONG         $0x401e8262
+	WORD         $0xc652
+	LONG         $0x40168262
+	WORD         $0xce52
+	VPBROADCASTD 288(R9), Z31
+	LONG         $0x401e8262
+	WORD         $0xd752
+	LONG         $0x40168262
+	WORD         $0xdf52
+	PREFETCHT0   64(BP)
+	VMOVUPS      64(R10), Z28
+	VMOVUPS      64(R11), Z29
+	VPBROADCASTD 4(R9), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	LONG         $0x40169262
+	WORD         $0xce52
+	VPBROADCASTD 36(R9), Z31
+	LONG         $0x401e9262
+	WORD         $0xd752
+	LONG         $0x40169262
+	WORD         $0xdf52
+	VPBROADCASTD 68(R9), Z30
+	LONG         $0x401e9262
+	WORD         $0xe652
+	LONG         $0x40169262
+	WORD         $0xee52
+	VPBROADCASTD 100(R9), Z31
+	LONG         $0x401e9262
+	WORD         $0xf752
+	LONG         $0x40169262
+	WORD         $0xff52
+	VPBROADCASTD 132(R9), Z30
+	LONG         $0x401e1262
+	WORD         $0xc652
+	LONG         $0x40161262
+	WORD         $0xce52
+	VPBROADCASTD 164(R9), Z31
+	LONG         $0x401e1262
+	WORD         $0xd752
+	LONG         $0x40161262
+	WORD         $0xdf52
+	VPBROADCASTD 196(R9), Z30
+	LONG         $0x401e1262
+	WORD         $0xe652
+	LONG         $0x40161262
+	WORD         $0xee52
+	VPBROADCASTD 228(R9), Z31
+	LONG         $0x401e1262
+	WORD         $0xf752
+	LONG         $0x40161262
+	WORD         $0xff52
+	VPBROADCASTD 260(R9), Z30
+	LONG         $0x401e8262
+	WORD         $0xc652
+	LONG         $0x40168262
+	WORD         $0xce52
+	VPBROADCASTD 292(R9), Z31
+	LONG         $0x401e8262
+	WORD         $0xd752
+	LONG         $0x40168262
+	WORD         $0xdf52
+	ADDQ         $0x00000080, BP
+	ADDQ         $0x08, R9
+	ADDQ         $0x00000080, R10
+	ADDQ         $0x00000080, R11
+	DECQ         R14
+	JNZ          inner
+	ADDQ         CX, R9
+	TESTQ        R13, R13
+	JNZ          block
+	MOVQ         bias+72(FP), R9
+	TESTQ        R9, R9
+	JZ           biased
+	VMOVUPS      (R9), Z28
+	VMOVUPS      64(R9), Z29
 	VADDPS       Z28, Z0, Z0
 	VADDPS       Z29, Z1, Z1
 	VADDPS       Z28, Z2, Z2
@@ -5716,8 +5924,8 @@ inner:
 	VADDPS       Z29, Z19, Z19
 
 biased:
-	MOVQ   relu+80(FP), R10
-	TESTQ  R10, R10
+	MOVQ   relu+80(FP), R9
+	TESTQ  R9, R9
 	JZ     rectified
 	VPXORD Z30, Z30, Z30
 	VMAXPS Z0, Z30, Z0
@@ -5747,61 +5955,61 @@ rectified:
 	VMOVDQU16 Y0, (SI)
 	LONG      $0x487ef262
 	WORD      $0xc972
-	VMOVDQU16 Y1, (R13)
+	VMOVDQU16 Y1, (R12)
 	LONG      $0x487ef262
 	WORD      $0xd272
 	VMOVDQU16 Y2, 32(SI)
 	LONG      $0x487ef262
 	WORD      $0xdb72
-	VMOVDQU16 Y3, 32(R13)
+	VMOVDQU16 Y3, 32(R12)
 	LONG      $0x487ef262
 	WORD      $0xe472
 	VMOVDQU16 Y4, 64(SI)
 	LONG      $0x487ef262
 	WORD      $0xed72
-	VMOVDQU16 Y5, 64(R13)
+	VMOVDQU16 Y5, 64(R12)
 	LONG      $0x487ef262
 	WORD      $0xf672
 	VMOVDQU16 Y6, 96(SI)
 	LONG      $0x487ef262
 	WORD      $0xff72
-	VMOVDQU16 Y7, 96(R13)
+	VMOVDQU16 Y7, 96(R12)
 	LONG      $0x487e5262
 	WORD      $0xc072
 	VMOVDQU16 Y8, 128(SI)
 	LONG      $0x487e5262
 	WORD      $0xc972
-	VMOVDQU16 Y9, 128(R13)
+	VMOVDQU16 Y9, 128(R12)
 	LONG      $0x487e5262
 	WORD      $0xd272
 	VMOVDQU16 Y10, 160(SI)
 	LONG      $0x487e5262
 	WORD      $0xdb72
-	VMOVDQU16 Y11, 160(R13)
+	VMOVDQU16 Y11, 160(R12)
 	LONG      $0x487e5262
 	WORD      $0xe472
 	VMOVDQU16 Y12, 192(SI)
 	LONG      $0x487e5262
 	WORD      $0xed72
-	VMOVDQU16 Y13, 192(R13)
+	VMOVDQU16 Y13, 192(R12)
 	LONG      $0x487e5262
 	WORD      $0xf672
 	VMOVDQU16 Y14, 224(SI)
 	LONG      $0x487e5262
 	WORD      $0xff72
-	VMOVDQU16 Y15, 224(R13)
+	VMOVDQU16 Y15, 224(R12)
 	LONG      $0x487ea262
 	WORD      $0xc072
 	VMOVDQU16 Y16, 256(SI)
 	LONG      $0x487ea262
 	WORD      $0xc972
-	VMOVDQU16 Y17, 256(R13)
+	VMOVDQU16 Y17, 256(R12)
 	LONG      $0x487ea262
 	WORD      $0xd272
 	VMOVDQU16 Y18, 288(SI)
 	LONG      $0x487ea262
 	WORD      $0xdb72
-	VMOVDQU16 Y19, 288(R13)
+	VMOVDQU16 Y19, 288(R12)
 	ADDQ      $0x00000140, AX
 	ADDQ      $0x00000140, SI
 	DECQ      R8
@@ -5810,7 +6018,7 @@ rectified:
 	RET
 
 // func gemmBF16x11x1(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int)
-// Requires: AVX, AVX512F, CMOV
+// Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·gemmBF16x11x1(SB), NOSPLIT, $0-72
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
@@ -5819,15 +6027,15 @@ TEXT ·gemmBF16x11x1(SB), NOSPLIT, $0-72
 	MOVQ c+40(FP), BX
 	MOVQ cStride+48(FP), SI
 	MOVQ tiles+56(FP), SI
-	MOVQ add+64(FP), DI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R12
+	MOVQ $0x00000004, R11
 
 tile:
-	MOVQ    AX, R8
-	MOVQ    DX, R9
-	MOVQ    k4+32(FP), R10
-	TESTQ   DI, DI
+	MOVQ    AX, DI
+	MOVQ    DX, R8
+	MOVQ    k4+32(FP), R9
+	MOVQ    add+64(FP), R10
+	TESTQ   R10, R10
 	JZ      zero
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -5856,86 +6064,92 @@ zero:
 	VPXORD Z10, Z10, Z10
 
 block:
-	MOVQ    R10, R11
-	CMPQ    R11, R12
-	CMOVQGT R12, R11
-	SUBQ    R11, R10
+	MOVQ    R9, R10
+	CMPQ    R10, R11
+	CMOVQGT R11, R10
+	LEAQ    352(AX), R12
+	SUBQ    R10, R9
+	JZ      inner
+	LEAQ    32(DI)(CX*1), R12
 
 inner:
-	VMOVUPS      (R9), Z28
-	VPBROADCASTD (R8), Z30
+	PREFETCHT0   (R12)
+	VMOVUPS      (R8), Z28
+	VPBROADCASTD (DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 32(R8), Z31
+	VPBROADCASTD 32(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 64(R8), Z30
+	VPBROADCASTD 64(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	VPBROADCASTD 96(R8), Z31
+	VPBROADCASTD 96(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xdf52
-	VPBROADCASTD 128(R8), Z30
+	VPBROADCASTD 128(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
-	VPBROADCASTD 160(R8), Z31
+	VPBROADCASTD 160(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xef52
-	VPBROADCASTD 192(R8), Z30
+	VPBROADCASTD 192(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xf652
-	VPBROADCASTD 224(R8), Z31
+	VPBROADCASTD 224(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xff52
-	VPBROADCASTD 256(R8), Z30
+	VPBROADCASTD 256(DI), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
-	VPBROADCASTD 288(R8), Z31
+	VPBROADCASTD 288(DI), Z31
 	LONG         $0x401e1262
 	WORD         $0xcf52
-	VPBROADCASTD 320(R8), Z30
+	VPBROADCASTD 320(DI), Z30
 	LONG         $0x401e1262
 	WORD         $0xd652
-	VMOVUPS      64(R9), Z28
-	VPBROADCASTD 4(R8), Z30
+	PREFETCHT0   64(R12)
+	VMOVUPS      64(R8), Z28
+	VPBROADCASTD 4(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 36(R8), Z31
+	VPBROADCASTD 36(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 68(R8), Z30
+	VPBROADCASTD 68(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	VPBROADCASTD 100(R8), Z31
+	VPBROADCASTD 100(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xdf52
-	VPBROADCASTD 132(R8), Z30
+	VPBROADCASTD 132(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
-	VPBROADCASTD 164(R8), Z31
+	VPBROADCASTD 164(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xef52
-	VPBROADCASTD 196(R8), Z30
+	VPBROADCASTD 196(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xf652
-	VPBROADCASTD 228(R8), Z31
+	VPBROADCASTD 228(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xff52
-	VPBROADCASTD 260(R8), Z30
+	VPBROADCASTD 260(DI), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
-	VPBROADCASTD 292(R8), Z31
+	VPBROADCASTD 292(DI), Z31
 	LONG         $0x401e1262
 	WORD         $0xcf52
-	VPBROADCASTD 324(R8), Z30
+	VPBROADCASTD 324(DI), Z30
 	LONG         $0x401e1262
 	WORD         $0xd652
-	ADDQ         $0x08, R8
-	ADDQ         $0x00000080, R9
-	DECQ         R11
+	ADDQ         $0x00000080, R12
+	ADDQ         $0x08, DI
+	ADDQ         $0x00000080, R8
+	DECQ         R10
 	JNZ          inner
-	ADDQ         CX, R8
-	TESTQ        R10, R10
+	ADDQ         CX, DI
+	TESTQ        R9, R9
 	JNZ          block
 	VMOVUPS      Z0, (BX)
 	VMOVUPS      Z1, 64(BX)
@@ -5956,7 +6170,7 @@ inner:
 	RET
 
 // func productBF16x11x1(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int, bias *float32, relu int)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV, MMX+
 TEXT ·productBF16x11x1(SB), NOSPLIT, $0-88
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
@@ -5965,15 +6179,15 @@ TEXT ·productBF16x11x1(SB), NOSPLIT, $0-88
 	MOVQ c+40(FP), BX
 	MOVQ cStride+48(FP), SI
 	MOVQ tiles+56(FP), SI
-	MOVQ add+64(FP), DI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R12
+	MOVQ $0x00000004, R11
 
 tile:
-	MOVQ      AX, R8
-	MOVQ      DX, R9
-	MOVQ      k4+32(FP), R10
-	TESTQ     DI, DI
+	MOVQ      AX, DI
+	MOVQ      DX, R8
+	MOVQ      k4+32(FP), R9
+	MOVQ      add+64(FP), R10
+	TESTQ     R10, R10
 	JZ        zero
 	VPMOVZXWD (BX), Z0
 	VPSLLD    $0x10, Z0, Z0
@@ -6013,91 +6227,97 @@ zero:
 	VPXORD Z10, Z10, Z10
 
 block:
-	MOVQ    R10, R11
-	CMPQ    R11, R12
-	CMOVQGT R12, R11
-	SUBQ    R11, R10
+	MOVQ    R9, R10
+	CMPQ    R10, R11
+	CMOVQGT R11, R10
+	LEAQ    352(AX), R12
+	SUBQ    R10, R9
+	JZ      inner
+	LEAQ    32(DI)(CX*1), R12
 
 inner:
-	VMOVUPS      (R9), Z28
-	VPBROADCASTD (R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	VPBROADCASTD 32(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xcf52
-	VPBROADCASTD 64(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xd652
-	VPBROADCASTD 96(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xdf52
-	VPBROADCASTD 128(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xe652
-	VPBROADCASTD 160(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xef52
-	VPBROADCASTD 192(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xf652
-	VPBROADCASTD 224(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xff52
-	VPBROADCASTD 256(R8), Z30
-	LONG         $0x401e1262
-	WORD         $0xc652
-	VPBROADCASTD 288(R8), Z31
-	LONG         $0x401e1262
-	WORD         $0xcf52
-	VPBROADCASTD 320(R8), Z30
-	LONG         $0x401e1262
-	WORD         $0xd652
-	VMOVUPS      64(R9), Z28
-	VPBROADCASTD 4(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	VPBROADCASTD 36(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xcf52
-	VPBROADCASTD 68(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xd652
-	VPBROADCASTD 100(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xdf52
-	VPBROADCASTD 132(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xe652
-	VPBROADCASTD 164(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xef52
-	VPBROADCASTD 196(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xf652
-	VPBROADCASTD 228(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xff52
-	VPBROADCASTD 260(R8), Z30
-	LONG         $0x401e1262
-	WORD         $0xc652
-	VPBROADCASTD 292(R8), Z31
-	LONG         $0x401e1262
-	WORD         $0xcf52
-	VPBROADCASTD 324(R8), Z30
-	LONG         $0x401e1262
-	WORD         $0xd652
-	ADDQ         $0x08, R8
-	ADDQ         $0x00000080, R9
-	DECQ         R11
-	JNZ          inner
-	ADDQ         CX, R8
-	TESTQ        R10, R10
-	JNZ          block
-	MOVQ         bias+72(FP), R8
-	TESTQ        R8, R8
-	JZ           biased
+	PREFETCHT0   (R12)
 	VMOVUPS      (R8), Z28
+	VPBROADCASTD (DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	VPBROADCASTD 32(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xcf52
+	VPBROADCASTD 64(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xd652
+	VPBROADCASTD 96(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xdf52
+	VPBROADCASTD 128(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xe652
+	VPBROADCASTD 160(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xef52
+	VPBROADCASTD 192(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xf652
+	VPBROADCASTD 224(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xff52
+	VPBROADCASTD 256(DI), Z30
+	LONG         $0x401e1262
+	WORD         $0xc652
+	VPBROADCASTD 288(DI), Z31
+	LONG         $0x401e1262
+	WORD         $0xcf52
+	VPBROADCASTD 320(DI), Z30
+	LONG         $0x401e1262
+	WORD         $0xd652
+	PREFETCHT0   64(R12)
+	VMOVUPS      64(R8), Z28
+	VPBROADCASTD 4(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	VPBROADCASTD 36(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xcf52
+	VPBROADCASTD 68(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xd652
+	VPBROADCASTD 100(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xdf52
+	VPBROADCASTD 132(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xe652
+	VPBROADCASTD 164(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xef52
+	VPBROADCASTD 196(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xf652
+	VPBROADCASTD 228(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xff52
+	VPBROADCASTD 260(DI), Z30
+	LONG         $0x401e1262
+	WORD         $0xc652
+	VPBROADCASTD 292(DI), Z31
+	LONG         $0x401e1262
+	WORD         $0xcf52
+	VPBROADCASTD 324(DI), Z30
+	LONG         $0x401e1262
+	WORD         $0xd652
+	ADDQ         $0x00000080, R12
+	ADDQ         $0x08, DI
+	ADDQ         $0x00000080, R8
+	DECQ         R10
+	JNZ          inner
+	ADDQ         CX, DI
+	TESTQ        R9, R9
+	JNZ          block
+	MOVQ         bias+72(FP), DI
+	TESTQ        DI, DI
+	JZ           biased
+	VMOVUPS      (DI), Z28
 	VADDPS       Z28, Z0, Z0
 	VADDPS       Z28, Z1, Z1
 	VADDPS       Z28, Z2, Z2
@@ -6111,8 +6331,8 @@ inner:
 	VADDPS       Z28, Z10, Z10
 
 biased:
-	MOVQ   relu+80(FP), R8
-	TESTQ  R8, R8
+	MOVQ   relu+80(FP), DI
+	TESTQ  DI, DI
 	JZ     rectified
 	VPXORD Z30, Z30, Z30
 	VMAXPS Z0, Z30, Z0
@@ -6169,7 +6389,7 @@ rectified:
 	RET
 
 // func gemmBF16x11x2(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int)
-// Requires: AVX, AVX512F, CMOV
+// Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·gemmBF16x11x2(SB), NOSPLIT, $8-72
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
@@ -6178,40 +6398,40 @@ TEXT ·gemmBF16x11x2(SB), NOSPLIT, $8-72
 	MOVQ c+40(FP), SI
 	MOVQ cStride+48(FP), DI
 	MOVQ tiles+56(FP), R8
-	MOVQ add+64(FP), R9
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, BP
+	MOVQ $0x00000004, R15
 
 tile:
-	MOVQ    AX, R10
-	MOVQ    DX, R11
-	LEAQ    (DX)(BX*1), R12
-	LEAQ    (SI)(DI*1), R13
-	MOVQ    k4+32(FP), R14
-	TESTQ   R9, R9
+	MOVQ    AX, R9
+	MOVQ    DX, R10
+	LEAQ    (DX)(BX*1), R11
+	LEAQ    (SI)(DI*1), R12
+	MOVQ    k4+32(FP), R13
+	MOVQ    add+64(FP), R14
+	TESTQ   R14, R14
 	JZ      zero
 	VMOVUPS (SI), Z0
-	VMOVUPS (R13), Z1
+	VMOVUPS (R12), Z1
 	VMOVUPS 64(SI), Z2
-	VMOVUPS 64(R13), Z3
+	VMOVUPS 64(R12), Z3
 	VMOVUPS 128(SI), Z4
-	VMOVUPS 128(R13), Z5
+	VMOVUPS 128(R12), Z5
 	VMOVUPS 192(SI), Z6
-	VMOVUPS 192(R13), Z7
+	VMOVUPS 192(R12), Z7
 	VMOVUPS 256(SI), Z8
-	VMOVUPS 256(R13), Z9
+	VMOVUPS 256(R12), Z9
 	VMOVUPS 320(SI), Z10
-	VMOVUPS 320(R13), Z11
+	VMOVUPS 320(R12), Z11
 	VMOVUPS 384(SI), Z12
-	VMOVUPS 384(R13), Z13
+	VMOVUPS 384(R12), Z13
 	VMOVUPS 448(SI), Z14
-	VMOVUPS 448(R13), Z15
+	VMOVUPS 448(R12), Z15
 	VMOVUPS 512(SI), Z16
-	VMOVUPS 512(R13), Z17
+	VMOVUPS 512(R12), Z17
 	VMOVUPS 576(SI), Z18
-	VMOVUPS 576(R13), Z19
+	VMOVUPS 576(R12), Z19
 	VMOVUPS 640(SI), Z20
-	VMOVUPS 640(R13), Z21
+	VMOVUPS 640(R12), Z21
 	JMP     block
 
 zero:
@@ -6239,156 +6459,162 @@ zero:
 	VPXORD Z21, Z21, Z21
 
 block:
-	MOVQ    R14, R15
-	CMPQ    R15, BP
-	CMOVQGT BP, R15
-	SUBQ    R15, R14
+	MOVQ    R13, R14
+	CMPQ    R14, R15
+	CMOVQGT R15, R14
+	LEAQ    352(AX), BP
+	SUBQ    R14, R13
+	JZ      inner
+	LEAQ    32(R9)(CX*1), BP
 
 inner:
-	VMOVUPS      (R11), Z28
-	VMOVUPS      (R12), Z29
-	VPBROADCASTD (R10), Z30
+	PREFETCHT0   (BP)
+	VMOVUPS      (R10), Z28
+	VMOVUPS      (R11), Z29
+	VPBROADCASTD (R9), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
 	LONG         $0x40169262
 	WORD         $0xce52
-	VPBROADCASTD 32(R10), Z31
+	VPBROADCASTD 32(R9), Z31
 	LONG         $0x401e9262
 	WORD         $0xd752
 	LONG         $0x40169262
 	WORD         $0xdf52
-	VPBROADCASTD 64(R10), Z30
+	VPBROADCASTD 64(R9), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
 	LONG         $0x40169262
 	WORD         $0xee52
-	VPBROADCASTD 96(R10), Z31
+	VPBROADCASTD 96(R9), Z31
 	LONG         $0x401e9262
 	WORD         $0xf752
 	LONG         $0x40169262
 	WORD         $0xff52
-	VPBROADCASTD 128(R10), Z30
+	VPBROADCASTD 128(R9), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
 	LONG         $0x40161262
 	WORD         $0xce52
-	VPBROADCASTD 160(R10), Z31
+	VPBROADCASTD 160(R9), Z31
 	LONG         $0x401e1262
 	WORD         $0xd752
 	LONG         $0x40161262
 	WORD         $0xdf52
-	VPBROADCASTD 192(R10), Z30
+	VPBROADCASTD 192(R9), Z30
 	LONG         $0x401e1262
 	WORD         $0xe652
 	LONG         $0x40161262
 	WORD         $0xee52
-	VPBROADCASTD 224(R10), Z31
+	VPBROADCASTD 224(R9), Z31
 	LONG         $0x401e1262
 	WORD         $0xf752
 	LONG         $0x40161262
 	WORD         $0xff52
-	VPBROADCASTD 256(R10), Z30
+	VPBROADCASTD 256(R9), Z30
 	LONG         $0x401e8262
 	WORD         $0xc652
 	LONG         $0x40168262
 	WORD         $0xce52
-	VPBROADCASTD 288(R10), Z31
+	VPBROADCASTD 288(R9), Z31
 	LONG         $0x401e8262
 	WORD         $0xd752
 	LONG         $0x40168262
 	WORD         $0xdf52
-	VPBROADCASTD 320(R10), Z30
+	VPBROADCASTD 320(R9), Z30
 	LONG         $0x401e8262
 	WORD         $0xe652
 	LONG         $0x40168262
 	WORD         $0xee52
-	VMOVUPS      64(R11), Z28
-	VMOVUPS      64(R12), Z29
-	VPBROADCASTD 4(R10), Z30
+	PREFETCHT0   64(BP)
+	VMOVUPS      64(R10), Z28
+	VMOVUPS      64(R11), Z29
+	VPBROADCASTD 4(R9), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
 	LONG         $0x40169262
 	WORD         $0xce52
-	VPBROADCASTD 36(R10), Z31
+	VPBROADCASTD 36(R9), Z31
 	LONG         $0x401e9262
 	WORD         $0xd752
 	LONG         $0x40169262
 	WORD         $0xdf52
-	VPBROADCASTD 68(R10), Z30
+	VPBROADCASTD 68(R9), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
 	LONG         $0x40169262
 	WORD         $0xee52
-	VPBROADCASTD 100(R10), Z31
+	VPBROADCASTD 100(R9), Z31
 	LONG         $0x401e9262
 	WORD         $0xf752
 	LONG         $0x40169262
 	WORD         $0xff52
-	VPBROADCASTD 132(R10), Z30
+	VPBROADCASTD 132(R9), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
 	LONG         $0x40161262
 	WORD         $0xce52
-	VPBROADCASTD 164(R10), Z31
+	VPBROADCASTD 164(R9), Z31
 	LONG         $0x401e1262
 	WORD         $0xd752
 	LONG         $0x40161262
 	WORD         $0xdf52
-	VPBROADCASTD 196(R10), Z30
+	VPBROADCASTD 196(R9), Z30
 	LONG         $0x401e1262
 	WORD         $0xe652
 	LONG         $0x40161262
 	WORD         $0xee52
-	VPBROADCASTD 228(R10), Z31
+	VPBROADCASTD 228(R9), Z31
 	LONG         $0x401e1262
 	WORD         $0xf752
 	LONG         $0x40161262
 	WORD         $0xff52
-	VPBROADCASTD 260(R10), Z30
+	VPBROADCASTD 260(R9), Z30
 	LONG         $0x401e8262
 	WORD         $0xc652
 	LONG         $0x40168262
 	WORD         $0xce52
-	VPBROADCASTD 292(R10), Z31
+	VPBROADCASTD 292(R9), Z31
 	LONG         $0x401e8262
 	WORD         $0xd752
 	LONG         $0x40168262
 	WORD         $0xdf52
-	VPBROADCASTD 324(R10), Z30
+	VPBROADCASTD 324(R9), Z30
 	LONG         $0x401e8262
 	WORD         $0xe652
 	LONG         $0x40168262
 	WORD         $0xee52
-	ADDQ         $0x08, R10
+	ADDQ         $0x00000080, BP
+	ADDQ         $0x08, R9
+	ADDQ         $0x00000080, R10
 	ADDQ         $0x00000080, R11
-	ADDQ         $0x00000080, R12
-	DECQ         R15
+	DECQ         R14
 	JNZ          inner
-	ADDQ         CX, R10
-	TESTQ        R14, R14
+	ADDQ         CX, R9
+	TESTQ        R13, R13
 	JNZ          block
 	VMOVUPS      Z0, (SI)
-	VMOVUPS      Z1, (R13)
+	VMOVUPS      Z1, (R12)
 	VMOVUPS      Z2, 64(SI)
-	VMOVUPS      Z3, 64(R13)
+	VMOVUPS      Z3, 64(R12)
 	VMOVUPS      Z4, 128(SI)
-	VMOVUPS      Z5, 128(R13)
+	VMOVUPS      Z5, 128(R12)
 	VMOVUPS      Z6, 192(SI)
-	VMOVUPS      Z7, 192(R13)
+	VMOVUPS      Z7, 192(R12)
 	VMOVUPS      Z8, 256(SI)
-	VMOVUPS      Z9, 256(R13)
+	VMOVUPS      Z9, 256(R12)
 	VMOVUPS      Z10, 320(SI)
-	VMOVUPS      Z11, 320(R13)
+	VMOVUPS      Z11, 320(R12)
 	VMOVUPS      Z12, 384(SI)
-	VMOVUPS      Z13, 384(R13)
+	VMOVUPS      Z13, 384(R12)
 	VMOVUPS      Z14, 448(SI)
-	VMOVUPS      Z15, 448(R13)
+	VMOVUPS      Z15, 448(R12)
 	VMOVUPS      Z16, 512(SI)
-	VMOVUPS      Z17, 512(R13)
+	VMOVUPS      Z17, 512(R12)
 	VMOVUPS      Z18, 576(SI)
-	VMOVUPS      Z19, 576(R13)
+	VMOVUPS      Z19, 576(R12)
 	VMOVUPS      Z20, 640(SI)
-	VMOVUPS      Z21, 640(R13)
+	VMOVUPS      Z21, 640(R12)
 	ADDQ         $0x00000160, AX
 	ADDQ         $0x000002c0, SI
 	DECQ         R8
@@ -6397,7 +6623,7 @@ inner:
 	RET
 
 // func productBF16x11x2(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int, bias *float32, relu int)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV, MMX+
 TEXT ·productBF16x11x2(SB), NOSPLIT, $8-88
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
@@ -6406,61 +6632,61 @@ TEXT ·productBF16x11x2(SB), NOSPLIT, $8-88
 	MOVQ c+40(FP), SI
 	MOVQ cStride+48(FP), DI
 	MOVQ tiles+56(FP), R8
-	MOVQ add+64(FP), R9
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, BP
+	MOVQ $0x00000004, R15
 
 tile:
-	MOVQ      AX, R10
-	MOVQ      DX, R11
-	LEAQ      (DX)(BX*1), R12
-	LEAQ      (SI)(DI*1), R13
-	MOVQ      k4+32(FP), R14
-	TESTQ     R9, R9
+	MOVQ      AX, R9
+	MOVQ      DX, R10
+	LEAQ      (DX)(BX*1), R11
+	LEAQ      (SI)(DI*1), R12
+	MOVQ      k4+32(FP), R13
+	MOVQ      add+64(FP), R14
+	TESTQ     R14, R14
 	JZ        zero
 	VPMOVZXWD (SI), Z0
 	VPSLLD    $0x10, Z0, Z0
-	VPMOVZXWD (R13), Z1
+	VPMOVZXWD (R12), Z1
 	VPSLLD    $0x10, Z1, Z1
 	VPMOVZXWD 32(SI), Z2
 	VPSLLD    $0x10, Z2, Z2
-	VPMOVZXWD 32(R13), Z3
+	VPMOVZXWD 32(R12), Z3
 	VPSLLD    $0x10, Z3, Z3
 	VPMOVZXWD 64(SI), Z4
 	VPSLLD    $0x10, Z4, Z4
-	VPMOVZXWD 64(R13), Z5
+	VPMOVZXWD 64(R12), Z5
 	VPSLLD    $0x10, Z5, Z5
 	VPMOVZXWD 96(SI), Z6
 	VPSLLD    $0x10, Z6, Z6
-	VPMOVZXWD 96(R13), Z7
+	VPMOVZXWD 96(R12), Z7
 	VPSLLD    $0x10, Z7, Z7
 	VPMOVZXWD 128(SI), Z8
 	VPSLLD    $0x10, Z8, Z8
-	VPMOVZXWD 128(R13), Z9
+	VPMOVZXWD 128(R12), Z9
 	VPSLLD    $0x10, Z9, Z9
 	VPMOVZXWD 160(SI), Z10
 	VPSLLD    $0x10, Z10, Z10
-	VPMOVZXWD 160(R13), Z11
+	VPMOVZXWD 160(R12), Z11
 	VPSLLD    $0x10, Z11, Z11
 	VPMOVZXWD 192(SI), Z12
 	VPSLLD    $0x10, Z12, Z12
-	VPMOVZXWD 192(R13), Z13
+	VPMOVZXWD 192(R12), Z13
 	VPSLLD    $0x10, Z13, Z13
 	VPMOVZXWD 224(SI), Z14
 	VPSLLD    $0x10, Z14, Z14
-	VPMOVZXWD 224(R13), Z15
+	VPMOVZXWD 224(R12), Z15
 	VPSLLD    $0x10, Z15, Z15
 	VPMOVZXWD 256(SI), Z16
 	VPSLLD    $0x10, Z16, Z16
-	VPMOVZXWD 256(R13), Z17
+	VPMOVZXWD 256(R12), Z17
 	VPSLLD    $0x10, Z17, Z17
 	VPMOVZXWD 288(SI), Z18
 	VPSLLD    $0x10, Z18, Z18
-	VPMOVZXWD 288(R13), Z19
+	VPMOVZXWD 288(R12), Z19
 	VPSLLD    $0x10, Z19, Z19
 	VPMOVZXWD 320(SI), Z20
 	VPSLLD    $0x10, Z20, Z20
-	VPMOVZXWD 320(R13), Z21
+	VPMOVZXWD 320(R12), Z21
 	VPSLLD    $0x10, Z21, Z21
 	JMP       block
 
@@ -6489,139 +6715,145 @@ zero:
 	VPXORD Z21, Z21, Z21
 
 block:
-	MOVQ    R14, R15
-	CMPQ    R15, BP
-	CMOVQGT BP, R15
-	SUBQ    R15, R14
+	MOVQ    R13, R14
+	CMPQ    R14, R15
+	CMOVQGT R15, R14
+	LEAQ    352(AX), BP
+	SUBQ    R14, R13
+	JZ      inner
+	LEAQ    32(R9)(CX*1), BP
 
 inner:
-	VMOVUPS      (R11), Z28
-	VMOVUPS      (R12), Z29
-	VPBROADCASTD (R10), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	LONG         $0x40169262
-	WORD         $0xce52
-	VPBROADCASTD 32(R10), Z31
-	LONG         $0x401e9262
-	WORD         $0xd752
-	LONG         $0x40169262
-	WORD         $0xdf52
-	VPBROADCASTD 64(R10), Z30
-	LONG         $0x401e9262
-	WORD         $0xe652
-	LONG         $0x40169262
-	WORD         $0xee52
-	VPBROADCASTD 96(R10), Z31
-	LONG         $0x401e9262
-	WORD         $0xf752
-	LONG         $0x40169262
-	WORD         $0xff52
-	VPBROADCASTD 128(R10), Z30
-	LONG         $0x401e1262
-	WORD         $0xc652
-	LONG         $0x40161262
-	WORD         $0xce52
-	VPBROADCASTD 160(R10), Z31
-	LONG         $0x401e1262
-	WORD         $0xd752
-	LONG         $0x40161262
-	WORD         $0xdf52
-	VPBROADCASTD 192(R10), Z30
-	LONG         $0x401e1262
-	WORD         $0xe652
-	LONG         $0x40161262
-	WORD         $0xee52
-	VPBROADCASTD 224(R10), Z31
-	LONG         $0x401e1262
-	WORD         $0xf752
-	LONG         $0x40161262
-	WORD         $0xff52
-	VPBROADCASTD 256(R10), Z30
-	LONG         $0x401e8262
-	WORD         $0xc652
-	LONG         $0x40168262
-	WORD         $0xce52
-	VPBROADCASTD 288(R10), Z31
-	LONG         $0x401e8262
-	WORD         $0xd752
-	LONG         $0x40168262
-	WORD         $0xdf52
-	VPBROADCASTD 320(R10), Z30
-	LONG         $0x401e8262
-	WORD         $0xe652
-	LONG         $0x40168262
-	WORD         $0xee52
-	VMOVUPS      64(R11), Z28
-	VMOVUPS      64(R12), Z29
-	VPBROADCASTD 4(R10), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	LONG         $0x40169262
-	WORD         $0xce52
-	VPBROADCASTD 36(R10), Z31
-	LONG         $0x401e9262
-	WORD         $0xd752
-	LONG         $0x40169262
-	WORD         $0xdf52
-	VPBROADCASTD 68(R10), Z30
-	LONG         $0x401e9262
-	WORD         $0xe652
-	LONG         $0x40169262
-	WORD         $0xee52
-	VPBROADCASTD 100(R10), Z31
-	LONG         $0x401e9262
-	WORD         $0xf752
-	LONG         $0x40169262
-	WORD         $0xff52
-	VPBROADCASTD 132(R10), Z30
-	LONG         $0x401e1262
-	WORD         $0xc652
-	LONG         $0x40161262
-	WORD         $0xce52
-	VPBROADCASTD 164(R10), Z31
-	LONG         $0x401e1262
-	WORD         $0xd752
-	LONG         $0x40161262
-	WORD         $0xdf52
-	VPBROADCASTD 196(R10), Z30
-	LONG         $0x401e1262
-	WORD         $0xe652
-	LONG         $0x40161262
-	WORD         $0xee52
-	VPBROADCASTD 228(R10), Z31
-	LONG         $0x401e1262
-	WORD         $0xf752
-	LONG         $0x40161262
-	WORD         $0xff52
-	VPBROADCASTD 260(R10), Z30
-	LONG         $0x401e8262
-	WORD         $0xc652
-	LONG         $0x40168262
-	WORD         $0xce52
-	VPBROADCASTD 292(R10), Z31
-	LONG         $0x401e8262
-	WORD         $0xd752
-	LONG         $0x40168262
-	WORD         $0xdf52
-	VPBROADCASTD 324(R10), Z30
-	LONG         $0x401e8262
-	WORD         $0xe652
-	LONG         $0x40168262
-	WORD         $0xee52
-	ADDQ         $0x08, R10
-	ADDQ         $0x00000080, R11
-	ADDQ         $0x00000080, R12
-	DECQ         R15
-	JNZ          inner
-	ADDQ         CX, R10
-	TESTQ        R14, R14
-	JNZ          block
-	MOVQ         bias+72(FP), R10
-	TESTQ        R10, R10
-	JZ           biased
+	PREFETCHT0   (BP)
 	VMOVUPS      (R10), Z28
-	VMOVUPS      64(R10), Z29
+	VMOVUPS      (R11), Z29
+	VPBROADCASTD (R9), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	LONG         $0x40169262
+	WORD         $0xce52
+	VPBROADCASTD 32(R9), Z31
+	LONG         $0x401e9262
+	WORD         $0xd752
+	LONG         $0x40169262
+	WORD         $0xdf52
+	VPBROADCASTD 64(R9), Z30
+	LONG         $0x401e9262
+	WORD         $0xe652
+	LONG         $0x40169262
+	WORD         $0xee52
+	VPBROADCASTD 96(R9), Z31
+	LONG         $0x401e9262
+	WORD         $0xf752
+	LONG         $0x40169262
+	WORD         $0xff52
+	VPBROADCASTD 128(R9), Z30
+	LONG         $0x401e1262
+	WORD         $0xc652
+	LONG         $0x40161262
+	WORD         $0xce52
+	VPBROADCASTD 160(R9), Z31
+	LONG         $0x401e1262
+	WORD         $0xd752
+	LONG         $0x40161262
+	WORD         $0xdf52
+	VPBROADCASTD 192(R9), Z30
+	LONG         $0x401e1262
+	WORD         $0xe652
+	LONG         $0x40161262
+	WORD         $0xee52
+	VPBROADCASTD 224(R9), Z31
+	LONG         $0x401e1262
+	WORD         $0xf752
+	LONG         $0x40161262
+	WORD         $0xff52
+	VPBROADCASTD 256(R9), Z30
+	LONG         $0x401e8262
+	WORD         $0xc652
+	LONG         $0x40168262
+	WORD         $0xce52
+	VPBROADCASTD 288(R9), Z31
+	LONG         $0x401e8262
+	WORD         $0xd752
+	LONG         $0x40168262
+	WORD         $0xdf52
+	VPBROADCASTD 320(R9), Z30
+	LONG         $0x401e8262
+	WORD         $0xe652
+	LONG         $0x40168262
+	WORD         $0xee52
+	PREFETCHT0   64(BP)
+	VMOVUPS      64(R10), Z28
+	VMOVUPS      64(R11), Z29
+	VPBROADCASTD 4(R9), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	LONG         $0x40169262
+	WORD         $0xce52
+	VPBROADCASTD 36(R9), Z31
+	LONG         $0x401e9262
+	WORD         $0xd752
+	LONG         $0x40169262
+	WORD         $0xdf52
+	VPBROADCASTD 68(R9), Z30
+	LONG         $0x401e9262
+	WORD         $0xe652
+	LONG         $0x40169262
+	WORD         $0xee52
+	VPBROADCASTD 100(R9), Z31
+	LONG         $0x401e9262
+	WORD         $0xf752
+	LONG         $0x40169262
+	WORD         $0xff52
+	VPBROADCASTD 132(R9), Z30
+	LONG         $0x401e1262
+	WORD         $0xc652
+	LONG         $0x40161262
+	WORD         $0xce52
+	VPBROADCASTD 164(R9), Z31
+	LONG         $0x401e1262
+	WORD         $0xd752
+	LONG         $0x40161262
+	WORD         $0xdf52
+	VPBROADCASTD 196(R9), Z30
+	LONG         $0x401e1262
+	WORD         $0xe652
+	LONG         $0x40161262
+	WORD         $0xee52
+	VPBROADCASTD 228(R9), Z31
+	LONG         $0x401e1262
+	WORD         $0xf752
+	LONG         $0x40161262
+	WORD         $0xff52
+	VPBROADCASTD 260(R9), Z30
+	LONG         $0x401e8262
+	WORD         $0xc652
+	LONG         $0x40168262
+	WORD         $0xce52
+	VPBROADCASTD 292(R9), Z31
+	LONG         $0x401e8262
+	WORD         $0xd752
+	LONG         $0x40168262
+	WORD         $0xdf52
+	VPBROADCASTD 324(R9), Z30
+	LONG         $0x401e8262
+	WORD         $0xe652
+	LONG         $0x40168262
+	WORD         $0xee52
+	ADDQ         $0x00000080, BP
+	ADDQ         $0x08, R9
+	ADDQ         $0x00000080, R10
+	ADDQ         $0x00000080, R11
+	DECQ         R14
+	JNZ          inner
+	ADDQ         CX, R9
+	TESTQ        R13, R13
+	JNZ          block
+	MOVQ         bias+72(FP), R9
+	TESTQ        R9, R9
+	JZ           biased
+	VMOVUPS      (R9), Z28
+	VMOVUPS      64(R9), Z29
 	VADDPS       Z28, Z0, Z0
 	VADDPS       Z29, Z1, Z1
 	VADDPS       Z28, Z2, Z2
@@ -6646,8 +6878,8 @@ inner:
 	VADDPS       Z29, Z21, Z21
 
 biased:
-	MOVQ   relu+80(FP), R10
-	TESTQ  R10, R10
+	MOVQ   relu+80(FP), R9
+	TESTQ  R9, R9
 	JZ     rectified
 	VPXORD Z30, Z30, Z30
 	VMAXPS Z0, Z30, Z0
@@ -6679,67 +6911,67 @@ rectified:
 	VMOVDQU16 Y0, (SI)
 	LONG      $0x487ef262
 	WORD      $0xc972
-	VMOVDQU16 Y1, (R13)
+	VMOVDQU16 Y1, (R12)
 	LONG      $0x487ef262
 	WORD      $0xd272
 	VMOVDQU16 Y2, 32(SI)
 	LONG      $0x487ef262
 	WORD      $0xdb72
-	VMOVDQU16 Y3, 32(R13)
+	VMOVDQU16 Y3, 32(R12)
 	LONG      $0x487ef262
 	WORD      $0xe472
 	VMOVDQU16 Y4, 64(SI)
 	LONG      $0x487ef262
 	WORD      $0xed72
-	VMOVDQU16 Y5, 64(R13)
+	VMOVDQU16 Y5, 64(R12)
 	LONG      $0x487ef262
 	WORD      $0xf672
 	VMOVDQU16 Y6, 96(SI)
 	LONG      $0x487ef262
 	WORD      $0xff72
-	VMOVDQU16 Y7, 96(R13)
+	VMOVDQU16 Y7, 96(R12)
 	LONG      $0x487e5262
 	WORD      $0xc072
 	VMOVDQU16 Y8, 128(SI)
 	LONG      $0x487e5262
 	WORD      $0xc972
-	VMOVDQU16 Y9, 128(R13)
+	VMOVDQU16 Y9, 128(R12)
 	LONG      $0x487e5262
 	WORD      $0xd272
 	VMOVDQU16 Y10, 160(SI)
 	LONG      $0x487e5262
 	WORD      $0xdb72
-	VMOVDQU16 Y11, 160(R13)
+	VMOVDQU16 Y11, 160(R12)
 	LONG      $0x487e5262
 	WORD      $0xe472
 	VMOVDQU16 Y12, 192(SI)
 	LONG      $0x487e5262
 	WORD      $0xed72
-	VMOVDQU16 Y13, 192(R13)
+	VMOVDQU16 Y13, 192(R12)
 	LONG      $0x487e5262
 	WORD      $0xf672
 	VMOVDQU16 Y14, 224(SI)
 	LONG      $0x487e5262
 	WORD      $0xff72
-	VMOVDQU16 Y15, 224(R13)
+	VMOVDQU16 Y15, 224(R12)
 	LONG      $0x487ea262
 	WORD      $0xc072
 	VMOVDQU16 Y16, 256(SI)
 	LONG      $0x487ea262
 	WORD      $0xc972
-	VMOVDQU16 Y17, 256(R13)
+	VMOVDQU16 Y17, 256(R12)
 	LONG      $0x487ea262
 	WORD      $0xd272
 	VMOVDQU16 Y18, 288(SI)
 	LONG      $0x487ea262
 	WORD      $0xdb72
-	VMOVDQU16 Y19, 288(R13)
+	VMOVDQU16 Y19, 288(R12)
 	LONG      $0x487ea262
 	WORD      $0xe472
 	VMOVDQU16 Y20, 320(SI)
 	LONG      $0x487ea262
 	WORD      $0xed72
-	VMOVDQU16 Y21, 320(R13)
+	VMOVDQU16 Y21, 320(R12)
 	ADDQ      $0x00000160, AX
 	ADDQ      $0x00000160, SI
 	DECQ      R8
@@ -6748,7 +6980,7 @@ rectified:
 	RET
 
 // func gemmBF16x12x1(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int)
-// Requires: AVX, AVX512F, CMOV
+// Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·gemmBF16x12x1(SB), NOSPLIT, $0-72
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
@@ -6757,15 +6989,15 @@ TEXT ·gemmBF16x12x1(SB), NOSPLIT, $0-72
 	MOVQ c+40(FP), BX
 	MOVQ cStride+48(FP), SI
 	MOVQ tiles+56(FP), SI
-	MOVQ add+64(FP), DI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R12
+	MOVQ $0x00000004, R11
 
 tile:
-	MOVQ    AX, R8
-	MOVQ    DX, R9
-	MOVQ    k4+32(FP), R10
-	TESTQ   DI, DI
+	MOVQ    AX, DI
+	MOVQ    DX, R8
+	MOVQ    k4+32(FP), R9
+	MOVQ    add+64(FP), R10
+	TESTQ   R10, R10
 	JZ      zero
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -6796,92 +7028,98 @@ zero:
 	VPXORD Z11, Z11, Z11
 
 block:
-	MOVQ    R10, R11
-	CMPQ    R11, R12
-	CMOVQGT R12, R11
-	SUBQ    R11, R10
+	MOVQ    R9, R10
+	CMPQ    R10, R11
+	CMOVQGT R11, R10
+	LEAQ    384(AX), R12
+	SUBQ    R10, R9
+	JZ      inner
+	LEAQ    32(DI)(CX*1), R12
 
 inner:
-	VMOVUPS      (R9), Z28
-	VPBROADCASTD (R8), Z30
+	PREFETCHT0   (R12)
+	VMOVUPS      (R8), Z28
+	VPBROADCASTD (DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 32(R8), Z31
+	VPBROADCASTD 32(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 64(R8), Z30
+	VPBROADCASTD 64(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	VPBROADCASTD 96(R8), Z31
+	VPBROADCASTD 96(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xdf52
-	VPBROADCASTD 128(R8), Z30
+	VPBROADCASTD 128(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
-	VPBROADCASTD 160(R8), Z31
+	VPBROADCASTD 160(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xef52
-	VPBROADCASTD 192(R8), Z30
+	VPBROADCASTD 192(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xf652
-	VPBROADCASTD 224(R8), Z31
+	VPBROADCASTD 224(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xff52
-	VPBROADCASTD 256(R8), Z30
+	VPBROADCASTD 256(DI), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
-	VPBROADCASTD 288(R8), Z31
+	VPBROADCASTD 288(DI), Z31
 	LONG         $0x401e1262
 	WORD         $0xcf52
-	VPBROADCASTD 320(R8), Z30
+	VPBROADCASTD 320(DI), Z30
 	LONG         $0x401e1262
 	WORD         $0xd652
-	VPBROADCASTD 352(R8), Z31
+	VPBROADCASTD 352(DI), Z31
 	LONG         $0x401e1262
 	WORD         $0xdf52
-	VMOVUPS      64(R9), Z28
-	VPBROADCASTD 4(R8), Z30
+	PREFETCHT0   64(R12)
+	VMOVUPS      64(R8), Z28
+	VPBROADCASTD 4(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 36(R8), Z31
+	VPBROADCASTD 36(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 68(R8), Z30
+	VPBROADCASTD 68(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	VPBROADCASTD 100(R8), Z31
+	VPBROADCASTD 100(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xdf52
-	VPBROADCASTD 132(R8), Z30
+	VPBROADCASTD 132(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
-	VPBROADCASTD 164(R8), Z31
+	VPBROADCASTD 164(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xef52
-	VPBROADCASTD 196(R8), Z30
+	VPBROADCASTD 196(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xf652
-	VPBROADCASTD 228(R8), Z31
+	VPBROADCASTD 228(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xff52
-	VPBROADCASTD 260(R8), Z30
+	VPBROADCASTD 260(DI), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
-	VPBROADCASTD 292(R8), Z31
+	VPBROADCASTD 292(DI), Z31
 	LONG         $0x401e1262
 	WORD         $0xcf52
-	VPBROADCASTD 324(R8), Z30
+	VPBROADCASTD 324(DI), Z30
 	LONG         $0x401e1262
 	WORD         $0xd652
-	VPBROADCASTD 356(R8), Z31
+	VPBROADCASTD 356(DI), Z31
 	LONG         $0x401e1262
 	WORD         $0xdf52
-	ADDQ         $0x08, R8
-	ADDQ         $0x00000080, R9
-	DECQ         R11
+	ADDQ         $0x00000080, R12
+	ADDQ         $0x08, DI
+	ADDQ         $0x00000080, R8
+	DECQ         R10
 	JNZ          inner
-	ADDQ         CX, R8
-	TESTQ        R10, R10
+	ADDQ         CX, DI
+	TESTQ        R9, R9
 	JNZ          block
 	VMOVUPS      Z0, (BX)
 	VMOVUPS      Z1, 64(BX)
@@ -6903,7 +7141,7 @@ inner:
 	RET
 
 // func productBF16x12x1(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int, bias *float32, relu int)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV, MMX+
 TEXT ·productBF16x12x1(SB), NOSPLIT, $0-88
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
@@ -6912,15 +7150,15 @@ TEXT ·productBF16x12x1(SB), NOSPLIT, $0-88
 	MOVQ c+40(FP), BX
 	MOVQ cStride+48(FP), SI
 	MOVQ tiles+56(FP), SI
-	MOVQ add+64(FP), DI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R12
+	MOVQ $0x00000004, R11
 
 tile:
-	MOVQ      AX, R8
-	MOVQ      DX, R9
-	MOVQ      k4+32(FP), R10
-	TESTQ     DI, DI
+	MOVQ      AX, DI
+	MOVQ      DX, R8
+	MOVQ      k4+32(FP), R9
+	MOVQ      add+64(FP), R10
+	TESTQ     R10, R10
 	JZ        zero
 	VPMOVZXWD (BX), Z0
 	VPSLLD    $0x10, Z0, Z0
@@ -6963,97 +7201,103 @@ zero:
 	VPXORD Z11, Z11, Z11
 
 block:
-	MOVQ    R10, R11
-	CMPQ    R11, R12
-	CMOVQGT R12, R11
-	SUBQ    R11, R10
+	MOVQ    R9, R10
+	CMPQ    R10, R11
+	CMOVQGT R11, R10
+	LEAQ    384(AX), R12
+	SUBQ    R10, R9
+	JZ      inner
+	LEAQ    32(DI)(CX*1), R12
 
 inner:
-	VMOVUPS      (R9), Z28
-	VPBROADCASTD (R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	VPBROADCASTD 32(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xcf52
-	VPBROADCASTD 64(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xd652
-	VPBROADCASTD 96(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xdf52
-	VPBROADCASTD 128(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xe652
-	VPBROADCASTD 160(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xef52
-	VPBROADCASTD 192(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xf652
-	VPBROADCASTD 224(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xff52
-	VPBROADCASTD 256(R8), Z30
-	LONG         $0x401e1262
-	WORD         $0xc652
-	VPBROADCASTD 288(R8), Z31
-	LONG         $0x401e1262
-	WORD         $0xcf52
-	VPBROADCASTD 320(R8), Z30
-	LONG         $0x401e1262
-	WORD         $0xd652
-	VPBROADCASTD 352(R8), Z31
-	LONG         $0x401e1262
-	WORD         $0xdf52
-	VMOVUPS      64(R9), Z28
-	VPBROADCASTD 4(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	VPBROADCASTD 36(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xcf52
-	VPBROADCASTD 68(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xd652
-	VPBROADCASTD 100(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xdf52
-	VPBROADCASTD 132(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xe652
-	VPBROADCASTD 164(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xef52
-	VPBROADCASTD 196(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xf652
-	VPBROADCASTD 228(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xff52
-	VPBROADCASTD 260(R8), Z30
-	LONG         $0x401e1262
-	WORD         $0xc652
-	VPBROADCASTD 292(R8), Z31
-	LONG         $0x401e1262
-	WORD         $0xcf52
-	VPBROADCASTD 324(R8), Z30
-	LONG         $0x401e1262
-	WORD         $0xd652
-	VPBROADCASTD 356(R8), Z31
-	LONG         $0x401e1262
-	WORD         $0xdf52
-	ADDQ         $0x08, R8
-	ADDQ         $0x00000080, R9
-	DECQ         R11
-	JNZ          inner
-	ADDQ         CX, R8
-	TESTQ        R10, R10
-	JNZ          block
-	MOVQ         bias+72(FP), R8
-	TESTQ        R8, R8
-	JZ           biased
+	PREFETCHT0   (R12)
 	VMOVUPS      (R8), Z28
+	VPBROADCASTD (DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	VPBROADCASTD 32(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xcf52
+	VPBROADCASTD 64(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xd652
+	VPBROADCASTD 96(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xdf52
+	VPBROADCASTD 128(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xe652
+	VPBROADCASTD 160(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xef52
+	VPBROADCASTD 192(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xf652
+	VPBROADCASTD 224(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xff52
+	VPBROADCASTD 256(DI), Z30
+	LONG         $0x401e1262
+	WORD         $0xc652
+	VPBROADCASTD 288(DI), Z31
+	LONG         $0x401e1262
+	WORD         $0xcf52
+	VPBROADCASTD 320(DI), Z30
+	LONG         $0x401e1262
+	WORD         $0xd652
+	VPBROADCASTD 352(DI), Z31
+	LONG         $0x401e1262
+	WORD         $0xdf52
+	PREFETCHT0   64(R12)
+	VMOVUPS      64(R8), Z28
+	VPBROADCASTD 4(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	VPBROADCASTD 36(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xcf52
+	VPBROADCASTD 68(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xd652
+	VPBROADCASTD 100(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xdf52
+	VPBROADCASTD 132(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xe652
+	VPBROADCASTD 164(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xef52
+	VPBROADCASTD 196(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xf652
+	VPBROADCASTD 228(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xff52
+	VPBROADCASTD 260(DI), Z30
+	LONG         $0x401e1262
+	WORD         $0xc652
+	VPBROADCASTD 292(DI), Z31
+	LONG         $0x401e1262
+	WORD         $0xcf52
+	VPBROADCASTD 324(DI), Z30
+	LONG         $0x401e1262
+	WORD         $0xd652
+	VPBROADCASTD 356(DI), Z31
+	LONG         $0x401e1262
+	WORD         $0xdf52
+	ADDQ         $0x00000080, R12
+	ADDQ         $0x08, DI
+	ADDQ         $0x00000080, R8
+	DECQ         R10
+	JNZ          inner
+	ADDQ         CX, DI
+	TESTQ        R9, R9
+	JNZ          block
+	MOVQ         bias+72(FP), DI
+	TESTQ        DI, DI
+	JZ           biased
+	VMOVUPS      (DI), Z28
 	VADDPS       Z28, Z0, Z0
 	VADDPS       Z28, Z1, Z1
 	VADDPS       Z28, Z2, Z2
@@ -7068,8 +7312,8 @@ inner:
 	VADDPS       Z28, Z11, Z11
 
 biased:
-	MOVQ   relu+80(FP), R8
-	TESTQ  R8, R8
+	MOVQ   relu+80(FP), DI
+	TESTQ  DI, DI
 	JZ     rectified
 	VPXORD Z30, Z30, Z30
 	VMAXPS Z0, Z30, Z0
@@ -7130,7 +7374,7 @@ rectified:
 	RET
 
 // func gemmBF16x12x2(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int)
-// Requires: AVX, AVX512F, CMOV
+// Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·gemmBF16x12x2(SB), NOSPLIT, $8-72
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
@@ -7139,42 +7383,42 @@ TEXT ·gemmBF16x12x2(SB), NOSPLIT, $8-72
 	MOVQ c+40(FP), SI
 	MOVQ cStride+48(FP), DI
 	MOVQ tiles+56(FP), R8
-	MOVQ add+64(FP), R9
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, BP
+	MOVQ $0x00000004, R15
 
 tile:
-	MOVQ    AX, R10
-	MOVQ    DX, R11
-	LEAQ    (DX)(BX*1), R12
-	LEAQ    (SI)(DI*1), R13
-	MOVQ    k4+32(FP), R14
-	TESTQ   R9, R9
+	MOVQ    AX, R9
+	MOVQ    DX, R10
+	LEAQ    (DX)(BX*1), R11
+	LEAQ    (SI)(DI*1), R12
+	MOVQ    k4+32(FP), R13
+	MOVQ    add+64(FP), R14
+	TESTQ   R14, R14
 	JZ      zero
 	VMOVUPS (SI), Z0
-	VMOVUPS (R13), Z1
+	VMOVUPS (R12), Z1
 	VMOVUPS 64(SI), Z2
-	VMOVUPS 64(R13), Z3
+	VMOVUPS 64(R12), Z3
 	VMOVUPS 128(SI), Z4
-	VMOVUPS 128(R13), Z5
+	VMOVUPS 128(R12), Z5
 	VMOVUPS 192(SI), Z6
-	VMOVUPS 192(R13), Z7
+	VMOVUPS 192(R12), Z7
 	VMOVUPS 256(SI), Z8
-	VMOVUPS 256(R13), Z9
+	VMOVUPS 256(R12), Z9
 	VMOVUPS 320(SI), Z10
-	VMOVUPS 320(R13), Z11
+	VMOVUPS 320(R12), Z11
 	VMOVUPS 384(SI), Z12
-	VMOVUPS 384(R13), Z13
+	VMOVUPS 384(R12), Z13
 	VMOVUPS 448(SI), Z14
-	VMOVUPS 448(R13), Z15
+	VMOVUPS 448(R12), Z15
 	VMOVUPS 512(SI), Z16
-	VMOVUPS 512(R13), Z17
+	VMOVUPS 512(R12), Z17
 	VMOVUPS 576(SI), Z18
-	VMOVUPS 576(R13), Z19
+	VMOVUPS 576(R12), Z19
 	VMOVUPS 640(SI), Z20
-	VMOVUPS 640(R13), Z21
+	VMOVUPS 640(R12), Z21
 	VMOVUPS 704(SI), Z22
-	VMOVUPS 704(R13), Z23
+	VMOVUPS 704(R12), Z23
 	JMP     block
 
 zero:
@@ -7204,168 +7448,174 @@ zero:
 	VPXORD Z23, Z23, Z23
 
 block:
-	MOVQ    R14, R15
-	CMPQ    R15, BP
-	CMOVQGT BP, R15
-	SUBQ    R15, R14
+	MOVQ    R13, R14
+	CMPQ    R14, R15
+	CMOVQGT R15, R14
+	LEAQ    384(AX), BP
+	SUBQ    R14, R13
+	JZ      inner
+	LEAQ    32(R9)(CX*1), BP
 
 inner:
-	VMOVUPS      (R11), Z28
-	VMOVUPS      (R12), Z29
-	VPBROADCASTD (R10), Z30
+	PREFETCHT0   (BP)
+	VMOVUPS      (R10), Z28
+	VMOVUPS      (R11), Z29
+	VPBROADCASTD (R9), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
 	LONG         $0x40169262
 	WORD         $0xce52
-	VPBROADCASTD 32(R10), Z31
+	VPBROADCASTD 32(R9), Z31
 	LONG         $0x401e9262
 	WORD         $0xd752
 	LONG         $0x40169262
 	WORD         $0xdf52
-	VPBROADCASTD 64(R10), Z30
+	VPBROADCASTD 64(R9), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
 	LONG         $0x40169262
 	WORD         $0xee52
-	VPBROADCASTD 96(R10), Z31
+	VPBROADCASTD 96(R9), Z31
 	LONG         $0x401e9262
 	WORD         $0xf752
 	LONG         $0x40169262
 	WORD         $0xff52
-	VPBROADCASTD 128(R10), Z30
+	VPBROADCASTD 128(R9), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
 	LONG         $0x40161262
 	WORD         $0xce52
-	VPBROADCASTD 160(R10), Z31
+	VPBROADCASTD 160(R9), Z31
 	LONG         $0x401e1262
 	WORD         $0xd752
 	LONG         $0x40161262
 	WORD         $0xdf52
-	VPBROADCASTD 192(R10), Z30
+	VPBROADCASTD 192(R9), Z30
 	LONG         $0x401e1262
 	WORD         $0xe652
 	LONG         $0x40161262
 	WORD         $0xee52
-	VPBROADCASTD 224(R10), Z31
+	VPBROADCASTD 224(R9), Z31
 	LONG         $0x401e1262
 	WORD         $0xf752
 	LONG         $0x40161262
 	WORD         $0xff52
-	VPBROADCASTD 256(R10), Z30
+	VPBROADCASTD 256(R9), Z30
 	LONG         $0x401e8262
 	WORD         $0xc652
 	LONG         $0x40168262
 	WORD         $0xce52
-	VPBROADCASTD 288(R10), Z31
+	VPBROADCASTD 288(R9), Z31
 	LONG         $0x401e8262
 	WORD         $0xd752
 	LONG         $0x40168262
 	WORD         $0xdf52
-	VPBROADCASTD 320(R10), Z30
+	VPBROADCASTD 320(R9), Z30
 	LONG         $0x401e8262
 	WORD         $0xe652
 	LONG         $0x40168262
 	WORD         $0xee52
-	VPBROADCASTD 352(R10), Z31
+	VPBROADCASTD 352(R9), Z31
 	LONG         $0x401e8262
 	WORD         $0xf752
 	LONG         $0x40168262
 	WORD         $0xff52
-	VMOVUPS      64(R11), Z28
-	VMOVUPS      64(R12), Z29
-	VPBROADCASTD 4(R10), Z30
+	PREFETCHT0   64(BP)
+	VMOVUPS      64(R10), Z28
+	VMOVUPS      64(R11), Z29
+	VPBROADCASTD 4(R9), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
 	LONG         $0x40169262
 	WORD         $0xce52
-	VPBROADCASTD 36(R10), Z31
+	VPBROADCASTD 36(R9), Z31
 	LONG         $0x401e9262
 	WORD         $0xd752
 	LONG         $0x40169262
 	WORD         $0xdf52
-	VPBROADCASTD 68(R10), Z30
+	VPBROADCASTD 68(R9), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
 	LONG         $0x40169262
 	WORD         $0xee52
-	VPBROADCASTD 100(R10), Z31
+	VPBROADCASTD 100(R9), Z31
 	LONG         $0x401e9262
 	WORD         $0xf752
 	LONG         $0x40169262
 	WORD         $0xff52
-	VPBROADCASTD 132(R10), Z30
+	VPBROADCASTD 132(R9), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
 	LONG         $0x40161262
 	WORD         $0xce52
-	VPBROADCASTD 164(R10), Z31
+	VPBROADCASTD 164(R9), Z31
 	LONG         $0x401e1262
 	WORD         $0xd752
 	LONG         $0x40161262
 	WORD         $0xdf52
-	VPBROADCASTD 196(R10), Z30
+	VPBROADCASTD 196(R9), Z30
 	LONG         $0x401e1262
 	WORD         $0xe652
 	LONG         $0x40161262
 	WORD         $0xee52
-	VPBROADCASTD 228(R10), Z31
+	VPBROADCASTD 228(R9), Z31
 	LONG         $0x401e1262
 	WORD         $0xf752
 	LONG         $0x40161262
 	WORD         $0xff52
-	VPBROADCASTD 260(R10), Z30
+	VPBROADCASTD 260(R9), Z30
 	LONG         $0x401e8262
 	WORD         $0xc652
 	LONG         $0x40168262
 	WORD         $0xce52
-	VPBROADCASTD 292(R10), Z31
+	VPBROADCASTD 292(R9), Z31
 	LONG         $0x401e8262
 	WORD         $0xd752
 	LONG         $0x40168262
 	WORD         $0xdf52
-	VPBROADCASTD 324(R10), Z30
+	VPBROADCASTD 324(R9), Z30
 	LONG         $0x401e8262
 	WORD         $0xe652
 	LONG         $0x40168262
 	WORD         $0xee52
-	VPBROADCASTD 356(R10), Z31
+	VPBROADCASTD 356(R9), Z31
 	LONG         $0x401e8262
 	WORD         $0xf752
 	LONG         $0x40168262
 	WORD         $0xff52
-	ADDQ         $0x08, R10
+	ADDQ         $0x00000080, BP
+	ADDQ         $0x08, R9
+	ADDQ         $0x00000080, R10
 	ADDQ         $0x00000080, R11
-	ADDQ         $0x00000080, R12
-	DECQ         R15
+	DECQ         R14
 	JNZ          inner
-	ADDQ         CX, R10
-	TESTQ        R14, R14
+	ADDQ         CX, R9
+	TESTQ        R13, R13
 	JNZ          block
 	VMOVUPS      Z0, (SI)
-	VMOVUPS      Z1, (R13)
+	VMOVUPS      Z1, (R12)
 	VMOVUPS      Z2, 64(SI)
-	VMOVUPS      Z3, 64(R13)
+	VMOVUPS      Z3, 64(R12)
 	VMOVUPS      Z4, 128(SI)
-	VMOVUPS      Z5, 128(R13)
+	VMOVUPS      Z5, 128(R12)
 	VMOVUPS      Z6, 192(SI)
-	VMOVUPS      Z7, 192(R13)
+	VMOVUPS      Z7, 192(R12)
 	VMOVUPS      Z8, 256(SI)
-	VMOVUPS      Z9, 256(R13)
+	VMOVUPS      Z9, 256(R12)
 	VMOVUPS      Z10, 320(SI)
-	VMOVUPS      Z11, 320(R13)
+	VMOVUPS      Z11, 320(R12)
 	VMOVUPS      Z12, 384(SI)
-	VMOVUPS      Z13, 384(R13)
+	VMOVUPS      Z13, 384(R12)
 	VMOVUPS      Z14, 448(SI)
-	VMOVUPS      Z15, 448(R13)
+	VMOVUPS      Z15, 448(R12)
 	VMOVUPS      Z16, 512(SI)
-	VMOVUPS      Z17, 512(R13)
+	VMOVUPS      Z17, 512(R12)
 	VMOVUPS      Z18, 576(SI)
-	VMOVUPS      Z19, 576(R13)
+	VMOVUPS      Z19, 576(R12)
 	VMOVUPS      Z20, 640(SI)
-	VMOVUPS      Z21, 640(R13)
+	VMOVUPS      Z21, 640(R12)
 	VMOVUPS      Z22, 704(SI)
-	VMOVUPS      Z23, 704(R13)
+	VMOVUPS      Z23, 704(R12)
 	ADDQ         $0x00000180, AX
 	ADDQ         $0x00000300, SI
 	DECQ         R8
@@ -7374,7 +7624,7 @@ inner:
 	RET
 
 // func productBF16x12x2(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int, bias *float32, relu int)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV, MMX+
 TEXT ·productBF16x12x2(SB), NOSPLIT, $8-88
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
@@ -7383,65 +7633,65 @@ TEXT ·productBF16x12x2(SB), NOSPLIT, $8-88
 	MOVQ c+40(FP), SI
 	MOVQ cStride+48(FP), DI
 	MOVQ tiles+56(FP), R8
-	MOVQ add+64(FP), R9
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, BP
+	MOVQ $0x00000004, R15
 
 tile:
-	MOVQ      AX, R10
-	MOVQ      DX, R11
-	LEAQ      (DX)(BX*1), R12
-	LEAQ      (SI)(DI*1), R13
-	MOVQ      k4+32(FP), R14
-	TESTQ     R9, R9
+	MOVQ      AX, R9
+	MOVQ      DX, R10
+	LEAQ      (DX)(BX*1), R11
+	LEAQ      (SI)(DI*1), R12
+	MOVQ      k4+32(FP), R13
+	MOVQ      add+64(FP), R14
+	TESTQ     R14, R14
 	JZ        zero
 	VPMOVZXWD (SI), Z0
 	VPSLLD    $0x10, Z0, Z0
-	VPMOVZXWD (R13), Z1
+	VPMOVZXWD (R12), Z1
 	VPSLLD    $0x10, Z1, Z1
 	VPMOVZXWD 32(SI), Z2
 	VPSLLD    $0x10, Z2, Z2
-	VPMOVZXWD 32(R13), Z3
+	VPMOVZXWD 32(R12), Z3
 	VPSLLD    $0x10, Z3, Z3
 	VPMOVZXWD 64(SI), Z4
 	VPSLLD    $0x10, Z4, Z4
-	VPMOVZXWD 64(R13), Z5
+	VPMOVZXWD 64(R12), Z5
 	VPSLLD    $0x10, Z5, Z5
 	VPMOVZXWD 96(SI), Z6
 	VPSLLD    $0x10, Z6, Z6
-	VPMOVZXWD 96(R13), Z7
+	VPMOVZXWD 96(R12), Z7
 	VPSLLD    $0x10, Z7, Z7
 	VPMOVZXWD 128(SI), Z8
 	VPSLLD    $0x10, Z8, Z8
-	VPMOVZXWD 128(R13), Z9
+	VPMOVZXWD 128(R12), Z9
 	VPSLLD    $0x10, Z9, Z9
 	VPMOVZXWD 160(SI), Z10
 	VPSLLD    $0x10, Z10, Z10
-	VPMOVZXWD 160(R13), Z11
+	VPMOVZXWD 160(R12), Z11
 	VPSLLD    $0x10, Z11, Z11
 	VPMOVZXWD 192(SI), Z12
 	VPSLLD    $0x10, Z12, Z12
-	VPMOVZXWD 192(R13), Z13
+	VPMOVZXWD 192(R12), Z13
 	VPSLLD    $0x10, Z13, Z13
 	VPMOVZXWD 224(SI), Z14
 	VPSLLD    $0x10, Z14, Z14
-	VPMOVZXWD 224(R13), Z15
+	VPMOVZXWD 224(R12), Z15
 	VPSLLD    $0x10, Z15, Z15
 	VPMOVZXWD 256(SI), Z16
 	VPSLLD    $0x10, Z16, Z16
-	VPMOVZXWD 256(R13), Z17
+	VPMOVZXWD 256(R12), Z17
 	VPSLLD    $0x10, Z17, Z17
 	VPMOVZXWD 288(SI), Z18
 	VPSLLD    $0x10, Z18, Z18
-	VPMOVZXWD 288(R13), Z19
+	VPMOVZXWD 288(R12), Z19
 	VPSLLD    $0x10, Z19, Z19
 	VPMOVZXWD 320(SI), Z20
 	VPSLLD    $0x10, Z20, Z20
-	VPMOVZXWD 320(R13), Z21
+	VPMOVZXWD 320(R12), Z21
 	VPSLLD    $0x10, Z21, Z21
 	VPMOVZXWD 352(SI), Z22
 	VPSLLD    $0x10, Z22, Z22
-	VPMOVZXWD 352(R13), Z23
+	VPMOVZXWD 352(R12), Z23
 	VPSLLD    $0x10, Z23, Z23
 	JMP       block
 
@@ -7472,149 +7722,155 @@ zero:
 	VPXORD Z23, Z23, Z23
 
 block:
-	MOVQ    R14, R15
-	CMPQ    R15, BP
-	CMOVQGT BP, R15
-	SUBQ    R15, R14
+	MOVQ    R13, R14
+	CMPQ    R14, R15
+	CMOVQGT R15, R14
+	LEAQ    384(AX), BP
+	SUBQ    R14, R13
+	JZ      inner
+	LEAQ    32(R9)(CX*1), BP
 
 inner:
-	VMOVUPS      (R11), Z28
-	VMOVUPS      (R12), Z29
-	VPBROADCASTD (R10), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	LONG         $0x40169262
-	WORD         $0xce52
-	VPBROADCASTD 32(R10), Z31
-	LONG         $0x401e9262
-	WORD         $0xd752
-	LONG         $0x40169262
-	WORD         $0xdf52
-	VPBROADCASTD 64(R10), Z30
-	LONG         $0x401e9262
-	WORD         $0xe652
-	LONG         $0x40169262
-	WORD         $0xee52
-	VPBROADCASTD 96(R10), Z31
-	LONG         $0x401e9262
-	WORD         $0xf752
-	LONG         $0x40169262
-	WORD         $0xff52
-	VPBROADCASTD 128(R10), Z30
-	LONG         $0x401e1262
-	WORD         $0xc652
-	LONG         $0x40161262
-	WORD         $0xce52
-	VPBROADCASTD 160(R10), Z31
-	LONG         $0x401e1262
-	WORD         $0xd752
-	LONG         $0x40161262
-	WORD         $0xdf52
-	VPBROADCASTD 192(R10), Z30
-	LONG         $0x401e1262
-	WORD         $0xe652
-	LONG         $0x40161262
-	WORD         $0xee52
-	VPBROADCASTD 224(R10), Z31
-	LONG         $0x401e1262
-	WORD         $0xf752
-	LONG         $0x40161262
-	WORD         $0xff52
-	VPBROADCASTD 256(R10), Z30
-	LONG         $0x401e8262
-	WORD         $0xc652
-	LONG         $0x40168262
-	WORD         $0xce52
-	VPBROADCASTD 288(R10), Z31
-	LONG         $0x401e8262
-	WORD         $0xd752
-	LONG         $0x40168262
-	WORD         $0xdf52
-	VPBROADCASTD 320(R10), Z30
-	LONG         $0x401e8262
-	WORD         $0xe652
-	LONG         $0x40168262
-	WORD         $0xee52
-	VPBROADCASTD 352(R10), Z31
-	LONG         $0x401e8262
-	WORD         $0xf752
-	LONG         $0x40168262
-	WORD         $0xff52
-	VMOVUPS      64(R11), Z28
-	VMOVUPS      64(R12), Z29
-	VPBROADCASTD 4(R10), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	LONG         $0x40169262
-	WORD         $0xce52
-	VPBROADCASTD 36(R10), Z31
-	LONG         $0x401e9262
-	WORD         $0xd752
-	LONG         $0x40169262
-	WORD         $0xdf52
-	VPBROADCASTD 68(R10), Z30
-	LONG         $0x401e9262
-	WORD         $0xe652
-	LONG         $0x40169262
-	WORD         $0xee52
-	VPBROADCASTD 100(R10), Z31
-	LONG         $0x401e9262
-	WORD         $0xf752
-	LONG         $0x40169262
-	WORD         $0xff52
-	VPBROADCASTD 132(R10), Z30
-	LONG         $0x401e1262
-	WORD         $0xc652
-	LONG         $0x40161262
-	WORD         $0xce52
-	VPBROADCASTD 164(R10), Z31
-	LONG         $0x401e1262
-	WORD         $0xd752
-	LONG         $0x40161262
-	WORD         $0xdf52
-	VPBROADCASTD 196(R10), Z30
-	LONG         $0x401e1262
-	WORD         $0xe652
-	LONG         $0x40161262
-	WORD         $0xee52
-	VPBROADCASTD 228(R10), Z31
-	LONG         $0x401e1262
-	WORD         $0xf752
-	LONG         $0x40161262
-	WORD         $0xff52
-	VPBROADCASTD 260(R10), Z30
-	LONG         $0x401e8262
-	WORD         $0xc652
-	LONG         $0x40168262
-	WORD         $0xce52
-	VPBROADCASTD 292(R10), Z31
-	LONG         $0x401e8262
-	WORD         $0xd752
-	LONG         $0x40168262
-	WORD         $0xdf52
-	VPBROADCASTD 324(R10), Z30
-	LONG         $0x401e8262
-	WORD         $0xe652
-	LONG         $0x40168262
-	WORD         $0xee52
-	VPBROADCASTD 356(R10), Z31
-	LONG         $0x401e8262
-	WORD         $0xf752
-	LONG         $0x40168262
-	WORD         $0xff52
-	ADDQ         $0x08, R10
-	ADDQ         $0x00000080, R11
-	ADDQ         $0x00000080, R12
-	DECQ         R15
-	JNZ          inner
-	ADDQ         CX, R10
-	TESTQ        R14, R14
-	JNZ          block
-	MOVQ         bias+72(FP), R10
-	TESTQ        R10, R10
-	JZ           biased
+	PREFETCHT0   (BP)
 	VMOVUPS      (R10), Z28
-	VMOVUPS      64(R10), Z29
+	VMOVUPS      (R11), Z29
+	VPBROADCASTD (R9), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	LONG         $0x40169262
+	WORD         $0xce52
+	VPBROADCASTD 32(R9), Z31
+	LONG         $0x401e9262
+	WORD         $0xd752
+	LONG         $0x40169262
+	WORD         $0xdf52
+	VPBROADCASTD 64(R9), Z30
+	LONG         $0x401e9262
+	WORD         $0xe652
+	LONG         $0x40169262
+	WORD         $0xee52
+	VPBROADCASTD 96(R9), Z31
+	LONG         $0x401e9262
+	WORD         $0xf752
+	LONG         $0x40169262
+	WORD         $0xff52
+	VPBROADCASTD 128(R9), Z30
+	LONG         $0x401e1262
+	WORD         $0xc652
+	LONG         $0x40161262
+	WORD         $0xce52
+	VPBROADCASTD 160(R9), Z31
+	LONG         $0x401e1262
+	WORD         $0xd752
+	LONG         $0x40161262
+	WORD         $0xdf52
+	VPBROADCASTD 192(R9), Z30
+	LONG         $0x401e1262
+	WORD         $0xe652
+	LONG         $0x40161262
+	WORD         $0xee52
+	VPBROADCASTD 224(R9), Z31
+	LONG         $0x401e1262
+	WORD         $0xf752
+	LONG         $0x40161262
+	WORD         $0xff52
+	VPBROADCASTD 256(R9), Z30
+	LONG         $0x401e8262
+	WORD         $0xc652
+	LONG         $0x40168262
+	WORD         $0xce52
+	VPBROADCASTD 288(R9), Z31
+	LONG         $0x401e8262
+	WORD         $0xd752
+	LONG         $0x40168262
+	WORD         $0xdf52
+	VPBROADCASTD 320(R9), Z30
+	LONG         $0x401e8262
+	WORD         $0xe652
+	LONG         $0x40168262
+	WORD         $0xee52
+	VPBROADCASTD 352(R9), Z31
+	LONG         $0x401e8262
+	WORD         $0xf752
+	LONG         $0x40168262
+	WORD         $0xff52
+	PREFETCHT0   64(BP)
+	VMOVUPS      64(R10), Z28
+	VMOVUPS      64(R11), Z29
+	VPBROADCASTD 4(R9), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	LONG         $0x40169262
+	WORD         $0xce52
+	VPBROADCASTD 36(R9), Z31
+	LONG         $0x401e9262
+	WORD         $0xd752
+	LONG         $0x40169262
+	WORD         $0xdf52
+	VPBROADCASTD 68(R9), Z30
+	LONG         $0x401e9262
+	WORD         $0xe652
+	LONG         $0x40169262
+	WORD         $0xee52
+	VPBROADCASTD 100(R9), Z31
+	LONG         $0x401e9262
+	WORD         $0xf752
+	LONG         $0x40169262
+	WORD         $0xff52
+	VPBROADCASTD 132(R9), Z30
+	LONG         $0x401e1262
+	WORD         $0xc652
+	LONG         $0x40161262
+	WORD         $0xce52
+	VPBROADCASTD 164(R9), Z31
+	LONG         $0x401e1262
+	WORD         $0xd752
+	LONG         $0x40161262
+	WORD         $0xdf52
+	VPBROADCASTD 196(R9), Z30
+	LONG         $0x401e1262
+	WORD         $0xe652
+	LONG         $0x40161262
+	WORD         $0xee52
+	VPBROADCASTD 228(R9), Z31
+	LONG         $0x401e1262
+	WORD         $0xf752
+	LONG         $0x40161262
+	WORD         $0xff52
+	VPBROADCASTD 260(R9), Z30
+	LONG         $0x401e8262
+	WORD         $0xc652
+	LONG         $0x40168262
+	WORD         $0xce52
+	VPBROADCASTD 292(R9), Z31
+	LONG         $0x401e8262
+	WORD         $0xd752
+	LONG         $0x40168262
+	WORD         $0xdf52
+	VPBROADCASTD 324(R9), Z30
+	LONG         $0x401e8262
+	WORD         $0xe652
+	LONG         $0x40168262
+	WORD         $0xee52
+	VPBROADCASTD 356(R9), Z31
+	LONG         $0x401e8262
+	WORD         $0xf752
+	LONG         $0x40168262
+	WORD         $0xff52
+	ADDQ         $0x00000080, BP
+	ADDQ         $0x08, R9
+	ADDQ         $0x00000080, R10
+	ADDQ         $0x00000080, R11
+	DECQ         R14
+	JNZ          inner
+	ADDQ         CX, R9
+	TESTQ        R13, R13
+	JNZ          block
+	MOVQ         bias+72(FP), R9
+	TESTQ        R9, R9
+	JZ           biased
+	VMOVUPS      (R9), Z28
+	VMOVUPS      64(R9), Z29
 	VADDPS       Z28, Z0, Z0
 	VADDPS       Z29, Z1, Z1
 	VADDPS       Z28, Z2, Z2
@@ -7641,8 +7897,8 @@ inner:
 	VADDPS       Z29, Z23, Z23
 
 biased:
-	MOVQ   relu+80(FP), R10
-	TESTQ  R10, R10
+	MOVQ   relu+80(FP), R9
+	TESTQ  R9, R9
 	JZ     rectified
 	VPXORD Z30, Z30, Z30
 	VMAXPS Z0, Z30, Z0
@@ -7676,73 +7932,73 @@ rectified:
 	VMOVDQU16 Y0, (SI)
 	LONG      $0x487ef262
 	WORD      $0xc972
-	VMOVDQU16 Y1, (R13)
+	VMOVDQU16 Y1, (R12)
 	LONG      $0x487ef262
 	WORD      $0xd272
 	VMOVDQU16 Y2, 32(SI)
 	LONG      $0x487ef262
 	WORD      $0xdb72
-	VMOVDQU16 Y3, 32(R13)
+	VMOVDQU16 Y3, 32(R12)
 	LONG      $0x487ef262
 	WORD      $0xe472
 	VMOVDQU16 Y4, 64(SI)
 	LONG      $0x487ef262
 	WORD      $0xed72
-	VMOVDQU16 Y5, 64(R13)
+	VMOVDQU16 Y5, 64(R12)
 	LONG      $0x487ef262
 	WORD      $0xf672
 	VMOVDQU16 Y6, 96(SI)
 	LONG      $0x487ef262
 	WORD      $0xff72
-	VMOVDQU16 Y7, 96(R13)
+	VMOVDQU16 Y7, 96(R12)
 	LONG      $0x487e5262
 	WORD      $0xc072
 	VMOVDQU16 Y8, 128(SI)
 	LONG      $0x487e5262
 	WORD      $0xc972
-	VMOVDQU16 Y9, 128(R13)
+	VMOVDQU16 Y9, 128(R12)
 	LONG      $0x487e5262
 	WORD      $0xd272
 	VMOVDQU16 Y10, 160(SI)
 	LONG      $0x487e5262
 	WORD      $0xdb72
-	VMOVDQU16 Y11, 160(R13)
+	VMOVDQU16 Y11, 160(R12)
 	LONG      $0x487e5262
 	WORD      $0xe472
 	VMOVDQU16 Y12, 192(SI)
 	LONG      $0x487e5262
 	WORD      $0xed72
-	VMOVDQU16 Y13, 192(R13)
+	VMOVDQU16 Y13, 192(R12)
 	LONG      $0x487e5262
 	WORD      $0xf672
 	VMOVDQU16 Y14, 224(SI)
 	LONG      $0x487e5262
 	WORD      $0xff72
-	VMOVDQU16 Y15, 224(R13)
+	VMOVDQU16 Y15, 224(R12)
 	LONG      $0x487ea262
 	WORD      $0xc072
 	VMOVDQU16 Y16, 256(SI)
 	LONG      $0x487ea262
 	WORD      $0xc972
-	VMOVDQU16 Y17, 256(R13)
+	VMOVDQU16 Y17, 256(R12)
 	LONG      $0x487ea262
 	WORD      $0xd272
 	VMOVDQU16 Y18, 288(SI)
 	LONG      $0x487ea262
 	WORD      $0xdb72
-	VMOVDQU16 Y19, 288(R13)
+	VMOVDQU16 Y19, 288(R12)
 	LONG      $0x487ea262
 	WORD      $0xe472
 	VMOVDQU16 Y20, 320(SI)
 	LONG      $0x487ea262
 	WORD      $0xed72
-	VMOVDQU16 Y21, 320(R13)
+	VMOVDQU16 Y21, 320(R12)
 	LONG      $0x487ea262
 	WORD      $0xf672
 	VMOVDQU16 Y22, 352(SI)
 	LONG      $0x487ea262
 	WORD      $0xff72
-	VMOVDQU16 Y23, 352(R13)
+	VMOVDQU16 Y23, 352(R12)
 	ADDQ      $0x00000180, AX
 	ADDQ      $0x00000180, SI
 	DECQ      R8
@@ -7751,7 +8007,7 @@ rectified:
 	RET
 
 // func gemmBF16x13x1(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int)
-// Requires: AVX, AVX512F, CMOV
+// Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·gemmBF16x13x1(SB), NOSPLIT, $0-72
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
@@ -7760,15 +8016,15 @@ TEXT ·gemmBF16x13x1(SB), NOSPLIT, $0-72
 	MOVQ c+40(FP), BX
 	MOVQ cStride+48(FP), SI
 	MOVQ tiles+56(FP), SI
-	MOVQ add+64(FP), DI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R12
+	MOVQ $0x00000004, R11
 
 tile:
-	MOVQ    AX, R8
-	MOVQ    DX, R9
-	MOVQ    k4+32(FP), R10
-	TESTQ   DI, DI
+	MOVQ    AX, DI
+	MOVQ    DX, R8
+	MOVQ    k4+32(FP), R9
+	MOVQ    add+64(FP), R10
+	TESTQ   R10, R10
 	JZ      zero
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -7801,98 +8057,104 @@ zero:
 	VPXORD Z12, Z12, Z12
 
 block:
-	MOVQ    R10, R11
-	CMPQ    R11, R12
-	CMOVQGT R12, R11
-	SUBQ    R11, R10
+	MOVQ    R9, R10
+	CMPQ    R10, R11
+	CMOVQGT R11, R10
+	LEAQ    416(AX), R12
+	SUBQ    R10, R9
+	JZ      inner
+	LEAQ    32(DI)(CX*1), R12
 
 inner:
-	VMOVUPS      (R9), Z28
-	VPBROADCASTD (R8), Z30
+	PREFETCHT0   (R12)
+	VMOVUPS      (R8), Z28
+	VPBROADCASTD (DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 32(R8), Z31
+	VPBROADCASTD 32(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 64(R8), Z30
+	VPBROADCASTD 64(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	VPBROADCASTD 96(R8), Z31
+	VPBROADCASTD 96(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xdf52
-	VPBROADCASTD 128(R8), Z30
+	VPBROADCASTD 128(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
-	VPBROADCASTD 160(R8), Z31
+	VPBROADCASTD 160(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xef52
-	VPBROADCASTD 192(R8), Z30
+	VPBROADCASTD 192(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xf652
-	VPBROADCASTD 224(R8), Z31
+	VPBROADCASTD 224(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xff52
-	VPBROADCASTD 256(R8), Z30
+	VPBROADCASTD 256(DI), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
-	VPBROADCASTD 288(R8), Z31
+	VPBROADCASTD 288(DI), Z31
 	LONG         $0x401e1262
 	WORD         $0xcf52
-	VPBROADCASTD 320(R8), Z30
+	VPBROADCASTD 320(DI), Z30
 	LONG         $0x401e1262
 	WORD         $0xd652
-	VPBROADCASTD 352(R8), Z31
+	VPBROADCASTD 352(DI), Z31
 	LONG         $0x401e1262
 	WORD         $0xdf52
-	VPBROADCASTD 384(R8), Z30
+	VPBROADCASTD 384(DI), Z30
 	LONG         $0x401e1262
 	WORD         $0xe652
-	VMOVUPS      64(R9), Z28
-	VPBROADCASTD 4(R8), Z30
+	PREFETCHT0   64(R12)
+	VMOVUPS      64(R8), Z28
+	VPBROADCASTD 4(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 36(R8), Z31
+	VPBROADCASTD 36(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 68(R8), Z30
+	VPBROADCASTD 68(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	VPBROADCASTD 100(R8), Z31
+	VPBROADCASTD 100(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xdf52
-	VPBROADCASTD 132(R8), Z30
+	VPBROADCASTD 132(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
-	VPBROADCASTD 164(R8), Z31
+	VPBROADCASTD 164(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xef52
-	VPBROADCASTD 196(R8), Z30
+	VPBROADCASTD 196(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xf652
-	VPBROADCASTD 228(R8), Z31
+	VPBROADCASTD 228(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xff52
-	VPBROADCASTD 260(R8), Z30
+	VPBROADCASTD 260(DI), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
-	VPBROADCASTD 292(R8), Z31
+	VPBROADCASTD 292(DI), Z31
 	LONG         $0x401e1262
 	WORD         $0xcf52
-	VPBROADCASTD 324(R8), Z30
+	VPBROADCASTD 324(DI), Z30
 	LONG         $0x401e1262
 	WORD         $0xd652
-	VPBROADCASTD 356(R8), Z31
+	VPBROADCASTD 356(DI), Z31
 	LONG         $0x401e1262
 	WORD         $0xdf52
-	VPBROADCASTD 388(R8), Z30
+	VPBROADCASTD 388(DI), Z30
 	LONG         $0x401e1262
 	WORD         $0xe652
-	ADDQ         $0x08, R8
-	ADDQ         $0x00000080, R9
-	DECQ         R11
+	ADDQ         $0x00000080, R12
+	ADDQ         $0x08, DI
+	ADDQ         $0x00000080, R8
+	DECQ         R10
 	JNZ          inner
-	ADDQ         CX, R8
-	TESTQ        R10, R10
+	ADDQ         CX, DI
+	TESTQ        R9, R9
 	JNZ          block
 	VMOVUPS      Z0, (BX)
 	VMOVUPS      Z1, 64(BX)
@@ -7915,7 +8177,7 @@ inner:
 	RET
 
 // func productBF16x13x1(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int, bias *float32, relu int)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV, MMX+
 TEXT ·productBF16x13x1(SB), NOSPLIT, $0-88
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
@@ -7924,15 +8186,15 @@ TEXT ·productBF16x13x1(SB), NOSPLIT, $0-88
 	MOVQ c+40(FP), BX
 	MOVQ cStride+48(FP), SI
 	MOVQ tiles+56(FP), SI
-	MOVQ add+64(FP), DI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R12
+	MOVQ $0x00000004, R11
 
 tile:
-	MOVQ      AX, R8
-	MOVQ      DX, R9
-	MOVQ      k4+32(FP), R10
-	TESTQ     DI, DI
+	MOVQ      AX, DI
+	MOVQ      DX, R8
+	MOVQ      k4+32(FP), R9
+	MOVQ      add+64(FP), R10
+	TESTQ     R10, R10
 	JZ        zero
 	VPMOVZXWD (BX), Z0
 	VPSLLD    $0x10, Z0, Z0
@@ -7978,103 +8240,109 @@ zero:
 	VPXORD Z12, Z12, Z12
 
 block:
-	MOVQ    R10, R11
-	CMPQ    R11, R12
-	CMOVQGT R12, R11
-	SUBQ    R11, R10
+	MOVQ    R9, R10
+	CMPQ    R10, R11
+	CMOVQGT R11, R10
+	LEAQ    416(AX), R12
+	SUBQ    R10, R9
+	JZ      inner
+	LEAQ    32(DI)(CX*1), R12
 
 inner:
-	VMOVUPS      (R9), Z28
-	VPBROADCASTD (R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	VPBROADCASTD 32(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xcf52
-	VPBROADCASTD 64(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xd652
-	VPBROADCASTD 96(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xdf52
-	VPBROADCASTD 128(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xe652
-	VPBROADCASTD 160(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xef52
-	VPBROADCASTD 192(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xf652
-	VPBROADCASTD 224(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xff52
-	VPBROADCASTD 256(R8), Z30
-	LONG         $0x401e1262
-	WORD         $0xc652
-	VPBROADCASTD 288(R8), Z31
-	LONG         $0x401e1262
-	WORD         $0xcf52
-	VPBROADCASTD 320(R8), Z30
-	LONG         $0x401e1262
-	WORD         $0xd652
-	VPBROADCASTD 352(R8), Z31
-	LONG         $0x401e1262
-	WORD         $0xdf52
-	VPBROADCASTD 384(R8), Z30
-	LONG         $0x401e1262
-	WORD         $0xe652
-	VMOVUPS      64(R9), Z28
-	VPBROADCASTD 4(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	VPBROADCASTD 36(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xcf52
-	VPBROADCASTD 68(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xd652
-	VPBROADCASTD 100(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xdf52
-	VPBROADCASTD 132(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xe652
-	VPBROADCASTD 164(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xef52
-	VPBROADCASTD 196(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xf652
-	VPBROADCASTD 228(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xff52
-	VPBROADCASTD 260(R8), Z30
-	LONG         $0x401e1262
-	WORD         $0xc652
-	VPBROADCASTD 292(R8), Z31
-	LONG         $0x401e1262
-	WORD         $0xcf52
-	VPBROADCASTD 324(R8), Z30
-	LONG         $0x401e1262
-	WORD         $0xd652
-	VPBROADCASTD 356(R8), Z31
-	LONG         $0x401e1262
-	WORD         $0xdf52
-	VPBROADCASTD 388(R8), Z30
-	LONG         $0x401e1262
-	WORD         $0xe652
-	ADDQ         $0x08, R8
-	ADDQ         $0x00000080, R9
-	DECQ         R11
-	JNZ          inner
-	ADDQ         CX, R8
-	TESTQ        R10, R10
-	JNZ          block
-	MOVQ         bias+72(FP), R8
-	TESTQ        R8, R8
-	JZ           biased
+	PREFETCHT0   (R12)
 	VMOVUPS      (R8), Z28
+	VPBROADCASTD (DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	VPBROADCASTD 32(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xcf52
+	VPBROADCASTD 64(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xd652
+	VPBROADCASTD 96(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xdf52
+	VPBROADCASTD 128(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xe652
+	VPBROADCASTD 160(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xef52
+	VPBROADCASTD 192(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xf652
+	VPBROADCASTD 224(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xff52
+	VPBROADCASTD 256(DI), Z30
+	LONG         $0x401e1262
+	WORD         $0xc652
+	VPBROADCASTD 288(DI), Z31
+	LONG         $0x401e1262
+	WORD         $0xcf52
+	VPBROADCASTD 320(DI), Z30
+	LONG         $0x401e1262
+	WORD         $0xd652
+	VPBROADCASTD 352(DI), Z31
+	LONG         $0x401e1262
+	WORD         $0xdf52
+	VPBROADCASTD 384(DI), Z30
+	LONG         $0x401e1262
+	WORD         $0xe652
+	PREFETCHT0   64(R12)
+	VMOVUPS      64(R8), Z28
+	VPBROADCASTD 4(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	VPBROADCASTD 36(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xcf52
+	VPBROADCASTD 68(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xd652
+	VPBROADCASTD 100(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xdf52
+	VPBROADCASTD 132(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xe652
+	VPBROADCASTD 164(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xef52
+	VPBROADCASTD 196(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xf652
+	VPBROADCASTD 228(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xff52
+	VPBROADCASTD 260(DI), Z30
+	LONG         $0x401e1262
+	WORD         $0xc652
+	VPBROADCASTD 292(DI), Z31
+	LONG         $0x401e1262
+	WORD         $0xcf52
+	VPBROADCASTD 324(DI), Z30
+	LONG         $0x401e1262
+	WORD         $0xd652
+	VPBROADCASTD 356(DI), Z31
+	LONG         $0x401e1262
+	WORD         $0xdf52
+	VPBROADCASTD 388(DI), Z30
+	LONG         $0x401e1262
+	WORD         $0xe652
+	ADDQ         $0x00000080, R12
+	ADDQ         $0x08, DI
+	ADDQ         $0x00000080, R8
+	DECQ         R10
+	JNZ          inner
+	ADDQ         CX, DI
+	TESTQ        R9, R9
+	JNZ          block
+	MOVQ         bias+72(FP), DI
+	TESTQ        DI, DI
+	JZ           biased
+	VMOVUPS      (DI), Z28
 	VADDPS       Z28, Z0, Z0
 	VADDPS       Z28, Z1, Z1
 	VADDPS       Z28, Z2, Z2
@@ -8090,8 +8358,8 @@ inner:
 	VADDPS       Z28, Z12, Z12
 
 biased:
-	MOVQ   relu+80(FP), R8
-	TESTQ  R8, R8
+	MOVQ   relu+80(FP), DI
+	TESTQ  DI, DI
 	JZ     rectified
 	VPXORD Z30, Z30, Z30
 	VMAXPS Z0, Z30, Z0
@@ -8156,7 +8424,7 @@ rectified:
 	RET
 
 // func gemmBF16x13x2(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int)
-// Requires: AVX, AVX512F, CMOV
+// Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·gemmBF16x13x2(SB), NOSPLIT, $8-72
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
@@ -8165,44 +8433,44 @@ TEXT ·gemmBF16x13x2(SB), NOSPLIT, $8-72
 	MOVQ c+40(FP), SI
 	MOVQ cStride+48(FP), DI
 	MOVQ tiles+56(FP), R8
-	MOVQ add+64(FP), R9
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, BP
+	MOVQ $0x00000004, R15
 
 tile:
-	MOVQ    AX, R10
-	MOVQ    DX, R11
-	LEAQ    (DX)(BX*1), R12
-	LEAQ    (SI)(DI*1), R13
-	MOVQ    k4+32(FP), R14
-	TESTQ   R9, R9
+	MOVQ    AX, R9
+	MOVQ    DX, R10
+	LEAQ    (DX)(BX*1), R11
+	LEAQ    (SI)(DI*1), R12
+	MOVQ    k4+32(FP), R13
+	MOVQ    add+64(FP), R14
+	TESTQ   R14, R14
 	JZ      zero
 	VMOVUPS (SI), Z0
-	VMOVUPS (R13), Z1
+	VMOVUPS (R12), Z1
 	VMOVUPS 64(SI), Z2
-	VMOVUPS 64(R13), Z3
+	VMOVUPS 64(R12), Z3
 	VMOVUPS 128(SI), Z4
-	VMOVUPS 128(R13), Z5
+	VMOVUPS 128(R12), Z5
 	VMOVUPS 192(SI), Z6
-	VMOVUPS 192(R13), Z7
+	VMOVUPS 192(R12), Z7
 	VMOVUPS 256(SI), Z8
-	VMOVUPS 256(R13), Z9
+	VMOVUPS 256(R12), Z9
 	VMOVUPS 320(SI), Z10
-	VMOVUPS 320(R13), Z11
+	VMOVUPS 320(R12), Z11
 	VMOVUPS 384(SI), Z12
-	VMOVUPS 384(R13), Z13
+	VMOVUPS 384(R12), Z13
 	VMOVUPS 448(SI), Z14
-	VMOVUPS 448(R13), Z15
+	VMOVUPS 448(R12), Z15
 	VMOVUPS 512(SI), Z16
-	VMOVUPS 512(R13), Z17
+	VMOVUPS 512(R12), Z17
 	VMOVUPS 576(SI), Z18
-	VMOVUPS 576(R13), Z19
+	VMOVUPS 576(R12), Z19
 	VMOVUPS 640(SI), Z20
-	VMOVUPS 640(R13), Z21
+	VMOVUPS 640(R12), Z21
 	VMOVUPS 704(SI), Z22
-	VMOVUPS 704(R13), Z23
+	VMOVUPS 704(R12), Z23
 	VMOVUPS 768(SI), Z24
-	VMOVUPS 768(R13), Z25
+	VMOVUPS 768(R12), Z25
 	JMP     block
 
 zero:
@@ -8234,180 +8502,186 @@ zero:
 	VPXORD Z25, Z25, Z25
 
 block:
-	MOVQ    R14, R15
-	CMPQ    R15, BP
-	CMOVQGT BP, R15
-	SUBQ    R15, R14
+	MOVQ    R13, R14
+	CMPQ    R14, R15
+	CMOVQGT R15, R14
+	LEAQ    416(AX), BP
+	SUBQ    R14, R13
+	JZ      inner
+	LEAQ    32(R9)(CX*1), BP
 
 inner:
-	VMOVUPS      (R11), Z28
-	VMOVUPS      (R12), Z29
-	VPBROADCASTD (R10), Z30
+	PREFETCHT0   (BP)
+	VMOVUPS      (R10), Z28
+	VMOVUPS      (R11), Z29
+	VPBROADCASTD (R9), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
 	LONG         $0x40169262
 	WORD         $0xce52
-	VPBROADCASTD 32(R10), Z31
+	VPBROADCASTD 32(R9), Z31
 	LONG         $0x401e9262
 	WORD         $0xd752
 	LONG         $0x40169262
 	WORD         $0xdf52
-	VPBROADCASTD 64(R10), Z30
+	VPBROADCASTD 64(R9), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
 	LONG         $0x40169262
 	WORD         $0xee52
-	VPBROADCASTD 96(R10), Z31
+	VPBROADCASTD 96(R9), Z31
 	LONG         $0x401e9262
 	WORD         $0xf752
 	LONG         $0x40169262
 	WORD         $0xff52
-	VPBROADCASTD 128(R10), Z30
+	VPBROADCASTD 128(R9), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
 	LONG         $0x40161262
 	WORD         $0xce52
-	VPBROADCASTD 160(R10), Z31
+	VPBROADCASTD 160(R9), Z31
 	LONG         $0x401e1262
 	WORD         $0xd752
 	LONG         $0x40161262
 	WORD         $0xdf52
-	VPBROADCASTD 192(R10), Z30
+	VPBROADCASTD 192(R9), Z30
 	LONG         $0x401e1262
 	WORD         $0xe652
 	LONG         $0x40161262
 	WORD         $0xee52
-	VPBROADCASTD 224(R10), Z31
+	VPBROADCASTD 224(R9), Z31
 	LONG         $0x401e1262
 	WORD         $0xf752
 	LONG         $0x40161262
 	WORD         $0xff52
-	VPBROADCASTD 256(R10), Z30
+	VPBROADCASTD 256(R9), Z30
 	LONG         $0x401e8262
 	WORD         $0xc652
 	LONG         $0x40168262
 	WORD         $0xce52
-	VPBROADCASTD 288(R10), Z31
+	VPBROADCASTD 288(R9), Z31
 	LONG         $0x401e8262
 	WORD         $0xd752
 	LONG         $0x40168262
 	WORD         $0xdf52
-	VPBROADCASTD 320(R10), Z30
+	VPBROADCASTD 320(R9), Z30
 	LONG         $0x401e8262
 	WORD         $0xe652
 	LONG         $0x40168262
 	WORD         $0xee52
-	VPBROADCASTD 352(R10), Z31
+	VPBROADCASTD 352(R9), Z31
 	LONG         $0x401e8262
 	WORD         $0xf752
 	LONG         $0x40168262
 	WORD         $0xff52
-	VPBROADCASTD 384(R10), Z30
+	VPBROADCASTD 384(R9), Z30
 	LONG         $0x401e0262
 	WORD         $0xc652
 	LONG         $0x40160262
 	WORD         $0xce52
-	VMOVUPS      64(R11), Z28
-	VMOVUPS      64(R12), Z29
-	VPBROADCASTD 4(R10), Z30
+	PREFETCHT0   64(BP)
+	VMOVUPS      64(R10), Z28
+	VMOVUPS      64(R11), Z29
+	VPBROADCASTD 4(R9), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
 	LONG         $0x40169262
 	WORD         $0xce52
-	VPBROADCASTD 36(R10), Z31
+	VPBROADCASTD 36(R9), Z31
 	LONG         $0x401e9262
 	WORD         $0xd752
 	LONG         $0x40169262
 	WORD         $0xdf52
-	VPBROADCASTD 68(R10), Z30
+	VPBROADCASTD 68(R9), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
 	LONG         $0x40169262
 	WORD         $0xee52
-	VPBROADCASTD 100(R10), Z31
+	VPBROADCASTD 100(R9), Z31
 	LONG         $0x401e9262
 	WORD         $0xf752
 	LONG         $0x40169262
 	WORD         $0xff52
-	VPBROADCASTD 132(R10), Z30
+	VPBROADCASTD 132(R9), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
 	LONG         $0x40161262
 	WORD         $0xce52
-	VPBROADCASTD 164(R10), Z31
+	VPBROADCASTD 164(R9), Z31
 	LONG         $0x401e1262
 	WORD         $0xd752
 	LONG         $0x40161262
 	WORD         $0xdf52
-	VPBROADCASTD 196(R10), Z30
+	VPBROADCASTD 196(R9), Z30
 	LONG         $0x401e1262
 	WORD         $0xe652
 	LONG         $0x40161262
 	WORD         $0xee52
-	VPBROADCASTD 228(R10), Z31
+	VPBROADCASTD 228(R9), Z31
 	LONG         $0x401e1262
 	WORD         $0xf752
 	LONG         $0x40161262
 	WORD         $0xff52
-	VPBROADCASTD 260(R10), Z30
+	VPBROADCASTD 260(R9), Z30
 	LONG         $0x401e8262
 	WORD         $0xc652
 	LONG         $0x40168262
 	WORD         $0xce52
-	VPBROADCASTD 292(R10), Z31
+	VPBROADCASTD 292(R9), Z31
 	LONG         $0x401e8262
 	WORD         $0xd752
 	LONG         $0x40168262
 	WORD         $0xdf52
-	VPBROADCASTD 324(R10), Z30
+	VPBROADCASTD 324(R9), Z30
 	LONG         $0x401e8262
 	WORD         $0xe652
 	LONG         $0x40168262
 	WORD         $0xee52
-	VPBROADCASTD 356(R10), Z31
+	VPBROADCASTD 356(R9), Z31
 	LONG         $0x401e8262
 	WORD         $0xf752
 	LONG         $0x40168262
 	WORD         $0xff52
-	VPBROADCASTD 388(R10), Z30
+	VPBROADCASTD 388(R9), Z30
 	LONG         $0x401e0262
 	WORD         $0xc652
 	LONG         $0x40160262
 	WORD         $0xce52
-	ADDQ         $0x08, R10
+	ADDQ         $0x00000080, BP
+	ADDQ         $0x08, R9
+	ADDQ         $0x00000080, R10
 	ADDQ         $0x00000080, R11
-	ADDQ         $0x00000080, R12
-	DECQ         R15
+	DECQ         R14
 	JNZ          inner
-	ADDQ         CX, R10
-	TESTQ        R14, R14
+	ADDQ         CX, R9
+	TESTQ        R13, R13
 	JNZ          block
 	VMOVUPS      Z0, (SI)
-	VMOVUPS      Z1, (R13)
+	VMOVUPS      Z1, (R12)
 	VMOVUPS      Z2, 64(SI)
-	VMOVUPS      Z3, 64(R13)
+	VMOVUPS      Z3, 64(R12)
 	VMOVUPS      Z4, 128(SI)
-	VMOVUPS      Z5, 128(R13)
+	VMOVUPS      Z5, 128(R12)
 	VMOVUPS      Z6, 192(SI)
-	VMOVUPS      Z7, 192(R13)
+	VMOVUPS      Z7, 192(R12)
 	VMOVUPS      Z8, 256(SI)
-	VMOVUPS      Z9, 256(R13)
+	VMOVUPS      Z9, 256(R12)
 	VMOVUPS      Z10, 320(SI)
-	VMOVUPS      Z11, 320(R13)
+	VMOVUPS      Z11, 320(R12)
 	VMOVUPS      Z12, 384(SI)
-	VMOVUPS      Z13, 384(R13)
+	VMOVUPS      Z13, 384(R12)
 	VMOVUPS      Z14, 448(SI)
-	VMOVUPS      Z15, 448(R13)
+	VMOVUPS      Z15, 448(R12)
 	VMOVUPS      Z16, 512(SI)
-	VMOVUPS      Z17, 512(R13)
+	VMOVUPS      Z17, 512(R12)
 	VMOVUPS      Z18, 576(SI)
-	VMOVUPS      Z19, 576(R13)
+	VMOVUPS      Z19, 576(R12)
 	VMOVUPS      Z20, 640(SI)
-	VMOVUPS      Z21, 640(R13)
+	VMOVUPS      Z21, 640(R12)
 	VMOVUPS      Z22, 704(SI)
-	VMOVUPS      Z23, 704(R13)
+	VMOVUPS      Z23, 704(R12)
 	VMOVUPS      Z24, 768(SI)
-	VMOVUPS      Z25, 768(R13)
+	VMOVUPS      Z25, 768(R12)
 	ADDQ         $0x000001a0, AX
 	ADDQ         $0x00000340, SI
 	DECQ         R8
@@ -8416,7 +8690,7 @@ inner:
 	RET
 
 // func productBF16x13x2(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int, bias *float32, relu int)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV, MMX+
 TEXT ·productBF16x13x2(SB), NOSPLIT, $8-88
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
@@ -8425,69 +8699,69 @@ TEXT ·productBF16x13x2(SB), NOSPLIT, $8-88
 	MOVQ c+40(FP), SI
 	MOVQ cStride+48(FP), DI
 	MOVQ tiles+56(FP), R8
-	MOVQ add+64(FP), R9
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, BP
+	MOVQ $0x00000004, R15
 
 tile:
-	MOVQ      AX, R10
-	MOVQ      DX, R11
-	LEAQ      (DX)(BX*1), R12
-	LEAQ      (SI)(DI*1), R13
-	MOVQ      k4+32(FP), R14
-	TESTQ     R9, R9
+	MOVQ      AX, R9
+	MOVQ      DX, R10
+	LEAQ      (DX)(BX*1), R11
+	LEAQ      (SI)(DI*1), R12
+	MOVQ      k4+32(FP), R13
+	MOVQ      add+64(FP), R14
+	TESTQ     R14, R14
 	JZ        zero
 	VPMOVZXWD (SI), Z0
 	VPSLLD    $0x10, Z0, Z0
-	VPMOVZXWD (R13), Z1
+	VPMOVZXWD (R12), Z1
 	VPSLLD    $0x10, Z1, Z1
 	VPMOVZXWD 32(SI), Z2
 	VPSLLD    $0x10, Z2, Z2
-	VPMOVZXWD 32(R13), Z3
+	VPMOVZXWD 32(R12), Z3
 	VPSLLD    $0x10, Z3, Z3
 	VPMOVZXWD 64(SI), Z4
 	VPSLLD    $0x10, Z4, Z4
-	VPMOVZXWD 64(R13), Z5
+	VPMOVZXWD 64(R12), Z5
 	VPSLLD    $0x10, Z5, Z5
 	VPMOVZXWD 96(SI), Z6
 	VPSLLD    $0x10, Z6, Z6
-	VPMOVZXWD 96(R13), Z7
+	VPMOVZXWD 96(R12), Z7
 	VPSLLD    $0x10, Z7, Z7
 	VPMOVZXWD 128(SI), Z8
 	VPSLLD    $0x10, Z8, Z8
-	VPMOVZXWD 128(R13), Z9
+	VPMOVZXWD 128(R12), Z9
 	VPSLLD    $0x10, Z9, Z9
 	VPMOVZXWD 160(SI), Z10
 	VPSLLD    $0x10, Z10, Z10
-	VPMOVZXWD 160(R13), Z11
+	VPMOVZXWD 160(R12), Z11
 	VPSLLD    $0x10, Z11, Z11
 	VPMOVZXWD 192(SI), Z12
 	VPSLLD    $0x10, Z12, Z12
-	VPMOVZXWD 192(R13), Z13
+	VPMOVZXWD 192(R12), Z13
 	VPSLLD    $0x10, Z13, Z13
 	VPMOVZXWD 224(SI), Z14
 	VPSLLD    $0x10, Z14, Z14
-	VPMOVZXWD 224(R13), Z15
+	VPMOVZXWD 224(R12), Z15
 	VPSLLD    $0x10, Z15, Z15
 	VPMOVZXWD 256(SI), Z16
 	VPSLLD    $0x10, Z16, Z16
-	VPMOVZXWD 256(R13), Z17
+	VPMOVZXWD 256(R12), Z17
 	VPSLLD    $0x10, Z17, Z17
 	VPMOVZXWD 288(SI), Z18
 	VPSLLD    $0x10, Z18, Z18
-	VPMOVZXWD 288(R13), Z19
+	VPMOVZXWD 288(R12), Z19
 	VPSLLD    $0x10, Z19, Z19
 	VPMOVZXWD 320(SI), Z20
 	VPSLLD    $0x10, Z20, Z20
-	VPMOVZXWD 320(R13), Z21
+	VPMOVZXWD 320(R12), Z21
 	VPSLLD    $0x10, Z21, Z21
 	VPMOVZXWD 352(SI), Z22
 	VPSLLD    $0x10, Z22, Z22
-	VPMOVZXWD 352(R13), Z23
+	VPMOVZXWD 352(R12), Z23
 	VPSLLD    $0x10, Z23, Z23
 	VPMOVZXWD 384(SI), Z24
 	VPSLLD    $0x10, Z24, Z24
-	VPMOVZXWD 384(R13), Z25
+	VPMOVZXWD 384(R12), Z25
 	VPSLLD    $0x10, Z25, Z25
 	JMP       block
 
@@ -8520,159 +8794,165 @@ zero:
 	VPXORD Z25, Z25, Z25
 
 block:
-	MOVQ    R14, R15
-	CMPQ    R15, BP
-	CMOVQGT BP, R15
-	SUBQ    R15, R14
+	MOVQ    R13, R14
+	CMPQ    R14, R15
+	CMOVQGT R15, R14
+	LEAQ    416(AX), BP
+	SUBQ    R14, R13
+	JZ      inner
+	LEAQ    32(R9)(CX*1), BP
 
 inner:
-	VMOVUPS      (R11), Z28
-	VMOVUPS      (R12), Z29
-	VPBROADCASTD (R10), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	LONG         $0x40169262
-	WORD         $0xce52
-	VPBROADCASTD 32(R10), Z31
-	LONG         $0x401e9262
-	WORD         $0xd752
-	LONG         $0x40169262
-	WORD         $0xdf52
-	VPBROADCASTD 64(R10), Z30
-	LONG         $0x401e9262
-	WORD         $0xe652
-	LONG         $0x40169262
-	WORD         $0xee52
-	VPBROADCASTD 96(R10), Z31
-	LONG         $0x401e9262
-	WORD         $0xf752
-	LONG         $0x40169262
-	WORD         $0xff52
-	VPBROADCASTD 128(R10), Z30
-	LONG         $0x401e1262
-	WORD         $0xc652
-	LONG         $0x40161262
-	WORD         $0xce52
-	VPBROADCASTD 160(R10), Z31
-	LONG         $0x401e1262
-	WORD         $0xd752
-	LONG         $0x40161262
-	WORD         $0xdf52
-	VPBROADCASTD 192(R10), Z30
-	LONG         $0x401e1262
-	WORD         $0xe652
-	LONG         $0x40161262
-	WORD         $0xee52
-	VPBROADCASTD 224(R10), Z31
-	LONG         $0x401e1262
-	WORD         $0xf752
-	LONG         $0x40161262
-	WORD         $0xff52
-	VPBROADCASTD 256(R10), Z30
-	LONG         $0x401e8262
-	WORD         $0xc652
-	LONG         $0x40168262
-	WORD         $0xce52
-	VPBROADCASTD 288(R10), Z31
-	LONG         $0x401e8262
-	WORD         $0xd752
-	LONG         $0x40168262
-	WORD         $0xdf52
-	VPBROADCASTD 320(R10), Z30
-	LONG         $0x401e8262
-	WORD         $0xe652
-	LONG         $0x40168262
-	WORD         $0xee52
-	VPBROADCASTD 352(R10), Z31
-	LONG         $0x401e8262
-	WORD         $0xf752
-	LONG         $0x40168262
-	WORD         $0xff52
-	VPBROADCASTD 384(R10), Z30
-	LONG         $0x401e0262
-	WORD         $0xc652
-	LONG         $0x40160262
-	WORD         $0xce52
-	VMOVUPS      64(R11), Z28
-	VMOVUPS      64(R12), Z29
-	VPBROADCASTD 4(R10), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	LONG         $0x40169262
-	WORD         $0xce52
-	VPBROADCASTD 36(R10), Z31
-	LONG         $0x401e9262
-	WORD         $0xd752
-	LONG         $0x40169262
-	WORD         $0xdf52
-	VPBROADCASTD 68(R10), Z30
-	LONG         $0x401e9262
-	WORD         $0xe652
-	LONG         $0x40169262
-	WORD         $0xee52
-	VPBROADCASTD 100(R10), Z31
-	LONG         $0x401e9262
-	WORD         $0xf752
-	LONG         $0x40169262
-	WORD         $0xff52
-	VPBROADCASTD 132(R10), Z30
-	LONG         $0x401e1262
-	WORD         $0xc652
-	LONG         $0x40161262
-	WORD         $0xce52
-	VPBROADCASTD 164(R10), Z31
-	LONG         $0x401e1262
-	WORD         $0xd752
-	LONG         $0x40161262
-	WORD         $0xdf52
-	VPBROADCASTD 196(R10), Z30
-	LONG         $0x401e1262
-	WORD         $0xe652
-	LONG         $0x40161262
-	WORD         $0xee52
-	VPBROADCASTD 228(R10), Z31
-	LONG         $0x401e1262
-	WORD         $0xf752
-	LONG         $0x40161262
-	WORD         $0xff52
-	VPBROADCASTD 260(R10), Z30
-	LONG         $0x401e8262
-	WORD         $0xc652
-	LONG         $0x40168262
-	WORD         $0xce52
-	VPBROADCASTD 292(R10), Z31
-	LONG         $0x401e8262
-	WORD         $0xd752
-	LONG         $0x40168262
-	WORD         $0xdf52
-	VPBROADCASTD 324(R10), Z30
-	LONG         $0x401e8262
-	WORD         $0xe652
-	LONG         $0x40168262
-	WORD         $0xee52
-	VPBROADCASTD 356(R10), Z31
-	LONG         $0x401e8262
-	WORD         $0xf752
-	LONG         $0x40168262
-	WORD         $0xff52
-	VPBROADCASTD 388(R10), Z30
-	LONG         $0x401e0262
-	WORD         $0xc652
-	LONG         $0x40160262
-	WORD         $0xce52
-	ADDQ         $0x08, R10
-	ADDQ         $0x00000080, R11
-	ADDQ         $0x00000080, R12
-	DECQ         R15
-	JNZ          inner
-	ADDQ         CX, R10
-	TESTQ        R14, R14
-	JNZ          block
-	MOVQ         bias+72(FP), R10
-	TESTQ        R10, R10
-	JZ           biased
+	PREFETCHT0   (BP)
 	VMOVUPS      (R10), Z28
-	VMOVUPS      64(R10), Z29
+	VMOVUPS      (R11), Z29
+	VPBROADCASTD (R9), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	LONG         $0x40169262
+	WORD         $0xce52
+	VPBROADCASTD 32(R9), Z31
+	LONG         $0x401e9262
+	WORD         $0xd752
+	LONG         $0x40169262
+	WORD         $0xdf52
+	VPBROADCASTD 64(R9), Z30
+	LONG         $0x401e9262
+	WORD         $0xe652
+	LONG         $0x40169262
+	WORD         $0xee52
+	VPBROADCASTD 96(R9), Z31
+	LONG         $0x401e9262
+	WORD         $0xf752
+	LONG         $0x40169262
+	WORD         $0xff52
+	VPBROADCASTD 128(R9), Z30
+	LONG         $0x401e1262
+	WORD         $0xc652
+	LONG         $0x40161262
+	WORD         $0xce52
+	VPBROADCASTD 160(R9), Z31
+	LONG         $0x401e1262
+	WORD         $0xd752
+	LONG         $0x40161262
+	WORD         $0xdf52
+	VPBROADCASTD 192(R9), Z30
+	LONG         $0x401e1262
+	WORD         $0xe652
+	LONG         $0x40161262
+	WORD         $0xee52
+	VPBROADCASTD 224(R9), Z31
+	LONG         $0x401e1262
+	WORD         $0xf752
+	LONG         $0x40161262
+	WORD         $0xff52
+	VPBROADCASTD 256(R9), Z30
+	LONG         $0x401e8262
+	WORD         $0xc652
+	LONG         $0x40168262
+	WORD         $0xce52
+	VPBROADCASTD 288(R9), Z31
+	LONG         $0x401e8262
+	WORD         $0xd752
+	LONG         $0x40168262
+	WORD         $0xdf52
+	VPBROADCASTD 320(R9), Z30
+	LONG         $0x401e8262
+	WORD         $0xe652
+	LONG         $0x40168262
+	WORD         $0xee52
+	VPBROADCASTD 352(R9), Z31
+	LONG         $0x401e8262
+	WORD         $0xf752
+	LONG         $0x40168262
+	WORD         $0xff52
+	VPBROADCASTD 384(R9), Z30
+	LONG         $0x401e0262
+	WORD         $0xc652
+	LONG         $0x40160262
+	WORD         $0xce52
+	PREFETCHT0   64(BP)
+	VMOVUPS      64(R10), Z28
+	VMOVUPS      64(R11), Z29
+	VPBROADCASTD 4(R9), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	LONG         $0x40169262
+	WORD         $0xce52
+	VPBROADCASTD 36(R9), Z31
+	LONG         $0x401e9262
+	WORD         $0xd752
+	LONG         $0x40169262
+	WORD         $0xdf52
+	VPBROADCASTD 68(R9), Z30
+	LONG         $0x401e9262
+	WORD         $0xe652
+	LONG         $0x40169262
+	WORD         $0xee52
+	VPBROADCASTD 100(R9), Z31
+	LONG         $0x401e9262
+	WORD         $0xf752
+	LONG         $0x40169262
+	WORD         $0xff52
+	VPBROADCASTD 132(R9), Z30
+	LONG         $0x401e1262
+	WORD         $0xc652
+	LONG         $0x40161262
+	WORD         $0xce52
+	VPBROADCASTD 164(R9), Z31
+	LONG         $0x401e1262
+	WORD         $0xd752
+	LONG         $0x40161262
+	WORD         $0xdf52
+	VPBROADCASTD 196(R9), Z30
+	LONG         $0x401e1262
+	WORD         $0xe652
+	LONG         $0x40161262
+	WORD         $0xee52
+	VPBROADCASTD 228(R9), Z31
+	LONG         $0x401e1262
+	WORD         $0xf752
+	LONG         $0x40161262
+	WORD         $0xff52
+	VPBROADCASTD 260(R9), Z30
+	LONG         $0x401e8262
+	WORD         $0xc652
+	LONG         $0x40168262
+	WORD         $0xce52
+	VPBROADCASTD 292(R9), Z31
+	LONG         $0x401e8262
+	WORD         $0xd752
+	LONG         $0x40168262
+	WORD         $0xdf52
+	VPBROADCASTD 324(R9), Z30
+	LONG         $0x401e8262
+	WORD         $0xe652
+	LONG         $0x40168262
+	WORD         $0xee52
+	VPBROADCASTD 356(R9), Z31
+	LONG         $0x401e8262
+	WORD         $0xf752
+	LONG         $0x40168262
+	WORD         $0xff52
+	VPBROADCASTD 388(R9), Z30
+	LONG         $0x401e0262
+	WORD         $0xc652
+	LONG         $0x40160262
+	WORD         $0xce52
+	ADDQ         $0x00000080, BP
+	ADDQ         $0x08, R9
+	ADDQ         $0x00000080, R10
+	ADDQ         $0x00000080, R11
+	DECQ         R14
+	JNZ          inner
+	ADDQ         CX, R9
+	TESTQ        R13, R13
+	JNZ          block
+	MOVQ         bias+72(FP), R9
+	TESTQ        R9, R9
+	JZ           biased
+	VMOVUPS      (R9), Z28
+	VMOVUPS      64(R9), Z29
 	VADDPS       Z28, Z0, Z0
 	VADDPS       Z29, Z1, Z1
 	VADDPS       Z28, Z2, Z2
@@ -8701,8 +8981,8 @@ inner:
 	VADDPS       Z29, Z25, Z25
 
 biased:
-	MOVQ   relu+80(FP), R10
-	TESTQ  R10, R10
+	MOVQ   relu+80(FP), R9
+	TESTQ  R9, R9
 	JZ     rectified
 	VPXORD Z30, Z30, Z30
 	VMAXPS Z0, Z30, Z0
@@ -8738,79 +9018,79 @@ rectified:
 	VMOVDQU16 Y0, (SI)
 	LONG      $0x487ef262
 	WORD      $0xc972
-	VMOVDQU16 Y1, (R13)
+	VMOVDQU16 Y1, (R12)
 	LONG      $0x487ef262
 	WORD      $0xd272
 	VMOVDQU16 Y2, 32(SI)
 	LONG      $0x487ef262
 	WORD      $0xdb72
-	VMOVDQU16 Y3, 32(R13)
+	VMOVDQU16 Y3, 32(R12)
 	LONG      $0x487ef262
 	WORD      $0xe472
 	VMOVDQU16 Y4, 64(SI)
 	LONG      $0x487ef262
 	WORD      $0xed72
-	VMOVDQU16 Y5, 64(R13)
+	VMOVDQU16 Y5, 64(R12)
 	LONG      $0x487ef262
 	WORD      $0xf672
 	VMOVDQU16 Y6, 96(SI)
 	LONG      $0x487ef262
 	WORD      $0xff72
-	VMOVDQU16 Y7, 96(R13)
+	VMOVDQU16 Y7, 96(R12)
 	LONG      $0x487e5262
 	WORD      $0xc072
 	VMOVDQU16 Y8, 128(SI)
 	LONG      $0x487e5262
 	WORD      $0xc972
-	VMOVDQU16 Y9, 128(R13)
+	VMOVDQU16 Y9, 128(R12)
 	LONG      $0x487e5262
 	WORD      $0xd272
 	VMOVDQU16 Y10, 160(SI)
 	LONG      $0x487e5262
 	WORD      $0xdb72
-	VMOVDQU16 Y11, 160(R13)
+	VMOVDQU16 Y11, 160(R12)
 	LONG      $0x487e5262
 	WORD      $0xe472
 	VMOVDQU16 Y12, 192(SI)
 	LONG      $0x487e5262
 	WORD      $0xed72
-	VMOVDQU16 Y13, 192(R13)
+	VMOVDQU16 Y13, 192(R12)
 	LONG      $0x487e5262
 	WORD      $0xf672
 	VMOVDQU16 Y14, 224(SI)
 	LONG      $0x487e5262
 	WORD      $0xff72
-	VMOVDQU16 Y15, 224(R13)
+	VMOVDQU16 Y15, 224(R12)
 	LONG      $0x487ea262
 	WORD      $0xc072
 	VMOVDQU16 Y16, 256(SI)
 	LONG      $0x487ea262
 	WORD      $0xc972
-	VMOVDQU16 Y17, 256(R13)
+	VMOVDQU16 Y17, 256(R12)
 	LONG      $0x487ea262
 	WORD      $0xd272
 	VMOVDQU16 Y18, 288(SI)
 	LONG      $0x487ea262
 	WORD      $0xdb72
-	VMOVDQU16 Y19, 288(R13)
+	VMOVDQU16 Y19, 288(R12)
 	LONG      $0x487ea262
 	WORD      $0xe472
 	VMOVDQU16 Y20, 320(SI)
 	LONG      $0x487ea262
 	WORD      $0xed72
-	VMOVDQU16 Y21, 320(R13)
+	VMOVDQU16 Y21, 320(R12)
 	LONG      $0x487ea262
 	WORD      $0xf672
 	VMOVDQU16 Y22, 352(SI)
 	LONG      $0x487ea262
 	WORD      $0xff72
-	VMOVDQU16 Y23, 352(R13)
+	VMOVDQU16 Y23, 352(R12)
 	LONG      $0x487e0262
 	WORD      $0xc072
 	VMOVDQU16 Y24, 384(SI)
 	LONG      $0x487e0262
 	WORD      $0xc972
-	VMOVDQU16 Y25, 384(R13)
+	VMOVDQU16 Y25, 384(R12)
 	ADDQ      $0x000001a0, AX
 	ADDQ      $0x000001a0, SI
 	DECQ      R8
@@ -8819,7 +9099,7 @@ rectified:
 	RET
 
 // func gemmBF16x14x1(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int)
-// Requires: AVX, AVX512F, CMOV
+// Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·gemmBF16x14x1(SB), NOSPLIT, $0-72
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
@@ -8828,15 +9108,15 @@ TEXT ·gemmBF16x14x1(SB), NOSPLIT, $0-72
 	MOVQ c+40(FP), BX
 	MOVQ cStride+48(FP), SI
 	MOVQ tiles+56(FP), SI
-	MOVQ add+64(FP), DI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R12
+	MOVQ $0x00000004, R11
 
 tile:
-	MOVQ    AX, R8
-	MOVQ    DX, R9
-	MOVQ    k4+32(FP), R10
-	TESTQ   DI, DI
+	MOVQ    AX, DI
+	MOVQ    DX, R8
+	MOVQ    k4+32(FP), R9
+	MOVQ    add+64(FP), R10
+	TESTQ   R10, R10
 	JZ      zero
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -8871,104 +9151,110 @@ zero:
 	VPXORD Z13, Z13, Z13
 
 block:
-	MOVQ    R10, R11
-	CMPQ    R11, R12
-	CMOVQGT R12, R11
-	SUBQ    R11, R10
+	MOVQ    R9, R10
+	CMPQ    R10, R11
+	CMOVQGT R11, R10
+	LEAQ    448(AX), R12
+	SUBQ    R10, R9
+	JZ      inner
+	LEAQ    32(DI)(CX*1), R12
 
 inner:
-	VMOVUPS      (R9), Z28
-	VPBROADCASTD (R8), Z30
+	PREFETCHT0   (R12)
+	VMOVUPS      (R8), Z28
+	VPBROADCASTD (DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 32(R8), Z31
+	VPBROADCASTD 32(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 64(R8), Z30
+	VPBROADCASTD 64(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	VPBROADCASTD 96(R8), Z31
+	VPBROADCASTD 96(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xdf52
-	VPBROADCASTD 128(R8), Z30
+	VPBROADCASTD 128(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
-	VPBROADCASTD 160(R8), Z31
+	VPBROADCASTD 160(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xef52
-	VPBROADCASTD 192(R8), Z30
+	VPBROADCASTD 192(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xf652
-	VPBROADCASTD 224(R8), Z31
+	VPBROADCASTD 224(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xff52
-	VPBROADCASTD 256(R8), Z30
+	VPBROADCASTD 256(DI), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
-	VPBROADCASTD 288(R8), Z31
+	VPBROADCASTD 288(DI), Z31
 	LONG         $0x401e1262
 	WORD         $0xcf52
-	VPBROADCASTD 320(R8), Z30
+	VPBROADCASTD 320(DI), Z30
 	LONG         $0x401e1262
 	WORD         $0xd652
-	VPBROADCASTD 352(R8), Z31
+	VPBROADCASTD 352(DI), Z31
 	LONG         $0x401e1262
 	WORD         $0xdf52
-	VPBROADCASTD 384(R8), Z30
+	VPBROADCASTD 384(DI), Z30
 	LONG         $0x401e1262
 	WORD         $0xe652
-	VPBROADCASTD 416(R8), Z31
+	VPBROADCASTD 416(DI), Z31
 	LONG         $0x401e1262
 	WORD         $0xef52
-	VMOVUPS      64(R9), Z28
-	VPBROADCASTD 4(R8), Z30
+	PREFETCHT0   64(R12)
+	VMOVUPS      64(R8), Z28
+	VPBROADCASTD 4(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 36(R8), Z31
+	VPBROADCASTD 36(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 68(R8), Z30
+	VPBROADCASTD 68(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	VPBROADCASTD 100(R8), Z31
+	VPBROADCASTD 100(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xdf52
-	VPBROADCASTD 132(R8), Z30
+	VPBROADCASTD 132(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
-	VPBROADCASTD 164(R8), Z31
+	VPBROADCASTD 164(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xef52
-	VPBROADCASTD 196(R8), Z30
+	VPBROADCASTD 196(DI), Z30
 	LONG         $0x401e9262
 	WORD         $0xf652
-	VPBROADCASTD 228(R8), Z31
+	VPBROADCASTD 228(DI), Z31
 	LONG         $0x401e9262
 	WORD         $0xff52
-	VPBROADCASTD 260(R8), Z30
+	VPBROADCASTD 260(DI), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
-	VPBROADCASTD 292(R8), Z31
+	VPBROADCASTD 292(DI), Z31
 	LONG         $0x401e1262
 	WORD         $0xcf52
-	VPBROADCASTD 324(R8), Z30
+	VPBROADCASTD 324(DI), Z30
 	LONG         $0x401e1262
 	WORD         $0xd652
-	VPBROADCASTD 356(R8), Z31
+	VPBROADCASTD 356(DI), Z31
 	LONG         $0x401e1262
 	WORD         $0xdf52
-	VPBROADCASTD 388(R8), Z30
+	VPBROADCASTD 388(DI), Z30
 	LONG         $0x401e1262
 	WORD         $0xe652
-	VPBROADCASTD 420(R8), Z31
+	VPBROADCASTD 420(DI), Z31
 	LONG         $0x401e1262
 	WORD         $0xef52
-	ADDQ         $0x08, R8
-	ADDQ         $0x00000080, R9
-	DECQ         R11
+	ADDQ         $0x00000080, R12
+	ADDQ         $0x08, DI
+	ADDQ         $0x00000080, R8
+	DECQ         R10
 	JNZ          inner
-	ADDQ         CX, R8
-	TESTQ        R10, R10
+	ADDQ         CX, DI
+	TESTQ        R9, R9
 	JNZ          block
 	VMOVUPS      Z0, (BX)
 	VMOVUPS      Z1, 64(BX)
@@ -8992,7 +9278,7 @@ inner:
 	RET
 
 // func productBF16x14x1(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int, bias *float32, relu int)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV, MMX+
 TEXT ·productBF16x14x1(SB), NOSPLIT, $0-88
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
@@ -9001,15 +9287,15 @@ TEXT ·productBF16x14x1(SB), NOSPLIT, $0-88
 	MOVQ c+40(FP), BX
 	MOVQ cStride+48(FP), SI
 	MOVQ tiles+56(FP), SI
-	MOVQ add+64(FP), DI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R12
+	MOVQ $0x00000004, R11
 
 tile:
-	MOVQ      AX, R8
-	MOVQ      DX, R9
-	MOVQ      k4+32(FP), R10
-	TESTQ     DI, DI
+	MOVQ      AX, DI
+	MOVQ      DX, R8
+	MOVQ      k4+32(FP), R9
+	MOVQ      add+64(FP), R10
+	TESTQ     R10, R10
 	JZ        zero
 	VPMOVZXWD (BX), Z0
 	VPSLLD    $0x10, Z0, Z0
@@ -9058,109 +9344,115 @@ zero:
 	VPXORD Z13, Z13, Z13
 
 block:
-	MOVQ    R10, R11
-	CMPQ    R11, R12
-	CMOVQGT R12, R11
-	SUBQ    R11, R10
+	MOVQ    R9, R10
+	CMPQ    R10, R11
+	CMOVQGT R11, R10
+	LEAQ    448(AX), R12
+	SUBQ    R10, R9
+	JZ      inner
+	LEAQ    32(DI)(CX*1), R12
 
 inner:
-	VMOVUPS      (R9), Z28
-	VPBROADCASTD (R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	VPBROADCASTD 32(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xcf52
-	VPBROADCASTD 64(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xd652
-	VPBROADCASTD 96(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xdf52
-	VPBROADCASTD 128(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xe652
-	VPBROADCASTD 160(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xef52
-	VPBROADCASTD 192(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xf652
-	VPBROADCASTD 224(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xff52
-	VPBROADCASTD 256(R8), Z30
-	LONG         $0x401e1262
-	WORD         $0xc652
-	VPBROADCASTD 288(R8), Z31
-	LONG         $0x401e1262
-	WORD         $0xcf52
-	VPBROADCASTD 320(R8), Z30
-	LONG         $0x401e1262
-	WORD         $0xd652
-	VPBROADCASTD 352(R8), Z31
-	LONG         $0x401e1262
-	WORD         $0xdf52
-	VPBROADCASTD 384(R8), Z30
-	LONG         $0x401e1262
-	WORD         $0xe652
-	VPBROADCASTD 416(R8), Z31
-	LONG         $0x401e1262
-	WORD         $0xef52
-	VMOVUPS      64(R9), Z28
-	VPBROADCASTD 4(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	VPBROADCASTD 36(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xcf52
-	VPBROADCASTD 68(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xd652
-	VPBROADCASTD 100(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xdf52
-	VPBROADCASTD 132(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xe652
-	VPBROADCASTD 164(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xef52
-	VPBROADCASTD 196(R8), Z30
-	LONG         $0x401e9262
-	WORD         $0xf652
-	VPBROADCASTD 228(R8), Z31
-	LONG         $0x401e9262
-	WORD         $0xff52
-	VPBROADCASTD 260(R8), Z30
-	LONG         $0x401e1262
-	WORD         $0xc652
-	VPBROADCASTD 292(R8), Z31
-	LONG         $0x401e1262
-	WORD         $0xcf52
-	VPBROADCASTD 324(R8), Z30
-	LONG         $0x401e1262
-	WORD         $0xd652
-	VPBROADCASTD 356(R8), Z31
-	LONG         $0x401e1262
-	WORD         $0xdf52
-	VPBROADCASTD 388(R8), Z30
-	LONG         $0x401e1262
-	WORD         $0xe652
-	VPBROADCASTD 420(R8), Z31
-	LONG         $0x401e1262
-	WORD         $0xef52
-	ADDQ         $0x08, R8
-	ADDQ         $0x00000080, R9
-	DECQ         R11
-	JNZ          inner
-	ADDQ         CX, R8
-	TESTQ        R10, R10
-	JNZ          block
-	MOVQ         bias+72(FP), R8
-	TESTQ        R8, R8
-	JZ           biased
+	PREFETCHT0   (R12)
 	VMOVUPS      (R8), Z28
+	VPBROADCASTD (DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	VPBROADCASTD 32(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xcf52
+	VPBROADCASTD 64(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xd652
+	VPBROADCASTD 96(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xdf52
+	VPBROADCASTD 128(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xe652
+	VPBROADCASTD 160(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xef52
+	VPBROADCASTD 192(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xf652
+	VPBROADCASTD 224(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xff52
+	VPBROADCASTD 256(DI), Z30
+	LONG         $0x401e1262
+	WORD         $0xc652
+	VPBROADCASTD 288(DI), Z31
+	LONG         $0x401e1262
+	WORD         $0xcf52
+	VPBROADCASTD 320(DI), Z30
+	LONG         $0x401e1262
+	WORD         $0xd652
+	VPBROADCASTD 352(DI), Z31
+	LONG         $0x401e1262
+	WORD         $0xdf52
+	VPBROADCASTD 384(DI), Z30
+	LONG         $0x401e1262
+	WORD         $0xe652
+	VPBROADCASTD 416(DI), Z31
+	LONG         $0x401e1262
+	WORD         $0xef52
+	PREFETCHT0   64(R12)
+	VMOVUPS      64(R8), Z28
+	VPBROADCASTD 4(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	VPBROADCASTD 36(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xcf52
+	VPBROADCASTD 68(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xd652
+	VPBROADCASTD 100(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xdf52
+	VPBROADCASTD 132(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xe652
+	VPBROADCASTD 164(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xef52
+	VPBROADCASTD 196(DI), Z30
+	LONG         $0x401e9262
+	WORD         $0xf652
+	VPBROADCASTD 228(DI), Z31
+	LONG         $0x401e9262
+	WORD         $0xff52
+	VPBROADCASTD 260(DI), Z30
+	LONG         $0x401e1262
+	WORD         $0xc652
+	VPBROADCASTD 292(DI), Z31
+	LONG         $0x401e1262
+	WORD         $0xcf52
+	VPBROADCASTD 324(DI), Z30
+	LONG         $0x401e1262
+	WORD         $0xd652
+	VPBROADCASTD 356(DI), Z31
+	LONG         $0x401e1262
+	WORD         $0xdf52
+	VPBROADCASTD 388(DI), Z30
+	LONG         $0x401e1262
+	WORD         $0xe652
+	VPBROADCASTD 420(DI), Z31
+	LONG         $0x401e1262
+	WORD         $0xef52
+	ADDQ         $0x00000080, R12
+	ADDQ         $0x08, DI
+	ADDQ         $0x00000080, R8
+	DECQ         R10
+	JNZ          inner
+	ADDQ         CX, DI
+	TESTQ        R9, R9
+	JNZ          block
+	MOVQ         bias+72(FP), DI
+	TESTQ        DI, DI
+	JZ           biased
+	VMOVUPS      (DI), Z28
 	VADDPS       Z28, Z0, Z0
 	VADDPS       Z28, Z1, Z1
 	VADDPS       Z28, Z2, Z2
@@ -9177,8 +9469,8 @@ inner:
 	VADDPS       Z28, Z13, Z13
 
 biased:
-	MOVQ   relu+80(FP), R8
-	TESTQ  R8, R8
+	MOVQ   relu+80(FP), DI
+	TESTQ  DI, DI
 	JZ     rectified
 	VPXORD Z30, Z30, Z30
 	VMAXPS Z0, Z30, Z0
@@ -9247,7 +9539,7 @@ rectified:
 	RET
 
 // func gemmBF16x14x2(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int)
-// Requires: AVX, AVX512F, CMOV
+// Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·gemmBF16x14x2(SB), NOSPLIT, $8-72
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
@@ -9256,46 +9548,46 @@ TEXT ·gemmBF16x14x2(SB), NOSPLIT, $8-72
 	MOVQ c+40(FP), SI
 	MOVQ cStride+48(FP), DI
 	MOVQ tiles+56(FP), R8
-	MOVQ add+64(FP), R9
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, BP
+	MOVQ $0x00000004, R15
 
 tile:
-	MOVQ    AX, R10
-	MOVQ    DX, R11
-	LEAQ    (DX)(BX*1), R12
-	LEAQ    (SI)(DI*1), R13
-	MOVQ    k4+32(FP), R14
-	TESTQ   R9, R9
+	MOVQ    AX, R9
+	MOVQ    DX, R10
+	LEAQ    (DX)(BX*1), R11
+	LEAQ    (SI)(DI*1), R12
+	MOVQ    k4+32(FP), R13
+	MOVQ    add+64(FP), R14
+	TESTQ   R14, R14
 	JZ      zero
 	VMOVUPS (SI), Z0
-	VMOVUPS (R13), Z1
+	VMOVUPS (R12), Z1
 	VMOVUPS 64(SI), Z2
-	VMOVUPS 64(R13), Z3
+	VMOVUPS 64(R12), Z3
 	VMOVUPS 128(SI), Z4
-	VMOVUPS 128(R13), Z5
+	VMOVUPS 128(R12), Z5
 	VMOVUPS 192(SI), Z6
-	VMOVUPS 192(R13), Z7
+	VMOVUPS 192(R12), Z7
 	VMOVUPS 256(SI), Z8
-	VMOVUPS 256(R13), Z9
+	VMOVUPS 256(R12), Z9
 	VMOVUPS 320(SI), Z10
-	VMOVUPS 320(R13), Z11
+	VMOVUPS 320(R12), Z11
 	VMOVUPS 384(SI), Z12
-	VMOVUPS 384(R13), Z13
+	VMOVUPS 384(R12), Z13
 	VMOVUPS 448(SI), Z14
-	VMOVUPS 448(R13), Z15
+	VMOVUPS 448(R12), Z15
 	VMOVUPS 512(SI), Z16
-	VMOVUPS 512(R13), Z17
+	VMOVUPS 512(R12), Z17
 	VMOVUPS 576(SI), Z18
-	VMOVUPS 576(R13), Z19
+	VMOVUPS 576(R12), Z19
 	VMOVUPS 640(SI), Z20
-	VMOVUPS 640(R13), Z21
+	VMOVUPS 640(R12), Z21
 	VMOVUPS 704(SI), Z22
-	VMOVUPS 704(R13), Z23
+	VMOVUPS 704(R12), Z23
 	VMOVUPS 768(SI), Z24
-	VMOVUPS 768(R13), Z25
+	VMOVUPS 768(R12), Z25
 	VMOVUPS 832(SI), Z26
-	VMOVUPS 832(R13), Z27
+	VMOVUPS 832(R12), Z27
 	JMP     block
 
 zero:
@@ -9329,192 +9621,198 @@ zero:
 	VPXORD Z27, Z27, Z27
 
 block:
-	MOVQ    R14, R15
-	CMPQ    R15, BP
-	CMOVQGT BP, R15
-	SUBQ    R15, R14
+	MOVQ    R13, R14
+	CMPQ    R14, R15
+	CMOVQGT R15, R14
+	LEAQ    448(AX), BP
+	SUBQ    R14, R13
+	JZ      inner
+	LEAQ    32(R9)(CX*1), BP
 
 inner:
-	VMOVUPS      (R11), Z28
-	VMOVUPS      (R12), Z29
-	VPBROADCASTD (R10), Z30
+	PREFETCHT0   (BP)
+	VMOVUPS      (R10), Z28
+	VMOVUPS      (R11), Z29
+	VPBROADCASTD (R9), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
 	LONG         $0x40169262
 	WORD         $0xce52
-	VPBROADCASTD 32(R10), Z31
+	VPBROADCASTD 32(R9), Z31
 	LONG         $0x401e9262
 	WORD         $0xd752
 	LONG         $0x40169262
 	WORD         $0xdf52
-	VPBROADCASTD 64(R10), Z30
+	VPBROADCASTD 64(R9), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
 	LONG         $0x40169262
 	WORD         $0xee52
-	VPBROADCASTD 96(R10), Z31
+	VPBROADCASTD 96(R9), Z31
 	LONG         $0x401e9262
 	WORD         $0xf752
 	LONG         $0x40169262
 	WORD         $0xff52
-	VPBROADCASTD 128(R10), Z30
+	VPBROADCASTD 128(R9), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
 	LONG         $0x40161262
 	WORD         $0xce52
-	VPBROADCASTD 160(R10), Z31
+	VPBROADCASTD 160(R9), Z31
 	LONG         $0x401e1262
 	WORD         $0xd752
 	LONG         $0x40161262
 	WORD         $0xdf52
-	VPBROADCASTD 192(R10), Z30
+	VPBROADCASTD 192(R9), Z30
 	LONG         $0x401e1262
 	WORD         $0xe652
 	LONG         $0x40161262
 	WORD         $0xee52
-	VPBROADCASTD 224(R10), Z31
+	VPBROADCASTD 224(R9), Z31
 	LONG         $0x401e1262
 	WORD         $0xf752
 	LONG         $0x40161262
 	WORD         $0xff52
-	VPBROADCASTD 256(R10), Z30
+	VPBROADCASTD 256(R9), Z30
 	LONG         $0x401e8262
 	WORD         $0xc652
 	LONG         $0x40168262
 	WORD         $0xce52
-	VPBROADCASTD 288(R10), Z31
+	VPBROADCASTD 288(R9), Z31
 	LONG         $0x401e8262
 	WORD         $0xd752
 	LONG         $0x40168262
 	WORD         $0xdf52
-	VPBROADCASTD 320(R10), Z30
+	VPBROADCASTD 320(R9), Z30
 	LONG         $0x401e8262
 	WORD         $0xe652
 	LONG         $0x40168262
 	WORD         $0xee52
-	VPBROADCASTD 352(R10), Z31
+	VPBROADCASTD 352(R9), Z31
 	LONG         $0x401e8262
 	WORD         $0xf752
 	LONG         $0x40168262
 	WORD         $0xff52
-	VPBROADCASTD 384(R10), Z30
+	VPBROADCASTD 384(R9), Z30
 	LONG         $0x401e0262
 	WORD         $0xc652
 	LONG         $0x40160262
 	WORD         $0xce52
-	VPBROADCASTD 416(R10), Z31
+	VPBROADCASTD 416(R9), Z31
 	LONG         $0x401e0262
 	WORD         $0xd752
 	LONG         $0x40160262
 	WORD         $0xdf52
-	VMOVUPS      64(R11), Z28
-	VMOVUPS      64(R12), Z29
-	VPBROADCASTD 4(R10), Z30
+	PREFETCHT0   64(BP)
+	VMOVUPS      64(R10), Z28
+	VMOVUPS      64(R11), Z29
+	VPBROADCASTD 4(R9), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
 	LONG         $0x40169262
 	WORD         $0xce52
-	VPBROADCASTD 36(R10), Z31
+	VPBROADCASTD 36(R9), Z31
 	LONG         $0x401e9262
 	WORD         $0xd752
 	LONG         $0x40169262
 	WORD         $0xdf52
-	VPBROADCASTD 68(R10), Z30
+	VPBROADCASTD 68(R9), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
 	LONG         $0x40169262
 	WORD         $0xee52
-	VPBROADCASTD 100(R10), Z31
+	VPBROADCASTD 100(R9), Z31
 	LONG         $0x401e9262
 	WORD         $0xf752
 	LONG         $0x40169262
 	WORD         $0xff52
-	VPBROADCASTD 132(R10), Z30
+	VPBROADCASTD 132(R9), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
 	LONG         $0x40161262
 	WORD         $0xce52
-	VPBROADCASTD 164(R10), Z31
+	VPBROADCASTD 164(R9), Z31
 	LONG         $0x401e1262
 	WORD         $0xd752
 	LONG         $0x40161262
 	WORD         $0xdf52
-	VPBROADCASTD 196(R10), Z30
+	VPBROADCASTD 196(R9), Z30
 	LONG         $0x401e1262
 	WORD         $0xe652
 	LONG         $0x40161262
 	WORD         $0xee52
-	VPBROADCASTD 228(R10), Z31
+	VPBROADCASTD 228(R9), Z31
 	LONG         $0x401e1262
 	WORD         $0xf752
 	LONG         $0x40161262
 	WORD         $0xff52
-	VPBROADCASTD 260(R10), Z30
+	VPBROADCASTD 260(R9), Z30
 	LONG         $0x401e8262
 	WORD         $0xc652
 	LONG         $0x40168262
 	WORD         $0xce52
-	VPBROADCASTD 292(R10), Z31
+	VPBROADCASTD 292(R9), Z31
 	LONG         $0x401e8262
 	WORD         $0xd752
 	LONG         $0x40168262
 	WORD         $0xdf52
-	VPBROADCASTD 324(R10), Z30
+	VPBROADCASTD 324(R9), Z30
 	LONG         $0x401e8262
 	WORD         $0xe652
 	LONG         $0x40168262
 	WORD         $0xee52
-	VPBROADCASTD 356(R10), Z31
+	VPBROADCASTD 356(R9), Z31
 	LONG         $0x401e8262
 	WORD         $0xf752
 	LONG         $0x40168262
 	WORD         $0xff52
-	VPBROADCASTD 388(R10), Z30
+	VPBROADCASTD 388(R9), Z30
 	LONG         $0x401e0262
 	WORD         $0xc652
 	LONG         $0x40160262
 	WORD         $0xce52
-	VPBROADCASTD 420(R10), Z31
+	VPBROADCASTD 420(R9), Z31
 	LONG         $0x401e0262
 	WORD         $0xd752
 	LONG         $0x40160262
 	WORD         $0xdf52
-	ADDQ         $0x08, R10
+	ADDQ         $0x00000080, BP
+	ADDQ         $0x08, R9
+	ADDQ         $0x00000080, R10
 	ADDQ         $0x00000080, R11
-	ADDQ         $0x00000080, R12
-	DECQ         R15
+	DECQ         R14
 	JNZ          inner
-	ADDQ         CX, R10
-	TESTQ        R14, R14
+	ADDQ         CX, R9
+	TESTQ        R13, R13
 	JNZ          block
 	VMOVUPS      Z0, (SI)
-	VMOVUPS      Z1, (R13)
+	VMOVUPS      Z1, (R12)
 	VMOVUPS      Z2, 64(SI)
-	VMOVUPS      Z3, 64(R13)
+	VMOVUPS      Z3, 64(R12)
 	VMOVUPS      Z4, 128(SI)
-	VMOVUPS      Z5, 128(R13)
+	VMOVUPS      Z5, 128(R12)
 	VMOVUPS      Z6, 192(SI)
-	VMOVUPS      Z7, 192(R13)
+	VMOVUPS      Z7, 192(R12)
 	VMOVUPS      Z8, 256(SI)
-	VMOVUPS      Z9, 256(R13)
+	VMOVUPS      Z9, 256(R12)
 	VMOVUPS      Z10, 320(SI)
-	VMOVUPS      Z11, 320(R13)
+	VMOVUPS      Z11, 320(R12)
 	VMOVUPS      Z12, 384(SI)
-	VMOVUPS      Z13, 384(R13)
+	VMOVUPS      Z13, 384(R12)
 	VMOVUPS      Z14, 448(SI)
-	VMOVUPS      Z15, 448(R13)
+	VMOVUPS      Z15, 448(R12)
 	VMOVUPS      Z16, 512(SI)
-	VMOVUPS      Z17, 512(R13)
+	VMOVUPS      Z17, 512(R12)
 	VMOVUPS      Z18, 576(SI)
-	VMOVUPS      Z19, 576(R13)
+	VMOVUPS      Z19, 576(R12)
 	VMOVUPS      Z20, 640(SI)
-	VMOVUPS      Z21, 640(R13)
+	VMOVUPS      Z21, 640(R12)
 	VMOVUPS      Z22, 704(SI)
-	VMOVUPS      Z23, 704(R13)
+	VMOVUPS      Z23, 704(R12)
 	VMOVUPS      Z24, 768(SI)
-	VMOVUPS      Z25, 768(R13)
+	VMOVUPS      Z25, 768(R12)
 	VMOVUPS      Z26, 832(SI)
-	VMOVUPS      Z27, 832(R13)
+	VMOVUPS      Z27, 832(R12)
 	ADDQ         $0x000001c0, AX
 	ADDQ         $0x00000380, SI
 	DECQ         R8
@@ -9523,7 +9821,7 @@ inner:
 	RET
 
 // func productBF16x14x2(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int, bias *float32, relu int)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV, MMX+
 TEXT ·productBF16x14x2(SB), NOSPLIT, $8-88
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
@@ -9532,73 +9830,73 @@ TEXT ·productBF16x14x2(SB), NOSPLIT, $8-88
 	MOVQ c+40(FP), SI
 	MOVQ cStride+48(FP), DI
 	MOVQ tiles+56(FP), R8
-	MOVQ add+64(FP), R9
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, BP
+	MOVQ $0x00000004, R15
 
 tile:
-	MOVQ      AX, R10
-	MOVQ      DX, R11
-	LEAQ      (DX)(BX*1), R12
-	LEAQ      (SI)(DI*1), R13
-	MOVQ      k4+32(FP), R14
-	TESTQ     R9, R9
+	MOVQ      AX, R9
+	MOVQ      DX, R10
+	LEAQ      (DX)(BX*1), R11
+	LEAQ      (SI)(DI*1), R12
+	MOVQ      k4+32(FP), R13
+	MOVQ      add+64(FP), R14
+	TESTQ     R14, R14
 	JZ        zero
 	VPMOVZXWD (SI), Z0
 	VPSLLD    $0x10, Z0, Z0
-	VPMOVZXWD (R13), Z1
+	VPMOVZXWD (R12), Z1
 	VPSLLD    $0x10, Z1, Z1
 	VPMOVZXWD 32(SI), Z2
 	VPSLLD    $0x10, Z2, Z2
-	VPMOVZXWD 32(R13), Z3
+	VPMOVZXWD 32(R12), Z3
 	VPSLLD    $0x10, Z3, Z3
 	VPMOVZXWD 64(SI), Z4
 	VPSLLD    $0x10, Z4, Z4
-	VPMOVZXWD 64(R13), Z5
+	VPMOVZXWD 64(R12), Z5
 	VPSLLD    $0x10, Z5, Z5
 	VPMOVZXWD 96(SI), Z6
 	VPSLLD    $0x10, Z6, Z6
-	VPMOVZXWD 96(R13), Z7
+	VPMOVZXWD 96(R12), Z7
 	VPSLLD    $0x10, Z7, Z7
 	VPMOVZXWD 128(SI), Z8
 	VPSLLD    $0x10, Z8, Z8
-	VPMOVZXWD 128(R13), Z9
+	VPMOVZXWD 128(R12), Z9
 	VPSLLD    $0x10, Z9, Z9
 	VPMOVZXWD 160(SI), Z10
 	VPSLLD    $0x10, Z10, Z10
-	VPMOVZXWD 160(R13), Z11
+	VPMOVZXWD 160(R12), Z11
 	VPSLLD    $0x10, Z11, Z11
 	VPMOVZXWD 192(SI), Z12
 	VPSLLD    $0x10, Z12, Z12
-	VPMOVZXWD 192(R13), Z13
+	VPMOVZXWD 192(R12), Z13
 	VPSLLD    $0x10, Z13, Z13
 	VPMOVZXWD 224(SI), Z14
 	VPSLLD    $0x10, Z14, Z14
-	VPMOVZXWD 224(R13), Z15
+	VPMOVZXWD 224(R12), Z15
 	VPSLLD    $0x10, Z15, Z15
 	VPMOVZXWD 256(SI), Z16
 	VPSLLD    $0x10, Z16, Z16
-	VPMOVZXWD 256(R13), Z17
+	VPMOVZXWD 256(R12), Z17
 	VPSLLD    $0x10, Z17, Z17
 	VPMOVZXWD 288(SI), Z18
 	VPSLLD    $0x10, Z18, Z18
-	VPMOVZXWD 288(R13), Z19
+	VPMOVZXWD 288(R12), Z19
 	VPSLLD    $0x10, Z19, Z19
 	VPMOVZXWD 320(SI), Z20
 	VPSLLD    $0x10, Z20, Z20
-	VPMOVZXWD 320(R13), Z21
+	VPMOVZXWD 320(R12), Z21
 	VPSLLD    $0x10, Z21, Z21
 	VPMOVZXWD 352(SI), Z22
 	VPSLLD    $0x10, Z22, Z22
-	VPMOVZXWD 352(R13), Z23
+	VPMOVZXWD 352(R12), Z23
 	VPSLLD    $0x10, Z23, Z23
 	VPMOVZXWD 384(SI), Z24
 	VPSLLD    $0x10, Z24, Z24
-	VPMOVZXWD 384(R13), Z25
+	VPMOVZXWD 384(R12), Z25
 	VPSLLD    $0x10, Z25, Z25
 	VPMOVZXWD 416(SI), Z26
 	VPSLLD    $0x10, Z26, Z26
-	VPMOVZXWD 416(R13), Z27
+	VPMOVZXWD 416(R12), Z27
 	VPSLLD    $0x10, Z27, Z27
 	JMP       block
 
@@ -9633,169 +9931,175 @@ zero:
 	VPXORD Z27, Z27, Z27
 
 block:
-	MOVQ    R14, R15
-	CMPQ    R15, BP
-	CMOVQGT BP, R15
-	SUBQ    R15, R14
+	MOVQ    R13, R14
+	CMPQ    R14, R15
+	CMOVQGT R15, R14
+	LEAQ    448(AX), BP
+	SUBQ    R14, R13
+	JZ      inner
+	LEAQ    32(R9)(CX*1), BP
 
 inner:
-	VMOVUPS      (R11), Z28
-	VMOVUPS      (R12), Z29
-	VPBROADCASTD (R10), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	LONG         $0x40169262
-	WORD         $0xce52
-	VPBROADCASTD 32(R10), Z31
-	LONG         $0x401e9262
-	WORD         $0xd752
-	LONG         $0x40169262
-	WORD         $0xdf52
-	VPBROADCASTD 64(R10), Z30
-	LONG         $0x401e9262
-	WORD         $0xe652
-	LONG         $0x40169262
-	WORD         $0xee52
-	VPBROADCASTD 96(R10), Z31
-	LONG         $0x401e9262
-	WORD         $0xf752
-	LONG         $0x40169262
-	WORD         $0xff52
-	VPBROADCASTD 128(R10), Z30
-	LONG         $0x401e1262
-	WORD         $0xc652
-	LONG         $0x40161262
-	WORD         $0xce52
-	VPBROADCASTD 160(R10), Z31
-	LONG         $0x401e1262
-	WORD         $0xd752
-	LONG         $0x40161262
-	WORD         $0xdf52
-	VPBROADCASTD 192(R10), Z30
-	LONG         $0x401e1262
-	WORD         $0xe652
-	LONG         $0x40161262
-	WORD         $0xee52
-	VPBROADCASTD 224(R10), Z31
-	LONG         $0x401e1262
-	WORD         $0xf752
-	LONG         $0x40161262
-	WORD         $0xff52
-	VPBROADCASTD 256(R10), Z30
-	LONG         $0x401e8262
-	WORD         $0xc652
-	LONG         $0x40168262
-	WORD         $0xce52
-	VPBROADCASTD 288(R10), Z31
-	LONG         $0x401e8262
-	WORD         $0xd752
-	LONG         $0x40168262
-	WORD         $0xdf52
-	VPBROADCASTD 320(R10), Z30
-	LONG         $0x401e8262
-	WORD         $0xe652
-	LONG         $0x40168262
-	WORD         $0xee52
-	VPBROADCASTD 352(R10), Z31
-	LONG         $0x401e8262
-	WORD         $0xf752
-	LONG         $0x40168262
-	WORD         $0xff52
-	VPBROADCASTD 384(R10), Z30
-	LONG         $0x401e0262
-	WORD         $0xc652
-	LONG         $0x40160262
-	WORD         $0xce52
-	VPBROADCASTD 416(R10), Z31
-	LONG         $0x401e0262
-	WORD         $0xd752
-	LONG         $0x40160262
-	WORD         $0xdf52
-	VMOVUPS      64(R11), Z28
-	VMOVUPS      64(R12), Z29
-	VPBROADCASTD 4(R10), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	LONG         $0x40169262
-	WORD         $0xce52
-	VPBROADCASTD 36(R10), Z31
-	LONG         $0x401e9262
-	WORD         $0xd752
-	LONG         $0x40169262
-	WORD         $0xdf52
-	VPBROADCASTD 68(R10), Z30
-	LONG         $0x401e9262
-	WORD         $0xe652
-	LONG         $0x40169262
-	WORD         $0xee52
-	VPBROADCASTD 100(R10), Z31
-	LONG         $0x401e9262
-	WORD         $0xf752
-	LONG         $0x40169262
-	WORD         $0xff52
-	VPBROADCASTD 132(R10), Z30
-	LONG         $0x401e1262
-	WORD         $0xc652
-	LONG         $0x40161262
-	WORD         $0xce52
-	VPBROADCASTD 164(R10), Z31
-	LONG         $0x401e1262
-	WORD         $0xd752
-	LONG         $0x40161262
-	WORD         $0xdf52
-	VPBROADCASTD 196(R10), Z30
-	LONG         $0x401e1262
-	WORD         $0xe652
-	LONG         $0x40161262
-	WORD         $0xee52
-	VPBROADCASTD 228(R10), Z31
-	LONG         $0x401e1262
-	WORD         $0xf752
-	LONG         $0x40161262
-	WORD         $0xff52
-	VPBROADCASTD 260(R10), Z30
-	LONG         $0x401e8262
-	WORD         $0xc652
-	LONG         $0x40168262
-	WORD         $0xce52
-	VPBROADCASTD 292(R10), Z31
-	LONG         $0x401e8262
-	WORD         $0xd752
-	LONG         $0x40168262
-	WORD         $0xdf52
-	VPBROADCASTD 324(R10), Z30
-	LONG         $0x401e8262
-	WORD         $0xe652
-	LONG         $0x40168262
-	WORD         $0xee52
-	VPBROADCASTD 356(R10), Z31
-	LONG         $0x401e8262
-	WORD         $0xf752
-	LONG         $0x40168262
-	WORD         $0xff52
-	VPBROADCASTD 388(R10), Z30
-	LONG         $0x401e0262
-	WORD         $0xc652
-	LONG         $0x40160262
-	WORD         $0xce52
-	VPBROADCASTD 420(R10), Z31
-	LONG         $0x401e0262
-	WORD         $0xd752
-	LONG         $0x40160262
-	WORD         $0xdf52
-	ADDQ         $0x08, R10
-	ADDQ         $0x00000080, R11
-	ADDQ         $0x00000080, R12
-	DECQ         R15
-	JNZ          inner
-	ADDQ         CX, R10
-	TESTQ        R14, R14
-	JNZ          block
-	MOVQ         bias+72(FP), R10
-	TESTQ        R10, R10
-	JZ           biased
+	PREFETCHT0   (BP)
 	VMOVUPS      (R10), Z28
-	VMOVUPS      64(R10), Z29
+	VMOVUPS      (R11), Z29
+	VPBROADCASTD (R9), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	LONG         $0x40169262
+	WORD         $0xce52
+	VPBROADCASTD 32(R9), Z31
+	LONG         $0x401e9262
+	WORD         $0xd752
+	LONG         $0x40169262
+	WORD         $0xdf52
+	VPBROADCASTD 64(R9), Z30
+	LONG         $0x401e9262
+	WORD         $0xe652
+	LONG         $0x40169262
+	WORD         $0xee52
+	VPBROADCASTD 96(R9), Z31
+	LONG         $0x401e9262
+	WORD         $0xf752
+	LONG         $0x40169262
+	WORD         $0xff52
+	VPBROADCASTD 128(R9), Z30
+	LONG         $0x401e1262
+	WORD         $0xc652
+	LONG         $0x40161262
+	WORD         $0xce52
+	VPBROADCASTD 160(R9), Z31
+	LONG         $0x401e1262
+	WORD         $0xd752
+	LONG         $0x40161262
+	WORD         $0xdf52
+	VPBROADCASTD 192(R9), Z30
+	LONG         $0x401e1262
+	WORD         $0xe652
+	LONG         $0x40161262
+	WORD         $0xee52
+	VPBROADCASTD 224(R9), Z31
+	LONG         $0x401e1262
+	WORD         $0xf752
+	LONG         $0x40161262
+	WORD         $0xff52
+	VPBROADCASTD 256(R9), Z30
+	LONG         $0x401e8262
+	WORD         $0xc652
+	LONG         $0x40168262
+	WORD         $0xce52
+	VPBROADCASTD 288(R9), Z31
+	LONG         $0x401e8262
+	WORD         $0xd752
+	LONG         $0x40168262
+	WORD         $0xdf52
+	VPBROADCASTD 320(R9), Z30
+	LONG         $0x401e8262
+	WORD         $0xe652
+	LONG         $0x40168262
+	WORD         $0xee52
+	VPBROADCASTD 352(R9), Z31
+	LONG         $0x401e8262
+	WORD         $0xf752
+	LONG         $0x40168262
+	WORD         $0xff52
+	VPBROADCASTD 384(R9), Z30
+	LONG         $0x401e0262
+	WORD         $0xc652
+	LONG         $0x40160262
+	WORD         $0xce52
+	VPBROADCASTD 416(R9), Z31
+	LONG         $0x401e0262
+	WORD         $0xd752
+	LONG         $0x40160262
+	WORD         $0xdf52
+	PREFETCHT0   64(BP)
+	VMOVUPS      64(R10), Z28
+	VMOVUPS      64(R11), Z29
+	VPBROADCASTD 4(R9), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	LONG         $0x40169262
+	WORD         $0xce52
+	VPBROADCASTD 36(R9), Z31
+	LONG         $0x401e9262
+	WORD         $0xd752
+	LONG         $0x40169262
+	WORD         $0xdf52
+	VPBROADCASTD 68(R9), Z30
+	LONG         $0x401e9262
+	WORD         $0xe652
+	LONG         $0x40169262
+	WORD         $0xee52
+	VPBROADCASTD 100(R9), Z31
+	LONG         $0x401e9262
+	WORD         $0xf752
+	LONG         $0x40169262
+	WORD         $0xff52
+	VPBROADCASTD 132(R9), Z30
+	LONG         $0x401e1262
+	WORD         $0xc652
+	LONG         $0x40161262
+	WORD         $0xce52
+	VPBROADCASTD 164(R9), Z31
+	LONG         $0x401e1262
+	WORD         $0xd752
+	LONG         $0x40161262
+	WORD         $0xdf52
+	VPBROADCASTD 196(R9), Z30
+	LONG         $0x401e1262
+	WORD         $0xe652
+	LONG         $0x40161262
+	WORD         $0xee52
+	VPBROADCASTD 228(R9), Z31
+	LONG         $0x401e1262
+	WORD         $0xf752
+	LONG         $0x40161262
+	WORD         $0xff52
+	VPBROADCASTD 260(R9), Z30
+	LONG         $0x401e8262
+	WORD         $0xc652
+	LONG         $0x40168262
+	WORD         $0xce52
+	VPBROADCASTD 292(R9), Z31
+	LONG         $0x401e8262
+	WORD         $0xd752
+	LONG         $0x40168262
+	WORD         $0xdf52
+	VPBROADCASTD 324(R9), Z30
+	LONG         $0x401e8262
+	WORD         $0xe652
+	LONG         $0x40168262
+	WORD         $0xee52
+	VPBROADCASTD 356(R9), Z31
+	LONG         $0x401e8262
+	WORD         $0xf752
+	LONG         $0x40168262
+	WORD         $0xff52
+	VPBROADCASTD 388(R9), Z30
+	LONG         $0x401e0262
+	WORD         $0xc652
+	LONG         $0x40160262
+	WORD         $0xce52
+	VPBROADCASTD 420(R9), Z31
+	LONG         $0x401e0262
+	WORD         $0xd752
+	LONG         $0x40160262
+	WORD         $0xdf52
+	ADDQ         $0x00000080, BP
+	ADDQ         $0x08, R9
+	ADDQ         $0x00000080, R10
+	ADDQ         $0x00000080, R11
+	DECQ         R14
+	JNZ          inner
+	ADDQ         CX, R9
+	TESTQ        R13, R13
+	JNZ          block
+	MOVQ         bias+72(FP), R9
+	TESTQ        R9, R9
+	JZ           biased
+	VMOVUPS      (R9), Z28
+	VMOVUPS      64(R9), Z29
 	VADDPS       Z28, Z0, Z0
 	VADDPS       Z29, Z1, Z1
 	VADDPS       Z28, Z2, Z2
@@ -9826,8 +10130,8 @@ inner:
 	VADDPS       Z29, Z27, Z27
 
 biased:
-	MOVQ   relu+80(FP), R10
-	TESTQ  R10, R10
+	MOVQ   relu+80(FP), R9
+	TESTQ  R9, R9
 	JZ     rectified
 	VPXORD Z30, Z30, Z30
 	VMAXPS Z0, Z30, Z0
@@ -9865,85 +10169,85 @@ rectified:
 	VMOVDQU16 Y0, (SI)
 	LONG      $0x487ef262
 	WORD      $0xc972
-	VMOVDQU16 Y1, (R13)
+	VMOVDQU16 Y1, (R12)
 	LONG      $0x487ef262
 	WORD      $0xd272
 	VMOVDQU16 Y2, 32(SI)
 	LONG      $0x487ef262
 	WORD      $0xdb72
-	VMOVDQU16 Y3, 32(R13)
+	VMOVDQU16 Y3, 32(R12)
 	LONG      $0x487ef262
 	WORD      $0xe472
 	VMOVDQU16 Y4, 64(SI)
 	LONG      $0x487ef262
 	WORD      $0xed72
-	VMOVDQU16 Y5, 64(R13)
+	VMOVDQU16 Y5, 64(R12)
 	LONG      $0x487ef262
 	WORD      $0xf672
 	VMOVDQU16 Y6, 96(SI)
 	LONG      $0x487ef262
 	WORD      $0xff72
-	VMOVDQU16 Y7, 96(R13)
+	VMOVDQU16 Y7, 96(R12)
 	LONG      $0x487e5262
 	WORD      $0xc072
 	VMOVDQU16 Y8, 128(SI)
 	LONG      $0x487e5262
 	WORD      $0xc972
-	VMOVDQU16 Y9, 128(R13)
+	VMOVDQU16 Y9, 128(R12)
 	LONG      $0x487e5262
 	WORD      $0xd272
 	VMOVDQU16 Y10, 160(SI)
 	LONG      $0x487e5262
 	WORD      $0xdb72
-	VMOVDQU16 Y11, 160(R13)
+	VMOVDQU16 Y11, 160(R12)
 	LONG      $0x487e5262
 	WORD      $0xe472
 	VMOVDQU16 Y12, 192(SI)
 	LONG      $0x487e5262
 	WORD      $0xed72
-	VMOVDQU16 Y13, 192(R13)
+	VMOVDQU16 Y13, 192(R12)
 	LONG      $0x487e5262
 	WORD      $0xf672
 	VMOVDQU16 Y14, 224(SI)
 	LONG      $0x487e5262
 	WORD      $0xff72
-	VMOVDQU16 Y15, 224(R13)
+	VMOVDQU16 Y15, 224(R12)
 	LONG      $0x487ea262
 	WORD      $0xc072
 	VMOVDQU16 Y16, 256(SI)
 	LONG      $0x487ea262
 	WORD      $0xc972
-	VMOVDQU16 Y17, 256(R13)
+	VMOVDQU16 Y17, 256(R12)
 	LONG      $0x487ea262
 	WORD      $0xd272
 	VMOVDQU16 Y18, 288(SI)
 	LONG      $0x487ea262
 	WORD      $0xdb72
-	VMOVDQU16 Y19, 288(R13)
+	VMOVDQU16 Y19, 288(R12)
 	LONG      $0x487ea262
 	WORD      $0xe472
 	VMOVDQU16 Y20, 320(SI)
 	LONG      $0x487ea262
 	WORD      $0xed72
-	VMOVDQU16 Y21, 320(R13)
+	VMOVDQU16 Y21, 320(R12)
 	LONG      $0x487ea262
 	WORD      $0xf672
 	VMOVDQU16 Y22, 352(SI)
 	LONG      $0x487ea262
 	WORD      $0xff72
-	VMOVDQU16 Y23, 352(R13)
+	VMOVDQU16 Y23, 352(R12)
 	LONG      $0x487e0262
 	WORD      $0xc072
 	VMOVDQU16 Y24, 384(SI)
 	LONG      $0x487e0262
 	WORD      $0xc972
-	VMOVDQU16 Y25, 384(R13)
+	VMOVDQU16 Y25, 384(R12)
 	LONG      $0x487e0262
 	WORD      $0xd272
 	VMOVDQU16 Y26, 416(SI)
 	LONG      $0x487e0262
 	WORD      $0xdb72
-	VMOVDQU16 Y27, 416(R13)
+	VMOVDQU16 Y27, 416(R12)
 	ADDQ      $0x000001c0, AX
 	ADDQ      $0x000001c0, SI
 	DECQ      R8

@@ -28,9 +28,8 @@ func gemmLoops(g gemmShape, prologue func(), step func(u int, a, b, b2 Register)
 	bStride := Load(Param("bStride"), GP64())
 	c, cStride := Load(Param("c"), GP64()), Load(Param("cStride"), GP64())
 	tiles := Load(Param("tiles"), GP64())
-	add := Load(Param("add"), GP64())
 	SUBQ(Imm(uint64(g.aRow)), aStride)
-	pa, pb, pb2, pc2, rest, count, four := GP64(), GP64(), GP64(), GP64(), GP64(), GP64(), GP64()
+	pa, pb, pb2, pc2, rest, count, four, next := GP64(), GP64(), GP64(), GP64(), GP64(), GP64(), GP64(), GP64()
 	MOVQ(U32(4), four)
 	Label("tile")
 	MOVQ(a, pa)
@@ -40,7 +39,8 @@ func gemmLoops(g gemmShape, prologue func(), step func(u int, a, b, b2 Register)
 		LEAQ(Mem{Base: c, Index: cStride, Scale: 1}, pc2)
 	}
 	Load(Param("k4"), rest)
-	TESTQ(add, add)
+	Load(Param("add"), count)
+	TESTQ(count, count)
 	JZ(LabelRef("zero"))
 	load(c, pc2)
 	JMP(LabelRef("block"))
@@ -50,11 +50,20 @@ func gemmLoops(g gemmShape, prologue func(), step func(u int, a, b, b2 Register)
 	MOVQ(rest, count)
 	CMPQ(count, four)
 	CMOVQGT(four, count)
+	// While a block is multiplied, the rows of the next one, or of the next tile, come into the cache.
+	LEAQ(Mem{Base: a, Disp: g.mr * g.aRow}, next)
 	SUBQ(count, rest)
+	JZ(LabelRef("inner"))
+	LEAQ(Mem{Base: pa, Index: aStride, Scale: 1, Disp: g.aRow}, next)
 	Label("inner")
+	lines := (g.mr*g.aRow + 255) / 256
 	for u := range g.steps {
+		for l := u * lines / g.steps; l < (u+1)*lines/g.steps; l++ {
+			PREFETCHT0(Mem{Base: next, Disp: l * 64})
+		}
 		step(u, pa, pb, pb2)
 	}
+	ADDQ(U32(uint32(lines*64)), next)
 	ADDQ(Imm(uint64(g.aRow/4)), pa)
 	ADDQ(U32(uint32(g.steps*64)), pb)
 	if g.nr > 1 {
