@@ -37,11 +37,21 @@ func (t *trainer) describe() {
 	if t.card > 0 {
 		t.log.note("memory of the device: about %s, and what its kernels borrow", memory.Format(t.card))
 		if free, _ := t.device.(ownMemory).Memory(); t.card > free {
-			t.log.warn("about %s of the device's memory are needed, %s are free; a smaller --batch-size needs less", memory.Format(t.card), memory.Format(free))
+			t.log.warn("about %s of the device's memory are needed, %s are free; %s", memory.Format(t.card), memory.Format(free), t.whatFits(free))
 		}
 	}
 	t.log.quiet("training cases: %s", strings.Join(t.split.Train, " "))
 	t.log.quiet("validation cases: %s", strings.Join(t.split.Val, " "))
+}
+
+// whatFits says how to train with so many bytes of the device's memory.
+func (t *trainer) whatFits(free int64) string {
+	for batch := t.state.Recipe.BatchSize - 1; batch > 0; batch-- {
+		if need, err := i3d.MemoryEstimate(t.device, t.config, batch, t.plans.Stage().ImageSize); err == nil && need <= free {
+			return fmt.Sprintf("--batch-size %d would fit", batch)
+		}
+	}
+	return "not even --batch-size 1 would fit; --device cpu trains in the machine's memory"
 }
 
 // ownMemory is a device whose memory is not the machine's.

@@ -535,7 +535,7 @@ func TestDeviceThatFails(t *testing.T) {
 	if !errors.As(err, &failed) || !strings.Contains(err.Error(), "some card: fell off the bus") {
 		t.Fatalf("got %v", err)
 	}
-	if !strings.Contains(r.text(), "warning: about") || !strings.Contains(r.text(), "of the device's memory are needed, 1 KiB are free") {
+	if !strings.Contains(r.text(), "warning: about") || !strings.Contains(r.text(), "of the device's memory are needed, 1 KiB are free; not even --batch-size 1 would fit") {
 		t.Errorf("said\n%s", r.text())
 	}
 	o.Continue = true
