@@ -2,6 +2,7 @@ package backend
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/universal-classifier/uc/internal/backend/cuda"
 	"github.com/universal-classifier/uc/internal/backend/cuda/driver"
@@ -10,8 +11,8 @@ import (
 
 // A convolution is computed by the plan of cuDNN that measured fastest; where it has none, by kernels of our own.
 
-// stem is the network's first convolution, which cuDNN computes as one of 4^3 taps over eight times as many channels (space to depth):
-// with few channels its tensor cores would idle otherwise.
+// stem is the network's first convolution. With few channels the tensor cores would idle in it: cuDNN computes it as one of 4^3 taps over eight times
+// as many channels (space to depth), kernels of our own from rows of the input; the faster of the two is taken.
 var stem = Conv{Kernel: [3]int{7, 7, 7}, Stride: [3]int{2, 2, 2}}
 
 // The stem's taps along an axis after space to depth, and the channels that one becomes.
@@ -82,9 +83,23 @@ func (d *gpuDevice) inputView(x *Tensor) (kernels.View, error) {
 	return v, d.run(d.t.PackActivations(ptrOf(x), v, v.C))
 }
 
-// isStem reports whether a convolution is computed by way of space to depth.
-func (d *gpuDevice) isStem(c Conv, x *Tensor) bool {
-	return d.tuner != nil && x.spec.Kind == Input && c.Kernel == stem.Kernel && c.Stride == stem.Stride
+// isStem reports whether a convolution is the stem.
+func isStem(c Conv, x *Tensor) bool {
+	return x.spec.Kind == Input && c.Kernel == stem.Kernel && c.Stride == stem.Stride
+}
+
+// fastestStem computes the stem between x and y, or gradients, by way of space to depth or by kernels of our own, or returns cuda.ErrNoPlan.
+func (d *gpuDevice) fastestStem(what string, x *Tensor, y kernels.View, spaceToDepth, own func() error) error {
+	fits := kernels.TensorCores(d.t, d.card.Info().Capability) && d.t.FitsStem(x.Dim(1), y)
+	switch {
+	case d.tuner == nil && !fits:
+		return cuda.ErrNoPlan
+	case d.tuner == nil:
+		return own()
+	case !fits:
+		return spaceToDepth()
+	}
+	return d.tuner.Choose(fmt.Sprintf("stem-%s-%s-%v-o%dx%dx%d-y%d", what, d.t, x.spec.Shape, y.D, y.H, y.W, y.Pitch), spaceToDepth, own)
 }
 
 // planned computes a convolution by cuDNN, or returns cuda.ErrNoPlan. What it does not do between slices of channels it may do between
@@ -162,8 +177,10 @@ func (d *gpuDevice) ConvForward(c Conv, x, w, y *Tensor, e Epilogue) {
 }
 
 func (d *gpuDevice) forward(c Conv, x, w *Tensor, y kernels.View, bias kernels.Ptr, relu bool) error {
-	if d.isStem(c, x) {
-		err := d.stemForward(x, w, y, bias, relu)
+	if isStem(c, x) {
+		err := d.fastestStem("forward", x, y,
+			func() error { return d.stemForward(x, w, y, bias, relu) },
+			func() error { return d.ownStemForward(x, w, y, bias, relu) })
 		if !errors.Is(err, cuda.ErrNoPlan) {
 			return err
 		}
@@ -204,6 +221,17 @@ func (d *gpuDevice) stemForward(x, w *Tensor, y kernels.View, bias kernels.Ptr, 
 	return d.run(d.t.BiasReLU(y, bias, relu))
 }
 
+// ownStemForward is stemForward by kernels of our own.
+func (d *gpuDevice) ownStemForward(x, w *Tensor, y kernels.View, bias kernels.Ptr, relu bool) error {
+	c := x.Dim(1)
+	fragments, err := d.take(d.t.StemFragmentBytes(c))
+	if err != nil {
+		return err
+	}
+	return d.run(d.t.StemFragments(ptrOf(w), fragments, c),
+		d.t.StemForward(ptrOf(x), x.Dim(0), c, [3]int(x.spec.Shape[2:5]), fragments, y, bias, relu))
+}
+
 // ConvBackwardData implements Device.
 func (d *gpuDevice) ConvBackwardData(c Conv, dy, w, dx *Tensor, accumulate bool) {
 	d.do(func() error {
@@ -233,8 +261,10 @@ func (d *gpuDevice) ConvBackwardData(c Conv, dy, w, dx *Tensor, accumulate bool)
 func (d *gpuDevice) ConvBackwardWeights(c Conv, x, dy, dw *Tensor) {
 	d.do(func() error {
 		dw.Storage.(*gpuStorage).block.stale = true
-		if d.isStem(c, x) {
-			err := d.stemBackwardWeights(x, viewOf(dy), dw)
+		if isStem(c, x) {
+			err := d.fastestStem("weights", x, viewOf(dy),
+				func() error { return d.stemBackwardWeights(x, viewOf(dy), dw) },
+				func() error { return d.ownStemBackwardWeights(x, viewOf(dy), dw) })
 			if !errors.Is(err, cuda.ErrNoPlan) {
 				return err
 			}
@@ -277,4 +307,14 @@ func (d *gpuDevice) stemBackwardWeights(x *Tensor, dy kernels.View, dw *Tensor) 
 		return err
 	}
 	return d.run(d.t.StemWeightsBack(to, ptrOf(dw), dw.Dim(0), x.Dim(1)))
+}
+
+// ownStemBackwardWeights is stemBackwardWeights by kernels of our own.
+func (d *gpuDevice) ownStemBackwardWeights(x *Tensor, dy kernels.View, dw *Tensor) error {
+	c := x.Dim(1)
+	scratch, err := d.take(d.t.StemScratch(x.Dim(0), c, [3]int{dy.D, dy.H, dy.W}))
+	if err != nil {
+		return err
+	}
+	return d.run(d.t.StemBackwardWeights(ptrOf(x), x.Dim(0), c, [3]int(x.spec.Shape[2:5]), dy, ptrOf(dw), scratch)...)
 }

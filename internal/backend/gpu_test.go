@@ -3,7 +3,9 @@ package backend_test
 import (
 	"errors"
 	"math"
+	"math/rand/v2"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -187,6 +189,73 @@ func TestCardLost(t *testing.T) {
 	d.Close()
 	if err := card.Problem(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestStemChoice checks that the stem is computed in the faster of its two ways, and that both have the same results.
+func TestStemChoice(t *testing.T) {
+	const n, c = 2, 3
+	in, out := [3]int{9, 6, 11}, [3]int{5, 3, 6}
+	rng := rand.New(rand.NewPCG(1, 2))
+	random := func(count int) []float32 {
+		v := make([]float32, count)
+		for i := range v {
+			v[i] = float32(rng.IntN(256)-128) / 64 // bfloat16 has them
+		}
+		return v
+	}
+	xs, ws, gs := random(n*c*in[0]*in[1]*in[2]), random(kernels.StemOut*c*343), random(n*kernels.StemOut*out[0]*out[1]*out[2])
+	var results [][]float32
+	for _, way := range []struct{ slow, forward, weights string }{
+		{"stem_pack", "stem_fragments stem_forward_3", "stem_backward_weights_3 conv_weights_reduce"},
+		{"stem_forward_3 stem_backward_weights_3", "stem_pack stem_weights forward", "stem_pack weights stem_weights_back"},
+	} {
+		card := fake.New(kernels.BFloat16)
+		card.Computer = emulator.Start(t, kernels.BFloat16)
+		card.Slow = func(events []fake.Event) bool {
+			return slices.ContainsFunc(launched(events), func(name string) bool { return slices.Contains(strings.Fields(way.slow), name) })
+		}
+		d, err := backend.NewGPU(card, kernels.BFloat16, true, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		x, w := place(t, d, backend.Input, n, c, in[0], in[1], in[2]), place(t, d, backend.Weights, kernels.StemOut, c, 7, 7, 7)
+		y, dy := place(t, d, backend.Activation, n, kernels.StemOut, out[0], out[1], out[2]), place(t, d, backend.Activation, n, kernels.StemOut, out[0], out[1], out[2])
+		dw := place(t, d, backend.Weights, kernels.StemOut, c, 7, 7, 7)
+		d.Upload(x, xs)
+		d.Upload(w, ws)
+		d.Upload(dy, gs)
+		stem := backend.Conv{Kernel: [3]int{7, 7, 7}, Stride: [3]int{2, 2, 2}}
+		for _, do := range []struct {
+			f    func()
+			want string
+		}{
+			{func() { d.ConvForward(stem, x, w, y, backend.Epilogue{}) }, way.forward},
+			{func() { d.ConvBackwardWeights(stem, x, dy, dw) }, way.weights},
+		} {
+			do.f() // measures
+			card.Events()
+			do.f()
+			if got := strings.Join(launched(card.Events()), " "); got != do.want {
+				t.Errorf("where %s is slow: %s, expected %s", way.slow, got, do.want)
+			}
+		}
+		for _, of := range []*backend.Tensor{y, dw} {
+			values := make([]float32, of.Size())
+			d.Download(of, values)
+			results = append(results, values)
+		}
+		d.Close()
+		if err := card.Problem(); err != nil {
+			t.Error(err)
+		}
+	}
+	for i, want := range results[:2] {
+		for j, v := range results[i+2] {
+			if diff := math.Abs(float64(v - want[j])); diff > 1e-2*max(math.Abs(float64(want[j])), 1) {
+				t.Fatalf("result %d, value %d: %g and %g", i, j, v, want[j])
+			}
+		}
 	}
 }
 

@@ -51,7 +51,7 @@ func Open(index int, libraries *driver.Report, t kernels.Type) (Card, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.Load(kernels.Source(), func(arch int) []string { return kernels.Options(t, arch) }, kernels.Names()); err != nil {
+	if err := c.Load(kernels.Source(), func(arch int) []string { return kernels.Options(t, arch) }, func(arch int) []string { return kernels.Names(t, arch) }); err != nil {
 		c.Close()
 		return nil, err
 	}

@@ -31,7 +31,7 @@ type Tuner struct {
 	limit   int64 // bytes of workspace that a plan may take
 	plans   map[string]Plan
 	file    string
-	chosen  map[string]int // candidate by problem, -1 for none
+	chosen  map[string]int // candidate by problem, -1 for none; way by what Choose was asked
 	saved   time.Time
 	dirty   bool
 }
@@ -94,6 +94,45 @@ func (t *Tuner) Run(p driver.Problem, x, w, y, bias uint64) error {
 		return err
 	}
 	return plan.Run(x, w, y, bias, workspace)
+}
+
+// Choose computes something in one of several ways, each of which writes the same result; the first time in all of them, to see which is fastest.
+// Ways that cannot return ErrNoPlan, and if none can, Choose does.
+func (t *Tuner) Choose(key string, ways ...func() error) error {
+	run := func(i int) error {
+		defer t.scratch.Mark()()
+		return ways[i]()
+	}
+	if known, ok := t.chosen[key]; ok && known >= 0 && known < len(ways) {
+		if err := run(known); !errors.Is(err, ErrNoPlan) {
+			return err
+		}
+	}
+	best, choice := time.Duration(0), -1
+	for i := range ways {
+		err := run(i) // loads the code, and chooses plans
+		if errors.Is(err, ErrNoPlan) {
+			continue
+		}
+		shortest := time.Duration(0)
+		for n := 0; n < timedRuns && err == nil; n++ {
+			var took time.Duration
+			if took, err = t.card.Time(func() error { return run(i) }); n == 0 || took < shortest {
+				shortest = took
+			}
+		}
+		if err != nil {
+			return err
+		}
+		if choice < 0 || shortest < best {
+			best, choice = shortest, i
+		}
+	}
+	if choice < 0 {
+		return ErrNoPlan
+	}
+	t.chosen[key], t.dirty = choice, true
+	return nil
 }
 
 // search builds the plan chosen in an earlier run, or measures the candidates. No plan and no error means that there is none.

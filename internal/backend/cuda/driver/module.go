@@ -20,23 +20,23 @@ func CacheDir() string {
 	return filepath.Join(dir, "uc", "cuda")
 }
 
-// Load compiles source for the card, unless that was done before, and finds the named kernels in it. options depend on the
-// architecture that the compiler can make code for.
-func (c *Card) Load(source string, options func(arch int) []string, names []string) error {
+// Load compiles source for the card, unless that was done before, and finds the named kernels in it. options and names depend
+// on the architecture that the compiler can make code for.
+func (c *Card) Load(source string, options, names func(arch int) []string) error {
 	arch, machineCode, err := c.nvrtc.target(c.info.Capability)
 	if err != nil {
 		return err
 	}
 	opts := options(arch)
 	path := c.nvrtc.cachePath(source, opts, machineCode)
-	if prog, err := os.ReadFile(path); err == nil && len(prog) > 0 && c.loadModule(prog, names) == nil {
+	if prog, err := os.ReadFile(path); err == nil && len(prog) > 0 && c.loadModule(prog, names(arch)) == nil {
 		return nil
 	}
 	prog, err := c.nvrtc.build(source, "uc.cu", opts, machineCode)
 	if err != nil {
 		return fmt.Errorf("the kernels do not compile for compute capability %d.%d: %w", c.info.Capability/10, c.info.Capability%10, err)
 	}
-	if err := c.loadModule(prog, names); err != nil {
+	if err := c.loadModule(prog, names(arch)); err != nil {
 		return err
 	}
 	// A cache that cannot be written costs time, nothing else.

@@ -132,7 +132,7 @@ func openStub(t *testing.T) *Card {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
-	if err := c.Load("source", func(arch int) []string { return []string{"-arch", string(rune('0' + arch/10))} }, []string{"fill", "other"}); err != nil {
+	if err := c.Load("source", func(arch int) []string { return []string{"-arch", string(rune('0' + arch/10))} }, func(int) []string { return []string{"fill", "other"} }); err != nil {
 		t.Fatal(err)
 	}
 	return c
@@ -274,7 +274,7 @@ func TestCompilerCache(t *testing.T) {
 	if b, err := os.ReadFile(kept[0]); err != nil || string(b) != "CUBIN -arch 9\x00" {
 		t.Errorf("a file that is no code was not replaced: %q (%v)", b, err)
 	}
-	if err := c.Load("#error", func(int) []string { return nil }, nil); err == nil || !strings.Contains(err.Error(), "uc.cu(1): wrong") {
+	if err := c.Load("#error", func(int) []string { return nil }, func(int) []string { return nil }); err == nil || !strings.Contains(err.Error(), "uc.cu(1): wrong") {
 		t.Errorf("a source with a mistake: %v", err)
 	}
 }

@@ -72,13 +72,12 @@ func Options(t Type, arch int) []string {
 
 var kernelHead = regexp.MustCompile(`(?s)extern "C" __global__ void(?: __launch_bounds__\([^)]*\))? (\w+)\((.*?)\)\s*\{`)
 
-// Names are the names of the kernels that every module has.
-func Names() []string { return named(files[:len(files)-1]) }
-
-// TensorNames are the names of the kernels that a module has besides where there are TensorCores.
-func TensorNames() []string { return named(files[len(files)-1:]) }
-
-func named(files []string) (names []string) {
+// Names are the names of the kernels that a module for a compute capability has; those of the last file need TensorCores.
+func Names(t Type, arch int) (names []string) {
+	files := files
+	if !TensorCores(t, arch) {
+		files = files[:len(files)-1]
+	}
 	for _, m := range kernelHead.FindAllStringSubmatch(source(files), -1) {
 		names = append(names, m[1])
 	}

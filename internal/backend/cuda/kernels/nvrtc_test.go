@@ -117,11 +117,7 @@ func TestCompile(t *testing.T) {
 							t.Error(line)
 						}
 					}
-					names := kernels.Names()
-					if kernels.TensorCores(typ, arch) {
-						names = append(names, kernels.TensorNames()...)
-					}
-					for _, name := range names {
+					for _, name := range kernels.Names(typ, arch) {
 						if !bytes.Contains(code, []byte("\x00.text."+name+"\x00")) {
 							t.Errorf("the machine code has no kernel %s", name)
 						}

@@ -14,13 +14,18 @@ const (
 	stemShares = 96
 )
 
-// TensorCores says whether a card of the given compute capability multiplies matrices of T, so that a module has the kernels of TensorNames.
+// TensorCores says whether a card of the given compute capability multiplies matrices of T, so that a module has the kernels of the stem on them.
 func TensorCores(t Type, arch int) bool {
 	return t == BFloat16 && arch >= 80 || t == Half && arch >= 75
 }
 
+// FitsStem says whether the stem on tensor cores takes c input channels and the output, or its gradient, v.
+func (t Type) FitsStem(c int, v View) bool {
+	return t != Float32 && c >= 1 && c <= StemChannels && v.C == StemOut && t.wide(v)
+}
+
 func checkStem(t Type, c int, v View) {
-	if t == Float32 || c < 1 || c > StemChannels || v.C != StemOut || !t.wide(v) {
+	if !t.FitsStem(c, v) {
 		panic(fmt.Sprintf("kernels: stem on tensor cores in %v for %d channels and %+v", t, c, v))
 	}
 }

@@ -56,11 +56,12 @@ func build(t kernels.Type) (string, error) {
 	building.Lock()
 	defer building.Unlock()
 	var table bytes.Buffer
-	names, define := kernels.Names(), []string{fmt.Sprintf("-DUC_TYPE=%d", t)}
-	if t != kernels.Float32 {
-		names, define = append(names, kernels.TensorNames()...), append(define, "-DUC_TENSOR")
+	const arch = 90 // any with tensor cores
+	define := []string{fmt.Sprintf("-DUC_TYPE=%d", t)}
+	if kernels.TensorCores(t, arch) {
+		define = append(define, "-DUC_TENSOR")
 	}
-	for _, name := range names {
+	for _, name := range kernels.Names(t, arch) {
 		fmt.Fprintf(&table, "Caller<%s>::entry(%q),\n", name, name)
 	}
 	sum := sha256.New()
