@@ -132,7 +132,7 @@ func (t *Tuner) Choose(key string, ways ...func() error) error {
 		return ErrNoPlan
 	}
 	t.chosen[key], t.dirty = choice, true
-	return nil
+	return run(choice) // so that what is there is what it computes, for a test of it too
 }
 
 // search builds the plan chosen in an earlier run, or measures the candidates. No plan and no error means that there is none.
