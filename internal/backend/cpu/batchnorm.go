@@ -27,11 +27,16 @@ func chunked(p *Pool, a Act, s *Scratch, f func(n, b, from, count int, out *floa
 		n, b, piece := tile/(cb*pieces), tile/pieces%cb, tile%pieces
 		f(n, b, piece*statChunk, min(statChunk, vox-piece*statChunk), &part[tile*2*Block])
 	})
-	for b := range cb {
+	addPieces(part, a.N, cb, pieces, finish)
+}
+
+// addPieces hands finish, for every block, the sums over all samples and pieces of part [sample][block][piece][2][16], added in this order.
+func addPieces(part []float64, batch, blocks, pieces int, finish func(b int, s1, s2 *[Block]float64)) {
+	for b := range blocks {
 		var t1, t2 [Block]float64
-		for n := range a.N {
+		for n := range batch {
 			for piece := range pieces {
-				sums := part[((n*cb+b)*pieces+piece)*2*Block:][:2*Block]
+				sums := part[((n*blocks+b)*pieces+piece)*2*Block:][:2*Block]
 				for i := range t1 {
 					t1[i] += sums[i]
 					t2[i] += sums[Block+i]
@@ -47,11 +52,16 @@ func channelSums(p *Pool, a Act, sum, sumSq []float64, s *Scratch) {
 	k, vec := p.kernels().on(a), a.vec()
 	chunked(p, a, s, func(n, b, from, count int, out *float64) {
 		k.sums(&a.block(n, b)[from*vec], count, out)
-	}, func(b int, s1, s2 *[Block]float64) {
-		for i := range min(Block, a.C-b*Block) {
+	}, storeSums(a.C, sum, sumSq))
+}
+
+// storeSums returns what overwrites sum and sumSq, one value per channel, by the sums of a block.
+func storeSums(channels int, sum, sumSq []float64) func(b int, s1, s2 *[Block]float64) {
+	return func(b int, s1, s2 *[Block]float64) {
+		for i := range min(Block, channels-b*Block) {
 			sum[b*Block+i], sumSq[b*Block+i] = s1[i], s2[i]
 		}
-	})
+	}
 }
 
 // normParams are what the batch norm kernels need of a block of channels.

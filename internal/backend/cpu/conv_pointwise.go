@@ -37,17 +37,17 @@ func pointwiseBlocks(p *Pool, x Act, w []float32, y Act, add bool, e *Epilogue, 
 	groups := (outs + group - 1) / group
 	pieces := (vox + pointwiseChunk - 1) / pointwiseChunk
 	step := (vox + pieces - 1) / pieces
-	var bias []float32
-	if e.Bias != nil {
+	var bias []float32      // for kernels that add it
+	var shifts []normParams // for those that do not
+	switch {
+	case !x.Half:
+		shifts = e.shifts(y.C)
+	case e.Bias != nil:
 		bias = paddedBias(s, e.Bias, y.C)
 	}
-	var shifts []normParams
-	if !x.Half {
-		shifts = e.shifts(y.C)
-	}
-	var part []float64 // sums of the pieces
+	var part []float64 // sums of the pieces, see addPieces
 	if e.Sum != nil {
-		part = s.doubles(outs * x.N * pieces * 2 * Block)
+		part = s.doubles(x.N * outs * pieces * 2 * Block)
 	}
 	p.Run(groups*x.N*pieces, func(_, tile int) {
 		g, n, piece := tile/(x.N*pieces), tile/pieces%x.N, tile%pieces
@@ -68,20 +68,12 @@ func pointwiseBlocks(p *Pool, x Act, w []float32, y Act, add bool, e *Epilogue, 
 				ky.normalize(at, at, rows, &shifts[o+i].scale[0])
 			}
 			if part != nil {
-				ky.sums(at, rows, &part[(((o+i)*x.N+n)*pieces+piece)*2*Block])
+				ky.sums(at, rows, &part[((n*outs+o+i)*pieces+piece)*2*Block])
 			}
 		}
 	})
-	if part == nil {
-		return
-	}
-	for c := range y.C {
-		of := part[c/Block*x.N*pieces*2*Block:][:x.N*pieces*2*Block]
-		e.Sum[c], e.SumSq[c] = 0, 0
-		for i := c % Block; i < len(of); i += 2 * Block {
-			e.Sum[c] += of[i]
-			e.SumSq[c] += of[i+Block]
-		}
+	if part != nil {
+		addPieces(part, x.N, outs, pieces, storeSums(y.C, e.Sum, e.SumSq))
 	}
 }
 

@@ -37,7 +37,7 @@ type winogradUse int
 
 const (
 	forOutputs   winogradUse = iota // results and gradients of inputs in float32
-	anyScheme                       // gradients of weights, where no later layer amplifies the rounding; results that are rounded to bfloat16
+	anyScheme                       // gradients of weights, where no later layer amplifies the rounding; results that are rounded to bfloat16; inference
 	halfProducts                    // results of factors that are rounded to bfloat16
 )
 
@@ -84,11 +84,12 @@ func (c *Conv) chooseSchemes(use winogradUse) (scheme [3]int, ok bool) {
 }
 
 // winogradBytes is the size that the transformed input and the products of a chunk of tiles should not exceed, so that they stay in the caches. Every
-// chunk goes through all transformed weights, though: where these are larger than winogradManyWeights, longer chunks, which do it less often, are faster.
+// chunk goes through all transformed weights, though: where these are larger than winogradManyWeights, chunks of winogradLongBytes, which do it less often, are faster.
 // It does not depend on the threads.
 const (
 	winogradBytes       = 4 << 20
 	winogradManyWeights = 16 << 20
+	winogradLongBytes   = 16 << 20
 )
 
 func (c *Conv) winogradPlan(batch int, use winogradUse) (w winogradPlan, ok bool) {
@@ -104,7 +105,7 @@ func (c *Conv) winogradPlan(batch int, use winogradUse) (w winogradPlan, ok bool
 	}
 	bytes := winogradBytes
 	if w.alphas*w.ins*w.outs*w.square()*4 > winogradManyWeights {
-		bytes *= 4
+		bytes = winogradLongBytes
 	}
 	fit := max(14, bytes/(w.alphas*4*(w.ins*w.lane()+Block*min(w.outs, winogradGroup)))/14*14)
 	chunks := (w.total + fit - 1) / fit

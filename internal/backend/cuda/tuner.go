@@ -70,16 +70,21 @@ func (t *Tuner) Plan(p driver.Problem, x, w, y, bias uint64) (Plan, error) {
 		return nil, err
 	}
 	t.plans[key] = plan
+	t.remember(key, choice)
+	if plan == nil {
+		return nil, ErrNoPlan
+	}
+	return plan, nil
+}
+
+// remember keeps a choice, also for later runs.
+func (t *Tuner) remember(key string, choice int) {
 	if old, known := t.chosen[key]; !known || old != choice {
 		t.chosen[key], t.dirty = choice, true
 		if time.Since(t.saved) > 2*time.Second {
 			t.save()
 		}
 	}
-	if plan == nil {
-		return nil, ErrNoPlan
-	}
-	return plan, nil
 }
 
 // Run computes a problem, or returns ErrNoPlan.
@@ -114,24 +119,21 @@ func (t *Tuner) Choose(key string, ways ...func() error) error {
 		if errors.Is(err, ErrNoPlan) {
 			continue
 		}
-		shortest := time.Duration(0)
-		for n := 0; n < timedRuns && err == nil; n++ {
-			var took time.Duration
-			if took, err = t.card.Time(func() error { return run(i) }); n == 0 || took < shortest {
-				shortest = took
-			}
+		var took time.Duration
+		if err == nil {
+			took, err = t.shortest(func() error { return run(i) }, best)
 		}
 		if err != nil {
 			return err
 		}
-		if choice < 0 || shortest < best {
-			best, choice = shortest, i
+		if choice < 0 || took < best {
+			best, choice = took, i
 		}
 	}
 	if choice < 0 {
 		return ErrNoPlan
 	}
-	t.chosen[key], t.dirty = choice, true
+	t.remember(key, choice)
 	return run(choice) // so that what is there is what it computes, for a test of it too
 }
 
@@ -190,14 +192,18 @@ func (t *Tuner) search(p driver.Problem, key string, x, w, y, bias uint64) (Plan
 	return best, choice, nil
 }
 
-// measure is the time of a run, the shortest of a few.
+// measure is the time of a plan.
 func (t *Tuner) measure(plan Plan, best time.Duration, x, w, y, bias uint64) (time.Duration, error) {
 	defer t.scratch.Mark()()
 	workspace, err := t.scratch.Take(plan.Workspace())
 	if err != nil {
 		return 0, err
 	}
-	run := func() error { return plan.Run(x, w, y, bias, workspace) }
+	return t.shortest(func() error { return plan.Run(x, w, y, bias, workspace) }, best)
+}
+
+// shortest is the shortest time of a few runs, of fewer where the best so far is out of reach.
+func (t *Tuner) shortest(run func() error, best time.Duration) (time.Duration, error) {
 	shortest, err := t.card.Time(run) // loads the code too
 	if err != nil {
 		return 0, err
