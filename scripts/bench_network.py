@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Time `uc bench` beside another program that times the same network, in turn (A, B, A, B, ...), and give the ratios.
 
-    python3 scripts/bench_network.py --peer pytorch_i3d.py --pairs 5 [--python PYTHON] [--dtype fp32 bf16] [SHAPE:BATCH ...]
+    python3 scripts/bench_network.py --peer pytorch_i3d.py --pairs 5 [--python PYTHON] [SHAPE:BATCH ...] [--dtype fp32 bf16]
 
 The peer takes --shape, --batch, --threads, --dtype, --steps, --json and perhaps --channels-last, and prints one JSON object with
 train_step_s and inference_s, as `uc bench --json` does. Of the peer's two memory layouts the one whose training step is faster in a first
@@ -56,7 +56,7 @@ def main():
     p.add_argument("--steps", type=int, default=5)
     p.add_argument("--threads", type=int, default=2)
     p.add_argument("--device", default="cpu")
-    p.add_argument("--dtype", nargs="+", default=["fp32", "bf16"])
+    p.add_argument("--dtype", nargs="+", choices=["fp32", "bf16"], default=["fp32", "bf16"])
     a = p.parse_args()
     for dtype in a.dtype:
         for s in a.shapes:
