@@ -9,7 +9,7 @@ import (
 // Level is a set of machine instructions; a higher one includes the lower ones.
 type Level int
 
-// The levels. AVX2 comes with FMA; AVX512 is F, BW, DQ and VL, with AVX2, FMA and BMI2.
+// The levels. AVX2 comes with FMA and BMI2; AVX512 is F, BW, DQ and VL, with all these.
 const (
 	Generic Level = iota
 	AVX2

@@ -5,9 +5,9 @@ package cpulevel
 import "golang.org/x/sys/cpu"
 
 func detected() Level {
-	avx2 := cpu.X86.HasAVX2 && cpu.X86.HasFMA
+	avx2 := cpu.X86.HasAVX2 && cpu.X86.HasFMA && cpu.X86.HasBMI2
 	switch {
-	case avx2 && cpu.X86.HasBMI2 && cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512VL:
+	case avx2 && cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512VL:
 		return AVX512
 	case avx2:
 		return AVX2

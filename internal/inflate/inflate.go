@@ -5,7 +5,6 @@
 package inflate
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -19,7 +18,7 @@ var ErrCorrupt = errors.New("corrupt gzip data")
 const (
 	window  = 1 << 15 // how far back a match may reach
 	outSize = 1 << 17 // decompressed bytes produced at a time
-	outRoom = 2 + 258 + 8
+	outRoom = 2 + 258 + 16
 	inSize  = 1 << 16
 	inPad   = 64 // zeros behind the last byte of input, so that eight bytes can always be loaded
 	maxEnds = 64 // members that end within a part
@@ -81,6 +80,8 @@ type decoder struct {
 
 	lit  [litSize]uint32
 	dist [distSize]uint32
+
+	stretch stretch // being decoded
 }
 
 type kind byte
@@ -386,10 +387,6 @@ func (d *decoder) storedBlock() error {
 }
 
 // codedBlock decodes literals and matches until the block ends or the output buffer is full.
-//
-// One turn of the loop takes an entry of each table, at most 20 + 28 bits of the 56 or more that a refill gives, and
-// writes at most one literal, a match, and what copying in words writes too much: less than outRoom. All addresses
-// are below in[stop+8] and out[limit+outRoom].
 func (d *decoder) codedBlock() error {
 	const limit = window + outSize
 	for d.to < limit {
@@ -400,106 +397,22 @@ func (d *decoder) codedBlock() error {
 		if d.eof {
 			stop = d.end + 8
 		}
-		in, out := unsafe.Pointer(unsafe.SliceData(d.in[:stop+8])), unsafe.Pointer(unsafe.SliceData(d.out[:limit+outRoom]))
-		lit, dist := &d.lit, &d.dist
-		pos, to, valid, bits, nbits := d.pos, d.to, d.valid, d.bits, d.nbits
-		var err error
-		done := false
-		for to < limit && pos <= stop {
-			bits |= load(in, pos) << (nbits & 63)
-			pos += int((63 - nbits) >> 3 & 7)
-			nbits |= 56
-			e := lit[bits&(1<<litBits-1)]
-			*(*byte)(unsafe.Add(out, to)) = byte(e >> literalShift)
-			if e&flagAny != 0 {
-				if e&flagLiteral != 0 {
-					*(*byte)(unsafe.Add(out, to+1)) = byte(e >> secondShift)
-					to += int(e >> countShift & 3)
-					bits >>= e & 63
-					nbits -= uint(e & 63)
-					continue
-				}
-				if e&flagSub != 0 {
-					e = lit[(uint64(e>>subShift&(1<<18-1))+bits>>litBits&(1<<(e>>codeShift&15)-1))%litSize]
-					*(*byte)(unsafe.Add(out, to)) = byte(e >> literalShift)
-				}
-				if e&flagLiteral != 0 {
-					to++
-					bits >>= e & 63
-					nbits -= uint(e & 63)
-					continue
-				}
-				if e&flagAny != 0 {
-					if e&flagBad != 0 {
-						err = ErrCorrupt
-					}
-					bits >>= e & 63
-					nbits -= uint(e & 63)
-					done = true
-					break
-				}
-			}
-			to += int(e >> countShift & 1)
-			length := int(e>>lengthShift&511) + int(bits&(1<<(e&63)-1)>>(e>>codeShift&15))
-			bits >>= e & 63
-			nbits -= uint(e & 63)
-
-			f := dist[bits&(1<<distBits-1)]
-			if f&flagSub != 0 {
-				f = dist[(uint64(f>>subShift&(1<<18-1))+bits>>distBits&(1<<(f>>codeShift&15)-1))%distSize]
-			}
-			back := int(f>>baseShift&(1<<16-1)) + int(bits&(1<<(f&63)-1)>>(f>>codeShift&15))
-			bits >>= f & 63
-			nbits -= uint(f & 63)
-			if f&flagBad != 0 || back > to-valid {
-				err = ErrCorrupt
-				done = true
-				break
-			}
-			if back < 8 {
-				matchNear(d.out, to, back, length)
-			} else {
-				store(out, to, load(out, to-back))
-				for i := 8; i < length; i += 8 {
-					store(out, to+i, load(out, to-back+i))
-				}
-			}
-			to += length
+		s := &d.stretch
+		*s = stretch{
+			in: unsafe.SliceData(d.in[:stop+8]), out: unsafe.SliceData(d.out[:limit+outRoom]), lit: &d.lit, dist: &d.dist,
+			pos: d.pos, stop: stop, to: d.to, limit: limit, valid: d.valid, bits: d.bits, nbits: d.nbits,
 		}
-		d.pos, d.to, d.bits, d.nbits = pos, to, bits&(1<<(nbits&63)-1), nbits
-		if d.spent() {
+		result := decode(s)
+		d.pos, d.to, d.bits, d.nbits = s.pos, s.to, s.bits&(1<<(s.nbits&63)-1), s.nbits
+		switch {
+		case d.spent():
 			return io.ErrUnexpectedEOF
-		}
-		if err != nil {
-			return err
-		}
-		if done {
+		case result == corrupt:
+			return ErrCorrupt
+		case result == ended:
 			d.block = blockNone
 			return nil
 		}
 	}
 	return nil
-}
-
-func load(p unsafe.Pointer, at int) uint64 {
-	return binary.LittleEndian.Uint64((*[8]byte)(unsafe.Add(p, at))[:])
-}
-
-func store(p unsafe.Pointer, at int, v uint64) {
-	binary.LittleEndian.PutUint64((*[8]byte)(unsafe.Add(p, at))[:], v)
-}
-
-// matchNear copies length bytes from back < 8 bytes before to.
-func matchNear(out []byte, to, back, length int) {
-	if back == 1 {
-		v := out[to-1]
-		dst := out[to : to+length]
-		for i := range dst {
-			dst[i] = v
-		}
-		return
-	}
-	for i := to; i < to+length; i++ {
-		out[i] = out[i-back]
-	}
 }

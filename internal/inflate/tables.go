@@ -9,35 +9,36 @@ import (
 // A table entry says what the next bits of a block stand for. Every entry has
 //
 //	bits 0-5   how many bits it takes in all
-//	bits 6-9   how many of them come before the extra bits of a length or distance
-//	bits 28-31 flags
+//	bits 8-11  how many of them come before the extra bits of a length or distance
+//	bits 29-31 flags
 //
 // and in the table of literals and lengths, which also holds pairs that fit in litBits (a literal and a length, or two literals),
 //
-//	bits 10-11 how many literals
-//	bits 12-19 the second literal, of entries with flagLiteral; the first again where there is one only
-//	bits 11-19 the base length, of entries without flags (which have one literal or none)
-//	bits 20-27 the first literal
+//	bits 12-19 the first literal; with flagStop, 1 where there is no code and 0 where the block ends
+//	bits 20-27 the second literal or, of entries without flags (which have one literal or none), the base length less minLength
+//	bit 28     whether there is a second literal or, of entries without flags, a first one
 //
 // in the table of distances
 //
 //	bits 12-27 the base distance
 //
-// and with flagSub bits 6-9 are the index bits of a secondary table and bits 10-27 say where it starts.
+// and with flagSub bits 8-11 are the index bits of a secondary table and bits 12-24 say where it starts.
 const (
-	flagLiteral = 1 << 28 // one or two literals, nothing else
-	flagSub     = 1 << 29 // a code longer than the table's bits: look it up in the secondary table
-	flagEnd     = 1 << 30 // end of block
-	flagBad     = 1 << 31 // no code
-	flagAny     = 0xf << 28
+	flagLiteral = 1 << 29 // one or two literals, nothing else
+	flagSub     = 1 << 30 // a code longer than the table's bits: look it up in the secondary table
+	flagStop    = 1 << 31 // end of block, or no code
+	flagAny     = 7 << 29
 
-	codeShift    = 6
-	countShift   = 10
-	lengthShift  = 11
-	secondShift  = 12
-	literalShift = 20
+	codeShift    = 8
+	codeMask     = 15
+	literalShift = 12
+	secondShift  = 20
+	countShift   = 28
 	baseShift    = 12
-	subShift     = 10
+	subShift     = 12
+
+	flagBad   = flagStop | 1<<literalShift
+	minLength = 3
 )
 
 const (
@@ -67,19 +68,19 @@ var lengthEntries, distEntries = symbols()
 
 func symbols() (lit [maxLit]uint32, dist [maxDist]uint32) {
 	for i := range 256 {
-		lit[i] = uint32(i)<<literalShift | uint32(i)<<secondShift | 1<<countShift | flagLiteral
+		lit[i] = uint32(i)<<literalShift | flagLiteral
 	}
-	lit[256] = flagEnd
-	base := 3
+	lit[256] = flagStop
+	base := 0
 	for i := range 28 {
 		extra := 0
 		if i >= 8 {
 			extra = i/4 - 1
 		}
-		lit[257+i] = uint32(base)<<lengthShift | uint32(extra)
+		lit[257+i] = uint32(base)<<secondShift | uint32(extra)
 		base += 1 << extra
 	}
-	lit[285] = 258 << lengthShift
+	lit[285] = (258 - minLength) << secondShift
 	lit[286], lit[287] = flagBad, flagBad
 	base = 1
 	for i := range 30 {
@@ -132,7 +133,7 @@ func build(entries []uint32, primary int, lengths []uint8, symbols []uint32) err
 		copy(entries[1<<(n-1):1<<n], entries[:1<<(n-1)])
 		code <<= 1
 		for _, s := range sorted[first[n] : first[n]+count[n]] {
-			entries[bits.Reverse16(code)>>(16-n)] = symbols[s] + uint32(n)*(1<<codeShift+1)
+			entries[bits.Reverse16(code)>>(16-n)] = symbols[s] + uint32(n)*(1<<codeShift|1)
 			code++
 		}
 	}
@@ -152,7 +153,7 @@ func build(entries []uint32, primary int, lengths []uint8, symbols []uint32) err
 				start += 1 << sub
 				entries[h] = flagSub | uint32(start)<<subShift | uint32(sub)<<codeShift
 			}
-			e := symbols[s] + uint32(n)*(1<<codeShift+1)
+			e := symbols[s] + uint32(n)*(1<<codeShift|1)
 			for i := c >> primary; i < 1<<sub; i += 1 << (n - primary) {
 				entries[start+i] = e
 			}
@@ -169,11 +170,14 @@ func buildPairs(entries *[litSize]uint32, lengths []uint8) error {
 	// second holds the entries of codes as they look behind a literal; those that cannot be there get a code too long.
 	var second [1 << (litBits - 1)]uint32
 	for i, e := range entries[:len(second)] {
-		if e&(flagSub|flagEnd|flagBad) != 0 {
+		if e&(flagSub|flagStop) != 0 {
 			second[i] = maxCode << codeShift
 			continue
 		}
-		second[i] = e&^(0xff<<literalShift) + 1<<countShift
+		if e&flagLiteral != 0 {
+			e = e&^(0xff<<literalShift) | e<<(secondShift-literalShift)&(0xff<<secondShift)
+		}
+		second[i] = e | 1<<countShift
 	}
 	// The literals' codes come in the order of their lengths and values (RFC 1951, 3.2.2).
 	var count, next [maxCode + 1]uint16
@@ -193,7 +197,7 @@ func buildPairs(entries *[litSize]uint32, lengths []uint8) error {
 		first := bits.Reverse16(code) >> (16 - n)
 		room := litBits - uint32(n)
 		e := entries[first%litSize]
-		add := e&(0xff<<literalShift) + uint32(n)*(1<<codeShift+1)
+		add := e&(0xff<<literalShift) + uint32(n)*(1<<codeShift|1)
 		at := uint32(first)
 		for _, s := range second[:1<<room] {
 			pair := e
@@ -305,7 +309,7 @@ func (d *decoder) dynamic() error {
 			return err
 		}
 		e := code[d.bits&(1<<lengthBits-1)]
-		if e&flagBad != 0 || uint(e&63) > d.nbits {
+		if e&flagStop != 0 || uint(e&63) > d.nbits {
 			return fmt.Errorf("%w: code lengths", ErrCorrupt)
 		}
 		if _, err := d.take(uint(e & 63)); err != nil {

@@ -82,8 +82,10 @@ func decode(dst []float32, src []byte, h *Header) {
 	}
 }
 
-// decodeInt16 converts four values at a time, from words.
+// decodeInt16 converts four values at a time, from words, where the processor has nothing better.
 func decodeInt16(dst []float32, src []byte) {
+	done := widen(dst, src)
+	dst, src = dst[done:], src[2*done:]
 	for ; len(dst) >= 4 && len(src) >= 8; dst, src = dst[4:], src[8:] {
 		w := binary.LittleEndian.Uint64(src)
 		dst[0] = float32(int16(w))
