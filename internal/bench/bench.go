@@ -11,8 +11,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/universal-classifier/uc/internal/augment"
 	"github.com/universal-classifier/uc/internal/backend"
 	"github.com/universal-classifier/uc/internal/i3d"
+	"github.com/universal-classifier/uc/internal/train"
 )
 
 // Options of a measurement; the network has one label with two classes.
@@ -25,6 +27,7 @@ type Options struct {
 	Threads  int               // of the CPU; below 1 all that the process may use
 	DType    string            // one of DTypes
 	Layers   bool              // also say where the time goes
+	Workers  int               // above 0: also say how well so many keep the network busy with augmented samples
 	Choice   func(text string) // told which device "auto" means, and why; may be nil
 }
 
@@ -50,6 +53,9 @@ type Result struct {
 	InferShare float64 `json:"inference_fraction_of_ceiling,omitempty"`
 	MemoryMiB  float64 `json:"memory_mib"` // of the training
 	Layers     *Layers `json:"layers,omitempty"`
+
+	Pipeline *train.Feeding `json:"pipeline,omitempty"`
+	Limit    string         `json:"pipeline_limit,omitempty"` // what keeps the pipeline from being faster
 }
 
 const (
@@ -116,6 +122,11 @@ func Run(ctx context.Context, o Options) (r *Result, err error) {
 		return nil, err
 	}
 	r.MemoryMiB = round(float64(training.MemoryBytes())/(1<<20), 1)
+	if o.Workers > 0 {
+		if err := r.measurePipeline(ctx, opened, training, o); err != nil {
+			return nil, err
+		}
+	}
 
 	predictor, err := i3d.NewPredictor(dev, cfg, weights)
 	if err != nil {
@@ -149,6 +160,37 @@ func Run(ctx context.Context, o Options) (r *Result, err error) {
 	}
 	r.TrainStep, r.Inference = round(r.TrainStep, 4), round(r.Inference, 4)
 	return r, nil
+}
+
+// measurePipeline has the training fed as uc train does.
+func (r *Result) measurePipeline(ctx context.Context, dev backend.Device, training *i3d.Training, o Options) (err error) {
+	r.Pipeline, err = train.MeasureFeeding(ctx, dev, train.FeedingOptions{
+		Shape: o.Shape, Batch: o.Batch, Channels: o.Channels, Workers: o.Workers, Steps: o.Steps,
+		Augment: augment.DefaultParams(false, nil, o.Channels-1),
+	}, func(data []float32, targets [][]int) error {
+		_, err := training.Step(data, targets, step)
+		return err
+	})
+	if err == nil {
+		r.Limit = limit(r.Pipeline, float64(o.Batch)/r.TrainStep)
+	}
+	return err
+}
+
+const (
+	busyEnough = 0.95 // share of the time in which the network works, from which on it is what limits
+	fullSpeed  = 0.9  // of what the network reaches alone
+)
+
+// limit says what keeps a pipeline from being faster, whose network alone takes so many images a second.
+func limit(f *train.Feeding, network float64) string {
+	switch {
+	case f.Busy < busyEnough:
+		return "the preparation of samples; more workers help as long as processors are free"
+	case f.Rate < fullSpeed*network:
+		return "the processors, which the network shares with the workers"
+	}
+	return "the network"
 }
 
 // alternating returns a function that gives every run its input, and, if the device takes inputs ahead, sends the next run's while this one

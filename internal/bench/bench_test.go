@@ -13,6 +13,7 @@ import (
 
 	"github.com/universal-classifier/uc/internal/backend"
 	"github.com/universal-classifier/uc/internal/i3d"
+	"github.com/universal-classifier/uc/internal/train"
 )
 
 func TestRun(t *testing.T) {
@@ -119,6 +120,21 @@ func checkTable(t *testing.T, table Table, flop, ceiling float64) {
 	}
 	if math.Abs(summed/table.Seconds-1) > 1e-3 || len(sums) >= len(table.Rows) {
 		t.Errorf("summary of %d rows over %v s, want %v s", len(sums), summed, table.Seconds)
+	}
+}
+
+func TestLimit(t *testing.T) {
+	for _, c := range []struct {
+		busy, rate, alone float64
+		want              string
+	}{
+		{0.5, 5, 10, "the preparation of samples"},
+		{0.99, 5, 10, "the processors"},
+		{0.99, 9.9, 10, "the network"},
+	} {
+		if got := limit(&train.Feeding{Busy: c.busy, Rate: c.rate}, c.alone); !strings.HasPrefix(got, c.want) {
+			t.Errorf("busy %v, %v of %v images/s: limited by %q, expected %q", c.busy, c.rate, c.alone, got, c.want)
+		}
 	}
 }
 

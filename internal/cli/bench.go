@@ -16,7 +16,8 @@ import (
 func benchCommand() *cobra.Command {
 	var o bench.Options
 	var shape string
-	var asJSON bool
+	var asJSON, pipeline bool
+	var workers int
 	cmd := &cobra.Command{
 		Use:   "bench",
 		Short: "Time a training step and an inference pass of the network on this machine",
@@ -27,10 +28,15 @@ Rates count operations as direct convolution; fast algorithms need fewer, so the
 --layers says where the time goes: for every layer, operation and direction (forward, backward data, backward weights) its
 calls in a step, time, share of the step, rate, fraction of the ceiling, the least number of bytes that has to move (inputs,
 outputs and weights once, as the device stores them) and the bandwidth that makes; and before that the sums over all layers.
-The times add up to the fastest of the steps. Every call is timed on its own, which a GPU pays for with a slower step.`,
+The times add up to the fastest of the steps. Every call is timed on its own, which a GPU pays for with a slower step.
+
+--pipeline also trains for --steps steps as uc train does, on random cases in memory that --workers augment, and tells the images
+per second, the share of the time in which the network had a batch to work on, and what limits. Augmentation takes much longer for
+some samples than for others, so 30 steps and more give a steady figure.`,
 		Example: `  uc bench --shape 64,64,64 --batch 2 --threads 2
   uc bench --shape 128,128,64 --batch 2 --dtype bf16 --json
-  uc bench --layers --steps 15`,
+  uc bench --layers --steps 15
+  uc bench --pipeline --shape 240,240,240 --steps 30 --dtype bf16 --device cuda`,
 		Args: exactArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var err error
@@ -51,6 +57,18 @@ The times add up to the fastest of the steps. Every call is timed on its own, wh
 			if !slices.Contains(bench.DTypes, o.DType) {
 				return usagef("flag --dtype: %q is not %s", o.DType, strings.Join(bench.DTypes, " or "))
 			}
+			switch {
+			case !pipeline && cmd.Flags().Changed("workers"):
+				return usagef("flag --workers: it belongs to --pipeline, which is not given")
+			case cmd.Flags().Changed("workers") && workers < 1:
+				return usagef("flag --workers: %d workers cannot work", workers)
+			case pipeline && o.Channels < 2:
+				return usagef("flag --channels: %d; --pipeline augments a modality and the mask, 2 channels, at least", o.Channels)
+			case pipeline && workers == 0:
+				o.Workers = defaultWorkers()
+			default:
+				o.Workers = workers
+			}
 			o.Choice = func(text string) { fmt.Fprintln(cmd.ErrOrStderr(), text) }
 			r, err := bench.Run(cmd.Context(), o)
 			if err != nil {
@@ -70,6 +88,8 @@ The times add up to the fastest of the steps. Every call is timed on its own, wh
 	fs.IntVar(&o.Steps, "steps", 7, "the median of `N` measurements counts")
 	fs.StringVar(&o.DType, "dtype", "fp32", "number `FORMAT` of activations: fp32, or bf16 where the device has it")
 	fs.BoolVar(&o.Layers, "layers", false, "also say where the time goes, layer by layer")
+	fs.BoolVar(&pipeline, "pipeline", false, "also time a training that workers feed with augmented samples")
+	fs.IntVar(&workers, "workers", 0, "`N` workers prepare the samples of --pipeline (default as of uc train)")
 	deviceFlags(cmd, &o.Device, &o.Threads)
 	jsonFlag(cmd, &asJSON)
 	return cmd
@@ -104,6 +124,11 @@ func printBench(w io.Writer, r *bench.Result) {
 		fmt.Fprintf(w, "FMA ceiling:   %.1f GFLOP/s, measured\n", r.Ceiling)
 	}
 	fmt.Fprintf(w, "memory:        %.0f MiB in training\n", r.MemoryMiB)
+	if p := r.Pipeline; p != nil {
+		fmt.Fprintf(w, "pipeline:      %.2f images/s with %d workers, the network busy %.1f%% of the time; alone the network takes %.2f images/s and the workers prepare %.2f\n",
+			p.Rate, p.Workers, 100*p.Busy, float64(r.Batch)/r.TrainStep, p.SampleRate)
+		fmt.Fprintf(w, "limit:         %s\n", r.Limit)
+	}
 	if r.Layers != nil {
 		printLayers(w, "training step", r.Layers.Training, r.Ceiling)
 		printLayers(w, "inference", r.Layers.Inference, r.Ceiling)

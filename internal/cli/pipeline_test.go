@@ -367,6 +367,13 @@ func TestBench(t *testing.T) {
 			t.Errorf("%s: %d rows, the second %v", step, len(rows), first)
 		}
 	}
+	decode(t, ok(t, append(small, "--pipeline", "--workers", "2", "--json")...), &r)
+	if p, _ := r["pipeline"].(map[string]any); p["workers"] != 2. || !(p["images_per_s"].(float64) > 0) || r["pipeline_limit"] == "" {
+		t.Errorf("pipeline %v, limit %v", r["pipeline"], r["pipeline_limit"])
+	}
+	for flag, bad := range map[string][]string{"--workers": {"--workers", "2"}, "0 workers": {"--pipeline", "--workers", "0"}, "--channels": {"--pipeline", "--channels", "1"}} {
+		refused(t, ExitUsage, []string{flag}, append(small, bad...)...)
+	}
 	text := ok(t, append(small, "--layers")...)
 	for _, want := range []string{
 		`(?m)^training step, the fastest, every call timed: \d`, `(?m)^inference, the fastest, every call timed: \d`, `(?m)^SGD step +backward +1 `, `(?m)^between the calls `,

@@ -181,6 +181,8 @@ func (l *loader) fill(b *batch, index int, rng *rand.Rand, p *augment.Pipeline) 
 	return nil
 }
 
+var errNoMore = errors.New("the training wants more batches than were planned")
+
 // next returns the batch of the next position and measures how long the caller had to wait for it.
 func (l *loader) next(ctx context.Context) (*batch, error) {
 	began := time.Now()
@@ -188,7 +190,7 @@ func (l *loader) next(ctx context.Context) (*batch, error) {
 	select {
 	case b, more := <-l.ready:
 		if !more {
-			return nil, errors.New("the training wants more batches than were planned")
+			return nil, errNoMore
 		}
 		select {
 		case <-b.done:
