@@ -46,8 +46,11 @@ const (
 // direct convolution in bfloat16 has 0.3 %; F(4,3) on all axes (10.4) would have 2.3 %.
 const halfNoise = 4.6
 
-// chooseSchemes picks the schemes with the fewest products; ok is false when an axis has none. F(4,4) is left to anyScheme: in the stem's forward
-// pass (3.7e-6 of the result, F(3,4) has a third of it) it moved the logits of a training in float32 by up to 2e-4.
+// carefulAlpha is the most products per tile and axis that forOutputs and halfProducts may use; F(4,4) and F(5,3), which have one more, are left to
+// anyScheme: in the stem's forward pass F(4,4) (3.7e-6 of the result, F(3,4) has a third of it) moved the logits of a training in float32 by up to 2e-4.
+const carefulAlpha = 6
+
+// chooseSchemes picks the schemes with the fewest products; ok is false when an axis has none.
 func (c *Conv) chooseSchemes(use winogradUse) (scheme [3]int, ok bool) {
 	var fit [3][]int
 	for a := range 3 {
@@ -55,7 +58,7 @@ func (c *Conv) chooseSchemes(use winogradUse) (scheme [3]int, ok bool) {
 			return scheme, false
 		}
 		for i, s := range schemes {
-			if s.R+2*s.TapSkip != c.Kernel[a] || (s.M == 4 && s.R == 4 && use != anyScheme) {
+			if s.R+2*s.TapSkip != c.Kernel[a] || (s.Alpha > carefulAlpha && use != anyScheme) {
 				continue
 			}
 			if s.Skip > 0 && (c.InSize[a] != s.Inputs || c.OutSize[a] != s.M || c.PadLo[a] != s.Skip) {
@@ -390,7 +393,7 @@ func (w *winogradPlan) convolve(p *Pool, x Act, packed []float32, y Act, c *conv
 // and so mostly fit into a core's second-level cache.
 const (
 	localTiles = 14
-	localBytes = 5 << 18
+	localBytes = 25 << 16
 )
 
 // convolveLocal is convolve for few input blocks, where moving transformed inputs and products costs more than multiplying: every worker takes

@@ -215,6 +215,48 @@ func f43WeightsBackAVX512(dst *float32, src *float32, srcOffset int, dstElement 
 func f43WeightsBackAVX2(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
 
 //go:noescape
+func f53InputAVX512(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
+
+//go:noescape
+func f53InputAVX2(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
+
+//go:noescape
+func f53WeightsAVX512(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
+
+//go:noescape
+func f53WeightsAVX2(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
+
+//go:noescape
+func f53OutputAVX512(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
+
+//go:noescape
+func f53OutputAVX2(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
+
+//go:noescape
+func f53OutputAddAVX512(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
+
+//go:noescape
+func f53OutputAddAVX2(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
+
+//go:noescape
+func f53OutputReLUAVX512(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
+
+//go:noescape
+func f53OutputReLUAVX2(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
+
+//go:noescape
+func f53GradientAVX512(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
+
+//go:noescape
+func f53GradientAVX2(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
+
+//go:noescape
+func f53WeightsBackAVX512(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
+
+//go:noescape
+func f53WeightsBackAVX2(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
+
+//go:noescape
 func f24InputAVX512(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
 
 //go:noescape

@@ -5208,6 +5208,1933 @@ line:
 	VZEROUPPER
 	RET
 
+// func f53InputAVX512(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
+// Requires: AVX, AVX512F
+TEXT ·f53InputAVX512(SB), NOSPLIT, $0-104
+	MOVQ  dst+0(FP), AX
+	MOVQ  src+8(FP), CX
+	MOVQ  dstElement+24(FP), DX
+	MOVQ  srcElement+32(FP), BX
+	MOVQ  mask+88(FP), SI
+	MOVQ  srcOffset+16(FP), DI
+	ADDQ  DI, CX
+	MOVQ  SI, DI
+	SHRQ  $0x00, DI
+	ANDQ  $0x01, DI
+	NEGQ  DI
+	KMOVW DI, K1
+	MOVQ  SI, DI
+	SHRQ  $0x01, DI
+	ANDQ  $0x01, DI
+	NEGQ  DI
+	KMOVW DI, K2
+	MOVQ  SI, DI
+	SHRQ  $0x02, DI
+	ANDQ  $0x01, DI
+	NEGQ  DI
+	KMOVW DI, K3
+	MOVQ  SI, DI
+	SHRQ  $0x03, DI
+	ANDQ  $0x01, DI
+	NEGQ  DI
+	KMOVW DI, K4
+	MOVQ  SI, DI
+	SHRQ  $0x04, DI
+	ANDQ  $0x01, DI
+	NEGQ  DI
+	KMOVW DI, K5
+	MOVQ  SI, DI
+	SHRQ  $0x05, DI
+	ANDQ  $0x01, DI
+	NEGQ  DI
+	KMOVW DI, K6
+	MOVQ  SI, DI
+	SHRQ  $0x06, DI
+	ANDQ  $0x01, DI
+	NEGQ  DI
+	KMOVW DI, K7
+	LEAQ  (DX)(DX*2), SI
+	LEAQ  (BX)(BX*2), R8
+	MOVQ  n2+64(FP), R12
+
+outer:
+	MOVQ AX, R10
+	MOVQ CX, R11
+	MOVQ n1+40(FP), R9
+
+line:
+	LEAQ             (R10)(DX*4), DI
+	LEAQ             (R11)(BX*4), R13
+	VMOVUPS.Z        (R11), K1, Z0
+	VMOVUPS.Z        (R11)(BX*1), K2, Z1
+	VMOVUPS.Z        (R11)(BX*2), K3, Z2
+	VMOVUPS.Z        (R11)(R8*1), K4, Z3
+	VMOVUPS.Z        (R13), K5, Z4
+	VMOVUPS.Z        (R13)(BX*1), K6, Z5
+	VMOVUPS.Z        (R13)(BX*2), K7, Z6
+	VMOVAPS          Z5, Z7
+	VFMADD231PS.BCST winogradConstant36<>+0(SB), Z1, Z7
+	VFMADD231PS.BCST winogradConstant37<>+0(SB), Z3, Z7
+	VMULPS.BCST      winogradConstant38<>+0(SB), Z0, Z8
+	VFMADD231PS.BCST winogradConstant39<>+0(SB), Z2, Z8
+	VFMADD231PS.BCST winogradConstant40<>+0(SB), Z4, Z8
+	VADDPS           Z8, Z7, Z9
+	VMOVUPS          Z9, (R10)
+	VSUBPS           Z8, Z7, Z7
+	VMOVUPS          Z7, (R10)(DX*1)
+	VMOVAPS          Z5, Z7
+	VFMADD231PS.BCST winogradConstant41<>+0(SB), Z1, Z7
+	VFMADD231PS.BCST winogradConstant42<>+0(SB), Z3, Z7
+	VMULPS.BCST      winogradConstant43<>+0(SB), Z0, Z8
+	VFMADD231PS.BCST winogradConstant44<>+0(SB), Z2, Z8
+	VFMADD231PS.BCST winogradConstant45<>+0(SB), Z4, Z8
+	VADDPS           Z8, Z7, Z9
+	VMOVUPS          Z9, (R10)(DX*2)
+	VSUBPS           Z8, Z7, Z7
+	VMOVUPS          Z7, (R10)(SI*1)
+	VMOVAPS          Z5, Z7
+	VFMADD231PS.BCST winogradConstant46<>+0(SB), Z1, Z7
+	VFMADD231PS.BCST winogradConstant47<>+0(SB), Z3, Z7
+	VMULPS.BCST      winogradConstant48<>+0(SB), Z0, Z8
+	VFMADD231PS.BCST winogradConstant49<>+0(SB), Z2, Z8
+	VFMADD231PS.BCST winogradConstant50<>+0(SB), Z4, Z8
+	VADDPS           Z8, Z7, Z9
+	VMOVUPS          Z9, (DI)
+	VSUBPS           Z8, Z7, Z7
+	VMOVUPS          Z7, (DI)(DX*1)
+	VMOVAPS          Z6, Z7
+	VFMADD231PS.BCST winogradConstant51<>+0(SB), Z0, Z7
+	VFMADD231PS.BCST winogradConstant52<>+0(SB), Z2, Z7
+	VFMADD231PS.BCST winogradConstant53<>+0(SB), Z4, Z7
+	VMOVUPS          Z7, (DI)(DX*2)
+	MOVQ             dst1+48(FP), DI
+	ADDQ             DI, R10
+	MOVQ             src1+56(FP), DI
+	ADDQ             DI, R11
+	DECQ             R9
+	JNZ              line
+	MOVQ             dst2+72(FP), DI
+	ADDQ             DI, AX
+	MOVQ             src2+80(FP), DI
+	ADDQ             DI, CX
+	DECQ             R12
+	JNZ              outer
+	VZEROUPPER
+	RET
+
+DATA winogradConstant36<>+0(SB)/4, $(2.3447266)
+GLOBL winogradConstant36<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant37<>+0(SB)/4, $(-3.828125)
+GLOBL winogradConstant37<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant38<>+0(SB)/4, $(0.58618164)
+GLOBL winogradConstant38<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant39<>+0(SB)/4, $(-0.95703125)
+GLOBL winogradConstant39<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant40<>+0(SB)/4, $(0.25)
+GLOBL winogradConstant40<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant41<>+0(SB)/4, $(0.19140625)
+GLOBL winogradConstant41<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant42<>+0(SB)/4, $(-3.125)
+GLOBL winogradConstant42<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant43<>+0(SB)/4, $(0.16748047)
+GLOBL winogradConstant43<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant44<>+0(SB)/4, $(-2.734375)
+GLOBL winogradConstant44<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant45<>+0(SB)/4, $(0.875)
+GLOBL winogradConstant45<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant46<>+0(SB)/4, $(0.047851562)
+GLOBL winogradConstant46<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant47<>+0(SB)/4, $(-0.828125)
+GLOBL winogradConstant47<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant48<>+0(SB)/4, $(0.083740234)
+GLOBL winogradConstant48<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant49<>+0(SB)/4, $(-1.4492188)
+GLOBL winogradConstant49<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant50<>+0(SB)/4, $(1.75)
+GLOBL winogradConstant50<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant51<>+0(SB)/4, $(-0.14654541)
+GLOBL winogradConstant51<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant52<>+0(SB)/4, $(2.5839844)
+GLOBL winogradConstant52<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant53<>+0(SB)/4, $(-3.890625)
+GLOBL winogradConstant53<>(SB), RODATA|NOPTR, $4
+
+// func f53InputAVX2(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
+// Requires: AVX, FMA3
+TEXT ·f53InputAVX2(SB), NOSPLIT, $0-104
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ dstElement+24(FP), DX
+	MOVQ srcElement+32(FP), BX
+	MOVQ mask+88(FP), SI
+	MOVQ srcOffset+16(FP), DI
+	ADDQ DI, CX
+	LEAQ (DX)(DX*2), R8
+	LEAQ (BX)(BX*2), R9
+	MOVQ n2+64(FP), R13
+
+outer:
+	MOVQ AX, R11
+	MOVQ CX, R12
+	MOVQ n1+40(FP), R10
+
+line:
+	LEAQ    (R11)(DX*4), DI
+	LEAQ    (R12)(BX*4), R14
+	VXORPS  Y0, Y0, Y0
+	BTQ     $0x00, SI
+	JCC     in0_0
+	VMOVUPS (R12), Y0
+
+in0_0:
+	VXORPS  Y1, Y1, Y1
+	BTQ     $0x01, SI
+	JCC     in0_1
+	VMOVUPS (R12)(BX*1), Y1
+
+in0_1:
+	VXORPS  Y2, Y2, Y2
+	BTQ     $0x02, SI
+	JCC     in0_2
+	VMOVUPS (R12)(BX*2), Y2
+
+in0_2:
+	VXORPS  Y3, Y3, Y3
+	BTQ     $0x03, SI
+	JCC     in0_3
+	VMOVUPS (R12)(R9*1), Y3
+
+in0_3:
+	VXORPS  Y4, Y4, Y4
+	BTQ     $0x04, SI
+	JCC     in0_4
+	VMOVUPS (R14), Y4
+
+in0_4:
+	VXORPS  Y5, Y5, Y5
+	BTQ     $0x05, SI
+	JCC     in0_5
+	VMOVUPS (R14)(BX*1), Y5
+
+in0_5:
+	VXORPS  Y6, Y6, Y6
+	BTQ     $0x06, SI
+	JCC     in0_6
+	VMOVUPS (R14)(BX*2), Y6
+
+in0_6:
+	VMOVAPS      Y5, Y7
+	VBROADCASTSS winogradConstant36<>+0(SB), Y15
+	VFMADD231PS  Y15, Y1, Y7
+	VBROADCASTSS winogradConstant37<>+0(SB), Y15
+	VFMADD231PS  Y15, Y3, Y7
+	VBROADCASTSS winogradConstant38<>+0(SB), Y15
+	VMULPS       Y15, Y0, Y8
+	VBROADCASTSS winogradConstant39<>+0(SB), Y15
+	VFMADD231PS  Y15, Y2, Y8
+	VBROADCASTSS winogradConstant40<>+0(SB), Y15
+	VFMADD231PS  Y15, Y4, Y8
+	VADDPS       Y8, Y7, Y9
+	VMOVUPS      Y9, (R11)
+	VSUBPS       Y8, Y7, Y7
+	VMOVUPS      Y7, (R11)(DX*1)
+	VMOVAPS      Y5, Y7
+	VBROADCASTSS winogradConstant41<>+0(SB), Y15
+	VFMADD231PS  Y15, Y1, Y7
+	VBROADCASTSS winogradConstant42<>+0(SB), Y15
+	VFMADD231PS  Y15, Y3, Y7
+	VBROADCASTSS winogradConstant43<>+0(SB), Y15
+	VMULPS       Y15, Y0, Y8
+	VBROADCASTSS winogradConstant44<>+0(SB), Y15
+	VFMADD231PS  Y15, Y2, Y8
+	VBROADCASTSS winogradConstant45<>+0(SB), Y15
+	VFMADD231PS  Y15, Y4, Y8
+	VADDPS       Y8, Y7, Y9
+	VMOVUPS      Y9, (R11)(DX*2)
+	VSUBPS       Y8, Y7, Y7
+	VMOVUPS      Y7, (R11)(R8*1)
+	VMOVAPS      Y5, Y7
+	VBROADCASTSS winogradConstant46<>+0(SB), Y15
+	VFMADD231PS  Y15, Y1, Y7
+	VBROADCASTSS winogradConstant47<>+0(SB), Y15
+	VFMADD231PS  Y15, Y3, Y7
+	VBROADCASTSS winogradConstant48<>+0(SB), Y15
+	VMULPS       Y15, Y0, Y8
+	VBROADCASTSS winogradConstant49<>+0(SB), Y15
+	VFMADD231PS  Y15, Y2, Y8
+	VBROADCASTSS winogradConstant50<>+0(SB), Y15
+	VFMADD231PS  Y15, Y4, Y8
+	VADDPS       Y8, Y7, Y9
+	VMOVUPS      Y9, (DI)
+	VSUBPS       Y8, Y7, Y7
+	VMOVUPS      Y7, (DI)(DX*1)
+	VMOVAPS      Y6, Y7
+	VBROADCASTSS winogradConstant51<>+0(SB), Y15
+	VFMADD231PS  Y15, Y0, Y7
+	VBROADCASTSS winogradConstant52<>+0(SB), Y15
+	VFMADD231PS  Y15, Y2, Y7
+	VBROADCASTSS winogradConstant53<>+0(SB), Y15
+	VFMADD231PS  Y15, Y4, Y7
+	VMOVUPS      Y7, (DI)(DX*2)
+	VXORPS       Y0, Y0, Y0
+	BTQ          $0x00, SI
+	JCC          in1_0
+	VMOVUPS      32(R12), Y0
+
+in1_0:
+	VXORPS  Y1, Y1, Y1
+	BTQ     $0x01, SI
+	JCC     in1_1
+	VMOVUPS 32(R12)(BX*1), Y1
+
+in1_1:
+	VXORPS  Y2, Y2, Y2
+	BTQ     $0x02, SI
+	JCC     in1_2
+	VMOVUPS 32(R12)(BX*2), Y2
+
+in1_2:
+	VXORPS  Y3, Y3, Y3
+	BTQ     $0x03, SI
+	JCC     in1_3
+	VMOVUPS 32(R12)(R9*1), Y3
+
+in1_3:
+	VXORPS  Y4, Y4, Y4
+	BTQ     $0x04, SI
+	JCC     in1_4
+	VMOVUPS 32(R14), Y4
+
+in1_4:
+	VXORPS  Y5, Y5, Y5
+	BTQ     $0x05, SI
+	JCC     in1_5
+	VMOVUPS 32(R14)(BX*1), Y5
+
+in1_5:
+	VXORPS  Y6, Y6, Y6
+	BTQ     $0x06, SI
+	JCC     in1_6
+	VMOVUPS 32(R14)(BX*2), Y6
+
+in1_6:
+	VMOVAPS      Y5, Y7
+	VBROADCASTSS winogradConstant36<>+0(SB), Y15
+	VFMADD231PS  Y15, Y1, Y7
+	VBROADCASTSS winogradConstant37<>+0(SB), Y15
+	VFMADD231PS  Y15, Y3, Y7
+	VBROADCASTSS winogradConstant38<>+0(SB), Y15
+	VMULPS       Y15, Y0, Y8
+	VBROADCASTSS winogradConstant39<>+0(SB), Y15
+	VFMADD231PS  Y15, Y2, Y8
+	VBROADCASTSS winogradConstant40<>+0(SB), Y15
+	VFMADD231PS  Y15, Y4, Y8
+	VADDPS       Y8, Y7, Y9
+	VMOVUPS      Y9, 32(R11)
+	VSUBPS       Y8, Y7, Y7
+	VMOVUPS      Y7, 32(R11)(DX*1)
+	VMOVAPS      Y5, Y7
+	VBROADCASTSS winogradConstant41<>+0(SB), Y15
+	VFMADD231PS  Y15, Y1, Y7
+	VBROADCASTSS winogradConstant42<>+0(SB), Y15
+	VFMADD231PS  Y15, Y3, Y7
+	VBROADCASTSS winogradConstant43<>+0(SB), Y15
+	VMULPS       Y15, Y0, Y8
+	VBROADCASTSS winogradConstant44<>+0(SB), Y15
+	VFMADD231PS  Y15, Y2, Y8
+	VBROADCASTSS winogradConstant45<>+0(SB), Y15
+	VFMADD231PS  Y15, Y4, Y8
+	VADDPS       Y8, Y7, Y9
+	VMOVUPS      Y9, 32(R11)(DX*2)
+	VSUBPS       Y8, Y7, Y7
+	VMOVUPS      Y7, 32(R11)(R8*1)
+	VMOVAPS      Y5, Y7
+	VBROADCASTSS winogradConstant46<>+0(SB), Y15
+	VFMADD231PS  Y15, Y1, Y7
+	VBROADCASTSS winogradConstant47<>+0(SB), Y15
+	VFMADD231PS  Y15, Y3, Y7
+	VBROADCASTSS winogradConstant48<>+0(SB), Y15
+	VMULPS       Y15, Y0, Y8
+	VBROADCASTSS winogradConstant49<>+0(SB), Y15
+	VFMADD231PS  Y15, Y2, Y8
+	VBROADCASTSS winogradConstant50<>+0(SB), Y15
+	VFMADD231PS  Y15, Y4, Y8
+	VADDPS       Y8, Y7, Y9
+	VMOVUPS      Y9, 32(DI)
+	VSUBPS       Y8, Y7, Y7
+	VMOVUPS      Y7, 32(DI)(DX*1)
+	VMOVAPS      Y6, Y7
+	VBROADCASTSS winogradConstant51<>+0(SB), Y15
+	VFMADD231PS  Y15, Y0, Y7
+	VBROADCASTSS winogradConstant52<>+0(SB), Y15
+	VFMADD231PS  Y15, Y2, Y7
+	VBROADCASTSS winogradConstant53<>+0(SB), Y15
+	VFMADD231PS  Y15, Y4, Y7
+	VMOVUPS      Y7, 32(DI)(DX*2)
+	MOVQ         dst1+48(FP), DI
+	ADDQ         DI, R11
+	MOVQ         src1+56(FP), DI
+	ADDQ         DI, R12
+	DECQ         R10
+	JNZ          line
+	MOVQ         dst2+72(FP), DI
+	ADDQ         DI, AX
+	MOVQ         src2+80(FP), DI
+	ADDQ         DI, CX
+	DECQ         R13
+	JNZ          outer
+	VZEROUPPER
+	RET
+
+// func f53WeightsAVX512(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
+// Requires: AVX, AVX512F
+TEXT ·f53WeightsAVX512(SB), NOSPLIT, $0-104
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ dstElement+24(FP), DX
+	MOVQ srcElement+32(FP), BX
+	MOVQ mask+88(FP), SI
+	MOVQ srcOffset+16(FP), SI
+	ADDQ SI, CX
+	LEAQ (DX)(DX*2), DI
+	LEAQ (BX)(BX*2), SI
+	MOVQ n2+64(FP), R11
+
+outer:
+	MOVQ AX, R9
+	MOVQ CX, R10
+	MOVQ n1+40(FP), R8
+
+line:
+	LEAQ             (R9)(DX*4), SI
+	VMOVUPS          (R10), Z0
+	VMOVUPS          (R10)(BX*1), Z1
+	VMOVUPS          (R10)(BX*2), Z2
+	VMULPS.BCST      winogradConstant54<>+0(SB), Z1, Z3
+	VMULPS.BCST      winogradConstant55<>+0(SB), Z0, Z4
+	VFMADD231PS.BCST winogradConstant56<>+0(SB), Z2, Z4
+	VADDPS           Z4, Z3, Z5
+	VMOVUPS          Z5, (R9)
+	VSUBPS           Z4, Z3, Z3
+	VMOVUPS          Z3, (R9)(DX*1)
+	VMULPS.BCST      winogradConstant57<>+0(SB), Z1, Z3
+	VMULPS.BCST      winogradConstant58<>+0(SB), Z0, Z4
+	VFMADD231PS.BCST winogradConstant59<>+0(SB), Z2, Z4
+	VADDPS           Z4, Z3, Z5
+	VMOVUPS          Z5, (R9)(DX*2)
+	VSUBPS           Z4, Z3, Z3
+	VMOVUPS          Z3, (R9)(DI*1)
+	VMULPS.BCST      winogradConstant60<>+0(SB), Z1, Z3
+	VMULPS.BCST      winogradConstant61<>+0(SB), Z0, Z4
+	VFMADD231PS.BCST winogradConstant62<>+0(SB), Z2, Z4
+	VADDPS           Z4, Z3, Z5
+	VMOVUPS          Z5, (SI)
+	VSUBPS           Z4, Z3, Z3
+	VMOVUPS          Z3, (SI)(DX*1)
+	VMOVUPS          Z2, (SI)(DX*2)
+	MOVQ             dst1+48(FP), SI
+	ADDQ             SI, R9
+	MOVQ             src1+56(FP), SI
+	ADDQ             SI, R10
+	DECQ             R8
+	JNZ              line
+	MOVQ             dst2+72(FP), SI
+	ADDQ             SI, AX
+	MOVQ             src2+80(FP), SI
+	ADDQ             SI, CX
+	DECQ             R11
+	JNZ              outer
+	VZEROUPPER
+	RET
+
+DATA winogradConstant54<>+0(SB)/4, $(0.23703703)
+GLOBL winogradConstant54<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant55<>+0(SB)/4, $(0.94814813)
+GLOBL winogradConstant55<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant56<>+0(SB)/4, $(0.05925926)
+GLOBL winogradConstant56<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant57<>+0(SB)/4, $(-0.3095994)
+GLOBL winogradConstant57<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant58<>+0(SB)/4, $(-0.3538279)
+GLOBL winogradConstant58<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant59<>+0(SB)/4, $(-0.27089947)
+GLOBL winogradConstant59<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant60<>+0(SB)/4, $(0.07256236)
+GLOBL winogradConstant60<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant61<>+0(SB)/4, $(0.041464206)
+GLOBL winogradConstant61<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant62<>+0(SB)/4, $(0.12698413)
+GLOBL winogradConstant62<>(SB), RODATA|NOPTR, $4
+
+// func f53WeightsAVX2(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
+// Requires: AVX, FMA3
+TEXT ·f53WeightsAVX2(SB), NOSPLIT, $0-104
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ dstElement+24(FP), DX
+	MOVQ srcElement+32(FP), BX
+	MOVQ mask+88(FP), SI
+	MOVQ srcOffset+16(FP), SI
+	ADDQ SI, CX
+	LEAQ (DX)(DX*2), DI
+	LEAQ (BX)(BX*2), SI
+	MOVQ n2+64(FP), R11
+
+outer:
+	MOVQ AX, R9
+	MOVQ CX, R10
+	MOVQ n1+40(FP), R8
+
+line:
+	LEAQ         (R9)(DX*4), SI
+	VMOVUPS      (R10), Y0
+	VMOVUPS      (R10)(BX*1), Y1
+	VMOVUPS      (R10)(BX*2), Y2
+	VBROADCASTSS winogradConstant54<>+0(SB), Y15
+	VMULPS       Y15, Y1, Y3
+	VBROADCASTSS winogradConstant55<>+0(SB), Y15
+	VMULPS       Y15, Y0, Y4
+	VBROADCASTSS winogradConstant56<>+0(SB), Y15
+	VFMADD231PS  Y15, Y2, Y4
+	VADDPS       Y4, Y3, Y5
+	VMOVUPS      Y5, (R9)
+	VSUBPS       Y4, Y3, Y3
+	VMOVUPS      Y3, (R9)(DX*1)
+	VBROADCASTSS winogradConstant57<>+0(SB), Y15
+	VMULPS       Y15, Y1, Y3
+	VBROADCASTSS winogradConstant58<>+0(SB), Y15
+	VMULPS       Y15, Y0, Y4
+	VBROADCASTSS winogradConstant59<>+0(SB), Y15
+	VFMADD231PS  Y15, Y2, Y4
+	VADDPS       Y4, Y3, Y5
+	VMOVUPS      Y5, (R9)(DX*2)
+	VSUBPS       Y4, Y3, Y3
+	VMOVUPS      Y3, (R9)(DI*1)
+	VBROADCASTSS winogradConstant60<>+0(SB), Y15
+	VMULPS       Y15, Y1, Y3
+	VBROADCASTSS winogradConstant61<>+0(SB), Y15
+	VMULPS       Y15, Y0, Y4
+	VBROADCASTSS winogradConstant62<>+0(SB), Y15
+	VFMADD231PS  Y15, Y2, Y4
+	VADDPS       Y4, Y3, Y5
+	VMOVUPS      Y5, (SI)
+	VSUBPS       Y4, Y3, Y3
+	VMOVUPS      Y3, (SI)(DX*1)
+	VMOVUPS      Y2, (SI)(DX*2)
+	VMOVUPS      32(R10), Y0
+	VMOVUPS      32(R10)(BX*1), Y1
+	VMOVUPS      32(R10)(BX*2), Y2
+	VBROADCASTSS winogradConstant54<>+0(SB), Y15
+	VMULPS       Y15, Y1, Y3
+	VBROADCASTSS winogradConstant55<>+0(SB), Y15
+	VMULPS       Y15, Y0, Y4
+	VBROADCASTSS winogradConstant56<>+0(SB), Y15
+	VFMADD231PS  Y15, Y2, Y4
+	VADDPS       Y4, Y3, Y5
+	VMOVUPS      Y5, 32(R9)
+	VSUBPS       Y4, Y3, Y3
+	VMOVUPS      Y3, 32(R9)(DX*1)
+	VBROADCASTSS winogradConstant57<>+0(SB), Y15
+	VMULPS       Y15, Y1, Y3
+	VBROADCASTSS winogradConstant58<>+0(SB), Y15
+	VMULPS       Y15, Y0, Y4
+	VBROADCASTSS winogradConstant59<>+0(SB), Y15
+	VFMADD231PS  Y15, Y2, Y4
+	VADDPS       Y4, Y3, Y5
+	VMOVUPS      Y5, 32(R9)(DX*2)
+	VSUBPS       Y4, Y3, Y3
+	VMOVUPS      Y3, 32(R9)(DI*1)
+	VBROADCASTSS winogradConstant60<>+0(SB), Y15
+	VMULPS       Y15, Y1, Y3
+	VBROADCASTSS winogradConstant61<>+0(SB), Y15
+	VMULPS       Y15, Y0, Y4
+	VBROADCASTSS winogradConstant62<>+0(SB), Y15
+	VFMADD231PS  Y15, Y2, Y4
+	VADDPS       Y4, Y3, Y5
+	VMOVUPS      Y5, 32(SI)
+	VSUBPS       Y4, Y3, Y3
+	VMOVUPS      Y3, 32(SI)(DX*1)
+	VMOVUPS      Y2, 32(SI)(DX*2)
+	MOVQ         dst1+48(FP), SI
+	ADDQ         SI, R9
+	MOVQ         src1+56(FP), SI
+	ADDQ         SI, R10
+	DECQ         R8
+	JNZ          line
+	MOVQ         dst2+72(FP), SI
+	ADDQ         SI, AX
+	MOVQ         src2+80(FP), SI
+	ADDQ         SI, CX
+	DECQ         R11
+	JNZ          outer
+	VZEROUPPER
+	RET
+
+// func f53OutputAVX512(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
+// Requires: AVX, AVX512F
+TEXT ·f53OutputAVX512(SB), NOSPLIT, $0-104
+	MOVQ  dst+0(FP), AX
+	MOVQ  src+8(FP), CX
+	MOVQ  dstElement+24(FP), DX
+	MOVQ  srcElement+32(FP), BX
+	MOVQ  mask+88(FP), SI
+	MOVQ  srcOffset+16(FP), DI
+	ADDQ  DI, CX
+	MOVQ  SI, DI
+	SHRQ  $0x00, DI
+	ANDQ  $0x01, DI
+	NEGQ  DI
+	KMOVW DI, K1
+	MOVQ  SI, DI
+	SHRQ  $0x01, DI
+	ANDQ  $0x01, DI
+	NEGQ  DI
+	KMOVW DI, K2
+	MOVQ  SI, DI
+	SHRQ  $0x02, DI
+	ANDQ  $0x01, DI
+	NEGQ  DI
+	KMOVW DI, K3
+	MOVQ  SI, DI
+	SHRQ  $0x03, DI
+	ANDQ  $0x01, DI
+	NEGQ  DI
+	KMOVW DI, K4
+	MOVQ  SI, DI
+	SHRQ  $0x04, DI
+	ANDQ  $0x01, DI
+	NEGQ  DI
+	KMOVW DI, K5
+	LEAQ  (DX)(DX*2), SI
+	LEAQ  (BX)(BX*2), R8
+	MOVQ  n2+64(FP), R12
+
+outer:
+	MOVQ AX, R10
+	MOVQ CX, R11
+	MOVQ n1+40(FP), R9
+
+line:
+	LEAQ             (R10)(DX*4), DI
+	LEAQ             (R11)(BX*4), R13
+	VMOVUPS          (R11), Z0
+	VMOVUPS          (R11)(BX*1), Z1
+	VMOVUPS          (R11)(BX*2), Z2
+	VMOVUPS          (R11)(R8*1), Z3
+	VMOVUPS          (R13), Z4
+	VMOVUPS          (R13)(BX*1), Z5
+	VMOVUPS          (R13)(BX*2), Z6
+	VADDPS           Z1, Z0, Z7
+	VSUBPS           Z1, Z0, Z1
+	VMOVAPS          Z7, Z0
+	VADDPS           Z3, Z2, Z7
+	VSUBPS           Z3, Z2, Z3
+	VMOVAPS          Z7, Z2
+	VADDPS           Z5, Z4, Z7
+	VSUBPS           Z5, Z4, Z5
+	VMOVAPS          Z7, Z4
+	VADDPS           Z2, Z0, Z7
+	VADDPS           Z4, Z7, Z7
+	VMOVUPS          Z7, K1, (R10)
+	VMULPS.BCST      winogradConstant40<>+0(SB), Z1, Z7
+	VFMADD231PS.BCST winogradConstant45<>+0(SB), Z3, Z7
+	VFMADD231PS.BCST winogradConstant50<>+0(SB), Z5, Z7
+	VMOVUPS          Z7, K2, (R10)(DX*1)
+	VMULPS.BCST      winogradConstant63<>+0(SB), Z0, Z7
+	VFMADD231PS.BCST winogradConstant64<>+0(SB), Z2, Z7
+	VFMADD231PS.BCST winogradConstant65<>+0(SB), Z4, Z7
+	VMOVUPS          Z7, K3, (R10)(DX*2)
+	VMULPS.BCST      winogradConstant66<>+0(SB), Z1, Z7
+	VFMADD231PS.BCST winogradConstant67<>+0(SB), Z3, Z7
+	VFMADD231PS.BCST winogradConstant68<>+0(SB), Z5, Z7
+	VMOVUPS          Z7, K4, (R10)(SI*1)
+	VMOVAPS          Z6, Z7
+	VFMADD231PS.BCST winogradConstant69<>+0(SB), Z0, Z7
+	VFMADD231PS.BCST winogradConstant38<>+0(SB), Z2, Z7
+	VFMADD231PS.BCST winogradConstant70<>+0(SB), Z4, Z7
+	VMOVUPS          Z7, K5, (DI)
+	MOVQ             dst1+48(FP), DI
+	ADDQ             DI, R10
+	MOVQ             src1+56(FP), DI
+	ADDQ             DI, R11
+	DECQ             R9
+	JNZ              line
+	MOVQ             dst2+72(FP), DI
+	ADDQ             DI, AX
+	MOVQ             src2+80(FP), DI
+	ADDQ             DI, CX
+	DECQ             R12
+	JNZ              outer
+	VZEROUPPER
+	RET
+
+DATA winogradConstant63<>+0(SB)/4, $(0.0625)
+GLOBL winogradConstant63<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant64<>+0(SB)/4, $(0.765625)
+GLOBL winogradConstant64<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant65<>+0(SB)/4, $(3.0625)
+GLOBL winogradConstant65<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant66<>+0(SB)/4, $(0.015625)
+GLOBL winogradConstant66<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant67<>+0(SB)/4, $(0.6699219)
+GLOBL winogradConstant67<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant68<>+0(SB)/4, $(5.359375)
+GLOBL winogradConstant68<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant69<>+0(SB)/4, $(0.00390625)
+GLOBL winogradConstant69<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant70<>+0(SB)/4, $(9.378906)
+GLOBL winogradConstant70<>(SB), RODATA|NOPTR, $4
+
+// func f53OutputAVX2(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
+// Requires: AVX, FMA3
+TEXT ·f53OutputAVX2(SB), NOSPLIT, $0-104
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ dstElement+24(FP), DX
+	MOVQ srcElement+32(FP), BX
+	MOVQ mask+88(FP), SI
+	MOVQ srcOffset+16(FP), DI
+	ADDQ DI, CX
+	LEAQ (DX)(DX*2), R8
+	LEAQ (BX)(BX*2), R9
+	MOVQ n2+64(FP), R13
+
+outer:
+	MOVQ AX, R11
+	MOVQ CX, R12
+	MOVQ n1+40(FP), R10
+
+line:
+	LEAQ    (R11)(DX*4), DI
+	LEAQ    (R12)(BX*4), R14
+	VMOVUPS (R12), Y0
+	VMOVUPS (R12)(BX*1), Y1
+	VMOVUPS (R12)(BX*2), Y2
+	VMOVUPS (R12)(R9*1), Y3
+	VMOVUPS (R14), Y4
+	VMOVUPS (R14)(BX*1), Y5
+	VMOVUPS (R14)(BX*2), Y6
+	VADDPS  Y1, Y0, Y7
+	VSUBPS  Y1, Y0, Y1
+	VMOVAPS Y7, Y0
+	VADDPS  Y3, Y2, Y7
+	VSUBPS  Y3, Y2, Y3
+	VMOVAPS Y7, Y2
+	VADDPS  Y5, Y4, Y7
+	VSUBPS  Y5, Y4, Y5
+	VMOVAPS Y7, Y4
+	VADDPS  Y2, Y0, Y7
+	VADDPS  Y4, Y7, Y7
+	BTQ     $0x00, SI
+	JCC     out0_0
+	VMOVUPS Y7, (R11)
+
+out0_0:
+	VBROADCASTSS winogradConstant40<>+0(SB), Y15
+	VMULPS       Y15, Y1, Y7
+	VBROADCASTSS winogradConstant45<>+0(SB), Y15
+	VFMADD231PS  Y15, Y3, Y7
+	VBROADCASTSS winogradConstant50<>+0(SB), Y15
+	VFMADD231PS  Y15, Y5, Y7
+	BTQ          $0x01, SI
+	JCC          out0_1
+	VMOVUPS      Y7, (R11)(DX*1)
+
+out0_1:
+	VBROADCASTSS winogradConstant63<>+0(SB), Y15
+	VMULPS       Y15, Y0, Y7
+	VBROADCASTSS winogradConstant64<>+0(SB), Y15
+	VFMADD231PS  Y15, Y2, Y7
+	VBROADCASTSS winogradConstant65<>+0(SB), Y15
+	VFMADD231PS  Y15, Y4, Y7
+	BTQ          $0x02, SI
+	JCC          out0_2
+	VMOVUPS      Y7, (R11)(DX*2)
+
+out0_2:
+	VBROADCASTSS winogradConstant66<>+0(SB), Y15
+	VMULPS       Y15, Y1, Y7
+	VBROADCASTSS winogradConstant67<>+0(SB), Y15
+	VFMADD231PS  Y15, Y3, Y7
+	VBROADCASTSS winogradConstant68<>+0(SB), Y15
+	VFMADD231PS  Y15, Y5, Y7
+	BTQ          $0x03, SI
+	JCC          out0_3
+	VMOVUPS      Y7, (R11)(R8*1)
+
+out0_3:
+	VMOVAPS      Y6, Y7
+	VBROADCASTSS winogradConstant69<>+0(SB), Y15
+	VFMADD231PS  Y15, Y0, Y7
+	VBROADCASTSS winogradConstant38<>+0(SB), Y15
+	VFMADD231PS  Y15, Y2, Y7
+	VBROADCASTSS winogradConstant70<>+0(SB), Y15
+	VFMADD231PS  Y15, Y4, Y7
+	BTQ          $0x04, SI
+	JCC          out0_4
+	VMOVUPS      Y7, (DI)
+
+out0_4:
+	VMOVUPS 32(R12), Y0
+	VMOVUPS 32(R12)(BX*1), Y1
+	VMOVUPS 32(R12)(BX*2), Y2
+	VMOVUPS 32(R12)(R9*1), Y3
+	VMOVUPS 32(R14), Y4
+	VMOVUPS 32(R14)(BX*1), Y5
+	VMOVUPS 32(R14)(BX*2), Y6
+	VADDPS  Y1, Y0, Y7
+	VSUBPS  Y1, Y0, Y1
+	VMOVAPS Y7, Y0
+	VADDPS  Y3, Y2, Y7
+	VSUBPS  Y3, Y2, Y3
+	VMOVAPS Y7, Y2
+	VADDPS  Y5, Y4, Y7
+	VSUBPS  Y5, Y4, Y5
+	VMOVAPS Y7, Y4
+	VADDPS  Y2, Y0, Y7
+	VADDPS  Y4, Y7, Y7
+	BTQ     $0x00, SI
+	JCC     out1_0
+	VMOVUPS Y7, 32(R11)
+
+out1_0:
+	VBROADCASTSS winogradConstant40<>+0(SB), Y15
+	VMULPS       Y15, Y1, Y7
+	VBROADCASTSS winogradConstant45<>+0(SB), Y15
+	VFMADD231PS  Y15, Y3, Y7
+	VBROADCASTSS winogradConstant50<>+0(SB), Y15
+	VFMADD231PS  Y15, Y5, Y7
+	BTQ          $0x01, SI
+	JCC          out1_1
+	VMOVUPS      Y7, 32(R11)(DX*1)
+
+out1_1:
+	VBROADCASTSS winogradConstant63<>+0(SB), Y15
+	VMULPS       Y15, Y0, Y7
+	VBROADCASTSS winogradConstant64<>+0(SB), Y15
+	VFMADD231PS  Y15, Y2, Y7
+	VBROADCASTSS winogradConstant65<>+0(SB), Y15
+	VFMADD231PS  Y15, Y4, Y7
+	BTQ          $0x02, SI
+	JCC          out1_2
+	VMOVUPS      Y7, 32(R11)(DX*2)
+
+out1_2:
+	VBROADCASTSS winogradConstant66<>+0(SB), Y15
+	VMULPS       Y15, Y1, Y7
+	VBROADCASTSS winogradConstant67<>+0(SB), Y15
+	VFMADD231PS  Y15, Y3, Y7
+	VBROADCASTSS winogradConstant68<>+0(SB), Y15
+	VFMADD231PS  Y15, Y5, Y7
+	BTQ          $0x03, SI
+	JCC          out1_3
+	VMOVUPS      Y7, 32(R11)(R8*1)
+
+out1_3:
+	VMOVAPS      Y6, Y7
+	VBROADCASTSS winogradConstant69<>+0(SB), Y15
+	VFMADD231PS  Y15, Y0, Y7
+	VBROADCASTSS winogradConstant38<>+0(SB), Y15
+	VFMADD231PS  Y15, Y2, Y7
+	VBROADCASTSS winogradConstant70<>+0(SB), Y15
+	VFMADD231PS  Y15, Y4, Y7
+	BTQ          $0x04, SI
+	JCC          out1_4
+	VMOVUPS      Y7, 32(DI)
+
+out1_4:
+	MOVQ dst1+48(FP), DI
+	ADDQ DI, R11
+	MOVQ src1+56(FP), DI
+	ADDQ DI, R12
+	DECQ R10
+	JNZ  line
+	MOVQ dst2+72(FP), DI
+	ADDQ DI, AX
+	MOVQ src2+80(FP), DI
+	ADDQ DI, CX
+	DECQ R13
+	JNZ  outer
+	VZEROUPPER
+	RET
+
+// func f53OutputAddAVX512(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
+// Requires: AVX, AVX512F
+TEXT ·f53OutputAddAVX512(SB), NOSPLIT, $0-104
+	MOVQ  dst+0(FP), AX
+	MOVQ  src+8(FP), CX
+	MOVQ  dstElement+24(FP), DX
+	MOVQ  srcElement+32(FP), BX
+	MOVQ  mask+88(FP), SI
+	MOVQ  srcOffset+16(FP), DI
+	ADDQ  DI, CX
+	MOVQ  SI, DI
+	SHRQ  $0x00, DI
+	ANDQ  $0x01, DI
+	NEGQ  DI
+	KMOVW DI, K1
+	MOVQ  SI, DI
+	SHRQ  $0x01, DI
+	ANDQ  $0x01, DI
+	NEGQ  DI
+	KMOVW DI, K2
+	MOVQ  SI, DI
+	SHRQ  $0x02, DI
+	ANDQ  $0x01, DI
+	NEGQ  DI
+	KMOVW DI, K3
+	MOVQ  SI, DI
+	SHRQ  $0x03, DI
+	ANDQ  $0x01, DI
+	NEGQ  DI
+	KMOVW DI, K4
+	MOVQ  SI, DI
+	SHRQ  $0x04, DI
+	ANDQ  $0x01, DI
+	NEGQ  DI
+	KMOVW DI, K5
+	LEAQ  (DX)(DX*2), SI
+	LEAQ  (BX)(BX*2), R8
+	MOVQ  n2+64(FP), R12
+
+outer:
+	MOVQ AX, R10
+	MOVQ CX, R11
+	MOVQ n1+40(FP), R9
+
+line:
+	LEAQ             (R10)(DX*4), DI
+	LEAQ             (R11)(BX*4), R13
+	VMOVUPS          (R11), Z0
+	VMOVUPS          (R11)(BX*1), Z1
+	VMOVUPS          (R11)(BX*2), Z2
+	VMOVUPS          (R11)(R8*1), Z3
+	VMOVUPS          (R13), Z4
+	VMOVUPS          (R13)(BX*1), Z5
+	VMOVUPS          (R13)(BX*2), Z6
+	VADDPS           Z1, Z0, Z7
+	VSUBPS           Z1, Z0, Z1
+	VMOVAPS          Z7, Z0
+	VADDPS           Z3, Z2, Z7
+	VSUBPS           Z3, Z2, Z3
+	VMOVAPS          Z7, Z2
+	VADDPS           Z5, Z4, Z7
+	VSUBPS           Z5, Z4, Z5
+	VMOVAPS          Z7, Z4
+	VADDPS           Z2, Z0, Z7
+	VADDPS           Z4, Z7, Z7
+	VADDPS.Z         (R10), Z7, K1, Z30
+	VMOVUPS          Z30, K1, (R10)
+	VMULPS.BCST      winogradConstant40<>+0(SB), Z1, Z7
+	VFMADD231PS.BCST winogradConstant45<>+0(SB), Z3, Z7
+	VFMADD231PS.BCST winogradConstant50<>+0(SB), Z5, Z7
+	VADDPS.Z         (R10)(DX*1), Z7, K2, Z30
+	VMOVUPS          Z30, K2, (R10)(DX*1)
+	VMULPS.BCST      winogradConstant63<>+0(SB), Z0, Z7
+	VFMADD231PS.BCST winogradConstant64<>+0(SB), Z2, Z7
+	VFMADD231PS.BCST winogradConstant65<>+0(SB), Z4, Z7
+	VADDPS.Z         (R10)(DX*2), Z7, K3, Z30
+	VMOVUPS          Z30, K3, (R10)(DX*2)
+	VMULPS.BCST      winogradConstant66<>+0(SB), Z1, Z7
+	VFMADD231PS.BCST winogradConstant67<>+0(SB), Z3, Z7
+	VFMADD231PS.BCST winogradConstant68<>+0(SB), Z5, Z7
+	VADDPS.Z         (R10)(SI*1), Z7, K4, Z30
+	VMOVUPS          Z30, K4, (R10)(SI*1)
+	VMOVAPS          Z6, Z7
+	VFMADD231PS.BCST winogradConstant69<>+0(SB), Z0, Z7
+	VFMADD231PS.BCST winogradConstant38<>+0(SB), Z2, Z7
+	VFMADD231PS.BCST winogradConstant70<>+0(SB), Z4, Z7
+	VADDPS.Z         (DI), Z7, K5, Z30
+	VMOVUPS          Z30, K5, (DI)
+	MOVQ             dst1+48(FP), DI
+	ADDQ             DI, R10
+	MOVQ             src1+56(FP), DI
+	ADDQ             DI, R11
+	DECQ             R9
+	JNZ              line
+	MOVQ             dst2+72(FP), DI
+	ADDQ             DI, AX
+	MOVQ             src2+80(FP), DI
+	ADDQ             DI, CX
+	DECQ             R12
+	JNZ              outer
+	VZEROUPPER
+	RET
+
+// func f53OutputAddAVX2(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
+// Requires: AVX, FMA3
+TEXT ·f53OutputAddAVX2(SB), NOSPLIT, $0-104
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ dstElement+24(FP), DX
+	MOVQ srcElement+32(FP), BX
+	MOVQ mask+88(FP), SI
+	MOVQ srcOffset+16(FP), DI
+	ADDQ DI, CX
+	LEAQ (DX)(DX*2), R8
+	LEAQ (BX)(BX*2), R9
+	MOVQ n2+64(FP), R13
+
+outer:
+	MOVQ AX, R11
+	MOVQ CX, R12
+	MOVQ n1+40(FP), R10
+
+line:
+	LEAQ    (R11)(DX*4), DI
+	LEAQ    (R12)(BX*4), R14
+	VMOVUPS (R12), Y0
+	VMOVUPS (R12)(BX*1), Y1
+	VMOVUPS (R12)(BX*2), Y2
+	VMOVUPS (R12)(R9*1), Y3
+	VMOVUPS (R14), Y4
+	VMOVUPS (R14)(BX*1), Y5
+	VMOVUPS (R14)(BX*2), Y6
+	VADDPS  Y1, Y0, Y7
+	VSUBPS  Y1, Y0, Y1
+	VMOVAPS Y7, Y0
+	VADDPS  Y3, Y2, Y7
+	VSUBPS  Y3, Y2, Y3
+	VMOVAPS Y7, Y2
+	VADDPS  Y5, Y4, Y7
+	VSUBPS  Y5, Y4, Y5
+	VMOVAPS Y7, Y4
+	VADDPS  Y2, Y0, Y7
+	VADDPS  Y4, Y7, Y7
+	BTQ     $0x00, SI
+	JCC     out0_0
+	VADDPS  (R11), Y7, Y14
+	VMOVUPS Y14, (R11)
+
+out0_0:
+	VBROADCASTSS winogradConstant40<>+0(SB), Y15
+	VMULPS       Y15, Y1, Y7
+	VBROADCASTSS winogradConstant45<>+0(SB), Y15
+	VFMADD231PS  Y15, Y3, Y7
+	VBROADCASTSS winogradConstant50<>+0(SB), Y15
+	VFMADD231PS  Y15, Y5, Y7
+	BTQ          $0x01, SI
+	JCC          out0_1
+	VADDPS       (R11)(DX*1), Y7, Y14
+	VMOVUPS      Y14, (R11)(DX*1)
+
+out0_1:
+	VBROADCASTSS winogradConstant63<>+0(SB), Y15
+	VMULPS       Y15, Y0, Y7
+	VBROADCASTSS winogradConstant64<>+0(SB), Y15
+	VFMADD231PS  Y15, Y2, Y7
+	VBROADCASTSS winogradConstant65<>+0(SB), Y15
+	VFMADD231PS  Y15, Y4, Y7
+	BTQ          $0x02, SI
+	JCC          out0_2
+	VADDPS       (R11)(DX*2), Y7, Y14
+	VMOVUPS      Y14, (R11)(DX*2)
+
+out0_2:
+	VBROADCASTSS winogradConstant66<>+0(SB), Y15
+	VMULPS       Y15, Y1, Y7
+	VBROADCASTSS winogradConstant67<>+0(SB), Y15
+	VFMADD231PS  Y15, Y3, Y7
+	VBROADCASTSS winogradConstant68<>+0(SB), Y15
+	VFMADD231PS  Y15, Y5, Y7
+	BTQ          $0x03, SI
+	JCC          out0_3
+	VADDPS       (R11)(R8*1), Y7, Y14
+	VMOVUPS      Y14, (R11)(R8*1)
+
+out0_3:
+	VMOVAPS      Y6, Y7
+	VBROADCASTSS winogradConstant69<>+0(SB), Y15
+	VFMADD231PS  Y15, Y0, Y7
+	VBROADCASTSS winogradConstant38<>+0(SB), Y15
+	VFMADD231PS  Y15, Y2, Y7
+	VBROADCASTSS winogradConstant70<>+0(SB), Y15
+	VFMADD231PS  Y15, Y4, Y7
+	BTQ          $0x04, SI
+	JCC          out0_4
+	VADDPS       (DI), Y7, Y14
+	VMOVUPS      Y14, (DI)
+
+out0_4:
+	VMOVUPS 32(R12), Y0
+	VMOVUPS 32(R12)(BX*1), Y1
+	VMOVUPS 32(R12)(BX*2), Y2
+	VMOVUPS 32(R12)(R9*1), Y3
+	VMOVUPS 32(R14), Y4
+	VMOVUPS 32(R14)(BX*1), Y5
+	VMOVUPS 32(R14)(BX*2), Y6
+	VADDPS  Y1, Y0, Y7
+	VSUBPS  Y1, Y0, Y1
+	VMOVAPS Y7, Y0
+	VADDPS  Y3, Y2, Y7
+	VSUBPS  Y3, Y2, Y3
+	VMOVAPS Y7, Y2
+	VADDPS  Y5, Y4, Y7
+	VSUBPS  Y5, Y4, Y5
+	VMOVAPS Y7, Y4
+	VADDPS  Y2, Y0, Y7
+	VADDPS  Y4, Y7, Y7
+	BTQ     $0x00, SI
+	JCC     out1_0
+	VADDPS  32(R11), Y7, Y14
+	VMOVUPS Y14, 32(R11)
+
+out1_0:
+	VBROADCASTSS winogradConstant40<>+0(SB), Y15
+	VMULPS       Y15, Y1, Y7
+	VBROADCASTSS winogradConstant45<>+0(SB), Y15
+	VFMADD231PS  Y15, Y3, Y7
+	VBROADCASTSS winogradConstant50<>+0(SB), Y15
+	VFMADD231PS  Y15, Y5, Y7
+	BTQ          $0x01, SI
+	JCC          out1_1
+	VADDPS       32(R11)(DX*1), Y7, Y14
+	VMOVUPS      Y14, 32(R11)(DX*1)
+
+out1_1:
+	VBROADCASTSS winogradConstant63<>+0(SB), Y15
+	VMULPS       Y15, Y0, Y7
+	VBROADCASTSS winogradConstant64<>+0(SB), Y15
+	VFMADD231PS  Y15, Y2, Y7
+	VBROADCASTSS winogradConstant65<>+0(SB), Y15
+	VFMADD231PS  Y15, Y4, Y7
+	BTQ          $0x02, SI
+	JCC          out1_2
+	VADDPS       32(R11)(DX*2), Y7, Y14
+	VMOVUPS      Y14, 32(R11)(DX*2)
+
+out1_2:
+	VBROADCASTSS winogradConstant66<>+0(SB), Y15
+	VMULPS       Y15, Y1, Y7
+	VBROADCASTSS winogradConstant67<>+0(SB), Y15
+	VFMADD231PS  Y15, Y3, Y7
+	VBROADCASTSS winogradConstant68<>+0(SB), Y15
+	VFMADD231PS  Y15, Y5, Y7
+	BTQ          $0x03, SI
+	JCC          out1_3
+	VADDPS       32(R11)(R8*1), Y7, Y14
+	VMOVUPS      Y14, 32(R11)(R8*1)
+
+out1_3:
+	VMOVAPS      Y6, Y7
+	VBROADCASTSS winogradConstant69<>+0(SB), Y15
+	VFMADD231PS  Y15, Y0, Y7
+	VBROADCASTSS winogradConstant38<>+0(SB), Y15
+	VFMADD231PS  Y15, Y2, Y7
+	VBROADCASTSS winogradConstant70<>+0(SB), Y15
+	VFMADD231PS  Y15, Y4, Y7
+	BTQ          $0x04, SI
+	JCC          out1_4
+	VADDPS       32(DI), Y7, Y14
+	VMOVUPS      Y14, 32(DI)
+
+out1_4:
+	MOVQ dst1+48(FP), DI
+	ADDQ DI, R11
+	MOVQ src1+56(FP), DI
+	ADDQ DI, R12
+	DECQ R10
+	JNZ  line
+	MOVQ dst2+72(FP), DI
+	ADDQ DI, AX
+	MOVQ src2+80(FP), DI
+	ADDQ DI, CX
+	DECQ R13
+	JNZ  outer
+	VZEROUPPER
+	RET
+
+// func f53OutputReLUAVX512(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
+// Requires: AVX, AVX512F
+TEXT ·f53OutputReLUAVX512(SB), NOSPLIT, $0-104
+	MOVQ    dst+0(FP), AX
+	MOVQ    src+8(FP), CX
+	MOVQ    dstElement+24(FP), DX
+	MOVQ    srcElement+32(FP), BX
+	MOVQ    mask+88(FP), SI
+	MOVQ    srcOffset+16(FP), DI
+	ADDQ    DI, CX
+	MOVQ    bias+96(FP), DI
+	VMOVUPS (DI), Z29
+	VPXORD  Z28, Z28, Z28
+	MOVQ    SI, DI
+	SHRQ    $0x00, DI
+	ANDQ    $0x01, DI
+	NEGQ    DI
+	KMOVW   DI, K1
+	MOVQ    SI, DI
+	SHRQ    $0x01, DI
+	ANDQ    $0x01, DI
+	NEGQ    DI
+	KMOVW   DI, K2
+	MOVQ    SI, DI
+	SHRQ    $0x02, DI
+	ANDQ    $0x01, DI
+	NEGQ    DI
+	KMOVW   DI, K3
+	MOVQ    SI, DI
+	SHRQ    $0x03, DI
+	ANDQ    $0x01, DI
+	NEGQ    DI
+	KMOVW   DI, K4
+	MOVQ    SI, DI
+	SHRQ    $0x04, DI
+	ANDQ    $0x01, DI
+	NEGQ    DI
+	KMOVW   DI, K5
+	LEAQ    (DX)(DX*2), SI
+	LEAQ    (BX)(BX*2), R8
+	MOVQ    n2+64(FP), R12
+
+outer:
+	MOVQ AX, R10
+	MOVQ CX, R11
+	MOVQ n1+40(FP), R9
+
+line:
+	LEAQ             (R10)(DX*4), DI
+	LEAQ             (R11)(BX*4), R13
+	VMOVUPS          (R11), Z0
+	VMOVUPS          (R11)(BX*1), Z1
+	VMOVUPS          (R11)(BX*2), Z2
+	VMOVUPS          (R11)(R8*1), Z3
+	VMOVUPS          (R13), Z4
+	VMOVUPS          (R13)(BX*1), Z5
+	VMOVUPS          (R13)(BX*2), Z6
+	VADDPS           Z1, Z0, Z7
+	VSUBPS           Z1, Z0, Z1
+	VMOVAPS          Z7, Z0
+	VADDPS           Z3, Z2, Z7
+	VSUBPS           Z3, Z2, Z3
+	VMOVAPS          Z7, Z2
+	VADDPS           Z5, Z4, Z7
+	VSUBPS           Z5, Z4, Z5
+	VMOVAPS          Z7, Z4
+	VADDPS           Z2, Z0, Z7
+	VADDPS           Z4, Z7, Z7
+	VADDPS           Z29, Z7, Z30
+	VMAXPS           Z30, Z28, Z30
+	VMOVUPS          Z30, K1, (R10)
+	VMULPS.BCST      winogradConstant40<>+0(SB), Z1, Z7
+	VFMADD231PS.BCST winogradConstant45<>+0(SB), Z3, Z7
+	VFMADD231PS.BCST winogradConstant50<>+0(SB), Z5, Z7
+	VADDPS           Z29, Z7, Z30
+	VMAXPS           Z30, Z28, Z30
+	VMOVUPS          Z30, K2, (R10)(DX*1)
+	VMULPS.BCST      winogradConstant63<>+0(SB), Z0, Z7
+	VFMADD231PS.BCST winogradConstant64<>+0(SB), Z2, Z7
+	VFMADD231PS.BCST winogradConstant65<>+0(SB), Z4, Z7
+	VADDPS           Z29, Z7, Z30
+	VMAXPS           Z30, Z28, Z30
+	VMOVUPS          Z30, K3, (R10)(DX*2)
+	VMULPS.BCST      winogradConstant66<>+0(SB), Z1, Z7
+	VFMADD231PS.BCST winogradConstant67<>+0(SB), Z3, Z7
+	VFMADD231PS.BCST winogradConstant68<>+0(SB), Z5, Z7
+	VADDPS           Z29, Z7, Z30
+	VMAXPS           Z30, Z28, Z30
+	VMOVUPS          Z30, K4, (R10)(SI*1)
+	VMOVAPS          Z6, Z7
+	VFMADD231PS.BCST winogradConstant69<>+0(SB), Z0, Z7
+	VFMADD231PS.BCST winogradConstant38<>+0(SB), Z2, Z7
+	VFMADD231PS.BCST winogradConstant70<>+0(SB), Z4, Z7
+	VADDPS           Z29, Z7, Z30
+	VMAXPS           Z30, Z28, Z30
+	VMOVUPS          Z30, K5, (DI)
+	MOVQ             dst1+48(FP), DI
+	ADDQ             DI, R10
+	MOVQ             src1+56(FP), DI
+	ADDQ             DI, R11
+	DECQ             R9
+	JNZ              line
+	MOVQ             dst2+72(FP), DI
+	ADDQ             DI, AX
+	MOVQ             src2+80(FP), DI
+	ADDQ             DI, CX
+	DECQ             R12
+	JNZ              outer
+	VZEROUPPER
+	RET
+
+// func f53OutputReLUAVX2(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
+// Requires: AVX, FMA3
+TEXT ·f53OutputReLUAVX2(SB), NOSPLIT, $0-104
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ dstElement+24(FP), DX
+	MOVQ srcElement+32(FP), BX
+	MOVQ mask+88(FP), SI
+	MOVQ srcOffset+16(FP), DI
+	ADDQ DI, CX
+	LEAQ (DX)(DX*2), R8
+	LEAQ (BX)(BX*2), R9
+	MOVQ n2+64(FP), R15
+
+outer:
+	MOVQ AX, R11
+	MOVQ CX, R12
+	MOVQ n1+40(FP), R10
+
+line:
+	LEAQ    (R11)(DX*4), R13
+	LEAQ    (R12)(BX*4), R14
+	VMOVUPS (R12), Y0
+	VMOVUPS (R12)(BX*1), Y1
+	VMOVUPS (R12)(BX*2), Y2
+	VMOVUPS (R12)(R9*1), Y3
+	VMOVUPS (R14), Y4
+	VMOVUPS (R14)(BX*1), Y5
+	VMOVUPS (R14)(BX*2), Y6
+	MOVQ    bias+96(FP), DI
+	VMOVUPS (DI), Y13
+	VXORPS  Y12, Y12, Y12
+	VADDPS  Y1, Y0, Y7
+	VSUBPS  Y1, Y0, Y1
+	VMOVAPS Y7, Y0
+	VADDPS  Y3, Y2, Y7
+	VSUBPS  Y3, Y2, Y3
+	VMOVAPS Y7, Y2
+	VADDPS  Y5, Y4, Y7
+	VSUBPS  Y5, Y4, Y5
+	VMOVAPS Y7, Y4
+	VADDPS  Y2, Y0, Y7
+	VADDPS  Y4, Y7, Y7
+	VADDPS  Y13, Y7, Y14
+	VMAXPS  Y14, Y12, Y14
+	BTQ     $0x00, SI
+	JCC     out0_0
+	VMOVUPS Y14, (R11)
+
+out0_0:
+	VBROADCASTSS winogradConstant40<>+0(SB), Y15
+	VMULPS       Y15, Y1, Y7
+	VBROADCASTSS winogradConstant45<>+0(SB), Y15
+	VFMADD231PS  Y15, Y3, Y7
+	VBROADCASTSS winogradConstant50<>+0(SB), Y15
+	VFMADD231PS  Y15, Y5, Y7
+	VADDPS       Y13, Y7, Y14
+	VMAXPS       Y14, Y12, Y14
+	BTQ          $0x01, SI
+	JCC          out0_1
+	VMOVUPS      Y14, (R11)(DX*1)
+
+out0_1:
+	VBROADCASTSS winogradConstant63<>+0(SB), Y15
+	VMULPS       Y15, Y0, Y7
+	VBROADCASTSS winogradConstant64<>+0(SB), Y15
+	VFMADD231PS  Y15, Y2, Y7
+	VBROADCASTSS winogradConstant65<>+0(SB), Y15
+	VFMADD231PS  Y15, Y4, Y7
+	VADDPS       Y13, Y7, Y14
+	VMAXPS       Y14, Y12, Y14
+	BTQ          $0x02, SI
+	JCC          out0_2
+	VMOVUPS      Y14, (R11)(DX*2)
+
+out0_2:
+	VBROADCASTSS winogradConstant66<>+0(SB), Y15
+	VMULPS       Y15, Y1, Y7
+	VBROADCASTSS winogradConstant67<>+0(SB), Y15
+	VFMADD231PS  Y15, Y3, Y7
+	VBROADCASTSS winogradConstant68<>+0(SB), Y15
+	VFMADD231PS  Y15, Y5, Y7
+	VADDPS       Y13, Y7, Y14
+	VMAXPS       Y14, Y12, Y14
+	BTQ          $0x03, SI
+	JCC          out0_3
+	VMOVUPS      Y14, (R11)(R8*1)
+
+out0_3:
+	VMOVAPS      Y6, Y7
+	VBROADCASTSS winogradConstant69<>+0(SB), Y15
+	VFMADD231PS  Y15, Y0, Y7
+	VBROADCASTSS winogradConstant38<>+0(SB), Y15
+	VFMADD231PS  Y15, Y2, Y7
+	VBROADCASTSS winogradConstant70<>+0(SB), Y15
+	VFMADD231PS  Y15, Y4, Y7
+	VADDPS       Y13, Y7, Y14
+	VMAXPS       Y14, Y12, Y14
+	BTQ          $0x04, SI
+	JCC          out0_4
+	VMOVUPS      Y14, (R13)
+
+out0_4:
+	VMOVUPS 32(R12), Y0
+	VMOVUPS 32(R12)(BX*1), Y1
+	VMOVUPS 32(R12)(BX*2), Y2
+	VMOVUPS 32(R12)(R9*1), Y3
+	VMOVUPS 32(R14), Y4
+	VMOVUPS 32(R14)(BX*1), Y5
+	VMOVUPS 32(R14)(BX*2), Y6
+	MOVQ    bias+96(FP), DI
+	VMOVUPS 32(DI), Y13
+	VXORPS  Y12, Y12, Y12
+	VADDPS  Y1, Y0, Y7
+	VSUBPS  Y1, Y0, Y1
+	VMOVAPS Y7, Y0
+	VADDPS  Y3, Y2, Y7
+	VSUBPS  Y3, Y2, Y3
+	VMOVAPS Y7, Y2
+	VADDPS  Y5, Y4, Y7
+	VSUBPS  Y5, Y4, Y5
+	VMOVAPS Y7, Y4
+	VADDPS  Y2, Y0, Y7
+	VADDPS  Y4, Y7, Y7
+	VADDPS  Y13, Y7, Y14
+	VMAXPS  Y14, Y12, Y14
+	BTQ     $0x00, SI
+	JCC     out1_0
+	VMOVUPS Y14, 32(R11)
+
+out1_0:
+	VBROADCASTSS winogradConstant40<>+0(SB), Y15
+	VMULPS       Y15, Y1, Y7
+	VBROADCASTSS winogradConstant45<>+0(SB), Y15
+	VFMADD231PS  Y15, Y3, Y7
+	VBROADCASTSS winogradConstant50<>+0(SB), Y15
+	VFMADD231PS  Y15, Y5, Y7
+	VADDPS       Y13, Y7, Y14
+	VMAXPS       Y14, Y12, Y14
+	BTQ          $0x01, SI
+	JCC          out1_1
+	VMOVUPS      Y14, 32(R11)(DX*1)
+
+out1_1:
+	VBROADCASTSS winogradConstant63<>+0(SB), Y15
+	VMULPS       Y15, Y0, Y7
+	VBROADCASTSS winogradConstant64<>+0(SB), Y15
+	VFMADD231PS  Y15, Y2, Y7
+	VBROADCASTSS winogradConstant65<>+0(SB), Y15
+	VFMADD231PS  Y15, Y4, Y7
+	VADDPS       Y13, Y7, Y14
+	VMAXPS       Y14, Y12, Y14
+	BTQ          $0x02, SI
+	JCC          out1_2
+	VMOVUPS      Y14, 32(R11)(DX*2)
+
+out1_2:
+	VBROADCASTSS winogradConstant66<>+0(SB), Y15
+	VMULPS       Y15, Y1, Y7
+	VBROADCASTSS winogradConstant67<>+0(SB), Y15
+	VFMADD231PS  Y15, Y3, Y7
+	VBROADCASTSS winogradConstant68<>+0(SB), Y15
+	VFMADD231PS  Y15, Y5, Y7
+	VADDPS       Y13, Y7, Y14
+	VMAXPS       Y14, Y12, Y14
+	BTQ          $0x03, SI
+	JCC          out1_3
+	VMOVUPS      Y14, 32(R11)(R8*1)
+
+out1_3:
+	VMOVAPS      Y6, Y7
+	VBROADCASTSS winogradConstant69<>+0(SB), Y15
+	VFMADD231PS  Y15, Y0, Y7
+	VBROADCASTSS winogradConstant38<>+0(SB), Y15
+	VFMADD231PS  Y15, Y2, Y7
+	VBROADCASTSS winogradConstant70<>+0(SB), Y15
+	VFMADD231PS  Y15, Y4, Y7
+	VADDPS       Y13, Y7, Y14
+	VMAXPS       Y14, Y12, Y14
+	BTQ          $0x04, SI
+	JCC          out1_4
+	VMOVUPS      Y14, 32(R13)
+
+out1_4:
+	MOVQ dst1+48(FP), DI
+	ADDQ DI, R11
+	MOVQ src1+56(FP), DI
+	ADDQ DI, R12
+	DECQ R10
+	JNZ  line
+	MOVQ dst2+72(FP), DI
+	ADDQ DI, AX
+	MOVQ src2+80(FP), DI
+	ADDQ DI, CX
+	DECQ R15
+	JNZ  outer
+	VZEROUPPER
+	RET
+
+// func f53GradientAVX512(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
+// Requires: AVX, AVX512F
+TEXT ·f53GradientAVX512(SB), NOSPLIT, $0-104
+	MOVQ  dst+0(FP), AX
+	MOVQ  src+8(FP), CX
+	MOVQ  dstElement+24(FP), DX
+	MOVQ  srcElement+32(FP), BX
+	MOVQ  mask+88(FP), SI
+	MOVQ  srcOffset+16(FP), DI
+	ADDQ  DI, CX
+	MOVQ  SI, DI
+	SHRQ  $0x00, DI
+	ANDQ  $0x01, DI
+	NEGQ  DI
+	KMOVW DI, K1
+	MOVQ  SI, DI
+	SHRQ  $0x01, DI
+	ANDQ  $0x01, DI
+	NEGQ  DI
+	KMOVW DI, K2
+	MOVQ  SI, DI
+	SHRQ  $0x02, DI
+	ANDQ  $0x01, DI
+	NEGQ  DI
+	KMOVW DI, K3
+	MOVQ  SI, DI
+	SHRQ  $0x03, DI
+	ANDQ  $0x01, DI
+	NEGQ  DI
+	KMOVW DI, K4
+	MOVQ  SI, DI
+	SHRQ  $0x04, DI
+	ANDQ  $0x01, DI
+	NEGQ  DI
+	KMOVW DI, K5
+	LEAQ  (DX)(DX*2), SI
+	LEAQ  (BX)(BX*2), R8
+	MOVQ  n2+64(FP), R12
+
+outer:
+	MOVQ AX, R10
+	MOVQ CX, R11
+	MOVQ n1+40(FP), R9
+
+line:
+	LEAQ             (R10)(DX*4), DI
+	LEAQ             (R11)(BX*4), R13
+	VMOVUPS.Z        (R11), K1, Z0
+	VMOVUPS.Z        (R11)(BX*1), K2, Z1
+	VMOVUPS.Z        (R11)(BX*2), K3, Z2
+	VMOVUPS.Z        (R11)(R8*1), K4, Z3
+	VMOVUPS.Z        (R13), K5, Z4
+	VMOVAPS          Z0, Z5
+	VFMADD231PS.BCST winogradConstant63<>+0(SB), Z2, Z5
+	VFMADD231PS.BCST winogradConstant69<>+0(SB), Z4, Z5
+	VMULPS.BCST      winogradConstant40<>+0(SB), Z1, Z6
+	VFMADD231PS.BCST winogradConstant66<>+0(SB), Z3, Z6
+	VADDPS           Z6, Z5, Z7
+	VMOVUPS          Z7, (R10)
+	VSUBPS           Z6, Z5, Z5
+	VMOVUPS          Z5, (R10)(DX*1)
+	VMOVAPS          Z0, Z5
+	VFMADD231PS.BCST winogradConstant64<>+0(SB), Z2, Z5
+	VFMADD231PS.BCST winogradConstant38<>+0(SB), Z4, Z5
+	VMULPS.BCST      winogradConstant45<>+0(SB), Z1, Z6
+	VFMADD231PS.BCST winogradConstant67<>+0(SB), Z3, Z6
+	VADDPS           Z6, Z5, Z7
+	VMOVUPS          Z7, (R10)(DX*2)
+	VSUBPS           Z6, Z5, Z5
+	VMOVUPS          Z5, (R10)(SI*1)
+	VMOVAPS          Z0, Z5
+	VFMADD231PS.BCST winogradConstant65<>+0(SB), Z2, Z5
+	VFMADD231PS.BCST winogradConstant70<>+0(SB), Z4, Z5
+	VMULPS.BCST      winogradConstant50<>+0(SB), Z1, Z6
+	VFMADD231PS.BCST winogradConstant68<>+0(SB), Z3, Z6
+	VADDPS           Z6, Z5, Z7
+	VMOVUPS          Z7, (DI)
+	VSUBPS           Z6, Z5, Z5
+	VMOVUPS          Z5, (DI)(DX*1)
+	VMOVUPS          Z4, (DI)(DX*2)
+	MOVQ             dst1+48(FP), DI
+	ADDQ             DI, R10
+	MOVQ             src1+56(FP), DI
+	ADDQ             DI, R11
+	DECQ             R9
+	JNZ              line
+	MOVQ             dst2+72(FP), DI
+	ADDQ             DI, AX
+	MOVQ             src2+80(FP), DI
+	ADDQ             DI, CX
+	DECQ             R12
+	JNZ              outer
+	VZEROUPPER
+	RET
+
+// func f53GradientAVX2(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
+// Requires: AVX, FMA3
+TEXT ·f53GradientAVX2(SB), NOSPLIT, $0-104
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ dstElement+24(FP), DX
+	MOVQ srcElement+32(FP), BX
+	MOVQ mask+88(FP), SI
+	MOVQ srcOffset+16(FP), DI
+	ADDQ DI, CX
+	LEAQ (DX)(DX*2), R8
+	LEAQ (BX)(BX*2), R9
+	MOVQ n2+64(FP), R13
+
+outer:
+	MOVQ AX, R11
+	MOVQ CX, R12
+	MOVQ n1+40(FP), R10
+
+line:
+	LEAQ    (R11)(DX*4), DI
+	LEAQ    (R12)(BX*4), R14
+	VXORPS  Y0, Y0, Y0
+	BTQ     $0x00, SI
+	JCC     in0_0
+	VMOVUPS (R12), Y0
+
+in0_0:
+	VXORPS  Y1, Y1, Y1
+	BTQ     $0x01, SI
+	JCC     in0_1
+	VMOVUPS (R12)(BX*1), Y1
+
+in0_1:
+	VXORPS  Y2, Y2, Y2
+	BTQ     $0x02, SI
+	JCC     in0_2
+	VMOVUPS (R12)(BX*2), Y2
+
+in0_2:
+	VXORPS  Y3, Y3, Y3
+	BTQ     $0x03, SI
+	JCC     in0_3
+	VMOVUPS (R12)(R9*1), Y3
+
+in0_3:
+	VXORPS  Y4, Y4, Y4
+	BTQ     $0x04, SI
+	JCC     in0_4
+	VMOVUPS (R14), Y4
+
+in0_4:
+	VMOVAPS      Y0, Y5
+	VBROADCASTSS winogradConstant63<>+0(SB), Y15
+	VFMADD231PS  Y15, Y2, Y5
+	VBROADCASTSS winogradConstant69<>+0(SB), Y15
+	VFMADD231PS  Y15, Y4, Y5
+	VBROADCASTSS winogradConstant40<>+0(SB), Y15
+	VMULPS       Y15, Y1, Y6
+	VBROADCASTSS winogradConstant66<>+0(SB), Y15
+	VFMADD231PS  Y15, Y3, Y6
+	VADDPS       Y6, Y5, Y7
+	VMOVUPS      Y7, (R11)
+	VSUBPS       Y6, Y5, Y5
+	VMOVUPS      Y5, (R11)(DX*1)
+	VMOVAPS      Y0, Y5
+	VBROADCASTSS winogradConstant64<>+0(SB), Y15
+	VFMADD231PS  Y15, Y2, Y5
+	VBROADCASTSS winogradConstant38<>+0(SB), Y15
+	VFMADD231PS  Y15, Y4, Y5
+	VBROADCASTSS winogradConstant45<>+0(SB), Y15
+	VMULPS       Y15, Y1, Y6
+	VBROADCASTSS winogradConstant67<>+0(SB), Y15
+	VFMADD231PS  Y15, Y3, Y6
+	VADDPS       Y6, Y5, Y7
+	VMOVUPS      Y7, (R11)(DX*2)
+	VSUBPS       Y6, Y5, Y5
+	VMOVUPS      Y5, (R11)(R8*1)
+	VMOVAPS      Y0, Y5
+	VBROADCASTSS winogradConstant65<>+0(SB), Y15
+	VFMADD231PS  Y15, Y2, Y5
+	VBROADCASTSS winogradConstant70<>+0(SB), Y15
+	VFMADD231PS  Y15, Y4, Y5
+	VBROADCASTSS winogradConstant50<>+0(SB), Y15
+	VMULPS       Y15, Y1, Y6
+	VBROADCASTSS winogradConstant68<>+0(SB), Y15
+	VFMADD231PS  Y15, Y3, Y6
+	VADDPS       Y6, Y5, Y7
+	VMOVUPS      Y7, (DI)
+	VSUBPS       Y6, Y5, Y5
+	VMOVUPS      Y5, (DI)(DX*1)
+	VMOVUPS      Y4, (DI)(DX*2)
+	VXORPS       Y0, Y0, Y0
+	BTQ          $0x00, SI
+	JCC          in1_0
+	VMOVUPS      32(R12), Y0
+
+in1_0:
+	VXORPS  Y1, Y1, Y1
+	BTQ     $0x01, SI
+	JCC     in1_1
+	VMOVUPS 32(R12)(BX*1), Y1
+
+in1_1:
+	VXORPS  Y2, Y2, Y2
+	BTQ     $0x02, SI
+	JCC     in1_2
+	VMOVUPS 32(R12)(BX*2), Y2
+
+in1_2:
+	VXORPS  Y3, Y3, Y3
+	BTQ     $0x03, SI
+	JCC     in1_3
+	VMOVUPS 32(R12)(R9*1), Y3
+
+in1_3:
+	VXORPS  Y4, Y4, Y4
+	BTQ     $0x04, SI
+	JCC     in1_4
+	VMOVUPS 32(R14), Y4
+
+in1_4:
+	VMOVAPS      Y0, Y5
+	VBROADCASTSS winogradConstant63<>+0(SB), Y15
+	VFMADD231PS  Y15, Y2, Y5
+	VBROADCASTSS winogradConstant69<>+0(SB), Y15
+	VFMADD231PS  Y15, Y4, Y5
+	VBROADCASTSS winogradConstant40<>+0(SB), Y15
+	VMULPS       Y15, Y1, Y6
+	VBROADCASTSS winogradConstant66<>+0(SB), Y15
+	VFMADD231PS  Y15, Y3, Y6
+	VADDPS       Y6, Y5, Y7
+	VMOVUPS      Y7, 32(R11)
+	VSUBPS       Y6, Y5, Y5
+	VMOVUPS      Y5, 32(R11)(DX*1)
+	VMOVAPS      Y0, Y5
+	VBROADCASTSS winogradConstant64<>+0(SB), Y15
+	VFMADD231PS  Y15, Y2, Y5
+	VBROADCASTSS winogradConstant38<>+0(SB), Y15
+	VFMADD231PS  Y15, Y4, Y5
+	VBROADCASTSS winogradConstant45<>+0(SB), Y15
+	VMULPS       Y15, Y1, Y6
+	VBROADCASTSS winogradConstant67<>+0(SB), Y15
+	VFMADD231PS  Y15, Y3, Y6
+	VADDPS       Y6, Y5, Y7
+	VMOVUPS      Y7, 32(R11)(DX*2)
+	VSUBPS       Y6, Y5, Y5
+	VMOVUPS      Y5, 32(R11)(R8*1)
+	VMOVAPS      Y0, Y5
+	VBROADCASTSS winogradConstant65<>+0(SB), Y15
+	VFMADD231PS  Y15, Y2, Y5
+	VBROADCASTSS winogradConstant70<>+0(SB), Y15
+	VFMADD231PS  Y15, Y4, Y5
+	VBROADCASTSS winogradConstant50<>+0(SB), Y15
+	VMULPS       Y15, Y1, Y6
+	VBROADCASTSS winogradConstant68<>+0(SB), Y15
+	VFMADD231PS  Y15, Y3, Y6
+	VADDPS       Y6, Y5, Y7
+	VMOVUPS      Y7, 32(DI)
+	VSUBPS       Y6, Y5, Y5
+	VMOVUPS      Y5, 32(DI)(DX*1)
+	VMOVUPS      Y4, 32(DI)(DX*2)
+	MOVQ         dst1+48(FP), DI
+	ADDQ         DI, R11
+	MOVQ         src1+56(FP), DI
+	ADDQ         DI, R12
+	DECQ         R10
+	JNZ          line
+	MOVQ         dst2+72(FP), DI
+	ADDQ         DI, AX
+	MOVQ         src2+80(FP), DI
+	ADDQ         DI, CX
+	DECQ         R13
+	JNZ          outer
+	VZEROUPPER
+	RET
+
+// func f53WeightsBackAVX512(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
+// Requires: AVX, AVX512F
+TEXT ·f53WeightsBackAVX512(SB), NOSPLIT, $0-104
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ dstElement+24(FP), DX
+	MOVQ srcElement+32(FP), BX
+	MOVQ mask+88(FP), SI
+	MOVQ srcOffset+16(FP), SI
+	ADDQ SI, CX
+	LEAQ (DX)(DX*2), SI
+	LEAQ (BX)(BX*2), DI
+	MOVQ n2+64(FP), R11
+
+outer:
+	MOVQ AX, R9
+	MOVQ CX, R10
+	MOVQ n1+40(FP), R8
+
+line:
+	LEAQ             (R10)(BX*4), SI
+	VMOVUPS          (R10), Z0
+	VMOVUPS          (R10)(BX*1), Z1
+	VMOVUPS          (R10)(BX*2), Z2
+	VMOVUPS          (R10)(DI*1), Z3
+	VMOVUPS          (SI), Z4
+	VMOVUPS          (SI)(BX*1), Z5
+	VMOVUPS          (SI)(BX*2), Z6
+	VADDPS           Z1, Z0, Z7
+	VSUBPS           Z1, Z0, Z1
+	VMOVAPS          Z7, Z0
+	VADDPS           Z3, Z2, Z7
+	VSUBPS           Z3, Z2, Z3
+	VMOVAPS          Z7, Z2
+	VADDPS           Z5, Z4, Z7
+	VSUBPS           Z5, Z4, Z5
+	VMOVAPS          Z7, Z4
+	VMULPS.BCST      winogradConstant55<>+0(SB), Z1, Z7
+	VFMADD231PS.BCST winogradConstant58<>+0(SB), Z3, Z7
+	VFMADD231PS.BCST winogradConstant61<>+0(SB), Z5, Z7
+	VMOVUPS          Z7, (R9)
+	VMULPS.BCST      winogradConstant54<>+0(SB), Z0, Z7
+	VFMADD231PS.BCST winogradConstant57<>+0(SB), Z2, Z7
+	VFMADD231PS.BCST winogradConstant60<>+0(SB), Z4, Z7
+	VMOVUPS          Z7, (R9)(DX*1)
+	VMOVAPS          Z6, Z7
+	VFMADD231PS.BCST winogradConstant56<>+0(SB), Z1, Z7
+	VFMADD231PS.BCST winogradConstant59<>+0(SB), Z3, Z7
+	VFMADD231PS.BCST winogradConstant62<>+0(SB), Z5, Z7
+	VMOVUPS          Z7, (R9)(DX*2)
+	MOVQ             dst1+48(FP), SI
+	ADDQ             SI, R9
+	MOVQ             src1+56(FP), SI
+	ADDQ             SI, R10
+	DECQ             R8
+	JNZ              line
+	MOVQ             dst2+72(FP), SI
+	ADDQ             SI, AX
+	MOVQ             src2+80(FP), SI
+	ADDQ             SI, CX
+	DECQ             R11
+	JNZ              outer
+	VZEROUPPER
+	RET
+
+// func f53WeightsBackAVX2(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
+// Requires: AVX, FMA3
+TEXT ·f53WeightsBackAVX2(SB), NOSPLIT, $0-104
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ dstElement+24(FP), DX
+	MOVQ srcElement+32(FP), BX
+	MOVQ mask+88(FP), SI
+	MOVQ srcOffset+16(FP), SI
+	ADDQ SI, CX
+	LEAQ (DX)(DX*2), SI
+	LEAQ (BX)(BX*2), DI
+	MOVQ n2+64(FP), R11
+
+outer:
+	MOVQ AX, R9
+	MOVQ CX, R10
+	MOVQ n1+40(FP), R8
+
+line:
+	LEAQ         (R10)(BX*4), SI
+	VMOVUPS      (R10), Y0
+	VMOVUPS      (R10)(BX*1), Y1
+	VMOVUPS      (R10)(BX*2), Y2
+	VMOVUPS      (R10)(DI*1), Y3
+	VMOVUPS      (SI), Y4
+	VMOVUPS      (SI)(BX*1), Y5
+	VMOVUPS      (SI)(BX*2), Y6
+	VADDPS       Y1, Y0, Y7
+	VSUBPS       Y1, Y0, Y1
+	VMOVAPS      Y7, Y0
+	VADDPS       Y3, Y2, Y7
+	VSUBPS       Y3, Y2, Y3
+	VMOVAPS      Y7, Y2
+	VADDPS       Y5, Y4, Y7
+	VSUBPS       Y5, Y4, Y5
+	VMOVAPS      Y7, Y4
+	VBROADCASTSS winogradConstant55<>+0(SB), Y15
+	VMULPS       Y15, Y1, Y7
+	VBROADCASTSS winogradConstant58<>+0(SB), Y15
+	VFMADD231PS  Y15, Y3, Y7
+	VBROADCASTSS winogradConstant61<>+0(SB), Y15
+	VFMADD231PS  Y15, Y5, Y7
+	VMOVUPS      Y7, (R9)
+	VBROADCASTSS winogradConstant54<>+0(SB), Y15
+	VMULPS       Y15, Y0, Y7
+	VBROADCASTSS winogradConstant57<>+0(SB), Y15
+	VFMADD231PS  Y15, Y2, Y7
+	VBROADCASTSS winogradConstant60<>+0(SB), Y15
+	VFMADD231PS  Y15, Y4, Y7
+	VMOVUPS      Y7, (R9)(DX*1)
+	VMOVAPS      Y6, Y7
+	VBROADCASTSS winogradConstant56<>+0(SB), Y15
+	VFMADD231PS  Y15, Y1, Y7
+	VBROADCASTSS winogradConstant59<>+0(SB), Y15
+	VFMADD231PS  Y15, Y3, Y7
+	VBROADCASTSS winogradConstant62<>+0(SB), Y15
+	VFMADD231PS  Y15, Y5, Y7
+	VMOVUPS      Y7, (R9)(DX*2)
+	VMOVUPS      32(R10), Y0
+	VMOVUPS      32(R10)(BX*1), Y1
+	VMOVUPS      32(R10)(BX*2), Y2
+	VMOVUPS      32(R10)(DI*1), Y3
+	VMOVUPS      32(SI), Y4
+	VMOVUPS      32(SI)(BX*1), Y5
+	VMOVUPS      32(SI)(BX*2), Y6
+	VADDPS       Y1, Y0, Y7
+	VSUBPS       Y1, Y0, Y1
+	VMOVAPS      Y7, Y0
+	VADDPS       Y3, Y2, Y7
+	VSUBPS       Y3, Y2, Y3
+	VMOVAPS      Y7, Y2
+	VADDPS       Y5, Y4, Y7
+	VSUBPS       Y5, Y4, Y5
+	VMOVAPS      Y7, Y4
+	VBROADCASTSS winogradConstant55<>+0(SB), Y15
+	VMULPS       Y15, Y1, Y7
+	VBROADCASTSS winogradConstant58<>+0(SB), Y15
+	VFMADD231PS  Y15, Y3, Y7
+	VBROADCASTSS winogradConstant61<>+0(SB), Y15
+	VFMADD231PS  Y15, Y5, Y7
+	VMOVUPS      Y7, 32(R9)
+	VBROADCASTSS winogradConstant54<>+0(SB), Y15
+	VMULPS       Y15, Y0, Y7
+	VBROADCASTSS winogradConstant57<>+0(SB), Y15
+	VFMADD231PS  Y15, Y2, Y7
+	VBROADCASTSS winogradConstant60<>+0(SB), Y15
+	VFMADD231PS  Y15, Y4, Y7
+	VMOVUPS      Y7, 32(R9)(DX*1)
+	VMOVAPS      Y6, Y7
+	VBROADCASTSS winogradConstant56<>+0(SB), Y15
+	VFMADD231PS  Y15, Y1, Y7
+	VBROADCASTSS winogradConstant59<>+0(SB), Y15
+	VFMADD231PS  Y15, Y3, Y7
+	VBROADCASTSS winogradConstant62<>+0(SB), Y15
+	VFMADD231PS  Y15, Y5, Y7
+	VMOVUPS      Y7, 32(R9)(DX*2)
+	MOVQ         dst1+48(FP), SI
+	ADDQ         SI, R9
+	MOVQ         src1+56(FP), SI
+	ADDQ         SI, R10
+	DECQ         R8
+	JNZ          line
+	MOVQ         dst2+72(FP), SI
+	ADDQ         SI, AX
+	MOVQ         src2+80(FP), SI
+	ADDQ         SI, CX
+	DECQ         R11
+	JNZ          outer
+	VZEROUPPER
+	RET
+
 // func f24InputAVX512(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
 // Requires: AVX, AVX512F
 TEXT ·f24InputAVX512(SB), NOSPLIT, $0-104
@@ -5262,23 +7189,23 @@ line:
 	VMOVUPS.Z        (R13), K5, Z4
 	VMOVAPS          Z3, Z5
 	VFMADD231PS.BCST winogradConstant20<>+0(SB), Z1, Z5
-	VMULPS.BCST      winogradConstant36<>+0(SB), Z0, Z6
+	VMULPS.BCST      winogradConstant71<>+0(SB), Z0, Z6
 	VFMADD231PS.BCST winogradConstant1<>+0(SB), Z2, Z6
 	VADDPS           Z6, Z5, Z7
 	VMOVUPS          Z7, (R10)
 	VSUBPS           Z6, Z5, Z5
 	VMOVUPS          Z5, (R10)(DX*1)
 	VMOVAPS          Z3, Z5
-	VFMADD231PS.BCST winogradConstant37<>+0(SB), Z1, Z5
-	VMULPS.BCST      winogradConstant38<>+0(SB), Z0, Z6
+	VFMADD231PS.BCST winogradConstant72<>+0(SB), Z1, Z5
+	VMULPS.BCST      winogradConstant73<>+0(SB), Z0, Z6
 	VFMADD231PS.BCST winogradConstant24<>+0(SB), Z2, Z6
 	VADDPS           Z6, Z5, Z7
 	VMOVUPS          Z7, (R10)(DX*2)
 	VSUBPS           Z6, Z5, Z5
 	VMOVUPS          Z5, (R10)(SI*1)
 	VMOVAPS          Z4, Z5
-	VFMADD231PS.BCST winogradConstant39<>+0(SB), Z0, Z5
-	VFMADD231PS.BCST winogradConstant40<>+0(SB), Z2, Z5
+	VFMADD231PS.BCST winogradConstant74<>+0(SB), Z0, Z5
+	VFMADD231PS.BCST winogradConstant75<>+0(SB), Z2, Z5
 	VMOVUPS          Z5, (DI)
 	MOVQ             dst1+48(FP), DI
 	ADDQ             DI, R10
@@ -5295,20 +7222,20 @@ line:
 	VZEROUPPER
 	RET
 
-DATA winogradConstant36<>+0(SB)/4, $(-1.125)
-GLOBL winogradConstant36<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant71<>+0(SB)/4, $(-1.125)
+GLOBL winogradConstant71<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant37<>+0(SB)/4, $(-0.25)
-GLOBL winogradConstant37<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant72<>+0(SB)/4, $(-0.25)
+GLOBL winogradConstant72<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant38<>+0(SB)/4, $(-0.375)
-GLOBL winogradConstant38<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant73<>+0(SB)/4, $(-0.375)
+GLOBL winogradConstant73<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant39<>+0(SB)/4, $(0.5625)
-GLOBL winogradConstant39<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant74<>+0(SB)/4, $(0.5625)
+GLOBL winogradConstant74<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant40<>+0(SB)/4, $(-2.5)
-GLOBL winogradConstant40<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant75<>+0(SB)/4, $(-2.5)
+GLOBL winogradConstant75<>(SB), RODATA|NOPTR, $4
 
 // func f24InputAVX2(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
 // Requires: AVX, FMA3
@@ -5365,7 +7292,7 @@ in0_4:
 	VMOVAPS      Y3, Y5
 	VBROADCASTSS winogradConstant20<>+0(SB), Y15
 	VFMADD231PS  Y15, Y1, Y5
-	VBROADCASTSS winogradConstant36<>+0(SB), Y15
+	VBROADCASTSS winogradConstant71<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y6
 	VBROADCASTSS winogradConstant1<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y6
@@ -5374,9 +7301,9 @@ in0_4:
 	VSUBPS       Y6, Y5, Y5
 	VMOVUPS      Y5, (R11)(DX*1)
 	VMOVAPS      Y3, Y5
-	VBROADCASTSS winogradConstant37<>+0(SB), Y15
+	VBROADCASTSS winogradConstant72<>+0(SB), Y15
 	VFMADD231PS  Y15, Y1, Y5
-	VBROADCASTSS winogradConstant38<>+0(SB), Y15
+	VBROADCASTSS winogradConstant73<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y6
 	VBROADCASTSS winogradConstant24<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y6
@@ -5385,9 +7312,9 @@ in0_4:
 	VSUBPS       Y6, Y5, Y5
 	VMOVUPS      Y5, (R11)(R8*1)
 	VMOVAPS      Y4, Y5
-	VBROADCASTSS winogradConstant39<>+0(SB), Y15
+	VBROADCASTSS winogradConstant74<>+0(SB), Y15
 	VFMADD231PS  Y15, Y0, Y5
-	VBROADCASTSS winogradConstant40<>+0(SB), Y15
+	VBROADCASTSS winogradConstant75<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y5
 	VMOVUPS      Y5, (DI)
 	VXORPS       Y0, Y0, Y0
@@ -5423,7 +7350,7 @@ in1_4:
 	VMOVAPS      Y3, Y5
 	VBROADCASTSS winogradConstant20<>+0(SB), Y15
 	VFMADD231PS  Y15, Y1, Y5
-	VBROADCASTSS winogradConstant36<>+0(SB), Y15
+	VBROADCASTSS winogradConstant71<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y6
 	VBROADCASTSS winogradConstant1<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y6
@@ -5432,9 +7359,9 @@ in1_4:
 	VSUBPS       Y6, Y5, Y5
 	VMOVUPS      Y5, 32(R11)(DX*1)
 	VMOVAPS      Y3, Y5
-	VBROADCASTSS winogradConstant37<>+0(SB), Y15
+	VBROADCASTSS winogradConstant72<>+0(SB), Y15
 	VFMADD231PS  Y15, Y1, Y5
-	VBROADCASTSS winogradConstant38<>+0(SB), Y15
+	VBROADCASTSS winogradConstant73<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y6
 	VBROADCASTSS winogradConstant24<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y6
@@ -5443,9 +7370,9 @@ in1_4:
 	VSUBPS       Y6, Y5, Y5
 	VMOVUPS      Y5, 32(R11)(R8*1)
 	VMOVAPS      Y4, Y5
-	VBROADCASTSS winogradConstant39<>+0(SB), Y15
+	VBROADCASTSS winogradConstant74<>+0(SB), Y15
 	VFMADD231PS  Y15, Y0, Y5
-	VBROADCASTSS winogradConstant40<>+0(SB), Y15
+	VBROADCASTSS winogradConstant75<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y5
 	VMOVUPS      Y5, 32(DI)
 	MOVQ         dst1+48(FP), DI
@@ -5488,17 +7415,17 @@ line:
 	VMOVUPS          (R11)(BX*1), Z1
 	VMOVUPS          (R11)(BX*2), Z2
 	VMOVUPS          (R11)(R8*1), Z3
-	VMULPS.BCST      winogradConstant37<>+0(SB), Z1, Z4
-	VFMADD231PS.BCST winogradConstant41<>+0(SB), Z3, Z4
-	VMULPS.BCST      winogradConstant42<>+0(SB), Z0, Z5
-	VFMADD231PS.BCST winogradConstant43<>+0(SB), Z2, Z5
+	VMULPS.BCST      winogradConstant72<>+0(SB), Z1, Z4
+	VFMADD231PS.BCST winogradConstant76<>+0(SB), Z3, Z4
+	VMULPS.BCST      winogradConstant77<>+0(SB), Z0, Z5
+	VFMADD231PS.BCST winogradConstant78<>+0(SB), Z2, Z5
 	VADDPS           Z5, Z4, Z6
 	VMOVUPS          Z6, (R10)
 	VSUBPS           Z5, Z4, Z4
 	VMOVUPS          Z4, (R10)(DX*1)
-	VMULPS.BCST      winogradConstant44<>+0(SB), Z1, Z4
-	VFMADD231PS.BCST winogradConstant39<>+0(SB), Z3, Z4
-	VMULPS.BCST      winogradConstant45<>+0(SB), Z0, Z5
+	VMULPS.BCST      winogradConstant40<>+0(SB), Z1, Z4
+	VFMADD231PS.BCST winogradConstant74<>+0(SB), Z3, Z4
+	VMULPS.BCST      winogradConstant79<>+0(SB), Z0, Z5
 	VFMADD231PS.BCST winogradConstant4<>+0(SB), Z2, Z5
 	VADDPS           Z5, Z4, Z6
 	VMOVUPS          Z6, (R10)(DX*2)
@@ -5520,20 +7447,17 @@ line:
 	VZEROUPPER
 	RET
 
-DATA winogradConstant41<>+0(SB)/4, $(-0.0625)
-GLOBL winogradConstant41<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant76<>+0(SB)/4, $(-0.0625)
+GLOBL winogradConstant76<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant42<>+0(SB)/4, $(-0.5)
-GLOBL winogradConstant42<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant77<>+0(SB)/4, $(-0.5)
+GLOBL winogradConstant77<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant43<>+0(SB)/4, $(-0.125)
-GLOBL winogradConstant43<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant78<>+0(SB)/4, $(-0.125)
+GLOBL winogradConstant78<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant44<>+0(SB)/4, $(0.25)
-GLOBL winogradConstant44<>(SB), RODATA|NOPTR, $4
-
-DATA winogradConstant45<>+0(SB)/4, $(0.16666667)
-GLOBL winogradConstant45<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant79<>+0(SB)/4, $(0.16666667)
+GLOBL winogradConstant79<>(SB), RODATA|NOPTR, $4
 
 // func f24WeightsAVX2(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
 // Requires: AVX, FMA3
@@ -5560,23 +7484,23 @@ line:
 	VMOVUPS      (R11)(BX*1), Y1
 	VMOVUPS      (R11)(BX*2), Y2
 	VMOVUPS      (R11)(R8*1), Y3
-	VBROADCASTSS winogradConstant37<>+0(SB), Y15
+	VBROADCASTSS winogradConstant72<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y4
-	VBROADCASTSS winogradConstant41<>+0(SB), Y15
+	VBROADCASTSS winogradConstant76<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y4
-	VBROADCASTSS winogradConstant42<>+0(SB), Y15
+	VBROADCASTSS winogradConstant77<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y5
-	VBROADCASTSS winogradConstant43<>+0(SB), Y15
+	VBROADCASTSS winogradConstant78<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y5
 	VADDPS       Y5, Y4, Y6
 	VMOVUPS      Y6, (R10)
 	VSUBPS       Y5, Y4, Y4
 	VMOVUPS      Y4, (R10)(DX*1)
-	VBROADCASTSS winogradConstant44<>+0(SB), Y15
+	VBROADCASTSS winogradConstant40<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y4
-	VBROADCASTSS winogradConstant39<>+0(SB), Y15
+	VBROADCASTSS winogradConstant74<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y4
-	VBROADCASTSS winogradConstant45<>+0(SB), Y15
+	VBROADCASTSS winogradConstant79<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y5
 	VBROADCASTSS winogradConstant4<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y5
@@ -5589,23 +7513,23 @@ line:
 	VMOVUPS      32(R11)(BX*1), Y1
 	VMOVUPS      32(R11)(BX*2), Y2
 	VMOVUPS      32(R11)(R8*1), Y3
-	VBROADCASTSS winogradConstant37<>+0(SB), Y15
+	VBROADCASTSS winogradConstant72<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y4
-	VBROADCASTSS winogradConstant41<>+0(SB), Y15
+	VBROADCASTSS winogradConstant76<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y4
-	VBROADCASTSS winogradConstant42<>+0(SB), Y15
+	VBROADCASTSS winogradConstant77<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y5
-	VBROADCASTSS winogradConstant43<>+0(SB), Y15
+	VBROADCASTSS winogradConstant78<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y5
 	VADDPS       Y5, Y4, Y6
 	VMOVUPS      Y6, 32(R10)
 	VSUBPS       Y5, Y4, Y4
 	VMOVUPS      Y4, 32(R10)(DX*1)
-	VBROADCASTSS winogradConstant44<>+0(SB), Y15
+	VBROADCASTSS winogradConstant40<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y4
-	VBROADCASTSS winogradConstant39<>+0(SB), Y15
+	VBROADCASTSS winogradConstant74<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y4
-	VBROADCASTSS winogradConstant45<>+0(SB), Y15
+	VBROADCASTSS winogradConstant79<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y5
 	VBROADCASTSS winogradConstant4<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y5
@@ -5671,9 +7595,9 @@ line:
 	VMOVUPS          Z5, K1, (R9)
 	VMOVAPS          Z4, Z5
 	VFMADD231PS.BCST winogradConstant1<>+0(SB), Z0, Z5
-	VFMADD231PS.BCST winogradConstant42<>+0(SB), Z1, Z5
+	VFMADD231PS.BCST winogradConstant77<>+0(SB), Z1, Z5
 	VFMADD231PS.BCST winogradConstant24<>+0(SB), Z2, Z5
-	VFMADD231PS.BCST winogradConstant46<>+0(SB), Z3, Z5
+	VFMADD231PS.BCST winogradConstant80<>+0(SB), Z3, Z5
 	VMOVUPS          Z5, K2, (R9)(DX*1)
 	MOVQ             dst1+48(FP), DI
 	ADDQ             DI, R9
@@ -5690,8 +7614,8 @@ line:
 	VZEROUPPER
 	RET
 
-DATA winogradConstant46<>+0(SB)/4, $(-1.5)
-GLOBL winogradConstant46<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant80<>+0(SB)/4, $(-1.5)
+GLOBL winogradConstant80<>(SB), RODATA|NOPTR, $4
 
 // func f24OutputAVX2(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
 // Requires: AVX, FMA3
@@ -5730,11 +7654,11 @@ out0_0:
 	VMOVAPS      Y4, Y5
 	VBROADCASTSS winogradConstant1<>+0(SB), Y15
 	VFMADD231PS  Y15, Y0, Y5
-	VBROADCASTSS winogradConstant42<>+0(SB), Y15
+	VBROADCASTSS winogradConstant77<>+0(SB), Y15
 	VFMADD231PS  Y15, Y1, Y5
 	VBROADCASTSS winogradConstant24<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y5
-	VBROADCASTSS winogradConstant46<>+0(SB), Y15
+	VBROADCASTSS winogradConstant80<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y5
 	BTQ          $0x01, SI
 	JCC          out0_1
@@ -5757,11 +7681,11 @@ out1_0:
 	VMOVAPS      Y4, Y5
 	VBROADCASTSS winogradConstant1<>+0(SB), Y15
 	VFMADD231PS  Y15, Y0, Y5
-	VBROADCASTSS winogradConstant42<>+0(SB), Y15
+	VBROADCASTSS winogradConstant77<>+0(SB), Y15
 	VFMADD231PS  Y15, Y1, Y5
 	VBROADCASTSS winogradConstant24<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y5
-	VBROADCASTSS winogradConstant46<>+0(SB), Y15
+	VBROADCASTSS winogradConstant80<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y5
 	BTQ          $0x01, SI
 	JCC          out1_1
@@ -5826,9 +7750,9 @@ line:
 	VMOVUPS          Z30, K1, (R9)
 	VMOVAPS          Z4, Z5
 	VFMADD231PS.BCST winogradConstant1<>+0(SB), Z0, Z5
-	VFMADD231PS.BCST winogradConstant42<>+0(SB), Z1, Z5
+	VFMADD231PS.BCST winogradConstant77<>+0(SB), Z1, Z5
 	VFMADD231PS.BCST winogradConstant24<>+0(SB), Z2, Z5
-	VFMADD231PS.BCST winogradConstant46<>+0(SB), Z3, Z5
+	VFMADD231PS.BCST winogradConstant80<>+0(SB), Z3, Z5
 	VADDPS.Z         (R9)(DX*1), Z5, K2, Z30
 	VMOVUPS          Z30, K2, (R9)(DX*1)
 	MOVQ             dst1+48(FP), DI
@@ -5884,11 +7808,11 @@ out0_0:
 	VMOVAPS      Y4, Y5
 	VBROADCASTSS winogradConstant1<>+0(SB), Y15
 	VFMADD231PS  Y15, Y0, Y5
-	VBROADCASTSS winogradConstant42<>+0(SB), Y15
+	VBROADCASTSS winogradConstant77<>+0(SB), Y15
 	VFMADD231PS  Y15, Y1, Y5
 	VBROADCASTSS winogradConstant24<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y5
-	VBROADCASTSS winogradConstant46<>+0(SB), Y15
+	VBROADCASTSS winogradConstant80<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y5
 	BTQ          $0x01, SI
 	JCC          out0_1
@@ -5913,11 +7837,11 @@ out1_0:
 	VMOVAPS      Y4, Y5
 	VBROADCASTSS winogradConstant1<>+0(SB), Y15
 	VFMADD231PS  Y15, Y0, Y5
-	VBROADCASTSS winogradConstant42<>+0(SB), Y15
+	VBROADCASTSS winogradConstant77<>+0(SB), Y15
 	VFMADD231PS  Y15, Y1, Y5
 	VBROADCASTSS winogradConstant24<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y5
-	VBROADCASTSS winogradConstant46<>+0(SB), Y15
+	VBROADCASTSS winogradConstant80<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y5
 	BTQ          $0x01, SI
 	JCC          out1_1
@@ -5987,9 +7911,9 @@ line:
 	VMOVUPS          Z30, K1, (R9)
 	VMOVAPS          Z4, Z5
 	VFMADD231PS.BCST winogradConstant1<>+0(SB), Z0, Z5
-	VFMADD231PS.BCST winogradConstant42<>+0(SB), Z1, Z5
+	VFMADD231PS.BCST winogradConstant77<>+0(SB), Z1, Z5
 	VFMADD231PS.BCST winogradConstant24<>+0(SB), Z2, Z5
-	VFMADD231PS.BCST winogradConstant46<>+0(SB), Z3, Z5
+	VFMADD231PS.BCST winogradConstant80<>+0(SB), Z3, Z5
 	VADDPS           Z29, Z5, Z30
 	VMAXPS           Z30, Z28, Z30
 	VMOVUPS          Z30, K2, (R9)(DX*1)
@@ -6050,11 +7974,11 @@ out0_0:
 	VMOVAPS      Y4, Y5
 	VBROADCASTSS winogradConstant1<>+0(SB), Y15
 	VFMADD231PS  Y15, Y0, Y5
-	VBROADCASTSS winogradConstant42<>+0(SB), Y15
+	VBROADCASTSS winogradConstant77<>+0(SB), Y15
 	VFMADD231PS  Y15, Y1, Y5
 	VBROADCASTSS winogradConstant24<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y5
-	VBROADCASTSS winogradConstant46<>+0(SB), Y15
+	VBROADCASTSS winogradConstant80<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y5
 	VADDPS       Y13, Y5, Y14
 	VMAXPS       Y14, Y12, Y14
@@ -6084,11 +8008,11 @@ out1_0:
 	VMOVAPS      Y4, Y5
 	VBROADCASTSS winogradConstant1<>+0(SB), Y15
 	VFMADD231PS  Y15, Y0, Y5
-	VBROADCASTSS winogradConstant42<>+0(SB), Y15
+	VBROADCASTSS winogradConstant77<>+0(SB), Y15
 	VFMADD231PS  Y15, Y1, Y5
 	VBROADCASTSS winogradConstant24<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y5
-	VBROADCASTSS winogradConstant46<>+0(SB), Y15
+	VBROADCASTSS winogradConstant80<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y5
 	VADDPS       Y13, Y5, Y14
 	VMAXPS       Y14, Y12, Y14
@@ -6149,13 +8073,13 @@ line:
 	VFMADD231PS.BCST winogradConstant1<>+0(SB), Z1, Z2
 	VMOVUPS          Z2, (R9)
 	VMOVAPS          Z0, Z2
-	VFMADD231PS.BCST winogradConstant42<>+0(SB), Z1, Z2
+	VFMADD231PS.BCST winogradConstant77<>+0(SB), Z1, Z2
 	VMOVUPS          Z2, (R9)(DX*1)
 	VMOVAPS          Z0, Z2
 	VFMADD231PS.BCST winogradConstant24<>+0(SB), Z1, Z2
 	VMOVUPS          Z2, (R9)(DX*2)
 	VMOVAPS          Z0, Z2
-	VFMADD231PS.BCST winogradConstant46<>+0(SB), Z1, Z2
+	VFMADD231PS.BCST winogradConstant80<>+0(SB), Z1, Z2
 	VMOVUPS          Z2, (R9)(SI*1)
 	VMOVUPS          Z1, (DI)
 	MOVQ             dst1+48(FP), DI
@@ -6211,7 +8135,7 @@ in0_1:
 	VFMADD231PS  Y15, Y1, Y2
 	VMOVUPS      Y2, (R10)
 	VMOVAPS      Y0, Y2
-	VBROADCASTSS winogradConstant42<>+0(SB), Y15
+	VBROADCASTSS winogradConstant77<>+0(SB), Y15
 	VFMADD231PS  Y15, Y1, Y2
 	VMOVUPS      Y2, (R10)(DX*1)
 	VMOVAPS      Y0, Y2
@@ -6219,7 +8143,7 @@ in0_1:
 	VFMADD231PS  Y15, Y1, Y2
 	VMOVUPS      Y2, (R10)(DX*2)
 	VMOVAPS      Y0, Y2
-	VBROADCASTSS winogradConstant46<>+0(SB), Y15
+	VBROADCASTSS winogradConstant80<>+0(SB), Y15
 	VFMADD231PS  Y15, Y1, Y2
 	VMOVUPS      Y2, (R10)(R8*1)
 	VMOVUPS      Y1, (DI)
@@ -6240,7 +8164,7 @@ in1_1:
 	VFMADD231PS  Y15, Y1, Y2
 	VMOVUPS      Y2, 32(R10)
 	VMOVAPS      Y0, Y2
-	VBROADCASTSS winogradConstant42<>+0(SB), Y15
+	VBROADCASTSS winogradConstant77<>+0(SB), Y15
 	VFMADD231PS  Y15, Y1, Y2
 	VMOVUPS      Y2, 32(R10)(DX*1)
 	VMOVAPS      Y0, Y2
@@ -6248,7 +8172,7 @@ in1_1:
 	VFMADD231PS  Y15, Y1, Y2
 	VMOVUPS      Y2, 32(R10)(DX*2)
 	VMOVAPS      Y0, Y2
-	VBROADCASTSS winogradConstant46<>+0(SB), Y15
+	VBROADCASTSS winogradConstant80<>+0(SB), Y15
 	VFMADD231PS  Y15, Y1, Y2
 	VMOVUPS      Y2, 32(R10)(R8*1)
 	VMOVUPS      Y1, 32(DI)
@@ -6299,18 +8223,18 @@ line:
 	VADDPS           Z3, Z2, Z5
 	VSUBPS           Z3, Z2, Z3
 	VMOVAPS          Z5, Z2
-	VMULPS.BCST      winogradConstant42<>+0(SB), Z1, Z5
-	VFMADD231PS.BCST winogradConstant45<>+0(SB), Z3, Z5
+	VMULPS.BCST      winogradConstant77<>+0(SB), Z1, Z5
+	VFMADD231PS.BCST winogradConstant79<>+0(SB), Z3, Z5
 	VMOVUPS          Z5, (R10)
-	VMULPS.BCST      winogradConstant37<>+0(SB), Z0, Z5
-	VFMADD231PS.BCST winogradConstant44<>+0(SB), Z2, Z5
+	VMULPS.BCST      winogradConstant72<>+0(SB), Z0, Z5
+	VFMADD231PS.BCST winogradConstant40<>+0(SB), Z2, Z5
 	VMOVUPS          Z5, (R10)(DX*1)
-	VMULPS.BCST      winogradConstant43<>+0(SB), Z1, Z5
+	VMULPS.BCST      winogradConstant78<>+0(SB), Z1, Z5
 	VFMADD231PS.BCST winogradConstant4<>+0(SB), Z3, Z5
 	VMOVUPS          Z5, (R10)(DX*2)
 	VMOVAPS          Z4, Z5
-	VFMADD231PS.BCST winogradConstant41<>+0(SB), Z0, Z5
-	VFMADD231PS.BCST winogradConstant39<>+0(SB), Z2, Z5
+	VFMADD231PS.BCST winogradConstant76<>+0(SB), Z0, Z5
+	VFMADD231PS.BCST winogradConstant74<>+0(SB), Z2, Z5
 	VMOVUPS          Z5, (R10)(DI*1)
 	MOVQ             dst1+48(FP), SI
 	ADDQ             SI, R10
@@ -6359,25 +8283,25 @@ line:
 	VADDPS       Y3, Y2, Y5
 	VSUBPS       Y3, Y2, Y3
 	VMOVAPS      Y5, Y2
-	VBROADCASTSS winogradConstant42<>+0(SB), Y15
+	VBROADCASTSS winogradConstant77<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y5
-	VBROADCASTSS winogradConstant45<>+0(SB), Y15
+	VBROADCASTSS winogradConstant79<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y5
 	VMOVUPS      Y5, (R10)
-	VBROADCASTSS winogradConstant37<>+0(SB), Y15
+	VBROADCASTSS winogradConstant72<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y5
-	VBROADCASTSS winogradConstant44<>+0(SB), Y15
+	VBROADCASTSS winogradConstant40<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y5
 	VMOVUPS      Y5, (R10)(DX*1)
-	VBROADCASTSS winogradConstant43<>+0(SB), Y15
+	VBROADCASTSS winogradConstant78<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y5
 	VBROADCASTSS winogradConstant4<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y5
 	VMOVUPS      Y5, (R10)(DX*2)
 	VMOVAPS      Y4, Y5
-	VBROADCASTSS winogradConstant41<>+0(SB), Y15
+	VBROADCASTSS winogradConstant76<>+0(SB), Y15
 	VFMADD231PS  Y15, Y0, Y5
-	VBROADCASTSS winogradConstant39<>+0(SB), Y15
+	VBROADCASTSS winogradConstant74<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y5
 	VMOVUPS      Y5, (R10)(DI*1)
 	VMOVUPS      32(R11), Y0
@@ -6391,25 +8315,25 @@ line:
 	VADDPS       Y3, Y2, Y5
 	VSUBPS       Y3, Y2, Y3
 	VMOVAPS      Y5, Y2
-	VBROADCASTSS winogradConstant42<>+0(SB), Y15
+	VBROADCASTSS winogradConstant77<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y5
-	VBROADCASTSS winogradConstant45<>+0(SB), Y15
+	VBROADCASTSS winogradConstant79<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y5
 	VMOVUPS      Y5, 32(R10)
-	VBROADCASTSS winogradConstant37<>+0(SB), Y15
+	VBROADCASTSS winogradConstant72<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y5
-	VBROADCASTSS winogradConstant44<>+0(SB), Y15
+	VBROADCASTSS winogradConstant40<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y5
 	VMOVUPS      Y5, 32(R10)(DX*1)
-	VBROADCASTSS winogradConstant43<>+0(SB), Y15
+	VBROADCASTSS winogradConstant78<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y5
 	VBROADCASTSS winogradConstant4<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y5
 	VMOVUPS      Y5, 32(R10)(DX*2)
 	VMOVAPS      Y4, Y5
-	VBROADCASTSS winogradConstant41<>+0(SB), Y15
+	VBROADCASTSS winogradConstant76<>+0(SB), Y15
 	VFMADD231PS  Y15, Y0, Y5
-	VBROADCASTSS winogradConstant39<>+0(SB), Y15
+	VBROADCASTSS winogradConstant74<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y5
 	VMOVUPS      Y5, 32(R10)(DI*1)
 	MOVQ         dst1+48(FP), SI
@@ -6731,7 +8655,7 @@ line:
 	VMULPS.BCST      winogradConstant26<>+0(SB), Z0, Z4
 	VFMADD231PS.BCST winogradConstant27<>+0(SB), Z2, Z4
 	VMULPS.BCST      winogradConstant28<>+0(SB), Z1, Z5
-	VFMADD231PS.BCST winogradConstant47<>+0(SB), Z3, Z5
+	VFMADD231PS.BCST winogradConstant81<>+0(SB), Z3, Z5
 	VADDPS           Z5, Z4, Z6
 	VMOVUPS          Z6, (R10)(DX*1)
 	VSUBPS           Z5, Z4, Z4
@@ -6739,7 +8663,7 @@ line:
 	VMULPS.BCST      winogradConstant29<>+0(SB), Z0, Z4
 	VFMADD231PS.BCST winogradConstant30<>+0(SB), Z2, Z4
 	VMULPS.BCST      winogradConstant31<>+0(SB), Z1, Z5
-	VFMADD231PS.BCST winogradConstant48<>+0(SB), Z3, Z5
+	VFMADD231PS.BCST winogradConstant82<>+0(SB), Z3, Z5
 	VADDPS           Z5, Z4, Z6
 	VMOVUPS          Z6, (R10)(DI*1)
 	VSUBPS           Z5, Z4, Z4
@@ -6760,11 +8684,11 @@ line:
 	VZEROUPPER
 	RET
 
-DATA winogradConstant47<>+0(SB)/4, $(-0.16806723)
-GLOBL winogradConstant47<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant81<>+0(SB)/4, $(-0.16806723)
+GLOBL winogradConstant81<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant48<>+0(SB)/4, $(0.40336135)
-GLOBL winogradConstant48<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant82<>+0(SB)/4, $(0.40336135)
+GLOBL winogradConstant82<>(SB), RODATA|NOPTR, $4
 
 // func f34WeightsAVX2(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
 // Requires: AVX, FMA3
@@ -6800,7 +8724,7 @@ line:
 	VFMADD231PS  Y15, Y2, Y4
 	VBROADCASTSS winogradConstant28<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y5
-	VBROADCASTSS winogradConstant47<>+0(SB), Y15
+	VBROADCASTSS winogradConstant81<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y5
 	VADDPS       Y5, Y4, Y6
 	VMOVUPS      Y6, (R10)(DX*1)
@@ -6812,7 +8736,7 @@ line:
 	VFMADD231PS  Y15, Y2, Y4
 	VBROADCASTSS winogradConstant31<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y5
-	VBROADCASTSS winogradConstant48<>+0(SB), Y15
+	VBROADCASTSS winogradConstant82<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y5
 	VADDPS       Y5, Y4, Y6
 	VMOVUPS      Y6, (R10)(DI*1)
@@ -6832,7 +8756,7 @@ line:
 	VFMADD231PS  Y15, Y2, Y4
 	VBROADCASTSS winogradConstant28<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y5
-	VBROADCASTSS winogradConstant47<>+0(SB), Y15
+	VBROADCASTSS winogradConstant81<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y5
 	VADDPS       Y5, Y4, Y6
 	VMOVUPS      Y6, 32(R10)(DX*1)
@@ -6844,7 +8768,7 @@ line:
 	VFMADD231PS  Y15, Y2, Y4
 	VBROADCASTSS winogradConstant31<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y5
-	VBROADCASTSS winogradConstant48<>+0(SB), Y15
+	VBROADCASTSS winogradConstant82<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y5
 	VADDPS       Y5, Y4, Y6
 	VMOVUPS      Y6, 32(R10)(DI*1)
@@ -7683,8 +9607,8 @@ line:
 	VFMADD231PS.BCST winogradConstant30<>+0(SB), Z3, Z6
 	VMOVUPS          Z6, (R10)(DX*2)
 	VMOVAPS          Z5, Z6
-	VFMADD231PS.BCST winogradConstant47<>+0(SB), Z2, Z6
-	VFMADD231PS.BCST winogradConstant48<>+0(SB), Z4, Z6
+	VFMADD231PS.BCST winogradConstant81<>+0(SB), Z2, Z6
+	VFMADD231PS.BCST winogradConstant82<>+0(SB), Z4, Z6
 	VMOVUPS          Z6, (R10)(DI*1)
 	MOVQ             dst1+48(FP), SI
 	ADDQ             SI, R10
@@ -7752,9 +9676,9 @@ line:
 	VFMADD231PS  Y15, Y3, Y6
 	VMOVUPS      Y6, (R10)(DX*2)
 	VMOVAPS      Y5, Y6
-	VBROADCASTSS winogradConstant47<>+0(SB), Y15
+	VBROADCASTSS winogradConstant81<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y6
-	VBROADCASTSS winogradConstant48<>+0(SB), Y15
+	VBROADCASTSS winogradConstant82<>+0(SB), Y15
 	VFMADD231PS  Y15, Y4, Y6
 	VMOVUPS      Y6, (R10)(DI*1)
 	VMOVUPS      32(R11), Y0
@@ -7787,9 +9711,9 @@ line:
 	VFMADD231PS  Y15, Y3, Y6
 	VMOVUPS      Y6, 32(R10)(DX*2)
 	VMOVAPS      Y5, Y6
-	VBROADCASTSS winogradConstant47<>+0(SB), Y15
+	VBROADCASTSS winogradConstant81<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y6
-	VBROADCASTSS winogradConstant48<>+0(SB), Y15
+	VBROADCASTSS winogradConstant82<>+0(SB), Y15
 	VFMADD231PS  Y15, Y4, Y6
 	VMOVUPS      Y6, 32(R10)(DI*1)
 	MOVQ         dst1+48(FP), SI
@@ -7872,39 +9796,39 @@ line:
 	VMOVUPS.Z        (R13)(BX*1), K6, Z5
 	VMOVUPS.Z        (R13)(BX*2), K7, Z6
 	VMOVAPS          Z5, Z7
-	VFMADD231PS.BCST winogradConstant49<>+0(SB), Z1, Z7
-	VFMADD231PS.BCST winogradConstant50<>+0(SB), Z3, Z7
-	VMULPS.BCST      winogradConstant51<>+0(SB), Z0, Z8
-	VFMADD231PS.BCST winogradConstant52<>+0(SB), Z2, Z8
+	VFMADD231PS.BCST winogradConstant83<>+0(SB), Z1, Z7
+	VFMADD231PS.BCST winogradConstant84<>+0(SB), Z3, Z7
+	VMULPS.BCST      winogradConstant85<>+0(SB), Z0, Z8
+	VFMADD231PS.BCST winogradConstant86<>+0(SB), Z2, Z8
 	VFMADD231PS.BCST winogradConstant4<>+0(SB), Z4, Z8
 	VADDPS           Z8, Z7, Z9
 	VMOVUPS          Z9, (R10)
 	VSUBPS           Z8, Z7, Z7
 	VMOVUPS          Z7, (R10)(DX*1)
 	VMOVAPS          Z5, Z7
-	VFMADD231PS.BCST winogradConstant53<>+0(SB), Z1, Z7
-	VFMADD231PS.BCST winogradConstant54<>+0(SB), Z3, Z7
-	VMULPS.BCST      winogradConstant55<>+0(SB), Z0, Z8
-	VFMADD231PS.BCST winogradConstant56<>+0(SB), Z2, Z8
-	VFMADD231PS.BCST winogradConstant57<>+0(SB), Z4, Z8
+	VFMADD231PS.BCST winogradConstant87<>+0(SB), Z1, Z7
+	VFMADD231PS.BCST winogradConstant88<>+0(SB), Z3, Z7
+	VMULPS.BCST      winogradConstant89<>+0(SB), Z0, Z8
+	VFMADD231PS.BCST winogradConstant90<>+0(SB), Z2, Z8
+	VFMADD231PS.BCST winogradConstant45<>+0(SB), Z4, Z8
 	VADDPS           Z8, Z7, Z9
 	VMOVUPS          Z9, (R10)(DX*2)
 	VSUBPS           Z8, Z7, Z7
 	VMOVUPS          Z7, (R10)(SI*1)
 	VMOVAPS          Z5, Z7
-	VFMADD231PS.BCST winogradConstant58<>+0(SB), Z1, Z7
-	VFMADD231PS.BCST winogradConstant59<>+0(SB), Z3, Z7
-	VMULPS.BCST      winogradConstant60<>+0(SB), Z0, Z8
-	VFMADD231PS.BCST winogradConstant61<>+0(SB), Z2, Z8
+	VFMADD231PS.BCST winogradConstant91<>+0(SB), Z1, Z7
+	VFMADD231PS.BCST winogradConstant92<>+0(SB), Z3, Z7
+	VMULPS.BCST      winogradConstant93<>+0(SB), Z0, Z8
+	VFMADD231PS.BCST winogradConstant94<>+0(SB), Z2, Z8
 	VFMADD231PS.BCST winogradConstant24<>+0(SB), Z4, Z8
 	VADDPS           Z8, Z7, Z9
 	VMOVUPS          Z9, (DI)
 	VSUBPS           Z8, Z7, Z7
 	VMOVUPS          Z7, (DI)(DX*1)
 	VMOVAPS          Z6, Z7
-	VFMADD231PS.BCST winogradConstant62<>+0(SB), Z0, Z7
-	VFMADD231PS.BCST winogradConstant63<>+0(SB), Z2, Z7
-	VFMADD231PS.BCST winogradConstant64<>+0(SB), Z4, Z7
+	VFMADD231PS.BCST winogradConstant95<>+0(SB), Z0, Z7
+	VFMADD231PS.BCST winogradConstant96<>+0(SB), Z2, Z7
+	VFMADD231PS.BCST winogradConstant97<>+0(SB), Z4, Z7
 	VMOVUPS          Z7, (DI)(DX*2)
 	MOVQ             dst1+48(FP), DI
 	ADDQ             DI, R10
@@ -7921,53 +9845,50 @@ line:
 	VZEROUPPER
 	RET
 
-DATA winogradConstant49<>+0(SB)/4, $(1.7226562)
-GLOBL winogradConstant49<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant83<>+0(SB)/4, $(1.7226562)
+GLOBL winogradConstant83<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant50<>+0(SB)/4, $(-3.015625)
-GLOBL winogradConstant50<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant84<>+0(SB)/4, $(-3.015625)
+GLOBL winogradConstant84<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant51<>+0(SB)/4, $(0.6459961)
-GLOBL winogradConstant51<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant85<>+0(SB)/4, $(0.6459961)
+GLOBL winogradConstant85<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant52<>+0(SB)/4, $(-1.1308594)
-GLOBL winogradConstant52<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant86<>+0(SB)/4, $(-1.1308594)
+GLOBL winogradConstant86<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant53<>+0(SB)/4, $(0.31640625)
-GLOBL winogradConstant53<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant87<>+0(SB)/4, $(0.31640625)
+GLOBL winogradConstant87<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant54<>+0(SB)/4, $(-2.390625)
-GLOBL winogradConstant54<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant88<>+0(SB)/4, $(-2.390625)
+GLOBL winogradConstant88<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant55<>+0(SB)/4, $(0.27685547)
-GLOBL winogradConstant55<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant89<>+0(SB)/4, $(0.27685547)
+GLOBL winogradConstant89<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant56<>+0(SB)/4, $(-2.0917969)
-GLOBL winogradConstant56<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant90<>+0(SB)/4, $(-2.0917969)
+GLOBL winogradConstant90<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant57<>+0(SB)/4, $(0.875)
-GLOBL winogradConstant57<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant91<>+0(SB)/4, $(0.107666016)
+GLOBL winogradConstant91<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant58<>+0(SB)/4, $(0.107666016)
-GLOBL winogradConstant58<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant92<>+0(SB)/4, $(-0.90625)
+GLOBL winogradConstant92<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant59<>+0(SB)/4, $(-0.90625)
-GLOBL winogradConstant59<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant93<>+0(SB)/4, $(0.16149902)
+GLOBL winogradConstant93<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant60<>+0(SB)/4, $(0.16149902)
-GLOBL winogradConstant60<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant94<>+0(SB)/4, $(-1.359375)
+GLOBL winogradConstant94<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant61<>+0(SB)/4, $(-1.359375)
-GLOBL winogradConstant61<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant95<>+0(SB)/4, $(-0.24224854)
+GLOBL winogradConstant95<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant62<>+0(SB)/4, $(-0.24224854)
-GLOBL winogradConstant62<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant96<>+0(SB)/4, $(2.1467285)
+GLOBL winogradConstant96<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant63<>+0(SB)/4, $(2.1467285)
-GLOBL winogradConstant63<>(SB), RODATA|NOPTR, $4
-
-DATA winogradConstant64<>+0(SB)/4, $(-3.15625)
-GLOBL winogradConstant64<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant97<>+0(SB)/4, $(-3.15625)
+GLOBL winogradConstant97<>(SB), RODATA|NOPTR, $4
 
 // func f44InputAVX2(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
 // Requires: AVX, FMA3
@@ -8034,13 +9955,13 @@ in0_5:
 
 in0_6:
 	VMOVAPS      Y5, Y7
-	VBROADCASTSS winogradConstant49<>+0(SB), Y15
+	VBROADCASTSS winogradConstant83<>+0(SB), Y15
 	VFMADD231PS  Y15, Y1, Y7
-	VBROADCASTSS winogradConstant50<>+0(SB), Y15
+	VBROADCASTSS winogradConstant84<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y7
-	VBROADCASTSS winogradConstant51<>+0(SB), Y15
+	VBROADCASTSS winogradConstant85<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y8
-	VBROADCASTSS winogradConstant52<>+0(SB), Y15
+	VBROADCASTSS winogradConstant86<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y8
 	VBROADCASTSS winogradConstant4<>+0(SB), Y15
 	VFMADD231PS  Y15, Y4, Y8
@@ -8049,28 +9970,28 @@ in0_6:
 	VSUBPS       Y8, Y7, Y7
 	VMOVUPS      Y7, (R11)(DX*1)
 	VMOVAPS      Y5, Y7
-	VBROADCASTSS winogradConstant53<>+0(SB), Y15
+	VBROADCASTSS winogradConstant87<>+0(SB), Y15
 	VFMADD231PS  Y15, Y1, Y7
-	VBROADCASTSS winogradConstant54<>+0(SB), Y15
+	VBROADCASTSS winogradConstant88<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y7
-	VBROADCASTSS winogradConstant55<>+0(SB), Y15
+	VBROADCASTSS winogradConstant89<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y8
-	VBROADCASTSS winogradConstant56<>+0(SB), Y15
+	VBROADCASTSS winogradConstant90<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y8
-	VBROADCASTSS winogradConstant57<>+0(SB), Y15
+	VBROADCASTSS winogradConstant45<>+0(SB), Y15
 	VFMADD231PS  Y15, Y4, Y8
 	VADDPS       Y8, Y7, Y9
 	VMOVUPS      Y9, (R11)(DX*2)
 	VSUBPS       Y8, Y7, Y7
 	VMOVUPS      Y7, (R11)(R8*1)
 	VMOVAPS      Y5, Y7
-	VBROADCASTSS winogradConstant58<>+0(SB), Y15
+	VBROADCASTSS winogradConstant91<>+0(SB), Y15
 	VFMADD231PS  Y15, Y1, Y7
-	VBROADCASTSS winogradConstant59<>+0(SB), Y15
+	VBROADCASTSS winogradConstant92<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y7
-	VBROADCASTSS winogradConstant60<>+0(SB), Y15
+	VBROADCASTSS winogradConstant93<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y8
-	VBROADCASTSS winogradConstant61<>+0(SB), Y15
+	VBROADCASTSS winogradConstant94<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y8
 	VBROADCASTSS winogradConstant24<>+0(SB), Y15
 	VFMADD231PS  Y15, Y4, Y8
@@ -8079,11 +10000,11 @@ in0_6:
 	VSUBPS       Y8, Y7, Y7
 	VMOVUPS      Y7, (DI)(DX*1)
 	VMOVAPS      Y6, Y7
-	VBROADCASTSS winogradConstant62<>+0(SB), Y15
+	VBROADCASTSS winogradConstant95<>+0(SB), Y15
 	VFMADD231PS  Y15, Y0, Y7
-	VBROADCASTSS winogradConstant63<>+0(SB), Y15
+	VBROADCASTSS winogradConstant96<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y7
-	VBROADCASTSS winogradConstant64<>+0(SB), Y15
+	VBROADCASTSS winogradConstant97<>+0(SB), Y15
 	VFMADD231PS  Y15, Y4, Y7
 	VMOVUPS      Y7, (DI)(DX*2)
 	VXORPS       Y0, Y0, Y0
@@ -8129,13 +10050,13 @@ in1_5:
 
 in1_6:
 	VMOVAPS      Y5, Y7
-	VBROADCASTSS winogradConstant49<>+0(SB), Y15
+	VBROADCASTSS winogradConstant83<>+0(SB), Y15
 	VFMADD231PS  Y15, Y1, Y7
-	VBROADCASTSS winogradConstant50<>+0(SB), Y15
+	VBROADCASTSS winogradConstant84<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y7
-	VBROADCASTSS winogradConstant51<>+0(SB), Y15
+	VBROADCASTSS winogradConstant85<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y8
-	VBROADCASTSS winogradConstant52<>+0(SB), Y15
+	VBROADCASTSS winogradConstant86<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y8
 	VBROADCASTSS winogradConstant4<>+0(SB), Y15
 	VFMADD231PS  Y15, Y4, Y8
@@ -8144,28 +10065,28 @@ in1_6:
 	VSUBPS       Y8, Y7, Y7
 	VMOVUPS      Y7, 32(R11)(DX*1)
 	VMOVAPS      Y5, Y7
-	VBROADCASTSS winogradConstant53<>+0(SB), Y15
+	VBROADCASTSS winogradConstant87<>+0(SB), Y15
 	VFMADD231PS  Y15, Y1, Y7
-	VBROADCASTSS winogradConstant54<>+0(SB), Y15
+	VBROADCASTSS winogradConstant88<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y7
-	VBROADCASTSS winogradConstant55<>+0(SB), Y15
+	VBROADCASTSS winogradConstant89<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y8
-	VBROADCASTSS winogradConstant56<>+0(SB), Y15
+	VBROADCASTSS winogradConstant90<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y8
-	VBROADCASTSS winogradConstant57<>+0(SB), Y15
+	VBROADCASTSS winogradConstant45<>+0(SB), Y15
 	VFMADD231PS  Y15, Y4, Y8
 	VADDPS       Y8, Y7, Y9
 	VMOVUPS      Y9, 32(R11)(DX*2)
 	VSUBPS       Y8, Y7, Y7
 	VMOVUPS      Y7, 32(R11)(R8*1)
 	VMOVAPS      Y5, Y7
-	VBROADCASTSS winogradConstant58<>+0(SB), Y15
+	VBROADCASTSS winogradConstant91<>+0(SB), Y15
 	VFMADD231PS  Y15, Y1, Y7
-	VBROADCASTSS winogradConstant59<>+0(SB), Y15
+	VBROADCASTSS winogradConstant92<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y7
-	VBROADCASTSS winogradConstant60<>+0(SB), Y15
+	VBROADCASTSS winogradConstant93<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y8
-	VBROADCASTSS winogradConstant61<>+0(SB), Y15
+	VBROADCASTSS winogradConstant94<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y8
 	VBROADCASTSS winogradConstant24<>+0(SB), Y15
 	VFMADD231PS  Y15, Y4, Y8
@@ -8174,11 +10095,11 @@ in1_6:
 	VSUBPS       Y8, Y7, Y7
 	VMOVUPS      Y7, 32(DI)(DX*1)
 	VMOVAPS      Y6, Y7
-	VBROADCASTSS winogradConstant62<>+0(SB), Y15
+	VBROADCASTSS winogradConstant95<>+0(SB), Y15
 	VFMADD231PS  Y15, Y0, Y7
-	VBROADCASTSS winogradConstant63<>+0(SB), Y15
+	VBROADCASTSS winogradConstant96<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y7
-	VBROADCASTSS winogradConstant64<>+0(SB), Y15
+	VBROADCASTSS winogradConstant97<>+0(SB), Y15
 	VFMADD231PS  Y15, Y4, Y7
 	VMOVUPS      Y7, 32(DI)(DX*2)
 	MOVQ         dst1+48(FP), DI
@@ -8221,26 +10142,26 @@ line:
 	VMOVUPS          (R11)(BX*1), Z1
 	VMOVUPS          (R11)(BX*2), Z2
 	VMOVUPS          (R11)(R8*1), Z3
-	VMULPS.BCST      winogradConstant65<>+0(SB), Z1, Z4
-	VFMADD231PS.BCST winogradConstant66<>+0(SB), Z3, Z4
-	VMULPS.BCST      winogradConstant67<>+0(SB), Z0, Z5
-	VFMADD231PS.BCST winogradConstant68<>+0(SB), Z2, Z5
+	VMULPS.BCST      winogradConstant98<>+0(SB), Z1, Z4
+	VFMADD231PS.BCST winogradConstant99<>+0(SB), Z3, Z4
+	VMULPS.BCST      winogradConstant100<>+0(SB), Z0, Z5
+	VFMADD231PS.BCST winogradConstant101<>+0(SB), Z2, Z5
 	VADDPS           Z5, Z4, Z6
 	VMOVUPS          Z6, (R10)
 	VSUBPS           Z5, Z4, Z4
 	VMOVUPS          Z4, (R10)(DX*1)
-	VMULPS.BCST      winogradConstant69<>+0(SB), Z1, Z4
-	VFMADD231PS.BCST winogradConstant70<>+0(SB), Z3, Z4
-	VMULPS.BCST      winogradConstant71<>+0(SB), Z0, Z5
-	VFMADD231PS.BCST winogradConstant72<>+0(SB), Z2, Z5
+	VMULPS.BCST      winogradConstant102<>+0(SB), Z1, Z4
+	VFMADD231PS.BCST winogradConstant103<>+0(SB), Z3, Z4
+	VMULPS.BCST      winogradConstant104<>+0(SB), Z0, Z5
+	VFMADD231PS.BCST winogradConstant105<>+0(SB), Z2, Z5
 	VADDPS           Z5, Z4, Z6
 	VMOVUPS          Z6, (R10)(DX*2)
 	VSUBPS           Z5, Z4, Z4
 	VMOVUPS          Z4, (R10)(DI*1)
-	VMULPS.BCST      winogradConstant73<>+0(SB), Z1, Z4
-	VFMADD231PS.BCST winogradConstant74<>+0(SB), Z3, Z4
-	VMULPS.BCST      winogradConstant75<>+0(SB), Z0, Z5
-	VFMADD231PS.BCST winogradConstant76<>+0(SB), Z2, Z5
+	VMULPS.BCST      winogradConstant106<>+0(SB), Z1, Z4
+	VFMADD231PS.BCST winogradConstant107<>+0(SB), Z3, Z4
+	VMULPS.BCST      winogradConstant108<>+0(SB), Z0, Z5
+	VFMADD231PS.BCST winogradConstant109<>+0(SB), Z2, Z5
 	VADDPS           Z5, Z4, Z6
 	VMOVUPS          Z6, (SI)
 	VSUBPS           Z5, Z4, Z4
@@ -8261,41 +10182,41 @@ line:
 	VZEROUPPER
 	RET
 
-DATA winogradConstant65<>+0(SB)/4, $(0.37925926)
-GLOBL winogradConstant65<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant98<>+0(SB)/4, $(0.37925926)
+GLOBL winogradConstant98<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant66<>+0(SB)/4, $(0.053333335)
-GLOBL winogradConstant66<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant99<>+0(SB)/4, $(0.053333335)
+GLOBL winogradConstant99<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant67<>+0(SB)/4, $(1.011358)
-GLOBL winogradConstant67<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant100<>+0(SB)/4, $(1.011358)
+GLOBL winogradConstant100<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant68<>+0(SB)/4, $(0.14222223)
-GLOBL winogradConstant68<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant101<>+0(SB)/4, $(0.14222223)
+GLOBL winogradConstant101<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant69<>+0(SB)/4, $(-0.53894734)
-GLOBL winogradConstant69<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant102<>+0(SB)/4, $(-0.53894734)
+GLOBL winogradConstant102<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant70<>+0(SB)/4, $(-0.41263157)
-GLOBL winogradConstant70<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant103<>+0(SB)/4, $(-0.41263157)
+GLOBL winogradConstant103<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant71<>+0(SB)/4, $(-0.61593986)
-GLOBL winogradConstant71<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant104<>+0(SB)/4, $(-0.61593986)
+GLOBL winogradConstant104<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant72<>+0(SB)/4, $(-0.47157896)
-GLOBL winogradConstant72<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant105<>+0(SB)/4, $(-0.47157896)
+GLOBL winogradConstant105<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant73<>+0(SB)/4, $(0.15968812)
-GLOBL winogradConstant73<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant106<>+0(SB)/4, $(0.15968812)
+GLOBL winogradConstant106<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant74<>+0(SB)/4, $(0.35929826)
-GLOBL winogradConstant74<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant107<>+0(SB)/4, $(0.35929826)
+GLOBL winogradConstant107<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant75<>+0(SB)/4, $(0.10645874)
-GLOBL winogradConstant75<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant108<>+0(SB)/4, $(0.10645874)
+GLOBL winogradConstant108<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant76<>+0(SB)/4, $(0.23953216)
-GLOBL winogradConstant76<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant109<>+0(SB)/4, $(0.23953216)
+GLOBL winogradConstant109<>(SB), RODATA|NOPTR, $4
 
 // func f44WeightsAVX2(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
 // Requires: AVX, FMA3
@@ -8322,37 +10243,37 @@ line:
 	VMOVUPS      (R11)(BX*1), Y1
 	VMOVUPS      (R11)(BX*2), Y2
 	VMOVUPS      (R11)(R8*1), Y3
-	VBROADCASTSS winogradConstant65<>+0(SB), Y15
+	VBROADCASTSS winogradConstant98<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y4
-	VBROADCASTSS winogradConstant66<>+0(SB), Y15
+	VBROADCASTSS winogradConstant99<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y4
-	VBROADCASTSS winogradConstant67<>+0(SB), Y15
+	VBROADCASTSS winogradConstant100<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y5
-	VBROADCASTSS winogradConstant68<>+0(SB), Y15
+	VBROADCASTSS winogradConstant101<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y5
 	VADDPS       Y5, Y4, Y6
 	VMOVUPS      Y6, (R10)
 	VSUBPS       Y5, Y4, Y4
 	VMOVUPS      Y4, (R10)(DX*1)
-	VBROADCASTSS winogradConstant69<>+0(SB), Y15
+	VBROADCASTSS winogradConstant102<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y4
-	VBROADCASTSS winogradConstant70<>+0(SB), Y15
+	VBROADCASTSS winogradConstant103<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y4
-	VBROADCASTSS winogradConstant71<>+0(SB), Y15
+	VBROADCASTSS winogradConstant104<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y5
-	VBROADCASTSS winogradConstant72<>+0(SB), Y15
+	VBROADCASTSS winogradConstant105<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y5
 	VADDPS       Y5, Y4, Y6
 	VMOVUPS      Y6, (R10)(DX*2)
 	VSUBPS       Y5, Y4, Y4
 	VMOVUPS      Y4, (R10)(DI*1)
-	VBROADCASTSS winogradConstant73<>+0(SB), Y15
+	VBROADCASTSS winogradConstant106<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y4
-	VBROADCASTSS winogradConstant74<>+0(SB), Y15
+	VBROADCASTSS winogradConstant107<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y4
-	VBROADCASTSS winogradConstant75<>+0(SB), Y15
+	VBROADCASTSS winogradConstant108<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y5
-	VBROADCASTSS winogradConstant76<>+0(SB), Y15
+	VBROADCASTSS winogradConstant109<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y5
 	VADDPS       Y5, Y4, Y6
 	VMOVUPS      Y6, (SI)
@@ -8363,37 +10284,37 @@ line:
 	VMOVUPS      32(R11)(BX*1), Y1
 	VMOVUPS      32(R11)(BX*2), Y2
 	VMOVUPS      32(R11)(R8*1), Y3
-	VBROADCASTSS winogradConstant65<>+0(SB), Y15
+	VBROADCASTSS winogradConstant98<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y4
-	VBROADCASTSS winogradConstant66<>+0(SB), Y15
+	VBROADCASTSS winogradConstant99<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y4
-	VBROADCASTSS winogradConstant67<>+0(SB), Y15
+	VBROADCASTSS winogradConstant100<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y5
-	VBROADCASTSS winogradConstant68<>+0(SB), Y15
+	VBROADCASTSS winogradConstant101<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y5
 	VADDPS       Y5, Y4, Y6
 	VMOVUPS      Y6, 32(R10)
 	VSUBPS       Y5, Y4, Y4
 	VMOVUPS      Y4, 32(R10)(DX*1)
-	VBROADCASTSS winogradConstant69<>+0(SB), Y15
+	VBROADCASTSS winogradConstant102<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y4
-	VBROADCASTSS winogradConstant70<>+0(SB), Y15
+	VBROADCASTSS winogradConstant103<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y4
-	VBROADCASTSS winogradConstant71<>+0(SB), Y15
+	VBROADCASTSS winogradConstant104<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y5
-	VBROADCASTSS winogradConstant72<>+0(SB), Y15
+	VBROADCASTSS winogradConstant105<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y5
 	VADDPS       Y5, Y4, Y6
 	VMOVUPS      Y6, 32(R10)(DX*2)
 	VSUBPS       Y5, Y4, Y4
 	VMOVUPS      Y4, 32(R10)(DI*1)
-	VBROADCASTSS winogradConstant73<>+0(SB), Y15
+	VBROADCASTSS winogradConstant106<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y4
-	VBROADCASTSS winogradConstant74<>+0(SB), Y15
+	VBROADCASTSS winogradConstant107<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y4
-	VBROADCASTSS winogradConstant75<>+0(SB), Y15
+	VBROADCASTSS winogradConstant108<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y5
-	VBROADCASTSS winogradConstant76<>+0(SB), Y15
+	VBROADCASTSS winogradConstant109<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y5
 	VADDPS       Y5, Y4, Y6
 	VMOVUPS      Y6, 32(SI)
@@ -8476,16 +10397,16 @@ line:
 	VADDPS           Z4, Z7, Z7
 	VMOVUPS          Z7, K1, (R10)
 	VMULPS.BCST      winogradConstant4<>+0(SB), Z1, Z7
-	VFMADD231PS.BCST winogradConstant57<>+0(SB), Z3, Z7
+	VFMADD231PS.BCST winogradConstant45<>+0(SB), Z3, Z7
 	VFMADD231PS.BCST winogradConstant24<>+0(SB), Z5, Z7
 	VMOVUPS          Z7, K2, (R10)(DX*1)
 	VMULPS.BCST      winogradConstant16<>+0(SB), Z0, Z7
-	VFMADD231PS.BCST winogradConstant77<>+0(SB), Z2, Z7
+	VFMADD231PS.BCST winogradConstant64<>+0(SB), Z2, Z7
 	VFMADD231PS.BCST winogradConstant33<>+0(SB), Z4, Z7
 	VMOVUPS          Z7, K3, (R10)(DX*2)
 	VMOVAPS          Z6, Z7
-	VFMADD231PS.BCST winogradConstant78<>+0(SB), Z1, Z7
-	VFMADD231PS.BCST winogradConstant79<>+0(SB), Z3, Z7
+	VFMADD231PS.BCST winogradConstant110<>+0(SB), Z1, Z7
+	VFMADD231PS.BCST winogradConstant67<>+0(SB), Z3, Z7
 	VFMADD231PS.BCST winogradConstant35<>+0(SB), Z5, Z7
 	VMOVUPS          Z7, K4, (R10)(SI*1)
 	MOVQ             dst1+48(FP), DI
@@ -8503,14 +10424,8 @@ line:
 	VZEROUPPER
 	RET
 
-DATA winogradConstant77<>+0(SB)/4, $(0.765625)
-GLOBL winogradConstant77<>(SB), RODATA|NOPTR, $4
-
-DATA winogradConstant78<>+0(SB)/4, $(0.052734375)
-GLOBL winogradConstant78<>(SB), RODATA|NOPTR, $4
-
-DATA winogradConstant79<>+0(SB)/4, $(0.6699219)
-GLOBL winogradConstant79<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant110<>+0(SB)/4, $(0.052734375)
+GLOBL winogradConstant110<>(SB), RODATA|NOPTR, $4
 
 // func f44OutputAVX2(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
 // Requires: AVX, FMA3
@@ -8558,7 +10473,7 @@ line:
 out0_0:
 	VBROADCASTSS winogradConstant4<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y7
-	VBROADCASTSS winogradConstant57<>+0(SB), Y15
+	VBROADCASTSS winogradConstant45<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y7
 	VBROADCASTSS winogradConstant24<>+0(SB), Y15
 	VFMADD231PS  Y15, Y5, Y7
@@ -8569,7 +10484,7 @@ out0_0:
 out0_1:
 	VBROADCASTSS winogradConstant16<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y7
-	VBROADCASTSS winogradConstant77<>+0(SB), Y15
+	VBROADCASTSS winogradConstant64<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y7
 	VBROADCASTSS winogradConstant33<>+0(SB), Y15
 	VFMADD231PS  Y15, Y4, Y7
@@ -8579,9 +10494,9 @@ out0_1:
 
 out0_2:
 	VMOVAPS      Y6, Y7
-	VBROADCASTSS winogradConstant78<>+0(SB), Y15
+	VBROADCASTSS winogradConstant110<>+0(SB), Y15
 	VFMADD231PS  Y15, Y1, Y7
-	VBROADCASTSS winogradConstant79<>+0(SB), Y15
+	VBROADCASTSS winogradConstant67<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y7
 	VBROADCASTSS winogradConstant35<>+0(SB), Y15
 	VFMADD231PS  Y15, Y5, Y7
@@ -8615,7 +10530,7 @@ out0_3:
 out1_0:
 	VBROADCASTSS winogradConstant4<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y7
-	VBROADCASTSS winogradConstant57<>+0(SB), Y15
+	VBROADCASTSS winogradConstant45<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y7
 	VBROADCASTSS winogradConstant24<>+0(SB), Y15
 	VFMADD231PS  Y15, Y5, Y7
@@ -8626,7 +10541,7 @@ out1_0:
 out1_1:
 	VBROADCASTSS winogradConstant16<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y7
-	VBROADCASTSS winogradConstant77<>+0(SB), Y15
+	VBROADCASTSS winogradConstant64<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y7
 	VBROADCASTSS winogradConstant33<>+0(SB), Y15
 	VFMADD231PS  Y15, Y4, Y7
@@ -8636,9 +10551,9 @@ out1_1:
 
 out1_2:
 	VMOVAPS      Y6, Y7
-	VBROADCASTSS winogradConstant78<>+0(SB), Y15
+	VBROADCASTSS winogradConstant110<>+0(SB), Y15
 	VFMADD231PS  Y15, Y1, Y7
-	VBROADCASTSS winogradConstant79<>+0(SB), Y15
+	VBROADCASTSS winogradConstant67<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y7
 	VBROADCASTSS winogradConstant35<>+0(SB), Y15
 	VFMADD231PS  Y15, Y5, Y7
@@ -8724,18 +10639,18 @@ line:
 	VADDPS.Z         (R10), Z7, K1, Z30
 	VMOVUPS          Z30, K1, (R10)
 	VMULPS.BCST      winogradConstant4<>+0(SB), Z1, Z7
-	VFMADD231PS.BCST winogradConstant57<>+0(SB), Z3, Z7
+	VFMADD231PS.BCST winogradConstant45<>+0(SB), Z3, Z7
 	VFMADD231PS.BCST winogradConstant24<>+0(SB), Z5, Z7
 	VADDPS.Z         (R10)(DX*1), Z7, K2, Z30
 	VMOVUPS          Z30, K2, (R10)(DX*1)
 	VMULPS.BCST      winogradConstant16<>+0(SB), Z0, Z7
-	VFMADD231PS.BCST winogradConstant77<>+0(SB), Z2, Z7
+	VFMADD231PS.BCST winogradConstant64<>+0(SB), Z2, Z7
 	VFMADD231PS.BCST winogradConstant33<>+0(SB), Z4, Z7
 	VADDPS.Z         (R10)(DX*2), Z7, K3, Z30
 	VMOVUPS          Z30, K3, (R10)(DX*2)
 	VMOVAPS          Z6, Z7
-	VFMADD231PS.BCST winogradConstant78<>+0(SB), Z1, Z7
-	VFMADD231PS.BCST winogradConstant79<>+0(SB), Z3, Z7
+	VFMADD231PS.BCST winogradConstant110<>+0(SB), Z1, Z7
+	VFMADD231PS.BCST winogradConstant67<>+0(SB), Z3, Z7
 	VFMADD231PS.BCST winogradConstant35<>+0(SB), Z5, Z7
 	VADDPS.Z         (R10)(SI*1), Z7, K4, Z30
 	VMOVUPS          Z30, K4, (R10)(SI*1)
@@ -8801,7 +10716,7 @@ line:
 out0_0:
 	VBROADCASTSS winogradConstant4<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y7
-	VBROADCASTSS winogradConstant57<>+0(SB), Y15
+	VBROADCASTSS winogradConstant45<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y7
 	VBROADCASTSS winogradConstant24<>+0(SB), Y15
 	VFMADD231PS  Y15, Y5, Y7
@@ -8813,7 +10728,7 @@ out0_0:
 out0_1:
 	VBROADCASTSS winogradConstant16<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y7
-	VBROADCASTSS winogradConstant77<>+0(SB), Y15
+	VBROADCASTSS winogradConstant64<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y7
 	VBROADCASTSS winogradConstant33<>+0(SB), Y15
 	VFMADD231PS  Y15, Y4, Y7
@@ -8824,9 +10739,9 @@ out0_1:
 
 out0_2:
 	VMOVAPS      Y6, Y7
-	VBROADCASTSS winogradConstant78<>+0(SB), Y15
+	VBROADCASTSS winogradConstant110<>+0(SB), Y15
 	VFMADD231PS  Y15, Y1, Y7
-	VBROADCASTSS winogradConstant79<>+0(SB), Y15
+	VBROADCASTSS winogradConstant67<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y7
 	VBROADCASTSS winogradConstant35<>+0(SB), Y15
 	VFMADD231PS  Y15, Y5, Y7
@@ -8862,7 +10777,7 @@ out0_3:
 out1_0:
 	VBROADCASTSS winogradConstant4<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y7
-	VBROADCASTSS winogradConstant57<>+0(SB), Y15
+	VBROADCASTSS winogradConstant45<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y7
 	VBROADCASTSS winogradConstant24<>+0(SB), Y15
 	VFMADD231PS  Y15, Y5, Y7
@@ -8874,7 +10789,7 @@ out1_0:
 out1_1:
 	VBROADCASTSS winogradConstant16<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y7
-	VBROADCASTSS winogradConstant77<>+0(SB), Y15
+	VBROADCASTSS winogradConstant64<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y7
 	VBROADCASTSS winogradConstant33<>+0(SB), Y15
 	VFMADD231PS  Y15, Y4, Y7
@@ -8885,9 +10800,9 @@ out1_1:
 
 out1_2:
 	VMOVAPS      Y6, Y7
-	VBROADCASTSS winogradConstant78<>+0(SB), Y15
+	VBROADCASTSS winogradConstant110<>+0(SB), Y15
 	VFMADD231PS  Y15, Y1, Y7
-	VBROADCASTSS winogradConstant79<>+0(SB), Y15
+	VBROADCASTSS winogradConstant67<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y7
 	VBROADCASTSS winogradConstant35<>+0(SB), Y15
 	VFMADD231PS  Y15, Y5, Y7
@@ -8978,20 +10893,20 @@ line:
 	VMAXPS           Z30, Z28, Z30
 	VMOVUPS          Z30, K1, (R10)
 	VMULPS.BCST      winogradConstant4<>+0(SB), Z1, Z7
-	VFMADD231PS.BCST winogradConstant57<>+0(SB), Z3, Z7
+	VFMADD231PS.BCST winogradConstant45<>+0(SB), Z3, Z7
 	VFMADD231PS.BCST winogradConstant24<>+0(SB), Z5, Z7
 	VADDPS           Z29, Z7, Z30
 	VMAXPS           Z30, Z28, Z30
 	VMOVUPS          Z30, K2, (R10)(DX*1)
 	VMULPS.BCST      winogradConstant16<>+0(SB), Z0, Z7
-	VFMADD231PS.BCST winogradConstant77<>+0(SB), Z2, Z7
+	VFMADD231PS.BCST winogradConstant64<>+0(SB), Z2, Z7
 	VFMADD231PS.BCST winogradConstant33<>+0(SB), Z4, Z7
 	VADDPS           Z29, Z7, Z30
 	VMAXPS           Z30, Z28, Z30
 	VMOVUPS          Z30, K3, (R10)(DX*2)
 	VMOVAPS          Z6, Z7
-	VFMADD231PS.BCST winogradConstant78<>+0(SB), Z1, Z7
-	VFMADD231PS.BCST winogradConstant79<>+0(SB), Z3, Z7
+	VFMADD231PS.BCST winogradConstant110<>+0(SB), Z1, Z7
+	VFMADD231PS.BCST winogradConstant67<>+0(SB), Z3, Z7
 	VFMADD231PS.BCST winogradConstant35<>+0(SB), Z5, Z7
 	VADDPS           Z29, Z7, Z30
 	VMAXPS           Z30, Z28, Z30
@@ -9062,7 +10977,7 @@ line:
 out0_0:
 	VBROADCASTSS winogradConstant4<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y7
-	VBROADCASTSS winogradConstant57<>+0(SB), Y15
+	VBROADCASTSS winogradConstant45<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y7
 	VBROADCASTSS winogradConstant24<>+0(SB), Y15
 	VFMADD231PS  Y15, Y5, Y7
@@ -9075,7 +10990,7 @@ out0_0:
 out0_1:
 	VBROADCASTSS winogradConstant16<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y7
-	VBROADCASTSS winogradConstant77<>+0(SB), Y15
+	VBROADCASTSS winogradConstant64<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y7
 	VBROADCASTSS winogradConstant33<>+0(SB), Y15
 	VFMADD231PS  Y15, Y4, Y7
@@ -9087,9 +11002,9 @@ out0_1:
 
 out0_2:
 	VMOVAPS      Y6, Y7
-	VBROADCASTSS winogradConstant78<>+0(SB), Y15
+	VBROADCASTSS winogradConstant110<>+0(SB), Y15
 	VFMADD231PS  Y15, Y1, Y7
-	VBROADCASTSS winogradConstant79<>+0(SB), Y15
+	VBROADCASTSS winogradConstant67<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y7
 	VBROADCASTSS winogradConstant35<>+0(SB), Y15
 	VFMADD231PS  Y15, Y5, Y7
@@ -9130,7 +11045,7 @@ out0_3:
 out1_0:
 	VBROADCASTSS winogradConstant4<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y7
-	VBROADCASTSS winogradConstant57<>+0(SB), Y15
+	VBROADCASTSS winogradConstant45<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y7
 	VBROADCASTSS winogradConstant24<>+0(SB), Y15
 	VFMADD231PS  Y15, Y5, Y7
@@ -9143,7 +11058,7 @@ out1_0:
 out1_1:
 	VBROADCASTSS winogradConstant16<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y7
-	VBROADCASTSS winogradConstant77<>+0(SB), Y15
+	VBROADCASTSS winogradConstant64<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y7
 	VBROADCASTSS winogradConstant33<>+0(SB), Y15
 	VFMADD231PS  Y15, Y4, Y7
@@ -9155,9 +11070,9 @@ out1_1:
 
 out1_2:
 	VMOVAPS      Y6, Y7
-	VBROADCASTSS winogradConstant78<>+0(SB), Y15
+	VBROADCASTSS winogradConstant110<>+0(SB), Y15
 	VFMADD231PS  Y15, Y1, Y7
-	VBROADCASTSS winogradConstant79<>+0(SB), Y15
+	VBROADCASTSS winogradConstant67<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y7
 	VBROADCASTSS winogradConstant35<>+0(SB), Y15
 	VFMADD231PS  Y15, Y5, Y7
@@ -9231,15 +11146,15 @@ line:
 	VMOVAPS          Z0, Z4
 	VFMADD231PS.BCST winogradConstant16<>+0(SB), Z2, Z4
 	VMULPS.BCST      winogradConstant4<>+0(SB), Z1, Z5
-	VFMADD231PS.BCST winogradConstant78<>+0(SB), Z3, Z5
+	VFMADD231PS.BCST winogradConstant110<>+0(SB), Z3, Z5
 	VADDPS           Z5, Z4, Z6
 	VMOVUPS          Z6, (R10)
 	VSUBPS           Z5, Z4, Z4
 	VMOVUPS          Z4, (R10)(DX*1)
 	VMOVAPS          Z0, Z4
-	VFMADD231PS.BCST winogradConstant77<>+0(SB), Z2, Z4
-	VMULPS.BCST      winogradConstant57<>+0(SB), Z1, Z5
-	VFMADD231PS.BCST winogradConstant79<>+0(SB), Z3, Z5
+	VFMADD231PS.BCST winogradConstant64<>+0(SB), Z2, Z4
+	VMULPS.BCST      winogradConstant45<>+0(SB), Z1, Z5
+	VFMADD231PS.BCST winogradConstant67<>+0(SB), Z3, Z5
 	VADDPS           Z5, Z4, Z6
 	VMOVUPS          Z6, (R10)(DX*2)
 	VSUBPS           Z5, Z4, Z4
@@ -9318,18 +11233,18 @@ in0_3:
 	VFMADD231PS  Y15, Y2, Y4
 	VBROADCASTSS winogradConstant4<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y5
-	VBROADCASTSS winogradConstant78<>+0(SB), Y15
+	VBROADCASTSS winogradConstant110<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y5
 	VADDPS       Y5, Y4, Y6
 	VMOVUPS      Y6, (R11)
 	VSUBPS       Y5, Y4, Y4
 	VMOVUPS      Y4, (R11)(DX*1)
 	VMOVAPS      Y0, Y4
-	VBROADCASTSS winogradConstant77<>+0(SB), Y15
+	VBROADCASTSS winogradConstant64<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y4
-	VBROADCASTSS winogradConstant57<>+0(SB), Y15
+	VBROADCASTSS winogradConstant45<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y5
-	VBROADCASTSS winogradConstant79<>+0(SB), Y15
+	VBROADCASTSS winogradConstant67<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y5
 	VADDPS       Y5, Y4, Y6
 	VMOVUPS      Y6, (R11)(DX*2)
@@ -9376,18 +11291,18 @@ in1_3:
 	VFMADD231PS  Y15, Y2, Y4
 	VBROADCASTSS winogradConstant4<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y5
-	VBROADCASTSS winogradConstant78<>+0(SB), Y15
+	VBROADCASTSS winogradConstant110<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y5
 	VADDPS       Y5, Y4, Y6
 	VMOVUPS      Y6, 32(R11)
 	VSUBPS       Y5, Y4, Y4
 	VMOVUPS      Y4, 32(R11)(DX*1)
 	VMOVAPS      Y0, Y4
-	VBROADCASTSS winogradConstant77<>+0(SB), Y15
+	VBROADCASTSS winogradConstant64<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y4
-	VBROADCASTSS winogradConstant57<>+0(SB), Y15
+	VBROADCASTSS winogradConstant45<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y5
-	VBROADCASTSS winogradConstant79<>+0(SB), Y15
+	VBROADCASTSS winogradConstant67<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y5
 	VADDPS       Y5, Y4, Y6
 	VMOVUPS      Y6, 32(R11)(DX*2)
@@ -9457,22 +11372,22 @@ line:
 	VADDPS           Z5, Z4, Z7
 	VSUBPS           Z5, Z4, Z5
 	VMOVAPS          Z7, Z4
-	VMULPS.BCST      winogradConstant67<>+0(SB), Z1, Z7
-	VFMADD231PS.BCST winogradConstant71<>+0(SB), Z3, Z7
-	VFMADD231PS.BCST winogradConstant75<>+0(SB), Z5, Z7
+	VMULPS.BCST      winogradConstant100<>+0(SB), Z1, Z7
+	VFMADD231PS.BCST winogradConstant104<>+0(SB), Z3, Z7
+	VFMADD231PS.BCST winogradConstant108<>+0(SB), Z5, Z7
 	VMOVUPS          Z7, (R10)
-	VMULPS.BCST      winogradConstant65<>+0(SB), Z0, Z7
-	VFMADD231PS.BCST winogradConstant69<>+0(SB), Z2, Z7
-	VFMADD231PS.BCST winogradConstant73<>+0(SB), Z4, Z7
+	VMULPS.BCST      winogradConstant98<>+0(SB), Z0, Z7
+	VFMADD231PS.BCST winogradConstant102<>+0(SB), Z2, Z7
+	VFMADD231PS.BCST winogradConstant106<>+0(SB), Z4, Z7
 	VMOVUPS          Z7, (R10)(DX*1)
-	VMULPS.BCST      winogradConstant68<>+0(SB), Z1, Z7
-	VFMADD231PS.BCST winogradConstant72<>+0(SB), Z3, Z7
-	VFMADD231PS.BCST winogradConstant76<>+0(SB), Z5, Z7
+	VMULPS.BCST      winogradConstant101<>+0(SB), Z1, Z7
+	VFMADD231PS.BCST winogradConstant105<>+0(SB), Z3, Z7
+	VFMADD231PS.BCST winogradConstant109<>+0(SB), Z5, Z7
 	VMOVUPS          Z7, (R10)(DX*2)
 	VMOVAPS          Z6, Z7
-	VFMADD231PS.BCST winogradConstant66<>+0(SB), Z0, Z7
-	VFMADD231PS.BCST winogradConstant70<>+0(SB), Z2, Z7
-	VFMADD231PS.BCST winogradConstant74<>+0(SB), Z4, Z7
+	VFMADD231PS.BCST winogradConstant99<>+0(SB), Z0, Z7
+	VFMADD231PS.BCST winogradConstant103<>+0(SB), Z2, Z7
+	VFMADD231PS.BCST winogradConstant107<>+0(SB), Z4, Z7
 	VMOVUPS          Z7, (R10)(DI*1)
 	MOVQ             dst1+48(FP), SI
 	ADDQ             SI, R10
@@ -9526,33 +11441,33 @@ line:
 	VADDPS       Y5, Y4, Y7
 	VSUBPS       Y5, Y4, Y5
 	VMOVAPS      Y7, Y4
-	VBROADCASTSS winogradConstant67<>+0(SB), Y15
+	VBROADCASTSS winogradConstant100<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y7
-	VBROADCASTSS winogradConstant71<>+0(SB), Y15
+	VBROADCASTSS winogradConstant104<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y7
-	VBROADCASTSS winogradConstant75<>+0(SB), Y15
+	VBROADCASTSS winogradConstant108<>+0(SB), Y15
 	VFMADD231PS  Y15, Y5, Y7
 	VMOVUPS      Y7, (R10)
-	VBROADCASTSS winogradConstant65<>+0(SB), Y15
+	VBROADCASTSS winogradConstant98<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y7
-	VBROADCASTSS winogradConstant69<>+0(SB), Y15
+	VBROADCASTSS winogradConstant102<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y7
-	VBROADCASTSS winogradConstant73<>+0(SB), Y15
+	VBROADCASTSS winogradConstant106<>+0(SB), Y15
 	VFMADD231PS  Y15, Y4, Y7
 	VMOVUPS      Y7, (R10)(DX*1)
-	VBROADCASTSS winogradConstant68<>+0(SB), Y15
+	VBROADCASTSS winogradConstant101<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y7
-	VBROADCASTSS winogradConstant72<>+0(SB), Y15
+	VBROADCASTSS winogradConstant105<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y7
-	VBROADCASTSS winogradConstant76<>+0(SB), Y15
+	VBROADCASTSS winogradConstant109<>+0(SB), Y15
 	VFMADD231PS  Y15, Y5, Y7
 	VMOVUPS      Y7, (R10)(DX*2)
 	VMOVAPS      Y6, Y7
-	VBROADCASTSS winogradConstant66<>+0(SB), Y15
+	VBROADCASTSS winogradConstant99<>+0(SB), Y15
 	VFMADD231PS  Y15, Y0, Y7
-	VBROADCASTSS winogradConstant70<>+0(SB), Y15
+	VBROADCASTSS winogradConstant103<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y7
-	VBROADCASTSS winogradConstant74<>+0(SB), Y15
+	VBROADCASTSS winogradConstant107<>+0(SB), Y15
 	VFMADD231PS  Y15, Y4, Y7
 	VMOVUPS      Y7, (R10)(DI*1)
 	VMOVUPS      32(R11), Y0
@@ -9571,33 +11486,33 @@ line:
 	VADDPS       Y5, Y4, Y7
 	VSUBPS       Y5, Y4, Y5
 	VMOVAPS      Y7, Y4
-	VBROADCASTSS winogradConstant67<>+0(SB), Y15
+	VBROADCASTSS winogradConstant100<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y7
-	VBROADCASTSS winogradConstant71<>+0(SB), Y15
+	VBROADCASTSS winogradConstant104<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y7
-	VBROADCASTSS winogradConstant75<>+0(SB), Y15
+	VBROADCASTSS winogradConstant108<>+0(SB), Y15
 	VFMADD231PS  Y15, Y5, Y7
 	VMOVUPS      Y7, 32(R10)
-	VBROADCASTSS winogradConstant65<>+0(SB), Y15
+	VBROADCASTSS winogradConstant98<>+0(SB), Y15
 	VMULPS       Y15, Y0, Y7
-	VBROADCASTSS winogradConstant69<>+0(SB), Y15
+	VBROADCASTSS winogradConstant102<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y7
-	VBROADCASTSS winogradConstant73<>+0(SB), Y15
+	VBROADCASTSS winogradConstant106<>+0(SB), Y15
 	VFMADD231PS  Y15, Y4, Y7
 	VMOVUPS      Y7, 32(R10)(DX*1)
-	VBROADCASTSS winogradConstant68<>+0(SB), Y15
+	VBROADCASTSS winogradConstant101<>+0(SB), Y15
 	VMULPS       Y15, Y1, Y7
-	VBROADCASTSS winogradConstant72<>+0(SB), Y15
+	VBROADCASTSS winogradConstant105<>+0(SB), Y15
 	VFMADD231PS  Y15, Y3, Y7
-	VBROADCASTSS winogradConstant76<>+0(SB), Y15
+	VBROADCASTSS winogradConstant109<>+0(SB), Y15
 	VFMADD231PS  Y15, Y5, Y7
 	VMOVUPS      Y7, 32(R10)(DX*2)
 	VMOVAPS      Y6, Y7
-	VBROADCASTSS winogradConstant66<>+0(SB), Y15
+	VBROADCASTSS winogradConstant99<>+0(SB), Y15
 	VFMADD231PS  Y15, Y0, Y7
-	VBROADCASTSS winogradConstant70<>+0(SB), Y15
+	VBROADCASTSS winogradConstant103<>+0(SB), Y15
 	VFMADD231PS  Y15, Y2, Y7
-	VBROADCASTSS winogradConstant74<>+0(SB), Y15
+	VBROADCASTSS winogradConstant107<>+0(SB), Y15
 	VFMADD231PS  Y15, Y4, Y7
 	VMOVUPS      Y7, 32(R10)(DI*1)
 	MOVQ         dst1+48(FP), SI

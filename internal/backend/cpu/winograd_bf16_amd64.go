@@ -95,6 +95,24 @@ func f43GradientBF16(dst *float32, src *float32, srcOffset int, dstElement int, 
 func f43ProductsBF16(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
 
 //go:noescape
+func f53InputBF16(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
+
+//go:noescape
+func f53OutputBF16(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
+
+//go:noescape
+func f53OutputAddBF16(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
+
+//go:noescape
+func f53OutputReLUBF16(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
+
+//go:noescape
+func f53GradientBF16(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
+
+//go:noescape
+func f53ProductsBF16(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
+
+//go:noescape
 func f24InputBF16(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
 
 //go:noescape

@@ -2166,6 +2166,785 @@ line:
 	VZEROUPPER
 	RET
 
+// func f53InputBF16(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
+// Requires: AVX, AVX512F
+TEXT ·f53InputBF16(SB), NOSPLIT, $0-104
+	MOVQ  dst+0(FP), AX
+	MOVQ  src+8(FP), CX
+	MOVQ  dstElement+24(FP), DX
+	MOVQ  srcElement+32(FP), BX
+	MOVQ  mask+88(FP), SI
+	MOVQ  srcOffset+16(FP), DI
+	ADDQ  DI, CX
+	MOVQ  SI, DI
+	SHRQ  $0x00, DI
+	ANDQ  $0x01, DI
+	NEGQ  DI
+	KMOVW DI, K1
+	MOVQ  SI, DI
+	SHRQ  $0x01, DI
+	ANDQ  $0x01, DI
+	NEGQ  DI
+	KMOVW DI, K2
+	MOVQ  SI, DI
+	SHRQ  $0x02, DI
+	ANDQ  $0x01, DI
+	NEGQ  DI
+	KMOVW DI, K3
+	MOVQ  SI, DI
+	SHRQ  $0x03, DI
+	ANDQ  $0x01, DI
+	NEGQ  DI
+	KMOVW DI, K4
+	MOVQ  SI, DI
+	SHRQ  $0x04, DI
+	ANDQ  $0x01, DI
+	NEGQ  DI
+	KMOVW DI, K5
+	MOVQ  SI, DI
+	SHRQ  $0x05, DI
+	ANDQ  $0x01, DI
+	NEGQ  DI
+	KMOVW DI, K6
+	MOVQ  SI, DI
+	SHRQ  $0x06, DI
+	ANDQ  $0x01, DI
+	NEGQ  DI
+	KMOVW DI, K7
+	LEAQ  (DX)(DX*2), SI
+	LEAQ  (BX)(BX*2), R8
+	MOVQ  n2+64(FP), R12
+
+outer:
+	MOVQ AX, R10
+	MOVQ CX, R11
+	MOVQ n1+40(FP), R9
+
+line:
+	LEAQ             (R10)(DX*4), DI
+	LEAQ             (R11)(BX*4), R13
+	VPMOVZXWD.Z      (R11), K1, Z0
+	VPSLLD           $0x10, Z0, Z0
+	VPMOVZXWD.Z      (R11)(BX*1), K2, Z1
+	VPSLLD           $0x10, Z1, Z1
+	VPMOVZXWD.Z      (R11)(BX*2), K3, Z2
+	VPSLLD           $0x10, Z2, Z2
+	VPMOVZXWD.Z      (R11)(R8*1), K4, Z3
+	VPSLLD           $0x10, Z3, Z3
+	VPMOVZXWD.Z      (R13), K5, Z4
+	VPSLLD           $0x10, Z4, Z4
+	VPMOVZXWD.Z      (R13)(BX*1), K6, Z5
+	VPSLLD           $0x10, Z5, Z5
+	VPMOVZXWD.Z      (R13)(BX*2), K7, Z6
+	VPSLLD           $0x10, Z6, Z6
+	VMOVAPS          Z5, Z7
+	VFMADD231PS.BCST winogradConstant21<>+0(SB), Z1, Z7
+	VFMADD231PS.BCST winogradConstant22<>+0(SB), Z3, Z7
+	VMULPS.BCST      winogradConstant23<>+0(SB), Z0, Z8
+	VFMADD231PS.BCST winogradConstant24<>+0(SB), Z2, Z8
+	VFMADD231PS.BCST winogradConstant25<>+0(SB), Z4, Z8
+	VADDPS           Z8, Z7, Z9
+	VMOVUPS          Z9, (R10)
+	VSUBPS           Z8, Z7, Z7
+	VMOVUPS          Z7, (R10)(DX*1)
+	VMOVAPS          Z5, Z7
+	VFMADD231PS.BCST winogradConstant26<>+0(SB), Z1, Z7
+	VFMADD231PS.BCST winogradConstant27<>+0(SB), Z3, Z7
+	VMULPS.BCST      winogradConstant28<>+0(SB), Z0, Z8
+	VFMADD231PS.BCST winogradConstant29<>+0(SB), Z2, Z8
+	VFMADD231PS.BCST winogradConstant30<>+0(SB), Z4, Z8
+	VADDPS           Z8, Z7, Z9
+	VMOVUPS          Z9, (R10)(DX*2)
+	VSUBPS           Z8, Z7, Z7
+	VMOVUPS          Z7, (R10)(SI*1)
+	VMOVAPS          Z5, Z7
+	VFMADD231PS.BCST winogradConstant31<>+0(SB), Z1, Z7
+	VFMADD231PS.BCST winogradConstant32<>+0(SB), Z3, Z7
+	VMULPS.BCST      winogradConstant33<>+0(SB), Z0, Z8
+	VFMADD231PS.BCST winogradConstant34<>+0(SB), Z2, Z8
+	VFMADD231PS.BCST winogradConstant35<>+0(SB), Z4, Z8
+	VADDPS           Z8, Z7, Z9
+	VMOVUPS          Z9, (DI)
+	VSUBPS           Z8, Z7, Z7
+	VMOVUPS          Z7, (DI)(DX*1)
+	VMOVAPS          Z6, Z7
+	VFMADD231PS.BCST winogradConstant36<>+0(SB), Z0, Z7
+	VFMADD231PS.BCST winogradConstant37<>+0(SB), Z2, Z7
+	VFMADD231PS.BCST winogradConstant38<>+0(SB), Z4, Z7
+	VMOVUPS          Z7, (DI)(DX*2)
+	MOVQ             dst1+48(FP), DI
+	ADDQ             DI, R10
+	MOVQ             src1+56(FP), DI
+	ADDQ             DI, R11
+	DECQ             R9
+	JNZ              line
+	MOVQ             dst2+72(FP), DI
+	ADDQ             DI, AX
+	MOVQ             src2+80(FP), DI
+	ADDQ             DI, CX
+	DECQ             R12
+	JNZ              outer
+	VZEROUPPER
+	RET
+
+DATA winogradConstant21<>+0(SB)/4, $(2.3447266)
+GLOBL winogradConstant21<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant22<>+0(SB)/4, $(-3.828125)
+GLOBL winogradConstant22<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant23<>+0(SB)/4, $(0.58618164)
+GLOBL winogradConstant23<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant24<>+0(SB)/4, $(-0.95703125)
+GLOBL winogradConstant24<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant25<>+0(SB)/4, $(0.25)
+GLOBL winogradConstant25<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant26<>+0(SB)/4, $(0.19140625)
+GLOBL winogradConstant26<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant27<>+0(SB)/4, $(-3.125)
+GLOBL winogradConstant27<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant28<>+0(SB)/4, $(0.16748047)
+GLOBL winogradConstant28<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant29<>+0(SB)/4, $(-2.734375)
+GLOBL winogradConstant29<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant30<>+0(SB)/4, $(0.875)
+GLOBL winogradConstant30<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant31<>+0(SB)/4, $(0.047851562)
+GLOBL winogradConstant31<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant32<>+0(SB)/4, $(-0.828125)
+GLOBL winogradConstant32<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant33<>+0(SB)/4, $(0.083740234)
+GLOBL winogradConstant33<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant34<>+0(SB)/4, $(-1.4492188)
+GLOBL winogradConstant34<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant35<>+0(SB)/4, $(1.75)
+GLOBL winogradConstant35<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant36<>+0(SB)/4, $(-0.14654541)
+GLOBL winogradConstant36<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant37<>+0(SB)/4, $(2.5839844)
+GLOBL winogradConstant37<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant38<>+0(SB)/4, $(-3.890625)
+GLOBL winogradConstant38<>(SB), RODATA|NOPTR, $4
+
+// func f53OutputBF16(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL
+TEXT ·f53OutputBF16(SB), NOSPLIT, $0-104
+	MOVQ  dst+0(FP), AX
+	MOVQ  src+8(FP), CX
+	MOVQ  dstElement+24(FP), DX
+	MOVQ  srcElement+32(FP), BX
+	MOVQ  mask+88(FP), SI
+	MOVQ  srcOffset+16(FP), DI
+	ADDQ  DI, CX
+	MOVQ  SI, DI
+	SHRQ  $0x00, DI
+	ANDQ  $0x01, DI
+	NEGQ  DI
+	KMOVW DI, K1
+	MOVQ  SI, DI
+	SHRQ  $0x01, DI
+	ANDQ  $0x01, DI
+	NEGQ  DI
+	KMOVW DI, K2
+	MOVQ  SI, DI
+	SHRQ  $0x02, DI
+	ANDQ  $0x01, DI
+	NEGQ  DI
+	KMOVW DI, K3
+	MOVQ  SI, DI
+	SHRQ  $0x03, DI
+	ANDQ  $0x01, DI
+	NEGQ  DI
+	KMOVW DI, K4
+	MOVQ  SI, DI
+	SHRQ  $0x04, DI
+	ANDQ  $0x01, DI
+	NEGQ  DI
+	KMOVW DI, K5
+	LEAQ  (DX)(DX*2), SI
+	LEAQ  (BX)(BX*2), R8
+	MOVQ  n2+64(FP), R12
+
+outer:
+	MOVQ AX, R10
+	MOVQ CX, R11
+	MOVQ n1+40(FP), R9
+
+line:
+	LEAQ             (R10)(DX*4), DI
+	LEAQ             (R11)(BX*4), R13
+	VMOVUPS          (R11), Z0
+	VMOVUPS          (R11)(BX*1), Z1
+	VMOVUPS          (R11)(BX*2), Z2
+	VMOVUPS          (R11)(R8*1), Z3
+	VMOVUPS          (R13), Z4
+	VMOVUPS          (R13)(BX*1), Z5
+	VMOVUPS          (R13)(BX*2), Z6
+	VADDPS           Z1, Z0, Z7
+	VSUBPS           Z1, Z0, Z1
+	VMOVAPS          Z7, Z0
+	VADDPS           Z3, Z2, Z7
+	VSUBPS           Z3, Z2, Z3
+	VMOVAPS          Z7, Z2
+	VADDPS           Z5, Z4, Z7
+	VSUBPS           Z5, Z4, Z5
+	VMOVAPS          Z7, Z4
+	VADDPS           Z2, Z0, Z7
+	VADDPS           Z4, Z7, Z7
+	LONG             $0x487e6262
+	WORD             $0xf772
+	VMOVDQU16        Y30, K1, (R10)
+	VMULPS.BCST      winogradConstant25<>+0(SB), Z1, Z7
+	VFMADD231PS.BCST winogradConstant30<>+0(SB), Z3, Z7
+	VFMADD231PS.BCST winogradConstant35<>+0(SB), Z5, Z7
+	LONG             $0x487e6262
+	WORD             $0xf772
+	VMOVDQU16        Y30, K2, (R10)(DX*1)
+	VMULPS.BCST      winogradConstant39<>+0(SB), Z0, Z7
+	VFMADD231PS.BCST winogradConstant40<>+0(SB), Z2, Z7
+	VFMADD231PS.BCST winogradConstant41<>+0(SB), Z4, Z7
+	LONG             $0x487e6262
+	WORD             $0xf772
+	VMOVDQU16        Y30, K3, (R10)(DX*2)
+	VMULPS.BCST      winogradConstant42<>+0(SB), Z1, Z7
+	VFMADD231PS.BCST winogradConstant43<>+0(SB), Z3, Z7
+	VFMADD231PS.BCST winogradConstant44<>+0(SB), Z5, Z7
+	LONG             $0x487e6262
+	WORD             $0xf772
+	VMOVDQU16        Y30, K4, (R10)(SI*1)
+	VMOVAPS          Z6, Z7
+	VFMADD231PS.BCST winogradConstant45<>+0(SB), Z0, Z7
+	VFMADD231PS.BCST winogradConstant23<>+0(SB), Z2, Z7
+	VFMADD231PS.BCST winogradConstant46<>+0(SB), Z4, Z7
+	LONG             $0x487e6262
+	WORD             $0xf772
+	VMOVDQU16        Y30, K5, (DI)
+	MOVQ             dst1+48(FP), DI
+	ADDQ             DI, R10
+	MOVQ             src1+56(FP), DI
+	ADDQ             DI, R11
+	DECQ             R9
+	JNZ              line
+	MOVQ             dst2+72(FP), DI
+	ADDQ             DI, AX
+	MOVQ             src2+80(FP), DI
+	ADDQ             DI, CX
+	DECQ             R12
+	JNZ              outer
+	VZEROUPPER
+	RET
+
+DATA winogradConstant39<>+0(SB)/4, $(0.0625)
+GLOBL winogradConstant39<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant40<>+0(SB)/4, $(0.765625)
+GLOBL winogradConstant40<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant41<>+0(SB)/4, $(3.0625)
+GLOBL winogradConstant41<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant42<>+0(SB)/4, $(0.015625)
+GLOBL winogradConstant42<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant43<>+0(SB)/4, $(0.6699219)
+GLOBL winogradConstant43<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant44<>+0(SB)/4, $(5.359375)
+GLOBL winogradConstant44<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant45<>+0(SB)/4, $(0.00390625)
+GLOBL winogradConstant45<>(SB), RODATA|NOPTR, $4
+
+DATA winogradConstant46<>+0(SB)/4, $(9.378906)
+GLOBL winogradConstant46<>(SB), RODATA|NOPTR, $4
+
+// func f53OutputAddBF16(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL
+TEXT ·f53OutputAddBF16(SB), NOSPLIT, $0-104
+	MOVQ  dst+0(FP), AX
+	MOVQ  src+8(FP), CX
+	MOVQ  dstElement+24(FP), DX
+	MOVQ  srcElement+32(FP), BX
+	MOVQ  mask+88(FP), SI
+	MOVQ  srcOffset+16(FP), DI
+	ADDQ  DI, CX
+	MOVQ  SI, DI
+	SHRQ  $0x00, DI
+	ANDQ  $0x01, DI
+	NEGQ  DI
+	KMOVW DI, K1
+	MOVQ  SI, DI
+	SHRQ  $0x01, DI
+	ANDQ  $0x01, DI
+	NEGQ  DI
+	KMOVW DI, K2
+	MOVQ  SI, DI
+	SHRQ  $0x02, DI
+	ANDQ  $0x01, DI
+	NEGQ  DI
+	KMOVW DI, K3
+	MOVQ  SI, DI
+	SHRQ  $0x03, DI
+	ANDQ  $0x01, DI
+	NEGQ  DI
+	KMOVW DI, K4
+	MOVQ  SI, DI
+	SHRQ  $0x04, DI
+	ANDQ  $0x01, DI
+	NEGQ  DI
+	KMOVW DI, K5
+	LEAQ  (DX)(DX*2), SI
+	LEAQ  (BX)(BX*2), R8
+	MOVQ  n2+64(FP), R12
+
+outer:
+	MOVQ AX, R10
+	MOVQ CX, R11
+	MOVQ n1+40(FP), R9
+
+line:
+	LEAQ             (R10)(DX*4), DI
+	LEAQ             (R11)(BX*4), R13
+	VMOVUPS          (R11), Z0
+	VMOVUPS          (R11)(BX*1), Z1
+	VMOVUPS          (R11)(BX*2), Z2
+	VMOVUPS          (R11)(R8*1), Z3
+	VMOVUPS          (R13), Z4
+	VMOVUPS          (R13)(BX*1), Z5
+	VMOVUPS          (R13)(BX*2), Z6
+	VADDPS           Z1, Z0, Z7
+	VSUBPS           Z1, Z0, Z1
+	VMOVAPS          Z7, Z0
+	VADDPS           Z3, Z2, Z7
+	VSUBPS           Z3, Z2, Z3
+	VMOVAPS          Z7, Z2
+	VADDPS           Z5, Z4, Z7
+	VSUBPS           Z5, Z4, Z5
+	VMOVAPS          Z7, Z4
+	VADDPS           Z2, Z0, Z7
+	VADDPS           Z4, Z7, Z7
+	VPMOVZXWD.Z      (R10), K1, Z30
+	VPSLLD           $0x10, Z30, Z30
+	VADDPS           Z7, Z30, Z30
+	LONG             $0x487e0262
+	WORD             $0xf672
+	VMOVDQU16        Y30, K1, (R10)
+	VMULPS.BCST      winogradConstant25<>+0(SB), Z1, Z7
+	VFMADD231PS.BCST winogradConstant30<>+0(SB), Z3, Z7
+	VFMADD231PS.BCST winogradConstant35<>+0(SB), Z5, Z7
+	VPMOVZXWD.Z      (R10)(DX*1), K2, Z30
+	VPSLLD           $0x10, Z30, Z30
+	VADDPS           Z7, Z30, Z30
+	LONG             $0x487e0262
+	WORD             $0xf672
+	VMOVDQU16        Y30, K2, (R10)(DX*1)
+	VMULPS.BCST      winogradConstant39<>+0(SB), Z0, Z7
+	VFMADD231PS.BCST winogradConstant40<>+0(SB), Z2, Z7
+	VFMADD231PS.BCST winogradConstant41<>+0(SB), Z4, Z7
+	VPMOVZXWD.Z      (R10)(DX*2), K3, Z30
+	VPSLLD           $0x10, Z30, Z30
+	VADDPS           Z7, Z30, Z30
+	LONG             $0x487e0262
+	WORD             $0xf672
+	VMOVDQU16        Y30, K3, (R10)(DX*2)
+	VMULPS.BCST      winogradConstant42<>+0(SB), Z1, Z7
+	VFMADD231PS.BCST winogradConstant43<>+0(SB), Z3, Z7
+	VFMADD231PS.BCST winogradConstant44<>+0(SB), Z5, Z7
+	VPMOVZXWD.Z      (R10)(SI*1), K4, Z30
+	VPSLLD           $0x10, Z30, Z30
+	VADDPS           Z7, Z30, Z30
+	LONG             $0x487e0262
+	WORD             $0xf672
+	VMOVDQU16        Y30, K4, (R10)(SI*1)
+	VMOVAPS          Z6, Z7
+	VFMADD231PS.BCST winogradConstant45<>+0(SB), Z0, Z7
+	VFMADD231PS.BCST winogradConstant23<>+0(SB), Z2, Z7
+	VFMADD231PS.BCST winogradConstant46<>+0(SB), Z4, Z7
+	VPMOVZXWD.Z      (DI), K5, Z30
+	VPSLLD           $0x10, Z30, Z30
+	VADDPS           Z7, Z30, Z30
+	LONG             $0x487e0262
+	WORD             $0xf672
+	VMOVDQU16        Y30, K5, (DI)
+	MOVQ             dst1+48(FP), DI
+	ADDQ             DI, R10
+	MOVQ             src1+56(FP), DI
+	ADDQ             DI, R11
+	DECQ             R9
+	JNZ              line
+	MOVQ             dst2+72(FP), DI
+	ADDQ             DI, AX
+	MOVQ             src2+80(FP), DI
+	ADDQ             DI, CX
+	DECQ             R12
+	JNZ              outer
+	VZEROUPPER
+	RET
+
+// func f53OutputReLUBF16(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL
+TEXT ·f53OutputReLUBF16(SB), NOSPLIT, $0-104
+	MOVQ    dst+0(FP), AX
+	MOVQ    src+8(FP), CX
+	MOVQ    dstElement+24(FP), DX
+	MOVQ    srcElement+32(FP), BX
+	MOVQ    mask+88(FP), SI
+	MOVQ    srcOffset+16(FP), DI
+	ADDQ    DI, CX
+	MOVQ    bias+96(FP), DI
+	VMOVUPS (DI), Z29
+	VPXORD  Z28, Z28, Z28
+	MOVQ    SI, DI
+	SHRQ    $0x00, DI
+	ANDQ    $0x01, DI
+	NEGQ    DI
+	KMOVW   DI, K1
+	MOVQ    SI, DI
+	SHRQ    $0x01, DI
+	ANDQ    $0x01, DI
+	NEGQ    DI
+	KMOVW   DI, K2
+	MOVQ    SI, DI
+	SHRQ    $0x02, DI
+	ANDQ    $0x01, DI
+	NEGQ    DI
+	KMOVW   DI, K3
+	MOVQ    SI, DI
+	SHRQ    $0x03, DI
+	ANDQ    $0x01, DI
+	NEGQ    DI
+	KMOVW   DI, K4
+	MOVQ    SI, DI
+	SHRQ    $0x04, DI
+	ANDQ    $0x01, DI
+	NEGQ    DI
+	KMOVW   DI, K5
+	LEAQ    (DX)(DX*2), SI
+	LEAQ    (BX)(BX*2), R8
+	MOVQ    n2+64(FP), R12
+
+outer:
+	MOVQ AX, R10
+	MOVQ CX, R11
+	MOVQ n1+40(FP), R9
+
+line:
+	LEAQ             (R10)(DX*4), DI
+	LEAQ             (R11)(BX*4), R13
+	VMOVUPS          (R11), Z0
+	VMOVUPS          (R11)(BX*1), Z1
+	VMOVUPS          (R11)(BX*2), Z2
+	VMOVUPS          (R11)(R8*1), Z3
+	VMOVUPS          (R13), Z4
+	VMOVUPS          (R13)(BX*1), Z5
+	VMOVUPS          (R13)(BX*2), Z6
+	VADDPS           Z1, Z0, Z7
+	VSUBPS           Z1, Z0, Z1
+	VMOVAPS          Z7, Z0
+	VADDPS           Z3, Z2, Z7
+	VSUBPS           Z3, Z2, Z3
+	VMOVAPS          Z7, Z2
+	VADDPS           Z5, Z4, Z7
+	VSUBPS           Z5, Z4, Z5
+	VMOVAPS          Z7, Z4
+	VADDPS           Z2, Z0, Z7
+	VADDPS           Z4, Z7, Z7
+	VADDPS           Z29, Z7, Z30
+	VMAXPS           Z30, Z28, Z30
+	LONG             $0x487e0262
+	WORD             $0xf672
+	VMOVDQU16        Y30, K1, (R10)
+	VMULPS.BCST      winogradConstant25<>+0(SB), Z1, Z7
+	VFMADD231PS.BCST winogradConstant30<>+0(SB), Z3, Z7
+	VFMADD231PS.BCST winogradConstant35<>+0(SB), Z5, Z7
+	VADDPS           Z29, Z7, Z30
+	VMAXPS           Z30, Z28, Z30
+	LONG             $0x487e0262
+	WORD             $0xf672
+	VMOVDQU16        Y30, K2, (R10)(DX*1)
+	VMULPS.BCST      winogradConstant39<>+0(SB), Z0, Z7
+	VFMADD231PS.BCST winogradConstant40<>+0(SB), Z2, Z7
+	VFMADD231PS.BCST winogradConstant41<>+0(SB), Z4, Z7
+	VADDPS           Z29, Z7, Z30
+	VMAXPS           Z30, Z28, Z30
+	LONG             $0x487e0262
+	WORD             $0xf672
+	VMOVDQU16        Y30, K3, (R10)(DX*2)
+	VMULPS.BCST      winogradConstant42<>+0(SB), Z1, Z7
+	VFMADD231PS.BCST winogradConstant43<>+0(SB), Z3, Z7
+	VFMADD231PS.BCST winogradConstant44<>+0(SB), Z5, Z7
+	VADDPS           Z29, Z7, Z30
+	VMAXPS           Z30, Z28, Z30
+	LONG             $0x487e0262
+	WORD             $0xf672
+	VMOVDQU16        Y30, K4, (R10)(SI*1)
+	VMOVAPS          Z6, Z7
+	VFMADD231PS.BCST winogradConstant45<>+0(SB), Z0, Z7
+	VFMADD231PS.BCST winogradConstant23<>+0(SB), Z2, Z7
+	VFMADD231PS.BCST winogradConstant46<>+0(SB), Z4, Z7
+	VADDPS           Z29, Z7, Z30
+	VMAXPS           Z30, Z28, Z30
+	LONG             $0x487e0262
+	WORD             $0xf672
+	VMOVDQU16        Y30, K5, (DI)
+	MOVQ             dst1+48(FP), DI
+	ADDQ             DI, R10
+	MOVQ             src1+56(FP), DI
+	ADDQ             DI, R11
+	DECQ             R9
+	JNZ              line
+	MOVQ             dst2+72(FP), DI
+	ADDQ             DI, AX
+	MOVQ             src2+80(FP), DI
+	ADDQ             DI, CX
+	DECQ             R12
+	JNZ              outer
+	VZEROUPPER
+	RET
+
+// func f53GradientBF16(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
+// Requires: AVX, AVX512F
+TEXT ·f53GradientBF16(SB), NOSPLIT, $0-104
+	MOVQ  dst+0(FP), AX
+	MOVQ  src+8(FP), CX
+	MOVQ  dstElement+24(FP), DX
+	MOVQ  srcElement+32(FP), BX
+	MOVQ  mask+88(FP), SI
+	MOVQ  srcOffset+16(FP), DI
+	ADDQ  DI, CX
+	MOVQ  SI, DI
+	SHRQ  $0x00, DI
+	ANDQ  $0x01, DI
+	NEGQ  DI
+	KMOVW DI, K1
+	MOVQ  SI, DI
+	SHRQ  $0x01, DI
+	ANDQ  $0x01, DI
+	NEGQ  DI
+	KMOVW DI, K2
+	MOVQ  SI, DI
+	SHRQ  $0x02, DI
+	ANDQ  $0x01, DI
+	NEGQ  DI
+	KMOVW DI, K3
+	MOVQ  SI, DI
+	SHRQ  $0x03, DI
+	ANDQ  $0x01, DI
+	NEGQ  DI
+	KMOVW DI, K4
+	MOVQ  SI, DI
+	SHRQ  $0x04, DI
+	ANDQ  $0x01, DI
+	NEGQ  DI
+	KMOVW DI, K5
+	LEAQ  (DX)(DX*2), SI
+	LEAQ  (BX)(BX*2), R8
+	MOVQ  n2+64(FP), R12
+
+outer:
+	MOVQ AX, R10
+	MOVQ CX, R11
+	MOVQ n1+40(FP), R9
+
+line:
+	LEAQ             (R10)(DX*4), DI
+	LEAQ             (R11)(BX*4), R13
+	VPMOVZXWD.Z      (R11), K1, Z0
+	VPSLLD           $0x10, Z0, Z0
+	VPMOVZXWD.Z      (R11)(BX*1), K2, Z1
+	VPSLLD           $0x10, Z1, Z1
+	VPMOVZXWD.Z      (R11)(BX*2), K3, Z2
+	VPSLLD           $0x10, Z2, Z2
+	VPMOVZXWD.Z      (R11)(R8*1), K4, Z3
+	VPSLLD           $0x10, Z3, Z3
+	VPMOVZXWD.Z      (R13), K5, Z4
+	VPSLLD           $0x10, Z4, Z4
+	VMOVAPS          Z0, Z5
+	VFMADD231PS.BCST winogradConstant39<>+0(SB), Z2, Z5
+	VFMADD231PS.BCST winogradConstant45<>+0(SB), Z4, Z5
+	VMULPS.BCST      winogradConstant25<>+0(SB), Z1, Z6
+	VFMADD231PS.BCST winogradConstant42<>+0(SB), Z3, Z6
+	VADDPS           Z6, Z5, Z7
+	VMOVUPS          Z7, (R10)
+	VSUBPS           Z6, Z5, Z5
+	VMOVUPS          Z5, (R10)(DX*1)
+	VMOVAPS          Z0, Z5
+	VFMADD231PS.BCST winogradConstant40<>+0(SB), Z2, Z5
+	VFMADD231PS.BCST winogradConstant23<>+0(SB), Z4, Z5
+	VMULPS.BCST      winogradConstant30<>+0(SB), Z1, Z6
+	VFMADD231PS.BCST winogradConstant43<>+0(SB), Z3, Z6
+	VADDPS           Z6, Z5, Z7
+	VMOVUPS          Z7, (R10)(DX*2)
+	VSUBPS           Z6, Z5, Z5
+	VMOVUPS          Z5, (R10)(SI*1)
+	VMOVAPS          Z0, Z5
+	VFMADD231PS.BCST winogradConstant41<>+0(SB), Z2, Z5
+	VFMADD231PS.BCST winogradConstant46<>+0(SB), Z4, Z5
+	VMULPS.BCST      winogradConstant35<>+0(SB), Z1, Z6
+	VFMADD231PS.BCST winogradConstant44<>+0(SB), Z3, Z6
+	VADDPS           Z6, Z5, Z7
+	VMOVUPS          Z7, (DI)
+	VSUBPS           Z6, Z5, Z5
+	VMOVUPS          Z5, (DI)(DX*1)
+	VMOVUPS          Z4, (DI)(DX*2)
+	MOVQ             dst1+48(FP), DI
+	ADDQ             DI, R10
+	MOVQ             src1+56(FP), DI
+	ADDQ             DI, R11
+	DECQ             R9
+	JNZ              line
+	MOVQ             dst2+72(FP), DI
+	ADDQ             DI, AX
+	MOVQ             src2+80(FP), DI
+	ADDQ             DI, CX
+	DECQ             R12
+	JNZ              outer
+	VZEROUPPER
+	RET
+
+// func f53ProductsBF16(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL
+TEXT ·f53ProductsBF16(SB), NOSPLIT, $0-104
+	MOVQ  dst+0(FP), AX
+	MOVQ  src+8(FP), CX
+	MOVQ  dstElement+24(FP), DX
+	MOVQ  srcElement+32(FP), BX
+	MOVQ  mask+88(FP), SI
+	MOVQ  srcOffset+16(FP), DI
+	ADDQ  DI, CX
+	MOVQ  SI, DI
+	SHRQ  $0x00, DI
+	ANDQ  $0x01, DI
+	NEGQ  DI
+	KMOVW DI, K1
+	MOVQ  SI, DI
+	SHRQ  $0x01, DI
+	ANDQ  $0x01, DI
+	NEGQ  DI
+	KMOVW DI, K2
+	MOVQ  SI, DI
+	SHRQ  $0x02, DI
+	ANDQ  $0x01, DI
+	NEGQ  DI
+	KMOVW DI, K3
+	MOVQ  SI, DI
+	SHRQ  $0x03, DI
+	ANDQ  $0x01, DI
+	NEGQ  DI
+	KMOVW DI, K4
+	MOVQ  SI, DI
+	SHRQ  $0x04, DI
+	ANDQ  $0x01, DI
+	NEGQ  DI
+	KMOVW DI, K5
+	MOVQ  SI, DI
+	SHRQ  $0x05, DI
+	ANDQ  $0x01, DI
+	NEGQ  DI
+	KMOVW DI, K6
+	MOVQ  SI, DI
+	SHRQ  $0x06, DI
+	ANDQ  $0x01, DI
+	NEGQ  DI
+	KMOVW DI, K7
+	LEAQ  (DX)(DX*2), SI
+	LEAQ  (BX)(BX*2), R8
+	MOVQ  n2+64(FP), R12
+
+outer:
+	MOVQ AX, R10
+	MOVQ CX, R11
+	MOVQ n1+40(FP), R9
+
+line:
+	LEAQ             (R10)(DX*4), DI
+	LEAQ             (R11)(BX*4), R13
+	VMOVUPS.Z        (R11), K1, Z0
+	VMOVUPS.Z        (R11)(BX*1), K2, Z1
+	VMOVUPS.Z        (R11)(BX*2), K3, Z2
+	VMOVUPS.Z        (R11)(R8*1), K4, Z3
+	VMOVUPS.Z        (R13), K5, Z4
+	VMOVUPS.Z        (R13)(BX*1), K6, Z5
+	VMOVUPS.Z        (R13)(BX*2), K7, Z6
+	VMOVAPS          Z5, Z7
+	VFMADD231PS.BCST winogradConstant21<>+0(SB), Z1, Z7
+	VFMADD231PS.BCST winogradConstant22<>+0(SB), Z3, Z7
+	VMULPS.BCST      winogradConstant23<>+0(SB), Z0, Z8
+	VFMADD231PS.BCST winogradConstant24<>+0(SB), Z2, Z8
+	VFMADD231PS.BCST winogradConstant25<>+0(SB), Z4, Z8
+	VADDPS           Z8, Z7, Z9
+	LONG             $0x487e4262
+	WORD             $0xf172
+	VMOVDQU16        Y30, (R10)
+	VSUBPS           Z8, Z7, Z7
+	LONG             $0x487e6262
+	WORD             $0xf772
+	VMOVDQU16        Y30, (R10)(DX*1)
+	VMOVAPS          Z5, Z7
+	VFMADD231PS.BCST winogradConstant26<>+0(SB), Z1, Z7
+	VFMADD231PS.BCST winogradConstant27<>+0(SB), Z3, Z7
+	VMULPS.BCST      winogradConstant28<>+0(SB), Z0, Z8
+	VFMADD231PS.BCST winogradConstant29<>+0(SB), Z2, Z8
+	VFMADD231PS.BCST winogradConstant30<>+0(SB), Z4, Z8
+	VADDPS           Z8, Z7, Z9
+	LONG             $0x487e4262
+	WORD             $0xf172
+	VMOVDQU16        Y30, (R10)(DX*2)
+	VSUBPS           Z8, Z7, Z7
+	LONG             $0x487e6262
+	WORD             $0xf772
+	VMOVDQU16        Y30, (R10)(SI*1)
+	VMOVAPS          Z5, Z7
+	VFMADD231PS.BCST winogradConstant31<>+0(SB), Z1, Z7
+	VFMADD231PS.BCST winogradConstant32<>+0(SB), Z3, Z7
+	VMULPS.BCST      winogradConstant33<>+0(SB), Z0, Z8
+	VFMADD231PS.BCST winogradConstant34<>+0(SB), Z2, Z8
+	VFMADD231PS.BCST winogradConstant35<>+0(SB), Z4, Z8
+	VADDPS           Z8, Z7, Z9
+	LONG             $0x487e4262
+	WORD             $0xf172
+	VMOVDQU16        Y30, (DI)
+	VSUBPS           Z8, Z7, Z7
+	LONG             $0x487e6262
+	WORD             $0xf772
+	VMOVDQU16        Y30, (DI)(DX*1)
+	VMOVAPS          Z6, Z7
+	VFMADD231PS.BCST winogradConstant36<>+0(SB), Z0, Z7
+	VFMADD231PS.BCST winogradConstant37<>+0(SB), Z2, Z7
+	VFMADD231PS.BCST winogradConstant38<>+0(SB), Z4, Z7
+	LONG             $0x487e6262
+	WORD             $0xf772
+	VMOVDQU16        Y30, (DI)(DX*2)
+	MOVQ             dst1+48(FP), DI
+	ADDQ             DI, R10
+	MOVQ             src1+56(FP), DI
+	ADDQ             DI, R11
+	DECQ             R9
+	JNZ              line
+	MOVQ             dst2+72(FP), DI
+	ADDQ             DI, AX
+	MOVQ             src2+80(FP), DI
+	ADDQ             DI, CX
+	DECQ             R12
+	JNZ              outer
+	VZEROUPPER
+	RET
+
 // func f24InputBF16(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
 // Requires: AVX, AVX512F
 TEXT ·f24InputBF16(SB), NOSPLIT, $0-104
@@ -2225,23 +3004,23 @@ line:
 	VPSLLD           $0x10, Z4, Z4
 	VMOVAPS          Z3, Z5
 	VFMADD231PS.BCST winogradConstant12<>+0(SB), Z1, Z5
-	VMULPS.BCST      winogradConstant21<>+0(SB), Z0, Z6
-	VFMADD231PS.BCST winogradConstant22<>+0(SB), Z2, Z6
+	VMULPS.BCST      winogradConstant47<>+0(SB), Z0, Z6
+	VFMADD231PS.BCST winogradConstant48<>+0(SB), Z2, Z6
 	VADDPS           Z6, Z5, Z7
 	VMOVUPS          Z7, (R10)
 	VSUBPS           Z6, Z5, Z5
 	VMOVUPS          Z5, (R10)(DX*1)
 	VMOVAPS          Z3, Z5
-	VFMADD231PS.BCST winogradConstant23<>+0(SB), Z1, Z5
-	VMULPS.BCST      winogradConstant24<>+0(SB), Z0, Z6
+	VFMADD231PS.BCST winogradConstant49<>+0(SB), Z1, Z5
+	VMULPS.BCST      winogradConstant50<>+0(SB), Z0, Z6
 	VFMADD231PS.BCST winogradConstant16<>+0(SB), Z2, Z6
 	VADDPS           Z6, Z5, Z7
 	VMOVUPS          Z7, (R10)(DX*2)
 	VSUBPS           Z6, Z5, Z5
 	VMOVUPS          Z5, (R10)(SI*1)
 	VMOVAPS          Z4, Z5
-	VFMADD231PS.BCST winogradConstant25<>+0(SB), Z0, Z5
-	VFMADD231PS.BCST winogradConstant26<>+0(SB), Z2, Z5
+	VFMADD231PS.BCST winogradConstant51<>+0(SB), Z0, Z5
+	VFMADD231PS.BCST winogradConstant52<>+0(SB), Z2, Z5
 	VMOVUPS          Z5, (DI)
 	MOVQ             dst1+48(FP), DI
 	ADDQ             DI, R10
@@ -2258,23 +3037,23 @@ line:
 	VZEROUPPER
 	RET
 
-DATA winogradConstant21<>+0(SB)/4, $(-1.125)
-GLOBL winogradConstant21<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant47<>+0(SB)/4, $(-1.125)
+GLOBL winogradConstant47<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant22<>+0(SB)/4, $(0.5)
-GLOBL winogradConstant22<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant48<>+0(SB)/4, $(0.5)
+GLOBL winogradConstant48<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant23<>+0(SB)/4, $(-0.25)
-GLOBL winogradConstant23<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant49<>+0(SB)/4, $(-0.25)
+GLOBL winogradConstant49<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant24<>+0(SB)/4, $(-0.375)
-GLOBL winogradConstant24<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant50<>+0(SB)/4, $(-0.375)
+GLOBL winogradConstant50<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant25<>+0(SB)/4, $(0.5625)
-GLOBL winogradConstant25<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant51<>+0(SB)/4, $(0.5625)
+GLOBL winogradConstant51<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant26<>+0(SB)/4, $(-2.5)
-GLOBL winogradConstant26<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant52<>+0(SB)/4, $(-2.5)
+GLOBL winogradConstant52<>(SB), RODATA|NOPTR, $4
 
 // func f24OutputBF16(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL
@@ -2319,10 +3098,10 @@ line:
 	WORD             $0xf572
 	VMOVDQU16        Y30, K1, (R9)
 	VMOVAPS          Z4, Z5
-	VFMADD231PS.BCST winogradConstant22<>+0(SB), Z0, Z5
-	VFMADD231PS.BCST winogradConstant27<>+0(SB), Z1, Z5
+	VFMADD231PS.BCST winogradConstant48<>+0(SB), Z0, Z5
+	VFMADD231PS.BCST winogradConstant53<>+0(SB), Z1, Z5
 	VFMADD231PS.BCST winogradConstant16<>+0(SB), Z2, Z5
-	VFMADD231PS.BCST winogradConstant28<>+0(SB), Z3, Z5
+	VFMADD231PS.BCST winogradConstant54<>+0(SB), Z3, Z5
 	LONG             $0x487e6262
 	WORD             $0xf572
 	VMOVDQU16        Y30, K2, (R9)(DX*1)
@@ -2341,11 +3120,11 @@ line:
 	VZEROUPPER
 	RET
 
-DATA winogradConstant27<>+0(SB)/4, $(-0.5)
-GLOBL winogradConstant27<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant53<>+0(SB)/4, $(-0.5)
+GLOBL winogradConstant53<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant28<>+0(SB)/4, $(-1.5)
-GLOBL winogradConstant28<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant54<>+0(SB)/4, $(-1.5)
+GLOBL winogradConstant54<>(SB), RODATA|NOPTR, $4
 
 // func f24OutputAddBF16(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL
@@ -2393,10 +3172,10 @@ line:
 	WORD             $0xf672
 	VMOVDQU16        Y30, K1, (R9)
 	VMOVAPS          Z4, Z5
-	VFMADD231PS.BCST winogradConstant22<>+0(SB), Z0, Z5
-	VFMADD231PS.BCST winogradConstant27<>+0(SB), Z1, Z5
+	VFMADD231PS.BCST winogradConstant48<>+0(SB), Z0, Z5
+	VFMADD231PS.BCST winogradConstant53<>+0(SB), Z1, Z5
 	VFMADD231PS.BCST winogradConstant16<>+0(SB), Z2, Z5
-	VFMADD231PS.BCST winogradConstant28<>+0(SB), Z3, Z5
+	VFMADD231PS.BCST winogradConstant54<>+0(SB), Z3, Z5
 	VPMOVZXWD.Z      (R9)(DX*1), K2, Z30
 	VPSLLD           $0x10, Z30, Z30
 	VADDPS           Z5, Z30, Z30
@@ -2466,10 +3245,10 @@ line:
 	WORD             $0xf672
 	VMOVDQU16        Y30, K1, (R9)
 	VMOVAPS          Z4, Z5
-	VFMADD231PS.BCST winogradConstant22<>+0(SB), Z0, Z5
-	VFMADD231PS.BCST winogradConstant27<>+0(SB), Z1, Z5
+	VFMADD231PS.BCST winogradConstant48<>+0(SB), Z0, Z5
+	VFMADD231PS.BCST winogradConstant53<>+0(SB), Z1, Z5
 	VFMADD231PS.BCST winogradConstant16<>+0(SB), Z2, Z5
-	VFMADD231PS.BCST winogradConstant28<>+0(SB), Z3, Z5
+	VFMADD231PS.BCST winogradConstant54<>+0(SB), Z3, Z5
 	VADDPS           Z29, Z5, Z30
 	VMAXPS           Z30, Z28, Z30
 	LONG             $0x487e0262
@@ -2526,16 +3305,16 @@ line:
 	VPMOVZXWD.Z      (R10)(BX*1), K2, Z1
 	VPSLLD           $0x10, Z1, Z1
 	VMOVAPS          Z0, Z2
-	VFMADD231PS.BCST winogradConstant22<>+0(SB), Z1, Z2
+	VFMADD231PS.BCST winogradConstant48<>+0(SB), Z1, Z2
 	VMOVUPS          Z2, (R9)
 	VMOVAPS          Z0, Z2
-	VFMADD231PS.BCST winogradConstant27<>+0(SB), Z1, Z2
+	VFMADD231PS.BCST winogradConstant53<>+0(SB), Z1, Z2
 	VMOVUPS          Z2, (R9)(DX*1)
 	VMOVAPS          Z0, Z2
 	VFMADD231PS.BCST winogradConstant16<>+0(SB), Z1, Z2
 	VMOVUPS          Z2, (R9)(DX*2)
 	VMOVAPS          Z0, Z2
-	VFMADD231PS.BCST winogradConstant28<>+0(SB), Z1, Z2
+	VFMADD231PS.BCST winogradConstant54<>+0(SB), Z1, Z2
 	VMOVUPS          Z2, (R9)(SI*1)
 	VMOVUPS          Z1, (DI)
 	MOVQ             dst1+48(FP), DI
@@ -2607,8 +3386,8 @@ line:
 	VMOVUPS.Z        (R13), K5, Z4
 	VMOVAPS          Z3, Z5
 	VFMADD231PS.BCST winogradConstant12<>+0(SB), Z1, Z5
-	VMULPS.BCST      winogradConstant21<>+0(SB), Z0, Z6
-	VFMADD231PS.BCST winogradConstant22<>+0(SB), Z2, Z6
+	VMULPS.BCST      winogradConstant47<>+0(SB), Z0, Z6
+	VFMADD231PS.BCST winogradConstant48<>+0(SB), Z2, Z6
 	VADDPS           Z6, Z5, Z7
 	LONG             $0x487e6262
 	WORD             $0xf772
@@ -2618,8 +3397,8 @@ line:
 	WORD             $0xf572
 	VMOVDQU16        Y30, (R10)(DX*1)
 	VMOVAPS          Z3, Z5
-	VFMADD231PS.BCST winogradConstant23<>+0(SB), Z1, Z5
-	VMULPS.BCST      winogradConstant24<>+0(SB), Z0, Z6
+	VFMADD231PS.BCST winogradConstant49<>+0(SB), Z1, Z5
+	VMULPS.BCST      winogradConstant50<>+0(SB), Z0, Z6
 	VFMADD231PS.BCST winogradConstant16<>+0(SB), Z2, Z6
 	VADDPS           Z6, Z5, Z7
 	LONG             $0x487e6262
@@ -2630,8 +3409,8 @@ line:
 	WORD             $0xf572
 	VMOVDQU16        Y30, (R10)(SI*1)
 	VMOVAPS          Z4, Z5
-	VFMADD231PS.BCST winogradConstant25<>+0(SB), Z0, Z5
-	VFMADD231PS.BCST winogradConstant26<>+0(SB), Z2, Z5
+	VFMADD231PS.BCST winogradConstant51<>+0(SB), Z0, Z5
+	VFMADD231PS.BCST winogradConstant52<>+0(SB), Z2, Z5
 	LONG             $0x487e6262
 	WORD             $0xf572
 	VMOVDQU16        Y30, (DI)
@@ -3262,39 +4041,39 @@ line:
 	VPMOVZXWD.Z      (R13)(BX*2), K7, Z6
 	VPSLLD           $0x10, Z6, Z6
 	VMOVAPS          Z5, Z7
-	VFMADD231PS.BCST winogradConstant29<>+0(SB), Z1, Z7
-	VFMADD231PS.BCST winogradConstant30<>+0(SB), Z3, Z7
-	VMULPS.BCST      winogradConstant31<>+0(SB), Z0, Z8
-	VFMADD231PS.BCST winogradConstant32<>+0(SB), Z2, Z8
+	VFMADD231PS.BCST winogradConstant55<>+0(SB), Z1, Z7
+	VFMADD231PS.BCST winogradConstant56<>+0(SB), Z3, Z7
+	VMULPS.BCST      winogradConstant57<>+0(SB), Z0, Z8
+	VFMADD231PS.BCST winogradConstant58<>+0(SB), Z2, Z8
 	VFMADD231PS.BCST winogradConstant2<>+0(SB), Z4, Z8
 	VADDPS           Z8, Z7, Z9
 	VMOVUPS          Z9, (R10)
 	VSUBPS           Z8, Z7, Z7
 	VMOVUPS          Z7, (R10)(DX*1)
 	VMOVAPS          Z5, Z7
-	VFMADD231PS.BCST winogradConstant33<>+0(SB), Z1, Z7
-	VFMADD231PS.BCST winogradConstant34<>+0(SB), Z3, Z7
-	VMULPS.BCST      winogradConstant35<>+0(SB), Z0, Z8
-	VFMADD231PS.BCST winogradConstant36<>+0(SB), Z2, Z8
-	VFMADD231PS.BCST winogradConstant37<>+0(SB), Z4, Z8
+	VFMADD231PS.BCST winogradConstant59<>+0(SB), Z1, Z7
+	VFMADD231PS.BCST winogradConstant60<>+0(SB), Z3, Z7
+	VMULPS.BCST      winogradConstant61<>+0(SB), Z0, Z8
+	VFMADD231PS.BCST winogradConstant62<>+0(SB), Z2, Z8
+	VFMADD231PS.BCST winogradConstant30<>+0(SB), Z4, Z8
 	VADDPS           Z8, Z7, Z9
 	VMOVUPS          Z9, (R10)(DX*2)
 	VSUBPS           Z8, Z7, Z7
 	VMOVUPS          Z7, (R10)(SI*1)
 	VMOVAPS          Z5, Z7
-	VFMADD231PS.BCST winogradConstant38<>+0(SB), Z1, Z7
-	VFMADD231PS.BCST winogradConstant39<>+0(SB), Z3, Z7
-	VMULPS.BCST      winogradConstant40<>+0(SB), Z0, Z8
-	VFMADD231PS.BCST winogradConstant41<>+0(SB), Z2, Z8
+	VFMADD231PS.BCST winogradConstant63<>+0(SB), Z1, Z7
+	VFMADD231PS.BCST winogradConstant64<>+0(SB), Z3, Z7
+	VMULPS.BCST      winogradConstant65<>+0(SB), Z0, Z8
+	VFMADD231PS.BCST winogradConstant66<>+0(SB), Z2, Z8
 	VFMADD231PS.BCST winogradConstant16<>+0(SB), Z4, Z8
 	VADDPS           Z8, Z7, Z9
 	VMOVUPS          Z9, (DI)
 	VSUBPS           Z8, Z7, Z7
 	VMOVUPS          Z7, (DI)(DX*1)
 	VMOVAPS          Z6, Z7
-	VFMADD231PS.BCST winogradConstant42<>+0(SB), Z0, Z7
-	VFMADD231PS.BCST winogradConstant43<>+0(SB), Z2, Z7
-	VFMADD231PS.BCST winogradConstant44<>+0(SB), Z4, Z7
+	VFMADD231PS.BCST winogradConstant67<>+0(SB), Z0, Z7
+	VFMADD231PS.BCST winogradConstant68<>+0(SB), Z2, Z7
+	VFMADD231PS.BCST winogradConstant69<>+0(SB), Z4, Z7
 	VMOVUPS          Z7, (DI)(DX*2)
 	MOVQ             dst1+48(FP), DI
 	ADDQ             DI, R10
@@ -3311,53 +4090,50 @@ line:
 	VZEROUPPER
 	RET
 
-DATA winogradConstant29<>+0(SB)/4, $(1.7226562)
-GLOBL winogradConstant29<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant55<>+0(SB)/4, $(1.7226562)
+GLOBL winogradConstant55<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant30<>+0(SB)/4, $(-3.015625)
-GLOBL winogradConstant30<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant56<>+0(SB)/4, $(-3.015625)
+GLOBL winogradConstant56<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant31<>+0(SB)/4, $(0.6459961)
-GLOBL winogradConstant31<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant57<>+0(SB)/4, $(0.6459961)
+GLOBL winogradConstant57<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant32<>+0(SB)/4, $(-1.1308594)
-GLOBL winogradConstant32<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant58<>+0(SB)/4, $(-1.1308594)
+GLOBL winogradConstant58<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant33<>+0(SB)/4, $(0.31640625)
-GLOBL winogradConstant33<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant59<>+0(SB)/4, $(0.31640625)
+GLOBL winogradConstant59<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant34<>+0(SB)/4, $(-2.390625)
-GLOBL winogradConstant34<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant60<>+0(SB)/4, $(-2.390625)
+GLOBL winogradConstant60<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant35<>+0(SB)/4, $(0.27685547)
-GLOBL winogradConstant35<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant61<>+0(SB)/4, $(0.27685547)
+GLOBL winogradConstant61<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant36<>+0(SB)/4, $(-2.0917969)
-GLOBL winogradConstant36<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant62<>+0(SB)/4, $(-2.0917969)
+GLOBL winogradConstant62<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant37<>+0(SB)/4, $(0.875)
-GLOBL winogradConstant37<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant63<>+0(SB)/4, $(0.107666016)
+GLOBL winogradConstant63<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant38<>+0(SB)/4, $(0.107666016)
-GLOBL winogradConstant38<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant64<>+0(SB)/4, $(-0.90625)
+GLOBL winogradConstant64<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant39<>+0(SB)/4, $(-0.90625)
-GLOBL winogradConstant39<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant65<>+0(SB)/4, $(0.16149902)
+GLOBL winogradConstant65<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant40<>+0(SB)/4, $(0.16149902)
-GLOBL winogradConstant40<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant66<>+0(SB)/4, $(-1.359375)
+GLOBL winogradConstant66<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant41<>+0(SB)/4, $(-1.359375)
-GLOBL winogradConstant41<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant67<>+0(SB)/4, $(-0.24224854)
+GLOBL winogradConstant67<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant42<>+0(SB)/4, $(-0.24224854)
-GLOBL winogradConstant42<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant68<>+0(SB)/4, $(2.1467285)
+GLOBL winogradConstant68<>(SB), RODATA|NOPTR, $4
 
-DATA winogradConstant43<>+0(SB)/4, $(2.1467285)
-GLOBL winogradConstant43<>(SB), RODATA|NOPTR, $4
-
-DATA winogradConstant44<>+0(SB)/4, $(-3.15625)
-GLOBL winogradConstant44<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant69<>+0(SB)/4, $(-3.15625)
+GLOBL winogradConstant69<>(SB), RODATA|NOPTR, $4
 
 // func f44OutputBF16(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL
@@ -3422,20 +4198,20 @@ line:
 	WORD             $0xf772
 	VMOVDQU16        Y30, K1, (R10)
 	VMULPS.BCST      winogradConstant2<>+0(SB), Z1, Z7
-	VFMADD231PS.BCST winogradConstant37<>+0(SB), Z3, Z7
+	VFMADD231PS.BCST winogradConstant30<>+0(SB), Z3, Z7
 	VFMADD231PS.BCST winogradConstant16<>+0(SB), Z5, Z7
 	LONG             $0x487e6262
 	WORD             $0xf772
 	VMOVDQU16        Y30, K2, (R10)(DX*1)
 	VMULPS.BCST      winogradConstant8<>+0(SB), Z0, Z7
-	VFMADD231PS.BCST winogradConstant45<>+0(SB), Z2, Z7
+	VFMADD231PS.BCST winogradConstant40<>+0(SB), Z2, Z7
 	VFMADD231PS.BCST winogradConstant18<>+0(SB), Z4, Z7
 	LONG             $0x487e6262
 	WORD             $0xf772
 	VMOVDQU16        Y30, K3, (R10)(DX*2)
 	VMOVAPS          Z6, Z7
-	VFMADD231PS.BCST winogradConstant46<>+0(SB), Z1, Z7
-	VFMADD231PS.BCST winogradConstant47<>+0(SB), Z3, Z7
+	VFMADD231PS.BCST winogradConstant70<>+0(SB), Z1, Z7
+	VFMADD231PS.BCST winogradConstant43<>+0(SB), Z3, Z7
 	VFMADD231PS.BCST winogradConstant20<>+0(SB), Z5, Z7
 	LONG             $0x487e6262
 	WORD             $0xf772
@@ -3455,14 +4231,8 @@ line:
 	VZEROUPPER
 	RET
 
-DATA winogradConstant45<>+0(SB)/4, $(0.765625)
-GLOBL winogradConstant45<>(SB), RODATA|NOPTR, $4
-
-DATA winogradConstant46<>+0(SB)/4, $(0.052734375)
-GLOBL winogradConstant46<>(SB), RODATA|NOPTR, $4
-
-DATA winogradConstant47<>+0(SB)/4, $(0.6699219)
-GLOBL winogradConstant47<>(SB), RODATA|NOPTR, $4
+DATA winogradConstant70<>+0(SB)/4, $(0.052734375)
+GLOBL winogradConstant70<>(SB), RODATA|NOPTR, $4
 
 // func f44OutputAddBF16(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL
@@ -3530,7 +4300,7 @@ line:
 	WORD             $0xf672
 	VMOVDQU16        Y30, K1, (R10)
 	VMULPS.BCST      winogradConstant2<>+0(SB), Z1, Z7
-	VFMADD231PS.BCST winogradConstant37<>+0(SB), Z3, Z7
+	VFMADD231PS.BCST winogradConstant30<>+0(SB), Z3, Z7
 	VFMADD231PS.BCST winogradConstant16<>+0(SB), Z5, Z7
 	VPMOVZXWD.Z      (R10)(DX*1), K2, Z30
 	VPSLLD           $0x10, Z30, Z30
@@ -3539,7 +4309,7 @@ line:
 	WORD             $0xf672
 	VMOVDQU16        Y30, K2, (R10)(DX*1)
 	VMULPS.BCST      winogradConstant8<>+0(SB), Z0, Z7
-	VFMADD231PS.BCST winogradConstant45<>+0(SB), Z2, Z7
+	VFMADD231PS.BCST winogradConstant40<>+0(SB), Z2, Z7
 	VFMADD231PS.BCST winogradConstant18<>+0(SB), Z4, Z7
 	VPMOVZXWD.Z      (R10)(DX*2), K3, Z30
 	VPSLLD           $0x10, Z30, Z30
@@ -3548,8 +4318,8 @@ line:
 	WORD             $0xf672
 	VMOVDQU16        Y30, K3, (R10)(DX*2)
 	VMOVAPS          Z6, Z7
-	VFMADD231PS.BCST winogradConstant46<>+0(SB), Z1, Z7
-	VFMADD231PS.BCST winogradConstant47<>+0(SB), Z3, Z7
+	VFMADD231PS.BCST winogradConstant70<>+0(SB), Z1, Z7
+	VFMADD231PS.BCST winogradConstant43<>+0(SB), Z3, Z7
 	VFMADD231PS.BCST winogradConstant20<>+0(SB), Z5, Z7
 	VPMOVZXWD.Z      (R10)(SI*1), K4, Z30
 	VPSLLD           $0x10, Z30, Z30
@@ -3640,7 +4410,7 @@ line:
 	WORD             $0xf672
 	VMOVDQU16        Y30, K1, (R10)
 	VMULPS.BCST      winogradConstant2<>+0(SB), Z1, Z7
-	VFMADD231PS.BCST winogradConstant37<>+0(SB), Z3, Z7
+	VFMADD231PS.BCST winogradConstant30<>+0(SB), Z3, Z7
 	VFMADD231PS.BCST winogradConstant16<>+0(SB), Z5, Z7
 	VADDPS           Z29, Z7, Z30
 	VMAXPS           Z30, Z28, Z30
@@ -3648,7 +4418,7 @@ line:
 	WORD             $0xf672
 	VMOVDQU16        Y30, K2, (R10)(DX*1)
 	VMULPS.BCST      winogradConstant8<>+0(SB), Z0, Z7
-	VFMADD231PS.BCST winogradConstant45<>+0(SB), Z2, Z7
+	VFMADD231PS.BCST winogradConstant40<>+0(SB), Z2, Z7
 	VFMADD231PS.BCST winogradConstant18<>+0(SB), Z4, Z7
 	VADDPS           Z29, Z7, Z30
 	VMAXPS           Z30, Z28, Z30
@@ -3656,8 +4426,8 @@ line:
 	WORD             $0xf672
 	VMOVDQU16        Y30, K3, (R10)(DX*2)
 	VMOVAPS          Z6, Z7
-	VFMADD231PS.BCST winogradConstant46<>+0(SB), Z1, Z7
-	VFMADD231PS.BCST winogradConstant47<>+0(SB), Z3, Z7
+	VFMADD231PS.BCST winogradConstant70<>+0(SB), Z1, Z7
+	VFMADD231PS.BCST winogradConstant43<>+0(SB), Z3, Z7
 	VFMADD231PS.BCST winogradConstant20<>+0(SB), Z5, Z7
 	VADDPS           Z29, Z7, Z30
 	VMAXPS           Z30, Z28, Z30
@@ -3731,15 +4501,15 @@ line:
 	VMOVAPS          Z0, Z4
 	VFMADD231PS.BCST winogradConstant8<>+0(SB), Z2, Z4
 	VMULPS.BCST      winogradConstant2<>+0(SB), Z1, Z5
-	VFMADD231PS.BCST winogradConstant46<>+0(SB), Z3, Z5
+	VFMADD231PS.BCST winogradConstant70<>+0(SB), Z3, Z5
 	VADDPS           Z5, Z4, Z6
 	VMOVUPS          Z6, (R10)
 	VSUBPS           Z5, Z4, Z4
 	VMOVUPS          Z4, (R10)(DX*1)
 	VMOVAPS          Z0, Z4
-	VFMADD231PS.BCST winogradConstant45<>+0(SB), Z2, Z4
-	VMULPS.BCST      winogradConstant37<>+0(SB), Z1, Z5
-	VFMADD231PS.BCST winogradConstant47<>+0(SB), Z3, Z5
+	VFMADD231PS.BCST winogradConstant40<>+0(SB), Z2, Z4
+	VMULPS.BCST      winogradConstant30<>+0(SB), Z1, Z5
+	VFMADD231PS.BCST winogradConstant43<>+0(SB), Z3, Z5
 	VADDPS           Z5, Z4, Z6
 	VMOVUPS          Z6, (R10)(DX*2)
 	VSUBPS           Z5, Z4, Z4
@@ -3833,10 +4603,10 @@ line:
 	VMOVUPS.Z        (R13)(BX*1), K6, Z5
 	VMOVUPS.Z        (R13)(BX*2), K7, Z6
 	VMOVAPS          Z5, Z7
-	VFMADD231PS.BCST winogradConstant29<>+0(SB), Z1, Z7
-	VFMADD231PS.BCST winogradConstant30<>+0(SB), Z3, Z7
-	VMULPS.BCST      winogradConstant31<>+0(SB), Z0, Z8
-	VFMADD231PS.BCST winogradConstant32<>+0(SB), Z2, Z8
+	VFMADD231PS.BCST winogradConstant55<>+0(SB), Z1, Z7
+	VFMADD231PS.BCST winogradConstant56<>+0(SB), Z3, Z7
+	VMULPS.BCST      winogradConstant57<>+0(SB), Z0, Z8
+	VFMADD231PS.BCST winogradConstant58<>+0(SB), Z2, Z8
 	VFMADD231PS.BCST winogradConstant2<>+0(SB), Z4, Z8
 	VADDPS           Z8, Z7, Z9
 	LONG             $0x487e4262
@@ -3847,11 +4617,11 @@ line:
 	WORD             $0xf772
 	VMOVDQU16        Y30, (R10)(DX*1)
 	VMOVAPS          Z5, Z7
-	VFMADD231PS.BCST winogradConstant33<>+0(SB), Z1, Z7
-	VFMADD231PS.BCST winogradConstant34<>+0(SB), Z3, Z7
-	VMULPS.BCST      winogradConstant35<>+0(SB), Z0, Z8
-	VFMADD231PS.BCST winogradConstant36<>+0(SB), Z2, Z8
-	VFMADD231PS.BCST winogradConstant37<>+0(SB), Z4, Z8
+	VFMADD231PS.BCST winogradConstant59<>+0(SB), Z1, Z7
+	VFMADD231PS.BCST winogradConstant60<>+0(SB), Z3, Z7
+	VMULPS.BCST      winogradConstant61<>+0(SB), Z0, Z8
+	VFMADD231PS.BCST winogradConstant62<>+0(SB), Z2, Z8
+	VFMADD231PS.BCST winogradConstant30<>+0(SB), Z4, Z8
 	VADDPS           Z8, Z7, Z9
 	LONG             $0x487e4262
 	WORD             $0xf172
@@ -3861,10 +4631,10 @@ line:
 	WORD             $0xf772
 	VMOVDQU16        Y30, (R10)(SI*1)
 	VMOVAPS          Z5, Z7
-	VFMADD231PS.BCST winogradConstant38<>+0(SB), Z1, Z7
-	VFMADD231PS.BCST winogradConstant39<>+0(SB), Z3, Z7
-	VMULPS.BCST      winogradConstant40<>+0(SB), Z0, Z8
-	VFMADD231PS.BCST winogradConstant41<>+0(SB), Z2, Z8
+	VFMADD231PS.BCST winogradConstant63<>+0(SB), Z1, Z7
+	VFMADD231PS.BCST winogradConstant64<>+0(SB), Z3, Z7
+	VMULPS.BCST      winogradConstant65<>+0(SB), Z0, Z8
+	VFMADD231PS.BCST winogradConstant66<>+0(SB), Z2, Z8
 	VFMADD231PS.BCST winogradConstant16<>+0(SB), Z4, Z8
 	VADDPS           Z8, Z7, Z9
 	LONG             $0x487e4262
@@ -3875,9 +4645,9 @@ line:
 	WORD             $0xf772
 	VMOVDQU16        Y30, (DI)(DX*1)
 	VMOVAPS          Z6, Z7
-	VFMADD231PS.BCST winogradConstant42<>+0(SB), Z0, Z7
-	VFMADD231PS.BCST winogradConstant43<>+0(SB), Z2, Z7
-	VFMADD231PS.BCST winogradConstant44<>+0(SB), Z4, Z7
+	VFMADD231PS.BCST winogradConstant67<>+0(SB), Z0, Z7
+	VFMADD231PS.BCST winogradConstant68<>+0(SB), Z2, Z7
+	VFMADD231PS.BCST winogradConstant69<>+0(SB), Z4, Z7
 	LONG             $0x487e6262
 	WORD             $0xf772
 	VMOVDQU16        Y30, (DI)(DX*2)
