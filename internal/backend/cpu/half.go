@@ -85,7 +85,7 @@ func (h *halfKernels) over(k *kernels) *kernels {
 	o := *k
 	o.normalize, o.sums, o.gradientSums, o.normalizeBack = h.normalize, h.sums, h.gradientSums, h.normalizeBack
 	o.max3, o.narrow, o.widen = h.max3, h.narrow, h.widen
-	o.windowMax, o.windowArgMax, o.winnersSum, o.transforms = h.windowMax, h.windowArgMax, h.winnersSum, h.transforms
+	o.axisMax, o.windowArgMax, o.winnersSum, o.transforms = h.axisMax, h.windowArgMax, h.winnersSum, h.transforms
 	o.combineMax, o.splitSum = h.combineMax, h.splitSum
 	return &o
 }

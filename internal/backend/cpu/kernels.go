@@ -31,7 +31,7 @@ type (
 	sgdFunc func(w, g, m *float32, count int, scale, decay, keep, momentum, negativeRate float32)
 	// windowFunc computes the maxima of count windows that lie step bytes apart. The taps of a window lie at the byte offsets from
 	// src; between the first before and the remaining after of them a zero takes part if zeroTap >= 0. winners gets the
-	// number taps[i] of the first tap that is largest; it may be nil for windowMax.
+	// number taps[i] of the first tap that is largest.
 	windowFunc func(dst *float32, winners *uint8, src *float32, step, count int, offsets *int, taps *[16]uint8, before, after int, zeroTap int)
 	// winnersFunc adds up, for count voxels that lie step bytes apart (from zero, or from dst if add), the gradients g of the windows
 	// they won: window i of a voxel lies offsets[i] vectors from g and w, and the voxel is its tap taps[i].
@@ -67,10 +67,10 @@ type kernels struct {
 	gradientSums  gradientSumsFunc
 	normalizeBack normalizeBackFunc
 	sgd           sgdFunc
-	max3          func(dst, x, y, z *float32, count int) // the maximum of three arrays of count vectors, as windowMax finds it; dst may be x
+	max3          func(dst, x, y, z *float32, count int) // the maximum of three arrays of count vectors, as axisMax finds it; dst may be x
 	narrow        func(dst, src *float32, count int)     // count vectors of 16 float32 to the activations' format
 	widen         func(dst, src *float32, count int)     // and back
-	windowMax     windowFunc
+	axisMax       axisMaxFunc
 	windowArgMax  windowFunc
 	winnersSum    winnersFunc
 	combineMax    combineFunc
@@ -100,7 +100,7 @@ var kernelSets = func() (sets [AVX512 + 1]*kernels) {
 		g.transforms = append(g.transforms, genericTransforms(s))
 	}
 	g.normalize, g.sums, g.gradientSums, g.normalizeBack, g.sgd = normalizeGeneric, sumsGeneric, gradientSumsGeneric, normalizeBackGeneric, sgdGeneric
-	g.windowMax, g.windowArgMax, g.winnersSum = windowGeneric, windowGeneric, winnersGeneric
+	g.axisMax, g.windowArgMax, g.winnersSum = axisMaxGeneric, windowGeneric, winnersGeneric
 	g.max3, g.combineMax, g.splitSum = max3Generic, combineGeneric, splitGeneric
 	g.transpose = transposeGeneric
 	g.ceiling, g.ceilingFlops = ceilingGeneric, 16

@@ -18,7 +18,7 @@ func addKernelSets(sets *[AVX512 + 1]*kernels) {
 		transforms: transformsAVX2,
 
 		normalize: normalizeAVX2, sums: sumsAVX2, gradientSums: gradientSumsAVX2, normalizeBack: normalizeBackAVX2, sgd: sgdAVX2,
-		windowMax: windowMaxAVX2, windowArgMax: windowArgMaxAVX2, winnersSum: winnersSumAVX2, combineMax: combineMaxAVX2, splitSum: splitSumAVX2, max3: max3AVX2,
+		axisMax: axisMaxAVX2, windowArgMax: windowArgMaxAVX2, winnersSum: winnersSumAVX2, combineMax: combineMaxAVX2, splitSum: splitSumAVX2, max3: max3AVX2,
 		transpose: transposeGeneric, ceiling: ceilingAVX2, ceilingFlops: 12 * 2 * 8,
 	}
 	sets[AVX512] = &kernels{
@@ -44,7 +44,7 @@ func addKernelSets(sets *[AVX512 + 1]*kernels) {
 		transforms: transformsAVX512,
 
 		normalize: normalizeAVX512, sums: sumsAVX512, gradientSums: gradientSumsAVX512, normalizeBack: normalizeBackAVX512, sgd: sgdAVX512,
-		windowMax: windowMaxAVX512, windowArgMax: windowArgMaxAVX512, winnersSum: winnersSumAVX512, combineMax: combineMaxAVX512, splitSum: splitSumAVX512, max3: max3AVX512,
+		axisMax: axisMaxAVX512, windowArgMax: windowArgMaxAVX512, winnersSum: winnersSumAVX512, combineMax: combineMaxAVX512, splitSum: splitSumAVX512, max3: max3AVX512,
 		transpose: transposeAVX512, ceiling: ceilingAVX512, ceilingFlops: 12 * 2 * 16,
 
 		half: halfAVX512(),

@@ -1,6 +1,9 @@
 package cpu
 
-import "unsafe"
+import (
+	"math"
+	"unsafe"
+)
 
 // The kernels of max pooling along one axis after the other, which keep track of the tap that won.
 type (
@@ -8,6 +11,9 @@ type (
 	// largest, from srcWinners, plus taps[i]. Values in bfloat16 are compared as ordered by their bits: -0 lies below 0, what is not a number beyond
 	// infinity.
 	combineFunc func(dst *float32, winners *uint8, src *float32, srcWinners *uint8, count int, offsets *int, taps *[16]uint8, n int)
+	// axisMaxFunc computes, for lines of count voxels, the maximum of a source, what lies tap1 and tap2 bytes further, and, if start is 0, zero, or
+	// above 0, dst. Sources lie step bytes apart within a line, results side by side.
+	axisMaxFunc func(dst, src *float32, lines, dstLine, srcLine, count, step, tap1, tap2, start int)
 	// splitFunc adds up, for count voxels, the n vectors that lie offsets[i] vectors from g, each where its winner in w is one of the span from taps[i]
 	// on. winners gets the last such winner's distance from taps[i], 255 without one.
 	splitFunc func(dst *float32, winners *uint8, g *float32, w *uint8, count int, offsets *int, taps *[16]uint8, n, span int)
@@ -55,6 +61,53 @@ func combineHalfGeneric(dst *float32, winners *uint8, src *float32, srcWinners *
 		out := halfVector(dst, v*32)
 		for i, key := range best {
 			out[i] = uint16(halfKey(key))
+		}
+	}
+}
+
+func axisMaxGeneric(dst, src *float32, lines, dstLine, srcLine, count, step, tap1, tap2, start int) {
+	for l := range lines {
+		for v := range count {
+			out := vector(dst, l*dstLine+v*64)
+			best := startOfMax(*out, start)
+			for _, at := range [...]int{0, tap1, tap2} {
+				maxInto(&best, vector(src, l*srcLine+v*step+at))
+			}
+			*out = best
+		}
+	}
+}
+
+func axisMaxHalfGeneric(dst, src *float32, lines, dstLine, srcLine, count, step, tap1, tap2, start int) {
+	for l := range lines {
+		for v := range count {
+			best := startOfMax(loadHalf(dst, l*dstLine+v*32), start)
+			for _, at := range [...]int{0, tap1, tap2} {
+				f := loadHalf(src, l*srcLine+v*step+at)
+				maxInto(&best, &f)
+			}
+			storeHalf(dst, l*dstLine+v*32, &best)
+		}
+	}
+}
+
+// startOfMax is what takes part before the taps of axisMax; out is what dst holds.
+func startOfMax(out [Block]float32, start int) (best [Block]float32) {
+	switch {
+	case start > 0:
+		return out
+	case start < 0:
+		for i := range best {
+			best[i] = float32(math.Inf(-1))
+		}
+	}
+	return best
+}
+
+func maxInto(best, f *[Block]float32) {
+	for i, v := range f {
+		if !(v <= best[i]) {
+			best[i] = v
 		}
 	}
 }

@@ -2,7 +2,9 @@ package cpu
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/universal-classifier/uc/internal/cpulevel"
@@ -112,6 +114,47 @@ func TestSplitSum(t *testing.T) {
 				}
 				if got[i] != sum || winners.values[i] != which {
 					t.Fatalf("%s: value %d is %g of %d, want %g of %d", what, i, got[i], winners.values[i], sum, which)
+				}
+			}
+		}
+	})
+}
+
+func TestAxisMax(t *testing.T) {
+	eachFormat(t, func(t *testing.T, k *kernels, half bool) {
+		r := rand.New(rand.NewPCG(55, 56))
+		bytes := 4
+		if half {
+			bytes = 2
+		}
+		for range 120 {
+			rows, count, gap, step, tap1, tap2, start := 1+r.IntN(4), 1+r.IntN(5), r.IntN(3), 1+r.IntN(2), r.IntN(3), r.IntN(5), r.IntN(3)-1
+			const span = 20 // vectors of a line of the source
+			l := lines{count: (rows-1)*(count+gap) + count}
+			l.values = newGuarded(r, rows*span*Block, func() uint16 { return toHalf(float32(r.IntN(16) - 12)) })
+			i := -1
+			l.floats = newGuarded(r, len(l.values.values), func() float32 { i++; return fromHalf(l.values.values[i]) })
+			dst, read := l.out(r, half)
+			what := fmt.Sprintf("maxima along an axis: %d lines of %d, step %d, taps %d and %d, start %d", rows, count, step, tap1, tap2, start)
+			before := slices.Clone(read(t, what))
+			vector := Block * bytes
+			k.axisMax(dst, l.start(half), rows, (count+gap)*vector, span*vector, count, step*vector, tap1*vector, tap2*vector, start)
+			for i, got := range read(t, what) {
+				line, voxel, c := i/Block/(count+gap), i/Block%(count+gap), i%Block
+				want := before[i]
+				if voxel < count {
+					switch {
+					case start < 0:
+						want = float32(math.Inf(-1))
+					case start == 0:
+						want = 0
+					}
+					for _, at := range []int{0, tap1, tap2} {
+						want = max(want, l.floats.values[(line*span+voxel*step+at)*Block+c])
+					}
+				}
+				if got != want {
+					t.Fatalf("%s: value %d is %g, want %g", what, i, got, want)
 				}
 			}
 		}

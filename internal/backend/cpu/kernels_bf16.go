@@ -46,7 +46,7 @@ type halfKernels struct {
 	sums          sumsFunc
 	gradientSums  gradientSumsFunc
 	normalizeBack normalizeBackFunc
-	windowMax     windowFunc
+	axisMax       axisMaxFunc
 	windowArgMax  windowFunc
 	winnersSum    winnersFunc
 	combineMax    combineFunc

@@ -15,6 +15,6 @@ func halfAVX512() *halfKernels {
 		interleave: interleaveBF16, packPairs: packPairsBF16, narrow: narrowBF16, widen: widenBF16,
 		transforms: transformsBF16, transformsV: transformsVBF16,
 		normalize: normalizeBF16, sums: sumsBF16, gradientSums: gradientSumsBF16, normalizeBack: normalizeBackBF16,
-		windowMax: windowMaxBF16, windowArgMax: windowArgMaxBF16, winnersSum: winnersSumBF16, combineMax: combineMaxBF16, splitSum: splitSumBF16, max3: max3BF16,
+		axisMax: axisMaxBF16, windowArgMax: windowArgMaxBF16, winnersSum: winnersSumBF16, combineMax: combineMaxBF16, splitSum: splitSumBF16, max3: max3BF16,
 	}
 }

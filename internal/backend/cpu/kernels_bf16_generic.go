@@ -11,7 +11,7 @@ func halfGeneric(floats *kernels) *halfKernels {
 		outer:      [4]outerFunc{1: outerHalfGeneric},
 		interleave: interleaveGeneric, packPairs: packPairsGeneric, narrow: narrowGeneric, widen: widenGeneric,
 		normalize: normalizeHalfGeneric, sums: sumsHalfGeneric, gradientSums: gradientSumsHalfGeneric, normalizeBack: normalizeBackHalfGeneric,
-		windowMax: windowHalfGeneric, windowArgMax: windowHalfGeneric, winnersSum: winnersHalfGeneric, combineMax: combineHalfGeneric, splitSum: splitHalfGeneric, max3: max3HalfGeneric,
+		axisMax: axisMaxHalfGeneric, windowArgMax: windowHalfGeneric, winnersSum: winnersHalfGeneric, combineMax: combineHalfGeneric, splitSum: splitHalfGeneric, max3: max3HalfGeneric,
 	}
 	for mr := 1; mr <= h.rows; mr++ {
 		h.gemm[mr][1] = func(a *float32, aStride int, b *float32, _ int, k4 int, c *float32, _ int, tiles int, add int) {
@@ -240,9 +240,7 @@ func windowHalfGeneric(dst *float32, winners *uint8, src *float32, step, count i
 		}
 		windowGeneric(&best[0], winners, from, 0, 1, first, taps, before, after, zeroTap)
 		storeHalf(dst, v*32, &best)
-		if winners != nil {
-			winners = (*uint8)(unsafe.Add(unsafe.Pointer(winners), Block))
-		}
+		winners = (*uint8)(unsafe.Add(unsafe.Pointer(winners), Block))
 	}
 }
 

@@ -459,10 +459,6 @@ func TestHalfWindows(t *testing.T) {
 			exact(t, "winners: "+what, w.values, winners)
 			y.check(t, "maxima: "+what)
 			w.check(t, "winners: "+what)
-			y = newGuarded(r, count*Block, randomHalf(r))
-			h.windowMax(y.start(), nil, x.start(), step*32, count, &offsets[0], &taps[0], before, n-before, zeroTap)
-			exact(t, "maxima alone: "+what, halves32(y.values), want)
-			y.check(t, "maxima alone: "+what)
 		}
 	})
 }

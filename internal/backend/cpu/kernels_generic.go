@@ -207,9 +207,7 @@ func windowGeneric(dst *float32, winners *uint8, src *float32, step, count int, 
 			take(&zeros, uint8(zeroTap))
 		}
 		*vector(dst, v*64) = best
-		if winners != nil {
-			*(*[Block]uint8)(unsafe.Add(unsafe.Pointer(winners), v*Block)) = which
-		}
+		*(*[Block]uint8)(unsafe.Add(unsafe.Pointer(winners), v*Block)) = which
 	}
 }
 

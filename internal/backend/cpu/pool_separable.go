@@ -59,8 +59,7 @@ func maxPoolSeparable(p *Pool, q *Pooling, x, y Act, s *Scratch) {
 	s.reset()
 	k, vec, cb := p.kernels().on(x), x.vec(), Blocks(x.C)
 	row, plane := y.W*vec, y.H*y.W*vec
-	along := q.along()
-	runs := p.windowRuns(&along, vec*4)
+	rows, columns := q.axisRuns(1), q.axisRuns(2)
 	zeros := s.floats(plane)
 	clear(zeros)
 	type memory struct{ rows, planes []float32 }
@@ -76,22 +75,57 @@ func maxPoolSeparable(p *Pool, q *Pooling, x, y Act, s *Scratch) {
 		for d := part * y.D / parts; d < (part+1)*y.D/parts; d++ {
 			lo, hi, zero := q.axisTaps(0, d)
 			for id := max(lo, done+1); id < hi; id++ {
-				for _, r := range runs {
-					l := &r.windowList
-					for h := range x.H {
-						k.windowMax(&own.rows[h*row+r.first*vec], nil, &src[(id*x.H+h)*x.W*vec], q.Stride[2]*vec*4, r.windows, &l.offsets[0], &l.taps[0], l.before, l.count-l.before, l.zeroTap)
-					}
+				for _, r := range columns {
+					k.maximaAlong(r, own.rows, vec, src[id*x.H*x.W*vec:], vec, vec, x.H, row, x.W*vec, r.windows, q.Stride[2]*vec)
 				}
-				to := own.planes[id%q.Kernel[0]*plane:][:plane]
-				for h := range y.H {
-					h0, h1, hz := q.axisTaps(1, h)
-					k.maxima(to[h*row:][:row], own.rows, zeros, h0, h1, x.H, hz, y.W)
+				for _, r := range rows {
+					k.maximaAlong(r, own.planes[id%q.Kernel[0]*plane:], row, own.rows, row, vec, r.windows, row, q.Stride[1]*row, y.W, vec)
 				}
 				done = id
 			}
 			k.maxima(dst[d*plane:][:plane], own.planes, zeros, lo, hi, q.Kernel[0], zero, y.H*y.W)
 		}
 	})
+}
+
+// axisRun is a run of windows along one axis that see equally many inputs, each window a stride further.
+type axisRun struct {
+	first, windows int
+	lo, taps       int  // inputs that the first window sees
+	zero           bool // and zeros of the padding
+}
+
+// axisRuns returns the runs along axis a.
+func (q *Pooling) axisRuns(a int) (runs []axisRun) {
+	for o := 0; o < q.OutSize[a]; {
+		r := axisRun{first: o, windows: q.run(a, o)}
+		lo, hi, zero := q.axisTaps(a, o)
+		r.lo, r.taps, r.zero = lo, max(0, hi-lo), zero
+		runs = append(runs, r)
+		o += r.windows
+	}
+	return runs
+}
+
+// maximaAlong computes the maxima of a run for lines of count voxels. Windows and inputs lie dstWindow and tap floats apart, results vec floats, lines
+// dstLine and srcLine floats, and sources of neighbouring results step floats.
+func (k *kernels) maximaAlong(r axisRun, dst []float32, dstWindow int, src []float32, tap, vec, lines, dstLine, srcLine, count, step int) {
+	dst = dst[r.first*dstWindow:]
+	if r.taps == 0 {
+		for l := range lines {
+			clear(dst[l*dstLine:][:count*vec])
+		}
+		return
+	}
+	start := -1
+	if r.zero {
+		start = 0
+	}
+	for t := 0; t < r.taps; t += 3 {
+		more := min(3, r.taps-t) - 1
+		k.axisMax(&dst[0], &src[(r.lo+t)*tap], lines, dstLine*4, srcLine*4, count, step*4, min(1, more)*tap*4, min(2, more)*tap*4, start)
+		start = 1
+	}
 }
 
 // maxima writes the maximum of the pieces [lo, hi) of src, which holds ring pieces of dst's length, piece i at place i % ring, and

@@ -8,7 +8,7 @@ package cpu
 func windowArgMaxAVX2(dst *float32, winners *uint8, src *float32, step int, count int, offsets *int, taps *[16]uint8, before int, after int, zeroTap int)
 
 //go:noescape
-func windowMaxAVX2(dst *float32, winners *uint8, src *float32, step int, count int, offsets *int, taps *[16]uint8, before int, after int, zeroTap int)
+func axisMaxAVX2(dst *float32, src *float32, lines int, dstLine int, srcLine int, count int, step int, tap1 int, tap2 int, start int)
 
 //go:noescape
 func winnersSumAVX2(dst *float32, step int, dy *float32, w *uint8, count int, offsets *int, taps *[16]uint8, windows int, add int)
@@ -23,7 +23,7 @@ func splitSumAVX2(dst *float32, winners *uint8, dy *float32, w *uint8, count int
 func windowArgMaxAVX512(dst *float32, winners *uint8, src *float32, step int, count int, offsets *int, taps *[16]uint8, before int, after int, zeroTap int)
 
 //go:noescape
-func windowMaxAVX512(dst *float32, winners *uint8, src *float32, step int, count int, offsets *int, taps *[16]uint8, before int, after int, zeroTap int)
+func axisMaxAVX512(dst *float32, src *float32, lines int, dstLine int, srcLine int, count int, step int, tap1 int, tap2 int, start int)
 
 //go:noescape
 func winnersSumAVX512(dst *float32, step int, dy *float32, w *uint8, count int, offsets *int, taps *[16]uint8, windows int, add int)

@@ -103,79 +103,65 @@ backDone:
 	VZEROUPPER
 	RET
 
-// func windowMaxAVX2(dst *float32, winners *uint8, src *float32, step int, count int, offsets *int, taps *[16]uint8, before int, after int, zeroTap int)
+// func axisMaxAVX2(dst *float32, src *float32, lines int, dstLine int, srcLine int, count int, step int, tap1 int, tap2 int, start int)
 // Requires: AVX, AVX2
-TEXT ·windowMaxAVX2(SB), NOSPLIT, $0-80
-	MOVQ         dst+0(FP), AX
-	MOVQ         src+16(FP), CX
-	MOVQ         count+32(FP), DX
-	MOVQ         offsets+40(FP), BX
-	MOVQ         taps+48(FP), SI
-	MOVQ         winners+8(FP), DI
-	MOVQ         step+24(FP), R8
-	MOVQ         zeroTap+72(FP), R9
-	MOVL         $0xff800000, R10
-	VXORPS       Y4, Y4, Y4
-	VMOVD        R10, X6
-	VBROADCASTSS X6, Y6
-	VMOVQ        R9, X8
-	VPBROADCASTD X8, Y8
-	VXORPS       Y5, Y5, Y5
-	VMOVD        R10, X7
-	VBROADCASTSS X7, Y7
-	VMOVQ        R9, X9
-	VPBROADCASTD X9, Y9
-
-window:
-	VMOVAPS Y6, Y0
-	VMOVAPS Y7, Y1
-	MOVQ    BX, R11
-	MOVQ    SI, R12
-	MOVQ    before+56(FP), R10
-	TESTQ   R10, R10
-	JZ      frontDone
-
-front:
-	MOVQ    (R11), R13
-	VMOVUPS (CX)(R13*1), Y10
-	VMAXPS  Y10, Y0, Y0
-	VMOVUPS 32(CX)(R13*1), Y10
-	VMAXPS  Y10, Y1, Y1
-	ADDQ    $0x08, R11
-	ADDQ    $0x10, R12
-	DECQ    R10
-	JNZ     front
-
-frontDone:
-	TESTQ  R9, R9
-	JS     noZero
-	VMAXPS Y4, Y0, Y0
-	VMAXPS Y5, Y1, Y1
-
-noZero:
-	MOVQ  after+64(FP), R10
+TEXT ·axisMaxAVX2(SB), NOSPLIT, $0-80
+	MOVQ  dst+0(FP), AX
+	MOVQ  src+8(FP), CX
+	MOVQ  lines+16(FP), DX
+	MOVQ  dstLine+24(FP), BX
+	MOVQ  srcLine+32(FP), SI
+	MOVQ  step+48(FP), DI
+	MOVQ  tap1+56(FP), R8
+	MOVQ  tap2+64(FP), R9
+	MOVQ  start+72(FP), R10
+	XORL  R11, R11
 	TESTQ R10, R10
-	JZ    backDone
+	JZ    least
+	MOVL  $0xff800000, R11
 
-back:
-	MOVQ    (R11), R13
-	VMOVUPS (CX)(R13*1), Y10
-	VMAXPS  Y10, Y0, Y0
-	VMOVUPS 32(CX)(R13*1), Y10
-	VMAXPS  Y10, Y1, Y1
-	ADDQ    $0x08, R11
-	ADDQ    $0x10, R12
-	DECQ    R10
-	JNZ     back
+least:
+	VMOVD        R11, X0
+	VBROADCASTSS X0, Y0
+	VMOVD        R11, X1
+	VBROADCASTSS X1, Y1
 
-backDone:
-	VMOVUPS Y0, (AX)
-	VMOVUPS Y1, 32(AX)
-	ADDQ    $0x40, AX
-	ADDQ    $0x10, DI
-	ADDQ    R8, CX
+line:
+	MOVQ AX, R11
+	MOVQ CX, R12
+	MOVQ count+40(FP), R13
+
+voxel:
+	VMOVAPS Y0, Y2
+	VMOVAPS Y1, Y3
+	TESTQ   R10, R10
+	JLE     taps
+	VMOVUPS (R11), Y2
+	VMOVUPS 32(R11), Y3
+
+taps:
+	VMOVUPS (R12), Y4
+	VMAXPS  Y4, Y2, Y2
+	VMOVUPS (R12)(R8*1), Y4
+	VMAXPS  Y4, Y2, Y2
+	VMOVUPS (R12)(R9*1), Y4
+	VMAXPS  Y4, Y2, Y2
+	VMOVUPS Y2, (R11)
+	VMOVUPS 32(R12), Y5
+	VMAXPS  Y5, Y3, Y3
+	VMOVUPS 32(R12)(R8*1), Y5
+	VMAXPS  Y5, Y3, Y3
+	VMOVUPS 32(R12)(R9*1), Y5
+	VMAXPS  Y5, Y3, Y3
+	VMOVUPS Y3, 32(R11)
+	ADDQ    $0x40, R11
+	ADDQ    DI, R12
+	DECQ    R13
+	JNZ     voxel
+	ADDQ    BX, AX
+	ADDQ    SI, CX
 	DECQ    DX
-	JNZ     window
+	JNZ     line
 	VZEROUPPER
 	RET
 
@@ -433,67 +419,54 @@ backDone:
 	VZEROUPPER
 	RET
 
-// func windowMaxAVX512(dst *float32, winners *uint8, src *float32, step int, count int, offsets *int, taps *[16]uint8, before int, after int, zeroTap int)
+// func axisMaxAVX512(dst *float32, src *float32, lines int, dstLine int, srcLine int, count int, step int, tap1 int, tap2 int, start int)
 // Requires: AVX, AVX512F
-TEXT ·windowMaxAVX512(SB), NOSPLIT, $0-80
-	MOVQ         dst+0(FP), AX
-	MOVQ         src+16(FP), CX
-	MOVQ         count+32(FP), DX
-	MOVQ         offsets+40(FP), BX
-	MOVQ         taps+48(FP), SI
-	MOVQ         winners+8(FP), DI
-	MOVQ         step+24(FP), R8
-	MOVQ         zeroTap+72(FP), R9
-	MOVL         $0xff800000, R10
-	VPXORD       Z2, Z2, Z2
-	VMOVD        R10, X3
-	VBROADCASTSS X3, Z3
-	VMOVQ        R9, X4
-	VPBROADCASTD X4, Z4
-
-window:
-	VMOVAPS Z3, Z0
-	MOVQ    BX, R11
-	MOVQ    SI, R12
-	MOVQ    before+56(FP), R10
-	TESTQ   R10, R10
-	JZ      frontDone
-
-front:
-	MOVQ    (R11), R13
-	VMOVUPS (CX)(R13*1), Z5
-	VMAXPS  Z5, Z0, Z0
-	ADDQ    $0x08, R11
-	ADDQ    $0x10, R12
-	DECQ    R10
-	JNZ     front
-
-frontDone:
-	TESTQ  R9, R9
-	JS     noZero
-	VMAXPS Z2, Z0, Z0
-
-noZero:
-	MOVQ  after+64(FP), R10
+TEXT ·axisMaxAVX512(SB), NOSPLIT, $0-80
+	MOVQ  dst+0(FP), AX
+	MOVQ  src+8(FP), CX
+	MOVQ  lines+16(FP), DX
+	MOVQ  dstLine+24(FP), BX
+	MOVQ  srcLine+32(FP), SI
+	MOVQ  step+48(FP), DI
+	MOVQ  tap1+56(FP), R8
+	MOVQ  tap2+64(FP), R9
+	MOVQ  start+72(FP), R10
+	XORL  R11, R11
 	TESTQ R10, R10
-	JZ    backDone
+	JZ    least
+	MOVL  $0xff800000, R11
 
-back:
-	MOVQ    (R11), R13
-	VMOVUPS (CX)(R13*1), Z5
-	VMAXPS  Z5, Z0, Z0
-	ADDQ    $0x08, R11
-	ADDQ    $0x10, R12
-	DECQ    R10
-	JNZ     back
+least:
+	VMOVD        R11, X0
+	VBROADCASTSS X0, Z0
 
-backDone:
-	VMOVUPS Z0, (AX)
-	ADDQ    $0x40, AX
-	ADDQ    $0x10, DI
-	ADDQ    R8, CX
+line:
+	MOVQ AX, R11
+	MOVQ CX, R12
+	MOVQ count+40(FP), R13
+
+voxel:
+	VMOVAPS Z0, Z1
+	TESTQ   R10, R10
+	JLE     taps
+	VMOVUPS (R11), Z1
+
+taps:
+	VMOVUPS (R12), Z2
+	VMAXPS  Z2, Z1, Z1
+	VMOVUPS (R12)(R8*1), Z2
+	VMAXPS  Z2, Z1, Z1
+	VMOVUPS (R12)(R9*1), Z2
+	VMAXPS  Z2, Z1, Z1
+	VMOVUPS Z1, (R11)
+	ADDQ    $0x40, R11
+	ADDQ    DI, R12
+	DECQ    R13
+	JNZ     voxel
+	ADDQ    BX, AX
+	ADDQ    SI, CX
 	DECQ    DX
-	JNZ     window
+	JNZ     line
 	VZEROUPPER
 	RET
 

@@ -80,71 +80,60 @@ backDone:
 	VZEROUPPER
 	RET
 
-// func windowMaxBF16(dst *float32, winners *uint8, src *float32, step int, count int, offsets *int, taps *[16]uint8, before int, after int, zeroTap int)
+// func axisMaxBF16(dst *float32, src *float32, lines int, dstLine int, srcLine int, count int, step int, tap1 int, tap2 int, start int)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL
-TEXT ·windowMaxBF16(SB), NOSPLIT, $0-80
-	MOVQ         dst+0(FP), AX
-	MOVQ         src+16(FP), CX
-	MOVQ         count+32(FP), DX
-	MOVQ         offsets+40(FP), BX
-	MOVQ         taps+48(FP), SI
-	MOVQ         winners+8(FP), DI
-	MOVQ         step+24(FP), R8
-	MOVQ         zeroTap+72(FP), R9
-	MOVL         $0xff800000, R10
-	VPXORD       Z2, Z2, Z2
-	VMOVD        R10, X3
-	VBROADCASTSS X3, Z3
-	VMOVQ        R9, X4
-	VPBROADCASTD X4, Z4
-
-window:
-	VMOVAPS Z3, Z0
-	MOVQ    BX, R11
-	MOVQ    SI, R12
-	MOVQ    before+56(FP), R10
-	TESTQ   R10, R10
-	JZ      frontDone
-
-front:
-	MOVQ      (R11), R13
-	VPMOVZXWD (CX)(R13*1), Z5
-	VPSLLD    $0x10, Z5, Z5
-	VMAXPS    Z5, Z0, Z0
-	ADDQ      $0x08, R11
-	ADDQ      $0x10, R12
-	DECQ      R10
-	JNZ       front
-
-frontDone:
-	TESTQ  R9, R9
-	JS     noZero
-	VMAXPS Z2, Z0, Z0
-
-noZero:
-	MOVQ  after+64(FP), R10
+TEXT ·axisMaxBF16(SB), NOSPLIT, $0-80
+	MOVQ  dst+0(FP), AX
+	MOVQ  src+8(FP), CX
+	MOVQ  lines+16(FP), DX
+	MOVQ  dstLine+24(FP), BX
+	MOVQ  srcLine+32(FP), SI
+	MOVQ  step+48(FP), DI
+	MOVQ  tap1+56(FP), R8
+	MOVQ  tap2+64(FP), R9
+	MOVQ  start+72(FP), R10
+	XORL  R11, R11
 	TESTQ R10, R10
-	JZ    backDone
+	JZ    least
+	MOVL  $0xff800000, R11
 
-back:
-	MOVQ      (R11), R13
-	VPMOVZXWD (CX)(R13*1), Z5
-	VPSLLD    $0x10, Z5, Z5
-	VMAXPS    Z5, Z0, Z0
-	ADDQ      $0x08, R11
-	ADDQ      $0x10, R12
-	DECQ      R10
-	JNZ       back
+least:
+	VMOVD        R11, X0
+	VBROADCASTSS X0, Z0
 
-backDone:
+line:
+	MOVQ AX, R11
+	MOVQ CX, R12
+	MOVQ count+40(FP), R13
+
+voxel:
+	VMOVAPS   Z0, Z1
+	TESTQ     R10, R10
+	JLE       taps
+	VPMOVZXWD (R11), Z1
+	VPSLLD    $0x10, Z1, Z1
+
+taps:
+	VPMOVZXWD (R12), Z2
+	VPSLLD    $0x10, Z2, Z2
+	VMAXPS    Z2, Z1, Z1
+	VPMOVZXWD (R12)(R8*1), Z2
+	VPSLLD    $0x10, Z2, Z2
+	VMAXPS    Z2, Z1, Z1
+	VPMOVZXWD (R12)(R9*1), Z2
+	VPSLLD    $0x10, Z2, Z2
+	VMAXPS    Z2, Z1, Z1
 	LONG      $0x487ef262
-	WORD      $0xc072
-	VMOVDQU16 Y0, (AX)
-	ADDQ      $0x20, AX
-	ADDQ      $0x10, DI
-	ADDQ      R8, CX
+	WORD      $0xc972
+	VMOVDQU16 Y1, (R11)
+	ADDQ      $0x20, R11
+	ADDQ      DI, R12
+	DECQ      R13
+	JNZ       voxel
+	ADDQ      BX, AX
+	ADDQ      SI, CX
 	DECQ      DX
-	JNZ       window
+	JNZ       line
 	VZEROUPPER
 	RET
 

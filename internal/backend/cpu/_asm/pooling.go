@@ -8,8 +8,8 @@ import (
 
 func poolingKernels() {
 	for _, s := range []set{avx2, avx512} {
-		windows(s, true)
-		windows(s, false)
+		windows(s)
+		axisMax(s)
 		winners(s)
 		combineMax(s)
 		splitSum(s)
@@ -17,8 +17,8 @@ func poolingKernels() {
 }
 
 func poolingHalfKernels() {
-	windows(bf16, true)
-	windows(bf16, false)
+	windows(bf16)
+	axisMax(bf16)
 	winners(bf16)
 	combineMaxHalf()
 	splitSum(bf16)
@@ -26,12 +26,8 @@ func poolingHalfKernels() {
 
 // windows: count outputs of a row, window positions step bytes apart. The taps of a window lie at the byte offsets; between the
 // first before and the remaining after of them a zero of the padding takes part when zeroTap >= 0. The number of a tap is taps[16*i].
-func windows(s set, indices bool) {
-	name := "windowMax" + s.name
-	if indices {
-		name = "windowArgMax" + s.name
-	}
-	TEXT(name, NOSPLIT, "func(dst *float32, winners *uint8, src *float32, step, count int, offsets *int, taps *[16]uint8, before, after int, zeroTap int)")
+func windows(s set) {
+	TEXT("windowArgMax"+s.name, NOSPLIT, "func(dst *float32, winners *uint8, src *float32, step, count int, offsets *int, taps *[16]uint8, before, after int, zeroTap int)")
 	Pragma("noescape")
 	dst, src, count := Load(Param("dst"), GP64()), Load(Param("src"), GP64()), Load(Param("count"), GP64())
 	offsets, taps := Load(Param("offsets"), GP64()), Load(Param("taps"), GP64())
@@ -51,10 +47,6 @@ func windows(s set, indices bool) {
 	}
 	left, p, t, at := GP64(), GP64(), GP64(), GP64()
 	take := func(v Op, i int, tap func(k Register)) {
-		if !indices {
-			VMAXPS(v, best[i], best[i])
-			return
-		}
 		if s.parts == 1 {
 			VCMPPS(Imm(0x16), best[i], v, K1) // not less or equal, quiet
 			VMOVAPS(v, K1, best[i])
@@ -89,9 +81,7 @@ func windows(s set, indices bool) {
 	Label("window")
 	for i := range s.parts {
 		VMOVAPS(least[i], best[i])
-		if indices {
-			s.zero(which[i])
-		}
+		s.zero(which[i])
 	}
 	MOVQ(offsets, p)
 	MOVQ(taps, t)
@@ -114,22 +104,75 @@ func windows(s set, indices bool) {
 	for i, b := range best {
 		s.write(b, Mem{Base: dst, Disp: i * s.bytes})
 	}
-	if indices {
-		if s.parts == 1 {
-			VPMOVDB(which[0], Mem{Base: win})
-		} else {
-			VPACKUSDW(which[1], which[0], x) // lanes: 0-3, 8-11 | 4-7, 12-15
-			VPERMQ(Imm(0xd8), x, x)
-			VEXTRACTI128(Imm(1), x, id.AsX())
-			VPACKUSWB(id.AsX(), x.AsX(), x.AsX())
-			VMOVDQU(x.AsX(), Mem{Base: win})
-		}
+	if s.parts == 1 {
+		VPMOVDB(which[0], Mem{Base: win})
+	} else {
+		VPACKUSDW(which[1], which[0], x) // lanes: 0-3, 8-11 | 4-7, 12-15
+		VPERMQ(Imm(0xd8), x, x)
+		VEXTRACTI128(Imm(1), x, id.AsX())
+		VPACKUSWB(id.AsX(), x.AsX(), x.AsX())
+		VMOVDQU(x.AsX(), Mem{Base: win})
 	}
 	ADDQ(Imm(uint64(s.voxel)), dst)
 	ADDQ(Imm(16), win)
 	ADDQ(step, src)
 	DECQ(count)
 	JNZ(LabelRef("window"))
+	VZEROUPPER()
+	RET()
+}
+
+// axisMax: for lines of count voxels, whose sources lie step bytes apart: the maximum of the source, what lies tap1 and tap2 bytes further, and
+// (start == 0) zero or (start > 0) dst. Where one is not a number or they are equal, the later of dst or zero and the taps wins.
+func axisMax(s set) {
+	TEXT("axisMax"+s.name, NOSPLIT, "func(dst, src *float32, lines, dstLine, srcLine, count, step, tap1, tap2, start int)")
+	Pragma("noescape")
+	dst, src, lines := Load(Param("dst"), GP64()), Load(Param("src"), GP64()), Load(Param("lines"), GP64())
+	dstLine, srcLine := Load(Param("dstLine"), GP64()), Load(Param("srcLine"), GP64())
+	step, tap1, tap2, start := Load(Param("step"), GP64()), Load(Param("tap1"), GP64()), Load(Param("tap2"), GP64()), Load(Param("start"), GP64())
+	to, from, left := GP64(), GP64(), GP64()
+	r := &allocator{set: s}
+	least, best, x := r.vector(), r.vector(), r.vector()
+	inf := GP32()
+	XORL(inf, inf)
+	TESTQ(start, start)
+	JZ(LabelRef("least"))
+	MOVL(U32(0xff800000), inf)
+	Label("least")
+	for i := range s.parts {
+		VMOVD(inf, least[i].AsX())
+		VBROADCASTSS(least[i].AsX(), least[i])
+	}
+	Label("line")
+	MOVQ(dst, to)
+	MOVQ(src, from)
+	Load(Param("count"), left)
+	Label("voxel")
+	for i := range s.parts {
+		VMOVAPS(least[i], best[i])
+	}
+	TESTQ(start, start)
+	JLE(LabelRef("taps"))
+	for i := range s.parts {
+		s.read(Mem{Base: to, Disp: i * s.bytes}, best[i])
+	}
+	Label("taps")
+	for i := range s.parts {
+		for _, m := range []Mem{{Base: from}, {Base: from, Index: tap1, Scale: 1}, {Base: from, Index: tap2, Scale: 1}} {
+			m.Disp = i * s.bytes
+			s.read(m, x[i])
+			VMAXPS(x[i], best[i], best[i])
+		}
+		s.write(best[i], Mem{Base: to, Disp: i * s.bytes})
+	}
+	ADDQ(Imm(uint64(s.voxel)), to)
+	ADDQ(step, from)
+	DECQ(left)
+	JNZ(LabelRef("voxel"))
+	ADDQ(dstLine, dst)
+	ADDQ(srcLine, src)
+	DECQ(lines)
+	JNZ(LabelRef("line"))
 	VZEROUPPER()
 	RET()
 }
