@@ -73,6 +73,11 @@ ours() { # SHAPE BATCH DTYPE LIMIT
   part "uc-${1%%,*}-b$2-$3" "$4" "$uc" bench --device cuda --shape "$1" --batch "$2" --dtype "$3" --steps 15 --json
 }
 
+# one by one: every operation launched on its own
+apart() { # SHAPE BATCH DTYPE LIMIT
+  part "uc-${1%%,*}-b$2-$3-apart" "$4" env UC_CUDA_GRAPH=0 "$uc" bench --device cuda --shape "$1" --batch "$2" --dtype "$3" --steps 15 --json
+}
+
 theirs() { # SHAPE BATCH DTYPE LIMIT FLAGS...
   local shape=$1 batch=$2 dtype=$3 limit=$4
   shift 4
@@ -126,6 +131,7 @@ theirs 64,64,64 7 bf16 120 --channels-last --compile
 theirs 64,64,64 7 bf16 60
 theirs 240,240,240 2 bf16 60
 theirs 128,128,128 8 bf16 60
+apart 64,64,64 7 bf16 60
 ours 64,64,64 2 fp32 60
 theirs 64,64,64 2 fp32 60 --channels-last
 
@@ -135,7 +141,9 @@ compare 128,128,128 8 bf16
 compare 240,240,240 2 bf16
 compare 240,240,240 1 bf16
 compare 64,64,64 2 fp32
+row "64^3, batch 7, bf16: training step without a CUDA graph (s)" "$(number train_step_s "$out/uc-64-b7-bf16-apart.log")"
 for f in "$out"/uc-*.log; do
+  case $f in *-apart.log) continue ;; esac
   v=$(number memory_mib "$f")
   [ -n "$v" ] && row "$(basename "$f" .log): memory" "$v MiB"
 done

@@ -31,9 +31,14 @@ type gpuDevice struct {
 	failed   *DeviceError
 	prefetch gpuPrefetch
 
-	garbageLock sync.Mutex
-	garbage     []uint64 // of blocks that nobody holds any more
-	blocks      map[uint64]bool
+	garbageLock   sync.Mutex
+	garbage       []uint64     // of blocks that nobody holds any more
+	garbageGraphs []cuda.Graph // of recordings that nobody holds any more
+	blocks        map[uint64]bool
+
+	recording sync.RWMutex // held for writing while a pass is recorded, for reading by what must not come in between
+	capture   *gpuCapture  // of the pass that is being recorded
+	graphs    map[cuda.Graph]bool
 }
 
 // gpuPrefetch is input on its way to the card, ahead of its Upload: the next one may come before the one before it is taken.
@@ -107,7 +112,7 @@ const (
 // NewGPU returns a device on an open card, which it takes over. exact asks for the same bits every time; cacheDir keeps measurements between runs unless
 // it is empty.
 func NewGPU(card cuda.Card, t kernels.Type, exact bool, cacheDir string) (Device, error) {
-	d := &gpuDevice{card: card, t: t, exact: exact, scratch: cuda.NewScratch(card), blocks: map[uint64]bool{}}
+	d := &gpuDevice{card: card, t: t, exact: exact, scratch: cuda.NewScratch(card), blocks: map[uint64]bool{}, graphs: map[cuda.Graph]bool{}}
 	if card.HasCuDNN() {
 		limit := int64(workspaceSmall)
 		if card.Info().Memory >= roomyCard {
@@ -159,6 +164,9 @@ func (d *gpuDevice) Close() {
 	if d.tuner != nil {
 		d.tuner.Close()
 	}
+	for g := range d.graphs {
+		d.closeGraph(g)
+	}
 	d.scratch.Close()
 	d.card.Free(uint64(d.control))
 	for _, s := range d.prefetch.slots {
@@ -178,8 +186,10 @@ func (d *gpuDevice) do(f func() error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.failed == nil {
-		err := d.scratch.Begin()
-		if err == nil {
+		var err error
+		if d.capture != nil {
+			err = d.recorded(f)
+		} else if err = d.scratch.Begin(); err == nil {
 			err = f()
 		}
 		if err == nil {
@@ -285,7 +295,7 @@ func (d *gpuDevice) discard(p uint64) {
 	d.garbage = append(d.garbage, p)
 }
 
-// sweep gives back the memory of blocks that nobody holds.
+// sweep gives back the memory of blocks and recordings that nobody holds.
 func (d *gpuDevice) sweep() {
 	d.garbageLock.Lock()
 	defer d.garbageLock.Unlock()
@@ -295,7 +305,10 @@ func (d *gpuDevice) sweep() {
 			delete(d.blocks, p)
 		}
 	}
-	d.garbage = nil
+	for _, g := range d.garbageGraphs {
+		d.closeGraph(g)
+	}
+	d.garbage, d.garbageGraphs = nil, nil
 }
 
 // Place implements Device.
@@ -354,7 +367,7 @@ func (d *gpuDevice) Upload(t *Tensor, values []float32) {
 	if t.spec.Kind == Input && d.takePrefetched(t, values) {
 		return
 	}
-	d.do(func() error {
+	d.do(d.outside(func() error {
 		st := t.Storage.(*gpuStorage)
 		switch t.spec.Kind {
 		case Activation:
@@ -376,7 +389,7 @@ func (d *gpuDevice) Upload(t *Tensor, values []float32) {
 			panic("backend: tensors of this kind are not uploaded")
 		}
 		return d.card.Upload(uint64(st.ptr()), floatBytes(values))
-	})
+	}))
 }
 
 // Download implements Device.
@@ -384,7 +397,7 @@ func (d *gpuDevice) Download(t *Tensor, values []float32) {
 	if len(values) != t.Size() {
 		panic(fmt.Sprintf("backend: room for %d values, tensor of shape %v", len(values), t.spec.Shape))
 	}
-	d.do(func() error {
+	d.do(d.outside(func() error {
 		st := t.Storage.(*gpuStorage)
 		switch t.spec.Kind {
 		case Activation:
@@ -407,7 +420,7 @@ func (d *gpuDevice) Download(t *Tensor, values []float32) {
 			return d.card.Download(floatBytes(values), uint64(st.ptr()))
 		}
 		panic("backend: tensors of this kind are not downloaded")
-	})
+	}))
 }
 
 // tapsFirst reorders weights (Out, In, taps) to (Out, taps, In), as they lie on the card.
@@ -472,6 +485,8 @@ func (d *gpuDevice) Prefetch(values []float32) {
 func (d *gpuDevice) sendAhead(i int, slot *gpuSlot, values []float32) error {
 	slot.bytes = 4 * int64(len(values))
 	if slot.room < slot.bytes {
+		d.recording.RLock()
+		defer d.recording.RUnlock()
 		if slot.p != 0 {
 			d.card.Free(slot.p)
 		}
@@ -516,9 +531,9 @@ func (d *gpuDevice) takeSlot(t *Tensor, values []float32) (taken, coming bool) {
 			continue
 		}
 		s.key = nil
-		d.do(func() error {
+		d.do(d.outside(func() error {
 			return d.card.TakePrefetched(i, uint64(t.Storage.(*gpuStorage).ptr()), s.p, s.bytes)
-		})
+		}))
 		return true, false
 	}
 	return false, f.inflight == &values[0]
@@ -536,18 +551,18 @@ func (d gpuScaled) LossScale() (scale float64, good int) {
 
 // SetLossScale implements LossScaler. What is no scale changes nothing.
 func (d gpuScaled) SetLossScale(scale float64, good int) {
-	d.do(func() error {
+	d.do(d.outside(func() error {
 		if !(scale > 0) || math.IsInf(scale, 0) {
 			return nil
 		}
 		d.numbers.LossScale, d.numbers.Good = float32(scale), int32(good)
 		return d.card.Upload(uint64(d.control), d.numbers.Encode())
-	})
+	}))
 }
 
 // Step implements Device.
 func (d *gpuDevice) Step(o SGD, params, grads, momentum *Tensor) (norm float64) {
-	d.do(func() error {
+	d.do(d.outside(func() error {
 		n := params.Size()
 		block := params.Storage.(*gpuStorage).block
 		c := &d.numbers
@@ -583,7 +598,7 @@ func (d *gpuDevice) Step(o SGD, params, grads, momentum *Tensor) (norm float64) 
 			norm = -1
 		}
 		return nil
-	})
+	}))
 	return norm
 }
 
@@ -608,6 +623,9 @@ func (d *gpuDevice) working(w *Tensor) (kernels.Ptr, error) {
 		return s.ptr(), nil
 	}
 	b := s.block
+	if d.capture != nil {
+		return d.copyOf(s), d.capture.reads(b)
+	}
 	n := b.bytes / 4
 	if b.copy == 0 {
 		p, err := d.card.Alloc(n * int64(d.t.Bytes()))
@@ -619,13 +637,7 @@ func (d *gpuDevice) working(w *Tensor) (kernels.Ptr, error) {
 		d.copies += n * int64(d.t.Bytes())
 		runtime.AddCleanup(b, d.discard, p)
 	}
-	if b.stale {
-		if err := d.run(d.t.Convert(kernels.Ptr(b.p), kernels.Ptr(b.copy), int(n))); err != nil {
-			return 0, err
-		}
-		b.stale = false
-	}
-	return d.copyOf(s), nil
+	return d.copyOf(s), d.refresh(b)
 }
 
 // BatchNormStats implements Device.

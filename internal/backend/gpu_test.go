@@ -365,4 +365,73 @@ func TestPlansAreChosenOnce(t *testing.T) {
 	}
 }
 
+// TestRecordedPass checks on the emulator that a recorded pass computes what its operations do, on what the tensors hold by then.
+func TestRecordedPass(t *testing.T) {
+	card := fake.New(kernels.BFloat16)
+	card.Computer = emulator.Start(t, kernels.BFloat16)
+	d, err := backend.NewGPU(card, kernels.BFloat16, true, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := place(t, d, backend.Weights, 16, 16, 3, 3, 3)
+	x, y := place(t, d, backend.Activation, 1, 16, 4, 3, 5), place(t, d, backend.Activation, 1, 16, 4, 3, 5)
+	z, winners := place(t, d, backend.Activation, 1, 16, 2, 2, 3), place(t, d, backend.Winners, 1, 16, 2, 2, 3)
+	pass := func() error {
+		d.ConvForward(cubicConv, x, w, y, backend.Epilogue{})
+		d.MaxPool(backend.Pool{Kernel: [3]int{3, 3, 3}, Stride: [3]int{2, 2, 2}}, y, z, winners)
+		return nil
+	}
+	rng := rand.New(rand.NewPCG(5, 6))
+	fill := func(of *backend.Tensor) {
+		v := make([]float32, of.Size())
+		for i := range v {
+			v[i] = float32(rng.IntN(256)-128) / 64
+		}
+		d.Upload(of, v)
+	}
+	results := func(run func()) []float32 {
+		d.Upload(z, make([]float32, z.Size()))
+		run()
+		v := make([]float32, z.Size())
+		d.Download(z, v)
+		return v
+	}
+	fill(x)
+	fill(w)
+	pass()
+	recording, err := d.(backend.Recorder).Record(pass)
+	if err != nil || recording == nil {
+		t.Fatalf("recorded %v (%v)", recording, err)
+	}
+	for _, change := range []*backend.Tensor{x, w, x} {
+		fill(change)
+		got := results(func() {
+			if !recording.Run() {
+				t.Fatal("the recording no longer runs")
+			}
+		})
+		if want := results(func() { _ = pass() }); !slices.Equal(got, want) || slices.Max(want) == 0 {
+			t.Errorf("recorded %v, one by one %v", got, want)
+		}
+	}
+	// What waits for the card cannot be part of a pass, which is left as it was.
+	for range 2 {
+		none, err := d.(backend.Recorder).Record(func() error {
+			_ = pass()
+			d.Download(z, make([]float32, z.Size()))
+			return pass()
+		})
+		if err != nil || none != nil {
+			t.Errorf("recorded %v (%v)", none, err)
+		}
+	}
+	if recording.Close(); recording.Run() {
+		t.Error("a closed recording ran")
+	}
+	d.Close()
+	if err := card.Problem(); err != nil {
+		t.Error(err)
+	}
+}
+
 var _ cuda.Card = (*fake.Card)(nil)

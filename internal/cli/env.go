@@ -21,6 +21,7 @@ var environment = []variable{
 	{envWorkers, "default of uc train --workers"},
 	{"UC_CPU", "forces a set of CPU kernels: generic, avx2 or avx512; unset, the fastest the machine has"},
 	{backend.CUDALibsVariable, "folder that holds NVRTC and cuDNN for a GPU, or Python packages with them; --cuda-libs stands for it"},
+	{backend.GraphVariable, "0 launches the operations of a GPU one by one instead of as a CUDA graph"},
 	{"CUDA_HOME, CUDA_PATH, VIRTUAL_ENV, CONDA_PREFIX", "looked into for NVRTC and cuDNN, after the loader's own path"},
 	{"NO_COLOR, TERM=dumb", "plain progress lines instead of a bar, even on a terminal"},
 }

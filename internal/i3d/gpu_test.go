@@ -3,8 +3,10 @@ package i3d
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -145,6 +147,173 @@ func TestStepOnGPU(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// asked is what a card was asked to compute, with all parameters, in order.
+func asked(events []fake.Event) (all []string) {
+	for _, e := range events {
+		if e.Kind == "launch" || e.Kind == "plan" || e.Kind == "copy" {
+			all = append(all, e.Kind+" "+e.Name+" "+e.Args)
+		}
+	}
+	return all
+}
+
+// TestStepIsRecorded checks that from the third step on the card is sent one graph in place of hundreds of launches, which are the very
+// same; and that it is made anew, or its parameters are brought up to date, when that is needed.
+func TestStepIsRecorded(t *testing.T) {
+	for _, format := range kernels.Types {
+		t.Run(format.String(), func(t *testing.T) {
+			dev, card := recordingGPU(t, format)
+			tr, x := smallTraining(t, dev)
+			step := func(wantGraphs int, what string) []fake.Event {
+				t.Helper()
+				card.Events()
+				if _, err := tr.Step(x, smallTargets, stepOptions); err != nil {
+					t.Fatal(err)
+				}
+				events := card.Events()
+				if got := tally(events)["graph"]; got != wantGraphs {
+					t.Errorf("%s: %d graphs, expected %d", what, got, wantGraphs)
+				}
+				return events
+			}
+			step(0, "the first step measures")
+			one := asked(step(0, "the second step takes its memory"))
+			for range 2 {
+				if got := asked(step(1, "recorded")); !slices.Equal(got, one) {
+					t.Fatalf("recorded:\n%q\none by one:\n%q", got, one)
+				}
+			}
+			// An evaluation in between has the same workspace.
+			for range 4 {
+				if _, _, err := tr.EvalLoss(x, smallTargets); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if got := asked(step(1, "after an evaluation")); !slices.Equal(got, one) {
+				t.Error("after an evaluation other things are launched")
+			}
+			// New weights need a new copy in the format of the device, ahead of the graph.
+			if err := tr.Load(NewStateDict(smallConfig, rand.New(rand.NewPCG(3, 4)))); err != nil {
+				t.Fatal(err)
+			}
+			converts := 1
+			if format == kernels.Float32 {
+				converts = 0
+			}
+			events := step(1, "after Load")
+			if got := tally(events); got["launch convert"] != converts {
+				t.Errorf("%d conversions after Load, expected %d", got["launch convert"], converts)
+			}
+			// Memory that has moved ends the recording; there is a new one at once.
+			big := newTensor(t, dev, backend.Activation, 1, 64, 64, 64, 64)
+			dev.Upload(big, make([]float32, big.Size()))
+			after := step(1, "after the scratch memory has grown")
+			if got := tally(asKinds(asked(after))); !maps.Equal(got, tally(asKinds(one))) {
+				t.Errorf("after the scratch memory has grown: %v, expected %v", got, tally(asKinds(one)))
+			}
+			step(1, "afterwards")
+			// The evaluation's and the training's.
+			if n := card.Graphs(); n != 2 {
+				t.Errorf("the card holds %d graphs, expected 2", n)
+			}
+			if err := card.Problem(); err != nil {
+				t.Error(err)
+			}
+			dev.Close()
+			if n := card.Graphs(); n != 0 {
+				t.Errorf("%d graphs were not given back", n)
+			}
+		})
+	}
+}
+
+// newTensor is a tensor in a block of its own.
+func newTensor(t *testing.T, dev backend.Device, kind backend.Kind, shape ...int) *backend.Tensor {
+	t.Helper()
+	spec := backend.Spec{Kind: kind, Shape: shape}
+	b, err := dev.NewBlock(dev.Bytes(spec))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dev.Place(spec, b, 0)
+}
+
+// asKinds makes events of what asked returned, without parameters.
+func asKinds(all []string) (events []fake.Event) {
+	for _, a := range all {
+		f := strings.Fields(a)
+		events = append(events, fake.Event{Kind: f[0], Name: f[1]})
+	}
+	return events
+}
+
+// TestStepThatCannotBeRecorded checks that where captures fail the steps go on as before, with two attempts and no more.
+func TestStepThatCannotBeRecorded(t *testing.T) {
+	for _, at := range []string{"begin", "launch", "end"} {
+		t.Run(at, func(t *testing.T) {
+			dev, card := recordingGPU(t, kernels.BFloat16)
+			card.NoCapture = at
+			tr, x := smallTraining(t, dev)
+			var want []string
+			for i := range 6 {
+				if i == 5 { // too late
+					card.NoCapture = ""
+				}
+				card.Events()
+				if _, err := tr.Step(x, smallTargets, stepOptions); err != nil {
+					t.Fatal(err)
+				}
+				events := card.Events()
+				if got := asked(events); i == 1 {
+					want = got
+				} else if i > 1 && !slices.Equal(got, want) {
+					t.Errorf("step %d: %d launches, expected %d", i+1, len(got), len(want))
+				}
+				if tally(events)["graph"] > 0 {
+					t.Errorf("step %d: a graph", i+1)
+				}
+			}
+			if err := card.Problem(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	// The variable of the environment switches it off.
+	t.Setenv(backend.GraphVariable, "0")
+	dev, card := recordingGPU(t, kernels.BFloat16)
+	tr, x := smallTraining(t, dev)
+	for range 4 {
+		if _, err := tr.Step(x, smallTargets, stepOptions); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := tally(card.Events())["graph"]; n > 0 || card.Problem() != nil {
+		t.Errorf("%d graphs (%v)", n, card.Problem())
+	}
+}
+
+// TestRecordedStepThatLosesItsCard checks that the loss of the card while a step is recorded, or while the recording runs, comes out as an
+// error of that step.
+func TestRecordedStepThatLosesItsCard(t *testing.T) {
+	for _, last := range []int{2, 3} { // steps before
+		dev, card := recordingGPU(t, kernels.BFloat16)
+		tr, x := smallTraining(t, dev)
+		var err error
+		for i := range last + 1 {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if i == last {
+				card.LostAt = 1
+			}
+			_, err = tr.Step(x, smallTargets, stepOptions)
+		}
+		if !errors.Is(err, driver.ErrLost) {
+			t.Errorf("step %d: %v", last+1, err)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package i3d
 
 import (
 	"fmt"
+	"os"
 	"slices"
 
 	"gorgonia.org/gorgonia"
@@ -62,7 +63,23 @@ type graph struct {
 	trace   ops.Trace
 	bound   []*gorgonia.Node
 	values  []*backend.Tensor
+	tape    recording
 }
+
+// recording is what a device has recorded of a graph, so that Gorgonia need not walk it again.
+type recording struct {
+	backend.Recording
+	in     backend.Block // the workspace that the arena lay in
+	runs   int           // that Gorgonia has made in it
+	failed int           // attempts
+}
+
+// A device chooses its algorithms and takes its memory in the first runs; what it cannot record then it hardly ever can.
+const (
+	runsToRecord   = 2
+	recordAttempts = 2
+)
+
 
 func newGraph(dev backend.Device) *graph {
 	return &graph{g: gorgonia.NewGraph(), rt: &ops.Runtime{Device: dev, Arena: backend.NewArena(dev)}}
@@ -132,10 +149,44 @@ func (g *graph) run(w *workspace) error {
 	if err := w.settle(g.rt.Arena); err != nil {
 		return err
 	}
-	g.rt.Trace = g.trace
-	err := g.execute()
-	g.rt.Trace = nil
-	return err
+	if g.trace != nil {
+		g.rt.Trace = g.trace
+		defer func() { g.rt.Trace = nil }()
+		return g.execute()
+	}
+	recorder, ok := g.rt.Device.(backend.Recorder)
+	if !ok || os.Getenv(backend.GraphVariable) == "0" {
+		return g.execute()
+	}
+	return g.replay(recorder, w.block)
+}
+
+// replay runs the graph as the device has recorded it, or by Gorgonia until it has.
+func (g *graph) replay(recorder backend.Recorder, in backend.Block) (err error) {
+	defer backend.Recover(&err)
+	t := &g.tape
+	if t.Recording != nil {
+		if t.in == in && t.Run() {
+			return nil
+		}
+		t.Close()
+		t.Recording = nil
+	}
+	if t.in != in {
+		t.in, t.runs = in, 0
+	}
+	t.runs++
+	if t.runs <= runsToRecord || t.failed == recordAttempts {
+		return g.execute()
+	}
+	if t.Recording, err = recorder.Record(g.execute); err != nil {
+		return err
+	}
+	if t.Recording != nil && t.Run() {
+		return nil
+	}
+	t.failed++
+	return g.execute()
 }
 
 // value reads a node's tensor after a run.

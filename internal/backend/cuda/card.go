@@ -28,6 +28,17 @@ type Card interface {
 	Run(l kernels.Launch) error
 	Time(f func() error) (time.Duration, error)
 	Plans(p driver.Problem) (Candidates, error)
+
+	// BeginCapture has what follows taken down instead of run, until EndCapture makes a graph of it. Only Run, Zero, Copy and plans that have run
+	// before may come between the two. After EndCapture everything runs as ever, whether it returns an error or not.
+	BeginCapture() error
+	EndCapture() (Graph, error)
+	Close()
+}
+
+// Graph is a sequence of launches that is launched as a whole.
+type Graph interface {
+	Launch() error
 	Close()
 }
 
@@ -71,6 +82,14 @@ func (c card) Plans(p driver.Problem) (Candidates, error) {
 		return nil, err
 	}
 	return candidates{found}, nil
+}
+
+func (c card) EndCapture() (Graph, error) {
+	g, err := c.Card.EndCapture()
+	if err != nil {
+		return nil, err
+	}
+	return g, nil
 }
 
 type candidates struct{ *driver.Candidates }

@@ -1,12 +1,16 @@
 package cuda
 
+import "errors"
+
 // Scratch is memory on the card that lives for one operation. It grows to what operations need and is reused, since all of them run in
 // order.
 type Scratch struct {
-	card   Card
-	chunks []chunk
-	at     int // in chunks
-	used   int64
+	card       Card
+	chunks     []chunk
+	at         int // in chunks
+	used       int64
+	generation int
+	frozen     bool
 }
 
 type chunk struct {
@@ -16,6 +20,9 @@ type chunk struct {
 
 // scratchAlign is the alignment of everything taken, in bytes.
 const scratchAlign = 256
+
+// ErrFrozen is returned by what cannot be done while launches are captured.
+var ErrFrozen = errors.New("not possible while launches are recorded")
 
 // NewScratch returns scratch memory of a card.
 func NewScratch(c Card) *Scratch { return &Scratch{card: c} }
@@ -44,6 +51,9 @@ func (s *Scratch) Take(bytes int64) (uint64, error) {
 			return c.p + uint64(s.used-bytes), nil
 		}
 	}
+	if s.frozen {
+		return 0, ErrFrozen
+	}
 	p, err := s.card.Alloc(bytes)
 	if err != nil {
 		return 0, err
@@ -59,6 +69,12 @@ func (s *Scratch) Mark() (release func()) {
 	return func() { s.at, s.used = at, used }
 }
 
+// Freeze keeps the memory where and as large as it is, or ends that. While it is frozen, a Tuner has no choices to make either.
+func (s *Scratch) Freeze(frozen bool) { s.frozen = frozen }
+
+// Generation changes whenever memory that was handed out earlier has been given back.
+func (s *Scratch) Generation() int { return s.generation }
+
 // Bytes is all of it.
 func (s *Scratch) Bytes() (n int64) {
 	for _, c := range s.chunks {
@@ -73,4 +89,5 @@ func (s *Scratch) Close() {
 		s.card.Free(c.p)
 	}
 	s.chunks = nil
+	s.generation++
 }

@@ -65,6 +65,9 @@ func (t *Tuner) Plan(p driver.Problem, x, w, y, bias uint64) (Plan, error) {
 		}
 		return plan, nil
 	}
+	if t.scratch.frozen {
+		return nil, ErrFrozen
+	}
 	plan, choice, err := t.search(p, key, x, w, y, bias)
 	if err != nil {
 		return nil, err
@@ -112,6 +115,9 @@ func (t *Tuner) Choose(key string, ways ...func() error) error {
 		if err := run(known); !errors.Is(err, ErrNoPlan) {
 			return err
 		}
+	}
+	if t.scratch.frozen {
+		return ErrFrozen
 	}
 	best, choice := time.Duration(0), -1
 	for i := range ways {

@@ -156,6 +156,9 @@ func (c *Card) check(function string, r uintptr) error {
 	if uint32(r) == cudaOutOfMemory {
 		return fmt.Errorf("%w: %w", ErrMemory, err)
 	}
+	if code := uint32(r); code >= cudaCaptureFirst && code <= cudaCaptureLast {
+		return err
+	}
 	c.lostLock.Lock()
 	defer c.lostLock.Unlock()
 	if c.lost == nil {

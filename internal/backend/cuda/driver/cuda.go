@@ -15,6 +15,7 @@ type cudaAPI struct {
 	streamCreate, streamSynchronize, streamDestroy, streamWait                                uintptr
 	eventCreate, eventRecord, eventSynchronize, eventElapsed, eventDestroy                    uintptr
 	moduleLoad, moduleFunction, moduleUnload, launch, functionAttribute, errorName, errorText uintptr
+	beginCapture, endCapture, graphInstantiate, graphLaunch, graphDestroy, execDestroy        uintptr
 }
 
 // minDriver is the oldest CUDA version of a driver that works: NVRTC and cuDNN 9 begin with CUDA 12.
@@ -26,6 +27,9 @@ const (
 	cudaStubLibrary   = 34
 	cudaNoDevice      = 100
 	cudaInvalidDevice = 101
+	// From the first to the last of these, only what was being captured is lost.
+	cudaCaptureFirst = 900 // CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED
+	cudaCaptureLast  = 908 // CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD
 )
 
 // openCUDA opens the driver's library and initialises it.
@@ -59,6 +63,8 @@ func openCUDA() (*cudaAPI, error) {
 		"cuEventElapsedTime": &a.eventElapsed, "cuEventDestroy_v2": &a.eventDestroy, "cuModuleLoadData": &a.moduleLoad,
 		"cuModuleGetFunction": &a.moduleFunction, "cuModuleUnload": &a.moduleUnload, "cuLaunchKernel": &a.launch,
 		"cuFuncSetAttribute": &a.functionAttribute, "cuGetErrorName": &a.errorName, "cuGetErrorString": &a.errorText,
+		"cuStreamBeginCapture_v2": &a.beginCapture, "cuStreamEndCapture": &a.endCapture, "cuGraphInstantiateWithFlags": &a.graphInstantiate,
+		"cuGraphLaunch": &a.graphLaunch, "cuGraphDestroy": &a.graphDestroy, "cuGraphExecDestroy": &a.execDestroy,
 	}); err != nil {
 		return nil, fmt.Errorf("the NVIDIA driver is too old: %w; install a driver for CUDA 12 or later", err)
 	}

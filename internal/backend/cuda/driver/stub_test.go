@@ -216,6 +216,37 @@ func TestCalls(t *testing.T) {
 		t.Error("a kernel that is not there was launched")
 	}
 
+	// A graph of two launches, which run when it is launched and not before.
+	if err := c.BeginCapture(); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 2 {
+		dst, count, value = p+uint64(4*i), int32(300-i), float32(3+i)
+		if err := launch(0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	graph, err := c.EndCapture()
+	if err != nil {
+		t.Fatal(err)
+	}
+	firstTwo := func() [2]float32 {
+		if err := c.Download(got[:8], p); err != nil {
+			t.Fatal(err)
+		}
+		return *(*[2]float32)(unsafe.Pointer(&got[0]))
+	}
+	if v := firstTwo(); v != [2]float32{2.5, 2.5} {
+		t.Errorf("%v after a capture", v)
+	}
+	if err := graph.Launch(); err != nil {
+		t.Error(err)
+	}
+	if v := firstTwo(); v != [2]float32{3, 4} {
+		t.Errorf("%v after a graph", v)
+	}
+	graph.Close()
+
 	// Plans: of three candidates the first cannot be built and the last rounds.
 	problem := problems()[0]
 	all, err := c.Plans(problem)
@@ -247,6 +278,34 @@ func TestCalls(t *testing.T) {
 	err = c.Launch("other", [3]uint32{1, 1, 1}, [3]uint32{1, 1, 1}, 0, nil)
 	if !errors.Is(err, ErrLost) || !strings.Contains(err.Error(), "unspecified launch failure (CUDA_ERROR_LAUNCH_FAILED)") {
 		t.Errorf("a failing kernel: %v", err)
+	}
+}
+
+// TestFailingCapture checks that a capture that fails costs the capture and not the card.
+func TestFailingCapture(t *testing.T) {
+	if again(t, stubs(t), "no capture") {
+		return
+	}
+	c := openStub(t)
+	p, err := c.Alloc(4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	count, value := int32(1), float32(2.5)
+	launch := func() error {
+		return c.Launch("fill", [3]uint32{1, 1, 1}, [3]uint32{32, 1, 1}, 0, []unsafe.Pointer{unsafe.Pointer(&p), unsafe.Pointer(&count), unsafe.Pointer(&value)})
+	}
+	if err := c.BeginCapture(); err != nil {
+		t.Fatal(err)
+	}
+	if err := launch(); err == nil || errors.Is(err, ErrLost) {
+		t.Errorf("a launch that cannot be captured: %v", err)
+	}
+	if g, err := c.EndCapture(); g != nil || err == nil || errors.Is(err, ErrLost) {
+		t.Errorf("the end of the capture: %v, %v", g, err)
+	}
+	if err := launch(); err != nil {
+		t.Errorf("a launch afterwards: %v", err)
 	}
 }
 

@@ -16,10 +16,11 @@ import (
 
 // Event is one thing that the card did.
 type Event struct {
-	Kind    string // alloc, free, upload, download, copy, prefetch, take, launch, plan
+	Kind    string // alloc, free, upload, download, copy, prefetch, take, launch, plan, graph
 	Name    string // the kernel's, or a plan's direction
 	Bytes   int64
 	Problem driver.Problem // of a plan
+	Args    string         // of a launch or plan: grid, block, parameters
 }
 
 // Computer computes what the card is asked to: an emulator. Its memory begins with no numbers.
@@ -39,6 +40,8 @@ type Card struct {
 	Total    int64                       // memory
 	Slow     func(e []Event) bool        // whether what was done takes twice as long as other things
 	LostAt   int                         // the launch, counted from 1, at which the card is lost; 0: never
+	// NoCapture fails captures: at their "begin", at a "launch" or at the "end".
+	NoCapture string
 
 	mu       sync.Mutex
 	events   []Event
@@ -47,6 +50,8 @@ type Card struct {
 	used     int64
 	launches int
 	problem  error
+	capture  *graph
+	graphs   int
 }
 
 type block struct {
@@ -127,6 +132,9 @@ func (c *Card) Memory() (free, total int64, err error) {
 func (c *Card) Alloc(bytes int64) (uint64, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if err := c.outside("alloc"); err != nil { // its zeros are written by the stream
+		return 0, err
+	}
 	bytes = max(bytes, 1)
 	if c.used+bytes > c.Total {
 		return 0, fmt.Errorf("%w: a block of %d is needed, %d of %d are free", driver.ErrMemory, bytes, c.Total-c.used, c.Total)
@@ -163,14 +171,113 @@ func (c *Card) Free(p uint64) {
 	c.blocks = slices.Delete(c.blocks, i, i+1)
 }
 
+// perform does something that can be captured, now or whenever the graph is launched.
+func (c *Card) perform(do func() error) error {
+	if c.capture == nil {
+		return do()
+	}
+	if c.NoCapture == "launch" {
+		return errCapture
+	}
+	c.capture.do = append(c.capture.do, do)
+	return nil
+}
+
+// outside checks that nothing is being captured.
+func (c *Card) outside(what string) error {
+	if c.capture != nil {
+		return c.wrong("%s while launches are captured", what)
+	}
+	return nil
+}
+
+var errCapture = errors.New("operation not permitted when stream is capturing (fake card)")
+
+// graph is what was captured.
+type graph struct {
+	card   *Card
+	do     []func() error
+	closed bool
+}
+
+// BeginCapture implements cuda.Card.
+func (c *Card) BeginCapture() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.NoCapture == "begin" {
+		return errCapture
+	}
+	if err := c.outside("a second capture"); err != nil {
+		return err
+	}
+	c.capture = &graph{card: c}
+	return nil
+}
+
+// EndCapture implements cuda.Card.
+func (c *Card) EndCapture() (cuda.Graph, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	g := c.capture
+	c.capture = nil
+	if g == nil {
+		return nil, c.wrong("a capture ends that never began")
+	}
+	if c.NoCapture == "launch" || c.NoCapture == "end" {
+		return nil, errCapture
+	}
+	c.graphs++
+	return g, nil
+}
+
+// Launch implements cuda.Graph.
+func (g *graph) Launch() error {
+	c := g.card
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if g.closed {
+		return c.wrong("a graph is launched that was given back")
+	}
+	if err := c.outside("a graph"); err != nil {
+		return err
+	}
+	c.note(Event{Kind: "graph"})
+	for _, do := range g.do {
+		if err := do(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Close implements cuda.Graph.
+func (g *graph) Close() {
+	g.card.mu.Lock()
+	defer g.card.mu.Unlock()
+	if g.closed {
+		_ = g.card.wrong("a graph is given back twice")
+	}
+	g.closed = true
+	g.card.graphs--
+}
+
+// Graphs is the number of graphs that have not been given back.
+func (c *Card) Graphs() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.graphs
+}
+
 // Zero implements cuda.Card.
 func (c *Card) Zero(p uint64, bytes int64) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.Computer != nil {
-		c.Computer.Write(kernels.Ptr(p), make([]byte, bytes))
-	}
-	return c.inside("zero", p, bytes)
+	return c.perform(func() error {
+		if c.Computer != nil {
+			c.Computer.Write(kernels.Ptr(p), make([]byte, bytes))
+		}
+		return c.inside("zero", p, bytes)
+	})
 }
 
 func (c *Card) copyBytes(dst, src uint64, bytes int64) {
@@ -185,14 +292,21 @@ func (c *Card) copyBytes(dst, src uint64, bytes int64) {
 func (c *Card) Copy(dst, src uint64, bytes int64) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.note(Event{Kind: "copy", Bytes: bytes})
-	c.copyBytes(dst, src, bytes)
-	return errors.Join(c.inside("copy", dst, bytes), c.inside("copy", src, bytes))
+	return c.perform(func() error {
+		c.note(Event{Kind: "copy", Bytes: bytes})
+		c.copyBytes(dst, src, bytes)
+		return errors.Join(c.inside("copy", dst, bytes), c.inside("copy", src, bytes))
+	})
 }
 
 func (c *Card) send(kind string, dst uint64, src []byte) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if kind == "upload" { // ahead of time they have a stream of their own
+		if err := c.outside(kind); err != nil {
+			return err
+		}
+	}
 	c.note(Event{Kind: kind, Bytes: int64(len(src))})
 	if err := c.inside(kind, dst, int64(len(src))); err != nil {
 		return err
@@ -213,6 +327,9 @@ func (c *Card) Prefetch(_ int, dst uint64, src []byte) error { return c.send("pr
 func (c *Card) TakePrefetched(_ int, dst, src uint64, bytes int64) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if err := c.outside("take"); err != nil {
+		return err
+	}
 	c.note(Event{Kind: "take", Bytes: bytes})
 	c.copyBytes(dst, src, bytes)
 	return errors.Join(c.inside("take", dst, bytes), c.inside("take", src, bytes))
@@ -222,6 +339,9 @@ func (c *Card) TakePrefetched(_ int, dst, src uint64, bytes int64) error {
 func (c *Card) Download(dst []byte, src uint64) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if err := c.outside("download"); err != nil {
+		return err
+	}
 	c.note(Event{Kind: "download", Bytes: int64(len(dst))})
 	if err := c.inside("download", src, int64(len(dst))); err != nil {
 		return err
@@ -234,7 +354,11 @@ func (c *Card) Download(dst []byte, src uint64) error {
 }
 
 // Sync implements cuda.Card.
-func (c *Card) Sync() error { return nil }
+func (c *Card) Sync() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.outside("sync")
+}
 
 // lost ends the card when its time has come.
 func (c *Card) lost() error {
@@ -249,32 +373,38 @@ func (c *Card) lost() error {
 func (c *Card) Run(l kernels.Launch) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err := c.lost(); err != nil {
-		return err
-	}
-	c.note(Event{Kind: "launch", Name: l.Kernel})
 	if !slices.Contains(kernels.Names(c.Type, c.Info().Capability), l.Kernel) {
 		return c.wrong("there is no kernel %s", l.Kernel)
 	}
-	for i, a := range l.Args {
-		if a.Kind == kernels.Pointer && a.Bits != 0 {
-			if err := c.inside(fmt.Sprintf("kernel %s, parameter %d", l.Kernel, i), a.Bits, 1); err != nil {
-				return err
+	l.Args = slices.Clone(l.Args)
+	return c.perform(func() error {
+		if err := c.lost(); err != nil {
+			return err
+		}
+		c.note(Event{Kind: "launch", Name: l.Kernel, Args: fmt.Sprint(l.Grid, l.Block, l.Shared, l.Args)})
+		for i, a := range l.Args {
+			if a.Kind == kernels.Pointer && a.Bits != 0 {
+				if err := c.inside(fmt.Sprintf("kernel %s, parameter %d", l.Kernel, i), a.Bits, 1); err != nil {
+					return err
+				}
 			}
 		}
-	}
-	if c.Computer != nil {
-		c.Computer.Launch(l)
-	}
-	return nil
+		if c.Computer != nil {
+			c.Computer.Launch(l)
+		}
+		return nil
+	})
 }
 
 // Time implements cuda.Card; everything takes equally long but for what Slow names.
 func (c *Card) Time(f func() error) (time.Duration, error) {
 	c.mu.Lock()
 	before := len(c.events)
+	err := c.outside("measuring")
 	c.mu.Unlock()
-	err := f()
+	if err == nil {
+		err = f()
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.Slow != nil && before <= len(c.events) && c.Slow(c.events[before:]) {
@@ -290,12 +420,18 @@ func (c *Card) Close() {
 	for _, b := range c.blocks {
 		_ = c.wrong("a block of %d bytes was never freed", b.bytes)
 	}
+	if c.graphs > 0 {
+		_ = c.wrong("%d graphs were never given back", c.graphs)
+	}
 }
 
 // Plans implements cuda.Card: two candidates, of which the first cannot be built.
 func (c *Card) Plans(p driver.Problem) (cuda.Candidates, error) {
 	if !c.CuDNN {
 		return nil, c.wrong("there is no cuDNN to ask")
+	}
+	if err := c.outside("a search for plans"); err != nil {
+		return nil, err
 	}
 	if c.Refuse != nil && c.Refuse(p) {
 		return nil, errors.New("not supported")

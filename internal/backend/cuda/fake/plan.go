@@ -55,13 +55,17 @@ func (r region) overlaps(o region) bool {
 
 // Run implements cuda.Plan. It checks what cuDNN would not.
 func (p plan) Run(x, w, y, bias, space uint64) error {
+	p.card.mu.Lock()
+	defer p.card.mu.Unlock()
+	return p.card.perform(func() error { return p.run(x, w, y, bias, space) })
+}
+
+func (p plan) run(x, w, y, bias, space uint64) error {
 	c, q := p.card, p.problem
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	if err := c.lost(); err != nil {
 		return err
 	}
-	c.note(Event{Kind: "plan", Name: q.Op.String(), Problem: q})
+	c.note(Event{Kind: "plan", Name: q.Op.String(), Problem: q, Args: fmt.Sprint(x, w, y, bias, space)})
 	size := c.Type.Bytes()
 	taps := q.Kernel[0] * q.Kernel[1] * q.Kernel[2]
 	regions := map[driver.Op]region{ // by who is written
