@@ -404,9 +404,12 @@ func (w *winogradPlan) convolveLocal(p *Pool, x Act, packed []float32, y Act, c 
 	vs, ms, sq := odd(w.ins*localTiles*w.lane()), odd(group*localTiles*Block), w.square()
 	work := w.work(p, s, c, max(w.halfWeights(), w.alphas*vs), w.alphas*ms)
 	u, us := w.transformedWeights(p, packed, c, s, work)
-	p.Run((w.total+localTiles-1)/localTiles, func(worker, tile int) {
-		own, from := &work[worker], tile*localTiles
-		count := min(localTiles, w.total-from)
+	// As many tiles at a time as keep the workers equally long at work.
+	rounds := (w.total + localTiles*p.threads - 1) / (localTiles * p.threads)
+	size := (w.total + rounds*p.threads - 1) / (rounds * p.threads)
+	p.Run((w.total+size-1)/size, func(worker, tile int) {
+		own, from := &work[worker], tile*size
+		count := min(size, w.total-from)
 		v := own.u
 		for b := range w.ins {
 			for t := range count {
@@ -453,10 +456,17 @@ func (w *winogradPlan) convolveFew(p *Pool, x Act, packed []float32, y Act, c *c
 		u, us = w.transformedWeights(p, packed, c, s, work)
 	}
 	w.inputTiles(p, inputTransform, x, 0, w.total, v, vs, work)
-	p.Run((w.outs+group-1)/group, func(worker, tile int) {
+	// Where a part of the workers would have a whole group more to do than the others, the last groups are of one block.
+	whole := w.outs / group
+	if rest := w.outs - whole/p.threads*p.threads*group; rest <= p.threads {
+		whole -= whole % p.threads
+	}
+	p.Run(whole+w.outs-whole*group, func(worker, tile int) {
 		mine := &work[worker]
-		first := tile * group
-		blocks := min(group, w.outs-first)
+		first, blocks := tile*group, group
+		if tile >= whole {
+			first, blocks = whole*group+tile-whole, 1
+		}
 		if u != nil {
 			sq := w.ins * w.square()
 			for a := range w.alphas {
