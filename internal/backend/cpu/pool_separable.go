@@ -60,6 +60,10 @@ func maxPoolSeparable(p *Pool, q *Pooling, x, y Act, s *Scratch) {
 	k, vec, cb := p.kernels().on(x), x.vec(), Blocks(x.C)
 	row, plane := y.W*vec, y.H*y.W*vec
 	rows, columns := q.axisRuns(1), q.axisRuns(2)
+	if q.Stride == [3]int{1, 1, 1} && max(x.D, y.D)*max(x.H, y.H)*max(x.W, y.W)*vec*4 <= poolWhole {
+		maxPoolWhole(p, q, x, y, s)
+		return
+	}
 	zeros := s.floats(plane)
 	clear(zeros)
 	type memory struct{ rows, planes []float32 }
@@ -84,6 +88,33 @@ func maxPoolSeparable(p *Pool, q *Pooling, x, y Act, s *Scratch) {
 				done = id
 			}
 			k.maxima(dst[d*plane:][:plane], own.planes, zeros, lo, hi, q.Kernel[0], zero, y.H*y.W)
+		}
+	})
+}
+
+// poolWhole is the most bytes of a channel block of a sample that is reduced along one axis after the other as a whole.
+const poolWhole = 48 << 10
+
+// maxPoolWhole is maxPoolSeparable with stride 1 for blocks that stay in a first-level cache: one call reduces all planes of one.
+func maxPoolWhole(p *Pool, q *Pooling, x, y Act, s *Scratch) {
+	k, vec, cb := p.kernels().on(x), x.vec(), Blocks(x.C)
+	row, plane := y.W*vec, y.H*y.W*vec
+	depths, rows, columns := q.axisRuns(0), q.axisRuns(1), q.axisRuns(2)
+	type memory struct{ rows, planes []float32 }
+	work := make([]memory, p.Threads())
+	for i := range work {
+		work[i] = memory{s.floats(x.D * x.H * row), s.floats(x.D * plane)}
+	}
+	p.Run(x.N*cb, func(worker, pair int) {
+		src, dst, own := x.block(pair/cb, pair%cb), y.block(pair/cb, pair%cb), &work[worker]
+		for _, r := range columns {
+			k.maximaAlong(r, own.rows, vec, src, vec, vec, x.D*x.H, row, x.W*vec, r.windows, vec)
+		}
+		for _, r := range rows {
+			k.maximaAlong(r, own.planes, row, own.rows, row, vec, x.D, plane, x.H*row, r.windows*y.W, vec)
+		}
+		for _, r := range depths {
+			k.maximaAlong(r, dst, plane, own.planes, plane, vec, 1, 0, 0, r.windows*y.H*y.W, vec)
 		}
 	})
 }
