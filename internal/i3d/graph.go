@@ -80,7 +80,6 @@ const (
 	recordAttempts = 2
 )
 
-
 func newGraph(dev backend.Device) *graph {
 	return &graph{g: gorgonia.NewGraph(), rt: &ops.Runtime{Device: dev, Arena: backend.NewArena(dev)}}
 }
