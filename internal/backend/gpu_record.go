@@ -2,6 +2,7 @@ package backend
 
 import (
 	"errors"
+	"os"
 	"runtime"
 	"slices"
 
@@ -22,6 +23,14 @@ type Recorder interface {
 	// It returns what repeats it, or nil where that is not possible; pass has to be run again then, since the device may have skipped
 	// any of it. The error is that of pass, or the device's.
 	Record(pass func() error) (Recording, error)
+}
+
+// RecorderOf returns what records the passes of a device, or nil where there is no such thing or the environment wants none.
+func RecorderOf(d Device) Recorder {
+	if r, ok := d.(Recorder); ok && os.Getenv(GraphVariable) != "0" {
+		return r
+	}
+	return nil
 }
 
 // Recording repeats a pass on the tensors that it was recorded with.

@@ -41,7 +41,7 @@ type testAnswer struct {
 // kernels.
 func testedGPU(card int, libraries *driver.Report, mixed bool) error {
 	info := libraries.Cards[card]
-	sum := sha256.Sum256(fmt.Appendf(nil, "%+v %d %s %+v %+v %v %s", info, libraries.CUDA, libraries.Version, libraries.NVRTC, libraries.CuDNN, mixed, kernels.Source()))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%+v %d %s %+v %+v %v %q %s", info, libraries.CUDA, libraries.Version, libraries.NVRTC, libraries.CuDNN, mixed, os.Getenv(GraphVariable), kernels.Source()))
 	mark := ""
 	if dir := driver.CacheDir(); dir != "" {
 		mark = filepath.Join(dir, "tested-"+hex.EncodeToString(sum[:12]))
@@ -213,5 +213,31 @@ func exercise(dev Device) (results []namedValues, err error) {
 	dev.BatchNormReLUBackward(raw, dnormed, bn, dnormed, dgamma, dbeta)
 	dev.Step(SGD{LR: 0.5, Momentum: 0.9, WeightDecay: 1e-3, ClipNorm: 8, First: true}, params, grads, momentum)
 	read("the optimiser's step", params)
+
+	// A pass that has run before is repeated as a whole, on another input.
+	again := func() error {
+		dev.ConvForward(stem, input, w1, raw, Epilogue{Sums: sums})
+		dev.BatchNormStats(sums, batch*8*9*7, bn)
+		dev.BatchNormReLU(raw, bn, normed)
+		dev.MaxPool(pool, normed, pooled, winners)
+		dev.ConvForward(point, pooled, w2, middle, Epilogue{})
+		return nil
+	}
+	_ = again()
+	values := make([]float32, input.Size())
+	for i := range values {
+		values[i] = float32(math.Round(64*math.Cos(float64(i)*0.3)) / 64)
+	}
+	var recording Recording
+	if recorder := RecorderOf(dev); recorder != nil {
+		if recording, err = recorder.Record(again); err != nil {
+			return nil, err
+		}
+	}
+	dev.Upload(input, values)
+	if recording == nil || !recording.Run() {
+		_ = again()
+	}
+	read("a recorded pass ("+GraphVariable+"=0 does without)", middle)
 	return results, nil
 }

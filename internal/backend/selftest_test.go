@@ -23,6 +23,19 @@ func (c wrongCard) Run(l kernels.Launch) error {
 	return c.Card.Run(l)
 }
 
+// EndCapture implements cuda.Card: of a "graph" nothing is launched.
+func (c wrongCard) EndCapture() (cuda.Graph, error) {
+	g, err := c.Card.EndCapture()
+	if err == nil && c.kernel == "graph" {
+		return nothing{g}, nil
+	}
+	return g, err
+}
+
+type nothing struct{ cuda.Graph }
+
+func (nothing) Launch() error { return nil }
+
 // TestSelfTest checks that the test of a card passes on the emulated device in every format, and that a kernel that fails silently does
 // not pass.
 func TestSelfTest(t *testing.T) {
@@ -53,7 +66,7 @@ func TestSelfTest(t *testing.T) {
 			}
 		})
 	}
-	for kernel, want := range map[string]string{"stem_pack": "the first convolution", "sgd_step": "the optimiser's step"} {
+	for kernel, want := range map[string]string{"stem_pack": "the first convolution", "sgd_step": "the optimiser's step", "graph": "a recorded pass (UC_CUDA_GRAPH=0 does without)"} {
 		t.Run("without "+kernel, func(t *testing.T) {
 			if err := test(t, kernels.BFloat16, kernel); err == nil || !strings.Contains(err.Error(), want+" differs") {
 				t.Errorf("error %v, expected that %s differs", err, want)

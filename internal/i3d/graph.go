@@ -2,7 +2,6 @@ package i3d
 
 import (
 	"fmt"
-	"os"
 	"slices"
 
 	"gorgonia.org/gorgonia"
@@ -153,11 +152,10 @@ func (g *graph) run(w *workspace) error {
 		defer func() { g.rt.Trace = nil }()
 		return g.execute()
 	}
-	recorder, ok := g.rt.Device.(backend.Recorder)
-	if !ok || os.Getenv(backend.GraphVariable) == "0" {
-		return g.execute()
+	if recorder := backend.RecorderOf(g.rt.Device); recorder != nil {
+		return g.replay(recorder, w.block)
 	}
-	return g.replay(recorder, w.block)
+	return g.execute()
 }
 
 // replay runs the graph as the device has recorded it, or by Gorgonia until it has.
