@@ -69,13 +69,8 @@ tests() {
 # number FIELD FILE reads a number from a line of JSON, or prints nothing.
 number() { tr -d ' \n' <"$2" 2>/dev/null | sed -n "s/.*\"$1\":\([0-9.eE+-]*\).*/\1/p"; }
 
-ours() { # SHAPE BATCH DTYPE LIMIT
-  part "uc-${1%%,*}-b$2-$3" "$4" "$uc" bench --device cuda --shape "$1" --batch "$2" --dtype "$3" --steps 15 --json
-}
-
-# one by one: every operation launched on its own
-apart() { # SHAPE BATCH DTYPE LIMIT
-  part "uc-${1%%,*}-b$2-$3-apart" "$4" env UC_CUDA_GRAPH=0 "$uc" bench --device cuda --shape "$1" --batch "$2" --dtype "$3" --steps 15 --json
+ours() { # SHAPE BATCH DTYPE LIMIT [SUFFIX]
+  part "uc-${1%%,*}-b$2-$3${5:-}" "$4" "$uc" bench --device cuda --shape "$1" --batch "$2" --dtype "$3" --steps 15 --json
 }
 
 theirs() { # SHAPE BATCH DTYPE LIMIT FLAGS...
@@ -131,7 +126,7 @@ theirs 64,64,64 7 bf16 120 --channels-last --compile
 theirs 64,64,64 7 bf16 60
 theirs 240,240,240 2 bf16 60
 theirs 128,128,128 8 bf16 60
-apart 64,64,64 7 bf16 60
+UC_CUDA_GRAPH=0 ours 64,64,64 7 bf16 60 -apart
 ours 64,64,64 2 fp32 60
 theirs 64,64,64 2 fp32 60 --channels-last
 

@@ -367,7 +367,7 @@ func (d *gpuDevice) Upload(t *Tensor, values []float32) {
 	if t.spec.Kind == Input && d.takePrefetched(t, values) {
 		return
 	}
-	d.do(d.outside(func() error {
+	d.doAlone(func() error {
 		st := t.Storage.(*gpuStorage)
 		switch t.spec.Kind {
 		case Activation:
@@ -389,7 +389,7 @@ func (d *gpuDevice) Upload(t *Tensor, values []float32) {
 			panic("backend: tensors of this kind are not uploaded")
 		}
 		return d.card.Upload(uint64(st.ptr()), floatBytes(values))
-	}))
+	})
 }
 
 // Download implements Device.
@@ -397,7 +397,7 @@ func (d *gpuDevice) Download(t *Tensor, values []float32) {
 	if len(values) != t.Size() {
 		panic(fmt.Sprintf("backend: room for %d values, tensor of shape %v", len(values), t.spec.Shape))
 	}
-	d.do(d.outside(func() error {
+	d.doAlone(func() error {
 		st := t.Storage.(*gpuStorage)
 		switch t.spec.Kind {
 		case Activation:
@@ -420,7 +420,7 @@ func (d *gpuDevice) Download(t *Tensor, values []float32) {
 			return d.card.Download(floatBytes(values), uint64(st.ptr()))
 		}
 		panic("backend: tensors of this kind are not downloaded")
-	}))
+	})
 }
 
 // tapsFirst reorders weights (Out, In, taps) to (Out, taps, In), as they lie on the card.
@@ -531,9 +531,9 @@ func (d *gpuDevice) takeSlot(t *Tensor, values []float32) (taken, coming bool) {
 			continue
 		}
 		s.key = nil
-		d.do(d.outside(func() error {
+		d.doAlone(func() error {
 			return d.card.TakePrefetched(i, uint64(t.Storage.(*gpuStorage).ptr()), s.p, s.bytes)
-		}))
+		})
 		return true, false
 	}
 	return false, f.inflight == &values[0]
@@ -551,18 +551,18 @@ func (d gpuScaled) LossScale() (scale float64, good int) {
 
 // SetLossScale implements LossScaler. What is no scale changes nothing.
 func (d gpuScaled) SetLossScale(scale float64, good int) {
-	d.do(d.outside(func() error {
+	d.doAlone(func() error {
 		if !(scale > 0) || math.IsInf(scale, 0) {
 			return nil
 		}
 		d.numbers.LossScale, d.numbers.Good = float32(scale), int32(good)
 		return d.card.Upload(uint64(d.control), d.numbers.Encode())
-	}))
+	})
 }
 
 // Step implements Device.
 func (d *gpuDevice) Step(o SGD, params, grads, momentum *Tensor) (norm float64) {
-	d.do(d.outside(func() error {
+	d.doAlone(func() error {
 		n := params.Size()
 		block := params.Storage.(*gpuStorage).block
 		c := &d.numbers
@@ -598,7 +598,7 @@ func (d *gpuDevice) Step(o SGD, params, grads, momentum *Tensor) (norm float64) 
 			norm = -1
 		}
 		return nil
-	}))
+	})
 	return norm
 }
 

@@ -74,14 +74,14 @@ func (d *gpuDevice) recorded(f func() error) error {
 	return nil
 }
 
-// outside has f, which waits for the card or moves memory, end a recording instead.
-func (d *gpuDevice) outside(f func() error) func() error {
-	return func() error {
+// doAlone is do for what waits for the card or moves memory, which ends a recording instead of becoming part of it.
+func (d *gpuDevice) doAlone(f func() error) {
+	d.do(func() error {
 		if d.capture != nil {
 			return cuda.ErrFrozen
 		}
 		return f()
-	}
+	})
 }
 
 // Record implements Recorder.
@@ -100,35 +100,17 @@ func (d *gpuDevice) Record(pass func() error) (Recording, error) {
 	if !begun {
 		return nil, nil
 	}
+	capture := d.capture
 	var graph cuda.Graph
-	var capture *gpuCapture
-	end := func() {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		capture = d.capture
-		d.capture = nil
-		d.scratch.Freeze(false)
-		var err error
-		if graph, err = d.card.EndCapture(); err != nil && capture.problem == nil {
-			capture.problem = err
-		}
-		if capture.problem != nil && graph != nil {
-			graph.Close()
-			graph = nil
-		}
-	}
 	err := func() error {
-		defer end()
+		defer func() { graph = d.endCapture() }() // also where the device panics
 		return pass()
 	}()
-	if err != nil {
+	if graph == nil || err != nil {
 		if graph != nil {
 			graph.Close()
 		}
 		return nil, err
-	}
-	if graph == nil {
-		return nil, nil
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -136,6 +118,24 @@ func (d *gpuDevice) Record(pass func() error) (Recording, error) {
 	d.graphs[graph] = true
 	runtime.AddCleanup(r, d.discardGraph, graph)
 	return r, nil
+}
+
+// endCapture returns what was recorded; nil where that is not possible.
+func (d *gpuDevice) endCapture() cuda.Graph {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	problem := d.capture.problem
+	d.capture = nil
+	d.scratch.Freeze(false)
+	graph, err := d.card.EndCapture()
+	if err != nil {
+		return nil
+	}
+	if problem != nil {
+		graph.Close()
+		return nil
+	}
+	return graph
 }
 
 // discardGraph marks a recording's graph as free to be given back.
@@ -148,7 +148,7 @@ func (d *gpuDevice) discardGraph(g cuda.Graph) {
 // Run implements Recording.
 func (r *gpuRecording) Run() (done bool) {
 	d := r.dev
-	d.do(d.outside(func() error {
+	d.doAlone(func() error {
 		if !d.graphs[r.graph] || r.generation != d.scratch.Generation() {
 			return nil
 		}
@@ -159,7 +159,7 @@ func (r *gpuRecording) Run() (done bool) {
 		}
 		done = true
 		return r.graph.Launch()
-	}))
+	})
 	return done
 }
 

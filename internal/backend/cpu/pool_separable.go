@@ -57,13 +57,13 @@ func (p *Pool) windowRuns(q *Pooling, voxel int) []*windowRun {
 // see, already reduced along height and width, stay in the worker's memory.
 func maxPoolSeparable(p *Pool, q *Pooling, x, y Act, s *Scratch) {
 	s.reset()
-	k, vec, cb := p.kernels().on(x), x.vec(), Blocks(x.C)
-	row, plane := y.W*vec, y.H*y.W*vec
-	rows, columns := q.axisRuns(1), q.axisRuns(2)
-	if q.Stride == [3]int{1, 1, 1} && max(x.D, y.D)*max(x.H, y.H)*max(x.W, y.W)*vec*4 <= poolWhole {
+	if q.Stride == [3]int{1, 1, 1} && max(x.D, y.D)*max(x.H, y.H)*max(x.W, y.W)*x.vec()*4 <= poolWhole {
 		maxPoolWhole(p, q, x, y, s)
 		return
 	}
+	k, vec, cb := p.kernels().on(x), x.vec(), Blocks(x.C)
+	row, plane := y.W*vec, y.H*y.W*vec
+	rows, columns := q.axisRuns(1), q.axisRuns(2)
 	zeros := s.floats(plane)
 	clear(zeros)
 	type memory struct{ rows, planes []float32 }
