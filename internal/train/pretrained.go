@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/universal-classifier/uc/internal/torch"
 	"github.com/universal-classifier/uc/internal/weights"
 )
 
@@ -12,7 +13,7 @@ import (
 // of another shape keep their fresh values.
 func (t *trainer) usePretrained(fresh *weights.StateDict) error {
 	path := t.o.PretrainedWeights
-	from, err := weights.ReadAny(path)
+	from, err := torch.ReadAny(path)
 	if err != nil {
 		return fmt.Errorf("pretrained weights: %w", err)
 	}

@@ -78,7 +78,7 @@ func encodeHeader(sd *StateDict, metadata map[string]string) ([]byte, error) {
 	offset := int64(0)
 	for _, name := range sd.names {
 		t := sd.tensors[name]
-		if err := t.check(); err != nil {
+		if err := t.Check(); err != nil {
 			return nil, fmt.Errorf("tensor %s %w", name, err)
 		}
 		if name == metadataKey {

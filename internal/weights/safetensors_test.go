@@ -176,7 +176,7 @@ func FuzzDecode(f *testing.F) {
 			return
 		}
 		for _, n := range sd.Names() {
-			if err := sd.Get(n).check(); err != nil {
+			if err := sd.Get(n).Check(); err != nil {
 				t.Fatal(fmt.Errorf("%q %w", n, err))
 			}
 		}

@@ -30,7 +30,8 @@ func (t *Tensor) Clone() *Tensor {
 	return &Tensor{Shape: slices.Clone(t.Shape), F32: slices.Clone(t.F32), I64: slices.Clone(t.I64)}
 }
 
-func (t *Tensor) check() error {
+// Check reports whether the number of values equals what the shape wants, in one of the two types.
+func (t *Tensor) Check() error {
 	n := t.Len()
 	if (t.F32 == nil) == (t.I64 == nil) && n > 0 {
 		return fmt.Errorf("must hold either float32 or int64 values")

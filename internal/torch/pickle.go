@@ -1,4 +1,4 @@
-package weights
+package torch
 
 import (
 	"encoding/binary"
@@ -8,7 +8,7 @@ import (
 )
 
 // A pickle is a program for a stack machine that may call any Python function. This one builds plain values only:
-// it knows the few functions that PyTorch and NumPy need to describe their arrays (torchglobals.go), as data, and refuses
+// it knows the few functions that PyTorch and NumPy need to describe their arrays (globals.go), as data, and refuses
 // every other name.
 
 // Limits that plans of cohorts of ten thousands of cases stay far below.

@@ -1,4 +1,4 @@
-package weights
+package torch
 
 import (
 	"archive/zip"
@@ -14,10 +14,11 @@ import (
 
 	"github.com/universal-classifier/uc/internal/npz"
 	"github.com/universal-classifier/uc/internal/testref"
+	"github.com/universal-classifier/uc/internal/weights"
 )
 
 // sameTensor wants the values of an array that NumPy wrote. Tensors of 64-bit floats are kept as float32.
-func sameTensor(t *testing.T, name string, got *Tensor, want npz.Array) {
+func sameTensor(t *testing.T, name string, got *weights.Tensor, want npz.Array) {
 	t.Helper()
 	if got == nil {
 		t.Errorf("%s: missing", name)
@@ -27,7 +28,7 @@ func sameTensor(t *testing.T, name string, got *Tensor, want npz.Array) {
 		t.Errorf("%s: shape %v, want %v", name, got.Shape, want.Shape)
 		return
 	}
-	if err := got.check(); err != nil {
+	if err := got.Check(); err != nil {
 		t.Errorf("%s: %v", name, err)
 		return
 	}
@@ -64,17 +65,17 @@ func expected(t *testing.T) (arrays map[string]npz.Array, rest map[string]any) {
 	return arrays, rest
 }
 
-func TestReadTorchReadsTheReferencesCheckpoint(t *testing.T) {
+func TestReadsTheReferencesCheckpoint(t *testing.T) {
 	arrays, rest := expected(t)
 	dir := testref.Dir(t, "reference", "mini_checkpoint")
-	sd, extras, err := ReadTorch(filepath.Join(dir, "fold_0", "model_final_checkpoint.model"))
+	sd, extras, err := Read(filepath.Join(dir, "fold_0", "model_final_checkpoint.model"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got, want := fmt.Sprint(sd.Names()), fmt.Sprint(rest["state_dict_keys"]); got != want {
 		t.Errorf("names %s, want %s", got, want)
 	}
-	alone, none, err := ReadTorch(filepath.Join(dir, "state_dict_only.pth"))
+	alone, none, err := Read(filepath.Join(dir, "state_dict_only.pth"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +97,7 @@ func TestReadTorchReadsTheReferencesCheckpoint(t *testing.T) {
 	optimizer := extras["optimizer_state_dict"].(map[string]any)
 	states := optimizer["state"].(map[string]any)
 	for index := range rest["momentum_state_indices"].([]any) {
-		momentum := states[fmt.Sprint(index)].(map[string]any)["momentum_buffer"].(*Tensor)
+		momentum := states[fmt.Sprint(index)].(map[string]any)["momentum_buffer"].(*weights.Tensor)
 		sameTensor(t, fmt.Sprintf("momentum %d", index), momentum, arrays[fmt.Sprintf("momentum/%d", index)])
 	}
 	if got := asJSON(t, optimizer["param_groups"]); got != asJSON(t, rest["param_groups"]) {
@@ -109,10 +110,10 @@ func TestReadTorchReadsTheReferencesCheckpoint(t *testing.T) {
 	}
 }
 
-func TestReadTorchReadsTheOldFormat(t *testing.T) {
+func TestReadsTheOldFormat(t *testing.T) {
 	arrays, _ := expected(t)
 	path := testref.Dir(t, "reference", "mini_checkpoint", "legacy_format.pth")
-	sd, _, err := ReadTorch(path)
+	sd, _, err := Read(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,10 +152,10 @@ func TestReadPickleReadsThePlans(t *testing.T) {
 }
 
 func TestReadAnyTellsFormatsApart(t *testing.T) {
-	sd := NewStateDict()
-	sd.Set("w", &Tensor{Shape: []int{2}, F32: []float32{1, 2}})
+	sd := weights.NewStateDict()
+	sd.Set("w", &weights.Tensor{Shape: []int{2}, F32: []float32{1, 2}})
 	path := filepath.Join(t.TempDir(), "weights")
-	if err := WriteSafetensors(path, sd, nil); err != nil {
+	if err := weights.WriteSafetensors(path, sd, nil); err != nil {
 		t.Fatal(err)
 	}
 	got, err := ReadAny(path)
@@ -238,7 +239,7 @@ func TestHostileCheckpointsAreRefused(t *testing.T) {
 		"doubling":           {"\x80\x02}X\x0a\x00\x00\x00state_dict}sX\x01\x00\x00\x00x" + doubling(60) + "s.", "more values"},
 	}
 	for name, test := range tests {
-		sd, _, err := ReadTorch(writeTorchZip(t, test.program, values))
+		sd, _, err := Read(writeTorchZip(t, test.program, values))
 		if err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: got %v (%v), want an error with %q", name, err, sd, test.want)
 		}
@@ -317,7 +318,7 @@ func FuzzTorch(f *testing.F) {
 		sd, _, err := decodeTorch(bytes.NewReader(b), int64(len(b)))
 		if err == nil {
 			for _, name := range sd.Names() {
-				if err := sd.Get(name).check(); err != nil {
+				if err := sd.Get(name).Check(); err != nil {
 					t.Errorf("%s: %v", name, err)
 				}
 			}

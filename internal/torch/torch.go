@@ -1,4 +1,7 @@
-package weights
+// Package torch reads files of PyTorch (torch.save, in zip and older form) and pickles of plain values, as data: nothing in
+// a file is ever run. It is own code because the readers to be had (nlpodyssey/gopickle) build any class a file names and bound
+// neither sizes nor steps.
+package torch
 
 import (
 	"archive/zip"
@@ -9,6 +12,8 @@ import (
 	"io"
 	"os"
 	"strings"
+
+	"github.com/universal-classifier/uc/internal/weights"
 )
 
 const (
@@ -19,7 +24,7 @@ const (
 )
 
 // ReadAny reads a state dictionary from a safetensors file or a PyTorch checkpoint, told apart by content.
-func ReadAny(path string) (*StateDict, error) {
+func ReadAny(path string) (*weights.StateDict, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -31,10 +36,10 @@ func ReadAny(path string) (*StateDict, error) {
 		return nil, err
 	}
 	if isTorch(start[:n]) {
-		sd, _, err := ReadTorch(path)
+		sd, _, err := Read(path)
 		return sd, err
 	}
-	sd, _, err := ReadSafetensors(path)
+	sd, _, err := weights.ReadSafetensors(path)
 	return sd, err
 }
 
@@ -44,11 +49,11 @@ func isOldTorch(start []byte) bool {
 	return len(start) > 2 && start[0] == 0x80 && bytes.HasPrefix(start[2:], []byte(oldTorchStart))
 }
 
-// ReadTorch reads a file of torch.save, of today's (zip) or of the old form, as data: nothing in it is run. The
+// Read reads a file of torch.save, of today's (zip) or of the old form, as data: nothing in it is run. The
 // file holds a state dictionary, or a dictionary with one under "state_dict" as the reference's checkpoints
-// (model_final_checkpoint.model) do; extras then holds the other entries as plain Go values (see ReadPickle), with *Tensor for
+// (model_final_checkpoint.model) do; extras then holds the other entries as plain Go values (see ReadPickle), with *weights.Tensor for
 // tensors. Floating-point tensors become float32, all others int64. Names lose the "module." of data-parallel training.
-func ReadTorch(path string) (sd *StateDict, extras map[string]any, err error) {
+func Read(path string) (sd *weights.StateDict, extras map[string]any, err error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, nil, err
@@ -98,7 +103,7 @@ func decodePickle(b []byte) (any, error) {
 	return c.value(v, 0)
 }
 
-func decodeTorch(r io.ReaderAt, size int64) (*StateDict, map[string]any, error) {
+func decodeTorch(r io.ReaderAt, size int64) (*weights.StateDict, map[string]any, error) {
 	start := make([]byte, min(size, int64(2+len(oldTorchStart))))
 	if _, err := r.ReadAt(start, 0); err != nil && err != io.EOF {
 		return nil, nil, err
@@ -270,7 +275,7 @@ func (s *torchStorage) check() error {
 }
 
 // stateOf takes the tensors out of what a file holds.
-func stateOf(root any, c *converter) (*StateDict, map[string]any, error) {
+func stateOf(root any, c *converter) (*weights.StateDict, map[string]any, error) {
 	top, ok := root.(*pickleDict)
 	if !ok {
 		return nil, nil, fmt.Errorf("holds a %s; a state dictionary was expected", kindOf(root))
@@ -295,7 +300,7 @@ func stateOf(root any, c *converter) (*StateDict, map[string]any, error) {
 	for _, key := range inner.keys {
 		parallel = parallel && strings.HasPrefix(keyText(key), "module.")
 	}
-	sd := NewStateDict()
+	sd := weights.NewStateDict()
 	for i, key := range inner.keys {
 		name := keyText(key)
 		view, ok := inner.values[i].(*torchTensor)
@@ -395,7 +400,7 @@ func (c *converter) sequence(items []any, depth int) ([]any, error) {
 }
 
 // tensor copies a view into C order.
-func (c *converter) tensor(v *torchTensor) (*Tensor, error) {
+func (c *converter) tensor(v *torchTensor) (*weights.Tensor, error) {
 	n := int64(1)
 	shape := make([]int, len(v.shape))
 	for i, s := range v.shape {
@@ -417,7 +422,7 @@ func (c *converter) tensor(v *torchTensor) (*Tensor, error) {
 	if n > 0 && int64(len(data)) < v.storage.elements*int64(kind.size) {
 		return nil, fmt.Errorf("the elements of storage %.40s are missing", v.storage.key)
 	}
-	t := &Tensor{Shape: shape}
+	t := &weights.Tensor{Shape: shape}
 	if kind.float {
 		t.F32 = make([]float32, n)
 	} else {
