@@ -6,11 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/predict"
 	"github.com/universal-classifier/uc/internal/task"
 )
@@ -166,7 +166,7 @@ func runPredict(cmd *cobra.Command, f *predictFlags) error {
 
 func (r *predicted) print(w io.Writer, asJSON bool) error {
 	if asJSON {
-		if b, err := os.ReadFile(r.JSON); err == nil {
+		if b, err := infile.ReadFile(r.JSON, infile.MaxText); err == nil {
 			r.Results = b
 		}
 		return printJSON(w, r)

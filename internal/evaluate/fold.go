@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/universal-classifier/uc/internal/atomicfile"
+	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/npz"
 	"github.com/universal-classifier/uc/internal/task"
 )
@@ -85,10 +86,10 @@ func ReadFold(dir string) ([]Prediction, error) {
 }
 
 func readFold(dir string) ([]task.Label, []Prediction, error) {
-	b, err := os.ReadFile(filepath.Join(dir, casesFile))
+	b, err := infile.ReadFile(filepath.Join(dir, casesFile), infile.MaxText)
 	if errors.Is(err, fs.ErrNotExist) {
 		dir = filepath.Join(dir, ValidationFolder)
-		b, err = os.ReadFile(filepath.Join(dir, casesFile))
+		b, err = infile.ReadFile(filepath.Join(dir, casesFile), infile.MaxText)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, fmt.Errorf("%w: %w", ErrNotValidated, err)

@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 
+	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/task"
 )
 
@@ -80,7 +80,7 @@ func labelsOf(listed []ListedLabel) []task.Label {
 // ReadTable reads the predictions.json of a folder.
 func ReadTable(dir string) (*Table, error) {
 	path := filepath.Join(dir, TableFile)
-	b, err := os.ReadFile(path)
+	b, err := infile.ReadFile(path, infile.MaxText)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("no predictions: %w; give the folder that uc predict -o wrote", err)
 	}

@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"encoding/csv"
 	"fmt"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/task"
 )
 
@@ -72,7 +72,7 @@ func AgainstTruth(dir, path string) (*Report, error) {
 
 // readTruth reads the classes of every case; those of incomplete cases are nil.
 func readTruth(path string, labels []task.Label) (truth map[string][]int, incomplete []string, err error) {
-	b, err := os.ReadFile(path)
+	b, err := infile.ReadFile(path, infile.MaxText)
 	if err != nil {
 		return nil, nil, err
 	}

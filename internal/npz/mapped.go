@@ -3,10 +3,11 @@ package npz
 import (
 	"encoding/binary"
 	"fmt"
-	"os"
 	"unsafe"
 
 	"github.com/edsrzf/mmap-go"
+
+	"github.com/universal-classifier/uc/internal/infile"
 )
 
 // Mapped is a float32 .npy file whose data is read from disk as it is touched.
@@ -18,15 +19,11 @@ type Mapped struct {
 
 // OpenMapped maps a little-endian float32 .npy file in C order into memory.
 func OpenMapped(path string) (*Mapped, error) {
-	f, err := os.Open(path)
+	f, err := infile.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
 	h, offset, err := readHeader(f)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
@@ -34,8 +31,8 @@ func OpenMapped(path string) (*Mapped, error) {
 	if h.kind != 'f' || h.size != 4 || h.big || h.fortran {
 		return nil, fmt.Errorf("%s: %w: only little-endian float32 in C order can be mapped", path, ErrFormat)
 	}
-	if want := int64(offset) + 4*int64(h.count); info.Size() != want {
-		return nil, fmt.Errorf("%s: %w: %d bytes, but its header says %d", path, ErrFormat, info.Size(), want)
+	if want := int64(offset) + 4*int64(h.count); f.Size() != want {
+		return nil, fmt.Errorf("%s: %w: %d bytes, but its header says %d", path, ErrFormat, f.Size(), want)
 	}
 	if h.count == 0 || offset%4 != 0 || !littleEndianHost() {
 		a, err := ReadNPY(path)
@@ -44,7 +41,7 @@ func OpenMapped(path string) (*Mapped, error) {
 		}
 		return &Mapped{Shape: a.Shape, Data: a.Data.([]float32)}, nil
 	}
-	pages, err := mmap.Map(f, mmap.RDONLY, 0)
+	pages, err := mmap.Map(f.OS(), mmap.RDONLY, 0)
 	if err != nil {
 		return nil, fmt.Errorf("%s: cannot map it into memory: %w", path, err)
 	}

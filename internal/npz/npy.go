@@ -9,11 +9,11 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"strconv"
 	"strings"
 
 	"github.com/universal-classifier/uc/internal/atomicfile"
+	"github.com/universal-classifier/uc/internal/infile"
 )
 
 // Array is one n-dimensional array in C order.
@@ -112,16 +112,12 @@ func boolBytes(in []bool) []uint8 {
 
 // ReadNPY reads one .npy file.
 func ReadNPY(path string) (Array, error) {
-	f, err := os.Open(path)
+	f, err := infile.Open(path)
 	if err != nil {
 		return Array{}, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return Array{}, err
-	}
-	a, err := readArray(bufio.NewReaderSize(f, chunkBytes), info.Size())
+	a, err := readArray(bufio.NewReaderSize(f, chunkBytes), f.Size())
 	if err != nil {
 		return Array{}, fmt.Errorf("%s: %w", path, err)
 	}

@@ -3,13 +3,13 @@ package npz
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/klauspost/compress/flate"
 	"github.com/klauspost/compress/zip"
 
 	"github.com/universal-classifier/uc/internal/atomicfile"
+	"github.com/universal-classifier/uc/internal/infile"
 )
 
 // compressionLevel is klauspost/compress's fastest: on float32 images the higher levels gain a few percent in size
@@ -52,16 +52,12 @@ func Write(path string, arrays []Array, compress bool) error {
 
 // Read reads all arrays of a .npz, keyed by their names.
 func Read(path string) (map[string]Array, error) {
-	f, err := os.Open(path)
+	f, err := infile.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	archive, err := zip.NewReader(f, info.Size())
+	archive, err := zip.NewReader(f, f.Size())
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w: %w", path, ErrFormat, err)
 	}
@@ -71,7 +67,7 @@ func Read(path string) (map[string]Array, error) {
 		if !ok {
 			return nil, fmt.Errorf("%s: %w: holds %q, which is no .npy", path, ErrFormat, entry.Name)
 		}
-		a, err := readEntry(entry, info.Size())
+		a, err := readEntry(entry, f.Size())
 		if err != nil {
 			return nil, fmt.Errorf("%s: array %q: %w", path, name, err)
 		}

@@ -4,20 +4,17 @@ package plan
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"io"
-	"os"
 	"slices"
 	"strconv"
 
 	"github.com/universal-classifier/uc/internal/atomicfile"
+	"github.com/universal-classifier/uc/internal/infile"
 )
 
 // FingerprintFile is the name of the fingerprint in the folder of a preprocessed task.
 const FingerprintFile = "dataset_fingerprint.json"
-
-// maxFileBytes bounds what is read as JSON: a cohort of 10^5 cases with statistics stays below it.
-const maxFileBytes = 256 << 20
 
 // Fingerprint describes a cohort after cropping; the reference calls it dataset_properties. Cases are in the order of
 // their sorted ids; sizes and spacings are z, y, x.
@@ -151,17 +148,12 @@ func saveJSON(path string, v any) error {
 }
 
 func loadJSON(path string, v any) error {
-	file, err := os.Open(path)
+	b, err := infile.ReadFile(path, infile.MaxText)
+	if errors.Is(err, infile.ErrTooLarge) {
+		return fmt.Errorf("%w; this is no plans file", err)
+	}
 	if err != nil {
 		return err
-	}
-	defer file.Close()
-	b, err := io.ReadAll(io.LimitReader(file, maxFileBytes+1))
-	if err != nil {
-		return err
-	}
-	if len(b) > maxFileBytes {
-		return fmt.Errorf("%s: larger than %d MiB; this is no plans file", path, maxFileBytes>>20)
 	}
 	if err := json.Unmarshal(b, v); err != nil {
 		return fmt.Errorf("%s: %w; plans are JSON (a pickle of the Python package is not read: its settings must be written as JSON first)", path, err)

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 
+	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/memory"
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/progress"
@@ -109,7 +110,7 @@ func (j *job) plan(fp *plan.Fingerprint, given *plan.Plans) (*plan.Plans, error)
 	if err := writeJSON(filepath.Join(j.dir, plan.File(j.options.PlansIdentifier)), p); err != nil {
 		return nil, err
 	}
-	b, err := os.ReadFile(filepath.Join(j.task.Dir, task.DatasetFile))
+	b, err := infile.ReadFile(filepath.Join(j.task.Dir, task.DatasetFile), infile.MaxText)
 	if err != nil {
 		return nil, err
 	}

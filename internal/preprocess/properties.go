@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"github.com/universal-classifier/uc/internal/atomicfile"
+	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/volume"
 )
@@ -65,7 +65,7 @@ func unpackedFile(stage, id string) string   { return filepath.Join(stage, id+".
 func readProperties(stage, id string) (Properties, error) {
 	path := propertiesFile(stage, id)
 	var p Properties
-	b, err := os.ReadFile(path)
+	b, err := infile.ReadFile(path, infile.MaxText)
 	if errors.Is(err, fs.ErrNotExist) {
 		return p, fmt.Errorf("case %s: %s not found; run plan-and-preprocess for the task: %w", id, path, err)
 	}
@@ -88,7 +88,7 @@ func writeJSON(path string, v any) error {
 }
 
 func writeIfNew(path string, b []byte) error {
-	if old, err := os.ReadFile(path); err == nil && string(old) == string(b) {
+	if old, err := infile.ReadFile(path, infile.MaxText); err == nil && string(old) == string(b) {
 		return nil
 	}
 	return atomicfile.WriteBytes(path, b)

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/task"
 )
@@ -49,7 +50,7 @@ type source struct {
 // loadRecords reads the records; damaged or foreign ones count as none, they only save time.
 func loadRecords(dir string) (*records, error) {
 	none := &records{Version: version, Cases: map[string]record{}}
-	b, err := os.ReadFile(filepath.Join(dir, recordsFile))
+	b, err := infile.ReadFile(filepath.Join(dir, recordsFile), infile.MaxText)
 	if errors.Is(err, fs.ErrNotExist) {
 		return none, nil
 	}
@@ -114,7 +115,7 @@ func identify(path, name string, before source) (source, error) {
 		before.SHA256 != "" && before.Hashed.Sub(before.Modified) > settled {
 		return before, nil
 	}
-	f, err := os.Open(path)
+	f, err := infile.Open(path)
 	if err != nil {
 		return source{}, err
 	}

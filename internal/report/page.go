@@ -12,6 +12,7 @@ import (
 
 	"github.com/universal-classifier/uc/internal/atomicfile"
 	"github.com/universal-classifier/uc/internal/evaluate"
+	"github.com/universal-classifier/uc/internal/infile"
 )
 
 //go:embed page.html
@@ -63,7 +64,7 @@ func Write(dir string, r *evaluate.Report) ([]string, error) {
 			if err := picture.draw(path); err != nil {
 				return nil, fmt.Errorf("label %s: cannot draw %s: %w", l.Name, path, err)
 			}
-			png, err := os.ReadFile(path)
+			png, err := infile.ReadFile(path, infile.MaxText)
 			if err != nil {
 				return nil, err
 			}

@@ -4,8 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
+
+	"github.com/universal-classifier/uc/internal/infile"
 )
 
 // Label is one classification label.
@@ -60,7 +61,7 @@ func Load(f Folders, idOrName string) (*Task, error) {
 	id, _ := ParseName(name)
 	t := &Task{ID: id, Name: name, Dir: f.RawTask(name), Folders: f}
 	path := filepath.Join(t.Dir, DatasetFile)
-	b, err := os.ReadFile(path)
+	b, err := infile.ReadFile(path, infile.MaxText)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s: not found; task %s needs its raw folder with images and dataset.json", path, name)
 	}
@@ -91,7 +92,7 @@ func Load(f Folders, idOrName string) (*Task, error) {
 // mask. The reference writes it in this case only, so beside the labels "background" and "foreground" it is the
 // record that the masks are not real; beside a dataset.json without labels it tells of a generation cut short.
 func originalWithoutMasks(path string) (bool, error) {
-	b, err := os.ReadFile(path)
+	b, err := infile.ReadFile(path, infile.MaxText)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/universal-classifier/uc/internal/atomicfile"
+	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/pkg/nifti"
 )
@@ -62,7 +63,7 @@ func (t *Task) EnsureMasks(ctx context.Context, r progress.Reporter) error {
 
 // keepOriginal copies dataset.json byte for byte.
 func keepOriginal(path, original string) error {
-	b, err := os.ReadFile(path)
+	b, err := infile.ReadFile(path, infile.MaxText)
 	if err != nil {
 		return err
 	}

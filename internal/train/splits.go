@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"sort"
@@ -14,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/universal-classifier/uc/internal/atomicfile"
+	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/train/mt19937"
 )
 
@@ -149,7 +149,7 @@ func ParseFold(fold string) (int, error) {
 
 // ReadSplits reads a split file and checks it against the cases of the task.
 func ReadSplits(path string, ids []string) ([]Split, error) {
-	raw, err := os.ReadFile(path)
+	raw, err := infile.ReadFile(path, infile.MaxText)
 	if err != nil {
 		return nil, err
 	}

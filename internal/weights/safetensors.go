@@ -9,10 +9,10 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"slices"
 
 	"github.com/universal-classifier/uc/internal/atomicfile"
+	"github.com/universal-classifier/uc/internal/infile"
 )
 
 // maxHeader is the largest JSON header read, the limit of the safetensors library itself.
@@ -131,19 +131,12 @@ func writeValues(w io.Writer, t *Tensor) error {
 // ReadSafetensors reads a file of float32 and int64 tensors, in the order of their data, with its metadata. The file is not trusted:
 // header size, JSON, data types, shapes and offsets are checked before anything is allocated for them.
 func ReadSafetensors(path string) (*StateDict, map[string]string, error) {
-	f, err := os.Open(path)
+	f, err := infile.Open(path)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer f.Close()
-	st, err := f.Stat()
-	if err != nil {
-		return nil, nil, err
-	}
-	if !st.Mode().IsRegular() {
-		return nil, nil, fmt.Errorf("%s: not a regular file; expected a safetensors file", path)
-	}
-	sd, meta, err := Decode(bufio.NewReaderSize(f, 1<<20), st.Size())
+	sd, meta, err := Decode(bufio.NewReaderSize(f, 1<<20), f.Size())
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: not a readable safetensors file: %w", path, err)
 	}

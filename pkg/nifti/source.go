@@ -6,9 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"runtime"
 
+	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/inflate"
 )
 
@@ -43,26 +43,18 @@ type source struct {
 
 // open reads and checks the header of the file at path.
 func open(path string) (*source, error) {
-	f, err := os.Open(path)
+	f, err := infile.Open(path)
 	if err != nil {
-		return nil, err
-	}
-	info, err := f.Stat()
-	if err == nil && info.IsDir() {
-		err = fmt.Errorf("%s: a folder, expected a NIfTI file", path)
-	}
-	if err != nil {
-		f.Close()
 		return nil, err
 	}
 	trailer := int64(-1)
-	if size := info.Size(); size > 18 {
+	if size := f.Size(); size > 18 {
 		var last [4]byte
 		if _, err := f.ReadAt(last[:], size-4); err == nil {
 			trailer = int64(binary.LittleEndian.Uint32(last[:]))
 		}
 	}
-	s, err := newSource(path, f, info.Size(), trailer)
+	s, err := newSource(path, f, f.Size(), trailer)
 	if err != nil {
 		f.Close()
 		return nil, err
