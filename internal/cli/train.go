@@ -68,7 +68,7 @@ Ctrl-C stops after the current iteration and keeps a checkpoint; -c goes on from
 	spell(fs, "valbest", "--valbest")
 	fs.BoolVar(&o.KeepValidation, "val_disable_overwrite", false, "keep validation results that exist")
 	spell(fs, "val_disable_overwrite", "--val_disable_overwrite")
-	fs.StringVar(&o.PretrainedWeights, "pretrained_weights", "", "start from the weights in `FILE`; ignored with -c")
+	fs.StringVar(&o.PretrainedWeights, "pretrained_weights", "", "start from the weights in `FILE`: safetensors, or PyTorch (.pth, .pt, .model), such as the I3D published for Kinetics; ignored with -c")
 	spell(fs, "pretrained_weights", "-pretrained_weights")
 
 	for _, f := range []struct{ name, usage, why string }{

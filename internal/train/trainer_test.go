@@ -21,12 +21,10 @@ import (
 	"github.com/universal-classifier/uc/internal/backend"
 	"github.com/universal-classifier/uc/internal/checkpoint"
 	"github.com/universal-classifier/uc/internal/evaluate"
-	"github.com/universal-classifier/uc/internal/i3d"
 	"github.com/universal-classifier/uc/internal/lockfile"
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/task"
-	"github.com/universal-classifier/uc/internal/weights"
 )
 
 const toyTask = "Task901_Toy"
@@ -574,49 +572,6 @@ func TestDisableSavingLeavesResultsOnly(t *testing.T) {
 	}
 	if _, err := evaluate.ReadFold(foldOf(o)); err != nil {
 		t.Error(err)
-	}
-}
-
-func TestPretrainedWeightsAreTakenWhereTheyFit(t *testing.T) {
-	dir := t.TempDir()
-	o := toyTaskIn(t, dir)
-	other := i3d.EmptyStateDict(i3d.Config{InChannels: 2, Outputs: []int{5, 3}})
-	weights.Formula(other, "", 1)
-	path := filepath.Join(dir, "other.safetensors")
-	if err := weights.WriteSafetensors(path, other, nil); err != nil {
-		t.Fatal(err)
-	}
-	r := &recorder{}
-	o.PretrainedWeights = path
-	if err := o.normalise(); err != nil {
-		t.Fatal(err)
-	}
-	tr, err := newTrainer(o, r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := tr.openCases(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	start, err := tr.start()
-	tr.close()
-	if err != nil {
-		t.Fatal(err)
-	}
-	fits, fresh := 0, 0
-	for _, n := range start.Weights.Names() {
-		if reflect.DeepEqual(start.Weights.Get(n), other.Get(n)) {
-			fits++
-		} else {
-			fresh++
-		}
-	}
-	if fresh != 2 || !strings.Contains(r.text(), "of another shape") {
-		t.Errorf("%d tensors taken, %d fresh, want weight and bias of the one head that differs fresh; said\n%s", fits, fresh, r.text())
-	}
-	o.PretrainedWeights = filepath.Join(dir, "missing.model")
-	if _, err := Run(t.Context(), o, progress.Discard); err == nil || !strings.Contains(err.Error(), "missing.model") {
-		t.Errorf("got %v", err)
 	}
 }
 
