@@ -309,11 +309,34 @@ func (d *cpuDevice) Step(o SGD, params, grads, momentum *Tensor) float64 {
 	if math.IsNaN(norm) || math.IsInf(norm, 0) {
 		return norm
 	}
-	scale := 1.0
-	if o.ClipNorm > 0 {
-		scale = min(1, o.ClipNorm/(norm+1e-6)) // torch.nn.utils.clip_grad_norm_
-	}
 	cpu.SGDStep(d.pool, cpu.SGD{LR: float32(o.LR), Momentum: float32(o.Momentum), WeightDecay: float32(o.WeightDecay),
-		Scale: float32(scale), First: o.First}, values(params), values(grads), values(momentum))
+		Scale: clipScale(norm, o.ClipNorm), First: o.First}, values(params), values(grads), values(momentum))
 	return norm
+}
+
+func (d *cpuDevice) StepAdamW(o AdamW, params, grads, momentum, second *Tensor) float64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	norm := math.Sqrt(cpu.SumSquares(d.pool, values(grads), &d.scratch))
+	if math.IsNaN(norm) || math.IsInf(norm, 0) {
+		return norm
+	}
+	shrink, rate, root := o.factors()
+	cpu.AdamWStep(d.pool, cpu.AdamW{Beta1: o.Beta1, Beta2: o.Beta2, Shrink: shrink, Rate: rate, Root: root, Eps: o.Eps,
+		Scale: clipScale(norm, o.ClipNorm), Fresh: o.Step == 1}, values(params), values(grads), values(momentum), values(second))
+	return norm
+}
+
+func (d *cpuDevice) Average(dst, src *Tensor, keep float64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	cpu.Average(d.pool, values(dst), values(src), float32(keep))
+}
+
+// clipScale is what torch.nn.utils.clip_grad_norm_ multiplies a gradient of that norm by; a limit of 0 means none.
+func clipScale(norm, limit float64) float32 {
+	if limit <= 0 {
+		return 1
+	}
+	return float32(min(1, limit/(norm+1e-6)))
 }

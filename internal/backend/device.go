@@ -1,6 +1,8 @@
 // Package backend is what the network's operations need of a device: memory, and kernels on tensors that never leave it.
 package backend
 
+import "math"
+
 // Kind says what a tensor holds; from it a device chooses how to lay the values out.
 type Kind uint8
 
@@ -70,6 +72,18 @@ type SGD struct {
 	First                     bool    // there is no momentum yet: it becomes the gradient
 }
 
+// AdamW are the numbers of one optimiser step: torch.optim.AdamW after torch.nn.utils.clip_grad_norm_.
+type AdamW struct {
+	LR, Beta1, Beta2, Eps, WeightDecay float64
+	ClipNorm                           float64 // largest gradient norm; 0 switches clipping off
+	Step                               int     // counted from 1, for the correction of the moments' bias; they are taken as 0 in step 1
+}
+
+// factors are those of p = shrink*p - rate*m/(sqrt(v)*root + Eps), which corrects the bias of the moments m and v.
+func (o AdamW) factors() (shrink, rate, root float64) {
+	return 1 - o.LR*o.WeightDecay, o.LR / (1 - math.Pow(o.Beta1, float64(o.Step))), 1 / math.Sqrt(1-math.Pow(o.Beta2, float64(o.Step)))
+}
+
 // Device runs the network's operations. Tensors passed to one call belong to this device; outputs are overwritten unless a
 // parameter says otherwise. Calls may come from several goroutines, and run one after the other. Shapes that do not fit
 // together are a programmer's mistake and panic.
@@ -132,4 +146,8 @@ type Device interface {
 	// Step updates params, given grads, and returns the norm of grads before clipping. Where that is not finite, nothing
 	// changes. All three are Values of one length. A LossScaler may skip the update, and returns -1 then.
 	Step(o SGD, params, grads, momentum *Tensor) (gradNorm float64)
+	// StepAdamW is Step with torch.optim.AdamW; second holds the second moments and is as long as the others.
+	StepAdamW(o AdamW, params, grads, momentum, second *Tensor) (gradNorm float64)
+	// Average moves a running average: dst = keep*dst + (1-keep)*src. Both are Values of one length. keep 0 copies.
+	Average(dst, src *Tensor, keep float64)
 }

@@ -562,15 +562,42 @@ func (d gpuScaled) SetLossScale(scale float64, good int) {
 
 // Step implements Device.
 func (d *gpuDevice) Step(o SGD, params, grads, momentum *Tensor) (norm float64) {
-	d.doAlone(func() error {
-		n := params.Size()
-		block := params.Storage.(*gpuStorage).block
-		c := &d.numbers
+	c := &d.numbers
+	return d.step(params, func() {
 		c.LR, c.Momentum, c.WeightDecay, c.ClipNorm = float32(o.LR), float32(o.Momentum), float32(o.WeightDecay), float32(o.ClipNorm)
 		c.Keep = c.Momentum
 		if o.First {
 			c.Keep = 0
 		}
+	}, func(working, scratch kernels.Ptr) []kernels.Launch {
+		return d.t.Step(ptrOf(params), ptrOf(grads), ptrOf(momentum), working, params.Size(), d.control, scratch)
+	})
+}
+
+// StepAdamW implements Device.
+func (d *gpuDevice) StepAdamW(o AdamW, params, grads, momentum, second *Tensor) (norm float64) {
+	return d.step(params, func() { d.numbers.ClipNorm = float32(o.ClipNorm) }, func(working, scratch kernels.Ptr) []kernels.Launch {
+		shrink, rate, root := o.factors()
+		return d.t.StepAdamW(kernels.AdamW{Beta1: o.Beta1, Beta2: o.Beta2, Shrink: shrink, Rate: rate, Root: root, Eps: o.Eps, Fresh: o.Step == 1},
+			ptrOf(params), ptrOf(grads), ptrOf(momentum), ptrOf(second), working, params.Size(), d.control, scratch)
+	})
+}
+
+// Average implements Device.
+func (d *gpuDevice) Average(dst, src *Tensor, keep float64) {
+	d.doAlone(func() error {
+		return d.run(d.t.Average(ptrOf(dst), ptrOf(src), dst.Size(), keep)...)
+	})
+}
+
+// step uploads the numbers that set changes, runs what launches makes of the step and returns the norm of the gradients, -1 where the step was
+// skipped.
+func (d *gpuDevice) step(params *Tensor, set func(), launches func(working, scratch kernels.Ptr) []kernels.Launch) (norm float64) {
+	d.doAlone(func() error {
+		n := params.Size()
+		block := params.Storage.(*gpuStorage).block
+		c := &d.numbers
+		set()
 		if err := d.card.Upload(uint64(d.control), c.Encode()); err != nil {
 			return err
 		}
@@ -583,7 +610,7 @@ func (d *gpuDevice) Step(o SGD, params, grads, momentum *Tensor) (norm float64) 
 		if block.copy != 0 && !block.stale {
 			working = d.copyOf(params.Storage.(*gpuStorage))
 		}
-		if err := d.run(d.t.Step(ptrOf(params), ptrOf(grads), ptrOf(momentum), working, n, d.control, scratch)...); err != nil {
+		if err := d.run(launches(working, scratch)...); err != nil {
 			return err
 		}
 		now := make([]byte, kernels.ControlBytes)

@@ -35,6 +35,9 @@ func (planning) LinearBackward(_, _, _, _, _, _ *Tensor)                        
 func (planning) CrossEntropy([]int, *Tensor, *Tensor, *Tensor, *Tensor)           {}
 func (planning) Step(SGD, *Tensor, *Tensor, *Tensor) float64                      { return 0 }
 
+func (planning) StepAdamW(AdamW, *Tensor, *Tensor, *Tensor, *Tensor) float64 { return 0 }
+func (planning) Average(_, _ *Tensor, _ float64)                             {}
+
 func (p planning) Slice(t *Tensor, first, count int) *Tensor {
 	return NewTensor(SliceSpec(t.spec, first, count), nil)
 }

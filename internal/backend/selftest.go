@@ -171,7 +171,7 @@ func exercise(dev Device) (results []namedValues, err error) {
 	dgamma, dbeta := vector(0, 64), vector(0, 64)
 	given, given32 := tensor(Activation, 0.8, batch, 80, 8, 5, 4), tensor(Activation, 0.6, batch, 32, 8, 5, 4)
 	given64 := tensor(Activation, 0.9, batch, 64, 8, 9, 7)
-	params, grads, momentum := vector(0.7, 1000), vector(0.5, 1000), vector(0, 1000)
+	params, grads, momentum, second := vector(0.7, 1000), vector(0.5, 1000), vector(0, 1000), vector(0, 1000)
 	if err != nil {
 		return nil, err
 	}
@@ -213,6 +213,12 @@ func exercise(dev Device) (results []namedValues, err error) {
 	dev.BatchNormReLUBackward(raw, dnormed, bn, dnormed, dgamma, dbeta)
 	dev.Step(SGD{LR: 0.5, Momentum: 0.9, WeightDecay: 1e-3, ClipNorm: 8, First: true}, params, grads, momentum)
 	read("the optimiser's step", params)
+	for step := 1; step <= 2; step++ {
+		dev.StepAdamW(AdamW{LR: 0.05, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: 0.05, ClipNorm: 8, Step: step}, params, grads, momentum, second)
+	}
+	read("AdamW's step", params)
+	dev.Average(second, params, 0.75)
+	read("the running average", second)
 
 	// A pass that has run before is repeated as a whole, on another input.
 	again := func() error {

@@ -173,3 +173,13 @@ func (d *timed) Step(o backend.SGD, params, grads, momentum *backend.Tensor) (no
 		params, params, grads, momentum, twice(momentum, !o.First))
 	return norm
 }
+
+func (d *timed) StepAdamW(o backend.AdamW, params, grads, momentum, second *backend.Tensor) (norm float64) {
+	d.do(call{layer: optimiserLayer, operation: "AdamW step", direction: backward},
+		func() { norm = d.Device.StepAdamW(o, params, grads, momentum, second) }, params, params, grads, twice(momentum, true), twice(second, true))
+	return norm
+}
+
+func (d *timed) Average(dst, src *backend.Tensor, keep float64) {
+	d.do(call{layer: optimiserLayer, operation: "weight average", direction: backward}, func() { d.Device.Average(dst, src, keep) }, src, twice(dst, true))
+}

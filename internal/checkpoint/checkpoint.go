@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"slices"
@@ -26,12 +27,15 @@ const (
 const PlansFile = "plans.json"
 
 const (
-	suffix         = ".safetensors"
-	summarySuffix  = ".json"
-	previousMark   = ".previous"
-	momentumPrefix = "optimizer.momentum." // before the name of the parameter a momentum belongs to
-	modelKey       = "uc.model"
-	trainingKey    = "uc.training"
+	suffix          = ".safetensors"
+	summarySuffix   = ".json"
+	previousMark    = ".previous"
+	optimiserPrefix = "optimizer." // before the name of a part of the optimiser's state and that of the parameter it belongs to
+	momentumPrefix  = optimiserPrefix + "momentum."
+	secondPrefix    = optimiserPrefix + "second_moment."
+	currentPrefix   = optimiserPrefix + "current."
+	modelKey        = "uc.model"
+	trainingKey     = "uc.training"
 )
 
 // ErrNotFound is wrapped by errors about a checkpoint that is not there.
@@ -52,6 +56,10 @@ type Checkpoint struct {
 	Model    Model
 	Weights  *weights.StateDict // parameters and running statistics
 	Momentum *weights.StateDict // of the optimiser, per parameter; nil if the file has none
+	Second   *weights.StateDict // AdamW's second moments, per parameter; nil if the file has none
+	// Current are parameters and running statistics as the optimiser left them, where Weights are their running average; nil where
+	// Weights are what the optimiser left.
+	Current  *weights.StateDict
 	training json.RawMessage
 }
 
@@ -74,9 +82,12 @@ func Write(foldDir, name string, c *Checkpoint, training any) error {
 	for _, n := range c.Weights.Names() {
 		all.Set(n, c.Weights.Get(n))
 	}
-	if c.Momentum != nil {
-		for _, n := range c.Momentum.Names() {
-			all.Set(momentumPrefix+n, c.Momentum.Get(n))
+	for prefix, part := range c.optimiser() {
+		if *part == nil {
+			continue
+		}
+		for _, n := range (*part).Names() {
+			all.Set(prefix+n, (*part).Get(n))
 		}
 	}
 	metadata := map[string]string{"format": "pt", modelKey: string(model), trainingKey: string(state)}
@@ -100,23 +111,34 @@ func Read(foldDir, name string) (*Checkpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Checkpoint{Weights: weights.NewStateDict(), Momentum: weights.NewStateDict(), training: json.RawMessage(metadata[trainingKey])}
+	c := &Checkpoint{Weights: weights.NewStateDict(), training: json.RawMessage(metadata[trainingKey])}
 	if m := metadata[modelKey]; m != "" {
 		if err := json.Unmarshal([]byte(m), &c.Model); err != nil {
 			return nil, fmt.Errorf("%s: metadata %q: %w", path, modelKey, err)
 		}
 	}
 	for _, n := range all.Names() {
-		if parameter, isMomentum := strings.CutPrefix(n, momentumPrefix); isMomentum {
-			c.Momentum.Set(parameter, all.Get(n))
-		} else {
+		if !strings.HasPrefix(n, optimiserPrefix) {
 			c.Weights.Set(n, all.Get(n))
+			continue
+		}
+		for prefix, part := range c.optimiser() {
+			if parameter, is := strings.CutPrefix(n, prefix); is {
+				if *part == nil {
+					*part = weights.NewStateDict()
+				}
+				(*part).Set(parameter, all.Get(n))
+			}
 		}
 	}
-	if c.Momentum.Len() == 0 {
-		c.Momentum = nil
-	}
 	return c, nil
+}
+
+// optimiser yields the parts of the optimiser's state with the prefixes of their names in the file.
+func (c *Checkpoint) optimiser() iter.Seq2[string, **weights.StateDict] {
+	return func(yield func(string, **weights.StateDict) bool) {
+		_ = yield(momentumPrefix, &c.Momentum) && yield(secondPrefix, &c.Second) && yield(currentPrefix, &c.Current)
+	}
 }
 
 // Training decodes the state of the training into v.

@@ -1,9 +1,13 @@
 package cli
 
 import (
+	"slices"
+	"strings"
+
 	"github.com/spf13/cobra"
 
 	"github.com/universal-classifier/uc/internal/task"
+	"github.com/universal-classifier/uc/internal/train"
 )
 
 // dataRootFlag adds --data-root, which names the folder that holds raw/, preprocessed/ and trained_models/.
@@ -56,8 +60,8 @@ func (m *modelFlags) check() error {
 	if m.network != task.DefaultNetwork {
 		return usagef("unknown network %q: only %s exists", m.network, task.DefaultNetwork)
 	}
-	if m.trainer != task.DefaultTrainer {
-		return usagef("unknown trainer %q: only %s exists", m.trainer, task.DefaultTrainer)
+	if names := train.Trainers(); !slices.Contains(names, m.trainer) {
+		return usagef("unknown trainer %q: expected %s", m.trainer, strings.Join(names, " or "))
 	}
 	if m.plans == "" {
 		return usagef("the name of the plans must not be empty")

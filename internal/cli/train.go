@@ -20,7 +20,9 @@ func trainCommand() *cobra.Command {
 		Use:   "train NETWORK TRAINER TASK FOLD",
 		Short: "Train one fold of the cross-validation and validate it",
 		Long: `Trains the network on the preprocessed cases of a task and validates it on the fold's held-out cases.
-NETWORK is 3d_fullres, TRAINER is ClassifierTrainer, TASK an id (4, 004) or a full name (Task004_X), FOLD a number
+NETWORK is 3d_fullres. TRAINER is ClassifierTrainer, whose recipe learns on small and large cohorts without tuning and whose length
+follows the number of cases, or ClassifierTrainerReference, the recipe of the Python package, number for number.
+TASK is an id (4, 004) or a full name (Task004_X), FOLD a number
 (0 to 4 of the cross-validation; higher numbers are further random 80:20 splits) or all (trains on every case).
 Ctrl-C stops after the current iteration and keeps a checkpoint; -c goes on from there.`,
 		Example: `  uc train --data-root /path/to/data 3d_fullres ClassifierTrainer 4 0
@@ -83,11 +85,11 @@ Ctrl-C stops after the current iteration and keeps a checkpoint; -c goes on from
 	}
 
 	dataRootFlag(cmd, &dataRoot)
-	fs.IntVar(&o.Epochs, "epochs", 0, "`N` epochs (default 200)")
-	fs.IntVar(&o.Iterations, "iterations", 0, "`N` training iterations per epoch (default 250)")
-	fs.IntVar(&o.ValIterations, "val-iterations", 0, "`N` validation iterations per epoch (default 50)")
+	fs.IntVar(&o.Epochs, "epochs", 0, "`N` epochs, that is reports, of the training (default 50; reference: 200)")
+	fs.IntVar(&o.Iterations, "iterations", 0, "`N` training iterations per epoch (default: by the number of cases; reference: 250)")
+	fs.IntVar(&o.ValIterations, "val-iterations", 0, "`N` validation iterations per epoch, on cases drawn at random (default: every validation case once; reference: 50)")
 	fs.IntVar(&o.BatchSize, "batch-size", 0, "`N` cases per iteration (default: as planned)")
-	fs.Float64Var(&o.LearningRate, "lr", 0, "initial learning `RATE` (default 0.01)")
+	fs.Float64Var(&o.LearningRate, "lr", 0, "highest learning `RATE` (default 0.0003; reference: 0.01)")
 	fs.Uint64Var(&o.Seed, "seed", 0, "`SEED` of weights, order and augmentation (default: drawn, 12345 with --deterministic)")
 	fs.IntVar(&o.Workers, "workers", 0, "`N` workers prepare training samples, which do not depend on it (default: "+envWorkers+" of the environment, else one per processor that the process may use)")
 	deviceFlags(cmd, &o.Device, &o.Threads)

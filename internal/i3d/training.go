@@ -15,11 +15,16 @@ import (
 // ErrNotFinite is returned by Step when the loss or the gradient is NaN or infinite; parameters and momentum are then unchanged.
 var ErrNotFinite = errors.New("loss or gradient is not finite")
 
-// StepOptions are the optimiser's numbers; the reference's are momentum 0.99 (Nesterov), weight decay 3e-5, gradient norm 12.
+// StepOptions are the optimiser's numbers. Without Beta2 the optimiser is SGD with Nesterov momentum (reference: momentum 0.99, weight
+// decay 3e-5, gradient norm 12), else AdamW with Momentum as its first beta.
 type StepOptions struct {
 	LR, Momentum, WeightDecay float64
 	ClipNorm                  float64 // 0: no clipping
+	Beta2                     float64 // 0: SGD
 }
+
+// adamEps is torch.optim.AdamW's default.
+const adamEps = 1e-8
 
 // StepResult is what a training step saw before it changed the parameters.
 type StepResult struct {
@@ -37,7 +42,10 @@ type Training struct {
 	params   *memory
 	grads    *memory
 	momentum *memory
+	second   *memory // AdamW's second moments; nil with SGD
+	steps    int     // of AdamW so far
 	stats    *memory // running means and variances
+	average  *average
 	batches  map[string]int64
 	started  bool // there is a momentum
 	graph    *graph
@@ -180,6 +188,7 @@ func (t *Training) Load(sd *weights.StateDict) error {
 		t.batches[name] = sd.Get(name).I64[0]
 	}
 	t.started, t.stale = false, true
+	t.average = nil
 	return nil
 }
 
@@ -225,11 +234,8 @@ func (t *Training) LoadMomentum(sd *weights.StateDict) error {
 		t.started = false
 		return nil
 	}
-	want := t.parametersOf()
-	for _, n := range want.Names() {
-		if _, err := sd.Want(n, want.Get(n).Shape...); err != nil {
-			return fmt.Errorf("momentum: %w", err)
-		}
+	if err := t.checkParameters("momentum", sd); err != nil {
+		return err
 	}
 	t.momentum.load(t.dev, sd)
 	t.started = true
@@ -281,8 +287,9 @@ func (t *Training) Step(x []float32, targets [][]int, o StepOptions) (StepResult
 	if bad(r.Loss) {
 		return r, ErrNotFinite
 	}
-	r.GradNorm = t.dev.Step(backend.SGD{LR: o.LR, Momentum: o.Momentum, WeightDecay: o.WeightDecay, ClipNorm: o.ClipNorm, First: !t.started},
-		t.params.flat, t.grads.flat, t.momentum.flat)
+	if r.GradNorm, err = t.update(o); err != nil {
+		return r, err
+	}
 	if bad(r.GradNorm) {
 		return r, ErrNotFinite
 	}
@@ -319,7 +326,7 @@ func (t *Training) EvalLoss(x []float32, targets [][]int) (loss float64, logits 
 		}
 	}
 	if t.stale {
-		if err := t.eval.Load(t.State()); err != nil {
+		if err := t.eval.Load(t.Predicting()); err != nil {
 			return 0, nil, err
 		}
 		t.stale = false
@@ -362,6 +369,12 @@ func crossEntropy(logits []float32, targets []int, classes int) (float64, error)
 // MemoryBytes is the device memory in use.
 func (t *Training) MemoryBytes() int64 {
 	n := 3*t.params.bytes + t.stats.bytes + t.graph.inputs.Bytes() + t.work.bytes() + t.dev.WorkspaceBytes()
+	if t.second != nil {
+		n += t.params.bytes
+	}
+	if t.average != nil {
+		n += t.params.bytes + t.stats.bytes
+	}
 	if t.eval != nil {
 		n += t.eval.ownBytes()
 	}

@@ -18,6 +18,7 @@ const (
 // The names that the reference gives its only trainer, plans and network.
 const (
 	DefaultTrainer        = "ClassifierTrainer"
+	ReferenceTrainer      = "ClassifierTrainerReference" // the reference's recipe, number for number, under a name of its own
 	DefaultPlans          = "UniversalClassifierPlansv1.0"
 	DefaultNetwork        = "3d_fullres"
 	DefaultDataIdentifier = "universal_classifier_plans_v1.0"

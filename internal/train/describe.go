@@ -28,8 +28,9 @@ func (t *trainer) describe() {
 	}
 	t.log.note("network I3D on %s (%s): %d input channels, %s voxels, batch %d",
 		t.device.Name(), backend.PrecisionText(t.device, !t.o.FP32), t.config.InChannels, sizeText(stage.ImageSize), p.BatchSize)
-	t.log.note("%d epochs of %d training and %d validation iterations; learning rate %g, seed %d, %d workers preparing samples",
-		p.Epochs, p.Iterations, p.ValIterations, p.LearningRate, p.Seed, t.o.Workers)
+	t.log.note("%s: %s", t.o.Trainer, p.text())
+	t.log.note("%d epochs of %d training and %d validation iterations: %d steps, %.1f passes over the training cases; seed %d, %d workers preparing samples",
+		p.Epochs, p.Iterations, p.ValIterations, p.iterations(), float64(p.iterations()*p.BatchSize)/float64(len(t.split.Train)), p.Seed, t.o.Workers)
 	t.log.note("memory: about %s", memory.Format(t.memory))
 	if free := memory.Available(); t.memory > free {
 		t.log.warn("about %s of memory are needed, %s are free; a smaller --batch-size needs less", memory.Format(t.memory), memory.Format(free))
@@ -139,7 +140,6 @@ func (t *trainer) writeDebug() error {
 	raw, err := json.MarshalIndent(map[string]any{
 		"task": t.o.Task, "fold": t.o.Fold, "trainer": t.o.Trainer, "plans_identifier": t.o.Plans,
 		"recipe": t.state.Recipe, "started_at_epoch": t.state.Epoch,
-		"momentum": momentum, "nesterov": true, "weight_decay": weightDecay, "gradient_clip_norm": clipNorm,
 		"train_loss_MA_alpha": trainAlpha, "val_eval_criterion_alpha": valAlpha,
 		"input_channels": t.config.InChannels, "outputs": t.config.Outputs, "labels": t.plans.Labels,
 		"image_size": t.plans.Stage().ImageSize, "augmentation": t.augmentation(),

@@ -48,15 +48,16 @@ func (t *trainer) interrupted() error {
 func (t *trainer) epoch(ctx context.Context) error {
 	p := t.state.Recipe
 	began := time.Now()
-	lr := LearningRate(t.state.Epoch, p.Epochs, p.LearningRate)
-	options := i3d.StepOptions{LR: lr, Momentum: momentum, WeightDecay: weightDecay, ClipNorm: clipNorm}
 	for len(t.state.TrainPart) < p.Iterations {
 		err := t.iteration(ctx, training, len(t.state.TrainPart), func(b *batch) (float64, error) {
-			result, err := t.network.Step(b.Data, b.Targets, options)
+			result, err := t.network.Step(b.Data, b.Targets, p.step(b.epoch, b.iteration))
 			if errors.Is(err, i3d.ErrNotFinite) {
 				err = t.diverged(result, b)
 			}
 			t.state.TrainPart = append(t.state.TrainPart, result.Loss)
+			if keep, due := p.averageKeep(b.epoch*p.Iterations + b.iteration + 1); due && err == nil {
+				err = t.network.UpdateAverage(keep)
+			}
 			return result.Loss, err
 		})
 		if err != nil {
@@ -113,8 +114,8 @@ func (t *trainer) iteration(ctx context.Context, half phase, number int, run fun
 // endEpoch takes the losses in, tells of the epoch and writes what is due.
 func (t *trainer) endEpoch(began time.Time, trainTime, waited time.Duration) error {
 	p := t.state.Recipe
-	rate := LearningRate(t.state.Epoch+1, p.Epochs, p.LearningRate)
-	trainLoss, valLoss := mean(t.state.TrainPart), mean(t.state.ValPart)
+	rate := p.rate(t.state.Epoch+1, 0)
+	trainLoss, valLoss := mean(t.state.TrainPart), t.valLoss()
 	best := t.state.EndEpoch(trainLoss, valLoss, rate)
 	t.state.TrainPart, t.state.ValPart = nil, nil
 	t.state.Epoch++
@@ -124,7 +125,7 @@ func (t *trainer) endEpoch(began time.Time, trainTime, waited time.Duration) err
 		left = fmt.Sprintf(", %s left", span(t.perIteration()*time.Duration(more*(p.Iterations+p.ValIterations))))
 	}
 	t.log.note("epoch %d/%d: training loss %.4f, validation loss %.4f, learning rate %.6f; %s (%.1f %% of training waiting for data)%s",
-		t.state.Epoch, p.Epochs, trainLoss, valLoss, LearningRate(t.state.Epoch-1, p.Epochs, p.LearningRate),
+		t.state.Epoch, p.Epochs, trainLoss, valLoss, p.rate(t.state.Epoch-1, p.Iterations-1),
 		span(time.Since(began)), 100*waited.Seconds()/max(trainTime.Seconds(), 1e-9), left)
 
 	if t.state.Epoch%saveEveryEpochs == 0 {
@@ -141,6 +142,17 @@ func (t *trainer) endEpoch(began time.Time, trainTime, waited time.Duration) err
 		t.draw()
 	}
 	return nil
+}
+
+// valLoss is the mean loss of the epoch's validation cases.
+func (t *trainer) valLoss() float64 {
+	total, cases := 0.0, 0
+	for i, loss := range t.state.ValPart {
+		n := t.state.Recipe.size(position{validating, t.state.Epoch, i}, len(t.split.Val))
+		total += loss * float64(n)
+		cases += n
+	}
+	return total / float64(cases)
 }
 
 // tellTime gives an estimate once a few steps have been measured.

@@ -48,7 +48,8 @@ func MeasureFeeding(ctx context.Context, dev backend.Device, o FeedingOptions, s
 		for i := range all {
 			all[i] = i
 		}
-		return newLoader(0, cases, [2][]int{all, all}, 1, o.Batch, len(cases.values[0]), pipelines, positions(recipe{Epochs: 1, Iterations: iterations}, 0, 0, 0))
+		return newLoader(Recipe{BatchSize: o.Batch}, cases, [2][]int{all, all}, 1, len(cases.values[0]), pipelines,
+			positions(Recipe{Epochs: 1, Iterations: iterations}, 0, 0, 0))
 	}
 	f := &Feeding{Workers: o.Workers}
 	images := float64(o.Steps * o.Batch)

@@ -27,7 +27,7 @@ type position struct {
 
 // positions yields the batches from where a training stands to its end: per epoch the training iterations, then the
 // validation iterations.
-func positions(p recipe, epoch, trainDone, valDone int) iter.Seq[position] {
+func positions(p Recipe, epoch, trainDone, valDone int) iter.Seq[position] {
 	return func(yield func(position) bool) {
 		for ; epoch < p.Epochs; epoch++ {
 			for i := trainDone; i < p.Iterations; i++ {
@@ -70,7 +70,7 @@ type batch struct {
 // loader prepares batches ahead of the network, in order. Every sample is a function of (seed, phase, epoch, iteration, index in
 // the batch) alone, so neither the number of workers nor an interruption changes any.
 type loader struct {
-	seed      uint64
+	recipe    Recipe
 	cohort    cohort
 	members   [2][]int // per phase, the cases of the cohort that are drawn from
 	sampleLen int
@@ -91,13 +91,14 @@ type job struct {
 	index int
 }
 
-// newLoader starts one worker per pipeline, which fill batches of the given size for the positions in order. Memory is bounded: no more than
+// newLoader starts one worker per pipeline, which fill batches of the recipe's size for the positions in order. Memory is bounded: no more than
 // batchesAhead(...) batches exist at any time.
-func newLoader(seed uint64, c cohort, members [2][]int, labels, batchSize, sampleLen int, pipelines []*augment.Pipeline, order iter.Seq[position]) *loader {
+func newLoader(p Recipe, c cohort, members [2][]int, labels, sampleLen int, pipelines []*augment.Pipeline, order iter.Seq[position]) *loader {
 	ctx, stop := context.WithCancel(context.Background())
+	batchSize := p.BatchSize
 	depth := batchesAhead(batchSize, len(pipelines))
 	l := &loader{
-		seed: seed, cohort: c, members: members, sampleLen: sampleLen, pipelines: pipelines,
+		recipe: p, cohort: c, members: members, sampleLen: sampleLen, pipelines: pipelines,
 		free: make(chan *batch, depth), ordered: make(chan *batch, depth), jobs: make(chan job), stop: stop, stopped: ctx.Done(),
 	}
 	l.ready = l.ordered
@@ -129,6 +130,7 @@ func (l *loader) dispatch(ctx context.Context, order iter.Seq[position]) {
 		case <-ctx.Done():
 			return
 		}
+		b.resize(l.recipe.size(at, len(l.members[validating])), l.sampleLen)
 		b.position, b.left, b.err, b.done = at, len(b.Cases), nil, make(chan struct{})
 		l.ordered <- b
 		for i := range b.Cases {
@@ -144,9 +146,10 @@ func (l *loader) dispatch(ctx context.Context, order iter.Seq[position]) {
 func (l *loader) work(p *augment.Pipeline) {
 	source := rand.NewPCG(0, 0)
 	rng := rand.New(source)
+	var draw drawer
 	for j := range l.jobs {
-		source.Seed(streamOf(l.seed, j.batch.position, j.index))
-		err := l.fill(j.batch, j.index, rng, p)
+		source.Seed(streamOf(l.recipe.Seed, j.batch.position, j.index))
+		err := l.fill(j.batch, j.index, rng, &draw, p)
 		b := j.batch
 		b.mu.Lock()
 		if b.err == nil {
@@ -161,10 +164,9 @@ func (l *loader) work(p *augment.Pipeline) {
 	}
 }
 
-// fill draws a case with replacement and prepares it as sample index of the batch.
-func (l *loader) fill(b *batch, index int, rng *rand.Rand, p *augment.Pipeline) error {
-	members := l.members[b.phase]
-	i := members[rng.IntN(len(members))]
+// fill draws a case and prepares it as sample index of the batch.
+func (l *loader) fill(b *batch, index int, rng *rand.Rand, draw *drawer, p *augment.Pipeline) error {
+	i := draw.one(&l.recipe, l.members[b.phase], b.position, index, rng)
 	data := b.Data[index*l.sampleLen:][:l.sampleLen]
 	if err := l.cohort.Read(i, data); err != nil {
 		return err

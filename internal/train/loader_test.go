@@ -46,8 +46,8 @@ func toyLoader(seed uint64, c toyCohort, workers, epoch, trainDone, valDone int)
 	for i := range pipelines {
 		pipelines[i] = augment.NewPipeline(params, toyShape, 1)
 	}
-	p := recipe{Epochs: 2, Iterations: 4, ValIterations: 2, BatchSize: 3, Seed: seed}
-	return newLoader(seed, c, [2][]int{{0, 1, 2}, {3, 4}}, 2, p.BatchSize, toyLen, pipelines, positions(p, epoch, trainDone, valDone))
+	p := Recipe{Epochs: 2, Iterations: 4, ValIterations: 2, BatchSize: 3, Seed: seed}
+	return newLoader(p, c, [2][]int{{0, 1, 2}, {3, 4}}, 2, toyLen, pipelines, positions(p, epoch, trainDone, valDone))
 }
 
 type seen struct {
@@ -161,7 +161,7 @@ func TestCasesAreDrawnEvenly(t *testing.T) {
 	members := []int{0, 1, 2, 3, 4, 5, 6}
 	c := toyCohort{7, -1}
 	counts := map[string]int{}
-	l := &loader{seed: 3, cohort: c, members: [2][]int{nil, members}, sampleLen: 2}
+	l := &loader{recipe: Recipe{Seed: 3}, cohort: c, members: [2][]int{nil, members}, sampleLen: 2}
 	p := augment.NewPipeline(augment.DefaultParams(false, nil, 1), [3]int{1, 1, 1}, 1)
 	b := &batch{Data: make([]float32, 2), Targets: [][]int{{0}, {0}}, Cases: []string{""}}
 	w := make(chan job)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -26,7 +25,7 @@ const deterministicSeed = 12345
 type Options struct {
 	Folders task.Folders
 	Task    string // full name, TaskXXX_Name
-	Trainer string // default task.DefaultTrainer
+	Trainer string // default task.DefaultTrainer; its recipe is followed
 	Plans   string // identifier, default task.DefaultPlans
 	Fold    string // "0", "1", ... or "all"
 
@@ -34,8 +33,10 @@ type Options struct {
 	Iterations    int // training iterations per epoch
 	ValIterations int // validation iterations per epoch
 	BatchSize     int // default: the plan's
-	LearningRate  float64
-	Seed          uint64 // 0 draws one, or takes the reference's with Deterministic; kept in the checkpoints
+	// Adjust, unless nil, changes the trainer's recipe before the numbers given here do. It is for studies of recipes.
+	Adjust       func(*Recipe)
+	LearningRate float64
+	Seed         uint64 // 0 draws one, or takes the reference's with Deterministic; kept in the checkpoints
 
 	Device  string // "auto", "cpu", "cuda", "cuda:1"
 	Threads int    // of the network on the CPU, default all
@@ -127,53 +128,4 @@ func (o *Options) normalise() error {
 		o.Workers = max(1, runtime.GOMAXPROCS(0)/2)
 	}
 	return nil
-}
-
-// recipe is what decides the course of a training; it is kept in the checkpoints.
-type recipe struct {
-	Epochs        int     `json:"epochs"`
-	Iterations    int     `json:"iterations"`
-	ValIterations int     `json:"val_iterations"`
-	BatchSize     int     `json:"batch_size"`
-	LearningRate  float64 `json:"initial_lr"`
-	Seed          uint64  `json:"seed"`
-}
-
-// newRecipe fills what the options leave open with the defaults.
-func newRecipe(o Options, planned int) recipe {
-	p := recipe{
-		Epochs: DefaultEpochs, Iterations: DefaultIterations, ValIterations: DefaultValIterations,
-		BatchSize: planned, LearningRate: DefaultLearningRate, Seed: uint64(rand.Uint32()) + 1,
-	}
-	if o.Deterministic {
-		p.Seed = deterministicSeed
-	}
-	p.override(o)
-	return p
-}
-
-// override takes over the numbers given in the options and says which of them differ from before.
-func (p *recipe) override(o Options) (changed []string) {
-	for _, n := range []struct {
-		name  string
-		given int
-		at    *int
-	}{
-		{"epochs", o.Epochs, &p.Epochs}, {"iterations", o.Iterations, &p.Iterations},
-		{"validation iterations", o.ValIterations, &p.ValIterations}, {"batch size", o.BatchSize, &p.BatchSize},
-	} {
-		if n.given != 0 && n.given != *n.at {
-			changed = append(changed, fmt.Sprintf("%s %d -> %d", n.name, *n.at, n.given))
-			*n.at = n.given
-		}
-	}
-	if o.LearningRate != 0 && o.LearningRate != p.LearningRate {
-		changed = append(changed, fmt.Sprintf("learning rate %g -> %g", p.LearningRate, o.LearningRate))
-		p.LearningRate = o.LearningRate
-	}
-	if o.Seed != 0 && o.Seed != p.Seed {
-		changed = append(changed, fmt.Sprintf("seed %d -> %d", p.Seed, o.Seed))
-		p.Seed = o.Seed
-	}
-	return changed
 }

@@ -127,13 +127,8 @@ func (t *trainer) train(ctx context.Context) (*weights.StateDict, error) {
 	if t.network, err = i3d.NewTraining(t.device, t.config, t.state.Recipe.BatchSize, shape); err != nil {
 		return nil, err
 	}
-	if err := t.network.Load(start.Weights); err != nil {
+	if err := t.load(start); err != nil {
 		return nil, err
-	}
-	if start.Momentum != nil {
-		if err := t.network.LoadMomentum(start.Momentum); err != nil {
-			return nil, err
-		}
 	}
 	if d, ok := t.device.(backend.LossScaler); ok && t.state.LossScale != nil {
 		d.SetLossScale(t.state.LossScale.Scale, t.state.LossScale.Good)
@@ -152,7 +147,32 @@ func (t *trainer) train(ctx context.Context) (*weights.StateDict, error) {
 		return nil, err
 	}
 	t.log.note("trained for %s", span(time.Since(t.began)))
-	return t.network.State(), t.finish(nil)
+	return t.network.Predicting(), t.finish(nil)
+}
+
+// load puts the network where a checkpoint left it.
+func (t *trainer) load(from *saved) error {
+	current := from.Current
+	if current == nil {
+		current = from.Weights
+	}
+	if err := t.network.Load(current); err != nil {
+		return err
+	}
+	if from.Momentum != nil {
+		if err := t.network.LoadMomentum(from.Momentum); err != nil {
+			return err
+		}
+	}
+	if from.Second != nil {
+		if err := t.network.LoadSecondMoment(from.Second, from.state.OptimiserSteps); err != nil {
+			return err
+		}
+	}
+	if from.Current != nil {
+		return t.network.LoadAverage(from.Weights)
+	}
+	return nil
 }
 
 // start returns what the training starts from and sets the state accordingly.
@@ -179,7 +199,11 @@ func (t *trainer) start() (*saved, error) {
 	if err := t.setAside(); err != nil {
 		return nil, err
 	}
-	t.state = state{Recipe: newRecipe(t.o, t.plans.Stage().BatchSize)}
+	p, err := newRecipe(t.o, len(t.split.Train), len(t.split.Val), t.plans.Stage().BatchSize)
+	if err != nil {
+		return nil, err
+	}
+	t.state = state{Recipe: p}
 	fresh := i3d.NewStateDict(t.config, rand.New(rand.NewPCG(mix(t.state.Recipe.Seed), initStream)))
 	if t.o.PretrainedWeights != "" {
 		if err := t.usePretrained(fresh); err != nil {
@@ -199,7 +223,7 @@ func (t *trainer) startLoader() {
 	for i := range pipelines {
 		pipelines[i] = augment.NewPipeline(t.augmentation(), shape, len(t.plans.Modalities))
 	}
-	t.loader = newLoader(p.Seed, t.data, t.members, len(t.config.Outputs), p.BatchSize,
+	t.loader = newLoader(p, t.data, t.members, len(t.config.Outputs),
 		t.config.InChannels*shape[0]*shape[1]*shape[2], pipelines,
 		positions(p, t.state.Epoch, len(t.state.TrainPart), len(t.state.ValPart)))
 	if d, ok := t.device.(backend.Prefetcher); ok {

@@ -16,14 +16,16 @@ import (
 // state is where a training stands; with the weights and momenta it is all that continuing needs, since every sample
 // follows from the seed and its position.
 type state struct {
-	Recipe recipe `json:"recipe"`
+	Recipe Recipe `json:"recipe"`
 	Epoch  int    `json:"epoch"` // epochs that have ended
 	History
 	// Losses of the iterations of the epoch under way.
 	TrainPart []float64 `json:"train_losses_of_epoch"`
 	ValPart   []float64 `json:"val_losses_of_epoch"`
 	Seconds   float64   `json:"seconds_trained"`
-	Precision string    `json:"precision"` // of the device that trained last; weights and momenta are float32 in any case
+	// OptimiserSteps is how many steps AdamW has made, for its correction of the moments' bias.
+	OptimiserSteps int    `json:"optimiser_steps,omitempty"`
+	Precision      string `json:"precision"` // of the device that trained last; weights and momenta are float32 in any case
 	// LossScale is where a device that scales the loss stands.
 	LossScale *lossScale `json:"loss_scale,omitempty"`
 }
@@ -129,9 +131,13 @@ func (t *trainer) save(name string) error {
 	began := time.Now()
 	c := &checkpoint.Checkpoint{
 		Model:    checkpoint.Model{Task: t.o.Task, Trainer: t.o.Trainer, Fold: t.o.Fold, Inputs: t.config.InChannels, Outputs: t.config.Outputs, Epochs: t.state.Epoch},
-		Weights:  t.network.State(),
+		Weights:  t.network.Predicting(),
 		Momentum: t.network.Momentum(),
 	}
+	if t.network.HasAverage() {
+		c.Current = t.network.State()
+	}
+	c.Second, t.state.OptimiserSteps = t.network.SecondMoment()
 	if bad := notFinite(c.Weights); bad != "" {
 		return fmt.Errorf("%w: %s holds values that are no finite numbers", ErrDiverged, bad)
 	}

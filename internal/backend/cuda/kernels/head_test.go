@@ -120,6 +120,51 @@ func TestStep(t *testing.T) {
 	})
 }
 
+func TestStepAdamW(t *testing.T) {
+	eachType(t, func(b *bench) {
+		for _, n := range []int{7, 300, 40000} {
+			start := b.random(n)
+			params, first, second := b.tensor(backend.Values, start, n), b.tensor(backend.Values, nil, n), b.tensor(backend.Values, nil, n)
+			o := b.optimiser(start, kernels.Control{})
+			moment := b.floats(make([]float32, n))
+			for i := range 3 {
+				cfg := backend.AdamW{LR: 0.01, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: 0.05, ClipNorm: 12, Step: i + 1}
+				c := kernels.Control{ClipNorm: 12, LossScale: 1}
+				b.Write(o.control, c.Encode())
+				grads := b.random(n)
+				norm := b.Device.StepAdamW(cfg, params, b.tensor(backend.Values, grads, n), first, second)
+				step := float64(i + 1)
+				numbers := kernels.AdamW{Beta1: 0.9, Beta2: 0.999, Shrink: 1 - 0.01*0.05, Rate: 0.01 / (1 - math.Pow(0.9, step)),
+					Root: 1 / math.Sqrt(1-math.Pow(0.999, step)), Eps: 1e-8, Fresh: i == 0}
+				b.run(b.typ.StepAdamW(numbers, o.params, b.floats(grads), o.momentum, moment, o.working, n, o.control, o.room)...)
+				data := make([]byte, kernels.ControlBytes)
+				b.Read(o.control, data)
+				if err := c.Decode(data); err != nil || math.Abs(c.Norm/norm-1) > 1e-6 || c.Skipped != 0 {
+					b.t.Fatalf("step %d: norm %g, want %g, skipped %d, %v", i, c.Norm, norm, c.Skipped, err)
+				}
+				b.near("params", o.read(o.params), b.values(params), 1e-5)
+				b.near("first moment", o.read(o.momentum), b.values(first), 1e-6)
+				b.near("second moment", o.read(moment), b.values(second), 1e-6)
+			}
+			b.Reset()
+		}
+	})
+}
+
+func TestAverage(t *testing.T) {
+	eachType(t, func(b *bench) {
+		n := 3000
+		dst, src := b.random(n), b.random(n)
+		for _, keep := range []float64{0, 0.75} {
+			want, from := b.tensor(backend.Values, dst, n), b.tensor(backend.Values, src, n)
+			b.Device.Average(want, from, keep)
+			got := b.floats(dst)
+			b.run(b.typ.Average(got, b.floats(src), n, keep)...)
+			b.near("average", b.readFloats(got, n), b.values(want), 1e-6)
+		}
+	})
+}
+
 // TestLossScale lets gradients overflow, on the first step too: the step is skipped and the scale halved, and two good ones double it.
 func TestLossScale(t *testing.T) {
 	eachType(t, func(b *bench) {

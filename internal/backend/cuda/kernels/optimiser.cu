@@ -62,3 +62,37 @@ extern "C" __global__ void __launch_bounds__(256) sgd_step(float* params, const 
         if (working) narrow(p, working + i);
     }
 }
+
+// g = scale*grad; m = beta1*m + share1*g; v = beta2*v + share2*g*g, the shares 1 - beta; p = shrink*p - rate*m/(sqrt(v)*root + eps); working, unless null, gets
+// the new p as T. In the first step both moments are taken as 0. A skipped step changes nothing, but clears moments that do not count yet.
+extern "C" __global__ void __launch_bounds__(256) adamw_step(float* params, const float* grads, float* first, float* second, T* working, int n, const Control* control,
+    float beta1, float share1, float beta2, float share2, float shrink, float rate, float root, float eps, int fresh) {
+    float scale = control->scale;
+    int skipped = control->skipped;
+    i64 step = (i64)gridDim.x * STEP_THREADS;
+    for (i64 i = flatIndex(); i < n; i += step) {
+        if (skipped) {
+            if (fresh) first[i] = second[i] = 0.f;
+            continue;
+        }
+        float g = scale * grads[i];
+        float m = share1 * g, v = share2 * g * g;
+        if (!fresh) {
+            m = fmaf(beta1, first[i], m);
+            v = fmaf(beta2, second[i], v);
+        }
+        float p = fmaf(shrink, params[i], -(rate * m / fmaf(sqrtf(v), root, eps)));
+        first[i] = m;
+        second[i] = v;
+        params[i] = p;
+        if (working) narrow(p, working + i);
+    }
+}
+
+// dst = keep*dst + (1-keep)*src; keep 0 copies, whatever dst holds.
+extern "C" __global__ void __launch_bounds__(256) running_average(float* dst, const float* src, int n, float keep) {
+    i64 step = (i64)gridDim.x * STEP_THREADS;
+    for (i64 i = flatIndex(); i < n; i += step) {
+        dst[i] = keep == 0.f ? src[i] : dst[i] + (1.f - keep) * (src[i] - dst[i]);
+    }
+}

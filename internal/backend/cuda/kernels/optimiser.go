@@ -60,12 +60,41 @@ func (t Type) StepScratch(n int) int64 {
 // Step is backend.Device's, over n floats each of params, grads and momentum. It reads the Control at control and writes its results there.
 // working, unless 0, gets the new parameters as T.
 func (t Type) Step(params, grads, momentum, working Ptr, n int, control, scratch Ptr) []Launch {
+	grid, block := stepGrid(n)
+	return append(decide(grads, n, control, scratch), launch("sgd_step", grid, block, params, grads, momentum, working, n, control))
+}
+
+// decide computes the norm of the gradients and what the step makes of it.
+func decide(grads Ptr, n int, control, scratch Ptr) []Launch {
 	pieces, piece := stepPieces(n)
-	grid, block := flat(n)
-	grid[0] = min(grid[0], stepGridMax)
+	_, block := stepGrid(n)
 	return []Launch{
 		launch("gradient_squares", [3]int{pieces, 1, 1}, block, grads, n, piece, scratch),
 		launch("step_control", [3]int{1, 1, 1}, block, scratch, pieces, control),
-		launch("sgd_step", grid, block, params, grads, momentum, working, n, control),
 	}
+}
+
+func stepGrid(n int) (grid, block [3]int) {
+	grid, block = flat(n)
+	grid[0] = min(grid[0], stepGridMax)
+	return grid, block
+}
+
+// AdamW are the numbers of adamw_step: p = Shrink*p - Rate*m/(sqrt(v)*Root + Eps) with the moments m and v.
+type AdamW struct {
+	Beta1, Beta2, Shrink, Rate, Root, Eps float64
+	Fresh                                 bool // the moments count as 0
+}
+
+// StepAdamW is backend.Device's; of the Control it needs ClipNorm and the loss scale.
+func (t Type) StepAdamW(o AdamW, params, grads, first, second, working Ptr, n int, control, scratch Ptr) []Launch {
+	grid, block := stepGrid(n)
+	return append(decide(grads, n, control, scratch), launch("adamw_step", grid, block, params, grads, first, second, working, n, control,
+		float(o.Beta1), float(1-o.Beta1), float(o.Beta2), float(1-o.Beta2), float(o.Shrink), float(o.Rate), float(o.Root), float(o.Eps), o.Fresh))
+}
+
+// Average is backend.Device's, over n floats.
+func (t Type) Average(dst, src Ptr, n int, keep float64) []Launch {
+	grid, block := stepGrid(n)
+	return []Launch{launch("running_average", grid, block, dst, src, n, float(keep))}
 }

@@ -1,0 +1,50 @@
+package cpu
+
+import "math"
+
+// AdamW are the numbers of one step of torch.optim.AdamW (Loshchilov & Hutter 2019), preceded by a scaling of the gradient (clipping).
+type AdamW struct {
+	Beta1, Beta2, Shrink, Rate, Root, Eps float64
+	Scale                                 float32 // the gradient is multiplied by this first: the clip coefficient, else 1
+	Fresh                                 bool    // the moments count as 0, whatever they hold
+}
+
+// AdamWStep updates params and both moments in one pass; grads are only read:
+// g = Scale*grad; m = Beta1*m + (1-Beta1)*g; v = Beta2*v + (1-Beta2)*g*g; p = Shrink*p - Rate*m/(sqrt(v)*Root + Eps).
+func AdamWStep(p *Pool, o AdamW, params, grads, first, second []float32) {
+	shrink, rate, root, eps := float32(o.Shrink), float32(o.Rate), float32(o.Root), float32(o.Eps)
+	b1, b2, c1, c2 := float32(o.Beta1), float32(o.Beta2), float32(1-o.Beta1), float32(1-o.Beta2)
+	tiles := (len(params) + sgdChunk - 1) / sgdChunk
+	p.Run(tiles, func(_, t int) {
+		from, to := t*sgdChunk, min(len(params), (t+1)*sgdChunk)
+		w := params[from:to]
+		g, m, v := grads[from:to][:len(w)], first[from:to][:len(w)], second[from:to][:len(w)]
+		if o.Fresh {
+			clear(m)
+			clear(v)
+		}
+		for i := range w {
+			f := o.Scale * g[i]
+			m[i] = b1*m[i] + c1*f
+			v[i] = b2*v[i] + c2*f*f
+			w[i] = shrink*w[i] - rate*m[i]/(float32(math.Sqrt(float64(v[i])))*root+eps)
+		}
+	})
+}
+
+// Average computes dst = keep*dst + (1-keep)*src; keep 0 copies.
+func Average(p *Pool, dst, src []float32, keep float32) {
+	tiles := (len(dst) + sgdChunk - 1) / sgdChunk
+	p.Run(tiles, func(_, t int) {
+		from, to := t*sgdChunk, min(len(dst), (t+1)*sgdChunk)
+		d := dst[from:to]
+		s := src[from:to][:len(d)]
+		if keep == 0 {
+			copy(d, s)
+			return
+		}
+		for i, v := range s {
+			d[i] += (1 - keep) * (v - d[i])
+		}
+	})
+}

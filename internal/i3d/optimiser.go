@@ -1,0 +1,133 @@
+package i3d
+
+import (
+	"fmt"
+
+	"github.com/universal-classifier/uc/internal/backend"
+	"github.com/universal-classifier/uc/internal/weights"
+)
+
+// update changes the parameters by the gradients and returns the norm of these.
+func (t *Training) update(o StepOptions) (float64, error) {
+	if o.Beta2 == 0 {
+		return t.dev.Step(backend.SGD{LR: o.LR, Momentum: o.Momentum, WeightDecay: o.WeightDecay, ClipNorm: o.ClipNorm, First: !t.started},
+			t.params.flat, t.grads.flat, t.momentum.flat), nil
+	}
+	if err := t.addSecond(); err != nil {
+		return 0, err
+	}
+	if !t.started {
+		t.steps = 0
+	}
+	norm := t.dev.StepAdamW(backend.AdamW{LR: o.LR, Beta1: o.Momentum, Beta2: o.Beta2, Eps: adamEps, WeightDecay: o.WeightDecay, ClipNorm: o.ClipNorm,
+		Step: t.steps + 1}, t.params.flat, t.grads.flat, t.momentum.flat, t.second.flat)
+	if norm >= 0 && !bad(norm) {
+		t.steps++
+	}
+	return norm, nil
+}
+
+// addSecond allocates the second moments.
+func (t *Training) addSecond() (err error) {
+	if t.second == nil {
+		t.second, err = t.params.layout.allocate(t.dev)
+	}
+	return err
+}
+
+// SecondMoment returns AdamW's second moment of every parameter and the number of its steps; empty before the first step, and with SGD.
+func (t *Training) SecondMoment() (sd *weights.StateDict, steps int) {
+	if !t.started || t.second == nil {
+		return weights.NewStateDict(), 0
+	}
+	sd = t.parametersOf()
+	t.second.store(t.dev, sd)
+	return sd, t.steps
+}
+
+// LoadSecondMoment sets what SecondMoment returned; call it after LoadMomentum.
+func (t *Training) LoadSecondMoment(sd *weights.StateDict, steps int) error {
+	if sd.Len() == 0 {
+		return nil
+	}
+	if err := t.checkParameters("second moment", sd); err != nil {
+		return err
+	}
+	if err := t.addSecond(); err != nil {
+		return err
+	}
+	t.second.load(t.dev, sd)
+	t.steps = steps
+	return nil
+}
+
+// checkParameters reports whether sd has every parameter in its shape.
+func (t *Training) checkParameters(what string, sd *weights.StateDict) error {
+	want := t.parametersOf()
+	for _, n := range want.Names() {
+		if _, err := sd.Want(n, want.Get(n).Shape...); err != nil {
+			return fmt.Errorf("%s: %w", what, err)
+		}
+	}
+	return nil
+}
+
+// average is the running average of the weights (Polyak & Juditsky 1992) and of the batch norms' statistics.
+type average struct{ params, stats *memory }
+
+// UpdateAverage moves the running average of weights and running statistics towards those of now: average = keep*average + (1-keep)*now.
+// The first call copies them. From then on EvalLoss uses the average.
+func (t *Training) UpdateAverage(keep float64) error {
+	if t.average == nil {
+		keep = 0
+		if err := t.addAverage(); err != nil {
+			return err
+		}
+	}
+	t.dev.Average(t.average.params.flat, t.params.flat, keep)
+	t.dev.Average(t.average.stats.flat, t.stats.flat, keep)
+	t.stale = true
+	return nil
+}
+
+func (t *Training) addAverage() error {
+	params, err := t.params.layout.allocate(t.dev)
+	if err != nil {
+		return err
+	}
+	stats, err := t.stats.layout.allocate(t.dev)
+	if err != nil {
+		return err
+	}
+	t.average = &average{params, stats}
+	return nil
+}
+
+// Predicting returns the state that predicts best: the running average where there is one, else State.
+func (t *Training) Predicting() *weights.StateDict {
+	sd := t.State()
+	if t.average != nil {
+		t.average.params.store(t.dev, sd)
+		t.average.stats.store(t.dev, sd)
+	}
+	return sd
+}
+
+// HasAverage reports whether there is a running average of the weights.
+func (t *Training) HasAverage() bool { return t.average != nil }
+
+// LoadAverage sets the running average to what Predicting returned; call it after Load.
+func (t *Training) LoadAverage(sd *weights.StateDict) error {
+	if err := CheckStateDict(t.cfg, sd); err != nil {
+		return err
+	}
+	if t.average == nil {
+		if err := t.addAverage(); err != nil {
+			return err
+		}
+	}
+	t.average.params.load(t.dev, sd)
+	t.average.stats.load(t.dev, sd)
+	t.stale = true
+	return nil
+}

@@ -1,0 +1,53 @@
+package main
+
+import "github.com/universal-classifier/uc/internal/train"
+
+// recipe is a row of the study: what it changes of the reference's recipe.
+type recipe struct {
+	name, what string
+	adjust     func(*train.Recipe)
+}
+
+// passes sets the length of a training: so many passes over the cases, at least so many iterations, in epochs of one fiftieth.
+func passes(p *train.Recipe, cases, n, least int) {
+	total := max(least, n*cases/p.BatchSize)
+	p.Epochs = 25
+	p.Iterations = (total + p.Epochs - 1) / p.Epochs
+}
+
+var recipes = []recipe{
+	{"sgd-1e-2", "SGD 0.99, 1e-2, poly", func(p *train.Recipe) {}},
+	{"sgd-1e-3", "SGD 0.99, 1e-3, poly", func(p *train.Recipe) { p.LearningRate = 1e-3 }},
+	{"sgd-1e-3-ema", "SGD 0.99, 1e-3, cosine, warm-up, average, passes", func(p *train.Recipe) {
+		modern(p)
+		p.LearningRate = 1e-3
+	}},
+	{"sgd09-1e-2-ema", "SGD 0.9, 1e-2, cosine, warm-up, average, passes", func(p *train.Recipe) {
+		modern(p)
+		p.Momentum, p.LearningRate = 0.9, 1e-2
+	}},
+	{"adamw-3e-4-ema", "AdamW 3e-4, decay 0.05, cosine, warm-up, average, passes", func(p *train.Recipe) {
+		modern(p)
+		adamW(p, 3e-4, 0.05)
+	}},
+	{"adamw-1e-3-ema", "AdamW 1e-3, decay 0.05, cosine, warm-up, average, passes", func(p *train.Recipe) {
+		modern(p)
+		adamW(p, 1e-3, 0.05)
+	}},
+}
+
+// modern is what the newer recipes share.
+func modern(p *train.Recipe) {
+	p.Schedule, p.WarmUp, p.Average, p.Draws = train.Cosine, 0.05, 0.99, train.InPasses
+}
+
+func adamW(p *train.Recipe, lr, decay float64) {
+	p.Optimiser, p.LearningRate, p.Momentum, p.Beta2, p.WeightDecay, p.ClipNorm = train.AdamW, lr, 0.9, 0.999, decay, 1
+}
+
+func recipeNames() (names []string) {
+	for _, r := range recipes {
+		names = append(names, r.name)
+	}
+	return names
+}
