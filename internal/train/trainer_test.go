@@ -458,13 +458,13 @@ type scaling struct {
 
 func (d *scaling) LossScale() (float64, int)            { return d.scale, d.good }
 func (d *scaling) SetLossScale(scale float64, good int) { d.scale, d.good = scale, good }
-func (d *scaling) Step(o backend.SGD, params, grads, momentum *backend.Tensor) float64 {
+func (d *scaling) StepAdamW(o backend.AdamW, params, grads, momentum, second *backend.Tensor) float64 {
 	if d.steps++; d.steps%2 == 1 {
 		d.scale, d.good = d.scale/2, 0
 		return -1
 	}
 	d.good++
-	return d.Device.Step(o, params, grads, momentum)
+	return d.Device.StepAdamW(o, params, grads, momentum, second)
 }
 
 // The scale of the loss is part of the checkpoint, and a step that was skipped is no divergence.
@@ -508,11 +508,11 @@ type lost struct {
 }
 
 func (d *lost) Memory() (free, total int64) { return 1000, 2000 }
-func (d *lost) Step(o backend.SGD, params, grads, momentum *backend.Tensor) float64 {
+func (d *lost) StepAdamW(o backend.AdamW, params, grads, momentum, second *backend.Tensor) float64 {
 	if d.steps++; d.steps == 2 {
 		panic(&backend.DeviceError{Device: "some card", Err: errors.New("fell off the bus")})
 	}
-	return d.Device.Step(o, params, grads, momentum)
+	return d.Device.StepAdamW(o, params, grads, momentum, second)
 }
 
 // A device that fails ends the training with one error, in the log too, and the checkpoint before it serves to go on.

@@ -1,0 +1,125 @@
+package train
+
+import (
+	"encoding/json"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/universal-classifier/uc/internal/i3d"
+	"github.com/universal-classifier/uc/internal/task"
+)
+
+func TestReferenceRecipe(t *testing.T) {
+	p, err := newRecipe(Options{Trainer: task.ReferenceTrainer, Deterministic: true}, 1000, 200, 7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Recipe{Epochs: 200, Iterations: 250, ValIterations: 50, BatchSize: 7, LearningRate: 1e-2, Seed: 12345,
+		Optimiser: SGD, Momentum: 0.99, WeightDecay: 3e-5, ClipNorm: 12, Schedule: Poly, Draws: WithReplacement}
+	if p != want {
+		t.Errorf("got %+v, want %+v", p, want)
+	}
+	for _, at := range [][2]int{{0, 0}, {0, 249}, {57, 3}, {199, 249}} {
+		want := i3d.StepOptions{LR: 1e-2 * math.Pow(1-float64(at[0])/200, 0.9), Momentum: 0.99, WeightDecay: 3e-5, ClipNorm: 12}
+		if got := p.step(at[0], at[1]); got != want {
+			t.Errorf("epoch %d, iteration %d: %+v, want %+v", at[0], at[1], got, want)
+		}
+	}
+	if _, due := p.averageKeep(4); due {
+		t.Error("the reference averages no weights")
+	}
+}
+
+// The state of a training by an earlier version names only the first numbers: it is continued by the reference's recipe.
+func TestRecipeOfEarlierCheckpoints(t *testing.T) {
+	var p Recipe
+	if err := json.Unmarshal([]byte(`{"epochs": 3, "iterations": 4, "val_iterations": 1, "batch_size": 2, "initial_lr": 0.01, "seed": 9}`), &p); err != nil {
+		t.Fatal(err)
+	}
+	want := referenceRecipe(2)
+	want.Epochs, want.Iterations, want.ValIterations, want.Seed = 3, 4, 1, 9
+	if p != want {
+		t.Errorf("got %+v, want %+v", p, want)
+	}
+	if err := json.Unmarshal([]byte(`{"epochs": 3, "iterations": 4, "batch_size": 2, "optimiser": "lion"}`), &p); err == nil {
+		t.Error("an unknown optimiser was accepted")
+	}
+}
+
+// The default's length follows the cohort within limits, and its schedule rises, falls and ends near 0.
+func TestDefaultRecipe(t *testing.T) {
+	for _, c := range []struct{ cases, batch, iterations int }{{80, 9, 2000}, {1029, 17, 50 * 49}, {100000, 2, 25000}} {
+		p, err := newRecipe(Options{Trainer: task.DefaultTrainer}, c.cases, c.cases/4, c.batch)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.iterations() != c.iterations {
+			t.Errorf("%d cases, batch %d: %d iterations, want %d", c.cases, c.batch, p.iterations(), c.iterations)
+		}
+		warm := p.iterations() / 20
+		rate := func(at int) float64 { return p.rate(at/p.Iterations, at%p.Iterations) }
+		if !(rate(0) > 0 && rate(0) < 0.02*p.LearningRate) || rate(warm) != p.LearningRate || !(rate(p.iterations()-1) < 1e-4*p.LearningRate) {
+			t.Errorf("rates %g, %g, %g", rate(0), rate(warm), rate(p.iterations()-1))
+		}
+		for at := 1; at < p.iterations(); at++ {
+			if rises := rate(at) > rate(at-1); rises != (at <= warm) {
+				t.Fatalf("the rate at iteration %d is %g after %g", at, rate(at), rate(at-1))
+			}
+		}
+	}
+	if _, err := newRecipe(Options{Trainer: "ClassifierTrainerX"}, 10, 2, 2); err == nil {
+		t.Error("an unknown trainer was accepted")
+	}
+}
+
+// In passes every case is drawn once before any is drawn again, over the ends of batches and epochs, by each worker alike.
+func TestDrawsInPasses(t *testing.T) {
+	p := Recipe{Epochs: 5, Iterations: 3, BatchSize: 4, Seed: 7, Draws: InPasses}
+	members := []int{3, 5, 8, 9, 12, 20, 21}
+	rng := rand.New(rand.NewPCG(1, 2))
+	var draw drawer
+	var drawn []int
+	for epoch := range p.Epochs {
+		for i := range p.Iterations {
+			for index := range p.BatchSize {
+				at := position{training, epoch, i}
+				one := draw.one(&p, members, at, index, rng)
+				if again := new(drawer).one(&p, members, at, index, rng); again != one {
+					t.Fatalf("%v, sample %d: case %d, and %d for another worker", at, index, one, again)
+				}
+				drawn = append(drawn, one)
+			}
+		}
+	}
+	var orders [][]int
+	for pass := range slices.Chunk(drawn, len(members)) {
+		if len(pass) == len(members) {
+			orders = append(orders, slices.Clone(pass))
+			if slices.Sort(pass); !slices.Equal(pass, members) {
+				t.Errorf("a pass drew %v", pass)
+			}
+		}
+	}
+	if slices.Equal(orders[0], orders[1]) {
+		t.Error("two passes have one order")
+	}
+}
+
+// A whole validation looks at every case once; its last batch is as long as cases are left.
+func TestWholeValidation(t *testing.T) {
+	p := Recipe{BatchSize: 4, ValIterations: 3, WholeValidation: true}
+	members := []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}
+	var draw drawer
+	var seen []int
+	for i := range p.ValIterations {
+		at := position{validating, 6, i}
+		for index := range p.size(at, len(members)) {
+			seen = append(seen, draw.one(&p, members, at, index, nil))
+		}
+	}
+	if !slices.Equal(seen, members) {
+		t.Errorf("saw %v", seen)
+	}
+}
