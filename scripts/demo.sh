@@ -22,7 +22,7 @@ run demo "$root"
 run plan-and-preprocess --data-root "$root" -t 900 -tf 2 -tl 2 --verify_dataset_integrity
 for fold in 0 1; do
   run train --data-root "$root" 3d_fullres ClassifierTrainer 900 $fold \
-    --epochs 10 --iterations 25 --val-iterations 4 --batch-size 8 --lr 0.003 --seed 1
+    --epochs 10 --iterations 25 --val-iterations 4 --batch-size 8 --seed 1
 done
 scans=$root/raw/nnUNet_raw_data/Task900_Phantom
 run predict --data-root "$root" -i "$scans/imagesTs" -s "$scans/labelsTs" -o "$root/predictions" -t 900 -f 0 1

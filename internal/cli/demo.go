@@ -46,7 +46,7 @@ medium, large); spacings that differ between cases; and held-out cases with thei
 			id, _ := task.ParseName(o.TaskName())
 			fmt.Fprintf(out, "%s: %d cases, %d held out\n\nNext:\n", dir, o.Cases, max(o.TestCases, 0))
 			fmt.Fprintf(out, "  uc plan-and-preprocess --data-root %s -t %d -tf 2 -tl 2 --verify_dataset_integrity\n", args[0], id)
-			fmt.Fprintf(out, "  uc train --data-root %s 3d_fullres ClassifierTrainer %d 0 --epochs 10 --iterations 25 --val-iterations 4 --batch-size 8 --lr 0.003\n", args[0], id)
+			fmt.Fprintf(out, "  uc train --data-root %s 3d_fullres ClassifierTrainer %d 0 --epochs 10 --iterations 25 --val-iterations 4 --batch-size 8\n", args[0], id)
 			_, err = fmt.Fprintf(out, "  uc predict --data-root %s -i %s -s %s -o %s -t %d -f 0\n  uc evaluate --data-root %s %d\n",
 				args[0], filepath.Join(dir, "imagesTs"), filepath.Join(dir, "labelsTs"), filepath.Join(args[0], "predictions"), id, args[0], id)
 			return err

@@ -82,7 +82,7 @@ files and labels, plans the preprocessing from the data, trains an I3D network b
 The workflow, the folders and the flags are those of nnU-Net and of the Python package universalclassifier.`,
 		Example: `  uc demo demo                                   # a small cohort of phantom scans to try everything on
   uc plan-and-preprocess --data-root demo -t 900 -tf 2 -tl 2 --verify_dataset_integrity
-  uc train --data-root demo 3d_fullres ClassifierTrainer 900 0 --epochs 10 --iterations 25 --lr 0.003
+  uc train --data-root demo 3d_fullres ClassifierTrainer 900 0 --epochs 10 --iterations 25
   uc predict --data-root demo -i images -s masks -o predictions -t 900 -f 0
   uc evaluate --data-root demo 900`,
 		Args:          cobra.ArbitraryArgs,

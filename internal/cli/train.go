@@ -27,7 +27,7 @@ TASK is an id (4, 004) or a full name (Task004_X), FOLD a number
 Ctrl-C stops after the current iteration and keeps a checkpoint; -c goes on from there.`,
 		Example: `  uc train --data-root /path/to/data 3d_fullres ClassifierTrainer 4 0
   uc train 3d_fullres ClassifierTrainer 4 0 -c
-  uc train 3d_fullres ClassifierTrainer Task004_Hippocampus all --epochs 30 --iterations 50 --lr 0.003
+  uc train 3d_fullres ClassifierTrainer Task004_Hippocampus all --epochs 30 --iterations 50
   uc train 3d_fullres ClassifierTrainer 4 0 --validation_only`,
 		Args: exactArgs("NETWORK", "TRAINER", "TASK", "FOLD"),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -368,21 +368,33 @@ func crossEntropy(logits []float32, targets []int, classes int) (float64, error)
 
 // MemoryBytes is the device memory in use.
 func (t *Training) MemoryBytes() int64 {
-	n := 3*t.params.bytes + t.stats.bytes + t.graph.inputs.Bytes() + t.work.bytes() + t.dev.WorkspaceBytes()
-	if t.second != nil {
-		n += t.params.bytes
-	}
-	if t.average != nil {
-		n += t.params.bytes + t.stats.bytes
-	}
+	n := t.ownBytes() + t.graph.inputs.Bytes() + t.work.bytes() + t.dev.WorkspaceBytes()
 	if t.eval != nil {
 		n += t.eval.ownBytes()
 	}
 	return n
 }
 
+// ownBytes is the memory of parameters and all that is as long as they.
+func (t *Training) ownBytes() int64 {
+	n := 3*t.params.bytes + t.stats.bytes
+	if t.second != nil {
+		n += t.params.bytes
+	}
+	if t.average != nil {
+		n += t.params.bytes + t.stats.bytes
+	}
+	return n
+}
+
+// Extras say what a training keeps of the weights beyond their gradients and momentum.
+type Extras struct {
+	SecondMoment bool // AdamW
+	Average      bool
+}
+
 // MemoryEstimate is the device memory a training with validation will take, in bytes, without what kernels borrow.
-func MemoryEstimate(dev backend.Device, cfg Config, batch int, shape [3]int) (int64, error) {
+func MemoryEstimate(dev backend.Device, cfg Config, batch int, shape [3]int, extras Extras) (int64, error) {
 	plan := backend.Planning(dev)
 	t, err := NewTraining(plan, cfg, batch, shape)
 	if err != nil {
@@ -395,5 +407,15 @@ func MemoryEstimate(dev backend.Device, cfg Config, batch int, shape [3]int) (in
 	if _, err := p.graphFor(batch, shape); err != nil {
 		return 0, err
 	}
-	return 3*t.params.bytes + t.stats.bytes + t.graph.inputs.Bytes() + t.work.bytes() + p.ownBytes(), nil
+	if extras.SecondMoment {
+		if err := t.addSecond(); err != nil {
+			return 0, err
+		}
+	}
+	if extras.Average {
+		if err := t.addAverage(); err != nil {
+			return 0, err
+		}
+	}
+	return t.ownBytes() + t.graph.inputs.Bytes() + t.work.bytes() + p.ownBytes(), nil
 }

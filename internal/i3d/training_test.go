@@ -237,7 +237,7 @@ func TestMemory(t *testing.T) {
 		batch, size int
 		limit       float64
 	}{{2, 240, 6}, {7, 64, 0.6}} {
-		n, err := MemoryEstimate(dev, Config{2, []int{2}}, c.batch, [3]int{c.size, c.size, c.size})
+		n, err := MemoryEstimate(dev, Config{2, []int{2}}, c.batch, [3]int{c.size, c.size, c.size}, Extras{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -266,12 +266,26 @@ func TestMemory(t *testing.T) {
 	if _, _, err := tr.EvalLoss(x, smallTargets); err != nil {
 		t.Fatal(err)
 	}
-	planned, err := MemoryEstimate(dev, smallConfig, 2, smallImage)
+	planned, err := MemoryEstimate(dev, smallConfig, 2, smallImage, Extras{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if used := tr.MemoryBytes() - dev.WorkspaceBytes(); used != planned {
 		t.Errorf("planned %d bytes, used %d", planned, used)
+	}
+	adam := stepOptions
+	adam.Beta2 = 0.999
+	if _, err := tr.Step(x, smallTargets, adam); err != nil {
+		t.Fatal(err)
+	}
+	if err := tr.UpdateAverage(0.9); err != nil {
+		t.Fatal(err)
+	}
+	if planned, err = MemoryEstimate(dev, smallConfig, 2, smallImage, Extras{SecondMoment: true, Average: true}); err != nil {
+		t.Fatal(err)
+	}
+	if used := tr.MemoryBytes() - dev.WorkspaceBytes(); used != planned {
+		t.Errorf("AdamW and an average: planned %d bytes, used %d", planned, used)
 	}
 }
 

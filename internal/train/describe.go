@@ -48,7 +48,7 @@ func (t *trainer) describe() {
 // whatFits says how to train with so many bytes of the device's memory.
 func (t *trainer) whatFits(free int64) string {
 	for batch := t.state.Recipe.BatchSize - 1; batch > 0; batch-- {
-		if need, err := i3d.MemoryEstimate(t.device, t.config, batch, t.plans.Stage().ImageSize); err == nil && need <= free {
+		if need, err := i3d.MemoryEstimate(t.device, t.config, batch, t.plans.Stage().ImageSize, t.state.Recipe.extras()); err == nil && need <= free {
 			return fmt.Sprintf("--batch-size %d would fit", batch)
 		}
 	}
@@ -61,7 +61,7 @@ type ownMemory interface{ Memory() (free, total int64) }
 // estimateMemory estimates the bytes of network and loader.
 func (t *trainer) estimateMemory() error {
 	p, shape := t.state.Recipe, t.plans.Stage().ImageSize
-	network, err := i3d.MemoryEstimate(t.device, t.config, p.BatchSize, shape)
+	network, err := i3d.MemoryEstimate(t.device, t.config, p.BatchSize, shape, p.extras())
 	if err != nil {
 		return err
 	}
@@ -71,7 +71,7 @@ func (t *trainer) estimateMemory() error {
 		t.memory = network
 	}
 	const (
-		weightCopies = 4         // weights and momenta on their way to a checkpoint, and their encoding
+		weightCopies = 6         // weights, their average and the optimiser's moments on their way to a checkpoint, and their encoding
 		program      = 100 << 20 // the kernels' scratch and everything else
 	)
 	weights := int64(0)

@@ -191,6 +191,11 @@ func (p *Recipe) step(epoch, iteration int) i3d.StepOptions {
 	return i3d.StepOptions{LR: p.rate(epoch, iteration), Momentum: p.Momentum, WeightDecay: p.WeightDecay, ClipNorm: p.ClipNorm, Beta2: p.Beta2}
 }
 
+// extras is what the network keeps for the recipe.
+func (p *Recipe) extras() i3d.Extras {
+	return i3d.Extras{SecondMoment: p.Optimiser == AdamW, Average: p.Average > 0}
+}
+
 // averageEvery is how many iterations lie between two updates of the running average of the weights; it costs a pass over them.
 const averageEvery = 4
 

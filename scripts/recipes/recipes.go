@@ -26,6 +26,10 @@ var recipes = []recipe{
 		modern(p)
 		p.Momentum, p.LearningRate = 0.9, 1e-2
 	}},
+	{"adamw-1e-4-ema", "AdamW 1e-4, decay 0.05, cosine, warm-up, average, passes", func(p *train.Recipe) {
+		modern(p)
+		adamW(p, 1e-4, 0.05)
+	}},
 	{"adamw-3e-4-ema", "AdamW 3e-4, decay 0.05, cosine, warm-up, average, passes", func(p *train.Recipe) {
 		modern(p)
 		adamW(p, 3e-4, 0.05)
