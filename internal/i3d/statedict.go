@@ -76,6 +76,38 @@ func NewStateDict(cfg Config, rng *rand.Rand) *weights.StateDict {
 	return sd
 }
 
+// unusedClasses is the number of classes of the unused layer: those of Kinetics.
+const unusedClasses = 400
+
+// ReferenceStateDict returns the tensors of sd with the reference's unused 400-class layer, in the order of its state_dict. The layer
+// comes from sd if sd has it, else it is zeros: nothing ever reads it. The tensors are shared with sd.
+func ReferenceStateDict(sd *weights.StateDict) *weights.StateDict {
+	unused := map[string]*weights.Tensor{
+		"weight": weights.NewTensor(unusedClasses, features, 1, 1, 1),
+		"bias":   weights.NewTensor(unusedClasses),
+	}
+	all := weights.NewStateDict()
+	addUnused := func() {
+		for _, part := range []string{"weight", "bias"} {
+			name := unusedLayer + "conv3d." + part
+			if t := sd.Get(name); t != nil {
+				unused[part] = t
+			}
+			all.Set(name, unused[part])
+		}
+	}
+	for _, name := range sd.Names() {
+		switch {
+		case strings.HasPrefix(name, unusedLayer):
+			continue
+		case name == linearName(0)+"weight":
+			addUnused()
+		}
+		all.Set(name, sd.Get(name))
+	}
+	return all
+}
+
 // CheckStateDict says whether sd holds exactly the network's tensors; the reference's unused layer may be there too.
 func CheckStateDict(cfg Config, sd *weights.StateDict) error {
 	if err := cfg.check(); err != nil {

@@ -2,28 +2,19 @@ package predict
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 
 	"github.com/universal-classifier/uc/internal/backend"
-	"github.com/universal-classifier/uc/internal/checkpoint"
 	"github.com/universal-classifier/uc/internal/i3d"
+	"github.com/universal-classifier/uc/internal/model"
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/preprocess"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/weights"
 )
-
-// foldAll is the fold that trained on all cases.
-const foldAll = "all"
 
 // Model is an opened model. It is safe for concurrent use: cases are preprocessed side by side, and the network takes them one
 // after the other.
@@ -43,105 +34,20 @@ type Model struct {
 
 // Open loads the folds of the model in modelDir: plans.json, and a checkpoint per fold.
 func Open(modelDir string, o Options, r progress.Reporter) (*Model, error) {
-	if o.Checkpoint == "" {
-		o.Checkpoint = checkpoint.Final
-	}
-	m := &Model{options: o, dir: modelDir, loaded: -1}
-	var err error
-	if m.plans, err = plan.Load(filepath.Join(modelDir, checkpoint.PlansFile)); err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			err = fmt.Errorf("no trained model in %s: %w; train it first (uc train), or look whether task, trainer (-tr) and plans (-p) are those of the training", modelDir, err)
-		}
+	opened, err := model.Open(modelDir, model.Options{Folds: o.Folds, Checkpoint: o.Checkpoint}, r)
+	if err != nil {
 		return nil, err
 	}
-	m.config = i3d.Config{InChannels: m.plans.InputChannels(), Outputs: m.plans.Outputs()}
-	if m.folds, err = m.findFolds(r); err != nil {
-		return nil, err
-	}
-	for _, fold := range m.folds {
-		sd, err := m.readFold(fold)
-		if err != nil {
-			return nil, err
-		}
-		m.weights = append(m.weights, sd)
+	o.Checkpoint = opened.Checkpoint
+	m := &Model{options: o, dir: modelDir, plans: opened.Plans, config: opened.Config, folds: opened.Names(), loaded: -1}
+	for _, fold := range opened.Folds {
+		m.weights = append(m.weights, fold.Weights)
 	}
 	if m.device, err = backend.Open(backend.Options{Device: o.Device, Threads: o.Threads, Mixed: !o.FP32, Choice: func(text string) { r.Note("%s", text) }}); err != nil {
 		return nil, err
 	}
 	r.Note("network on %s (%s)", m.device.Name(), backend.PrecisionText(m.device, !o.FP32))
 	return m, nil
-}
-
-// findFolds checks the folds asked for, or finds those that are trained.
-func (m *Model) findFolds(r progress.Reporter) ([]string, error) {
-	if len(m.options.Folds) > 0 {
-		folds := make([]string, 0, len(m.options.Folds))
-		for _, f := range m.options.Folds {
-			if f != foldAll {
-				n, err := strconv.Atoi(f)
-				if err != nil || n < 0 {
-					return nil, fmt.Errorf("fold %q: expected a number from 0, or %q", f, foldAll)
-				}
-				f = strconv.Itoa(n)
-			}
-			if slices.Contains(folds, f) {
-				return nil, fmt.Errorf("fold %s is named twice", f)
-			}
-			folds = append(folds, f)
-		}
-		return folds, nil
-	}
-	entries, err := os.ReadDir(m.dir)
-	if err != nil {
-		return nil, err
-	}
-	var numbers []int
-	for _, e := range entries {
-		number, isFold := strings.CutPrefix(e.Name(), task.FoldDir(""))
-		n, err := strconv.Atoi(number)
-		switch {
-		case !isFold || err != nil || !e.IsDir():
-		case !checkpoint.Exists(m.foldDir(strconv.Itoa(n)), m.options.Checkpoint):
-			r.Warn("fold %d has no %s and is left out: its training has not ended", n, m.options.Checkpoint)
-		default:
-			numbers = append(numbers, n)
-		}
-	}
-	slices.Sort(numbers)
-	var folds []string
-	for _, n := range numbers {
-		folds = append(folds, strconv.Itoa(n))
-	}
-	if len(folds) == 0 && checkpoint.Exists(m.foldDir(foldAll), m.options.Checkpoint) {
-		folds = []string{foldAll}
-	}
-	if len(folds) == 0 {
-		return nil, fmt.Errorf("%s: no fold has a %s; train one first (uc train)", m.dir, m.options.Checkpoint)
-	}
-	r.Note("folds found: %s", strings.Join(folds, " "))
-	return folds, nil
-}
-
-func (m *Model) foldDir(fold string) string { return filepath.Join(m.dir, task.FoldDir(fold)) }
-
-// readFold reads the weights of a fold and checks that they belong to the plans.
-func (m *Model) readFold(fold string) (*weights.StateDict, error) {
-	dir, name := m.foldDir(fold), m.options.Checkpoint
-	c, err := checkpoint.Read(dir, name)
-	if errors.Is(err, checkpoint.ErrNotFound) {
-		return nil, fmt.Errorf("fold %s is not trained: %w; train it (uc train 3d_fullres ... %s %s), or choose other folds with -f",
-			fold, err, m.plans.TaskName, fold)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("fold %s: %w", fold, err)
-	}
-	if err := c.Model.Check(m.plans.TaskName, m.config.InChannels, m.config.Outputs); err != nil {
-		return nil, fmt.Errorf("fold %s: %s: %w", fold, checkpoint.Path(dir, name), err)
-	}
-	if err := i3d.CheckStateDict(m.config, c.Weights); err != nil {
-		return nil, fmt.Errorf("fold %s: %s does not fit %s: %w", fold, checkpoint.Path(dir, name), checkpoint.PlansFile, err)
-	}
-	return c.Weights, nil
 }
 
 // Close gives the memory of the network back.

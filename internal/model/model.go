@@ -1,0 +1,159 @@
+// Package model opens the folder of a trained model: its plans and the weights of its folds.
+package model
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/universal-classifier/uc/internal/checkpoint"
+	"github.com/universal-classifier/uc/internal/i3d"
+	"github.com/universal-classifier/uc/internal/plan"
+	"github.com/universal-classifier/uc/internal/progress"
+	"github.com/universal-classifier/uc/internal/task"
+	"github.com/universal-classifier/uc/internal/weights"
+)
+
+// foldAll is the fold that trained on all cases.
+const foldAll = "all"
+
+// Options say which folds of a model to open.
+type Options struct {
+	Folds      []string // "0", "1", ... or "all"; none: all trained folds found, "all" only if it is alone
+	Checkpoint string   // default checkpoint.Final
+}
+
+// Model is what a model folder holds.
+type Model struct {
+	Dir        string
+	Plans      *plan.Plans
+	Config     i3d.Config // that the weights of every fold fit
+	Checkpoint string
+	Folds      []Fold
+}
+
+// Fold is a trained fold.
+type Fold struct {
+	Name    string // "0", "1", ... or "all"
+	Weights *weights.StateDict
+}
+
+// Open reads the plans and the chosen folds of the model in dir, and checks that they fit each other.
+func Open(dir string, o Options, r progress.Reporter) (*Model, error) {
+	m := &Model{Dir: dir, Checkpoint: o.Checkpoint}
+	if m.Checkpoint == "" {
+		m.Checkpoint = checkpoint.Final
+	}
+	var err error
+	if m.Plans, err = plan.Load(filepath.Join(dir, checkpoint.PlansFile)); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			err = fmt.Errorf("no trained model in %s: %w; train it first (uc train), or look whether task, trainer (-tr) and plans (-p) are those of the training", dir, err)
+		}
+		return nil, err
+	}
+	m.Config = i3d.Config{InChannels: m.Plans.InputChannels(), Outputs: m.Plans.Outputs()}
+	names, err := m.findFolds(o.Folds, r)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		sd, err := m.readFold(name)
+		if err != nil {
+			return nil, err
+		}
+		m.Folds = append(m.Folds, Fold{name, sd})
+	}
+	return m, nil
+}
+
+// Names are the names of the folds.
+func (m *Model) Names() []string {
+	var names []string
+	for _, f := range m.Folds {
+		names = append(names, f.Name)
+	}
+	return names
+}
+
+// findFolds checks the folds asked for, or finds those that are trained.
+func (m *Model) findFolds(wanted []string, r progress.Reporter) ([]string, error) {
+	if len(wanted) > 0 {
+		return checkFolds(wanted)
+	}
+	entries, err := os.ReadDir(m.Dir)
+	if err != nil {
+		return nil, err
+	}
+	var numbers []int
+	for _, e := range entries {
+		number, isFold := strings.CutPrefix(e.Name(), task.FoldDir(""))
+		n, err := strconv.Atoi(number)
+		switch {
+		case !isFold || err != nil || !e.IsDir():
+		case !m.exists(strconv.Itoa(n)):
+			r.Warn("fold %d has no %s and is left out: its training has not ended", n, m.Checkpoint)
+		default:
+			numbers = append(numbers, n)
+		}
+	}
+	slices.Sort(numbers)
+	var folds []string
+	for _, n := range numbers {
+		folds = append(folds, strconv.Itoa(n))
+	}
+	if len(folds) == 0 && m.exists(foldAll) {
+		folds = []string{foldAll}
+	}
+	if len(folds) == 0 {
+		return nil, fmt.Errorf("%s: no fold has a %s; train one first (uc train)", m.Dir, m.Checkpoint)
+	}
+	r.Note("folds found: %s", strings.Join(folds, " "))
+	return folds, nil
+}
+
+func checkFolds(wanted []string) ([]string, error) {
+	folds := make([]string, 0, len(wanted))
+	for _, f := range wanted {
+		if f != foldAll {
+			n, err := strconv.Atoi(f)
+			if err != nil || n < 0 {
+				return nil, fmt.Errorf("fold %q: expected a number from 0, or %q", f, foldAll)
+			}
+			f = strconv.Itoa(n)
+		}
+		if slices.Contains(folds, f) {
+			return nil, fmt.Errorf("fold %s is named twice", f)
+		}
+		folds = append(folds, f)
+	}
+	return folds, nil
+}
+
+func (m *Model) foldDir(fold string) string { return filepath.Join(m.Dir, task.FoldDir(fold)) }
+
+func (m *Model) exists(fold string) bool { return checkpoint.Exists(m.foldDir(fold), m.Checkpoint) }
+
+// readFold reads the weights of a fold and checks that they belong to the plans.
+func (m *Model) readFold(fold string) (*weights.StateDict, error) {
+	dir, name := m.foldDir(fold), m.Checkpoint
+	c, err := checkpoint.Read(dir, name)
+	if errors.Is(err, checkpoint.ErrNotFound) {
+		return nil, fmt.Errorf("fold %s is not trained: %w; train it (uc train 3d_fullres ... %s %s), or choose other folds with -f",
+			fold, err, m.Plans.TaskName, fold)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("fold %s: %w", fold, err)
+	}
+	if err := c.Model.Check(m.Plans.TaskName, m.Config.InChannels, m.Config.Outputs); err != nil {
+		return nil, fmt.Errorf("fold %s: %s: %w", fold, checkpoint.Path(dir, name), err)
+	}
+	if err := i3d.CheckStateDict(m.Config, c.Weights); err != nil {
+		return nil, fmt.Errorf("fold %s: %s does not fit %s: %w", fold, checkpoint.Path(dir, name), checkpoint.PlansFile, err)
+	}
+	return c.Weights, nil
+}
