@@ -11,16 +11,6 @@ import (
 	"github.com/universal-classifier/uc/internal/task"
 )
 
-// Prediction is what a model said of one case. Targets hold the true class per classification label; Logits and
-// Probabilities are (labels, classes). Missing probabilities are the softmax of the logits.
-type Prediction struct {
-	Case          string
-	Fold          string
-	Targets       []int
-	Logits        [][]float64
-	Probabilities [][]float64
-}
-
 // Number is a measure that may be undefined (NaN), which JSON holds as null.
 type Number float64
 

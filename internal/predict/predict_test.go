@@ -18,6 +18,7 @@ import (
 	"github.com/universal-classifier/uc/internal/backend"
 	"github.com/universal-classifier/uc/internal/checkpoint"
 	"github.com/universal-classifier/uc/internal/evaluate"
+	"github.com/universal-classifier/uc/internal/mirror"
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/task"
@@ -194,7 +195,7 @@ func TestMirroringMakesFlipsIrrelevant(t *testing.T) {
 			t.Fatal(err)
 		}
 		flipped := *p
-		flipped.data = mirror{true, false, true}.apply(nil, p.data, p.shape)
+		flipped.data = mirror.Axes{true, false, true}.Apply(nil, p.data, p.shape)
 		r, err := m.predict(t.Context(), []*prepared{p, &flipped})
 		if err != nil {
 			t.Fatal(err)
@@ -207,41 +208,6 @@ func TestMirroringMakesFlipsIrrelevant(t *testing.T) {
 		}
 		if !disabled && difference > 1e-5 || disabled && difference < 1e-4 {
 			t.Errorf("mirroring disabled %v: flipping changes the logits by %v", disabled, difference)
-		}
-	}
-}
-
-func TestMirrorFlipsTheAxesNamed(t *testing.T) {
-	shape := [3]int{2, 3, 4}
-	src := make([]float32, 2*2*3*4)
-	for i := range src {
-		src[i] = float32(i)
-	}
-	for _, a := range []mirror{{true, false, false}, {false, true, false}, {false, false, true}, {true, true, true}} {
-		dst := a.apply(nil, src, shape)
-		for c := range 2 {
-			for z := range 2 {
-				for y := range 3 {
-					for x := range 4 {
-						fz, fy, fx := z, y, x
-						if a[0] {
-							fz = 1 - z
-						}
-						if a[1] {
-							fy = 2 - y
-						}
-						if a[2] {
-							fx = 3 - x
-						}
-						if got, want := dst[((c*2+z)*3+y)*4+x], src[((c*2+fz)*3+fy)*4+fx]; got != want {
-							t.Fatalf("%v at %d %d %d %d: %v, want %v", a, c, z, y, x, got, want)
-						}
-					}
-				}
-			}
-		}
-		if back := a.apply(nil, dst, shape); !reflect.DeepEqual(back, src) {
-			t.Errorf("%v twice is not the identity", a)
 		}
 	}
 }

@@ -35,6 +35,8 @@ type Recipe struct {
 	Draws   Draws   `json:"draws"`
 	// WholeValidation says that each epoch looks at every validation case once, instead of at cases drawn at random.
 	WholeValidation bool `json:"whole_validation"`
+	// MirrorValidation says that the validation after the training averages the mirror images of a case, as prediction does.
+	MirrorValidation bool `json:"mirror_validation"`
 }
 
 // Optimiser is the rule that changes the weights.
@@ -88,7 +90,7 @@ func defaultRecipe(cases, valCases, batch int) Recipe {
 	p := Recipe{
 		Epochs: defaultEpochs, Iterations: ceilDiv(iterations, defaultEpochs), BatchSize: batch, LearningRate: 3e-4,
 		Optimiser: AdamW, Momentum: 0.9, Beta2: 0.999, WeightDecay: 0.05, ClipNorm: 1, Schedule: Cosine, WarmUp: 0.05, Average: 0.99,
-		Draws: InPasses, WholeValidation: true,
+		Draws: InPasses, WholeValidation: true, MirrorValidation: true,
 	}
 	p.ValIterations = min(ceilDiv(valCases, batch), p.Iterations)
 	return p

@@ -11,13 +11,14 @@ import (
 	"github.com/universal-classifier/uc/internal/atomicfile"
 	"github.com/universal-classifier/uc/internal/evaluate"
 	"github.com/universal-classifier/uc/internal/i3d"
+	"github.com/universal-classifier/uc/internal/mirror"
 	"github.com/universal-classifier/uc/internal/preprocess"
 	"github.com/universal-classifier/uc/internal/report"
 	"github.com/universal-classifier/uc/internal/weights"
 )
 
-// validate predicts the validation cases of the fold, each as it is stored (without mirroring, as the reference), and
-// saves, plots and prints how good the predictions are.
+// validate predicts the validation cases of the fold and saves, plots and prints how good the predictions are. The reference predicts each case
+// as it is stored; the default recipe averages its mirror images, as prediction does.
 func (t *trainer) validate(ctx context.Context, trained *weights.StateDict) (*evaluate.Report, error) {
 	t.freeTraining()
 	dir := filepath.Join(t.foldDir, t.o.ValFolder)
@@ -32,6 +33,10 @@ func (t *trainer) validate(ctx context.Context, trained *weights.StateDict) (*ev
 	t.log.Stage("validation", len(t.members[validating]))
 	shape := t.plans.Stage().ImageSize
 	input := make([]float32, t.config.InChannels*shape[0]*shape[1]*shape[2])
+	mirrors, flipped := []mirror.Axes{{}}, []float32(nil)
+	if t.state.Recipe.MirrorValidation {
+		mirrors = mirror.All()
+	}
 	var predictions []evaluate.Prediction
 	for _, i := range t.members[validating] {
 		if err := ctx.Err(); err != nil {
@@ -44,14 +49,19 @@ func (t *trainer) validate(ctx context.Context, trained *weights.StateDict) (*ev
 				return nil, err
 			}
 			preprocess.NetworkInput(input, input, t.data.Shape(), t.plans.NumClasses)
-			logits, err := predictor.Logits(input, 1, shape)
-			if err != nil {
-				return nil, fmt.Errorf("case %s: %w", id, err)
-			}
-			p = evaluate.Prediction{Case: id, Fold: t.o.Fold, Targets: t.data.Targets(i)}
-			for _, l := range logits {
-				p.Logits = append(p.Logits, float64s(l))
-				p.Probabilities = append(p.Probabilities, evaluate.Softmax(float64s(l)))
+			p = evaluate.NewPrediction(id, t.config.Outputs)
+			p.Fold, p.Targets = t.o.Fold, t.data.Targets(i)
+			for _, axes := range mirrors {
+				image := input
+				if axes != (mirror.Axes{}) {
+					flipped = axes.Apply(flipped, input, shape)
+					image = flipped
+				}
+				logits, err := predictor.Logits(image, 1, shape)
+				if err != nil {
+					return nil, fmt.Errorf("case %s: %w", id, err)
+				}
+				p.Add(logits, 1/float64(len(mirrors)))
 			}
 		}
 		predictions = append(predictions, p)
@@ -108,12 +118,4 @@ func (t *trainer) freeTraining() {
 	}
 	t.network = nil
 	runtime.GC()
-}
-
-func float64s(values []float32) []float64 {
-	out := make([]float64, len(values))
-	for i, v := range values {
-		out[i] = float64(v)
-	}
-	return out
 }

@@ -1,0 +1,36 @@
+package evaluate
+
+// Prediction is what a model said of one case. Targets hold the true class per classification label; Logits and
+// Probabilities are (labels, classes). Missing probabilities are the softmax of the logits.
+type Prediction struct {
+	Case          string
+	Fold          string
+	Targets       []int
+	Logits        [][]float64
+	Probabilities [][]float64
+}
+
+// NewPrediction returns a prediction of zeros for a case, with so many classes per label; Add fills it.
+func NewPrediction(id string, classes []int) Prediction {
+	p := Prediction{Case: id}
+	for _, n := range classes {
+		p.Logits = append(p.Logits, make([]float64, n))
+		p.Probabilities = append(p.Probabilities, make([]float64, n))
+	}
+	return p
+}
+
+// Add takes in the logits, (labels, classes), of one network and one mirror image: the prediction becomes the mean of logits and of their
+// softmax if the shares of all add up to 1.
+func (p *Prediction) Add(logits [][]float32, share float64) {
+	for k, of := range logits {
+		wide := make([]float64, len(of))
+		for i, v := range of {
+			wide[i] = float64(v)
+		}
+		for i, v := range Softmax(wide) {
+			p.Logits[k][i] += share * wide[i]
+			p.Probabilities[k][i] += share * v
+		}
+	}
+}
