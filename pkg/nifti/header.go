@@ -15,6 +15,7 @@ import (
 	gonii "github.com/okieraised/gonii/pkg/nifti"
 
 	"github.com/universal-classifier/uc/internal/volume"
+	"github.com/universal-classifier/uc/internal/voxels"
 )
 
 // Header is what a NIfTI header says, checked: a three-dimensional grid of real numbers that fits the file.
@@ -31,6 +32,18 @@ type Header struct {
 func (h *Header) BytesPerVoxel() int {
 	n, _ := gonii.AssignDatatypeSize(h.Datatype)
 	return int(n)
+}
+
+// layout says how the voxels are stored.
+func (h *Header) layout() voxels.Layout {
+	return voxels.Layout{Type: types[h.Datatype], BigEndian: h.BigEndian, Slope: h.Slope, Inter: h.Inter}
+}
+
+// types are the datatypes that are read.
+var types = map[int32]voxels.Type{
+	gonii.DT_UINT8: voxels.Uint8, gonii.DT_INT8: voxels.Int8, gonii.DT_UINT16: voxels.Uint16, gonii.DT_INT16: voxels.Int16,
+	gonii.DT_UINT32: voxels.Uint32, gonii.DT_INT32: voxels.Int32, gonii.DT_UINT64: voxels.Uint64, gonii.DT_INT64: voxels.Int64,
+	gonii.DT_FLOAT32: voxels.Float32, gonii.DT_FLOAT64: voxels.Float64,
 }
 
 // TypeName is the datatype as people write it: "int16", "float32", ...
@@ -62,6 +75,18 @@ type rawHeader struct {
 
 // maxHeaderLen is enough for either version.
 const maxHeaderLen = gonii.NII2HeaderSize
+
+// Is reports whether a file that begins with b is gzip data or has the header of a NIfTI file.
+func Is(b []byte) bool {
+	if len(b) >= 2 && b[0] == 0x1f && b[1] == 0x8b {
+		return true
+	}
+	if len(b) < 4 {
+		return false
+	}
+	n, _ := headerLen(b)
+	return n > 0
+}
 
 // headerLen tells the length of the header from its first four bytes, and the byte order; 0 for anything but NIfTI.
 func headerLen(b []byte) (int, binary.ByteOrder) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/inflate"
+	"github.com/universal-classifier/uc/internal/voxels"
 )
 
 var (
@@ -22,9 +23,6 @@ var (
 // maxDeflate is the most that deflate can expand: a byte of input gives at most 1032 bytes (zlib's technical notes).
 const maxDeflate = 1032
 
-// readBuffer is how much of a file is read at a time.
-const readBuffer = 1 << 16
-
 // aheadFrom is how many bytes of voxels are worth a goroutine that decompresses while they are converted.
 const aheadFrom = 1 << 20
 
@@ -36,9 +34,8 @@ type source struct {
 	closer io.Closer
 	gzip   *inflate.Reader // r of a compressed file, else nil
 	read   int64           // bytes of the (decompressed) file consumed
-	voxel  int64           // voxels consumed
+	begun  bool            // voxels are being read
 	exact  bool            // the file's own length agrees with the header, so all may be allocated at once
-	buf    []byte
 }
 
 // open reads and checks the header of the file at path.
@@ -125,42 +122,27 @@ func (s *source) fill(b []byte) error {
 	return nil
 }
 
-// next decodes the next len(dst) voxels, scaled.
-func (s *source) next(dst []float32) error {
-	for len(dst) > 0 {
-		stored, n, err := s.part(len(dst))
-		if err != nil {
-			return err
-		}
-		decode(dst[:n], stored, s.Header)
-		dst = dst[n:]
-	}
-	return nil
+// voxels is the stream of the file's voxels.
+func (s *source) voxels() *voxels.Stream {
+	return &voxels.Stream{Layout: s.layout(), Count: s.Voxels(), Exact: s.exact, Fill: s.fillVoxels}
 }
 
-// part reads the next voxels, at most limit, as they are stored, and tells how many. The bytes are valid until the next call.
-func (s *source) part(limit int) (stored []byte, n int, err error) {
-	if s.voxel == 0 && s.read < s.Offset {
+// fillVoxels is fill for voxels: the first call skips what lies before them.
+func (s *source) fillVoxels(b []byte) error {
+	if s.read < s.Offset {
 		n, err := io.CopyN(io.Discard, s.r, s.Offset-s.read)
 		s.read += n
 		if err != nil {
-			return nil, 0, s.fail(err)
+			return s.fail(err)
 		}
 	}
-	if s.buf == nil {
-		s.buf = make([]byte, readBuffer)
+	if !s.begun {
+		s.begun = true
 		if s.gzip != nil && s.Voxels()*s.BytesPerVoxel() >= aheadFrom && runtime.GOMAXPROCS(0) > 1 {
 			s.gzip.Ahead()
 		}
 	}
-	size := s.BytesPerVoxel()
-	n = min(limit, len(s.buf)/size)
-	stored = s.buf[:n*size]
-	if err := s.fill(stored); err != nil {
-		return nil, 0, err
-	}
-	s.voxel += int64(n)
-	return stored, n, nil
+	return s.fill(b)
 }
 
 // slack is how much may follow the voxels before the rest of a file is no longer read for its checksum.

@@ -38,6 +38,9 @@ func WriteInt16(path string, g volume.Geometry, data []int16) error {
 	})
 }
 
+// chunkVoxels is how many voxels are encoded at a time.
+const chunkVoxels = 1 << 16
+
 // write streams a header and n voxels; encode appends the voxels from..to to its buffer, in the byte order of this
 // machine, which is the one that gonii writes the header in.
 func write(path string, g volume.Geometry, datatype int32, n int, encode func(b []byte, from, to int) []byte) error {

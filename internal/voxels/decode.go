@@ -1,31 +1,29 @@
-package nifti
+package voxels
 
 import (
 	"encoding/binary"
 	"math"
-
-	gonii "github.com/okieraised/gonii/pkg/nifti"
 )
 
 // decode turns stored voxels into float32: stored * Slope + Inter, computed in float64 (as ITK does) and rounded once.
 // src holds len(dst) voxels; it is byte-swapped in place when the file is big-endian.
-func decode(dst []float32, src []byte, h *Header) {
+func (h Layout) decode(dst []float32, src []byte) {
 	if h.BigEndian {
-		swap(src, h.BytesPerVoxel())
+		swap(src, h.Type.Bytes())
 	}
 	le := binary.LittleEndian
 	if h.Slope == 1 && h.Inter == 0 {
-		switch h.Datatype { // the types that images mostly come in, without the detour
-		case gonii.DT_INT16:
+		switch h.Type { // the types that images mostly come in, without the detour
+		case Int16:
 			decodeInt16(dst, src)
 			return
-		case gonii.DT_UINT8:
+		case Uint8:
 			src = src[:len(dst)]
 			for i, v := range src {
 				dst[i] = float32(v)
 			}
 			return
-		case gonii.DT_FLOAT32:
+		case Float32:
 			for ; len(dst) >= 2 && len(src) >= 8; dst, src = dst[2:], src[8:] {
 				w := le.Uint64(src)
 				dst[0] = math.Float32frombits(uint32(w))
@@ -38,44 +36,44 @@ func decode(dst []float32, src []byte, h *Header) {
 		}
 	}
 	scaled := func(v float64) float32 { return float32(float64(v*h.Slope) + h.Inter) } // the conversion forbids a fused multiply-add
-	switch h.Datatype {
-	case gonii.DT_UINT8:
+	switch h.Type {
+	case Uint8:
 		for i := range dst {
 			dst[i] = scaled(float64(src[i]))
 		}
-	case gonii.DT_INT8:
+	case Int8:
 		for i := range dst {
 			dst[i] = scaled(float64(int8(src[i])))
 		}
-	case gonii.DT_UINT16:
+	case Uint16:
 		for i := range dst {
 			dst[i] = scaled(float64(le.Uint16(src[2*i:])))
 		}
-	case gonii.DT_INT16:
+	case Int16:
 		for i := range dst {
 			dst[i] = scaled(float64(int16(le.Uint16(src[2*i:]))))
 		}
-	case gonii.DT_UINT32:
+	case Uint32:
 		for i := range dst {
 			dst[i] = scaled(float64(le.Uint32(src[4*i:])))
 		}
-	case gonii.DT_INT32:
+	case Int32:
 		for i := range dst {
 			dst[i] = scaled(float64(int32(le.Uint32(src[4*i:]))))
 		}
-	case gonii.DT_UINT64:
+	case Uint64:
 		for i := range dst {
 			dst[i] = scaled(float64(le.Uint64(src[8*i:])))
 		}
-	case gonii.DT_INT64:
+	case Int64:
 		for i := range dst {
 			dst[i] = scaled(float64(int64(le.Uint64(src[8*i:]))))
 		}
-	case gonii.DT_FLOAT32:
+	case Float32:
 		for i := range dst {
 			dst[i] = scaled(float64(math.Float32frombits(le.Uint32(src[4*i:]))))
 		}
-	case gonii.DT_FLOAT64:
+	case Float64:
 		for i := range dst {
 			dst[i] = scaled(math.Float64frombits(le.Uint64(src[8*i:])))
 		}
@@ -98,20 +96,20 @@ func decodeInt16(dst []float32, src []byte) {
 	}
 }
 
-// decodeLabels turns stored voxels into labels where that is no more than widening. It tells whether it did; src is
+// decodeLabels turns stored voxels into labels where that is no more than widening, and reports whether it did; src is
 // left as it is otherwise.
-func decodeLabels(dst []int16, src []byte, h *Header) bool {
+func (h Layout) decodeLabels(dst []int16, src []byte) bool {
 	if h.Slope != 1 || h.Inter != 0 {
 		return false
 	}
 	switch {
-	case h.Datatype == gonii.DT_UINT8:
+	case h.Type == Uint8:
 		src = src[:len(dst)]
 		for i, v := range src {
 			dst[i] = int16(v)
 		}
 		return true
-	case h.Datatype == gonii.DT_INT16 && !h.BigEndian:
+	case h.Type == Int16 && !h.BigEndian:
 		for ; len(dst) >= 4 && len(src) >= 8; dst, src = dst[4:], src[8:] {
 			w := binary.LittleEndian.Uint64(src)
 			dst[0], dst[1], dst[2], dst[3] = int16(w), int16(w>>16), int16(w>>32), int16(w>>48)

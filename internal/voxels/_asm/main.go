@@ -1,4 +1,4 @@
-// Command _asm writes the machine code of package nifti: what turns the commonest kind of voxel into float32.
+// Command _asm writes the machine code of package voxels: what turns the commonest kind of voxel into float32.
 package main
 
 import (

@@ -1,5 +1,5 @@
 //go:build !amd64 || noasm
 
-package nifti
+package voxels
 
 func widen([]float32, []byte) int { return 0 }

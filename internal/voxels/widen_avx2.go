@@ -1,6 +1,6 @@
 //go:build amd64 && !noasm
 
-package nifti
+package voxels
 
 import "github.com/universal-classifier/uc/internal/cpulevel"
 

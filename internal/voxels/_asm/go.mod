@@ -1,4 +1,4 @@
-module github.com/universal-classifier/uc/pkg/nifti/_asm
+module github.com/universal-classifier/uc/internal/voxels/_asm
 
 go 1.26.0
 

@@ -1,0 +1,29 @@
+package voxels
+
+import (
+	"encoding/binary"
+	"testing"
+)
+
+// TestWidenInt16 converts every value, in rows of every length modulo what is done at once.
+func TestWidenInt16(t *testing.T) {
+	src := make([]byte, 2<<16)
+	for i := range 1 << 16 {
+		binary.LittleEndian.PutUint16(src[2*i:], uint16(i))
+	}
+	for from := 0; from < 1<<16; {
+		n := min(from%67+1, 1<<16-from)
+		dst := make([]float32, n+1)
+		dst[n] = 0.5
+		decodeInt16(dst[:n], src[2*from:][:2*n])
+		for i, v := range dst[:n] {
+			if v != float32(int16(from+i)) {
+				t.Fatalf("value %d of %d: %v, expected %d", i, n, v, int16(from+i))
+			}
+		}
+		if dst[n] != 0.5 {
+			t.Fatalf("written behind %d values", n)
+		}
+		from += n
+	}
+}

@@ -1,0 +1,3 @@
+package voxels
+
+//go:generate go -C _asm run . -out ../widen_amd64.s -stubs ../widen_amd64.go -pkg voxels

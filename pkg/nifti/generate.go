@@ -1,3 +1,0 @@
-package nifti
-
-//go:generate go -C _asm run . -out ../widen_amd64.s -stubs ../widen_amd64.go -pkg nifti
