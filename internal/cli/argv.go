@@ -41,8 +41,15 @@ func translate(cmd *cobra.Command, args []string) ([]string, error) {
 			if end == i+1 {
 				return nil, usagef("flag %s needs a value", arg)
 			}
-			value = strings.Join(args[i+1:end], ",")
+			values := args[i+1 : end]
 			i = end - 1
+			if f.Value.Type() == "stringArray" { // values may hold commas
+				for _, v := range values[:len(values)-1] {
+					flags = append(flags, "--"+f.Name+"="+v)
+				}
+				values = values[len(values)-1:]
+			}
+			value = strings.Join(values, ",")
 		}
 		flags = append(flags, "--"+f.Name+"="+value)
 	}

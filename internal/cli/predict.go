@@ -17,7 +17,7 @@ import (
 
 type predictFlags struct {
 	dataRoot   string
-	images     string
+	images     []string
 	masks      string
 	out        string
 	task       string
@@ -48,10 +48,11 @@ A task that was trained with masks of the region of interest needs them here too
 		RunE: func(cmd *cobra.Command, _ []string) error { return runPredict(cmd, &f) },
 	}
 	fs := cmd.Flags()
-	fs.StringVarP(&f.images, "input_folder", "i", "", "`DIR` with the images, named CASE_0000.nii.gz, CASE_0001.nii.gz, ... by modality; "+
-		"or one such image for that case alone; required")
+	fs.StringArrayVarP(&f.images, "input_folder", "i", nil, "`DIR` with the images (.nii, .nii.gz, .mha, .mhd), named CASE_0000.nii.gz, CASE_0001.nii.gz, ... by modality; "+
+		"one such image for that case alone; or the files of one case, of any name, one per modality in order; required")
 	spell(fs, "input_folder", "-i", "--input_folder")
-	fs.StringVarP(&f.masks, "seg_folder", "s", "", "`DIR` with the masks of the region of interest, named CASE.nii.gz")
+	list(fs, "input_folder")
+	fs.StringVarP(&f.masks, "seg_folder", "s", "", "`DIR` with the masks of the region of interest, named CASE.nii.gz; or the mask of the one case")
 	spell(fs, "seg_folder", "-s", "--seg_folder")
 	fs.StringVarP(&f.out, "output_folder", "o", "", "`DIR` for the predictions; required")
 	spell(fs, "output_folder", "-o", "--output_folder")
@@ -79,7 +80,7 @@ A task that was trained with masks of the region of interest needs them here too
 // check finds mistakes that need no look at the data.
 func (f *predictFlags) check() error {
 	for _, required := range []struct{ flag, value string }{
-		{"-i IMAGES", f.images}, {"-o OUT", f.out}, {"-t TASK", f.task},
+		{"-i IMAGES", strings.Join(f.images, "")}, {"-o OUT", f.out}, {"-t TASK", f.task},
 	} {
 		if required.value == "" {
 			return usagef("missing %s", required.flag)
@@ -139,7 +140,7 @@ func runPredict(cmd *cobra.Command, f *predictFlags) error {
 		return err
 	}
 	defer model.Close()
-	cases, broken := task.PredictionCases(f.images, f.masks, model.Modalities(), model.WantMasks())
+	cases, broken := task.PredictionInputs(f.images, f.masks, model.Modalities(), model.WantMasks())
 	var invalid *task.ValidationError
 	if broken != nil && (!errors.As(broken, &invalid) || len(cases) == 0) {
 		return broken

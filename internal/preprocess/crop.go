@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"github.com/universal-classifier/uc/internal/imagefile"
 	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/volume"
-	"github.com/universal-classifier/uc/pkg/nifti"
 )
 
 // roiMargin is the part of its extent by which the box of the ROI is moved out on each side.
@@ -30,7 +30,7 @@ type cropped struct {
 func loadCropped(c task.Case) (*cropped, error) {
 	images := make([]*volume.Image, len(c.Images))
 	for m, path := range c.Images {
-		im, err := nifti.ReadImage(path)
+		im, err := imagefile.ReadImage(path)
 		if err != nil {
 			return nil, fmt.Errorf("case %s: %w", c.ID, err)
 		}
@@ -128,7 +128,7 @@ func loadMask(c task.Case, g volume.Geometry, box volume.Box) ([]int16, error) {
 		}
 		return mask, nil
 	}
-	m, err := nifti.ReadMask(c.Mask)
+	m, err := imagefile.ReadMask(c.Mask)
 	if err != nil {
 		return nil, fmt.Errorf("case %s: %w", c.ID, err)
 	}

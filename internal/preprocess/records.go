@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/universal-classifier/uc/internal/imagefile"
 	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/task"
@@ -34,7 +35,7 @@ type records struct {
 
 // record is what is known of one case.
 type record struct {
-	Files    []source  `json:"files"` // modalities, then the mask
+	Files    []source  `json:"files"` // modalities, then the mask, each followed by its data file if it has one
 	Measured *measured `json:"measured,omitempty"`
 }
 
@@ -71,10 +72,7 @@ func (r *records) update(ctx context.Context, c *cohort) error {
 	c.progress.Stage("reading the case list", len(c.cases))
 	err := c.each(ctx, indices(len(c.cases)), none, func(i int) error {
 		kase := c.cases[i]
-		files := kase.Images
-		if kase.Mask != "" {
-			files = append(files[:len(files):len(files)], kase.Mask)
-		}
+		files := contentFiles(kase)
 		old := r.Cases[kase.ID]
 		same := len(old.Files) == len(files)
 		for k, path := range files {
@@ -102,6 +100,22 @@ func (r *records) update(ctx context.Context, c *cohort) error {
 		r.Cases[kase.ID] = fresh[i]
 	}
 	return nil
+}
+
+// contentFiles lists the files that the content of a case comes from: its modalities and its mask, each with the data
+// file that its header may name.
+func contentFiles(c task.Case) (files []string) {
+	for _, path := range append(c.Images[:len(c.Images):len(c.Images)], c.Mask) {
+		if path == "" {
+			continue
+		}
+		parts, err := imagefile.Files(path)
+		if err != nil {
+			parts = []string{path} // reading it will say what is wrong
+		}
+		files = append(files, parts...)
+	}
+	return files
 }
 
 // identify hashes a file, unless its size and time are those of an earlier look.

@@ -10,11 +10,11 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/universal-classifier/uc/internal/imagefile"
 	"github.com/universal-classifier/uc/internal/memory"
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/resample"
 	"github.com/universal-classifier/uc/internal/volume"
-	"github.com/universal-classifier/uc/pkg/nifti"
 )
 
 // workShare of the budget is handed out to workers; the rest is for garbage not collected yet, buffers and the program.
@@ -117,11 +117,11 @@ const (
 
 // needToCrop is the memory for reading and cropping a case.
 func (c *cohort) needToCrop(i int) (int64, error) {
-	h, err := nifti.ReadHeader(c.cases[i].Images[0])
+	g, err := imagefile.ReadGeometry(c.cases[i].Images[0])
 	if err != nil {
 		return 0, fmt.Errorf("case %s: %w", c.cases[i].ID, err)
 	}
-	return cropBytes(h.Size, len(c.cases[i].Images)), nil
+	return cropBytes(g.Size, len(c.cases[i].Images)), nil
 }
 
 // cropBytes is for the images, the mask and the flags of a case, each cut in place or to less than half.

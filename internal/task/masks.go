@@ -13,8 +13,10 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/universal-classifier/uc/internal/atomicfile"
+	"github.com/universal-classifier/uc/internal/imagefile"
 	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/progress"
+	"github.com/universal-classifier/uc/internal/volume"
 	"github.com/universal-classifier/uc/pkg/nifti"
 )
 
@@ -86,7 +88,7 @@ func (t *Task) writeMasks(ctx context.Context, todo []int, r progress.Reporter) 
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			path := filepath.Join(dir, c.ID+extensions[0])
+			path := filepath.Join(dir, c.ID+writtenExtension)
 			if err := writeForeground(path, c.Images[0]); err != nil {
 				return fmt.Errorf("case %s: %w", c.ID, err)
 			}
@@ -114,7 +116,7 @@ func removeLeftovers(dir string) {
 // writeForeground writes a mask of ones with the geometry of image. A file that is there already is only replaced if it,
 // too, holds nothing but ones: a run that was cut short left it.
 func writeForeground(path, image string) error {
-	h, err := nifti.ReadHeader(image)
+	g, err := imagefile.ReadGeometry(image)
 	if err != nil {
 		return err
 	}
@@ -127,21 +129,21 @@ func writeForeground(path, image string) error {
 			return fmt.Errorf("%s holds more than foreground, but dataset.json declares no masks; declare it with labels and a label per case and remove %s, or move it away", path, OriginalFile)
 		}
 	}
-	data := make([]int16, h.Voxels())
+	data := make([]int16, g.Voxels())
 	for i := range data {
 		data[i] = 1
 	}
-	return nifti.WriteInt16(path, h.Geometry, data)
+	return nifti.WriteInt16(path, g, data)
 }
 
 // onlyForeground tells whether every voxel of a mask is 1.
 func onlyForeground(path string) (bool, error) {
 	ones := true
-	err := nifti.Scan(path, func(_ *nifti.Header, values []float32) error {
+	err := imagefile.Scan(path, func(_ volume.Geometry, values []float32) error {
 		for _, v := range values {
 			if v != 1 {
 				ones = false
-				return nifti.ErrStop
+				return imagefile.ErrStop
 			}
 		}
 		return nil
@@ -158,7 +160,7 @@ func (t *Task) declareMasks() bool {
 		if item.get("label") != nil {
 			continue
 		}
-		rel := LabelsDir + "/" + t.Dataset.Cases[i].ID + extensions[0]
+		rel := LabelsDir + "/" + t.Dataset.Cases[i].ID + writtenExtension
 		item.members = append(item.members, member{"label", node{kind: kindString, text: rel}})
 		changed = true
 	}

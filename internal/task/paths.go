@@ -5,20 +5,12 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+
+	"github.com/universal-classifier/uc/internal/imagefile"
 )
 
-// extensions of image files, in the order in which they are looked for.
-var extensions = []string{".nii.gz", ".nii"}
-
-// splitExtension cuts .nii.gz or .nii off a file's name; ext is empty if it has neither.
-func splitExtension(name string) (base, ext string) {
-	for _, e := range extensions {
-		if strings.HasSuffix(name, e) && len(name) > len(e) {
-			return name[:len(name)-len(e)], e
-		}
-	}
-	return name, ""
-}
+// writtenExtension is that of the files that are written, and the one that messages name.
+const writtenExtension = ".nii.gz"
 
 // path reads a field that names a file in the task's folder. It returns the cleaned path, slash-separated and relative to
 // the folder, and the file's name without extension; both empty if something is wrong with it.
@@ -44,9 +36,9 @@ func (v *validator) path(item *node, field, id string) (file, base string) {
 		v.add(id, field, `line %d: %q contains a backslash; write paths with /`, n.line, n.text)
 		return "", ""
 	}
-	base, ext := splitExtension(path.Base(clean))
+	base, ext := imagefile.SplitExtension(path.Base(clean))
 	if ext == "" {
-		v.add(id, field, "line %d: %q does not end in .nii.gz or .nii; convert the file to NIfTI", n.line, n.text)
+		v.add(id, field, "line %d: %q does not end in %s; convert the file to NIfTI", n.line, n.text, strings.Join(imagefile.Extensions, ", "))
 		return "", ""
 	}
 	return clean, base
@@ -76,7 +68,7 @@ func (v *validator) images(c *Case, file string) {
 		case found == "" && v.entries(dir)[path.Base(file)] && strings.HasSuffix(c.ID, stem[len(c.ID):]):
 			v.add(c.ID, "image", "%q carries the modality suffix %s; leave it out in dataset.json", file, stem[len(c.ID):])
 		case found == "":
-			v.add(c.ID, "image", "%s not found: modality %d (%s) of the case is missing", path.Join(dir, stem+extensions[0]), m, v.out.Modalities[m])
+			v.add(c.ID, "image", "%s not found: modality %d (%s) of the case is missing", path.Join(dir, stem+writtenExtension), m, v.out.Modalities[m])
 		}
 		c.Images = append(c.Images, filepath.Join(v.dir, filepath.FromSlash(dir), found))
 	}
@@ -85,7 +77,7 @@ func (v *validator) images(c *Case, file string) {
 // pick finds stem with one of the extensions among names; none gives "", two are an error.
 func pick(names map[string]bool, stem string) (string, error) {
 	found := ""
-	for _, ext := range extensions {
+	for _, ext := range imagefile.Extensions {
 		if !names[stem+ext] {
 			continue
 		}
@@ -104,7 +96,7 @@ func (v *validator) mask(c *Case, id, file string, line int) {
 		dir = LabelsDir
 	}
 	if !v.entries(dir)[name] {
-		stem, _ := splitExtension(name)
+		stem, _ := imagefile.SplitExtension(name)
 		other, err := pick(v.entries(dir), stem)
 		if err != nil || other == "" {
 			v.lost.add(id, "label", "line %d: %s not found; every case needs its mask", line, path.Join(dir, name))
@@ -117,7 +109,7 @@ func (v *validator) mask(c *Case, id, file string, line int) {
 
 // findMask returns the name of a mask that lies in labelsTr for the case, "" if there is none.
 func (v *validator) findMask(id string) string {
-	for _, ext := range extensions {
+	for _, ext := range imagefile.Extensions {
 		if v.entries(LabelsDir)[id+ext] {
 			return id + ext
 		}

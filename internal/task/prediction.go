@@ -8,10 +8,12 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/universal-classifier/uc/internal/imagefile"
 )
 
-// modalityName splits case_0000.nii.gz; the case id may hold underscores itself.
-var modalityName = regexp.MustCompile(`^(.+)_(\d{4})\.nii(?:\.gz)?$`)
+// modalityName splits case_0000.nii.gz (or .nii, .mha, .mhd); the case id may hold underscores itself.
+var modalityName = regexp.MustCompile(`^(.+)_(\d{4})\.(?:nii|nii\.gz|mha|mhd)$`)
 
 // PredictionCases lists the cases in a flat folder of images named <case>_<XXXX>.nii.gz (or .nii), sorted by id, with
 // the masks <case>.nii.gz from masksDir. imagesDir may also be one file: then that case alone is taken from its folder,
@@ -79,7 +81,7 @@ func (p *predictionFolder) list(modalities int) error {
 	}
 	for _, e := range entries {
 		name := e.Name()
-		if _, ext := splitExtension(name); ext == "" || strings.HasPrefix(name, ".") {
+		if _, ext := imagefile.SplitExtension(name); ext == "" || strings.HasPrefix(name, ".") {
 			continue // not an image at all
 		}
 		m := modalityName.FindStringSubmatch(name)
@@ -131,7 +133,7 @@ func (p *predictionFolder) listMasks(masksDir string) error {
 		return err
 	}
 	for _, e := range entries {
-		id, ext := splitExtension(e.Name())
+		id, ext := imagefile.SplitExtension(e.Name())
 		if ext == "" || strings.HasPrefix(e.Name(), ".") || p.only != "" && id != p.only {
 			continue
 		}
@@ -164,12 +166,12 @@ func (p *predictionFolder) cases(imagesDir string, modalities int, wantMasks boo
 		for m, path := range images {
 			if path == "" {
 				whole = false
-				p.add(id, fmt.Sprintf("%s_%04d%s", id, m, extensions[0]), "modality %d of %d is missing; add the file", m, modalities)
+				p.add(id, fmt.Sprintf("%s_%04d%s", id, m, writtenExtension), "modality %d of %d is missing; add the file", m, modalities)
 			}
 		}
 		if wantMasks && p.masks[id] == "" {
 			whole = false
-			p.add(id, id+extensions[0], "the ROI mask of the case is missing; add it to the folder of masks")
+			p.add(id, id+writtenExtension, "the ROI mask of the case is missing; add it to the folder of masks")
 		}
 		if whole {
 			out = append(out, Case{ID: id, Images: images, Mask: p.masks[id]})

@@ -92,3 +92,36 @@ func touch(t *testing.T, dir string, names []string) {
 		}
 	}
 }
+
+// TestPredictionInputs takes files of any name as one case.
+func TestPredictionInputs(t *testing.T) {
+	dir := t.TempDir()
+	touch(t, dir, []string{"t2,w.mha", "adc", "x_0000.mhd", "x_0000.raw", "mask.mha"})
+	at := func(name string) string { return filepath.Join(dir, name) }
+	c, err := PredictionInputs([]string{at("t2,w.mha"), at("adc")}, at("mask.mha"), 2, true)
+	if err != nil || len(c) != 1 || c[0].ID != "t2,w" || !slices.Equal(c[0].Images, []string{at("t2,w.mha"), at("adc")}) || c[0].Mask != at("mask.mha") {
+		t.Errorf("cases %+v, %v", c, err)
+	}
+	if c, err = PredictionInputs([]string{at("x_0000.mhd")}, "", 1, false); err != nil || c[0].ID != "x" || c[0].Images[0] != at("x_0000.mhd") {
+		t.Errorf("cases %+v, %v", c, err)
+	}
+	for _, test := range []struct {
+		images     []string
+		mask       string
+		modalities int
+		want       bool
+		in         string
+	}{
+		{[]string{at("adc")}, "", 2, false, "1 image files, but the model was trained with 2"},
+		{[]string{at("adc"), at("mask.mha")}, "", 1, false, "2 image files"},
+		{[]string{at("adc")}, at("mask.mha"), 1, false, "without ROI masks"},
+		{[]string{at("adc")}, "", 1, true, "with ROI masks"},
+		{[]string{at("adc")}, dir, 1, true, "a folder"},
+		{[]string{at("adc"), at("none")}, "", 2, false, "none"},
+		{[]string{at("none")}, "", 1, false, "none"},
+	} {
+		if c, err := PredictionInputs(test.images, test.mask, test.modalities, test.want); err == nil || !strings.Contains(err.Error(), test.in) {
+			t.Errorf("%v: %+v, %v; want %q", test.images, c, err, test.in)
+		}
+	}
+}

@@ -137,7 +137,7 @@ func TestEveryRule(t *testing.T) {
 		{name: "absolute path", from: "./imagesTr/b", to: "/etc/b", field: "image", in: "leaves the task folder"},
 		{name: "mask path up", from: "./labelsTr/b", to: "../b", caseID: "b", field: "label", in: "leaves the task folder"},
 		{name: "backslash", from: "./imagesTr/b", to: `imagesTr\\b`, field: "image", in: "backslash"},
-		{name: "other format", from: "imagesTr/b.nii.gz", to: "imagesTr/b.mha", field: "image", in: "does not end in"},
+		{name: "other format", from: "imagesTr/b.nii.gz", to: "imagesTr/b.nrrd", field: "image", in: "does not end in"},
 		{name: "image no string", from: `"./imagesTr/b.nii.gz"`, to: "7", field: "image", in: "found 7"},
 		{name: "image field missing", from: `"image": "./imagesTr/b.nii.gz", `, to: "", field: "image", in: "missing"},
 		{name: "entry no object", from: `{"image": "./imagesTr/a_1.nii.gz", "label": "./labelsTr/a_1.nii.gz", "Tumour": 0, "Grade": 0}`, to: `"a_1"`, field: "training[0]", in: "found a string"},

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/universal-classifier/uc/internal/imagefile"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/volume"
 	"github.com/universal-classifier/uc/pkg/nifti"
@@ -95,10 +96,10 @@ func (v *caseVerifier) rel(path string) string {
 func (v *caseVerifier) scan(ctx context.Context, path string, check func(path string) (visit func([]float32), done func())) {
 	visit, done := check(path)
 	first := true
-	err := nifti.Scan(path, func(h *nifti.Header, values []float32) error {
+	err := imagefile.Scan(path, func(g volume.Geometry, values []float32) error {
 		if first {
 			first = false
-			v.compare(path, h.Geometry)
+			v.compare(path, g)
 		}
 		visit(values)
 		return ctx.Err()
@@ -217,7 +218,7 @@ func differ(a, b []float64) bool {
 	return false
 }
 
-// stragglers are NIfTI files in the folders of images and masks that belong to no case.
+// stragglers are image files in the folders of images and masks that belong to no case.
 func (t *Task) stragglers() problems {
 	used := map[string]bool{}
 	dirs := map[string]bool{filepath.Join(t.Dir, ImagesDir): true, filepath.Join(t.Dir, LabelsDir): true}
@@ -242,7 +243,7 @@ func (t *Task) stragglers() problems {
 		}
 		for _, e := range entries {
 			path := filepath.Join(dir, e.Name())
-			if _, ext := splitExtension(e.Name()); ext != "" && !strings.HasPrefix(e.Name(), ".") && !used[path] {
+			if _, ext := imagefile.SplitExtension(e.Name()); ext != "" && !strings.HasPrefix(e.Name(), ".") && !used[path] {
 				rel, _ := filepath.Rel(t.Dir, path)
 				p.add("", filepath.ToSlash(rel), "belongs to no case of dataset.json; list the case, or move the file away")
 			}

@@ -28,7 +28,7 @@ type Label struct {
 	Values []string
 }
 
-// Case is one case to predict: image files (.nii, .nii.gz), one per modality in the order of the training, and the mask of the
+// Case is one case to predict: image files (NIfTI or MetaImage, of any name), one per modality in the order of the training, and the mask of the
 // region of interest if, and only if, the model was trained with masks.
 type Case struct {
 	ID     string
