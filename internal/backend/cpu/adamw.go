@@ -1,6 +1,9 @@
 package cpu
 
-import "math"
+import (
+	"math"
+	"unsafe"
+)
 
 // AdamW are the numbers of one step of torch.optim.AdamW (Loshchilov & Hutter 2019), preceded by a scaling of the gradient (clipping).
 type AdamW struct {
@@ -12,24 +15,40 @@ type AdamW struct {
 // AdamWStep updates params and both moments in one pass; grads are only read:
 // g = Scale*grad; m = Beta1*m + (1-Beta1)*g; v = Beta2*v + (1-Beta2)*g*g; p = Shrink*p - Rate*m/(sqrt(v)*Root + Eps).
 func AdamWStep(p *Pool, o AdamW, params, grads, first, second []float32) {
-	shrink, rate, root, eps := float32(o.Shrink), float32(o.Rate), float32(o.Root), float32(o.Eps)
-	b1, b2, c1, c2 := float32(o.Beta1), float32(o.Beta2), float32(1-o.Beta1), float32(1-o.Beta2)
+	k := p.kernels()
+	numbers := [9]float32{o.Scale, float32(o.Beta1), float32(1 - o.Beta1), float32(o.Beta2), float32(1 - o.Beta2),
+		float32(o.Shrink), float32(-o.Rate), float32(o.Root), float32(o.Eps)}
 	tiles := (len(params) + sgdChunk - 1) / sgdChunk
 	p.Run(tiles, func(_, t int) {
 		from, to := t*sgdChunk, min(len(params), (t+1)*sgdChunk)
-		w := params[from:to]
-		g, m, v := grads[from:to][:len(w)], first[from:to][:len(w)], second[from:to][:len(w)]
+		w, g, m, v := params[from:to], grads[from:to], first[from:to], second[from:to]
 		if o.Fresh {
 			clear(m)
 			clear(v)
 		}
-		for i := range w {
-			f := o.Scale * g[i]
-			m[i] = b1*m[i] + c1*f
-			v[i] = b2*v[i] + c2*f*f
-			w[i] = shrink*w[i] - rate*m[i]/(float32(math.Sqrt(float64(v[i])))*root+eps)
+		whole := len(w) / Block * Block
+		if whole > 0 {
+			k.adamw(&w[0], &g[0], &m[0], &v[0], whole/Block, &numbers)
 		}
+		adamw(w[whole:], g[whole:], m[whole:], v[whole:], &numbers)
 	})
+}
+
+// adamw is the step on slices of one length.
+func adamw(w, g, m, v []float32, k *[9]float32) {
+	scale, b1, c1, b2, c2, shrink, negativeRate, root, eps := k[0], k[1], k[2], k[3], k[4], k[5], k[6], k[7], k[8]
+	g, m, v = g[:len(w)], m[:len(w)], v[:len(w)]
+	for i := range w {
+		f := scale * g[i]
+		m[i] = b1*m[i] + c1*f
+		v[i] = b2*v[i] + c2*(f*f)
+		w[i] = shrink*w[i] + negativeRate*(m[i]/(float32(math.Sqrt(float64(v[i])))*root+eps))
+	}
+}
+
+func adamwGeneric(w, g, m, v *float32, count int, k *[9]float32) {
+	n := count * Block
+	adamw(unsafe.Slice(w, n), unsafe.Slice(g, n), unsafe.Slice(m, n), unsafe.Slice(v, n), k)
 }
 
 // Average computes dst = keep*dst + (1-keep)*src; keep 0 copies.

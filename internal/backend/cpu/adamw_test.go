@@ -67,3 +67,16 @@ func TestAverage(t *testing.T) {
 		}
 	})
 }
+
+func BenchmarkAdamW(b *testing.B) {
+	p := NewPool(1)
+	n := 12 << 20
+	w, g, m, v := make([]float32, n), make([]float32, n), make([]float32, n), make([]float32, n)
+	for i := range g {
+		g[i] = float32(i%7) - 3
+	}
+	b.SetBytes(int64(7 * 4 * n)) // four arrays read, three written
+	for b.Loop() {
+		AdamWStep(p, AdamW{Beta1: 0.9, Beta2: 0.999, Shrink: 1, Rate: 1e-3, Root: 1, Eps: 1e-8, Scale: 1}, w, g, m, v)
+	}
+}

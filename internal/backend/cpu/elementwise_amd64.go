@@ -19,6 +19,9 @@ func normalizeBackAVX2(dst *float32, x *float32, dy *float32, count int, params 
 //go:noescape
 func sgdAVX2(w *float32, dw *float32, m *float32, count int, scale float32, decay float32, keep float32, momentum float32, negativeRate float32)
 
+//go:noescape
+func adamwAVX2(w *float32, dw *float32, m *float32, v *float32, count int, k *[9]float32)
+
 func ceilingAVX2(rounds int)
 
 //go:noescape
@@ -38,6 +41,9 @@ func normalizeBackAVX512(dst *float32, x *float32, dy *float32, count int, param
 
 //go:noescape
 func sgdAVX512(w *float32, dw *float32, m *float32, count int, scale float32, decay float32, keep float32, momentum float32, negativeRate float32)
+
+//go:noescape
+func adamwAVX512(w *float32, dw *float32, m *float32, v *float32, count int, k *[9]float32)
 
 func ceilingAVX512(rounds int)
 

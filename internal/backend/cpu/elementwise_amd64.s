@@ -217,6 +217,63 @@ loop:
 	VZEROUPPER
 	RET
 
+// func adamwAVX2(w *float32, dw *float32, m *float32, v *float32, count int, k *[9]float32)
+// Requires: AVX, FMA3
+TEXT ·adamwAVX2(SB), NOSPLIT, $0-48
+	MOVQ         w+0(FP), AX
+	MOVQ         dw+8(FP), CX
+	MOVQ         m+16(FP), DX
+	MOVQ         v+24(FP), BX
+	MOVQ         count+32(FP), SI
+	MOVQ         k+40(FP), DI
+	VBROADCASTSS (DI), Y0
+	VBROADCASTSS 4(DI), Y1
+	VBROADCASTSS 8(DI), Y2
+	VBROADCASTSS 12(DI), Y3
+	VBROADCASTSS 16(DI), Y4
+	VBROADCASTSS 20(DI), Y5
+	VBROADCASTSS 24(DI), Y6
+	VBROADCASTSS 28(DI), Y7
+	VBROADCASTSS 32(DI), Y8
+
+loop:
+	VMULPS      (CX), Y0, Y10
+	VMULPS      (DX), Y1, Y11
+	VFMADD231PS Y2, Y10, Y11
+	VMOVUPS     Y11, (DX)
+	VMULPS      Y10, Y10, Y10
+	VMULPS      (BX), Y3, Y12
+	VFMADD231PS Y4, Y10, Y12
+	VMOVUPS     Y12, (BX)
+	VSQRTPS     Y12, Y12
+	VFMADD213PS Y8, Y7, Y12
+	VDIVPS      Y12, Y11, Y11
+	VMULPS      (AX), Y5, Y9
+	VFMADD231PS Y6, Y11, Y9
+	VMOVUPS     Y9, (AX)
+	VMULPS      32(CX), Y0, Y10
+	VMULPS      32(DX), Y1, Y11
+	VFMADD231PS Y2, Y10, Y11
+	VMOVUPS     Y11, 32(DX)
+	VMULPS      Y10, Y10, Y10
+	VMULPS      32(BX), Y3, Y12
+	VFMADD231PS Y4, Y10, Y12
+	VMOVUPS     Y12, 32(BX)
+	VSQRTPS     Y12, Y12
+	VFMADD213PS Y8, Y7, Y12
+	VDIVPS      Y12, Y11, Y11
+	VMULPS      32(AX), Y5, Y9
+	VFMADD231PS Y6, Y11, Y9
+	VMOVUPS     Y9, 32(AX)
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, DX
+	ADDQ        $0x40, BX
+	DECQ        SI
+	JNZ         loop
+	VZEROUPPER
+	RET
+
 // func ceilingAVX2(rounds int)
 // Requires: AVX, FMA3
 TEXT ·ceilingAVX2(SB), NOSPLIT, $0-8
@@ -429,6 +486,49 @@ loop:
 	ADDQ        $0x40, CX
 	ADDQ        $0x40, DX
 	DECQ        BX
+	JNZ         loop
+	VZEROUPPER
+	RET
+
+// func adamwAVX512(w *float32, dw *float32, m *float32, v *float32, count int, k *[9]float32)
+// Requires: AVX, AVX512F
+TEXT ·adamwAVX512(SB), NOSPLIT, $0-48
+	MOVQ         w+0(FP), AX
+	MOVQ         dw+8(FP), CX
+	MOVQ         m+16(FP), DX
+	MOVQ         v+24(FP), BX
+	MOVQ         count+32(FP), SI
+	MOVQ         k+40(FP), DI
+	VBROADCASTSS (DI), Z0
+	VBROADCASTSS 4(DI), Z1
+	VBROADCASTSS 8(DI), Z2
+	VBROADCASTSS 12(DI), Z3
+	VBROADCASTSS 16(DI), Z4
+	VBROADCASTSS 20(DI), Z5
+	VBROADCASTSS 24(DI), Z6
+	VBROADCASTSS 28(DI), Z7
+	VBROADCASTSS 32(DI), Z8
+
+loop:
+	VMULPS      (CX), Z0, Z10
+	VMULPS      (DX), Z1, Z11
+	VFMADD231PS Z2, Z10, Z11
+	VMOVUPS     Z11, (DX)
+	VMULPS      Z10, Z10, Z10
+	VMULPS      (BX), Z3, Z12
+	VFMADD231PS Z4, Z10, Z12
+	VMOVUPS     Z12, (BX)
+	VSQRTPS     Z12, Z12
+	VFMADD213PS Z8, Z7, Z12
+	VDIVPS      Z12, Z11, Z11
+	VMULPS      (AX), Z5, Z9
+	VFMADD231PS Z6, Z11, Z9
+	VMOVUPS     Z9, (AX)
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, DX
+	ADDQ        $0x40, BX
+	DECQ        SI
 	JNZ         loop
 	VZEROUPPER
 	RET

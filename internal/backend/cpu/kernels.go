@@ -29,6 +29,9 @@ type (
 	normalizeBackFunc func(dst, x, g *float32, count int, params *float32)
 	// sgdFunc computes, on count vectors of 16, g' = scale*g + decay*w; m = keep*m + g'; w += negativeRate*(g' + momentum*m).
 	sgdFunc func(w, g, m *float32, count int, scale, decay, keep, momentum, negativeRate float32)
+	// adamwFunc computes, on count vectors of 16 and with the numbers k = scale, b1, c1, b2, c2, shrink, negativeRate, root, eps:
+	// g' = scale*g; m = b1*m + c1*g'; v = b2*v + c2*g'*g'; w = shrink*w + negativeRate*m/(sqrt(v)*root + eps).
+	adamwFunc func(w, g, m, v *float32, count int, k *[9]float32)
 	// windowFunc computes the maxima of count windows that lie step bytes apart. The taps of a window lie at the byte offsets from
 	// src; between the first before and the remaining after of them a zero takes part if zeroTap >= 0. winners gets the
 	// number taps[i] of the first tap that is largest.
@@ -67,6 +70,7 @@ type kernels struct {
 	gradientSums  gradientSumsFunc
 	normalizeBack normalizeBackFunc
 	sgd           sgdFunc
+	adamw         adamwFunc
 	max3          func(dst, x, y, z *float32, count int) // the maximum of three arrays of count vectors, as axisMax finds it; dst may be x
 	narrow        func(dst, src *float32, count int)     // count vectors of 16 float32 to the activations' format
 	widen         func(dst, src *float32, count int)     // and back
@@ -99,7 +103,7 @@ var kernelSets = func() (sets [AVX512 + 1]*kernels) {
 	for _, s := range schemes {
 		g.transforms = append(g.transforms, genericTransforms(s))
 	}
-	g.normalize, g.sums, g.gradientSums, g.normalizeBack, g.sgd = normalizeGeneric, sumsGeneric, gradientSumsGeneric, normalizeBackGeneric, sgdGeneric
+	g.normalize, g.sums, g.gradientSums, g.normalizeBack, g.sgd, g.adamw = normalizeGeneric, sumsGeneric, gradientSumsGeneric, normalizeBackGeneric, sgdGeneric, adamwGeneric
 	g.axisMax, g.windowArgMax, g.winnersSum = axisMaxGeneric, windowGeneric, winnersGeneric
 	g.max3, g.combineMax, g.splitSum = max3Generic, combineGeneric, splitGeneric
 	g.transpose = transposeGeneric

@@ -17,7 +17,7 @@ func addKernelSets(sets *[AVX512 + 1]*kernels) {
 		outer:      [4]outerFunc{1: outerAVX2x1},
 		transforms: transformsAVX2,
 
-		normalize: normalizeAVX2, sums: sumsAVX2, gradientSums: gradientSumsAVX2, normalizeBack: normalizeBackAVX2, sgd: sgdAVX2,
+		normalize: normalizeAVX2, sums: sumsAVX2, gradientSums: gradientSumsAVX2, normalizeBack: normalizeBackAVX2, sgd: sgdAVX2, adamw: adamwAVX2,
 		axisMax: axisMaxAVX2, windowArgMax: windowArgMaxAVX2, winnersSum: winnersSumAVX2, combineMax: combineMaxAVX2, splitSum: splitSumAVX2, max3: max3AVX2,
 		transpose: transposeGeneric, ceiling: ceilingAVX2, ceilingFlops: 12 * 2 * 8,
 	}
@@ -43,7 +43,7 @@ func addKernelSets(sets *[AVX512 + 1]*kernels) {
 		outer:      [4]outerFunc{1: outerAVX512x1, 2: outerAVX512x2, 3: outerAVX512x3},
 		transforms: transformsAVX512,
 
-		normalize: normalizeAVX512, sums: sumsAVX512, gradientSums: gradientSumsAVX512, normalizeBack: normalizeBackAVX512, sgd: sgdAVX512,
+		normalize: normalizeAVX512, sums: sumsAVX512, gradientSums: gradientSumsAVX512, normalizeBack: normalizeBackAVX512, sgd: sgdAVX512, adamw: adamwAVX512,
 		axisMax: axisMaxAVX512, windowArgMax: windowArgMaxAVX512, winnersSum: winnersSumAVX512, combineMax: combineMaxAVX512, splitSum: splitSumAVX512, max3: max3AVX512,
 		transpose: transposeAVX512, ceiling: ceilingAVX512, ceilingFlops: 12 * 2 * 16,
 

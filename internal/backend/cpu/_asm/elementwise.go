@@ -89,6 +89,7 @@ func elementwiseKernels() {
 		gradientSums(s)
 		normalizeBack(s)
 		sgd(s)
+		adamw(s)
 		ceiling(s)
 		max3(s)
 	}
@@ -295,6 +296,45 @@ func sgd(s set) {
 		VMOVUPS(x, at(w))
 	}
 	for _, p := range []Register{w, g, m} {
+		ADDQ(Imm(64), p)
+	}
+	DECQ(count)
+	JNZ(LabelRef("loop"))
+	VZEROUPPER()
+	RET()
+}
+
+// adamw: g' = scale*g; m = b1*m + c1*g'; v = b2*v + c2*g'*g'; w = shrink*w + negativeRate*m/(sqrt(v)*root + eps). The numbers lie at k, in
+// this order.
+func adamw(s set) {
+	TEXT("adamw"+s.name, NOSPLIT, "func(w, dw, m, v *float32, count int, k *[9]float32)")
+	Pragma("noescape")
+	w, g, m, v := Load(Param("w"), GP64()), Load(Param("dw"), GP64()), Load(Param("m"), GP64()), Load(Param("v"), GP64())
+	count, numbers := Load(Param("count"), GP64()), Load(Param("k"), GP64())
+	for i := range 9 {
+		VBROADCASTSS(Mem{Base: numbers, Disp: 4 * i}, s.regs[i])
+	}
+	scale, b1, c1, b2, c2, shrink, negativeRate, root, eps := s.regs[0], s.regs[1], s.regs[2], s.regs[3], s.regs[4], s.regs[5], s.regs[6], s.regs[7], s.regs[8]
+	x, y, z, u := s.regs[9], s.regs[10], s.regs[11], s.regs[12]
+	Label("loop")
+	for i := range s.parts {
+		at := func(p Register) Mem { return Mem{Base: p, Disp: i * s.bytes} }
+		VMULPS(at(g), scale, y)
+		VMULPS(at(m), b1, z)
+		VFMADD231PS(c1, y, z)
+		VMOVUPS(z, at(m))
+		VMULPS(y, y, y)
+		VMULPS(at(v), b2, u)
+		VFMADD231PS(c2, y, u)
+		VMOVUPS(u, at(v))
+		VSQRTPS(u, u)
+		VFMADD213PS(eps, root, u)
+		VDIVPS(u, z, z)
+		VMULPS(at(w), shrink, x)
+		VFMADD231PS(negativeRate, z, x)
+		VMOVUPS(x, at(w))
+	}
+	for _, p := range []Register{w, g, m, v} {
 		ADDQ(Imm(64), p)
 	}
 	DECQ(count)
