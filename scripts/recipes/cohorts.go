@@ -16,21 +16,21 @@ import (
 
 // cohort is a task to train on. make writes its raw folder.
 type cohort struct {
-	name, task string
-	label      int // index of the label that the tables show
+	name, task, title string
+	label             int // index of the label that the tables show
 	// officialVal is the prefix of the validation cases of the published split; "" where there is none.
 	officialVal string
 	write       func(ctx context.Context, data, dir string) error
 }
 
 var cohorts = []cohort{
-	{"adrenal", "Task801_Adrenal", 0, "val_", medMNIST("adrenalmnist3d_trainval.npz", "Mass", "normal", "mass")},
-	{"vessel", "Task802_Vessel", 0, "val_", medMNIST("vesselmnist3d_trainval.npz", "Aneurysm", "vessel", "aneurysm")},
-	{"volume", "Task803_HippocampusVolume", 0, "", hippocampus("Volume", true)},
-	{"volume-without-masks", "Task804_HippocampusVolumeNoMask", 0, "", hippocampus("Volume", false)},
-	{"share", "Task805_HippocampusShare", 0, "", hippocampus("AnteriorShare", true)},
-	{"share-without-masks", "Task806_HippocampusShareNoMask", 0, "", hippocampus("AnteriorShare", false)},
-	{"phantom", "Task807_Phantom", 0, "", func(ctx context.Context, _, dir string) error {
+	{"adrenal", "Task801_Adrenal", "AdrenalMNIST3D (1286 cases of train and validation)", 0, "val_", medMNIST("adrenalmnist3d_trainval.npz", "Mass", "normal", "mass")},
+	{"vessel", "Task802_Vessel", "VesselMNIST3D (1526 cases of train and validation)", 0, "val_", medMNIST("vesselmnist3d_trainval.npz", "Aneurysm", "vessel", "aneurysm")},
+	{"volume", "Task803_HippocampusVolume", "Hippocampus, Volume, with masks (100 cases)", 0, "", hippocampus("Volume", true)},
+	{"volume-without-masks", "Task804_HippocampusVolumeNoMask", "Hippocampus, Volume, without masks (100 cases)", 0, "", hippocampus("Volume", false)},
+	{"share", "Task805_HippocampusShare", "Hippocampus, AnteriorShare, with masks (100 cases)", 0, "", hippocampus("AnteriorShare", true)},
+	{"share-without-masks", "Task806_HippocampusShareNoMask", "Hippocampus, AnteriorShare, without masks (100 cases)", 0, "", hippocampus("AnteriorShare", false)},
+	{"phantom", "Task807_Phantom", "Phantoms (48 cases)", 0, "", func(ctx context.Context, _, dir string) error {
 		return phantom.Generate(ctx, filepath.Dir(filepath.Dir(dir)), phantom.Options{TaskID: 807, TestCases: -1}, progress.Discard)
 	}},
 }

@@ -55,10 +55,11 @@ func run(args []string) error {
 		}
 		return s.run(ctx)
 	case "table":
+		page := fs.String("page", "docs/ACCURACY.md", "page whose tables are rewritten")
 		if err := fs.Parse(args[1:]); err != nil {
 			return err
 		}
-		return writeTables(os.Stdout, *results)
+		return writeTables(*page, *results)
 	}
 	return fmt.Errorf("unknown command %q: train or table", args[0])
 }

@@ -1,11 +1,21 @@
 package main
 
-import "github.com/universal-classifier/uc/internal/train"
+import (
+	"github.com/universal-classifier/uc/internal/task"
+	"github.com/universal-classifier/uc/internal/train"
+)
 
-// recipe is a row of the study: what it changes of the reference's recipe.
+// recipe is a row of the study: what it changes of the reference's recipe, at a length of its own; nil is the default recipe as it is.
 type recipe struct {
 	name, what string
 	adjust     func(*train.Recipe)
+}
+
+func (r *recipe) trainer() string {
+	if r.adjust == nil {
+		return task.DefaultTrainer
+	}
+	return task.ReferenceTrainer
 }
 
 // passes sets the length of a training: so many passes over the cases, at least so many iterations, in epochs of one fiftieth.
@@ -16,6 +26,7 @@ func passes(p *train.Recipe, cases, n, least int) {
 }
 
 var recipes = []recipe{
+	{"default", "`ClassifierTrainer` as it is", nil},
 	{"sgd-1e-2", "SGD 0.99, 1e-2, poly", func(p *train.Recipe) {}},
 	{"sgd-1e-3", "SGD 0.99, 1e-3, poly", func(p *train.Recipe) { p.LearningRate = 1e-3 }},
 	{"sgd-1e-3-ema", "SGD 0.99, 1e-3, cosine, warm-up, average, passes", func(p *train.Recipe) {

@@ -105,16 +105,20 @@ func (s *study) one(ctx context.Context, c cohort, r recipe, out *result) error 
 	models := folders
 	models.Results = filepath.Join(s.work, "models", r.name)
 	began := time.Now()
-	trained, err := train.Run(ctx, train.Options{Folders: models, Task: c.task, Fold: fold, Seed: out.Seed, Threads: s.threads, Workers: max(1, s.threads), Adjust: func(p *train.Recipe) {
-		cases, err := trainingCases(folders, c.task, fold)
-		if err != nil {
-			panic(err)
-		}
-		p.ValIterations = 1
-		passes(p, cases, int(math.Round(40*s.scale)), int(math.Round(2000*s.scale)))
-		r.adjust(p)
-		out.Steps = p.Epochs * p.Iterations
-	}}, progress.Discard)
+	cases, err := trainingCases(folders, c.task, fold)
+	if err != nil {
+		return err
+	}
+	trained, err := train.Run(ctx, train.Options{Folders: models, Task: c.task, Trainer: r.trainer(), Fold: fold, Seed: out.Seed,
+		Threads: s.threads, Workers: max(1, s.threads), Adjust: func(p *train.Recipe) {
+			if r.adjust != nil {
+				p.ValIterations = 1
+				passes(p, cases, int(math.Round(40*s.scale)), int(math.Round(2000*s.scale)))
+				p.MirrorValidation = true
+				r.adjust(p)
+			}
+			out.Steps = p.Epochs * p.Iterations
+		}}, progress.Discard)
 	if err != nil {
 		return err
 	}

@@ -7,7 +7,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
+	"slices"
+	"strings"
+
+	"github.com/universal-classifier/uc/internal/atomicfile"
 )
 
 func readResults(path string) (all []result, err error) {
@@ -42,13 +47,127 @@ func appendResult(path string, r *result) error {
 	return errors.Join(err, f.Close())
 }
 
-func writeTables(w io.Writer, path string) error {
+// Marks of the part of the page that writeTables owns.
+const (
+	beginMark = "<!-- study: written by scripts/recipes -->"
+	endMark   = "<!-- end of study -->"
+)
+
+// writeTables puts the tables of the results into the page, between the marks.
+func writeTables(page, path string) error {
 	all, err := readResults(path)
 	if err != nil {
 		return err
 	}
-	for _, r := range all {
-		fmt.Fprintf(w, "%s %s %s %d %.4f\n", r.Cohort, r.Recipe, r.Fold, r.Seed, r.AUC)
+	text, err := os.ReadFile(page)
+	if err != nil {
+		return err
 	}
-	return nil
+	before, rest, begins := strings.Cut(string(text), beginMark)
+	_, after, ends := strings.Cut(rest, endMark)
+	if !begins || !ends {
+		return fmt.Errorf("%s: expected the marks %q and %q", page, beginMark, endMark)
+	}
+	return atomicfile.WriteBytes(page, []byte(before+beginMark+"\n"+tables(all)+endMark+after))
+}
+
+// group is the trainings of one row.
+type group struct {
+	recipe string
+	scale  float64
+	runs   []result
+}
+
+// tables is a table for every cohort with a row for every recipe and length.
+func tables(all []result) string {
+	var b strings.Builder
+	for _, c := range cohorts {
+		var groups []*group
+		for _, r := range all {
+			if r.Cohort != c.name {
+				continue
+			}
+			at := slices.IndexFunc(groups, func(g *group) bool { return g.recipe == r.Recipe && g.scale == r.Scale })
+			if at < 0 {
+				at = len(groups)
+				groups = append(groups, &group{recipe: r.Recipe, scale: r.Scale})
+			}
+			groups[at].runs = append(groups[at].runs, r)
+		}
+		if len(groups) == 0 {
+			continue
+		}
+		fmt.Fprintf(&b, "\n### %s\n\n", c.title)
+		fmt.Fprint(&b, "| recipe | steps | folds | seeds | AUC, mean over seeds (lowest to highest) | official split | loss at the end |\n|---|---|---|---|---|---|---|\n")
+		for _, g := range groups {
+			g.write(&b)
+		}
+	}
+	return b.String()
+}
+
+// write writes the row. The AUC of a seed is that of the predictions of all its folds together, each case predicted by the network that did not
+// train on it.
+func (g *group) write(b *strings.Builder) {
+	var pooled, published, losses []float64
+	folds := map[string]bool{}
+	for _, seed := range g.seeds() {
+		var targets []int
+		var scores []float64
+		for _, r := range g.runs {
+			switch {
+			case r.Seed != seed:
+			case r.Fold == official:
+				published = append(published, r.AUC)
+			default:
+				targets, scores = append(targets, r.Targets...), append(scores, r.Probabilities...)
+				folds[r.Fold] = true
+			}
+		}
+		if len(targets) > 0 {
+			pooled = append(pooled, auc(targets, scores))
+		}
+	}
+	for _, r := range g.runs {
+		losses = append(losses, r.Loss)
+	}
+	steps := g.runs[0].Steps
+	fmt.Fprintf(b, "| %s | %d | %s | %d | %s | %s | %.3f |\n", titleOf(g.recipe), steps, strings.Join(slices.Sorted(maps.Keys(folds)), ", "), len(g.seeds()), spread(pooled), spread(published), mean(losses))
+}
+
+func (g *group) seeds() (seeds []uint64) {
+	for _, r := range g.runs {
+		if !slices.Contains(seeds, r.Seed) {
+			seeds = append(seeds, r.Seed)
+		}
+	}
+	return seeds
+}
+
+// titleOf describes a recipe that the results name.
+func titleOf(name string) string {
+	for _, r := range recipes {
+		if r.name == name {
+			return fmt.Sprintf("`%s`: %s", name, r.what)
+		}
+	}
+	return "`" + name + "`"
+}
+
+func mean(values []float64) float64 {
+	sum := 0.0
+	for _, v := range values {
+		sum += v
+	}
+	return sum / float64(len(values))
+}
+
+func spread(values []float64) string {
+	switch len(values) {
+	case 0:
+		return ""
+	case 1:
+		return fmt.Sprintf("%.3f", values[0])
+	}
+	return fmt.Sprintf("%.3f (%.3f to %.3f)", mean(values), slices.Min(values), slices.Max(values))
 }
