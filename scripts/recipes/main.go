@@ -29,22 +29,21 @@ func run(args []string) error {
 		return fmt.Errorf("expected a command: train or table")
 	}
 	fs := flag.NewFlagSet("recipes "+args[0], flag.ExitOnError)
-	results := fs.String("results", "docs/accuracy.jsonl", "file of the results, one training a line")
+	var s study
+	fs.StringVar(&s.results, "results", "docs/accuracy.jsonl", "file of the results, one training a line")
+	fs.StringVar(&s.data, "data", "../shared/data", "folder with medmnist/ and raw/")
+	fs.StringVar(&s.work, "work", "study", "folder for tasks and models")
 	switch args[0] {
 	case "train":
-		s := study{results: *results}
 		cohorts := fs.String("cohorts", strings.Join(cohortNames(), ","), "cohorts, in this order")
 		recipes := fs.String("recipes", strings.Join(recipeNames(), ","), "recipes, in this order")
 		folds := fs.String("folds", "0,1,2,3,4", "folds; official is the published split where there is one")
 		seeds := fs.String("seeds", "1,2,3", "seeds")
-		fs.StringVar(&s.data, "data", "../shared/data", "folder with medmnist/ and raw/")
-		fs.StringVar(&s.work, "work", "study", "folder for tasks and models")
 		fs.IntVar(&s.threads, "threads", 0, "threads of the network, 0: all")
 		fs.Float64Var(&s.scale, "scale", 1, "every training is this times as long as its recipe says")
 		if err := fs.Parse(args[1:]); err != nil {
 			return err
 		}
-		s.results = *results
 		s.cohorts, s.recipes, s.folds = strings.Split(*cohorts, ","), strings.Split(*recipes, ","), strings.Split(*folds, ",")
 		for _, text := range strings.Split(*seeds, ",") {
 			seed, err := strconv.ParseUint(text, 10, 64)
@@ -59,7 +58,7 @@ func run(args []string) error {
 		if err := fs.Parse(args[1:]); err != nil {
 			return err
 		}
-		return writeTables(*page, *results)
+		return s.writeTables(ctx, *page)
 	}
 	return fmt.Errorf("unknown command %q: train or table", args[0])
 }

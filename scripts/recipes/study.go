@@ -47,9 +47,9 @@ type result struct {
 	Seconds float64 `json:"seconds"`
 	Loss    float64 `json:"training_loss"` // of the last epoch
 	AUC     float64 `json:"auc"`
-	// Cases, in the order of their names, have the target and the probability of class 1.
-	Targets       []int     `json:"targets"`
+	// Probabilities are those of class 1, of the validation cases in the order of their names. Their targets stay with the data.
 	Probabilities []float64 `json:"probabilities"`
+	targets       []int
 }
 
 func (r *result) key() string { return fmt.Sprint(r.Cohort, r.Recipe, r.Fold, r.Seed, r.Scale) }
@@ -105,7 +105,7 @@ func (s *study) one(ctx context.Context, c cohort, r recipe, out *result) error 
 	models := folders
 	models.Results = filepath.Join(s.work, "models", r.name)
 	began := time.Now()
-	cases, err := trainingCases(folders, c.task, fold)
+	split, err := splitOf(folders, c.task, fold)
 	if err != nil {
 		return err
 	}
@@ -113,7 +113,7 @@ func (s *study) one(ctx context.Context, c cohort, r recipe, out *result) error 
 		Threads: s.threads, Workers: max(1, s.threads), Adjust: func(p *train.Recipe) {
 			if r.adjust != nil {
 				p.ValIterations = 1
-				passes(p, cases, int(math.Round(40*s.scale)), int(math.Round(2000*s.scale)))
+				passes(p, len(split.Train), int(math.Round(40*s.scale)), int(math.Round(2000*s.scale)))
 				p.MirrorValidation = true
 				r.adjust(p)
 			}
@@ -129,26 +129,40 @@ func (s *study) one(ctx context.Context, c cohort, r recipe, out *result) error 
 		return err
 	}
 	slices.SortFunc(predictions, func(a, b evaluate.Prediction) int { return strings.Compare(a.Case, b.Case) })
+	var targets []int
 	for _, p := range predictions {
-		out.Targets = append(out.Targets, p.Targets[c.label])
+		targets = append(targets, p.Targets[c.label])
 		out.Probabilities = append(out.Probabilities, round(p.Probabilities[c.label][1]))
 	}
-	out.AUC = round(auc(out.Targets, out.Probabilities))
+	out.AUC = round(auc(targets, out.Probabilities))
 	return nil
 }
 
 func round(v float64) float64 { return math.Round(v*1e4) / 1e4 }
 
-func trainingCases(folders task.Folders, name, fold string) (int, error) {
+// splitOf is the fold of a prepared cohort; official names the published split.
+func splitOf(folders task.Folders, name, fold string) (*train.ChosenSplit, error) {
+	if fold == official {
+		fold = officialFold
+	}
 	ids, err := preprocess.Cases(folders.Stage(name, task.DefaultDataIdentifier))
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	split, err := train.ChooseSplit(folders.PreprocessedTask(name), fold, ids)
+	return train.ChooseSplit(folders.PreprocessedTask(name), fold, ids)
+}
+
+// targetsOf are the classes of a prepared cohort's cases by name.
+func targetsOf(folders task.Folders, c cohort) (map[string]int, error) {
+	t, err := task.Load(folders, c.task)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	return len(split.Train), nil
+	targets := map[string]int{}
+	for _, one := range t.Dataset.Cases {
+		targets[one.ID] = one.Targets[c.label]
+	}
+	return targets, nil
 }
 
 // prepare writes and preprocesses the raw task, and the folds with the published split behind them.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,10 +10,12 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/universal-classifier/uc/internal/atomicfile"
+	"github.com/universal-classifier/uc/internal/task"
 )
 
 func readResults(path string) (all []result, err error) {
@@ -53,10 +56,13 @@ const (
 	endMark   = "<!-- end of study -->"
 )
 
-// writeTables puts the tables of the results into the page, between the marks.
-func writeTables(page, path string) error {
-	all, err := readResults(path)
+// writeTables puts the tables of the results into the page, between the marks. The targets come from the cohorts, which are prepared if need be.
+func (s *study) writeTables(ctx context.Context, page string) error {
+	all, err := readResults(s.results)
 	if err != nil {
+		return err
+	}
+	if err := s.addTargets(ctx, all); err != nil {
 		return err
 	}
 	text, err := os.ReadFile(page)
@@ -69,6 +75,43 @@ func writeTables(page, path string) error {
 		return fmt.Errorf("%s: expected the marks %q and %q", page, beginMark, endMark)
 	}
 	return atomicfile.WriteBytes(page, []byte(before+beginMark+"\n"+tables(all)+endMark+after))
+}
+
+// addTargets completes the results with the classes of their cases.
+func (s *study) addTargets(ctx context.Context, all []result) error {
+	root := filepath.Join(s.work, "data")
+	folders, err := task.ResolveFolders(root)
+	if err != nil {
+		return err
+	}
+	for _, c := range cohorts {
+		if !slices.ContainsFunc(all, func(r result) bool { return r.Cohort == c.name }) {
+			continue
+		}
+		if err := s.prepare(ctx, c, root, folders); err != nil {
+			return err
+		}
+		targets, err := targetsOf(folders, c)
+		if err != nil {
+			return err
+		}
+		for i := range all {
+			if all[i].Cohort != c.name {
+				continue
+			}
+			split, err := splitOf(folders, c.task, all[i].Fold)
+			if err != nil {
+				return err
+			}
+			for _, id := range slices.Sorted(slices.Values(split.Val)) {
+				all[i].targets = append(all[i].targets, targets[id])
+			}
+			if len(all[i].targets) != len(all[i].Probabilities) {
+				return fmt.Errorf("%s: %d predictions for %d cases: the cohort or its folds are not those of the results", all[i].key(), len(all[i].Probabilities), len(all[i].targets))
+			}
+		}
+	}
+	return nil
 }
 
 // group is the trainings of one row.
@@ -120,7 +163,7 @@ func (g *group) write(b *strings.Builder) {
 			case r.Fold == official:
 				published = append(published, r.AUC)
 			default:
-				targets, scores = append(targets, r.Targets...), append(scores, r.Probabilities...)
+				targets, scores = append(targets, r.targets...), append(scores, r.Probabilities...)
 				folds[r.Fold] = true
 			}
 		}
