@@ -44,11 +44,12 @@ func ReadImage(path string) (*volume.Image, error) {
 }
 
 func (s *source) image() (*volume.Image, error) {
-	data, err := s.stream().Image()
+	all := s.stream()
+	data, err := all.Image()
 	if err != nil {
 		return nil, err
 	}
-	return &volume.Image{Geometry: s.Geometry, Data: data}, s.finish()
+	return &volume.Image{Geometry: s.Geometry, Data: data, NonFinite: all.NonFinite}, s.finish()
 }
 
 // ReadMask reads a file of labels: whole numbers from -32768 to 32767, stored as any type that ReadImage takes.

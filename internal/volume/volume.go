@@ -15,7 +15,9 @@ func (g Geometry) Voxels() int { return g.Size[0] * g.Size[1] * g.Size[2] }
 // Image is one modality of a case.
 type Image struct {
 	Geometry
-	Data []float32 // Z*Y*X, X fastest
+	Data         []float32 // Z*Y*X, X fastest
+	NonFinite    int       // voxels that the file stores as NaN or infinity; they are read as 0
+	SpacingDoubt string    // what in the file's header speaks against the spacing; "" if nothing does
 }
 
 // Mask holds labels of a region of interest: 0 is background, -1 marks voxels outside a crop.

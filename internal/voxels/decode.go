@@ -6,8 +6,10 @@ import (
 )
 
 // decode turns stored voxels into float32: stored * Slope + Inter, computed in float64 (as ITK does) and rounded once.
-// src holds len(dst) voxels; it is byte-swapped in place when the file is big-endian.
-func (h Layout) decode(dst []float32, src []byte) {
+// NaN and infinities that are stored count as 0, before the scaling, as ITK reads NIfTI, and their number
+// is returned; a finite value that float32 cannot hold becomes infinite. src holds len(dst) voxels; it is byte-swapped in
+// place when the file is big-endian.
+func (h Layout) decode(dst []float32, src []byte) (nonFinite int) {
 	if h.BigEndian {
 		swap(src, h.Type.Bytes())
 	}
@@ -16,23 +18,15 @@ func (h Layout) decode(dst []float32, src []byte) {
 		switch h.Type { // the types that images mostly come in, without the detour
 		case Int16:
 			decodeInt16(dst, src)
-			return
+			return 0
 		case Uint8:
 			src = src[:len(dst)]
 			for i, v := range src {
 				dst[i] = float32(v)
 			}
-			return
+			return 0
 		case Float32:
-			for ; len(dst) >= 2 && len(src) >= 8; dst, src = dst[2:], src[8:] {
-				w := le.Uint64(src)
-				dst[0] = math.Float32frombits(uint32(w))
-				dst[1] = math.Float32frombits(uint32(w >> 32))
-			}
-			for i := range dst {
-				dst[i] = math.Float32frombits(le.Uint32(src[4*i:]))
-			}
-			return
+			return decodeFloat32(dst, src)
 		}
 	}
 	scaled := func(v float64) float32 { return float32(float64(v*h.Slope) + h.Inter) } // the conversion forbids a fused multiply-add
@@ -71,13 +65,51 @@ func (h Layout) decode(dst []float32, src []byte) {
 		}
 	case Float32:
 		for i := range dst {
-			dst[i] = scaled(float64(math.Float32frombits(le.Uint32(src[4*i:]))))
+			v := float64(math.Float32frombits(le.Uint32(src[4*i:])))
+			if v-v != 0 { // NaN or infinite
+				v = 0
+				nonFinite++
+			}
+			dst[i] = scaled(v)
 		}
 	case Float64:
 		for i := range dst {
-			dst[i] = scaled(math.Float64frombits(le.Uint64(src[8*i:])))
+			v := math.Float64frombits(le.Uint64(src[8*i:]))
+			if v-v != 0 { // NaN or infinite
+				v = 0
+				nonFinite++
+			}
+			dst[i] = scaled(v)
 		}
 	}
+	return nonFinite
+}
+
+// decodeFloat32 converts two values at a time, from words, and returns the number of those that are not finite.
+func decodeFloat32(dst []float32, src []byte) (nonFinite int) {
+	const exponent = 0x7f800000 // all its bits are set in NaN and infinities alone
+	for ; len(dst) >= 2 && len(src) >= 8; dst, src = dst[2:], src[8:] {
+		w := binary.LittleEndian.Uint64(src)
+		low, high := uint32(w), uint32(w>>32)
+		if low&exponent == exponent {
+			low = 0
+			nonFinite++
+		}
+		if high&exponent == exponent {
+			high = 0
+			nonFinite++
+		}
+		dst[0], dst[1] = math.Float32frombits(low), math.Float32frombits(high)
+	}
+	for i := range dst {
+		bits := binary.LittleEndian.Uint32(src[4*i:])
+		if bits&exponent == exponent {
+			bits = 0
+			nonFinite++
+		}
+		dst[i] = math.Float32frombits(bits)
+	}
+	return nonFinite
 }
 
 // decodeInt16 converts four values at a time, from words, where the processor has nothing better.

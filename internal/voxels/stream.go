@@ -22,6 +22,8 @@ type Stream struct {
 	// Fill reads exactly len(b) bytes of stored voxels; its errors name the file.
 	Fill func(b []byte) error
 
+	NonFinite int // voxels decoded so far that are stored as NaN or infinity; they are read as 0
+
 	buf []byte
 }
 
@@ -44,7 +46,7 @@ func (s *Stream) next(dst []float32) error {
 		if err != nil {
 			return err
 		}
-		s.decode(dst[:n], stored)
+		s.NonFinite += s.decode(dst[:n], stored)
 		dst = dst[n:]
 	}
 	return nil

@@ -1,6 +1,7 @@
 package nifti
 
 import (
+	"fmt"
 	"math"
 
 	gonii "github.com/okieraised/gonii/pkg/nifti"
@@ -27,6 +28,7 @@ func (r *rawHeader) place(h *Header) {
 		pix[i] = p
 		h.Spacing[2-i] = p * scale
 	}
+	h.SpacingDoubt = r.spacingDoubt(pix, scale)
 
 	var m [3][4]float64
 	switch {
@@ -69,6 +71,38 @@ func (r *rawHeader) place(h *Header) {
 			h.Direction[i] = 0 // no -0
 		}
 	}
+}
+
+// spacingTolerance is how far, as a share of it, the spacing of the sform may be from pixdim: more than the few percent by which
+// the sheared sform of a tilted gantry exceeds it, less than any mistake that matters.
+const spacingTolerance = 0.05
+
+// spacingDoubt says what speaks against pix (x, y, z), the spacing read; "" if nothing does. An axis of one voxel has no
+// spacing to speak of.
+func (r *rawHeader) spacingDoubt(pix [3]float64, scale float64) string {
+	missing, differs := false, false
+	var sform [3]float64
+	for j := range 3 {
+		sform[j] = math.Sqrt(r.srow[0][j]*r.srow[0][j] + r.srow[1][j]*r.srow[1][j] + r.srow[2][j]*r.srow[2][j])
+		if int64(j) >= r.dim[0] || r.dim[j+1] <= 1 {
+			continue
+		}
+		given := math.Abs(r.pixdim[j+1])
+		missing = missing || given == 0 || !finite(given)
+		differs = differs || math.Abs(sform[j]-pix[j]) > spacingTolerance*max(sform[j], pix[j])
+	}
+	hasSform := r.sformCode > 0 && sform[0] > 0 && sform[1] > 0 && sform[2] > 0 && finite(sform[0]+sform[1]+sform[2])
+	text := func(v [3]float64) string {
+		return fmt.Sprintf("%.6g x %.6g x %.6g mm", v[0]*scale, v[1]*scale, v[2]*scale)
+	}
+	given := [3]float64{r.pixdim[1], r.pixdim[2], r.pixdim[3]}
+	switch {
+	case hasSform && differs:
+		return fmt.Sprintf("pixdim says %s, but the sform %s", text(given), text(sform))
+	case missing && !hasSform:
+		return fmt.Sprintf("pixdim says %s, which is no spacing, and there is no sform to tell it", text(given))
+	}
+	return ""
 }
 
 var identity = [9]float64{1, 0, 0, 0, 1, 0, 0, 0, 1}

@@ -26,6 +26,7 @@ type Header struct {
 	Datatype        int32   // NIfTI code, one of gonii's DT_*
 	Slope, Inter    float64 // voxel = stored * Slope + Inter; 1 and 0 when the file declares no scaling
 	Offset          int64   // first byte of the voxels in the (decompressed) file
+	SpacingDoubt    string  // what in the header speaks against the spacing read (pixdim, as ITK takes it); "" if nothing does
 }
 
 // BytesPerVoxel is the size of one stored voxel.

@@ -19,8 +19,9 @@ func ReadHeader(path string) (*Header, error) {
 }
 
 // ReadImage reads a NIfTI-1 or NIfTI-2 file of either byte order, compressed or not, of any integer or float type of up
-// to 64 bits. Voxels come as float32 with scl_slope and scl_inter applied; NaN and infinities stay. 4D, complex and
-// colour images are errors, and so are files shorter than their header claims.
+// to 64 bits. Voxels come as float32 with scl_slope and scl_inter applied; NaN and infinities in the file count as 0, as in
+// ITK, and a finite value beyond float32 becomes infinite. 4D, complex and colour images are errors, and so are files
+// shorter than their header claims.
 func ReadImage(path string) (*volume.Image, error) {
 	s, err := open(path)
 	if err != nil {
@@ -31,11 +32,12 @@ func ReadImage(path string) (*volume.Image, error) {
 }
 
 func (s *source) image() (*volume.Image, error) {
-	data, err := s.voxels().Image()
+	all := s.voxels()
+	data, err := all.Image()
 	if err != nil {
 		return nil, err
 	}
-	return &volume.Image{Geometry: s.Geometry, Data: data}, s.finish()
+	return &volume.Image{Geometry: s.Geometry, Data: data, NonFinite: all.NonFinite, SpacingDoubt: s.SpacingDoubt}, s.finish()
 }
 
 // ReadMask reads a file of labels: whole numbers from -32768 to 32767, stored as any type that ReadImage takes.

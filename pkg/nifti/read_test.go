@@ -59,18 +59,50 @@ func TestEveryType(t *testing.T) {
 	}
 }
 
-func TestNaNAndInfinityStay(t *testing.T) {
+// What ITK reads (SimpleITK 2.5.7): NaN and infinities are 0 before slope and intercept are applied, and float64 that float32
+// cannot hold is infinite once it is float32.
+func TestNaNAndInfinityAreZero(t *testing.T) {
+	for _, datatype := range []int32{gonii.DT_FLOAT32, gonii.DT_FLOAT64} {
+		for _, order := range []binary.ByteOrder{binary.LittleEndian, binary.BigEndian} {
+			for _, scale := range [][2]float64{{0, 0}, {2, 5}} {
+				for at := range 5 { // both halves of a word, and what is left over
+					s := newSpec()
+					s.datatype, s.order, s.slope, s.inter = datatype, order, scale[0], scale[1]
+					s.dim = []int{1, 1, 25}
+					values := ramp(25)
+					values[at], values[at+10], values[24-at] = math.NaN(), math.Inf(-1), math.Inf(1)
+					values[23-at] = -math.MaxFloat32
+					s.voxels = s.encode(values)
+					im, err := ReadImage(s.write(t, "a.nii.gz"))
+					if err != nil {
+						t.Fatal(err)
+					}
+					if im.NonFinite != 3 {
+						t.Errorf("%d voxels are not finite, want 3", im.NonFinite)
+					}
+					for i, v := range values {
+						if v-v != 0 {
+							v = 0
+						}
+						if scale[0] != 0 {
+							v = v*scale[0] + scale[1]
+						}
+						if im.Data[i] != float32(v) {
+							t.Errorf("datatype %d, %v, scale %v: voxel %d is %g, want %g", datatype, order, scale, i, im.Data[i], v)
+						}
+					}
+				}
+			}
+		}
+	}
 	s := newSpec()
-	s.datatype = gonii.DT_FLOAT32
+	s.datatype = gonii.DT_FLOAT64
 	values := ramp(24)
-	values[3], values[4] = math.NaN(), math.Inf(-1)
+	values[3] = 1e300
 	s.voxels = s.encode(values)
 	im, err := ReadImage(s.write(t, "a.nii.gz"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if v := im.Data[3]; v == v || !math.IsInf(float64(im.Data[4]), -1) || im.Data[5] != 5 {
-		t.Errorf("read %v", im.Data[3:6])
+	if err != nil || !math.IsInf(float64(im.Data[3]), 1) || im.NonFinite != 0 {
+		t.Errorf("1e300 is read as %g, %d not finite (%v)", im.Data[3], im.NonFinite, err)
 	}
 }
 
@@ -203,7 +235,7 @@ func TestReadMask(t *testing.T) {
 		{"negative", gonii.DT_INT16, 0, -1, -1, true},
 		{"scaled to whole numbers", gonii.DT_UINT8, 0.5, 4, 2, true},
 		{"fraction", gonii.DT_FLOAT32, 0, 0.5, 0, false},
-		{"NaN", gonii.DT_FLOAT32, 0, math.NaN(), 0, false},
+		{"NaN", gonii.DT_FLOAT32, 0, math.NaN(), 0, true},
 		{"too large", gonii.DT_INT32, 0, 40000, 0, false},
 	}
 	for _, test := range tests {

@@ -46,7 +46,10 @@ func TestRealFiles(t *testing.T) {
 			continue
 		}
 		for i, v := range want {
-			if got := im.Data[i]; got != v && (got == got || v == v) {
+			if v-v != 0 {
+				v = 0 // as ITK reads what is not finite
+			}
+			if got := im.Data[i]; got != v {
 				t.Errorf("%s: voxel %d is %g, want %g", path, i, got, v)
 				break
 			}
