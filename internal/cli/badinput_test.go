@@ -18,8 +18,10 @@ const (
 	niftiDim      = 40
 	niftiDataType = 70
 	niftiBits     = 72
+	niftiPixdim   = 76
 	niftiOffset   = 108
 	niftiSlope    = 112
+	niftiUnits    = 123
 	niftiHeader   = 352
 )
 
@@ -76,21 +78,34 @@ func TestBrokenImages(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, []string{"_0000.nii.gz"}, nil},
-		{"NaN voxels", func(t *testing.T, c cohort) {
+		{"huge voxels", func(t *testing.T, c cohort) {
 			rewrite(t, c.image(t, 1), func(b []byte) []byte {
-				put16(b, niftiDataType, 16)
-				put16(b, niftiBits, 32)
-				out := append([]byte{}, b[:niftiHeader]...)
-				for i := niftiHeader; i+1 < len(b); i += 2 {
-					v := float32(int16(binary.LittleEndian.Uint16(b[i:])))
-					if i%200 == 0 {
-						v = float32(math.NaN())
-					}
-					out = binary.LittleEndian.AppendUint32(out, math.Float32bits(v))
-				}
-				return out
+				binary.LittleEndian.PutUint32(b[niftiSlope:], math.Float32bits(1e30))
+				return b
 			})
-		}, []string{"NaN"}, []string{"--verify_dataset_integrity"}},
+		}, []string{"_0000.nii.gz", "too large to be resampled"}, nil},
+		{"spacing in metres", func(t *testing.T, c cohort) {
+			rewrite(t, c.image(t, 1), func(b []byte) []byte { b[niftiUnits] = 1; return b })
+			rewrite(t, c.mask(t, 1), func(b []byte) []byte { b[niftiUnits] = 1; return b })
+		}, []string{"_0000.nii.gz", "median of the cohort", "--allow-outliers"}, nil},
+		{"pixdim that the sform contradicts", func(t *testing.T, c cohort) {
+			for _, path := range []string{c.image(t, 1), c.mask(t, 1)} {
+				rewrite(t, path, func(b []byte) []byte {
+					for axis := range 3 {
+						binary.LittleEndian.PutUint32(b[niftiPixdim+4+4*axis:], math.Float32bits(3))
+					}
+					return b
+				})
+			}
+		}, []string{"_0000.nii.gz", "pixdim says 3 x 3 x 3 mm, but the sform", "--allow-outliers"}, nil},
+		{"mask elsewhere", func(t *testing.T, c cohort) {
+			rewrite(t, c.mask(t, 1), func(b []byte) []byte {
+				for _, at := range []int{268, 292} { // qoffset_x, srow_x[3]
+					binary.LittleEndian.PutUint32(b[at:], math.Float32bits(77))
+				}
+				return b
+			})
+		}, []string{"labelsTr", "origin"}, nil},
 		{"all-zero image", func(t *testing.T, c cohort) {
 			rewrite(t, c.image(t, 1), func(b []byte) []byte { clear(b[niftiHeader:]); return b })
 		}, []string{"zero"}, nil},
@@ -117,7 +132,7 @@ func TestBrokenImages(t *testing.T) {
 			if err := nifti.WriteMask(c.mask(t, 1), m); err != nil {
 				t.Fatal(err)
 			}
-		}, []string{"7"}, []string{"--verify_dataset_integrity"}},
+		}, []string{"values 7"}, nil},
 		{"missing modality", func(t *testing.T, c cohort) {
 			if err := os.Remove(c.image(t, 1)); err != nil {
 				t.Fatal(err)

@@ -32,6 +32,7 @@ type planFlags struct {
 	overwriteIdentifier string
 	keepCropped         bool
 	memory              string
+	allowOutliers       []string
 	json                bool
 }
 
@@ -58,8 +59,8 @@ normalised and padded. Where the task has no masks, masks of the whole image are
 	spell(fs, "tf", "-tf")
 	fs.BoolVar(&f.noPreprocessing, "no_pp", false, "plan only, do not preprocess")
 	spell(fs, "no_pp", "-no_pp")
-	fs.BoolVar(&f.verify, "verify_dataset_integrity", false, "first check every case: one geometry for modalities and mask, "+
-		"finite voxels, declared mask values, no stray files")
+	fs.BoolVar(&f.verify, "verify_dataset_integrity", false, "first read every file to the end: images that are not zero "+
+		"everywhere, masks that are not empty and hold declared values, no stray images. Headers and what is read while planning are always checked")
 	spell(fs, "verify_dataset_integrity", "--verify_dataset_integrity")
 	fs.StringVar(&f.planner, "planner3d", planner, "`NAME` of the planner: the default, or "+plannerPretrained+
 		" beside -overwrite_plans")
@@ -82,6 +83,9 @@ normalised and padded. Where the task has no masks, masks of the whole image are
 
 	dataRootFlag(cmd, &f.dataRoot)
 	fs.StringVar(&f.memory, "memory", "", "workers wait rather than use more than `SIZE` (8G, 500M; default 70% of the free memory)")
+	fs.StringSliceVar(&f.allowOutliers, "allow-outliers", nil, "`CASES` (or all) to plan with although their spacing or extent is ten times the "+
+		"cohort's median, or their header contradicts itself about the spacing")
+	list(fs, "allow-outliers")
 	fs.BoolVar(&f.keepCropped, "keep_cropped", false, "also write the cropped cases to nnUNet_cropped_data")
 	jsonFlag(cmd, &f.json)
 	return cmd
@@ -141,6 +145,9 @@ func runPlan(cmd *cobra.Command, f *planFlags) error {
 		}
 		tasks = append(tasks, t)
 	}
+	if err := checkOutliers(f.allowOutliers, tasks); err != nil {
+		return err
+	}
 	results := []planned{}
 	for _, t := range tasks {
 		began := time.Now()
@@ -170,6 +177,22 @@ func runPlan(cmd *cobra.Command, f *planFlags) error {
 	return nil
 }
 
+// checkOutliers refuses names of --allow-outliers that no task has a case of.
+func checkOutliers(names []string, tasks []*task.Task) error {
+	known := map[string]bool{task.AllowAll: true}
+	for _, t := range tasks {
+		for _, c := range t.Dataset.Cases {
+			known[c.ID] = true
+		}
+	}
+	for _, name := range names {
+		if !known[name] {
+			return usagef("flag --allow-outliers: no case %q in dataset.json", name)
+		}
+	}
+	return nil
+}
+
 // planTask takes one task through masks, checks, plans and preprocessing.
 func planTask(cmd *cobra.Command, t *task.Task, f *planFlags, budget int64) (*plan.Plans, error) {
 	d := newDisplay(cmd.ErrOrStderr())
@@ -178,17 +201,10 @@ func planTask(cmd *cobra.Command, t *task.Task, f *planFlags, budget int64) (*pl
 	for _, w := range t.Dataset.Warnings {
 		d.Warn("%s", w)
 	}
-	if f.verify {
-		if err := t.Verify(cmd.Context(), f.threads, d); err != nil {
-			return nil, err
-		}
-	}
-	if err := t.EnsureMasks(cmd.Context(), d); err != nil {
-		return nil, err
-	}
 	return preprocess.Run(cmd.Context(), t, preprocess.Options{
 		Threads: f.threads, Memory: budget, NoPreprocess: f.noPreprocessing, KeepCropped: f.keepCropped,
 		OverwritePlans: f.overwritePlans, OverwriteIdentifier: f.overwriteIdentifier,
+		Verify: f.verify, AllowOutliers: f.allowOutliers,
 	}, d)
 }
 

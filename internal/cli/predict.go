@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -109,6 +110,7 @@ type predicted struct {
 	Predicted int             `json:"predicted"`
 	Kept      int             `json:"kept"`
 	Failed    []failure       `json:"failed"`
+	Unused    []unusedFile    `json:"unused"` // images that belong to no case
 	CSV       string          `json:"csv"`
 	JSON      string          `json:"json"`
 	Results   json.RawMessage `json:"results,omitempty"` // predictions.json
@@ -117,6 +119,11 @@ type predicted struct {
 type failure struct {
 	Case  string `json:"case"`
 	Error string `json:"error"`
+}
+
+type unusedFile struct {
+	File   string `json:"file"`
+	Reason string `json:"reason"`
 }
 
 func runPredict(cmd *cobra.Command, f *predictFlags) error {
@@ -140,21 +147,30 @@ func runPredict(cmd *cobra.Command, f *predictFlags) error {
 		return err
 	}
 	defer model.Close()
-	cases, broken := task.PredictionInputs(f.images, f.masks, model.Modalities(), model.WantMasks())
+	cases, broken := task.PredictionInputs(f.images, f.masks, model.Modalities(), model.WantMasks(), f.out)
 	var invalid *task.ValidationError
-	if broken != nil && (!errors.As(broken, &invalid) || len(cases) == 0) {
-		return broken
+	var found []task.Problem
+	if broken != nil {
+		if !errors.As(broken, &invalid) {
+			return broken
+		}
+		found = invalid.Problems
 	}
-	s, err := model.Folder(cmd.Context(), cases, f.out, f.overwrite, d)
+	s, err := model.Folder(cmd.Context(), cases, found, f.out, f.overwrite, d)
 	if err != nil {
 		return err
 	}
 	d.Close()
-	r := predicted{Folds: model.Folds(), Precision: model.Precision(), Predicted: s.Predicted, Kept: s.Kept, Failed: []failure{}, CSV: s.CSV, JSON: s.JSON}
+	r := predicted{Folds: model.Folds(), Precision: model.Precision(), Predicted: s.Predicted, Kept: s.Kept, Failed: []failure{}, Unused: []unusedFile{}, CSV: s.CSV, JSON: s.JSON}
 	var names []string
-	for _, c := range s.Failed { // why, was told when they failed
+	for _, c := range s.Failed {
 		r.Failed = append(r.Failed, failure{c.Case, c.Err.Error()})
-		names = append(names, c.Case)
+		if invalid == nil || !slices.ContainsFunc(found, func(p task.Problem) bool { return p.Case == c.Case }) { // those are told below
+			names = append(names, c.Case)
+		}
+	}
+	for _, u := range s.Unused {
+		r.Unused = append(r.Unused, unusedFile{u.File, u.Reason})
 	}
 	if err := r.print(cmd.OutOrStdout(), f.json); err != nil {
 		return err
@@ -178,6 +194,9 @@ func (r *predicted) print(w io.Writer, asJSON bool) error {
 	}
 	if len(r.Failed) > 0 {
 		fmt.Fprintf(w, ", %d failed", len(r.Failed))
+	}
+	if len(r.Unused) > 0 {
+		fmt.Fprintf(w, ", %d images not used", len(r.Unused))
 	}
 	_, err := fmt.Fprintf(w, "\n%s\n%s\n", r.CSV, r.JSON)
 	return err

@@ -20,6 +20,7 @@ type Table struct {
 	Labels []ListedLabel   `json:"classification_labels"`
 	Cases  []PredictedCase `json:"cases"`
 	Failed []FailedCase    `json:"failed"`
+	Unused []UnusedFile    `json:"unused"`
 }
 
 // Settings are how predictions came about.
@@ -41,8 +42,9 @@ type ListedLabel struct {
 
 // PredictedCase is a case in a Table.
 type PredictedCase struct {
-	Case   string           `json:"case"`
-	Labels []PredictedLabel `json:"labels"`
+	Case     string           `json:"case"`
+	Labels   []PredictedLabel `json:"labels"`
+	Warnings []string         `json:"warnings"` // in what the case is unlike the training cases
 }
 
 // PredictedLabel is what was predicted of a case for one classification label.
@@ -58,6 +60,12 @@ type PredictedLabel struct {
 type FailedCase struct {
 	Case  string `json:"case"`
 	Error string `json:"error"`
+}
+
+// UnusedFile is an image in the folders of images and masks that no prediction was made of.
+type UnusedFile struct {
+	File   string `json:"file"` // relative to its folder
+	Reason string `json:"reason"`
 }
 
 // ListLabels turns labels into what JSON files hold.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
 
 	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/metaimage"
@@ -16,11 +17,32 @@ import (
 // Extensions of image files, in the order in which they are looked for.
 var Extensions = []string{".nii.gz", ".nii", ".mha", ".mhd"}
 
-// SplitExtension cuts the extension off an image file's name; ext is empty if it has none of Extensions.
+// Spellings are the extensions in every mixture of small and capital letters, in the same order.
+var Spellings = func() []string {
+	var all []string
+	for _, ext := range Extensions {
+		spelled := []string{""}
+		for _, c := range ext {
+			var longer []string
+			for _, s := range spelled {
+				longer = append(longer, s+string(c))
+				if upper := unicode.ToUpper(c); upper != c {
+					longer = append(longer, s+string(upper))
+				}
+			}
+			spelled = longer
+		}
+		all = append(all, spelled...)
+	}
+	return all
+}()
+
+// SplitExtension cuts the extension, in small or capital letters, off an image file's name; ext is empty if it has none of
+// Extensions.
 func SplitExtension(name string) (base, ext string) {
 	for _, e := range Extensions {
-		if strings.HasSuffix(name, e) && len(name) > len(e) {
-			return name[:len(name)-len(e)], e
+		if at := len(name) - len(e); at > 0 && strings.EqualFold(name[at:], e) {
+			return name[:at], name[at:]
 		}
 	}
 	return name, ""
@@ -49,21 +71,34 @@ func isMetaImage(path string) (bool, error) {
 	return (ext == ".mha" || ext == ".mhd") && !nifti.Is(b[:n]), nil
 }
 
-// ReadGeometry reads and checks the header of an image file. It rejects every file that ReadImage would reject on the
+// Header is what the header of an image file says of any format.
+type Header struct {
+	volume.Geometry
+	SpacingDoubt string // what in the header speaks against the spacing; "" if nothing does
+}
+
+// ReadHeader reads and checks the header of an image file. It rejects every file that ReadImage would reject on the
 // strength of its header.
-func ReadGeometry(path string) (volume.Geometry, error) {
+func ReadHeader(path string) (Header, error) {
 	meta, err := isMetaImage(path)
 	if err != nil {
-		return volume.Geometry{}, err
+		return Header{}, err
 	}
 	if meta {
-		return metaimage.ReadGeometry(path)
+		g, err := metaimage.ReadGeometry(path)
+		return Header{Geometry: g}, err
 	}
 	h, err := nifti.ReadHeader(path)
 	if err != nil {
-		return volume.Geometry{}, err
+		return Header{}, err
 	}
-	return h.Geometry, nil
+	return Header{h.Geometry, h.SpacingDoubt}, nil
+}
+
+// ReadGeometry is the grid of ReadHeader.
+func ReadGeometry(path string) (volume.Geometry, error) {
+	h, err := ReadHeader(path)
+	return h.Geometry, err
 }
 
 // ReadImage reads one modality of a case as float32, scaled as the header says.

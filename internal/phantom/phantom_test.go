@@ -64,7 +64,7 @@ func TestCohortIsAValidTask(t *testing.T) {
 	if len(spacings) < 6 {
 		t.Errorf("only %d different spacings", len(spacings))
 	}
-	cases, err := task.PredictionCases(filepath.Join(loaded.Dir, "imagesTs"), filepath.Join(loaded.Dir, "labelsTs"), 1, true)
+	cases, err := task.PredictionCases(filepath.Join(loaded.Dir, "imagesTs"), filepath.Join(loaded.Dir, "labelsTs"), 1, true, "")
 	if err != nil || len(cases) != 3 {
 		t.Errorf("%d test cases, %v", len(cases), err)
 	}

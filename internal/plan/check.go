@@ -19,6 +19,18 @@ const (
 	maxSpacing    = 1e9 // mm
 )
 
+// minSide is the shortest axis that the network takes (internal/ops checks it): its blocks each look at neighbours on every axis.
+const minSide = 2
+
+// checkShape refuses a shape of preprocessed cases that the network cannot take.
+func checkShape(s [3]int) error {
+	if min(s[0], s[1], s[2]) < minSide {
+		return fmt.Errorf("image size %d x %d x %d, but the network needs %d voxels or more along every axis; it is for volumes, not for single slices, so stack the slices, or check the masks and the spacings in the headers",
+			s[0], s[1], s[2], minSide)
+	}
+	return nil
+}
+
 func checkSpacing(name string, s [3]float64) error {
 	for _, v := range s {
 		if !(v >= minSpacing && v <= maxSpacing) {
@@ -77,7 +89,7 @@ func (p *Plans) check() error {
 		return fmt.Errorf("plans_per_stage has %d entries, expected 1", len(p.PlansPerStage))
 	}
 	s := p.PlansPerStage[0]
-	if err := errors.Join(checkSize("image_size", s.ImageSize), checkSpacing("current_spacing", s.CurrentSpacing)); err != nil {
+	if err := errors.Join(checkSize("image_size", s.ImageSize), checkSpacing("current_spacing", s.CurrentSpacing), checkShape(s.ImageSize)); err != nil {
 		return err
 	}
 	if s.BatchSize < 1 || s.BatchSize > maxBatch {

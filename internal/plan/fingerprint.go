@@ -28,6 +28,7 @@ type Fingerprint struct {
 	IntensityProperties     Indexed[*Intensity] `json:"intensityproperties"` // null unless a modality needs them
 	SizeReductions          map[string]float64  `json:"size_reductions"`     // voxels after cropping / before, per case
 	MaxDimensions           [3]float64          `json:"max_dimensions"`      // mm
+	AllOrientations         []string            `json:"all_orientations"`    // directions in which x, y and z run, such as RAS
 }
 
 // Intensity holds the statistics of one modality over the cohort and per case.

@@ -57,6 +57,9 @@ func Make(fp *Fingerprint, s Subject) (*Plans, error) {
 		}
 	}
 	stage := makeStage(permute(target, forward), permute(largest, forward))
+	if err := checkShape(stage.ImageSize); err != nil {
+		return nil, err
+	}
 	p := &Plans{
 		NumStages:               1,
 		NumModalities:           len(fp.Modalities),
@@ -64,6 +67,7 @@ func Make(fp *Fingerprint, s Subject) (*Plans, error) {
 		DatasetProperties:       fp,
 		OriginalSpacings:        fp.AllSpacings,
 		OriginalSizes:           fp.AllSizes,
+		OriginalOrientations:    fp.AllOrientations,
 		PreprocessedDataFolder:  path.Join("preprocessed", s.TaskName),
 		NumClasses:              len(fp.AllClasses),
 		AllClasses:              fp.AllClasses,
@@ -114,6 +118,7 @@ func Follow(given, own *Plans, identifier string) (*Plans, error) {
 	p.TaskName, p.Labels, p.RealMasks = own.TaskName, own.Labels, own.RealMasks
 	p.PreprocessedDataFolder = own.PreprocessedDataFolder
 	p.OriginalSizes, p.OriginalSpacings = own.OriginalSizes, own.OriginalSpacings
+	p.OriginalOrientations = own.OriginalOrientations
 	p.listFiles(own.DatasetProperties.CaseIDs)
 	return &p, nil
 }

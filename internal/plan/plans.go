@@ -53,9 +53,10 @@ type Plans struct {
 	PlansPerStage            Indexed[StagePlan] `json:"plans_per_stage"`
 	PreprocessorName         string             `json:"preprocessor_name"`
 
-	TaskName  string       `json:"task_name"`
-	Labels    []task.Label `json:"-"`          // written as classification_labels, in the form of dataset.json
-	RealMasks bool         `json:"real_masks"` // false if the masks were generated and say foreground everywhere
+	TaskName             string       `json:"task_name"`
+	OriginalOrientations []string     `json:"original_orientations"` // per case: directions in which x, y and z run, such as RAS
+	Labels               []task.Label `json:"-"`                     // written as classification_labels, in the form of dataset.json
+	RealMasks            bool         `json:"real_masks"`            // false if the masks were generated and say foreground everywhere
 }
 
 // StagePlan is the one stage of the plans. Axes are in the order after TransposeForward.

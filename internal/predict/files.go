@@ -57,11 +57,22 @@ func (m *Model) writeTables(out string, s *Summary) error {
 	if err != nil {
 		return err
 	}
-	t := evaluate.Table{Settings: m.settings(), Labels: evaluate.ListLabels(m.plans.Labels), Cases: []evaluate.PredictedCase{}, Failed: []evaluate.FailedCase{}}
+	t := evaluate.Table{Settings: m.settings(), Labels: evaluate.ListLabels(m.plans.Labels), Cases: []evaluate.PredictedCase{}, Failed: []evaluate.FailedCase{}, Unused: []evaluate.UnusedFile{}}
 	failed := map[string]bool{} // an older result of a case that failed now does not count
 	for _, f := range s.Failed {
 		failed[f.Case] = true
 		t.Failed = append(t.Failed, evaluate.FailedCase{Case: f.Case, Error: f.Err.Error()})
+	}
+	for _, u := range s.Unused {
+		t.Unused = append(t.Unused, evaluate.UnusedFile(u))
+	}
+	warnings := s.warnings
+	if before, err := evaluate.ReadTable(out); err == nil { // of the results that are kept
+		for _, c := range before.Cases {
+			if _, predicted := warnings[c.Case]; !predicted {
+				warnings[c.Case] = c.Warnings
+			}
+		}
 	}
 	for _, e := range entries {
 		id, isResult := strings.CutSuffix(e.Name(), resultSuffix)
@@ -72,7 +83,9 @@ func (m *Model) writeTables(out string, s *Summary) error {
 		if err != nil {
 			continue // another program's file
 		}
-		t.Cases = append(t.Cases, m.row(r))
+		row := m.row(r)
+		row.Warnings = append(row.Warnings, warnings[id]...)
+		t.Cases = append(t.Cases, row)
 	}
 	slices.SortFunc(t.Cases, func(a, b evaluate.PredictedCase) int { return strings.Compare(a.Case, b.Case) })
 	raw, err := json.MarshalIndent(t, "", "  ")
@@ -86,7 +99,7 @@ func (m *Model) writeTables(out string, s *Summary) error {
 }
 
 func (m *Model) row(r *Result) evaluate.PredictedCase {
-	row := evaluate.PredictedCase{Case: r.Case}
+	row := evaluate.PredictedCase{Case: r.Case, Warnings: []string{}}
 	for k, label := range m.plans.Labels {
 		class := r.Categorical[k]
 		row.Labels = append(row.Labels, evaluate.PredictedLabel{

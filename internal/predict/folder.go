@@ -2,6 +2,7 @@ package predict
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -23,14 +24,16 @@ type ready struct {
 	err error
 }
 
-// Folder predicts cases into the folder out: <case>.npz each, predictions.csv and predictions.json. Results that are there already are
+// Folder predicts cases into the folder out: <case>.npz each, predictions.csv and predictions.json. found is what task.PredictionCases
+// found wrong beside the cases: it counts as failed cases and unused files. Results that are there already are
 // kept unless overwrite. A case that fails is reported in the summary and does not stop the others; the error is for what concerns
 // all cases. While the network works on a case the next ones are preprocessed.
-func (m *Model) Folder(ctx context.Context, cases []task.Case, out string, overwrite bool, r progress.Reporter) (*Summary, error) {
+func (m *Model) Folder(ctx context.Context, cases []task.Case, found []task.Problem, out string, overwrite bool, r progress.Reporter) (*Summary, error) {
 	if err := os.MkdirAll(out, 0o755); err != nil {
 		return nil, err
 	}
-	s := &Summary{CSV: filepath.Join(out, csvFile), JSON: filepath.Join(out, evaluate.TableFile)}
+	s := &Summary{CSV: filepath.Join(out, csvFile), JSON: filepath.Join(out, evaluate.TableFile), warnings: map[string][]string{}}
+	s.addFound(cases, found)
 	todo := cases
 	if !overwrite {
 		todo = m.withoutResult(cases, out)
@@ -45,6 +48,21 @@ func (m *Model) Folder(ctx context.Context, cases []task.Case, out string, overw
 		err = writeErr
 	}
 	return s, err
+}
+
+// addFound takes in what was found wrong before the prediction: cases that are not whole, and files of no case.
+func (s *Summary) addFound(cases []task.Case, found []task.Problem) {
+	whole := map[string]bool{}
+	for _, c := range cases {
+		whole[c.ID] = true
+	}
+	for _, p := range found {
+		if p.Case == "" || whole[p.Case] {
+			s.Unused = append(s.Unused, Unused{p.Field, p.Message})
+			continue
+		}
+		s.Failed = append(s.Failed, Failure{p.Case, errors.New(p.String())})
+	}
 }
 
 // withoutResult are the cases that have no readable result in out.
@@ -87,6 +105,10 @@ func (m *Model) predictAll(ctx context.Context, cases []task.Case, out string, s
 				r.Warn("%v", s.Failed[len(s.Failed)-1].Err)
 			} else {
 				s.Predicted++
+				s.warnings[done.id] = done.result.Warnings
+				for _, w := range done.result.Warnings {
+					r.Warn("case %s: %s", done.id, w)
+				}
 			}
 			r.Advance(done.id)
 		}

@@ -88,9 +88,10 @@ func (m *Model) Case(ctx context.Context, c task.Case) (*Result, error) {
 
 // prepared is a case ready for the network.
 type prepared struct {
-	id    string
-	data  []float32 // (C, Z, Y, X), mask last, as the network takes it
-	shape [3]int
+	id       string
+	data     []float32 // (C, Z, Y, X), mask last, as the network takes it
+	shape    [3]int
+	warnings []string
 }
 
 // prepare checks the files of a case and preprocesses it as the training cases were.
@@ -108,5 +109,5 @@ func (m *Model) prepare(ctx context.Context, c task.Case) (*prepared, error) {
 		return nil, err
 	}
 	preprocess.NetworkInput(p.Data, p.Data, p.Shape, m.plans.NumClasses)
-	return &prepared{id: c.ID, data: p.Data, shape: [3]int(p.Shape[1:])}, nil
+	return &prepared{id: c.ID, data: p.Data, shape: [3]int(p.Shape[1:]), warnings: p.Warnings}, nil
 }

@@ -19,6 +19,7 @@ func (m *Model) predict(ctx context.Context, cases []*prepared) (results []*Resu
 	results = make([]*Result, len(cases))
 	for i, c := range cases {
 		results[i] = m.newResult(c.id)
+		results[i].Warnings = c.warnings
 	}
 	mirrors := m.mirrors()
 	share := 1 / float64(len(m.folds)*len(mirrors))

@@ -20,6 +20,8 @@ type Result struct {
 	evaluate.Prediction
 	// Categorical is the class of the highest probability, per label.
 	Categorical []int
+	// Warnings say in what the case is unlike the training cases.
+	Warnings []string
 }
 
 // Failure is a case that could not be predicted.
@@ -32,5 +34,11 @@ type Failure struct {
 type Summary struct {
 	Predicted, Kept int
 	Failed          []Failure
-	CSV, JSON       string // files for people
+	Unused          []Unused // images that belong to no case
+	CSV, JSON       string   // files for people
+
+	warnings map[string][]string // per case predicted
 }
+
+// Unused is an image in the folders of images and masks that no case was made of.
+type Unused struct{ File, Reason string }

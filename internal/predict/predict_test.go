@@ -84,7 +84,7 @@ func TestFolderOfCases(t *testing.T) {
 	}
 	out := filepath.Join(t.TempDir(), "out")
 	w := &warnings{Reporter: progress.Discard}
-	s, err := m.Folder(t.Context(), cases, out, false, w)
+	s, err := m.Folder(t.Context(), cases, nil, out, false, w)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +130,7 @@ func TestExistingResultsAreKept(t *testing.T) {
 	cases := writeCases(t, 3)
 	out := t.TempDir()
 	first := open(t, dir, Options{Folds: []string{"0"}})
-	if _, err := first.Folder(t.Context(), cases[:2], out, false, progress.Discard); err != nil {
+	if _, err := first.Folder(t.Context(), cases[:2], nil, out, false, progress.Discard); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(filepath.Join(out, "case_1.npz"), []byte("half a file"), 0o644); err != nil {
@@ -142,7 +142,7 @@ func TestExistingResultsAreKept(t *testing.T) {
 	}
 	second := open(t, dir, Options{Folds: []string{"1"}})
 	w := &warnings{Reporter: progress.Discard}
-	s, err := second.Folder(t.Context(), cases, out, false, w)
+	s, err := second.Folder(t.Context(), cases, nil, out, false, w)
 	if err != nil || s.Kept != 1 || s.Predicted != 2 {
 		t.Fatalf("%+v (%v)", s, err)
 	}
@@ -152,7 +152,7 @@ func TestExistingResultsAreKept(t *testing.T) {
 	if after, _ := os.ReadFile(filepath.Join(out, "case_0.npz")); !reflect.DeepEqual(after, before) {
 		t.Error("the result was not kept")
 	}
-	if s, err = second.Folder(t.Context(), cases, out, true, progress.Discard); err != nil || s.Predicted != 3 {
+	if s, err = second.Folder(t.Context(), cases, nil, out, true, progress.Discard); err != nil || s.Predicted != 3 {
 		t.Fatalf("%+v (%v)", s, err)
 	}
 	if after, _ := os.ReadFile(filepath.Join(out, "case_0.npz")); reflect.DeepEqual(after, before) {
@@ -300,7 +300,7 @@ func TestInterruptedPredictionKeepsWhatIsDone(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	out := t.TempDir()
 	r := &stopper{Reporter: progress.Discard, cancel: cancel}
-	s, err := m.Folder(ctx, writeCases(t, 6), out, false, r)
+	s, err := m.Folder(ctx, writeCases(t, 6), nil, out, false, r)
 	if err == nil || !strings.Contains(err.Error(), "interrupted") {
 		t.Fatalf("got %v", err)
 	}
@@ -319,7 +319,7 @@ func TestPrecisionIsRecorded(t *testing.T) {
 	for i, o := range []Options{{DisableTTA: true}, {DisableTTA: true, FP32: true}} {
 		m := open(t, dir, o)
 		w := &notes{Reporter: progress.Discard}
-		s, err := m.Folder(t.Context(), cases[:i+1], out, false, w)
+		s, err := m.Folder(t.Context(), cases[:i+1], nil, out, false, w)
 		if err != nil || s.Predicted != 1 || s.Kept != i {
 			t.Fatalf("%+v (%v)", s, err)
 		}
@@ -340,7 +340,7 @@ func TestPrecisionIsRecorded(t *testing.T) {
 			t.Fatal(err)
 		}
 		w = &notes{Reporter: progress.Discard}
-		if s, err = m.Folder(t.Context(), cases[:1], out, false, w); err != nil || s.Kept != 1 {
+		if s, err = m.Folder(t.Context(), cases[:1], nil, out, false, w); err != nil || s.Kept != 1 {
 			t.Fatalf("%+v (%v)", s, err)
 		}
 		if said := strings.Join(w.lines, "\n"); !strings.Contains(said, "computed in fp16, now it is "+m.Precision()) {
@@ -368,7 +368,7 @@ func (lost) AvgPoolMean([3]int, *backend.Tensor, *backend.Tensor) {
 func TestDeviceThatFails(t *testing.T) {
 	m := open(t, writeModel(t, toyPlans(), []string{""}, 1), Options{DisableTTA: true})
 	m.device = lost{m.device}
-	s, err := m.Folder(t.Context(), writeCases(t, 2), t.TempDir(), false, progress.Discard)
+	s, err := m.Folder(t.Context(), writeCases(t, 2), nil, t.TempDir(), false, progress.Discard)
 	if err != nil || len(s.Failed) != 2 {
 		t.Fatalf("%+v (%v)", s, err)
 	}

@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/universal-classifier/uc/internal/integrity"
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/resample"
 	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/volume"
+	"github.com/universal-classifier/uc/pkg/nifti"
 )
 
 // Prepared is a case on the plans' grid.
@@ -15,6 +17,7 @@ type Prepared struct {
 	Shape      [4]int    // modalities + 1, then the axes after transpose_forward
 	Data       []float32 // normalised modalities, then the mask as labels (-1 outside), 0 in the padding
 	Properties Properties
+	Warnings   []string // in what the case is unlike the training cases; only Case fills them in
 }
 
 // Case preprocesses one case as plan-and-preprocess does. An axis on which the case is larger than the plans' shape keeps
@@ -23,14 +26,32 @@ func Case(ctx context.Context, c task.Case, p *plan.Plans) (*Prepared, error) {
 	if len(c.Images) != len(p.Modalities) {
 		return nil, fmt.Errorf("case %s: %d image files, but the plans are for %d modalities", c.ID, len(c.Images), len(p.Modalities))
 	}
-	crop, err := loadCropped(c)
+	crop, err := loadCropped(c, p.NumClasses+1)
 	if err != nil {
 		return nil, err
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	return finish(ctx, c, crop, p)
+	out, err := finish(ctx, c, crop, p)
+	if err != nil {
+		return nil, err
+	}
+	out.Warnings = strangeness(crop, p)
+	return out, nil
+}
+
+// strangeness says in what a case is unlike those that the plans were made for.
+func strangeness(crop *cropped, p *plan.Plans) []string {
+	var all []string
+	for _, text := range append(crop.doubts,
+		integrity.StrangeOrientation(nifti.Orientation(crop.geometry), p.OriginalOrientations),
+		integrity.StrangeSpacing(crop.geometry.Spacing, p.OriginalSpacings)) {
+		if text != "" {
+			all = append(all, text)
+		}
+	}
+	return all
 }
 
 // finish takes a cropped case to the plans' grid. It uses up the case's arrays.
@@ -63,11 +84,14 @@ func finish(ctx context.Context, c task.Case, crop *cropped, p *plan.Plans) (*Pr
 		}
 		data := crop.data[m]
 		crop.data[m] = nil
-		zeroNaN(data)
 		data = volume.Transpose(data, crop.size, p.TransposeForward)
 		channel := out.Data[m*voxels:][:voxels]
 		resample.Data(channel[block:], data, from, size, axis)
 		normaliser{p, m}.apply(channel[block:], mask)
+		if i := integrity.FirstNonFinite(channel[block:]); i >= 0 {
+			return nil, fmt.Errorf("case %s: %s: after resampling and normalisation voxel %s of the plans' grid is not finite; look for extreme values in the image",
+				c.ID, c.Images[m], integrity.PositionText(i, size))
+		}
 		volume.PadInPlace(channel, target, size, offset)
 	}
 	channel := out.Data[len(out.Data)-voxels:]
@@ -103,14 +127,6 @@ func cropProperties(c task.Case, crop *cropped) Properties {
 
 // maxVoxels is more than any scan has; beyond it a header's spacing is wrong.
 const maxVoxels = 1 << 33
-
-func zeroNaN(data []float32) {
-	for i, v := range data {
-		if v != v {
-			data[i] = 0
-		}
-	}
-}
 
 // NetworkInput sets dst to what the network sees of a prepared case of the given shape: the modalities as they are, then
 // the mask with -1 set to 0 and divided by the number of ROI labels + 1. dst may be data.

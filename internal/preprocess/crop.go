@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 
 	"github.com/universal-classifier/uc/internal/imagefile"
+	"github.com/universal-classifier/uc/internal/integrity"
 	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/volume"
 )
@@ -15,7 +16,7 @@ const roiMargin = 0.05
 // outside marks mask voxels that are neither labelled nor inside the filled region that the case was cropped to.
 const outside = -1
 
-// cropped is a case cut to its region of interest, before anything touches its intensities. NaN voxels are kept.
+// cropped is a case cut to its region of interest, before anything touches its intensities, which are all finite.
 type cropped struct {
 	geometry    volume.Geometry // of the raw images
 	nonzeroBox  volume.Box      // in the raw images
@@ -24,57 +25,64 @@ type cropped struct {
 	data        [][]float32     // per modality
 	mask        []int16         // -1 outside, 0 background, 1.. labels
 	rawFraction float64         // voxels after / before
+	nonFinite   int             // voxels of the files that are NaN or infinite and were read as 0
+	doubts      []string        // what in the headers speaks against the spacing, per file
 }
 
-// loadCropped reads a case and crops it: first to what is not zero in any modality, then to the region of interest.
-func loadCropped(c task.Case) (*cropped, error) {
+// loadCropped reads a case and crops it: first to what is not zero in any modality, then to the region of interest. Modalities
+// and mask must lie on one grid, and the mask must hold 0 to roiLabels-1.
+func loadCropped(c task.Case, roiLabels int) (*cropped, error) {
+	out := new(cropped)
 	images := make([]*volume.Image, len(c.Images))
 	for m, path := range c.Images {
 		im, err := imagefile.ReadImage(path)
 		if err != nil {
 			return nil, fmt.Errorf("case %s: %w", c.ID, err)
 		}
-		if m > 0 && im.Size != images[0].Size {
-			return nil, fmt.Errorf("case %s: %s: size %s, but modality 0000 (%s) has %s; modalities of a case must share one grid",
-				c.ID, path, sizeText(im.Size), filepath.Base(c.Images[0]), sizeText(images[0].Size))
+		if m > 0 {
+			if wrong := integrity.GridMismatch(im.Geometry, filepath.Base(c.Images[0]), images[0].Geometry); wrong != "" {
+				return nil, fmt.Errorf("case %s: %s: %s", c.ID, path, wrong)
+			}
 		}
 		images[m] = im
+		out.nonFinite += im.NonFinite
+		if im.SpacingDoubt != "" {
+			out.doubts = append(out.doubts, fmt.Sprintf("%s: %s", filepath.Base(path), im.SpacingDoubt))
+		}
 	}
-	out := &cropped{geometry: images[0].Geometry}
+	out.geometry = images[0].Geometry
 	size := out.geometry.Size
 	nonzero := make([]uint8, out.geometry.Voxels())
-	for m, im := range images {
-		if i := markNonzero(nonzero, im.Data); i >= 0 {
-			return nil, fmt.Errorf("case %s: %s: voxel %s is infinite; replace infinite voxels by numbers or NaN (NaN counts as 0)",
-				c.ID, c.Images[m], position(i, size))
-		}
+	for _, im := range images {
+		markNonzero(nonzero, im.Data)
 	}
 	var ok bool
 	if out.nonzeroBox, ok = volume.BoundingBox(nonzero, size); !ok {
-		return nil, fmt.Errorf("case %s: %s: every voxel is 0 (in all modalities); expected an image, check the export or remove the case", c.ID, c.Images[0])
+		what := "0"
+		if out.nonFinite > 0 {
+			what = "0, NaN or infinite"
+		}
+		return nil, fmt.Errorf("case %s: %s: every voxel is %s (in all modalities); expected an image, check the export or remove the case", c.ID, c.Images[0], what)
 	}
 	// A hole of the whole image is a hole of the box around it: background outside the box reaches the border.
 	nonzero = volume.Crop(nonzero, size, out.nonzeroBox)
 	inner := out.nonzeroBox.Size()
 	volume.FillHoles(nonzero, inner)
 
-	mask, err := loadMask(c, out.geometry, out.nonzeroBox)
+	mask, err := loadMask(c, out.geometry, out.nonzeroBox, roiLabels)
 	if err != nil {
 		return nil, err
 	}
 	roi := nonzero // from here on the flags say: labelled
 	for i, v := range mask {
-		switch v {
-		case 0:
-			if nonzero[i] == 0 {
-				mask[i] = outside
-			}
-			roi[i] = 0
-		case outside:
-			roi[i] = 0
-		default:
+		if v != 0 {
 			roi[i] = 1
+			continue
 		}
+		if nonzero[i] == 0 {
+			mask[i] = outside
+		}
+		roi[i] = 0
 	}
 	if out.roiBox, ok = volume.BoundingBox(roi, inner); !ok {
 		return nil, emptyROI(c)
@@ -86,40 +94,48 @@ func loadCropped(c task.Case) (*cropped, error) {
 	out.size = out.roiBox.Size()
 	volume.FillHoles(roi, out.size)
 	for i, v := range mask {
-		switch {
-		case v == 0 && roi[i] == 0:
+		if v == 0 && roi[i] == 0 {
 			mask[i] = outside
-		case v < outside:
-			mask[i] = 0
 		}
 	}
 	out.mask = mask
 	raw := out.roiBox.Shift(out.nonzeroBox.Min)
 	for m, im := range images {
-		out.data = append(out.data, volume.Crop(im.Data, size, raw))
+		data := volume.Crop(im.Data, size, raw)
+		if i := integrity.FirstHuge(data); i >= 0 {
+			return nil, hugeVoxel(c, m, data[i], i, raw)
+		}
+		out.data = append(out.data, data)
 		images[m] = nil
 	}
 	out.rawFraction = float64(len(mask)) / float64(out.geometry.Voxels())
 	return out, nil
 }
 
-// markNonzero sets flags where data is not 0. It returns the index of the first infinite voxel, or -1.
-func markNonzero(flags []uint8, data []float32) int {
+// markNonzero sets flags where data is not 0.
+func markNonzero(flags []uint8, data []float32) {
 	flags = flags[:len(data)]
-	infinite := -1
 	for i, v := range data {
 		if v != 0 {
 			flags[i] = 1
-			if v-v != 0 && v == v && infinite < 0 { // Inf-Inf is NaN
-				infinite = i
-			}
 		}
 	}
-	return infinite
+}
+
+// hugeVoxel says that voxel i of the crop to the box is too large, by its place in the file.
+func hugeVoxel(c task.Case, modality int, v float32, i int, box volume.Box) error {
+	size := box.Size()
+	at := [3]int{box.Min[0] + i/size[2]/size[1], box.Min[1] + i/size[2]%size[1], box.Min[2] + i%size[2]}
+	found := fmt.Sprintf("is %.6g", v)
+	if v-v != 0 {
+		found = "exceeds the range of float32"
+	}
+	return fmt.Errorf("case %s: %s: voxel (%d, %d, %d) %s, too large to be resampled and normalised; if it marks missing data, replace it by 0 or NaN (NaN counts as 0)",
+		c.ID, c.Images[modality], at[2], at[1], at[0], found)
 }
 
 // loadMask reads the part of a case's mask that lies in box. Without a mask everything is foreground.
-func loadMask(c task.Case, g volume.Geometry, box volume.Box) ([]int16, error) {
+func loadMask(c task.Case, g volume.Geometry, box volume.Box, roiLabels int) ([]int16, error) {
 	if c.Mask == "" {
 		n := box.Size()
 		mask := make([]int16, n[0]*n[1]*n[2])
@@ -132,12 +148,14 @@ func loadMask(c task.Case, g volume.Geometry, box volume.Box) ([]int16, error) {
 	if err != nil {
 		return nil, fmt.Errorf("case %s: %w", c.ID, err)
 	}
-	if m.Size != g.Size {
-		return nil, fmt.Errorf("case %s: %s: size %s, but the image (%s) has %s; a mask must lie on its image's grid",
-			c.ID, c.Mask, sizeText(m.Size), filepath.Base(c.Images[0]), sizeText(g.Size))
+	if wrong := integrity.GridMismatch(m.Geometry, filepath.Base(c.Images[0]), g); wrong != "" {
+		return nil, fmt.Errorf("case %s: %s: %s", c.ID, c.Mask, wrong)
+	}
+	if wrong := integrity.UndeclaredLabels(m.Data, roiLabels); wrong != "" {
+		return nil, fmt.Errorf("case %s: %s: %s", c.ID, c.Mask, wrong)
 	}
 	for _, v := range m.Data {
-		if v != 0 && v != outside {
+		if v != 0 {
 			return volume.Crop(m.Data, m.Size, box), nil
 		}
 	}
@@ -147,12 +165,4 @@ func loadMask(c task.Case, g volume.Geometry, box volume.Box) ([]int16, error) {
 func emptyROI(c task.Case) error {
 	return fmt.Errorf("case %s: %s: the region of interest lies where the image (%s) is 0; check that both belong to one scan",
 		c.ID, c.Mask, filepath.Base(c.Images[0]))
-}
-
-// sizeText shows a size as people write it, x first.
-func sizeText(s [3]int) string { return fmt.Sprintf("%dx%dx%d", s[2], s[1], s[0]) }
-
-// position shows where in an array the voxel i lies, x first.
-func position(i int, size [3]int) string {
-	return fmt.Sprintf("(%d, %d, %d)", i%size[2], i/size[2]%size[1], i/size[2]/size[1])
 }

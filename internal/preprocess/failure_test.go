@@ -3,9 +3,11 @@ package preprocess
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -26,7 +28,17 @@ func TestBadCasesAreNamed(t *testing.T) {
 		"empty mask": {spoil: func(d *drawn) { d.label = none }, want: []string{"case c_1", "labelsTr", "no voxel is labelled"}},
 		"infinite": {spoil: func(d *drawn) {
 			d.voxel = func(z, y, x int) float32 { return float32(math.Inf(z - 5)) }
-		}, want: []string{"case c_1", "infinite"}},
+		}, want: []string{"case c_1", "every voxel is 0, NaN or infinite"}},
+		"huge": {spoil: func(d *drawn) { // as some tools mark missing data
+			d.voxel = func(z, y, x int) float32 { return 5 - math.MaxFloat32*float32(1-min(z, 1)) }
+			d.label = func(z, y, x int) int16 { return 1 }
+		}, want: []string{"case c_1", "c_1_0000.nii.gz", "voxel (0, 0, 0) is -3.40282e+38", "replace it by 0 or NaN"}},
+		"huge, but small enough to be resampled": {spoil: func(d *drawn) {
+			d.voxel = func(z, y, x int) float32 { return 1 + 1e20*float32(z/(d.size[0]-1)) }
+			d.label = func(z, y, x int) int16 { return 1 }
+		}, want: []string{"case c_1", "c_1_0000.nii.gz", "is 1e+20"}},
+		"undeclared label": {spoil: func(d *drawn) { d.label = func(z, y, x int) int16 { return int16(255 * (z % 2)) } }, want: []string{"case c_1", "labelsTr", "255"}},
+		"negative label":   {spoil: func(d *drawn) { d.label = func(z, y, x int) int16 { return int16(1 - 2*(z%2)) } }, want: []string{"case c_1", "labelsTr", "-1"}},
 		"elsewhere": {spoil: func(d *drawn) {
 			d.voxel = func(z, y, x int) float32 { return float32(1 - min(z, 1)) }
 			d.label = func(z, y, x int) int16 { return int16(z / (d.size[0] - 1)) }
@@ -55,6 +67,83 @@ func TestBadCasesAreNamed(t *testing.T) {
 		if strings.Contains(err.Error(), "c_0") || strings.Contains(err.Error(), "c_2") {
 			t.Errorf("%s: error %q names a case that is fine", name, err)
 		}
+	}
+}
+
+// A background of NaN or of infinity is one of 0: the same crop, the same arrays.
+func TestNaNBackgroundIsZero(t *testing.T) {
+	for _, modality := range []string{"MRI", "CT"} {
+		var want []string
+		for _, background := range []float32{0, float32(math.NaN()), float32(math.Inf(1)), float32(math.Inf(-1))} {
+			cases := cohortOf(3)
+			for i := range cases {
+				inner := cases[i].voxel
+				size := cases[i].size
+				cases[i].voxel = func(z, y, x int) float32 {
+					if z < 2 || z > size[0]-3 || y < 3 || x < 2 {
+						return background
+					}
+					return inner(z, y, x)
+				}
+			}
+			f := makeTask(t, modality, cases)
+			p, err := run(t, f, Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for i := range cases {
+				id := fmt.Sprintf("c_%d", i)
+				stage := f.Stage(madeUp, p.DataIdentifier)
+				properties, err := readProperties(stage, id)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if properties.NonzeroBox[0][0] != 2 || properties.NonzeroBox[1][0] != 3 {
+					t.Errorf("background %g: nonzero_bbox %v", background, properties.NonzeroBox)
+				}
+				data := readData(t, arraysFile(stage, id))
+				got = append(got, fmt.Sprint(properties.NonzeroBox, properties.CropBox, data.Shape, data.Floats()))
+			}
+			if want == nil {
+				want = got
+			} else if !slices.Equal(got, want) {
+				t.Errorf("%s: a background of %g gives other arrays than one of 0", modality, background)
+			}
+		}
+	}
+}
+
+// Every case is named whose extent would blow up the plans, unless it is allowed, or only its region of interest is unusual.
+func TestExtentFarFromTheCohort(t *testing.T) {
+	cases := cohortOf(5)
+	size := cases[3].size
+	size[2] *= 10
+	long := drawn{size, cases[3].spacing, func(z, y, x int) float32 { return 1 }, func(z, y, x int) int16 { return 1 }}
+	cases[3] = long
+	f := makeTask(t, "MRI", cases)
+	_, err := run(t, f, Options{NoPreprocess: true})
+	if err == nil || !strings.Contains(err.Error(), "case c_3: imagesTr/c_3_0000.nii.gz: extent") || !strings.Contains(err.Error(), "--allow-outliers c_3") || strings.Contains(err.Error(), "c_2") {
+		t.Errorf("error %v", err)
+	}
+	if _, err = run(t, f, Options{NoPreprocess: true, AllowOutliers: []string{"c_3"}}); err != nil {
+		t.Errorf("an outlier that is allowed: %v", err)
+	}
+	// A long scan whose region of interest is as those of the others.
+	cases[3].label = func(z, y, x int) int16 { return int16(min(1, max(0, 9-x))) }
+	if _, err = run(t, makeTask(t, "MRI", cases), Options{NoPreprocess: true}); err != nil {
+		t.Errorf("a long scan that is cropped: %v", err)
+	}
+}
+
+func TestSingleSlicesAreRefused(t *testing.T) {
+	cases := cohortOf(3)
+	for i := range cases {
+		cases[i].size[0], cases[i].spacing = 1, [3]float64{1, 1, 1}
+		cases[i].label = func(z, y, x int) int16 { return 1 }
+	}
+	if _, err := run(t, makeTask(t, "MRI", cases), Options{}); err == nil || !strings.Contains(err.Error(), "2 voxels or more along every axis") {
+		t.Errorf("error %v", err)
 	}
 }
 

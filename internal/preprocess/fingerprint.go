@@ -2,12 +2,12 @@ package preprocess
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/task"
+	"github.com/universal-classifier/uc/pkg/nifti"
 )
 
 // measured is what the first look at a case leaves behind.
@@ -17,26 +17,26 @@ type measured struct {
 	NonzeroBox    Bounds     `json:"nonzero_bbox"`
 	CropBox       Bounds     `json:"crop_bbox"`
 	SizeReduction float64    `json:"size_reduction"`
+	Orientation   string     `json:"orientation"` // in which directions of the body x, y and z run
+	NonFinite     int        `json:"non_finite"`  // voxels that are NaN or infinite and were read as 0
 
 	distributions []distribution // per modality; only if intensities are asked for
 }
 
 // measure crops a case and, for stride > 0, samples its region of interest.
-func measure(c task.Case, stride int) (measured, *cropped, error) {
-	crop, err := loadCropped(c)
+func (c *cohort) measure(i, stride int) (measured, *cropped, error) {
+	crop, err := c.load(i)
 	if err != nil {
 		return measured{}, nil, err
 	}
 	m := measured{
 		Size: crop.geometry.Size, Spacing: crop.geometry.Spacing,
 		NonzeroBox: bounds(crop.nonzeroBox), CropBox: bounds(crop.roiBox), SizeReduction: crop.rawFraction,
+		Orientation: nifti.Orientation(crop.geometry), NonFinite: crop.nonFinite,
 	}
 	if stride > 0 {
-		for i, data := range crop.data {
+		for _, data := range crop.data {
 			keys := sample(data, crop.mask, stride)
-			if len(keys) == 0 {
-				return measured{}, nil, fmt.Errorf("case %s: %s: every sampled voxel of the region of interest is NaN; expected intensities, check the image", c.ID, c.Images[i])
-			}
 			sortKeys(keys)
 			m.distributions = append(m.distributions, distinct(keys))
 		}
@@ -49,6 +49,11 @@ type cohort struct {
 	*job
 	cases    []task.Case
 	measured []measured // beside cases
+}
+
+// load reads and crops case i.
+func (c *cohort) load(i int) (*cropped, error) {
+	return loadCropped(c.cases[i], len(c.task.Dataset.ROILabels))
 }
 
 // fingerprint looks at every case that the records do not know yet and describes the cohort. With intensities every case
@@ -75,7 +80,7 @@ func (c *cohort) fingerprint(ctx context.Context, r *records) (*plan.Fingerprint
 		c.progress.Stage("cropping", len(look))
 	}
 	err := c.each(ctx, look, c.needToCrop, func(i int) error {
-		m, crop, err := measure(c.cases[i], stride)
+		m, crop, err := c.measure(i, stride)
 		if err != nil {
 			return err
 		}
@@ -123,7 +128,7 @@ func (c *cohort) fingerprint(ctx context.Context, r *records) (*plan.Fingerprint
 func (c *cohort) rescan(ctx context.Context, stride int, add func(i int, d []distribution)) error {
 	c.progress.Stage("intensities", len(c.cases))
 	return c.each(ctx, indices(len(c.cases)), c.needToCrop, func(i int) error {
-		m, _, err := measure(c.cases[i], stride)
+		m, _, err := c.measure(i, stride)
 		if err != nil {
 			return err
 		}
@@ -141,6 +146,7 @@ func (c *cohort) describe() *plan.Fingerprint {
 		fp.CaseIDs = append(fp.CaseIDs, kase.ID)
 		fp.AllSizes = append(fp.AllSizes, m.CropBox.box().Size())
 		fp.AllSpacings = append(fp.AllSpacings, m.Spacing)
+		fp.AllOrientations = append(fp.AllOrientations, m.Orientation)
 		fp.SizeReductions[kase.ID] = m.SizeReduction
 	}
 	for i := 1; i < len(d.ROILabels); i++ {

@@ -18,17 +18,19 @@ import (
 
 // Options of plan-and-preprocess.
 type Options struct {
-	Threads             int    // cases worked on at a time; 0: as many as there are processors
-	Memory              int64  // bytes that all workers together may hold; 0: memory.Default
-	NoPreprocess        bool   // stop after the plans
-	KeepCropped         bool   // also write the cropped cases to nnUNet_cropped_data
-	OverwritePlans      string // plans file to follow instead of planning
-	OverwriteIdentifier string // under which the followed plans and their data are stored
-	PlansIdentifier     string // name of the plans; empty: plan.Identifier
+	Threads             int      // cases worked on at a time; 0: as many as there are processors
+	Memory              int64    // bytes that all workers together may hold; 0: memory.Default
+	NoPreprocess        bool     // stop after the plans
+	KeepCropped         bool     // also write the cropped cases to nnUNet_cropped_data
+	OverwritePlans      string   // plans file to follow instead of planning
+	OverwriteIdentifier string   // under which the followed plans and their data are stored
+	PlansIdentifier     string   // name of the plans; empty: plan.Identifier
+	Verify              bool     // first read every file to the end and check what only its voxels show
+	AllowOutliers       []string // cases that are planned with although their headers are far from the cohort's
 }
 
 // Version of the arrays that this package writes. A change of their numbers raises it, and with it every case is redone.
-const version = 1
+const version = 2 // 2: NaN and infinities are 0 from the start, cropping included
 
 // job is one task under work.
 type job struct {
@@ -61,6 +63,9 @@ func Run(ctx context.Context, t *task.Task, o Options, r progress.Reporter) (*pl
 		}
 		o.PlansIdentifier = plan.PretrainedIdentifier(o.OverwriteIdentifier)
 	}
+	if err := check(ctx, t, o, r); err != nil {
+		return nil, err
+	}
 	if err := t.EnsureMasks(ctx, r); err != nil {
 		return nil, err
 	}
@@ -82,6 +87,10 @@ func Run(ctx context.Context, t *task.Task, o Options, r progress.Reporter) (*pl
 	if err != nil {
 		return nil, err
 	}
+	if err := c.checkExtents(); err != nil {
+		return nil, err
+	}
+	c.tellNonFinite()
 	p, err := j.plan(fp, given)
 	if err != nil {
 		return nil, err
@@ -90,6 +99,18 @@ func Run(ctx context.Context, t *task.Task, o Options, r progress.Reporter) (*pl
 		return p, nil
 	}
 	return p, c.preprocess(ctx, p, records)
+}
+
+// check looks at the files of the task before anything is made of them.
+func check(ctx context.Context, t *task.Task, o Options, r progress.Reporter) error {
+	if err := t.CheckHeaders(ctx, o.AllowOutliers, r); err != nil {
+		return err
+	}
+	if o.Verify {
+		return t.Verify(ctx, o.Threads, r)
+	}
+	t.WarnOfStragglers(r)
+	return nil
 }
 
 // plan writes the plans and dataset.json to the folder of the preprocessed task.
@@ -157,7 +178,7 @@ func (c *cohort) preprocess(ctx context.Context, p *plan.Plans, records *records
 		crop := c.kept.take(i)
 		if crop == nil {
 			var err error
-			if crop, err = loadCropped(kase); err != nil {
+			if crop, err = c.load(i); err != nil {
 				return err
 			}
 		}

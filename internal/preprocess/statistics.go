@@ -25,7 +25,7 @@ func valueOf(key uint32) float32 {
 	return math.Float32frombits(b ^ uint32(int32(b)>>31)&0x7fffffff)
 }
 
-// sample appends the keys of every stride-th voxel of data where mask > 0, the first included; NaN voxels are left out.
+// sample appends the keys of every stride-th voxel of data where mask > 0, the first included.
 func sample(data []float32, mask []int16, stride int) []uint32 {
 	var keys []uint32
 	left := 0
@@ -34,9 +34,7 @@ func sample(data []float32, mask []int16, stride int) []uint32 {
 			continue
 		}
 		if left == 0 {
-			if v := data[i]; v == v {
-				keys = append(keys, keyOf(v))
-			}
+			keys = append(keys, keyOf(data[i]))
 			left = stride
 		}
 		left--

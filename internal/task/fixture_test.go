@@ -49,9 +49,33 @@ func grid() volume.Geometry {
 	return volume.Geometry{Size: [3]int{3, 4, 5}, Spacing: [3]float64{2, 1, 1}, Origin: [3]float64{1, 2, 3}, Direction: [9]float64{1, 0, 0, 0, 1, 0, 0, 0, 1}}
 }
 
+// plainImage is the file of a volume of ones, written once: writing a file safely takes its time.
+var plainImage = sync.OnceValues(func() ([]byte, error) {
+	dir, err := os.MkdirTemp("", "fixture")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	im := &volume.Image{Geometry: grid()}
+	im.Data = slices.Repeat([]float32{1}, im.Voxels())
+	path := filepath.Join(dir, "a.nii.gz")
+	if err := nifti.WriteImage(path, im); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
+})
+
 // image writes a volume of ones, changed by edit.
 func (f *fixture) image(rel string, edit func(*volume.Image)) {
 	f.t.Helper()
+	if edit == nil && strings.HasSuffix(rel, ".nii.gz") {
+		b, err := plainImage()
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		f.write(rel, string(b))
+		return
+	}
 	im := &volume.Image{Geometry: grid()}
 	im.Data = make([]float32, im.Voxels())
 	for i := range im.Data {

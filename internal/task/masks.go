@@ -15,6 +15,7 @@ import (
 	"github.com/universal-classifier/uc/internal/atomicfile"
 	"github.com/universal-classifier/uc/internal/imagefile"
 	"github.com/universal-classifier/uc/internal/infile"
+	"github.com/universal-classifier/uc/internal/integrity"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/volume"
 	"github.com/universal-classifier/uc/pkg/nifti"
@@ -31,12 +32,7 @@ func (t *Task) EnsureMasks(ctx context.Context, r progress.Reporter) error {
 	if t.Dataset.HasMasks {
 		return nil
 	}
-	var todo []int
-	for i := range t.Dataset.Cases {
-		if t.Dataset.Cases[i].Mask == "" {
-			todo = append(todo, i)
-		}
-	}
+	todo := t.withoutMask()
 	if len(todo) > 0 {
 		original := filepath.Join(t.Dir, OriginalFile)
 		if _, err := os.Stat(original); errors.Is(err, fs.ErrNotExist) || err == nil && !t.generated {
@@ -61,6 +57,36 @@ func (t *Task) EnsureMasks(ctx context.Context, r progress.Reporter) error {
 	t.Dataset.Raw, _ = t.document.value().(map[string]any)
 	r.Note("%s: no ROI masks given; foreground masks written to %s, the original kept as %s", path, LabelsDir, OriginalFile)
 	return nil
+}
+
+// withoutMask lists the cases that have no mask yet, or one that was generated before their image was exported again with
+// another grid.
+func (t *Task) withoutMask() []int {
+	lacks := make([]bool, len(t.Dataset.Cases))
+	var group errgroup.Group
+	group.SetLimit(headersAtATime * runtime.GOMAXPROCS(0))
+	for i, c := range t.Dataset.Cases {
+		group.Go(func() error {
+			if lacks[i] = c.Mask == ""; lacks[i] {
+				return nil
+			}
+			image, err := imagefile.ReadHeader(c.Images[0])
+			if err != nil {
+				return nil // whoever reads the image says so
+			}
+			mask, err := imagefile.ReadHeader(c.Mask)
+			lacks[i] = err == nil && integrity.GridMismatch(mask.Geometry, "", image.Geometry) != ""
+			return nil
+		})
+	}
+	_ = group.Wait()
+	var todo []int
+	for i, lack := range lacks {
+		if lack {
+			todo = append(todo, i)
+		}
+	}
+	return todo
 }
 
 // keepOriginal copies dataset.json byte for byte.
@@ -88,7 +114,10 @@ func (t *Task) writeMasks(ctx context.Context, todo []int, r progress.Reporter) 
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			path := filepath.Join(dir, c.ID+writtenExtension)
+			path := c.Mask
+			if path == "" {
+				path = filepath.Join(dir, c.ID+writtenExtension)
+			}
 			if err := writeForeground(path, c.Images[0]); err != nil {
 				return fmt.Errorf("case %s: %w", c.ID, err)
 			}

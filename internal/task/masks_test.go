@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/universal-classifier/uc/internal/integrity"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/testref"
 	"github.com/universal-classifier/uc/internal/volume"
@@ -54,8 +55,8 @@ func TestGeneratedMasksAsReference(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got.Size != expected.Size || differ(got.Spacing[:], expected.Spacing[:]) || differ(got.Origin[:], expected.Origin[:]) || differ(got.Direction[:], expected.Direction[:]) {
-			t.Errorf("%s: geometry %+v, want %+v", variant, got.Geometry, expected.Geometry)
+		if wrong := integrity.GridMismatch(got.Geometry, "the reference's", expected.Geometry); wrong != "" {
+			t.Errorf("%s: %s", variant, wrong)
 		}
 		for i := range expected.Data {
 			if got.Data[i] != expected.Data[i] {

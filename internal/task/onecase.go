@@ -10,15 +10,15 @@ import (
 
 // PredictionInputs lists the cases that a command line means: a folder or a file named <case>_XXXX (see
 // PredictionCases), or else the files of one case, of any name, one per modality in the order of the training. Then
-// masksDir is the mask itself.
-func PredictionInputs(images []string, masksDir string, modalities int, wantMasks bool) ([]Case, error) {
+// masksDir is the mask itself. skip is a folder for results, see PredictionCases.
+func PredictionInputs(images []string, masksDir string, modalities int, wantMasks bool, skip string) ([]Case, error) {
 	if len(images) == 1 {
 		info, err := os.Stat(images[0])
 		if err != nil {
 			return nil, fmt.Errorf("images: %w", err)
 		}
 		if info.IsDir() || modalityName.MatchString(filepath.Base(images[0])) {
-			return PredictionCases(images[0], masksDir, modalities, wantMasks)
+			return PredictionCases(images[0], masksDir, modalities, wantMasks, skip)
 		}
 	}
 	c, err := OneCase(images, masksDir, modalities, wantMasks)
@@ -45,6 +45,9 @@ func OneCase(images []string, mask string, modalities int, wantMask bool) (Case,
 		c.ID = m[1]
 	} else {
 		c.ID, _ = imagefile.SplitExtension(c.ID)
+	}
+	if err := CheckID(c.ID); err != nil {
+		return Case{}, err
 	}
 	files := images
 	if mask != "" {

@@ -77,7 +77,7 @@ func (v *validator) images(c *Case, file string) {
 // pick finds stem with one of the extensions among names; none gives "", two are an error.
 func pick(names map[string]bool, stem string) (string, error) {
 	found := ""
-	for _, ext := range imagefile.Extensions {
+	for _, ext := range imagefile.Spellings {
 		if !names[stem+ext] {
 			continue
 		}
@@ -109,7 +109,7 @@ func (v *validator) mask(c *Case, id, file string, line int) {
 
 // findMask returns the name of a mask that lies in labelsTr for the case, "" if there is none.
 func (v *validator) findMask(id string) string {
-	for _, ext := range imagefile.Extensions {
+	for _, ext := range imagefile.Spellings {
 		if v.entries(LabelsDir)[id+ext] {
 			return id + ext
 		}

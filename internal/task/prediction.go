@@ -7,22 +7,22 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strings"
 
 	"github.com/universal-classifier/uc/internal/imagefile"
 )
 
 // modalityName splits case_0000.nii.gz (or .nii, .mha, .mhd); the case id may hold underscores itself.
-var modalityName = regexp.MustCompile(`^(.+)_(\d{4})\.(?:nii|nii\.gz|mha|mhd)$`)
+var modalityName = regexp.MustCompile(`(?s)^(.+)_(\d{4})\.(?i:nii|nii\.gz|mha|mhd)$`)
 
 // PredictionCases lists the cases in a flat folder of images named <case>_<XXXX>.nii.gz (or .nii), sorted by id, with
 // the masks <case>.nii.gz from masksDir. imagesDir may also be one file: then that case alone is taken from its folder,
 // and masksDir may be its mask.
 //
 // wantMasks tells whether the model was trained with ROI masks: a missing or superfluous masksDir is refused, and so are a
-// mask without a case and a case without a mask. All that is wrong comes back in one *ValidationError; the cases that are
-// whole are returned beside it.
-func PredictionCases(imagesDir, masksDir string, modalities int, wantMasks bool) ([]Case, error) {
+// mask without a case and a case without a mask. Every image in the folders is used or named: images in folders below, in formats
+// that are not read, or whose names fit no case are problems; those in skip, a folder for results, are not looked at. All that
+// is wrong comes back in one *ValidationError; the cases that are whole are returned beside it.
+func PredictionCases(imagesDir, masksDir string, modalities int, wantMasks bool, skip string) ([]Case, error) {
 	switch {
 	case wantMasks && masksDir == "":
 		return nil, fmt.Errorf("the model was trained with ROI masks, but none are given; add -s FOLDER with one mask per case")
@@ -33,7 +33,17 @@ func PredictionCases(imagesDir, masksDir string, modalities int, wantMasks bool)
 	if err != nil {
 		return nil, err
 	}
-	p := &predictionFolder{dir: dir, only: only, images: map[string][]string{}}
+	if skip != "" {
+		if skip, err = filepath.Abs(skip); err != nil {
+			return nil, err
+		}
+	}
+	p := &predictionFolder{dir: dir, only: only, skip: skip, images: map[string][]string{}}
+	if masksDir != "" {
+		if p.masksDir, err = filepath.Abs(masksDir); err != nil {
+			return nil, err
+		}
+	}
 	if err := p.list(modalities); err != nil {
 		return nil, err
 	}
@@ -68,10 +78,29 @@ func imageSource(imagesDir string) (dir, only string, err error) {
 // predictionFolder gathers what lies in the folders of images and masks.
 type predictionFolder struct {
 	problems
-	dir    string
-	only   string              // the one case meant, "" for all
-	images map[string][]string // case -> path per modality, "" where missing
-	masks  map[string]string   // case -> path
+	dir      string
+	masksDir string              // "" for none
+	only     string              // the one case meant, "" for all
+	skip     string              // folder for results, which may lie within dir
+	images   map[string][]string // case -> path per modality, "" where missing
+	masks    map[string]string   // case -> path
+}
+
+// unread names the images in a folder that are not read: in other formats, and in folders below. used are the names of those
+// that are.
+func (p *predictionFolder) unread(dir string, names []string, used map[string]bool) {
+	for _, name := range names {
+		if _, ext := imagefile.SplitExtension(name); ext != "" || isPreview(name, used) {
+			continue
+		}
+		path := filepath.Join(dir, name)
+		if info, err := os.Stat(path); err == nil && !info.IsDir() && isImage(path) {
+			p.add("", name, "an image in a format that is not read; convert it to .nii.gz, or move it out of the folder")
+		}
+	}
+	for _, rel := range foldersBelow(dir, p.dir, p.masksDir, p.skip) {
+		p.add("", rel, "an image in a folder below, which is not looked into; move it up, or out of the folder")
+	}
 }
 
 func (p *predictionFolder) list(modalities int) error {
@@ -79,11 +108,15 @@ func (p *predictionFolder) list(modalities int) error {
 	if err != nil {
 		return err
 	}
+	var names []string
+	used := map[string]bool{}
 	for _, e := range entries {
 		name := e.Name()
-		if _, ext := imagefile.SplitExtension(name); ext == "" || strings.HasPrefix(name, ".") {
-			continue // not an image at all
+		names = append(names, name)
+		if _, ext := imagefile.SplitExtension(name); ext == "" || !isImage(filepath.Join(p.dir, name)) || e.IsDir() {
+			continue // not an image that is read
 		}
+		used[name] = true
 		m := modalityName.FindStringSubmatch(name)
 		if m == nil {
 			if p.only == "" {
@@ -92,6 +125,10 @@ func (p *predictionFolder) list(modalities int) error {
 			continue
 		}
 		if p.only != "" && m[1] != p.only {
+			continue
+		}
+		if bad := badID(m[1]); bad != "" {
+			p.add("", QuoteID(name), "the case's name %s; rename the file", bad)
 			continue
 		}
 		index := 0
@@ -108,14 +145,14 @@ func (p *predictionFolder) list(modalities int) error {
 			slots[index] = filepath.Join(p.dir, name)
 		}
 	}
+	if p.only == "" {
+		p.unread(p.dir, names, used)
+	}
 	return nil
 }
 
 func (p *predictionFolder) listMasks(masksDir string) error {
-	abs, err := filepath.Abs(masksDir)
-	if err != nil {
-		return err
-	}
+	abs := p.masksDir
 	info, err := os.Stat(abs)
 	if err != nil {
 		return fmt.Errorf("folder of ROI masks: %w", err)
@@ -132,11 +169,15 @@ func (p *predictionFolder) listMasks(masksDir string) error {
 	if err != nil {
 		return err
 	}
+	var names []string
+	used := map[string]bool{}
 	for _, e := range entries {
+		names = append(names, e.Name())
 		id, ext := imagefile.SplitExtension(e.Name())
-		if ext == "" || strings.HasPrefix(e.Name(), ".") || p.only != "" && id != p.only {
+		if ext == "" || !isImage(filepath.Join(abs, e.Name())) || e.IsDir() || p.only != "" && id != p.only {
 			continue
 		}
+		used[e.Name()] = true
 		mask := filepath.Join(abs, e.Name())
 		switch {
 		case p.images[id] == nil:
@@ -150,6 +191,9 @@ func (p *predictionFolder) listMasks(masksDir string) error {
 		default:
 			p.masks[id] = mask
 		}
+	}
+	if p.only == "" && abs != p.dir {
+		p.unread(abs, names, used)
 	}
 	return nil
 }

@@ -123,6 +123,8 @@ func (v *validator) labels(n *node) {
 			v.add("", where+".name", "line %d: %q is a field of every case already; choose another name", name.line, name.text)
 		case seen[name.text]:
 			v.add("", where+".name", "line %d: %q names two labels; choose different names", name.line, name.text)
+		case badLabel(name.text, v.out.Labels) != "":
+			v.add("", where+".name", "line %d: %q %s; choose another name", name.line, name.text, badLabel(name.text, v.out.Labels))
 		default:
 			label.Name = name.text
 			where = fmt.Sprintf("%s %q", field, name.text)
@@ -138,6 +140,11 @@ func (v *validator) labels(n *node) {
 			v.add("", where+".values", `line %d: missing; expected an object such as {"0": "absent", "1": "present"}`, item.line)
 		} else {
 			label.Values = v.numbered(values, where+".values", 2)
+			for class, bad := range badClasses(label.Values) {
+				if bad != "" {
+					v.add("", where+".values", "line %d: the name of class %d, %q, %s; choose another name", values.line, class, label.Values[class], bad)
+				}
+			}
 		}
 		v.out.Labels = append(v.out.Labels, label)
 	}
@@ -167,6 +174,11 @@ func (v *validator) training(n *node) {
 		}
 		c := Case{}
 		if image, name := v.path(item, "image", fmt.Sprintf("training[%d]", i)); image != "" {
+			if bad := badID(name); bad != "" {
+				v.add(QuoteID(name), "image", "line %d: the name %s; rename the case's files", item.get("image").line, bad)
+				v.out.Cases = append(v.out.Cases, c)
+				continue
+			}
 			c.ID = name
 			v.images(&c, image)
 		}

@@ -3,6 +3,7 @@ package task
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -15,16 +16,12 @@ import (
 	"github.com/universal-classifier/uc/internal/imagefile"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/volume"
-	"github.com/universal-classifier/uc/pkg/nifti"
 )
 
-// geometryTolerance is how far spacing, origin (mm) and direction cosines may differ between files of one case.
-const geometryTolerance = 1e-3
-
-// Verify reads every file of the task and checks what dataset.json cannot show: one grid per case over modalities and mask,
-// finite voxels, an image that is not zero everywhere, a mask that is not empty and holds declared values only, and no
-// file in the folders that belongs to no case. All that is wrong comes back in one *ValidationError. Different
-// orientations within the cohort are a warning. Memory is constant; threads files are read at a time (0: all cores).
+// Verify reads every file of the task to the end and checks what dataset.json and the headers cannot show: images that are not
+// zero everywhere, masks that are not empty and hold declared values only, and no image in the folders that belongs to no
+// case. All that is wrong comes back in one *ValidationError. Memory is constant; threads files are read at a time (0: all
+// cores). Headers are for CheckHeaders.
 func (t *Task) Verify(ctx context.Context, threads int, r progress.Reporter) error {
 	if threads < 1 {
 		threads = runtime.GOMAXPROCS(0)
@@ -32,7 +29,6 @@ func (t *Task) Verify(ctx context.Context, threads int, r progress.Reporter) err
 	d := t.Dataset
 	r.Stage("verifying dataset integrity", len(d.Cases))
 	found := make([]problems, len(d.Cases))
-	orientations := make([]string, len(d.Cases))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(threads)
 	for i := range d.Cases {
@@ -42,7 +38,7 @@ func (t *Task) Verify(ctx context.Context, threads int, r progress.Reporter) err
 			}
 			v := caseVerifier{t: t, c: &d.Cases[i]}
 			v.run(ctx)
-			found[i], orientations[i] = v.problems, v.orientation
+			found[i] = v.problems
 			if ctx.Err() == nil {
 				r.Advance(d.Cases[i].ID)
 			}
@@ -56,19 +52,15 @@ func (t *Task) Verify(ctx context.Context, threads int, r progress.Reporter) err
 	for _, p := range found {
 		all = append(all, p...)
 	}
-	warnOrientations(d.Cases, orientations, r)
 	return all.err(t.Dir)
 }
 
 // caseVerifier checks the files of one case.
 type caseVerifier struct {
 	problems
-	t           *Task
-	c           *Case
-	grid        *volume.Geometry // of the first file
-	gridFile    string
-	orientation string
-	zero        bool
+	t    *Task
+	c    *Case
+	zero bool
 }
 
 func (v *caseVerifier) run(ctx context.Context) {
@@ -84,61 +76,31 @@ func (v *caseVerifier) run(ctx context.Context) {
 	}
 }
 
-// rel is the path within the task folder.
-func (v *caseVerifier) rel(path string) string {
-	if rel, err := filepath.Rel(v.t.Dir, path); err == nil {
-		return filepath.ToSlash(rel)
-	}
-	return path
-}
-
-// scan reads one file, compares its grid and lets check look at its voxels; check's result is called at the end.
+// scan reads one file and lets check look at its voxels; check's result is called at the end.
 func (v *caseVerifier) scan(ctx context.Context, path string, check func(path string) (visit func([]float32), done func())) {
 	visit, done := check(path)
-	first := true
-	err := imagefile.Scan(path, func(g volume.Geometry, values []float32) error {
-		if first {
-			first = false
-			v.compare(path, g)
-		}
+	err := imagefile.Scan(path, func(_ volume.Geometry, values []float32) error {
 		visit(values)
 		return ctx.Err()
 	})
 	if err != nil {
-		v.add(v.c.ID, "", "%s", strings.Replace(err.Error(), path, v.rel(path), 1))
+		v.add(v.c.ID, "", "%s", strings.Replace(err.Error(), path, v.t.rel(path), 1))
 		return
 	}
 	done()
 }
 
-// image counts voxels that are no numbers.
-func (v *caseVerifier) image(path string) (func([]float32), func()) {
-	bad, at, index := 0, 0, 0
+// image looks for voxels that are not zero.
+func (v *caseVerifier) image(string) (func([]float32), func()) {
 	visit := func(values []float32) {
-		for i, x := range values {
+		for _, x := range values {
 			if x != 0 {
 				v.zero = false
-			}
-			if x-x != 0 { // NaN or infinite
-				if bad == 0 {
-					at = index + i
-				}
-				bad++
+				return
 			}
 		}
-		index += len(values)
 	}
-	return visit, func() {
-		if bad > 0 {
-			v.add(v.c.ID, v.rel(path), "%d voxels are NaN or infinite, the first at index %s, expected numbers; replace them", bad, v.position(at))
-		}
-	}
-}
-
-// position is a voxel's index as x, y, z.
-func (v *caseVerifier) position(i int) string {
-	s := v.grid.Size
-	return fmt.Sprintf("(%d, %d, %d)", i%s[2], i/s[2]%s[1], i/s[2]/s[1])
+	return visit, func() {}
 }
 
 // mask collects the values of a mask.
@@ -160,9 +122,6 @@ func (v *caseVerifier) mask(path string) (func([]float32), func()) {
 			case x > 0 && x < declared && x == float32(math.Trunc(float64(x))):
 				foreground = true
 			case len(undeclared) < 10:
-				if x != x {
-					x = float32(math.Inf(1)) // NaN is no key
-				}
 				undeclared[x]++
 			}
 		}
@@ -174,82 +133,84 @@ func (v *caseVerifier) mask(path string) (func([]float32), func()) {
 				values = append(values, fmt.Sprintf("%g", x))
 			}
 			slices.Sort(values)
-			v.add(v.c.ID, v.rel(path), "holds the values %s, but labels declares 0 to %d; declare them or correct the mask", strings.Join(values, ", "), len(v.t.Dataset.ROILabels)-1)
+			v.add(v.c.ID, v.t.rel(path), "holds the values %s, but labels declares 0 to %d; declare them or correct the mask", strings.Join(values, ", "), len(v.t.Dataset.ROILabels)-1)
 		}
 		if !foreground && len(undeclared) == 0 {
-			v.add(v.c.ID, v.rel(path), "the mask is empty, expected a region of interest; draw it or remove the case")
+			v.add(v.c.ID, v.t.rel(path), "the mask is empty, expected a region of interest; draw it or remove the case")
 		}
 		if !v.t.Dataset.HasMasks && (background || len(undeclared) > 0) {
-			v.add(v.c.ID, v.rel(path), "holds more than foreground, but %s says that the masks were generated; remove %s if the masks are real", OriginalFile, OriginalFile)
+			v.add(v.c.ID, v.t.rel(path), "holds more than foreground, but %s says that the masks were generated; remove %s if the masks are real", OriginalFile, OriginalFile)
 		}
 	}
 }
 
-// compare checks the grid of a file against the first file's.
-func (v *caseVerifier) compare(path string, g volume.Geometry) {
-	if v.grid == nil {
-		v.grid, v.gridFile = &g, path
-		v.orientation = nifti.Orientation(g)
-		return
-	}
-	const remedy = "the files of a case must share one grid; resample one onto the other"
-	a, b := v.rel(path), v.rel(v.gridFile)
-	switch {
-	case g.Size != v.grid.Size:
-		v.add(v.c.ID, a, "size %s, but %s has %s; %s", xyz(g.Size), b, xyz(v.grid.Size), remedy)
-	case differ(g.Spacing[:], v.grid.Spacing[:]):
-		v.add(v.c.ID, a, "spacing (z, y, x) %.6g mm, but %s has %.6g; %s", g.Spacing, b, v.grid.Spacing, remedy)
-	case differ(g.Origin[:], v.grid.Origin[:]):
-		v.add(v.c.ID, a, "origin %.6g mm, but %s has %.6g; %s", g.Origin, b, v.grid.Origin, remedy)
-	case differ(g.Direction[:], v.grid.Direction[:]):
-		v.add(v.c.ID, a, "direction %.4g, but %s has %.4g; %s", g.Direction, b, v.grid.Direction, remedy)
-	}
-}
-
-// xyz writes a size as image viewers do.
-func xyz(size [3]int) string { return fmt.Sprintf("%dx%dx%d", size[2], size[1], size[0]) }
-
-func differ(a, b []float64) bool {
-	for i := range a {
-		if !(math.Abs(a[i]-b[i]) <= geometryTolerance) {
-			return true
-		}
-	}
-	return false
-}
-
-// stragglers are image files in the folders of images and masks that belong to no case.
+// stragglers are the images in the folders of images and masks, and in those below, that belong to no case.
 func (t *Task) stragglers() problems {
 	used := map[string]bool{}
-	dirs := map[string]bool{filepath.Join(t.Dir, ImagesDir): true, filepath.Join(t.Dir, LabelsDir): true}
-	for _, c := range t.Dataset.Cases {
-		for _, path := range append(slices.Clone(c.Images), c.Mask) {
-			if path != "" {
-				used[path] = true
-				dirs[filepath.Dir(path)] = true
-			}
+	dirs := map[string]bool{}
+	enter := func(dir string) {
+		if real, err := filepath.EvalSymlinks(dir); err == nil { // imagesTr and ImagesTr may be one
+			dirs[real] = true
 		}
 	}
-	var sorted []string
-	for dir := range dirs {
-		sorted = append(sorted, dir)
+	enter(filepath.Join(t.Dir, ImagesDir))
+	enter(filepath.Join(t.Dir, LabelsDir))
+	for _, c := range t.Dataset.Cases {
+		for _, path := range append(slices.Clone(c.Images), c.Mask) {
+			if path == "" {
+				continue
+			}
+			used[path] = true
+			if real, err := filepath.EvalSymlinks(filepath.Dir(path)); err == nil {
+				used[filepath.Join(real, filepath.Base(path))] = true
+			}
+			enter(filepath.Dir(path))
+		}
 	}
-	slices.Sort(sorted)
+	sorted := slices.Sorted(maps.Keys(dirs))
 	var p problems
 	for _, dir := range sorted {
 		entries, err := os.ReadDir(dir)
 		if err != nil {
 			continue // labelsTr need not exist
 		}
+		var files []string
+		names := map[string]bool{}
 		for _, e := range entries {
 			path := filepath.Join(dir, e.Name())
-			if _, ext := imagefile.SplitExtension(e.Name()); ext != "" && !strings.HasPrefix(e.Name(), ".") && !used[path] {
-				rel, _ := filepath.Rel(t.Dir, path)
-				p.add("", filepath.ToSlash(rel), "belongs to no case of dataset.json; list the case, or move the file away")
+			names[e.Name()] = used[path]
+			if !used[path] && !e.IsDir() && isImage(path) {
+				files = append(files, e.Name())
+			}
+		}
+		files = slices.DeleteFunc(files, func(name string) bool { return isPreview(name, names) })
+		files = append(files, foldersBelow(dir, sorted...)...)
+		for _, name := range files {
+			if path := filepath.Join(dir, filepath.FromSlash(name)); !used[path] {
+				p.add("", t.rel(path), "belongs to no case of dataset.json; list the case, or move the file away")
 			}
 		}
 	}
 	return p
+}
+
+// maxStragglers bounds how many stragglers WarnOfStragglers names.
+const maxStragglers = 10
+
+// WarnOfStragglers names the images in the task's folders that belong to no case, which Verify refuses.
+func (t *Task) WarnOfStragglers(r progress.Reporter) {
+	all := t.stragglers()
+	if len(all) == 0 {
+		return
+	}
+	var names []string
+	for _, p := range all[:min(len(all), maxStragglers)] {
+		names = append(names, p.Field)
+	}
+	if len(all) > maxStragglers {
+		names = append(names, "...")
+	}
+	r.Warn("%s: %d images belong to no case of dataset.json and are not used: %s", t.Dir, len(all), strings.Join(names, ", "))
 }
 
 // warnOrientations says which cases are stored in another orientation than most.

@@ -42,6 +42,7 @@ type Prediction struct {
 	Classes       []int       // of the highest probability
 	Probabilities [][]float64 // per label and class, the mean over folds and mirror images
 	Logits        [][]float64 // likewise
+	Warnings      []string    // in what the case is unlike the training cases: orientation, spacing, a doubtful header
 }
 
 // OpenModel opens a model by its folder, which holds plans.json and the trained folds (fold_0, ..., all).
@@ -68,7 +69,7 @@ func (m *Model) Predict(ctx context.Context, c Case) (*Prediction, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Prediction{r.Prediction.Case, r.Categorical, r.Probabilities, r.Logits}, nil
+	return &Prediction{r.Prediction.Case, r.Categorical, r.Probabilities, r.Logits, r.Warnings}, nil
 }
 
 // Modalities is how many images a case needs.

@@ -56,8 +56,12 @@ func (w *Workspace) Tasks() ([]string, error) { return task.List(w.folders) }
 type PreprocessOptions struct {
 	Threads  int   // cases side by side, default 4
 	Memory   int64 // bytes that preprocessing may take, default 70 % of what is free
-	Verify   bool  // check geometry and voxels of every case first
+	Verify   bool  // first read every file to the end and check its voxels
 	Progress Progress
+
+	// AllowOutliers are cases to plan with although their spacing or extent is ten times the cohort's median, or their header
+	// contradicts itself about the spacing; "all" stands for every case.
+	AllowOutliers []string
 }
 
 // Plan reads the raw task (by id or full name), takes its fingerprint and writes the plans, but preprocesses no case.
@@ -80,15 +84,9 @@ func (w *Workspace) preprocess(ctx context.Context, taskName string, o Preproces
 	if o.Threads == 0 {
 		o.Threads = 4
 	}
-	if o.Verify {
-		if err := t.Verify(ctx, o.Threads, r); err != nil {
-			return err
-		}
-	}
-	if err := t.EnsureMasks(ctx, r); err != nil {
-		return err
-	}
-	_, err = preprocess.Run(ctx, t, preprocess.Options{Threads: o.Threads, Memory: o.Memory, NoPreprocess: planOnly}, r)
+	_, err = preprocess.Run(ctx, t, preprocess.Options{
+		Threads: o.Threads, Memory: o.Memory, NoPreprocess: planOnly, Verify: o.Verify, AllowOutliers: o.AllowOutliers,
+	}, r)
 	return err
 }
 
