@@ -1,20 +1,17 @@
 package evaluate
 
 import (
-	"bytes"
-	"encoding/csv"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
-	"github.com/universal-classifier/uc/internal/infile"
+	"github.com/universal-classifier/uc/internal/csvfile"
 	"github.com/universal-classifier/uc/internal/task"
 )
 
-// AgainstTruth measures the predictions in dir, as uc predict left them, against the true classes in the CSV file at path: a column
-// "case" and one per classification label, under its name, that holds the number of the class or what it is called. Other columns do not
-// matter. Cases that only one side knows, or without a class for every label, are left out with a warning.
+// AgainstTruth measures the predictions in dir, as uc predict left them, against the true classes in the table at path (see
+// csvfile): a column "case" and one per classification label, under its name, that holds what the class is called or its
+// number, or under its name and " value", that holds what it is called. Other columns do not matter. Cases that only one side knows, or without a class for every label, are left out with a warning.
 func AgainstTruth(dir, path string) (*Report, error) {
 	table, err := ReadTable(dir)
 	if err != nil {
@@ -70,72 +67,114 @@ func AgainstTruth(dir, path string) (*Report, error) {
 	return r, nil
 }
 
+// caseColumn names the cases in tables; valueSuffix follows a label's name in the column that holds its classes' names.
+const (
+	caseColumn  = "case"
+	valueSuffix = " value"
+)
+
 // readTruth reads the classes of every case; those of incomplete cases are nil.
 func readTruth(path string, labels []task.Label) (truth map[string][]int, incomplete []string, err error) {
-	b, err := infile.ReadFile(path, infile.MaxText)
+	t, err := csvfile.Read(path, caseColumn)
 	if err != nil {
 		return nil, nil, err
 	}
-	r := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(b, []byte("\ufeff")))) // as spreadsheets write it
-	r.TrimLeadingSpace = true
-	header, err := r.Read()
-	if err != nil {
-		return nil, nil, fmt.Errorf("%s: not a table of comma-separated values: %w", path, err)
+	missing := func(name string) error {
+		return fmt.Errorf("%s: no column %q among %s; expected \"case\" and one per classification label", path, name, strings.Join(t.Header, ", "))
 	}
-	column := func(name string) (int, error) {
-		at := slices.Index(header, name)
-		if at < 0 {
-			return 0, fmt.Errorf("%s: no column %q among %s; expected \"case\" and one per classification label", path, name, strings.Join(header, ", "))
-		}
-		return at, nil
-	}
-	caseAt, err := column("case")
+	caseAt, err := t.Column(caseColumn)
 	if err != nil {
 		return nil, nil, err
 	}
-	at := make([]int, len(labels))
-	for i, l := range labels {
-		if at[i], err = column(l.Name); err != nil {
-			return nil, nil, err
-		}
-	}
-	rows, err := r.ReadAll()
-	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", path, err)
+	if caseAt < 0 {
+		return nil, nil, missing(caseColumn)
 	}
 	truth = map[string][]int{}
-	for _, row := range rows {
+	for i, row := range t.Rows {
 		id := row[caseAt]
+		if id == "" {
+			return nil, nil, fmt.Errorf("%s: line %d names no case", path, t.Lines[i])
+		}
 		if _, twice := truth[id]; twice {
 			return nil, nil, fmt.Errorf("%s: case %s is there twice", path, id)
 		}
-		targets := make([]int, 0, len(labels))
-		for i, l := range labels {
-			cell := strings.TrimSpace(row[at[i]])
-			if cell == "" {
-				continue
-			}
-			class, err := classOf(cell, l)
-			if err != nil {
-				return nil, nil, fmt.Errorf("%s: case %s: %w", path, id, err)
-			}
-			targets = append(targets, class)
+		truth[id] = make([]int, len(labels))
+	}
+	for k, l := range labels {
+		classes, err := labelColumn(t, caseAt, l)
+		if err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", path, err)
 		}
-		if len(targets) < len(labels) {
-			incomplete, targets = append(incomplete, id), nil
+		if classes == nil {
+			return nil, nil, missing(l.Name)
 		}
-		truth[id] = targets
+		for i, row := range t.Rows {
+			id := row[caseAt]
+			class, has := classes[i]
+			switch {
+			case truth[id] == nil: // incomplete already
+			case !has:
+				incomplete, truth[id] = append(incomplete, id), nil
+			default:
+				truth[id][k] = class
+			}
+		}
 	}
 	return truth, incomplete, nil
 }
 
-// classOf reads the number of a class, or what it is called.
-func classOf(cell string, l task.Label) (int, error) {
-	if class, err := strconv.Atoi(cell); err == nil && class >= 0 && class < len(l.Values) {
-		return class, nil
+// labelColumn reads a label's classes by row, from the column of its name, or from that of its classes' names, or both if they
+// agree, as in predictions.csv. It is nil if there is neither.
+func labelColumn(t *csvfile.Table, caseAt int, l task.Label) (map[int]int, error) {
+	at, err := t.Column(l.Name)
+	if err != nil {
+		return nil, err
 	}
-	if class := slices.Index(l.Values, cell); class >= 0 {
-		return class, nil
+	valueAt, err := t.Column(l.Name + valueSuffix)
+	if err != nil {
+		return nil, err
 	}
-	return 0, fmt.Errorf("label %s: %q is no class; expected 0 to %d or one of %s", l.Name, cell, len(l.Values)-1, strings.Join(l.Values, ", "))
+	read := classesOf
+	var named map[int]int
+	if valueAt >= 0 {
+		if named, err = readColumn(t, caseAt, valueAt, l, namedClasses); err != nil || at < 0 {
+			return named, err
+		}
+		read = numberedClasses
+	}
+	if at < 0 {
+		return nil, nil
+	}
+	classes, err := readColumn(t, caseAt, at, l, read)
+	if err != nil {
+		return nil, err
+	}
+	for i, name := range named {
+		if class, has := classes[i]; has && class != name {
+			return nil, fmt.Errorf("case %s: column %q says class %d (%s), but column %q says %s; correct one of them, or remove the column",
+				t.Rows[i][caseAt], l.Name, class, l.Values[class], l.Name+valueSuffix, l.Values[name])
+		}
+		classes[i] = name
+	}
+	return classes, nil
+}
+
+// readColumn reads the cells of a column that are not empty, by row.
+func readColumn(t *csvfile.Table, caseAt, at int, l task.Label, read func([]cellOf, task.Label) ([]int, error)) (map[int]int, error) {
+	var cells []cellOf
+	var rows []int
+	for i, row := range t.Rows {
+		if row[at] != "" {
+			cells, rows = append(cells, cellOf{row[caseAt], row[at]}), append(rows, i)
+		}
+	}
+	classes, err := read(cells, l)
+	if err != nil {
+		return nil, err
+	}
+	out := map[int]int{}
+	for k, i := range rows {
+		out[i] = classes[k]
+	}
+	return out, nil
 }

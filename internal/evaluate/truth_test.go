@@ -80,7 +80,7 @@ func TestTruthThatDoesNotFit(t *testing.T) {
 		"no such number": {"case,Lesion,Size\na,2,0\n", `case a: label Lesion: "2" is no class; expected 0 to 1 or one of no, yes`},
 		"no such name":   {"case,Lesion,Size\na,no,huge\n", `"huge"`},
 		"twice":          {"case,Lesion,Size\na,0,0\na,0,0\n", "case a is there twice"},
-		"ragged":         {"case,Lesion,Size\na,0\n", "wrong number of fields"},
+		"ragged":         {"case,Lesion,Size\na,0\n", "line 2 has 2 cells, but the header 3"},
 		"other cases":    {"case,Lesion,Size\nb,0,0\n", "none of the 1 cases"},
 		"nothing":        {"", "not a table"},
 	} {
@@ -98,5 +98,75 @@ func TestTruthThatDoesNotFit(t *testing.T) {
 	}
 	if _, err := AgainstTruth(dir, path); err == nil || !strings.Contains(err.Error(), "names no classification labels") {
 		t.Errorf("a table without labels: %v", err)
+	}
+}
+
+// What a table says, in every form that spreadsheets write, and where it says two things.
+func TestClassesByNameAndNumber(t *testing.T) {
+	grades := []string{"1", "2", "3"}
+	swapped := []string{"1", "0"}
+	plain := []string{"no", "yes"}
+	for _, test := range []struct {
+		name   string
+		values []string
+		header string
+		cells  []string // of cases a, b, ...
+		want   []int
+		in     string // of the error
+	}{
+		{name: "names", values: plain, cells: []string{"yes", "no", "yes"}, want: []int{1, 0, 1}},
+		{name: "numbers", values: plain, cells: []string{"1", "0.0", "1.0"}, want: []int{1, 0, 1}},
+		{name: "both", values: plain, cells: []string{"yes", "0", "no"}, want: []int{1, 0, 0}},
+		{name: "header in capitals", values: plain, header: "LABEL", cells: []string{"yes", "no"}, want: []int{1, 0}},
+		{name: "names that are their numbers", values: []string{"0", "1"}, cells: []string{"1", "0", "1.0"}, want: []int{1, 0, 1}},
+		{name: "names that are numbers, and one that no class has", values: grades, cells: []string{"1", "2", "3"}, want: []int{0, 1, 2}},
+		{name: "the same made decimal", values: grades, cells: []string{"1.0", "2.0", "3.0"}, want: []int{0, 1, 2}},
+		{name: "could be names or numbers", values: grades, cells: []string{"1", "2"}, in: `"1" is the name of class 0, but also the number of class 1`},
+		{name: "names and numbers", values: grades, cells: []string{"0", "1", "3"}, in: "is the name of class 0, but also the number of class 1"},
+		{name: "a number that no class has as its name", values: grades, cells: []string{"0", "0"}, want: []int{0, 0}},
+		{name: "swapped", values: swapped, cells: []string{"0", "1"}, in: "also the number"},
+		{name: "in the column of names", values: swapped, header: "label value", cells: []string{"0", "1", "1"}, want: []int{1, 0, 0}},
+		{name: "the column of names takes no numbers", values: plain, header: "label value", cells: []string{"yes", "0"}, in: `"0" is no class; expected one of no, yes`},
+		{name: "out of range", values: plain, cells: []string{"2"}, in: `"2" is no class`},
+		{name: "a fraction", values: plain, cells: []string{"0.5"}, in: `"0.5" is no class`},
+	} {
+		l := task.Label{Name: "label", Values: test.values}
+		header := test.header
+		if header == "" {
+			header = "label"
+		}
+		text := "Case;" + header + "\n"
+		for i, c := range test.cells {
+			text += string(rune('a'+i)) + ";" + c + "\n"
+		}
+		truth, incomplete, err := readTruth(writeTruth(t, text), []task.Label{l})
+		if test.in != "" {
+			if err == nil || !strings.Contains(err.Error(), test.in) {
+				t.Errorf("%s: error %v, want %q", test.name, err, test.in)
+			}
+			continue
+		}
+		if err != nil || len(incomplete) > 0 {
+			t.Errorf("%s: %v, incomplete %v", test.name, err, incomplete)
+			continue
+		}
+		for i, want := range test.want {
+			if got := truth[string(rune('a'+i))]; len(got) != 1 || got[0] != want {
+				t.Errorf("%s: case %c is %v, want %d", test.name, 'a'+i, got, want)
+			}
+		}
+	}
+}
+
+// A table in the form of predictions.csv: the class, and its name.
+func TestNumbersBesideNames(t *testing.T) {
+	l := []task.Label{{Name: "label", Values: []string{"1", "0"}}}
+	truth, _, err := readTruth(writeTruth(t, "case,label,label value\na,0,1\nb,1,0\nc,,1\n"), l)
+	if err != nil || truth["a"][0] != 0 || truth["b"][0] != 1 || truth["c"][0] != 0 {
+		t.Errorf("%v %v", truth, err)
+	}
+	_, _, err = readTruth(writeTruth(t, "case,label,label value\na,0,0\n"), l)
+	if err == nil || !strings.Contains(err.Error(), `column "label" says class 0 (1), but column "label value" says 0`) {
+		t.Errorf("a table that contradicts itself: %v", err)
 	}
 }
