@@ -37,6 +37,7 @@ func newDisplay(w io.Writer) *display {
 
 // Stage begins a stage of total items; total 0 means the number is not known.
 func (d *display) Stage(name string, total int) {
+	name = printable(name)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.finish()
@@ -70,6 +71,7 @@ func (d *display) Stage(name string, total int) {
 
 // Advance says that one item of the current stage is done; item is shown beside the bar.
 func (d *display) Advance(item string) {
+	item = printable(item)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.done++
@@ -118,7 +120,7 @@ func (d *display) line(prefix, format string, args ...any) {
 	if d.bar != nil {
 		_ = d.bar.Clear()
 	}
-	fmt.Fprintf(d.w, "%s%s\n", prefix, strings.TrimRight(fmt.Sprintf(format, args...), "\n"))
+	fmt.Fprintf(d.w, "%s%s\n", prefix, printable(strings.TrimRight(fmt.Sprintf(format, args...), "\n")))
 	if d.bar != nil {
 		_ = d.bar.RenderBlank()
 	}

@@ -33,8 +33,9 @@ classification label and class: area under the ROC curve with its 95 % interval 
 accuracy, balanced accuracy, confusion matrix. Prints a table and writes evaluation.json, evaluation.csv, ROC curves,
 confusion matrices and calibration as PNG, and report.html, which shows all of it.
 
-With --predictions and --truth instead of a TASK, measures a folder that uc predict wrote against the true classes in a CSV
-file: a column case, and one per classification label that holds the number of the class or its name.`,
+With --predictions and --truth instead of a TASK, measures a folder that uc predict wrote against the true classes in a table,
+separated by commas, semicolons or tabs: a column case, and one per classification label that holds the name of the class or
+its number. Where classes are named by other classes' numbers, a column "LABEL value" holds names alone.`,
 		Example: `  uc evaluate --data-root /path/to/data 4
   uc evaluate Task004_Hippocampus -f 0 1 2
   uc evaluate 4 --json
@@ -52,7 +53,7 @@ file: a column case, and one per classification label that holds the number of t
 	list(fs, "folds")
 	f.model.add(cmd)
 	fs.StringVar(&f.predictions, "predictions", "", "`DIR` that uc predict wrote, instead of TASK; with --truth")
-	fs.StringVar(&f.truth, "truth", "", "CSV `FILE` with the true classes of the cases in --predictions")
+	fs.StringVar(&f.truth, "truth", "", "table `FILE` (CSV) with the true classes of the cases in --predictions")
 	fs.StringVarP(&f.out, "output_folder", "o", "", "`DIR` for the files (default: evaluation in the model's folder, or in that of the predictions)")
 	dataRootFlag(cmd, &f.dataRoot)
 	jsonFlag(cmd, &f.json)
@@ -82,7 +83,7 @@ func runEvaluate(cmd *cobra.Command, f *evaluateFlags, args []string) error {
 	if f.json {
 		return r.JSON(cmd.OutOrStdout())
 	}
-	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\n%s\n", r.Table(), strings.Join(files, "\n"))
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\n%s\n", printable(r.Table()), strings.Join(files, "\n"))
 	return err
 }
 

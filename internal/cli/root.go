@@ -41,11 +41,11 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	var u *usageError
 	if errors.As(err, &u) {
-		fmt.Fprintf(stderr, "uc: %v (see %s --help)\n", err, commandOf(root, args).CommandPath())
+		fmt.Fprintf(stderr, "uc: %s (see %s --help)\n", printable(err.Error()), commandOf(root, args).CommandPath())
 		return ExitUsage
 	}
 	text := strings.ReplaceAll(err.Error(), context.Canceled.Error(), "interrupted") // by Ctrl-C
-	fmt.Fprintf(stderr, "uc: %s\n", strings.TrimSpace(text))
+	fmt.Fprintf(stderr, "uc: %s\n", printable(strings.TrimSpace(text)))
 	return ExitFailed
 }
 

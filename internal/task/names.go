@@ -20,7 +20,7 @@ func badText(text string) string {
 		return "is not UTF-8"
 	case strings.TrimSpace(text) == "":
 		return "is empty"
-	case strings.ContainsFunc(text, isControl):
+	case strings.ContainsFunc(text, IsControl):
 		return "holds a control character"
 	case strings.ContainsAny(firstRune(strings.TrimSpace(text)), formulaStarts):
 		return fmt.Sprintf("begins with %s, which a spreadsheet takes for a formula", firstRune(strings.TrimSpace(text)))
@@ -50,8 +50,8 @@ func CheckID(id string) error {
 	return nil
 }
 
-// isControl reports whether a character steers what shows it: line breaks, escapes, changes of the direction of writing.
-func isControl(r rune) bool {
+// IsControl reports whether a character steers what shows it: line breaks, escapes, changes of the direction of writing.
+func IsControl(r rune) bool {
 	switch {
 	case unicode.IsControl(r), r == '\u2028', r == '\u2029': // line and paragraph separator
 		return true
@@ -74,7 +74,7 @@ func QuoteID(id string) string {
 	if len(id) > maxIDBytes {
 		id = strings.ToValidUTF8(id[:maxShown], "") + "..."
 	}
-	if !utf8.ValidString(id) || strings.ContainsFunc(id, isControl) {
+	if !utf8.ValidString(id) || strings.ContainsFunc(id, IsControl) {
 		return fmt.Sprintf("%+q", id)
 	}
 	return id

@@ -95,11 +95,11 @@ func (p *predictionFolder) unread(dir string, names []string, used map[string]bo
 		}
 		path := filepath.Join(dir, name)
 		if info, err := os.Stat(path); err == nil && !info.IsDir() && isImage(path) {
-			p.add("", name, "an image in a format that is not read; convert it to .nii.gz, or move it out of the folder")
+			p.add("", QuoteID(name), "an image in a format that is not read; convert it to .nii.gz, or move it out of the folder")
 		}
 	}
 	for _, rel := range foldersBelow(dir, p.dir, p.masksDir, p.skip) {
-		p.add("", rel, "an image in a folder below, which is not looked into; move it up, or out of the folder")
+		p.add("", QuoteID(rel), "an image in a folder below, which is not looked into; move it up, or out of the folder")
 	}
 }
 
@@ -120,7 +120,7 @@ func (p *predictionFolder) list(modalities int) error {
 		m := modalityName.FindStringSubmatch(name)
 		if m == nil {
 			if p.only == "" {
-				p.add("", name, "expected <case>_XXXX.nii.gz with the four-digit modality; rename the file, or move it out of the folder")
+				p.add("", QuoteID(name), "expected <case>_XXXX.nii.gz with the four-digit modality; rename the file, or move it out of the folder")
 			}
 			continue
 		}
@@ -185,7 +185,7 @@ func (p *predictionFolder) listMasks(masksDir string) error {
 			if m := modalityName.FindStringSubmatch(e.Name()); m != nil && p.images[m[1]] != nil {
 				remedy = "masks carry no modality suffix: rename it to " + m[1] + ext
 			}
-			p.add("", e.Name(), "a mask without a case of that name in %s; %s", p.dir, remedy)
+			p.add("", QuoteID(e.Name()), "a mask without a case of that name in %s; %s", p.dir, remedy)
 		case p.masks[id] != "":
 			p.add(id, e.Name(), "%s is a mask of the same case; remove one of them", filepath.Base(p.masks[id]))
 		default:

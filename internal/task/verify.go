@@ -187,7 +187,7 @@ func (t *Task) stragglers() problems {
 		files = append(files, foldersBelow(dir, sorted...)...)
 		for _, name := range files {
 			if path := filepath.Join(dir, filepath.FromSlash(name)); !used[path] {
-				p.add("", t.rel(path), "belongs to no case of dataset.json; list the case, or move the file away")
+				p.add("", QuoteID(t.rel(path)), "belongs to no case of dataset.json; list the case, or move the file away")
 			}
 		}
 	}
