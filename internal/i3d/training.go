@@ -320,19 +320,12 @@ func (t *Training) EvalLoss(x []float32, targets [][]int) (loss float64, logits 
 	if len(targets) != len(t.cfg.Outputs) {
 		return 0, nil, fmt.Errorf("i3d: targets of %d labels, expected %d", len(targets), len(t.cfg.Outputs))
 	}
-	if t.eval == nil {
-		if t.eval, err = newPredictor(t.dev, t.cfg, &t.work); err != nil {
-			return 0, nil, err
-		}
-	}
-	if t.stale {
-		if err := t.eval.Load(t.Predicting()); err != nil {
-			return 0, nil, err
-		}
-		t.stale = false
+	eval, err := t.evaluation()
+	if err != nil {
+		return 0, nil, err
 	}
 	batch := len(targets[0])
-	if logits, err = t.eval.Logits(x, batch, t.shape); err != nil {
+	if logits, err = eval.Logits(x, batch, t.shape); err != nil {
 		return 0, nil, err
 	}
 	for label, of := range targets {
@@ -343,6 +336,22 @@ func (t *Training) EvalLoss(x []float32, targets [][]int) (loss float64, logits 
 		loss += l
 	}
 	return loss, logits, nil
+}
+
+// evaluation is the predictor with the weights of now.
+func (t *Training) evaluation() (_ *Predictor, err error) {
+	if t.eval == nil {
+		if t.eval, err = newPredictor(t.dev, t.cfg, &t.work); err != nil {
+			return nil, err
+		}
+	}
+	if t.stale {
+		if err := t.eval.Load(t.Predicting()); err != nil {
+			return nil, err
+		}
+		t.stale = false
+	}
+	return t.eval, nil
 }
 
 // crossEntropy is the mean cross-entropy of logits (N, classes).
