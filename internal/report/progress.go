@@ -2,7 +2,9 @@ package report
 
 import (
 	"fmt"
+	"image/color"
 	"math"
+	"slices"
 	"strconv"
 
 	"gonum.org/v1/plot"
@@ -11,53 +13,144 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 )
 
-// averageWeight is the weight of the past in the moving average of the validation loss, as in nnU-Net
-// (val_eval_criterion_alpha): by this average the trainer decides which model is best.
+// averageWeight is the weight of the past in the moving averages, as in nnU-Net (val_eval_criterion_alpha): by the average of the
+// validation loss the trainer decides which model is best.
 const averageWeight = 0.9
 
-// ProgressPlot draws the mean losses of every epoch so far to path (PNG), with the moving average of the validation loss
-// and the epoch in which that was lowest. Values that are not finite leave gaps.
-func ProgressPlot(path string, training, validation []float64) error {
-	p := newPlot(fmt.Sprintf("Training: %d epochs", len(training)), "epoch", "loss")
-	if len(training) == 1 {
-		p.Title.Text = "Training: 1 epoch"
+// Progress is what the epochs of a training brought, one value each. Values that are not finite leave gaps.
+type Progress struct {
+	TrainLoss, ValLoss    []float64 // means
+	AUC, BalancedAccuracy []float64 // on validation cases, 0 to 1
+}
+
+// ProgressPlot draws the losses of every epoch so far to path (PNG), with the moving average of the validation loss and the epoch in which
+// that was lowest; below, where there are any, the AUC and its moving average, with the epoch in which that was highest, and the
+// balanced accuracy.
+func ProgressPlot(path string, p Progress) error {
+	epochs := max(len(p.TrainLoss), len(p.ValLoss))
+	title := fmt.Sprintf("Training: %d epochs", len(p.TrainLoss))
+	if len(p.TrainLoss) == 1 {
+		title = "Training: 1 epoch"
 	}
+	losses, err := lossPlot(title, p, epochs)
+	if err != nil {
+		return err
+	}
+	if !anyFinite(p.AUC) && !anyFinite(p.BalancedAccuracy) {
+		return save(path, width, height, losses.Draw)
+	}
+	outcomes, err := outcomePlot(p, epochs)
+	if err != nil {
+		return err
+	}
+	losses.X.Label.Text = ""
+	return save(path, width, height, func(c draw.Canvas) {
+		tiles := draw.Tiles{Rows: 2, Cols: 1, PadY: 10}
+		panels := plot.Align([][]*plot.Plot{{losses}, {outcomes}}, tiles, c)
+		losses.Draw(panels[0][0])
+		outcomes.Draw(panels[1][0])
+	})
+}
+
+// lossPlot is the panel of the losses.
+func lossPlot(title string, p Progress, epochs int) (*plot.Plot, error) {
+	panel := epochPlot(title, "loss", epochs)
+	average, best := movingAverage(p.ValLoss, false)
+	err := addAll(panel, []curve{
+		{"training", p.TrainLoss, colour(0), 1.6},
+		{"validation", p.ValLoss, pale(colour(1)), 0.8},
+		{"validation, moving average", average, colour(1), 2.2},
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := addRing(panel, average, best, "lowest"); err != nil {
+		return nil, err
+	}
+	widen(&panel.Y)
+	return panel, nil
+}
+
+// outcomePlot is the panel of AUC and balanced accuracy.
+func outcomePlot(p Progress, epochs int) (*plot.Plot, error) {
+	panel := epochPlot("", "on validation cases", epochs)
+	average, best := movingAverage(p.AUC, true)
+	balanced, _ := movingAverage(p.BalancedAccuracy, true)
+	err := addAll(panel, []curve{
+		{"AUC", p.AUC, pale(colour(2)), 0.8},
+		{"AUC, moving average", average, colour(2), 2.2},
+		{"balanced accuracy, moving average", balanced, colour(3), 1.2},
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := addRing(panel, average, best, "highest"); err != nil {
+		return nil, err
+	}
+	panel.Y.Min, panel.Y.Max = math.Min(panel.Y.Min-0.03, 0.45), 1.02
+	if n := len(average); n > 0 && average[n-1] > (panel.Y.Min+panel.Y.Max)/2 { // where the curves are not
+		panel.Legend.Top, panel.Legend.YOffs = false, 6
+	}
+	return panel, nil
+}
+
+// epochPlot is an empty panel over epochs.
+func epochPlot(title, y string, epochs int) *plot.Plot {
+	p := newPlot(title, "epoch", y)
 	addGrid(p)
 	p.Legend.Top = true
 	p.Legend.XOffs, p.Legend.YOffs = -10, -6
-	average, best := movingAverage(validation)
-	for i, series := range []struct {
-		name   string
-		values []float64
-		width  vg.Length
-	}{{"training", training, 1.6}, {"validation", validation, 0.8}, {"validation, moving average", average, 2.2}} {
-		c := colour(min(i, 1))
-		if i == 1 {
-			c.A = 0xb0
-			c.R, c.G, c.B = uint8(int(c.R)*0xb0/0xff), uint8(int(c.G)*0xb0/0xff), uint8(int(c.B)*0xb0/0xff) // alpha-premultiplied
-		}
-		if err := addSeries(p, series.values, draw.LineStyle{Color: c, Width: series.width}, series.name); err != nil {
-			return err
-		}
-	}
-	if best >= 0 {
-		dot, err := plotter.NewScatter(plotter.XYs{{X: float64(best + 1), Y: average[best]}})
-		if err != nil {
-			return err
-		}
-		dot.GlyphStyle = draw.GlyphStyle{Color: ink, Radius: 4.5, Shape: draw.RingGlyph{}}
-		p.Add(dot)
-		p.Legend.Add(fmt.Sprintf("lowest: %.3f after epoch %d", average[best], best+1), dot)
-	}
-	p.X.Min, p.X.Max = 1, math.Max(2, float64(max(len(training), len(validation))))
+	p.X.Min, p.X.Max = 1, math.Max(2, float64(epochs))
 	p.X.Tick.Marker, p.Y.Tick.Marker = ticks{whole: true}, ticks{}
-	widen(&p.Y)
-	return save(path, width, height, p.Draw)
+	return p
 }
 
-// movingAverage averages the past at every epoch and says at which (from 0) the average was lowest; -1 if it never was a
+// curve is a value of every epoch and how it is drawn.
+type curve struct {
+	name   string
+	values []float64
+	colour color.RGBA
+	width  vg.Length
+}
+
+func addAll(p *plot.Plot, curves []curve) error {
+	for _, c := range curves {
+		if err := addSeries(p, c.values, draw.LineStyle{Color: c.colour, Width: c.width}, c.name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// addRing marks the best value of a series.
+func addRing(p *plot.Plot, values []float64, best int, name string) error {
+	if best < 0 {
+		return nil
+	}
+	dot, err := plotter.NewScatter(plotter.XYs{{X: float64(best + 1), Y: values[best]}})
+	if err != nil {
+		return err
+	}
+	dot.GlyphStyle = draw.GlyphStyle{Color: ink, Radius: 4.5, Shape: draw.RingGlyph{}}
+	p.Add(dot)
+	p.Legend.Add(fmt.Sprintf("%s: %.3f after epoch %d", name, values[best], best+1), dot)
+	return nil
+}
+
+// pale is a colour that lets the background through.
+func pale(c color.RGBA) color.RGBA {
+	const alpha = 0xb0
+	premultiplied := func(v uint8) uint8 { return uint8(int(v) * alpha / 0xff) }
+	return color.RGBA{R: premultiplied(c.R), G: premultiplied(c.G), B: premultiplied(c.B), A: alpha}
+}
+
+func anyFinite(values []float64) bool {
+	return slices.ContainsFunc(values, func(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) })
+}
+
+// movingAverage averages the past at every epoch and returns at which (from 0) the average was highest or else lowest; -1 if it never was a
 // number. Values that are not finite are passed over.
-func movingAverage(values []float64) (average []float64, best int) {
+func movingAverage(values []float64, highest bool) (average []float64, best int) {
 	average, best = make([]float64, len(values)), -1
 	last := math.NaN()
 	for i, v := range values {
@@ -69,7 +162,7 @@ func movingAverage(values []float64) (average []float64, best int) {
 			last = averageWeight*last + (1-averageWeight)*v
 		}
 		average[i] = last
-		if !math.IsNaN(last) && (best < 0 || last < average[best]) {
+		if !math.IsNaN(last) && (best < 0 || highest && last > average[best] || !highest && last < average[best]) {
 			best = i
 		}
 	}

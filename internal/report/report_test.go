@@ -97,24 +97,27 @@ func TestLabelNamesBecomeDistinctFiles(t *testing.T) {
 }
 
 func TestProgressPlot(t *testing.T) {
-	var training, validation []float64
+	var training, validation, auc, balanced []float64
 	rng := rand.New(rand.NewPCG(3, 4))
 	for epoch := range 120 {
 		x := float64(epoch)
 		training = append(training, 0.3+1.1*math.Exp(-x/30)+0.03*rng.NormFloat64())
 		validation = append(validation, 0.45+0.9*math.Exp(-x/25)+0.002*x+0.06*rng.NormFloat64())
+		auc = append(auc, 0.93-0.45*math.Exp(-x/20)+0.03*rng.NormFloat64())
+		balanced = append(balanced, 0.82-0.32*math.Exp(-x/20)+0.04*rng.NormFloat64())
 	}
 	nan := math.NaN()
-	for name, c := range map[string][2][]float64{
-		"progress":      {training, validation},
-		"first_epoch":   {{0.7}, {0.8}},
-		"gaps":          {{0.7, 0.6, nan, 0.5, math.Inf(1)}, {nan, nan, nan, nan, nan}},
-		"constant":      {{0, 0, 0}, nil},
-		"nothing_yet":   {},
-		"only_not_real": {{nan}, {nan}},
+	for name, c := range map[string]Progress{
+		"progress":        {training, validation, auc, balanced},
+		"progress_losses": {TrainLoss: training, ValLoss: validation},
+		"first_epoch":     {[]float64{0.7}, []float64{0.8}, []float64{0.55}, []float64{0.5}},
+		"gaps":            {[]float64{0.7, 0.6, nan, 0.5, math.Inf(1)}, []float64{nan, nan, nan, nan, nan}, []float64{nan, 0.3, nan, 0.1, nan}, nil},
+		"constant":        {[]float64{0, 0, 0}, nil, []float64{1, 1, 1}, []float64{0.5, 0.5, 0.5}},
+		"nothing_yet":     {},
+		"only_not_real":   {[]float64{nan}, []float64{nan}, []float64{nan}, []float64{nan}},
 	} {
 		path := filepath.Join(outDir(t), name+".png")
-		if err := ProgressPlot(path, c[0], c[1]); err != nil {
+		if err := ProgressPlot(path, c); err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
@@ -123,7 +126,8 @@ func TestProgressPlot(t *testing.T) {
 }
 
 func TestMovingAverageFollowsTheTrainer(t *testing.T) {
-	average, best := movingAverage([]float64{1, math.NaN(), 0.5, 0.2, 3})
+	values := []float64{1, math.NaN(), 0.5, 0.2, 3}
+	average, best := movingAverage(values, false)
 	for i, want := range []float64{1, 1, 0.95, 0.875, 1.0875} {
 		if math.Abs(average[i]-want) > 1e-12 {
 			t.Errorf("epoch %d: %g, want %g", i, average[i], want)
@@ -131,6 +135,9 @@ func TestMovingAverageFollowsTheTrainer(t *testing.T) {
 	}
 	if best != 3 {
 		t.Errorf("lowest at %d, want 3", best)
+	}
+	if _, best = movingAverage(values, true); best != 4 {
+		t.Errorf("highest at %d, want 4", best)
 	}
 }
 
