@@ -1,0 +1,280 @@
+package health
+
+import (
+	"fmt"
+	"math"
+	"strings"
+)
+
+// Sign is a kind of trouble.
+type Sign string
+
+// The signs.
+const (
+	NotLearning       Sign = "not learning"        // the loss stays at the entropy of the class frequencies
+	Forgotten         Sign = "forgotten"           // the loss is back at the entropy of the class frequencies
+	DeadChannels      Sign = "dead channels"       // many channels pass nothing on
+	ExplodingGradient Sign = "exploding gradient"  //
+	VanishingGradient Sign = "vanishing gradient"  //
+	OneClass          Sign = "one class predicted" // for every validation case
+	Overlearning      Sign = "overlearning"        // the validation loss rises while the training loss falls
+)
+
+const (
+	flatShare     = 0.98 // of the entropy: a training loss above has told nothing of the cases
+	learnedShare  = 0.9  // of the entropy: a training loss below has told something
+	deadShare     = 0.3
+	explodingNorm = 1e3 // of the gradient; healthy trainings of this network show 0.01 to 100
+	explodingLoss = 3   // times the entropy
+	vanishingNorm = 1e-3
+	chanceErrors  = 1.64 // standard errors above 0.5 up to which an AUC may be chance (one-sided, 95 %)
+	riseShare     = 0.3  // by which the validation loss must rise to count, of its lowest
+	fallShare     = 0.2  // by which the training loss must fall meanwhile
+)
+
+// signs are looked for in this order. look returns what was seen and what to do, empty if the sign is not there.
+var signs = []struct {
+	sign Sign
+	look func(*Monitor) (text string, collapse bool)
+}{
+	{NotLearning, (*Monitor).notLearning},
+	{Forgotten, (*Monitor).forgotten},
+	{ExplodingGradient, (*Monitor).exploding},
+	{VanishingGradient, (*Monitor).vanishing},
+	{DeadChannels, (*Monitor).dead},
+	{OneClass, (*Monitor).oneClass},
+	{Overlearning, (*Monitor).overlearning},
+}
+
+func (m *Monitor) notLearning() (string, bool) {
+	n := m.long()
+	recent := m.last(n)
+	if len(m.epochs) < 2*n || mean(recent, trainLoss) < flatShare*m.entropy || !m.atChance(recent) {
+		return "", false
+	}
+	return fmt.Sprintf("the network is not learning: over the last %d epochs the training loss was %.3f, and knowing only how frequent the classes are would give %.3f%s. "+
+		"Train with a lower learning rate (--lr); if that does not help either, see whether a person could tell the classes apart in the preprocessed images",
+		n, mean(recent, trainLoss), m.entropy, m.aucText(recent)), true
+}
+
+func (m *Monitor) forgotten() (string, bool) {
+	recent := m.last(m.short())
+	if recent == nil {
+		return "", false
+	}
+	for _, e := range recent {
+		if e.TrainLoss < flatShare*m.entropy {
+			return "", false
+		}
+	}
+	best, at := math.Inf(1), 0
+	for _, e := range m.epochs {
+		if e.TrainLoss < best {
+			best, at = e.TrainLoss, e.Number
+		}
+	}
+	if best >= learnedShare*m.entropy {
+		return "", false
+	}
+	return fmt.Sprintf("the network has lost what it had learned: the training loss was %.3f in epoch %d and has been %.3f over the last %d epochs; knowing only how "+
+		"frequent the classes are would give %.3f. Train with a lower learning rate (--lr)", best, at, mean(recent, trainLoss), len(recent), m.entropy), true
+}
+
+func (m *Monitor) exploding() (string, bool) {
+	n := m.short()
+	recent := m.last(n)
+	if len(m.epochs) < 2*n {
+		return "", false
+	}
+	for _, e := range recent {
+		if e.GradNorm < explodingNorm && e.TrainLoss < explodingLoss*m.entropy {
+			return "", false
+		}
+	}
+	if mean(recent, trainLoss) < flatShare*m.entropy { // large gradients that do no harm
+		return "", false
+	}
+	return fmt.Sprintf("the training is unstable: over the last %d epochs the gradient's norm was %.3g and the training loss %.3f, where knowing only how frequent the "+
+		"classes are would give %.3f. Train with a lower learning rate (--lr)", n, mean(recent, gradNorm), mean(recent, trainLoss), m.entropy), true
+}
+
+func (m *Monitor) vanishing() (string, bool) {
+	recent := m.last(m.short())
+	if recent == nil {
+		return "", false
+	}
+	for _, e := range recent {
+		if e.GradNorm >= vanishingNorm || e.TrainLoss < learnedShare*m.entropy {
+			return "", false
+		}
+	}
+	return fmt.Sprintf("the gradient has vanished: over the last %d epochs its norm was %.2g while the training loss was still %.3f, so the weights no longer change. "+
+		"Train with a lower learning rate (--lr)", len(recent), mean(recent, gradNorm), mean(recent, trainLoss)), true
+}
+
+func (m *Monitor) dead() (string, bool) {
+	e := m.epochs[len(m.epochs)-1]
+	if e.DeadChannels < deadShare {
+		return "", false
+	}
+	return fmt.Sprintf("%.0f %% of the network's channels are dead: they give 0 for every image and do not recover. The learning rate is or was too high; train with a lower "+
+		"one (--lr)", 100*e.DeadChannels), false
+}
+
+// oneClass looks for longer than other signs do, and at networks that rank the cases not before the last third of the training: such a
+// network may well put all cases of a rare class below one half for a while.
+func (m *Monitor) oneClass() (string, bool) {
+	n := 2 * m.long()
+	recent := m.last(n)
+	if recent == nil {
+		return "", false
+	}
+	for k, l := range m.cohort.Labels {
+		class, cases := m.onlyClass(recent, k)
+		if class < 0 {
+			continue
+		}
+		what := fmt.Sprintf("every validation case (%d in the last epoch) was predicted %q of label %q over the last %d epochs%s. ",
+			cases, l.Values[class], l.Name, n, labelAUC(recent, k, l.Name))
+		switch {
+		case m.chance(recent, k):
+			return what + "The network does not tell the classes apart: train with a lower learning rate (--lr)", false
+		case 3*recent[n-1].Number > 2*m.cohort.Epochs:
+			return what + "The cases are ranked by what was learned, but none gets beyond one half, as happens with rare classes: use the probabilities with a threshold of your " +
+				"own, not the predicted class, or train on more cases of the other classes", false
+		}
+	}
+	return "", false
+}
+
+// onlyClass returns the class that every validation case was predicted in the epochs for label k though there are several, and how many cases
+// there were in the last of them; -1 if there is none.
+func (m *Monitor) onlyClass(epochs []Epoch, k int) (class, cases int) {
+	class = -1
+	for _, e := range epochs {
+		o := e.Outcomes[k]
+		if present(o.Cases) < 2 || present(o.Predicted) != 1 {
+			return -1, 0
+		}
+		cases = 0
+		for c, n := range o.Predicted {
+			if n == 0 {
+				continue
+			}
+			if class >= 0 && class != c {
+				return -1, 0
+			}
+			class, cases = c, n
+		}
+	}
+	return class, cases
+}
+
+// present counts the classes that have cases.
+func present(counts []int) (classes int) {
+	for _, n := range counts {
+		if n > 0 {
+			classes++
+		}
+	}
+	return classes
+}
+
+func (m *Monitor) overlearning() (string, bool) {
+	n := m.long()
+	recent := m.last(n)
+	if len(m.epochs) < 2*n {
+		return "", false
+	}
+	lowest, at := math.Inf(1), 0 // of the mean over n epochs that end before the recent ones
+	for end := n; end <= len(m.epochs)-n; end++ {
+		if v := mean(m.epochs[end-n:end], valLoss); v < lowest {
+			lowest, at = v, end
+		}
+	}
+	before := m.epochs[at-n : at]
+	val, train, trainBefore := mean(recent, valLoss), mean(recent, trainLoss), mean(before, trainLoss)
+	if !(val > (1+riseShare)*lowest && train < (1-fallShare)*trainBefore) {
+		return "", false
+	}
+	return fmt.Sprintf("overlearning: from epoch %d to %d the validation loss rose from %.3f to %.3f while the training loss fell from %.3f to %.3f (means over %d epochs)%s. "+
+		"model_best keeps the network from before; fewer epochs (--epochs) would save the time, more cases or a network pretrained on similar scans would help",
+		before[n-1].Number, recent[n-1].Number, lowest, val, trainBefore, train, n, m.change(before, recent)), false
+}
+
+// change says how the AUC changed meanwhile.
+func (m *Monitor) change(before, after []Epoch) string {
+	a, b := auc(before), auc(after)
+	if math.IsNaN(a) || math.IsNaN(b) {
+		return ""
+	}
+	return fmt.Sprintf("; AUC %.3f then, %.3f now", a, b)
+}
+
+// auc is the mean AUC over labels and epochs where it is defined, NaN if it never is.
+func auc(epochs []Epoch) float64 {
+	sum, n := 0.0, 0
+	for _, e := range epochs {
+		for _, o := range e.Outcomes {
+			if o.AUC.Defined() {
+				sum, n = sum+float64(o.AUC), n+1
+			}
+		}
+	}
+	return sum / float64(n)
+}
+
+// labelEpochs are the epochs with the outcome of label k alone.
+func labelEpochs(epochs []Epoch, k int) []Epoch {
+	of := make([]Epoch, len(epochs))
+	for i, e := range epochs {
+		of[i].Outcomes = e.Outcomes[k : k+1]
+	}
+	return of
+}
+
+// atChance reports whether no label's AUC differs from that of guessing.
+func (m *Monitor) atChance(epochs []Epoch) bool {
+	for k := range m.cohort.Labels {
+		if !m.chance(epochs, k) {
+			return false
+		}
+	}
+	return true
+}
+
+// chance reports whether the AUC of label k may be that of guessing. An undefined one is no evidence of learning.
+func (m *Monitor) chance(epochs []Epoch, k int) bool {
+	return !(auc(labelEpochs(epochs, k)) > 0.5+chanceErrors*chanceError(epochs[len(epochs)-1].Outcomes[k].Cases))
+}
+
+// chanceError is the standard error of the AUC of guessing over cases of the given classes (Mann & Whitney 1947), of the largest class
+// against the rest if there are more than two; an upper bound of their mean's.
+func chanceError(cases []int) float64 {
+	total, largest := 0, 0
+	for _, n := range cases {
+		total, largest = total+n, max(largest, n)
+	}
+	rest := total - largest
+	if rest == 0 {
+		return 0.5
+	}
+	return math.Sqrt(float64(total+1) / (12 * float64(rest) * float64(largest)))
+}
+
+// aucText names the validation AUC of every label for a message.
+func (m *Monitor) aucText(epochs []Epoch) string {
+	var b strings.Builder
+	for k, l := range m.cohort.Labels {
+		b.WriteString(labelAUC(epochs, k, l.Name))
+	}
+	return b.String()
+}
+
+func labelAUC(epochs []Epoch, k int, name string) string {
+	v := auc(labelEpochs(epochs, k))
+	if math.IsNaN(v) {
+		return ""
+	}
+	return fmt.Sprintf(", validation AUC of %q %.3f", name, v)
+}
