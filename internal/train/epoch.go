@@ -55,6 +55,7 @@ func (t *trainer) epoch(ctx context.Context) error {
 				err = t.diverged(result, b)
 			}
 			t.state.TrainPart = append(t.state.TrainPart, result.Loss)
+			t.state.GradNorms = append(t.state.GradNorms, result.GradNorm)
 			if keep, due := p.averageKeep(b.epoch*p.Iterations + b.iteration + 1); due && err == nil {
 				err = t.network.UpdateAverage(keep)
 			}
@@ -68,8 +69,12 @@ func (t *trainer) epoch(ctx context.Context) error {
 	trainTime, waited := time.Since(began), t.loader.takeWaited()
 	for len(t.state.ValPart) < p.ValIterations {
 		err := t.iteration(ctx, validating, len(t.state.ValPart), func(b *batch) (float64, error) {
-			loss, _, err := t.network.EvalLoss(b.Data, b.Targets)
+			loss, logits, err := t.network.EvalLoss(b.Data, b.Targets)
 			t.state.ValPart = append(t.state.ValPart, loss)
+			t.state.see(b, logits)
+			if b.iteration == 0 && err == nil {
+				t.state.Dead, err = t.network.DeadChannels(b.Data, len(b.Cases))
+			}
 			return loss, err
 		})
 		if err != nil {
@@ -117,17 +122,21 @@ func (t *trainer) endEpoch(began time.Time, trainTime, waited time.Duration) err
 	rate := p.rate(t.state.Epoch+1, 0)
 	trainLoss, valLoss := mean(t.state.TrainPart), t.valLoss()
 	best := t.state.EndEpoch(trainLoss, valLoss, rate)
-	t.state.TrainPart, t.state.ValPart = nil, nil
+	t.state.Epochs = append(t.state.Epochs, t.measure())
+	t.state.TrainPart, t.state.ValPart, t.state.measures = nil, nil, measures{}
 	t.state.Epoch++
 
 	left := ""
 	if more := p.Epochs - t.state.Epoch; more > 0 {
 		left = fmt.Sprintf(", %s left", span(t.perIteration()*time.Duration(more*(p.Iterations+p.ValIterations))))
 	}
-	t.log.note("epoch %d/%d: training loss %.4f, validation loss %.4f, learning rate %.6f; %s (%.1f %% of training waiting for data)%s",
-		t.state.Epoch, p.Epochs, trainLoss, valLoss, p.rate(t.state.Epoch-1, p.Iterations-1),
+	t.log.note("epoch %d/%d: training loss %.4f, validation loss %.4f%s, learning rate %.6f; %s (%.1f %% of training waiting for data)%s",
+		t.state.Epoch, p.Epochs, trainLoss, valLoss, t.state.outcomeText(), p.rate(t.state.Epoch-1, p.Iterations-1),
 		span(time.Since(began)), 100*waited.Seconds()/max(trainTime.Seconds(), 1e-9), left)
 
+	for _, f := range t.monitor.Observe(t.state.measured(t.state.Epoch - 1)) {
+		t.log.warn("epoch %d: %s", t.state.Epoch, f.Text)
+	}
 	if t.state.Epoch%saveEveryEpochs == 0 {
 		if err := t.save(checkpoint.Latest); err != nil {
 			return err

@@ -141,6 +141,7 @@ func (t *trainer) train(ctx context.Context) (*weights.StateDict, error) {
 			return nil, err
 		}
 	}
+	t.watch()
 	t.startLoader()
 	t.began, t.savedAt = time.Now(), time.Now()
 	if err := t.fit(ctx); err != nil {
@@ -293,7 +294,9 @@ func (t *trainer) trainedWeights() (*weights.StateDict, error) {
 func (t *trainer) draw() {
 	t.drawnAt = time.Now()
 	path := filepath.Join(t.foldDir, "progress.png")
-	if err := report.ProgressPlot(path, t.state.TrainLosses, t.state.ValLosses); err != nil {
+	err := report.ProgressPlot(path, report.Progress{TrainLoss: t.state.TrainLosses, ValLoss: t.state.ValLosses,
+		AUC: t.state.series(aucOf), BalancedAccuracy: t.state.series(balancedAccuracyOf)})
+	if err != nil {
 		t.log.warn("%s: %v", path, err)
 	}
 }

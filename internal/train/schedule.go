@@ -1,6 +1,10 @@
 package train
 
-import "math"
+import (
+	"math"
+
+	"github.com/universal-classifier/uc/internal/train/health"
+)
 
 // Constants of the recipe, from the reference's ClassifierTrainer and nnU-Net's NetworkTrainer.
 const (
@@ -29,6 +33,8 @@ func LearningRate(epoch, epochs int, initial float64) float64 {
 type History struct {
 	TrainLosses []float64 `json:"train_losses"` // mean over the iterations of each epoch
 	ValLosses   []float64 `json:"val_losses"`
+	// Epochs is what else each epoch brought; checkpoints of earlier versions have none of it for their epochs.
+	Epochs []health.Epoch `json:"epochs"`
 
 	TrainLossMA        *float64 `json:"train_loss_MA"`
 	ValCriterionMA     *float64 `json:"val_eval_criterion_MA"` // minus the average of the validation losses: larger is better

@@ -22,7 +22,8 @@ type state struct {
 	// Losses of the iterations of the epoch under way.
 	TrainPart []float64 `json:"train_losses_of_epoch"`
 	ValPart   []float64 `json:"val_losses_of_epoch"`
-	Seconds   float64   `json:"seconds_trained"`
+	measures
+	Seconds float64 `json:"seconds_trained"`
 	// OptimiserSteps is how many steps AdamW has made, for its correction of the moments' bias.
 	OptimiserSteps int    `json:"optimiser_steps,omitempty"`
 	Precision      string `json:"precision"` // of the device that trained last; weights and momenta are float32 in any case

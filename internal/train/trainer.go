@@ -15,6 +15,7 @@ import (
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/preprocess"
 	"github.com/universal-classifier/uc/internal/progress"
+	"github.com/universal-classifier/uc/internal/train/health"
 )
 
 // LockFile, in the folder of a fold, is locked by the process that trains or validates it.
@@ -36,6 +37,7 @@ type trainer struct {
 	network *i3d.Training
 	loader  *loader
 	state   state
+	monitor *health.Monitor
 	memory  int64 // bytes, estimated, of the machine
 	card    int64 // bytes, estimated, of the device's own memory; 0 if it has none
 
