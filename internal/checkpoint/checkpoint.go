@@ -21,6 +21,8 @@ const (
 	Final  = "model_final_checkpoint" // after the last epoch
 	Latest = "model_latest"           // to go on from
 	Best   = "model_best"             // best moving average of the validation loss
+	// Healthy is what a training that collapses goes back to.
+	Healthy = "model_healthy"
 )
 
 // PlansFile is the copy of the plans in the folder of a model, beside its folds.
@@ -183,7 +185,7 @@ func Remove(foldDir, name string) error {
 // SetAside renames what a former training left (name.safetensors to name.previous.safetensors) and returns the names moved.
 func SetAside(foldDir string) ([]string, error) {
 	var moved []string
-	for _, name := range []string{Final, Latest, Best} {
+	for _, name := range []string{Final, Latest, Best, Healthy} {
 		if !Exists(foldDir, name) {
 			continue
 		}
@@ -200,7 +202,7 @@ func SetAside(foldDir string) ([]string, error) {
 
 // RemoveSetAside deletes what SetAside kept.
 func RemoveSetAside(foldDir string) error {
-	for _, name := range []string{Final, Latest, Best} {
+	for _, name := range []string{Final, Latest, Best, Healthy} {
 		if err := Remove(foldDir, name+previousMark); err != nil {
 			return err
 		}

@@ -22,18 +22,28 @@ const (
 
 // fit trains from where the state stands to the last epoch.
 func (t *trainer) fit(ctx context.Context) error {
+	t.stage()
+	for t.state.Epoch < t.state.Recipe.Epochs {
+		err := t.epoch(ctx)
+		if err == nil {
+			continue
+		}
+		if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+			return t.interrupted()
+		}
+		if err = t.recover(err); err != nil {
+			return err
+		}
+		t.stage()
+	}
+	return nil
+}
+
+// stage begins the count of the iterations that are left.
+func (t *trainer) stage() {
 	p := t.state.Recipe
 	total := (p.Epochs - t.state.Epoch) * (p.Iterations + p.ValIterations)
 	t.log.Stage("training", max(0, total-len(t.state.TrainPart)-len(t.state.ValPart)))
-	for t.state.Epoch < p.Epochs {
-		if err := t.epoch(ctx); err != nil {
-			if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-				return t.interrupted()
-			}
-			return err
-		}
-	}
-	return nil
 }
 
 // interrupted keeps what the training has reached and says how to go on.
@@ -134,8 +144,8 @@ func (t *trainer) endEpoch(began time.Time, trainTime, waited time.Duration) err
 		t.state.Epoch, p.Epochs, trainLoss, valLoss, t.state.outcomeText(), p.rate(t.state.Epoch-1, p.Iterations-1),
 		span(time.Since(began)), 100*waited.Seconds()/max(trainTime.Seconds(), 1e-9), left)
 
-	for _, f := range t.monitor.Observe(t.state.measured(t.state.Epoch - 1)) {
-		t.log.warn("epoch %d: %s", t.state.Epoch, f.Text)
+	if err := t.examine(); err != nil {
+		return err
 	}
 	if t.state.Epoch%saveEveryEpochs == 0 {
 		if err := t.save(checkpoint.Latest); err != nil {
@@ -198,9 +208,27 @@ func (t *trainer) diverged(r i3d.StepResult, b *batch) error {
 	if b.phase == validating {
 		half = "validation"
 	}
+	kind, cases := ErrDiverged, strings.Join(b.Cases, ", ")
+	if broken := b.notFinite(); broken != nil {
+		kind, cases = errBrokenCase, strings.Join(broken, ", ")
+	}
 	return fmt.Errorf("%w in epoch %d, %s iteration %d: loss %v, norm of the gradient %v (cases %s). The checkpoints written before are untouched. "+
 		"Look for broken values in these cases (uc plan-and-preprocess --verify_dataset_integrity), or train anew with a smaller --lr",
-		ErrDiverged, b.epoch+1, half, b.iteration+1, r.Loss, r.GradNorm, strings.Join(b.Cases, ", "))
+		kind, b.epoch+1, half, b.iteration+1, r.Loss, r.GradNorm, cases)
+}
+
+// errBrokenCase is an ErrDiverged that comes from values of the cases themselves, so that no learning rate would prevent it.
+var errBrokenCase = fmt.Errorf("%w on images that hold values that are not finite,", ErrDiverged)
+
+// notFinite names the cases of the batch with voxels that are not finite.
+func (b *batch) notFinite() (cases []string) {
+	voxels := len(b.Data) / len(b.Cases)
+	for i, id := range b.Cases {
+		if !allFinite(b.Data[i*voxels:][:voxels]) {
+			cases = append(cases, id)
+		}
+	}
+	return cases
 }
 
 func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }

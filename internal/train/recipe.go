@@ -37,6 +37,8 @@ type Recipe struct {
 	WholeValidation bool `json:"whole_validation"`
 	// MirrorValidation says that the validation after the training averages the mirror images of a case, as prediction does.
 	MirrorValidation bool `json:"mirror_validation"`
+	// Restarts is how many times a training that collapses goes back to its last healthy point, with a lower learning rate.
+	Restarts int `json:"restarts"`
 }
 
 // Optimiser is the rule that changes the weights.
@@ -90,7 +92,7 @@ func defaultRecipe(cases, valCases, batch int) Recipe {
 	p := Recipe{
 		Epochs: defaultEpochs, Iterations: ceilDiv(iterations, defaultEpochs), BatchSize: batch, LearningRate: 3e-4,
 		Optimiser: AdamW, Momentum: 0.9, Beta2: 0.999, WeightDecay: 0.05, ClipNorm: 1, Schedule: Cosine, WarmUp: 0.05, Average: 0.99,
-		Draws: InPasses, WholeValidation: true, MirrorValidation: true,
+		Draws: InPasses, WholeValidation: true, MirrorValidation: true, Restarts: 2,
 	}
 	p.ValIterations = min(ceilDiv(valCases, batch), p.Iterations)
 	return p

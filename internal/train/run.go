@@ -130,12 +130,15 @@ func (t *trainer) train(ctx context.Context) (*weights.StateDict, error) {
 	if err := t.load(start); err != nil {
 		return nil, err
 	}
-	if d, ok := t.device.(backend.LossScaler); ok && t.state.LossScale != nil {
-		d.SetLossScale(t.state.LossScale.Scale, t.state.LossScale.Good)
-	}
+	t.setLossScale()
 	start = nil
 	runtime.GC() // what was loaded
 	if !t.o.Continue {
+		if t.state.Recipe.Restarts > 0 {
+			if err := t.save(checkpoint.Healthy); err != nil {
+				return nil, err
+			}
+		}
 		// With this a training that is killed at any moment can be continued.
 		if err := t.save(checkpoint.Latest); err != nil {
 			return nil, err
@@ -253,8 +256,10 @@ func (t *trainer) finish(from *saved) error {
 			return err
 		}
 	}
-	if err := checkpoint.Remove(t.foldDir, checkpoint.Latest); err != nil {
-		return err
+	for _, name := range []string{checkpoint.Latest, checkpoint.Healthy} {
+		if err := checkpoint.Remove(t.foldDir, name); err != nil {
+			return err
+		}
 	}
 	return checkpoint.RemoveSetAside(t.foldDir)
 }

@@ -23,7 +23,8 @@ type state struct {
 	TrainPart []float64 `json:"train_losses_of_epoch"`
 	ValPart   []float64 `json:"val_losses_of_epoch"`
 	measures
-	Seconds float64 `json:"seconds_trained"`
+	Restarts []Restart `json:"restarts,omitempty"`
+	Seconds  float64   `json:"seconds_trained"`
 	// OptimiserSteps is how many steps AdamW has made, for its correction of the moments' bias.
 	OptimiserSteps int    `json:"optimiser_steps,omitempty"`
 	Precision      string `json:"precision"` // of the device that trained last; weights and momenta are float32 in any case
@@ -39,6 +40,9 @@ type lossScale struct {
 
 // further says whether s stands later in the training than other.
 func (s state) further(other state) bool {
+	if len(s.Restarts) != len(other.Restarts) {
+		return len(s.Restarts) > len(other.Restarts)
+	}
 	if s.Epoch != other.Epoch {
 		return s.Epoch > other.Epoch
 	}
@@ -86,7 +90,7 @@ func (t *trainer) readSaved(name string) (*saved, error) {
 func (t *trainer) lastSaved() (*saved, error) {
 	var last *saved
 	var problems []error
-	for _, name := range []string{checkpoint.Final, checkpoint.Latest, checkpoint.Best} {
+	for _, name := range []string{checkpoint.Final, checkpoint.Latest, checkpoint.Best, checkpoint.Healthy} {
 		s, err := t.readSaved(name)
 		switch {
 		case errors.Is(err, checkpoint.ErrNotFound):
@@ -110,10 +114,12 @@ func (t *trainer) lastSaved() (*saved, error) {
 
 // setAside keeps what a former training of the fold left until the new one has ended.
 func (t *trainer) setAside() error {
-	// A former training that never got beyond its first checkpoint left nothing worth keeping.
+	// A former training that never got beyond its first checkpoints left nothing worth keeping.
 	if s, err := t.readSaved(checkpoint.Latest); err == nil && !s.state.further(state{}) {
-		if err := checkpoint.Remove(t.foldDir, checkpoint.Latest); err != nil {
-			return err
+		for _, name := range []string{checkpoint.Latest, checkpoint.Healthy} {
+			if err := checkpoint.Remove(t.foldDir, name); err != nil {
+				return err
+			}
 		}
 	}
 	moved, err := checkpoint.SetAside(t.foldDir)
@@ -162,13 +168,17 @@ func (t *trainer) save(name string) error {
 // notFinite names the first tensor with an infinite or undefined value.
 func notFinite(sd *weights.StateDict) string {
 	for _, name := range sd.Names() {
-		var sum float32 // v-v is 0 for a finite number and NaN otherwise
-		for _, v := range sd.Get(name).F32 {
-			sum += v - v
-		}
-		if sum != 0 {
+		if !allFinite(sd.Get(name).F32) {
 			return name
 		}
 	}
 	return ""
+}
+
+func allFinite(values []float32) bool {
+	var sum float32 // v-v is 0 for a finite number and NaN otherwise
+	for _, v := range values {
+		sum += v - v
+	}
+	return sum == 0
 }

@@ -3,6 +3,7 @@ package health
 
 import (
 	"math"
+	"slices"
 
 	"github.com/universal-classifier/uc/internal/evaluate"
 )
@@ -105,18 +106,15 @@ func (m *Monitor) Observe(e Epoch) []Finding {
 // Healthy reports whether the network is worth returning to after the last epoch: it has learned something and nothing is wrong with it
 // that a lower learning rate would have prevented.
 func (m *Monitor) Healthy() bool {
-	if len(m.epochs) == 0 {
-		return false
-	}
-	last := m.epochs[len(m.epochs)-1]
-	return last.TrainLoss < learnedShare*m.entropy && last.DeadChannels < deadShare && last.GradNorm < explodingNorm
+	recent := m.last(m.long())
+	return recent != nil && mean(recent, trainLoss) < learnedShare*m.entropy && recent[len(recent)-1].DeadChannels < deadShare
 }
 
 // long is the number of epochs that a sign must last before it counts where one epoch says little: an eighth of the training.
 func (m *Monitor) long() int { return min(max(5, (m.cohort.Epochs+7)/8), 20) }
 
 // short is the same for signs that are unmistakable.
-func (m *Monitor) short() int { return max(2, m.long()/4) }
+func (m *Monitor) short() int { return max(3, m.long()/4) }
 
 // last returns the latest n epochs, nil if there are not so many.
 func (m *Monitor) last(n int) []Epoch {
@@ -129,6 +127,16 @@ func (m *Monitor) last(n int) []Epoch {
 func trainLoss(e Epoch) float64 { return e.TrainLoss }
 func valLoss(e Epoch) float64   { return e.ValLoss }
 func gradNorm(e Epoch) float64  { return e.GradNorm }
+
+// median is the median of a number over epochs, the upper one of an even number of them.
+func median(epochs []Epoch, of func(Epoch) float64) float64 {
+	values := make([]float64, len(epochs))
+	for i, e := range epochs {
+		values[i] = of(e)
+	}
+	slices.Sort(values)
+	return values[len(values)/2]
+}
 
 // mean is the mean of a number over epochs.
 func mean(epochs []Epoch, of func(Epoch) float64) float64 {

@@ -212,18 +212,23 @@ func TestHealthy(t *testing.T) {
 		t.Error("before anything was learned")
 	}
 	for _, c := range []struct {
-		e    Epoch
-		want bool
+		epochs int
+		e      Epoch
+		want   bool
 	}{
-		{Epoch{TrainLoss: 0.52, GradNorm: 1}, false},
-		{Epoch{TrainLoss: 0.4, GradNorm: 1}, true},
-		{Epoch{TrainLoss: 0.4, GradNorm: 1, DeadChannels: 0.5}, false},
-		{Epoch{TrainLoss: 0.4, GradNorm: 1e4}, false},
+		{13, Epoch{TrainLoss: 0.52, GradNorm: 1}, false},
+		{2, Epoch{TrainLoss: 0.4, GradNorm: 1}, false},
+		{11, Epoch{TrainLoss: 0.4, GradNorm: 1}, true},
+		{1, Epoch{TrainLoss: 0.4, GradNorm: 1, DeadChannels: 0.5}, false},
+		{4, Epoch{TrainLoss: 0.6, GradNorm: 1}, true},
+		{3, Epoch{TrainLoss: 0.6, GradNorm: 1}, false},
 	} {
 		c.e.Outcomes = outcome(0.8, 4)
-		m.Observe(c.e)
+		for range c.epochs {
+			m.Observe(c.e)
+		}
 		if m.Healthy() != c.want {
-			t.Errorf("%+v: healthy %v", c.e, m.Healthy())
+			t.Errorf("after %d epochs of %+v: healthy %v", c.epochs, c.e, m.Healthy())
 		}
 	}
 }

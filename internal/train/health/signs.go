@@ -24,7 +24,7 @@ const (
 	flatShare     = 0.98 // of the entropy: a training loss above has told nothing of the cases
 	learnedShare  = 0.9  // of the entropy: a training loss below has told something
 	deadShare     = 0.3
-	explodingNorm = 1e3 // of the gradient; healthy trainings of this network show 0.01 to 100
+	explodingNorm = 100 // times the median of the epochs before; the gradient of a healthy training gets smaller
 	explodingLoss = 3   // times the entropy
 	vanishingNorm = 1e-3
 	chanceErrors  = 1.64 // standard errors above 0.5 up to which an AUC may be chance (one-sided, 95 %)
@@ -86,13 +86,12 @@ func (m *Monitor) exploding() (string, bool) {
 	if len(m.epochs) < 2*n {
 		return "", false
 	}
+	usual := median(m.epochs[:len(m.epochs)-n], gradNorm)
 	for _, e := range recent {
-		if e.GradNorm < explodingNorm && e.TrainLoss < explodingLoss*m.entropy {
+		grown := e.GradNorm >= explodingNorm*usual && e.TrainLoss >= flatShare*m.entropy // others do no harm
+		if !grown && e.TrainLoss < explodingLoss*m.entropy {
 			return "", false
 		}
-	}
-	if mean(recent, trainLoss) < flatShare*m.entropy { // large gradients that do no harm
-		return "", false
 	}
 	return fmt.Sprintf("the training is unstable: over the last %d epochs the gradient's norm was %.3g and the training loss %.3f, where knowing only how frequent the "+
 		"classes are would give %.3f. Train with a lower learning rate (--lr)", n, mean(recent, gradNorm), mean(recent, trainLoss), m.entropy), true

@@ -1,0 +1,177 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/universal-classifier/uc/internal/backend"
+	"github.com/universal-classifier/uc/internal/checkpoint"
+	"github.com/universal-classifier/uc/internal/progress"
+	"github.com/universal-classifier/uc/internal/task"
+)
+
+// explosive is a device on which gradients explode at and after a step if the learning rate is above the limit.
+type explosive struct {
+	backend.Device
+	at    int
+	limit float64
+}
+
+func (d *explosive) StepAdamW(o backend.AdamW, params, grads, momentum, second *backend.Tensor) float64 {
+	if o.Step >= d.at && o.LR > d.limit {
+		return math.NaN()
+	}
+	return d.Device.StepAdamW(o, params, grads, momentum, second)
+}
+
+func (d *explosive) Step(o backend.SGD, params, grads, momentum *backend.Tensor) float64 {
+	return math.NaN()
+}
+
+// runOn trains on a device that wrap makes of the CPU.
+func runOn(ctx context.Context, t *testing.T, o Options, r progress.Reporter, wrap func(backend.Device) backend.Device) error {
+	t.Helper()
+	if err := o.normalise(); err != nil {
+		t.Fatal(err)
+	}
+	tr, err := newTrainer(o, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tr.close()
+	tr.device = wrap(tr.device)
+	_, err = tr.run(ctx)
+	return err
+}
+
+// restartTask trains four epochs of two iterations; the rate of 3e-4 is still above 2e-4 at the third step.
+func restartTask(t *testing.T) Options {
+	o := toyTaskIn(t, t.TempDir())
+	o.Epochs, o.Iterations, o.ValIterations, o.LearningRate = 4, 2, 0, 3e-4
+	return o
+}
+
+// A gradient that is not finite brings the training back to its start, with a quarter of the learning rate, and wherever it is stopped on its
+// way it comes to the same end.
+func TestDivergenceRestarts(t *testing.T) {
+	explode := func(d backend.Device) backend.Device { return &explosive{d, 3, 2e-4} }
+	whole := restartTask(t)
+	r := &recorder{}
+	if err := runOn(t.Context(), t, whole, r, explode); err != nil {
+		t.Fatal(err)
+	}
+	wantState, wantWeights := finalOf(t, whole)
+	want := []Restart{{After: 1, To: 0, Why: "not finite", LearningRate: 0.75e-4}}
+	if !reflect.DeepEqual(wantState.Restarts, want) || wantState.Recipe.LearningRate != 0.75e-4 || len(wantState.TrainLosses) != 4 {
+		t.Errorf("restarts %+v, learning rate %g, %d epochs", wantState.Restarts, wantState.Recipe.LearningRate, len(wantState.TrainLosses))
+	}
+	for _, words := range []string{"epoch 2, training iteration 1", "restart 1 of 2", "back to the start", "7.5e-05 instead of 0.0003"} {
+		if !strings.Contains(r.text(), words) {
+			t.Errorf("nothing says %q in\n%s", words, r.text())
+		}
+	}
+	if checkpoint.Exists(foldOf(whole), checkpoint.Healthy) {
+		t.Error("the point to return to is left behind")
+	}
+	for _, stopAfter := range []int{1, 5} { // before and after the restart
+		t.Run(fmt.Sprintf("stopped after %d iterations", stopAfter), func(t *testing.T) {
+			o := restartTask(t)
+			ctx, cancel := context.WithCancel(t.Context())
+			err := runOn(ctx, t, o, &recorder{advance: func(steps int) {
+				if steps == stopAfter {
+					cancel()
+				}
+			}}, explode)
+			if !errors.Is(err, ErrInterrupted) {
+				t.Fatal(err)
+			}
+			o.Continue, o.LearningRate = true, 0
+			if err := runOn(t.Context(), t, o, progress.Discard, explode); err != nil {
+				t.Fatal(err)
+			}
+			gotState, gotWeights := finalOf(t, o)
+			if !reflect.DeepEqual(gotState, wantState) {
+				t.Errorf("state\n%+v, want\n%+v", gotState, wantState)
+			}
+			if !reflect.DeepEqual(gotWeights, wantWeights) {
+				t.Error("weights differ in some bits")
+			}
+		})
+	}
+}
+
+// A training that diverges at any rate ends with an error after the restarts, and one by the reference's recipe at once.
+func TestRestartsEnd(t *testing.T) {
+	o := restartTask(t)
+	o.Epochs, o.Iterations = 1, 1
+	r := &recorder{}
+	err := runOn(t.Context(), t, o, r, func(d backend.Device) backend.Device { return &explosive{d, 1, 0} })
+	if !errors.Is(err, ErrDiverged) || !strings.Contains(err.Error(), "restarted 2 times") || !strings.Contains(err.Error(), "--lr") {
+		t.Errorf("got %v", err)
+	}
+	if n := strings.Count(r.text(), "goes back to"); n != 2 {
+		t.Errorf("%d restarts in\n%s", n, r.text())
+	}
+	o = restartTask(t)
+	o.Trainer, o.Epochs, o.Iterations, o.ValIterations = task.ReferenceTrainer, 1, 1, 1
+	r = &recorder{}
+	err = runOn(t.Context(), t, o, r, func(d backend.Device) backend.Device { return &explosive{Device: d} })
+	if !errors.Is(err, ErrDiverged) || strings.Contains(err.Error(), "restarted") || strings.Contains(r.text(), "goes back to") {
+		t.Errorf("the reference's recipe: %v\n%s", err, r.text())
+	}
+}
+
+// A network that does not learn is trained again with lower rates, twice, and then to the end; a stop in the midst changes nothing.
+func TestCollapseRestarts(t *testing.T) {
+	plain := func(d backend.Device) backend.Device { return d }
+	collapsing := func() Options {
+		o := toyTaskIn(t, t.TempDir())
+		o.Epochs, o.Iterations, o.ValIterations, o.BatchSize, o.LearningRate = 11, 1, 0, 1, 1e-12
+		return o
+	}
+	whole := collapsing()
+	r := &recorder{}
+	if err := runOn(t.Context(), t, whole, r, plain); err != nil {
+		t.Fatal(err)
+	}
+	wantState, wantWeights := finalOf(t, whole)
+	var rates []float64
+	for _, s := range wantState.Restarts {
+		rates = append(rates, s.LearningRate)
+		if s.Why != "not learning" || s.To != 0 {
+			t.Errorf("%+v", s)
+		}
+	}
+	if !slices.Equal(rates, []float64{1e-12 / 4, 1e-12 / 16}) || len(wantState.TrainLosses) != 11 || len(wantState.Epochs) != 11 {
+		t.Errorf("rates %v, %d epochs", rates, len(wantState.TrainLosses))
+	}
+	for _, words := range []string{"the network is not learning", "restart 1 of 2", "restart 2 of 2", "restarted 2 times and is not restarted again"} {
+		if strings.Count(r.text(), words) == 0 {
+			t.Errorf("nothing says %q in\n%s", words, r.text())
+		}
+	}
+
+	o := collapsing()
+	ctx, cancel := context.WithCancel(t.Context())
+	err := runOn(ctx, t, o, &recorder{advance: func(steps int) {
+		if steps == 30 { // an epoch takes three
+			cancel()
+		}
+	}}, plain)
+	if !errors.Is(err, ErrInterrupted) {
+		t.Fatal(err)
+	}
+	o.Continue, o.LearningRate = true, 0
+	if err := runOn(t.Context(), t, o, progress.Discard, plain); err != nil {
+		t.Fatal(err)
+	}
+	if gotState, gotWeights := finalOf(t, o); !reflect.DeepEqual(gotState, wantState) || !reflect.DeepEqual(gotWeights, wantWeights) {
+		t.Errorf("state\n%+v, want\n%+v, or weights differ", gotState, wantState)
+	}
+}
