@@ -108,7 +108,7 @@ func TestSigns(t *testing.T) {
 			if i >= 40 {
 				e.TrainLoss, e.ValLoss, e.Outcomes = entropy, entropy, outcome(0.7, 5)
 			}
-		}, want: []Sign{Forgotten}, collapse: true, by: [2]int{41, 50}, text: []string{"in epoch 40", "--lr"}},
+		}, want: []Sign{Forgotten}, collapse: true, by: [2]int{41, 50}, text: []string{"around epoch 40", "--lr"}},
 		{name: "exploding", change: func(i int, e *Epoch) {
 			if i >= 30 {
 				e.TrainLoss, e.GradNorm = entropy*(2+float64(i)), 5e4

@@ -21,15 +21,16 @@ const (
 )
 
 const (
-	flatShare     = 0.98 // of the entropy: a training loss above has told nothing of the cases
-	learnedShare  = 0.9  // of the entropy: a training loss below has told something
-	deadShare     = 0.3
-	explodingNorm = 100 // times the median of the epochs before; the gradient of a healthy training gets smaller
-	explodingLoss = 3   // times the entropy
-	vanishingNorm = 1e-3
-	chanceErrors  = 1.64 // standard errors above 0.5 up to which an AUC may be chance (one-sided, 95 %)
-	riseShare     = 0.3  // by which the validation loss must rise to count, of its lowest
-	fallShare     = 0.2  // by which the training loss must fall meanwhile
+	flatShare        = 0.98 // of the entropy: a training loss above has told nothing of the cases
+	learnedShare     = 0.9  // of the entropy: a training loss below has told something
+	wellLearnedShare = 0.8  // of the entropy: no noise brings a training loss back from below to the entropy for several epochs
+	deadShare        = 0.3
+	explodingNorm    = 100 // times the median of the epochs before; the gradient of a healthy training gets smaller
+	explodingLoss    = 3   // times the entropy
+	vanishingNorm    = 1e-3
+	chanceErrors     = 1.64 // standard errors above 0.5 up to which an AUC may be chance (one-sided, 95 %)
+	riseShare        = 0.3  // by which the validation loss must rise to count, of its lowest
+	fallShare        = 0.2  // by which the training loss must fall meanwhile
 )
 
 // signs are looked for in this order. look returns what was seen and what to do, empty if the sign is not there.
@@ -67,17 +68,12 @@ func (m *Monitor) forgotten() (string, bool) {
 			return "", false
 		}
 	}
-	best, at := math.Inf(1), 0
-	for _, e := range m.epochs {
-		if e.TrainLoss < best {
-			best, at = e.TrainLoss, e.Number
-		}
-	}
-	if best >= learnedShare*m.entropy {
+	best, end := m.lowest(m.epochs, trainLoss)
+	if !(best < wellLearnedShare*m.entropy) {
 		return "", false
 	}
-	return fmt.Sprintf("the network has lost what it had learned: the training loss was %.3f in epoch %d and has been %.3f over the last %d epochs; knowing only how "+
-		"frequent the classes are would give %.3f. Train with a lower learning rate (--lr)", best, at, mean(recent, trainLoss), len(recent), m.entropy), true
+	return fmt.Sprintf("the network has lost what it had learned: the training loss was %.3f around epoch %d and has been %.3f over the last %d epochs; knowing only how "+
+		"frequent the classes are would give %.3f. Train with a lower learning rate (--lr)", best, m.epochs[end-1].Number, mean(recent, trainLoss), len(recent), m.entropy), true
 }
 
 func (m *Monitor) exploding() (string, bool) {
@@ -146,6 +142,17 @@ func (m *Monitor) oneClass() (string, bool) {
 	return "", false
 }
 
+// lowest returns the lowest mean of a number over a long stretch of the epochs and where the stretch ends; infinite if there are too few.
+func (m *Monitor) lowest(epochs []Epoch, of func(Epoch) float64) (value float64, end int) {
+	value = math.Inf(1)
+	for i := m.long(); i <= len(epochs); i++ {
+		if v := mean(epochs[i-m.long():i], of); v < value {
+			value, end = v, i
+		}
+	}
+	return value, end
+}
+
 // onlyClass returns the class that every validation case was predicted in the epochs for label k though there are several, and how many cases
 // there were in the last of them; -1 if there is none.
 func (m *Monitor) onlyClass(epochs []Epoch, k int) (class, cases int) {
@@ -185,13 +192,11 @@ func (m *Monitor) overlearning() (string, bool) {
 	if len(m.epochs) < 2*n {
 		return "", false
 	}
-	lowest, at := math.Inf(1), 0 // of the mean over n epochs that end before the recent ones
-	for end := n; end <= len(m.epochs)-n; end++ {
-		if v := mean(m.epochs[end-n:end], valLoss); v < lowest {
-			lowest, at = v, end
-		}
+	lowest, end := m.lowest(m.epochs[:len(m.epochs)-n], valLoss)
+	if end == 0 {
+		return "", false
 	}
-	before := m.epochs[at-n : at]
+	before := m.epochs[end-n : end]
 	val, train, trainBefore := mean(recent, valLoss), mean(recent, trainLoss), mean(before, trainLoss)
 	if !(val > (1+riseShare)*lowest && train < (1-fallShare)*trainBefore) {
 		return "", false
