@@ -122,6 +122,7 @@ func cropProperties(c task.Case, crop *cropped) Properties {
 		NonzeroBox:        bounds(crop.nonzeroBox),
 		CropBox:           bounds(crop.roiBox),
 		SizeAfterCropping: crop.roiBox.Size(),
+		Measures:          crop.measures,
 	}
 }
 

@@ -27,6 +27,7 @@ type cropped struct {
 	rawFraction float64         // voxels after / before
 	nonFinite   int             // voxels of the files that are NaN or infinite and were read as 0
 	doubts      []string        // what in the headers speaks against the spacing, per file
+	measures    *Measures
 }
 
 // loadCropped reads a case and crops it: first to what is not zero in any modality, then to the region of interest. Modalities
@@ -99,6 +100,7 @@ func loadCropped(c task.Case, roiLabels int) (*cropped, error) {
 		}
 	}
 	out.mask = mask
+	out.measures = measureImages(images)
 	raw := out.roiBox.Shift(out.nonzeroBox.Min)
 	for m, im := range images {
 		data := volume.Crop(im.Data, size, raw)
@@ -108,6 +110,7 @@ func loadCropped(c task.Case, roiLabels int) (*cropped, error) {
 		out.data = append(out.data, data)
 		images[m] = nil
 	}
+	out.measures.measureROI(out.geometry, out.data, mask)
 	out.rawFraction = float64(len(mask)) / float64(out.geometry.Voxels())
 	return out, nil
 }

@@ -32,7 +32,8 @@ type Properties struct {
 	SizeAfterResampling    [3]int             `json:"size_after_resampling"`
 	SpacingAfterResampling [3]float64         `json:"spacing_after_resampling"`
 	SizeAfterPad           [3]int             `json:"size after central pad"`
-	Key                    string             `json:"key,omitempty"` // identifies input files, plans and version
+	Measures               *Measures          `json:"measures,omitempty"` // of the raw case; nil if preprocessed before they were recorded
+	Key                    string             `json:"key,omitempty"`      // identifies input files, plans and version
 }
 
 // Bounds is a box as the reference writes it: [min, max) per axis.

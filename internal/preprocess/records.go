@@ -238,7 +238,7 @@ func caseKey(setting string, files []source) string {
 // anew: the arrays do not depend on them.
 func upToDate(stage string, c task.Case, key string) (bool, error) {
 	p, err := readProperties(stage, c.ID)
-	if err != nil || p.Key != key {
+	if err != nil || p.Key != key || p.Measures == nil {
 		return false, nil
 	}
 	if info, err := os.Stat(arraysFile(stage, c.ID)); err != nil || info.Size() == 0 {
