@@ -2,12 +2,14 @@ package cli
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/universal-classifier/uc/internal/baseline"
 	"github.com/universal-classifier/uc/internal/evaluate"
 	"github.com/universal-classifier/uc/internal/report"
 	"github.com/universal-classifier/uc/internal/task"
@@ -30,7 +32,8 @@ func evaluateCommand() *cobra.Command {
 		Short: "Measure a cross-validation, or predictions against the truth: AUC with intervals, confusion matrices, ROC curves",
 		Long: `Pools the validation cases of all trained folds, each predicted by a network that has not seen it, and measures per
 classification label and class: area under the ROC curve with its 95 % interval (DeLong), sensitivity, specificity,
-accuracy, balanced accuracy, confusion matrix. Prints a table and writes evaluation.json, evaluation.csv, ROC curves,
+accuracy, balanced accuracy, confusion matrix; and what baselines reach that know no more of a case than its volumes or mean
+intensities, by logistic regression on the same folds, with a warning where the network is not better. Prints a table and writes evaluation.json, evaluation.csv, ROC curves,
 confusion matrices and calibration as PNG, and report.html, which shows all of it.
 
 With --predictions and --truth instead of a TASK, measures a folder that uc predict wrote against the true classes in a table,
@@ -106,7 +109,23 @@ func (f *evaluateFlags) crossValidation(id string) (*evaluate.Report, string, er
 		return nil, "", err
 	}
 	r.Task = name
+	addBaselines(r, folders, name, model)
 	return r, model, nil
+}
+
+// addBaselines measures what plain numbers of the cases reach, or says why that is not known.
+func addBaselines(r *evaluate.Report, folders task.Folders, name, model string) {
+	cohort, err := baseline.Read(r, folders, name, model)
+	if err == nil {
+		err = baseline.Add(r, cohort)
+	}
+	if err != nil {
+		hint := ""
+		if errors.Is(err, baseline.ErrNotMeasured) {
+			hint = fmt.Sprintf("; uc plan-and-preprocess -t %s adds them", name)
+		}
+		r.Warnings = append(r.Warnings, fmt.Sprintf("no baselines: %v%s", err, hint))
+	}
 }
 
 // againstTruth measures predictions; the second result is their folder.

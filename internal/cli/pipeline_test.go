@@ -112,6 +112,11 @@ func TestPipeline(t *testing.T) {
 	if report.Cases != 4 || !slices.Equal(report.Folds, []string{"0", "1"}) || len(report.MissingFolds) != 3 {
 		t.Errorf("evaluate --json: %d cases, folds %v, missing %v", report.Cases, report.Folds, report.MissingFolds)
 	}
+	for _, l := range report.Labels {
+		if len(l.Baselines) < 4 || l.Baselines[0].Name != evaluate.BaselineFrequency || l.Baselines[0].Values[0].AUC.Value != 0.5 {
+			t.Errorf("evaluate --json: baselines of %s: %+v; warnings %q", l.Name, l.Baselines, report.Warnings)
+		}
+	}
 	if table := ok(t, "evaluate", "--data-root", c.root, c.name, "-f", "0"); !strings.Contains(table, "2 cases, folds 0") || !strings.Contains(table, "roc_Lesion.png") {
 		t.Errorf("evaluate printed\n%s", table)
 	}

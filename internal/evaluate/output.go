@@ -28,7 +28,7 @@ var csvHeader = []string{"fold", "label", "value", "value_name", "cases", "posit
 // CSV writes one row per label and class, for all folds together ("pooled") and then for each fold. Undefined numbers are empty.
 func (r *Report) CSV(w io.Writer) error {
 	out := csv.NewWriter(w)
-	if err := out.Write(csvHeader); err != nil {
+	if err := out.Write(append(csvHeader, baselineColumns()...)); err != nil {
 		return err
 	}
 	if err := writeRows(out, "pooled", r.Labels); err != nil {
@@ -45,17 +45,17 @@ func (r *Report) CSV(w io.Writer) error {
 
 func writeRows(out *csv.Writer, fold string, labels []LabelReport) error {
 	for _, l := range labels {
-		if err := out.Write([]string{fold, l.Name, "", "", strconv.Itoa(l.Cases), "",
+		if err := out.Write(append([]string{fold, l.Name, "", "", strconv.Itoa(l.Cases), "",
 			plain(l.MacroAUC), "", "", "", "", plain(l.Accuracy.Value), plain(l.Accuracy.Low), plain(l.Accuracy.High), plain(l.BalancedAccuracy),
-			"", "", "", "", "", ""}); err != nil {
+			"", "", "", "", "", ""}, baselineCells(l, -1)...)); err != nil {
 			return err
 		}
-		for _, v := range l.Values {
-			if err := out.Write([]string{fold, l.Name, strconv.Itoa(v.Value), v.Name, strconv.Itoa(l.Cases), strconv.Itoa(v.Positives),
+		for at, v := range l.Values {
+			if err := out.Write(append([]string{fold, l.Name, strconv.Itoa(v.Value), v.Name, strconv.Itoa(l.Cases), strconv.Itoa(v.Positives),
 				plain(v.AUC.Value), plain(v.AUC.Low), plain(v.AUC.High), v.AUC.Method, plain(v.AveragePrecision),
 				plain(v.Accuracy.Value), plain(v.Accuracy.Low), plain(v.Accuracy.High), plain(v.BalancedAccuracy),
 				plain(v.Sensitivity.Value), plain(v.Sensitivity.Low), plain(v.Sensitivity.High),
-				plain(v.Specificity.Value), plain(v.Specificity.Low), plain(v.Specificity.High)}); err != nil {
+				plain(v.Specificity.Value), plain(v.Specificity.Low), plain(v.Specificity.High)}, baselineCells(l, at)...)); err != nil {
 				return err
 			}
 		}
@@ -96,6 +96,12 @@ func (r *Report) Table() string {
 				v.AUC.String(), v.Sensitivity.String(), v.Specificity.String(), v.AveragePrecision.String()})
 		}
 		align(&b, rows)
+		if len(l.Baselines) > 0 {
+			b.WriteString("\n")
+			align(&b, baselineRows(l))
+			b.WriteString("\n")
+			align(&b, bestRows(l))
+		}
 		if len(r.PerFold) > 1 {
 			b.WriteString("\n")
 			align(&b, foldRows(r.PerFold, l.Name))

@@ -78,6 +78,9 @@ type LabelReport struct {
 	ClassNames       []string      `json:"class_names"`
 	Confusion        [][]int       `json:"confusion"` // (true class, predicted class)
 	Values           []ValueReport `json:"values"`
+
+	// Baselines are what plain numbers of the cases reach on the label; none for a fold.
+	Baselines []BaselineReport `json:"baselines,omitempty"`
 }
 
 // ValueReport is the performance on one class against all others. A label with two classes has one, of class 1: that of

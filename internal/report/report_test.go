@@ -39,7 +39,15 @@ func cohort(n int) ([]task.Label, []evaluate.Prediction) {
 func TestWriteMakesEveryFile(t *testing.T) {
 	dir := filepath.Join(outDir(t), "evaluation")
 	labels, predictions := cohort(90)
-	paths, err := Write(dir, evaluate.Evaluate(labels, predictions))
+	r := evaluate.Evaluate(labels, predictions)
+	constant := make([][][]float64, len(predictions))
+	for i := range constant {
+		constant[i] = [][]float64{{0.5, 0.5}, {0.2, 0.3, 0.5}}
+	}
+	if err := r.AddBaseline(evaluate.BaselineFrequency, nil, constant); err != nil {
+		t.Fatal(err)
+	}
+	paths, err := Write(dir, r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,6 +70,9 @@ func TestWriteMakesEveryFile(t *testing.T) {
 	}
 	if got := bytes.Count(html, []byte(`src="data:image/png;base64,`)); got != 6 {
 		t.Errorf("the page holds %d pictures, want 6", got)
+	}
+	if got := bytes.Count(html, []byte("<td>class frequency</td>")); got != 2+1+3 { // per label, and per class as the best
+		t.Errorf("the page names the baseline %d times", got)
 	}
 	if bytes.Contains(html, []byte("ZgotmplZ")) || bytes.Contains(html, []byte("http")) {
 		t.Error("the page is not self-contained")

@@ -151,5 +151,5 @@ func (t *trainer) writeDebug() error {
 	if err != nil {
 		return err
 	}
-	return atomicfile.WriteBytes(filepath.Join(t.foldDir, "debug.json"), append(raw, '\n'))
+	return atomicfile.WriteBytes(filepath.Join(t.foldDir, debugFile), append(raw, '\n'))
 }

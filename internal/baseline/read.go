@@ -1,0 +1,42 @@
+package baseline
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"github.com/universal-classifier/uc/internal/checkpoint"
+	"github.com/universal-classifier/uc/internal/evaluate"
+	"github.com/universal-classifier/uc/internal/plan"
+	"github.com/universal-classifier/uc/internal/preprocess"
+	"github.com/universal-classifier/uc/internal/task"
+	"github.com/universal-classifier/uc/internal/train"
+)
+
+// Read gathers the preprocessed cases of a task and the training cases of the folds of a report, whose model is in modelDir.
+func Read(r *evaluate.Report, folders task.Folders, name, modelDir string) (*Cohort, error) {
+	p, err := plan.Load(filepath.Join(modelDir, checkpoint.PlansFile))
+	if err != nil {
+		return nil, err
+	}
+	c := &Cohort{Cases: map[string]Case{}, Training: map[string][]string{}, ROI: p.RealMasks}
+	stage := folders.Stage(name, p.DataIdentifier)
+	ids, err := preprocess.Cases(stage)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range ids {
+		of, err := preprocess.ReadProperties(stage, id)
+		if err != nil {
+			return nil, err
+		}
+		c.Cases[id] = Case{Targets: of.Targets, Measures: of.Measures}
+	}
+	for _, fold := range r.Folds {
+		used, err := train.UsedSplit(filepath.Join(modelDir, task.FoldDir(fold)))
+		if err != nil {
+			return nil, fmt.Errorf("fold %s: %w", fold, err)
+		}
+		c.Training[fold] = used.Train
+	}
+	return c, nil
+}

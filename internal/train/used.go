@@ -1,0 +1,32 @@
+package train
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// debugFile holds what a training decided, in the folder of its fold.
+const debugFile = "debug.json"
+
+// UsedSplit reads from the folder of a fold which cases its last training used. Weights that were brought from elsewhere have none; the error
+// then wraps fs.ErrNotExist.
+func UsedSplit(foldDir string) (Split, error) {
+	path := filepath.Join(foldDir, debugFile)
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return Split{}, err
+	}
+	var used struct {
+		Train []string `json:"training_cases"`
+		Val   []string `json:"validation_cases"`
+	}
+	if err := json.Unmarshal(raw, &used); err != nil {
+		return Split{}, fmt.Errorf("%s: %w", path, err)
+	}
+	if len(used.Train) == 0 {
+		return Split{}, fmt.Errorf("%s: names no training cases", path)
+	}
+	return Split{Train: used.Train, Val: used.Val}, nil
+}
