@@ -122,7 +122,7 @@ func addBaselines(r *evaluate.Report, folders task.Folders, name, model string) 
 	if err != nil {
 		hint := ""
 		if errors.Is(err, baseline.ErrNotMeasured) {
-			hint = fmt.Sprintf("; uc plan-and-preprocess -t %s adds them", name)
+			hint = fmt.Sprintf("; run uc plan-and-preprocess -t %s", name)
 		}
 		r.Warnings = append(r.Warnings, fmt.Sprintf("no baselines: %v%s", err, hint))
 	}
