@@ -37,12 +37,6 @@ var torchStorages = map[string]elementKind{
 	"CharStorage": kindI8, "ByteStorage": kindU8, "BoolStorage": kindU8, "ShortStorage": kindI16, "IntStorage": kindI32, "LongStorage": kindI64,
 }
 
-// numpyKinds are the element types of NumPy arrays and scalars.
-var numpyKinds = map[string]elementKind{
-	"f2": kindF16, "f4": kindF32, "f8": kindF64, "b1": kindU8, "i1": kindI8, "u1": kindU8,
-	"i2": kindI16, "u2": kindU16, "i4": kindI32, "u4": kindU32, "i8": kindI64,
-}
-
 // maxElements keeps sums and products of sizes far from overflow; no storage of a network comes near it.
 const maxElements = 1 << 40
 
@@ -52,6 +46,17 @@ type torchStorage struct {
 	key      string
 	elements int64
 	data     []byte
+	read     func() ([]byte, error) // nil where the file has no elements for it
+}
+
+// load reads the bytes once.
+func (s *torchStorage) load() error {
+	if s.data != nil || s.read == nil {
+		return nil
+	}
+	var err error
+	s.data, err = s.read()
+	return err
 }
 
 // torchTensor is a view of a storage; offset and stride count elements.
@@ -61,16 +66,12 @@ type torchTensor struct {
 	shape, stride []int64
 }
 
-type numpyType struct {
-	name  string
-	order binary.ByteOrder
-}
-
 type numpyArray struct {
 	dtype   *numpyType
 	shape   []int64
 	fortran bool
 	data    []byte
+	objects []any // instead of data, for elements that are Python objects
 }
 
 // names are the functions and classes a checkpoint may mention, by module.
@@ -78,7 +79,8 @@ var names = map[string][]string{
 	"collections":           {"OrderedDict", "defaultdict"},
 	"torch._utils":          {"_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_parameter"},
 	"numpy.core.multiarray": {"_reconstruct", "scalar"}, "numpy._core.multiarray": {"_reconstruct", "scalar"},
-	"numpy":    {"dtype", "ndarray"},
+	"numpy":              {"dtype", "ndarray"},
+	"numpy.core.numeric": {"_frombuffer"}, "numpy._core.numeric": {"_frombuffer"}, // arrays in protocol 5
 	"_codecs":  {"encode"},
 	"torch":    {"Size", "device"},
 	"builtins": {"dict", "list", "set"}, "__builtin__": {"dict", "list", "set"},
@@ -121,10 +123,12 @@ func reduce(g pickleGlobal, a pickleTuple) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		if _, ok := numpyKinds[name]; !ok {
-			return nil, fmt.Errorf("elements of type %.20q; numbers were expected", name)
+		return newNumpyType(name)
+	case "_frombuffer":
+		if len(a) != 4 {
+			return nil, fmt.Errorf("%d arguments; 4 were expected", len(a))
 		}
-		return &numpyType{name: name, order: binary.LittleEndian}, nil
+		return newNumpyArray(a[2], a[1], a[3] == "F", a[0])
 	case "_reconstruct":
 		return &numpyArray{}, nil
 	case "scalar":
@@ -238,33 +242,6 @@ func rebuildTensor(a pickleTuple) (any, error) {
 	return &torchTensor{storage: storage, offset: offset, shape: shape, stride: stride}, nil
 }
 
-func numpyScalar(a pickleTuple) (any, error) {
-	if len(a) != 2 {
-		return nil, fmt.Errorf("%d arguments; 2 were expected", len(a))
-	}
-	t, ok1 := a[0].(*numpyType)
-	data, ok2 := a[1].(pickleBytes)
-	if !ok1 || !ok2 {
-		return nil, fmt.Errorf("made of a %s and a %s", kindOf(a[0]), kindOf(a[1]))
-	}
-	if want := numpyKinds[t.name].size; len(data) != want {
-		return nil, fmt.Errorf("%d bytes; %s has %d", len(data), t.name, want)
-	}
-	return t.element(data), nil
-}
-
-// element is one value: bool, int64 or float64.
-func (t *numpyType) element(b []byte) any {
-	kind := numpyKinds[t.name]
-	switch {
-	case t.name == "b1":
-		return b[0] != 0
-	case kind.float:
-		return kind.real(b, t.order)
-	}
-	return kind.integer(b, t.order)
-}
-
 // build sets the state of an object: of types and arrays of NumPy. The attributes of a dictionary (PyTorch keeps versions of
 // modules there) are dropped.
 func build(object, state any) error {
@@ -283,38 +260,18 @@ func build(object, state any) error {
 		if len(values) != 5 {
 			return fmt.Errorf("an array with %d properties; 5 were expected", len(values))
 		}
-		shape, ok1 := integers(values[1])
-		t, ok2 := values[2].(*numpyType)
-		fortran, ok3 := values[3].(bool)
-		data, ok4 := values[4].(pickleBytes)
-		if !ok1 || !ok2 || !ok3 || !ok4 {
-			return fmt.Errorf("an array without shape, type, order or numbers")
+		fortran, ok := values[3].(bool)
+		if !ok {
+			return fmt.Errorf("an array without order")
 		}
-		n, ok := elements(shape, int64(len(data))+1<<16)
-		if !ok || n*int64(numpyKinds[t.name].size) != int64(len(data)) {
-			return fmt.Errorf("an array of shape %v and type %s in %d bytes", shape, t.name, len(data))
+		array, err := newNumpyArray(values[1], values[2], fortran, values[4])
+		if err != nil {
+			return err
 		}
-		*o = numpyArray{dtype: t, shape: shape, fortran: fortran, data: data}
+		*o = *array
 		return nil
 	}
 	return fmt.Errorf("a state for a %s", kindOf(object))
-}
-
-// elements is the number of elements of an array. It is not ok if that is beyond limit, also when an empty axis is counted as one.
-func elements(shape []int64, limit int64) (n int64, ok bool) {
-	n = 1
-	empty := false
-	for _, s := range shape {
-		if s < 0 || max(1, s) > limit/n {
-			return 0, false
-		}
-		n *= max(1, s)
-		empty = empty || s == 0
-	}
-	if empty {
-		n = 0
-	}
-	return n, true
 }
 
 func integers(v any) ([]int64, bool) {

@@ -13,6 +13,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/weights"
 )
 
@@ -36,7 +37,7 @@ func ReadAny(path string) (*weights.StateDict, error) {
 		return nil, err
 	}
 	if isTorch(start[:n]) {
-		sd, _, err := Read(path)
+		sd, _, err := read(path, false)
 		return sd, err
 	}
 	sd, _, err := weights.ReadSafetensors(path)
@@ -54,6 +55,11 @@ func isOldTorch(start []byte) bool {
 // (model_final_checkpoint.model) do; extras then holds the other entries as plain Go values (see ReadPickle), with *weights.Tensor for
 // tensors. Floating-point tensors become float32, all others int64. Names lose the "module." of data-parallel training.
 func Read(path string) (sd *weights.StateDict, extras map[string]any, err error) {
+	return read(path, true)
+}
+
+// read leaves the other entries alone unless they are wanted: the momenta of an optimiser are as large as the weights.
+func read(path string, wantExtras bool) (sd *weights.StateDict, extras map[string]any, err error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, nil, err
@@ -63,7 +69,7 @@ func Read(path string) (sd *weights.StateDict, extras map[string]any, err error)
 	if err != nil {
 		return nil, nil, err
 	}
-	sd, extras, err = decodeTorch(f, info.Size())
+	sd, extras, err = decodeTorch(f, info.Size(), wantExtras)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", path, err)
 	}
@@ -74,17 +80,9 @@ func Read(path string) (sd *weights.StateDict, extras map[string]any, err error)
 // data: nothing in it is run. Values come as nil, bool, int64, float64, string (also for bytes), []any for lists, tuples, sets and
 // NumPy arrays (one level per axis), map[string]any for dictionaries (an int key i as text), *big.Int beyond 64 bits.
 func ReadPickle(path string) (any, error) {
-	f, err := os.Open(path)
+	b, err := infile.ReadFile(path, maxPickle)
 	if err != nil {
 		return nil, err
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxPickle+1))
-	if err != nil {
-		return nil, err
-	}
-	if len(b) > maxPickle {
-		return nil, fmt.Errorf("%s: longer than %d bytes", path, maxPickle)
 	}
 	v, err := decodePickle(b)
 	if err != nil {
@@ -99,11 +97,25 @@ func decodePickle(b []byte) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := newConverter(int64(len(b)))
+	c := newConverter(int64(len(b)), 0)
 	return c.value(v, 0)
 }
 
-func decodeTorch(r io.ReaderAt, size int64) (*weights.StateDict, map[string]any, error) {
+// IsPickle reports whether a file that is either JSON or a pickle is a pickle.
+func IsPickle(path string) (bool, error) {
+	f, err := infile.Open(path)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	start := make([]byte, 1)
+	if _, err := io.ReadFull(f, start); err != nil {
+		return false, nil // an empty file is neither; JSON's error says so
+	}
+	return start[0] == 0x80, nil // PROTO, the first operation since protocol 2
+}
+
+func decodeTorch(r io.ReaderAt, size int64, wantExtras bool) (*weights.StateDict, map[string]any, error) {
 	start := make([]byte, min(size, int64(2+len(oldTorchStart))))
 	if _, err := r.ReadAt(start, 0); err != nil && err != io.EOF {
 		return nil, nil, err
@@ -121,7 +133,7 @@ func decodeTorch(r io.ReaderAt, size int64) (*weights.StateDict, map[string]any,
 	if err != nil {
 		return nil, nil, err
 	}
-	return stateOf(root, newConverter(size))
+	return stateOf(root, newConverter(min(size, maxPickle), size), wantExtras)
 }
 
 // readTorchZip reads <name>/data.pkl; the elements of storage k lie uncompressed in <name>/data/k.
@@ -154,18 +166,25 @@ func readTorchZip(r io.ReaderAt, size int64) (any, error) {
 	left := size // what storages may add up to, however often the zip lists the same bytes
 	u := unpickler{in: program, storage: func(id pickleTuple) (*torchStorage, error) {
 		s, err := storageOf(id, storages)
-		if err != nil || s.data != nil {
+		if err != nil || s.read != nil {
 			return s, err
 		}
 		e, ok := entries[prefix+"data/"+s.key]
 		if !ok {
 			return nil, fmt.Errorf("no data/%.40s in the file", s.key)
 		}
-		if s.data, err = readStored(e, size, left); err != nil {
-			return nil, err
+		s.read = func() ([]byte, error) {
+			b, err := readStored(e, size, left)
+			if err != nil {
+				return nil, err
+			}
+			left -= int64(len(b))
+			if int64(len(b))/int64(s.kind.size) < s.elements {
+				return nil, fmt.Errorf("storage %.40s: %d elements of %d bytes were announced, but it has %d bytes", s.key, s.elements, s.kind.size, len(b))
+			}
+			return b, nil
 		}
-		left -= int64(len(s.data))
-		return s, s.check()
+		return s, nil
 	}}
 	return u.load()
 }
@@ -194,9 +213,9 @@ func readStored(e *zip.File, fileSize, limit int64) ([]byte, error) {
 }
 
 // readTorchOld reads five pickles (magic number, protocol, platform, the object, the keys of its storages in order), then
-// per storage its number of elements (int64) and the elements.
+// finds per storage its number of elements (int64) and the elements.
 func readTorchOld(r io.ReaderAt, size int64) (any, error) {
-	b := make([]byte, size)
+	b := make([]byte, min(size, maxPickle)) // the pickles come first
 	if _, err := r.ReadAt(b, 0); err != nil && err != io.EOF {
 		return nil, err
 	}
@@ -219,25 +238,33 @@ func readTorchOld(r io.ReaderAt, size int64) (any, error) {
 	if !ok {
 		return nil, errors.New("no list of storages")
 	}
+	at := int64(u.pos)
 	for _, k := range keys.items {
 		key, _ := k.(string)
 		s, ok := storages[key]
 		if !ok {
 			return nil, fmt.Errorf("elements of storage %.40q, which nothing uses", key)
 		}
-		count, err := u.take(8)
-		if err != nil {
-			return nil, err
+		var count [8]byte
+		if _, err := r.ReadAt(count[:], at); err != nil {
+			return nil, fmt.Errorf("storage %.40s: the file ends before its elements: %w", key, err)
 		}
-		if n := binary.LittleEndian.Uint64(count); n != uint64(s.elements) {
+		if n := binary.LittleEndian.Uint64(count[:]); n != uint64(s.elements) {
 			return nil, fmt.Errorf("storage %.40s: %d elements, but %d were announced", key, n, s.elements)
 		}
-		if s.elements > size {
+		from, length := at+8, s.elements*int64(s.kind.size) // elements are at most maxElements
+		if length > size-from {
 			return nil, fmt.Errorf("storage %.40s: claims %d elements in a file of %d bytes", key, s.elements, size)
 		}
-		if s.data, err = u.take(int(s.elements) * s.kind.size); err != nil {
-			return nil, fmt.Errorf("storage %.40s: %w", key, err)
+		s.read = func() ([]byte, error) {
+			data := make([]byte, length)
+			_, err := r.ReadAt(data, from)
+			if err == io.EOF && length == 0 {
+				err = nil
+			}
+			return data, err
 		}
+		at = from + length
 	}
 	return parts[3], nil
 }
@@ -267,15 +294,8 @@ func storageOf(id pickleTuple, storages map[string]*torchStorage) (*torchStorage
 	return s, nil
 }
 
-func (s *torchStorage) check() error {
-	if int64(len(s.data))/int64(s.kind.size) < s.elements {
-		return fmt.Errorf("storage %.40s: %d elements of %d bytes were announced, but it has %d bytes", s.key, s.elements, s.kind.size, len(s.data))
-	}
-	return nil
-}
-
 // stateOf takes the tensors out of what a file holds.
-func stateOf(root any, c *converter) (*weights.StateDict, map[string]any, error) {
+func stateOf(root any, c *converter, wantExtras bool) (*weights.StateDict, map[string]any, error) {
 	top, ok := root.(*pickleDict)
 	if !ok {
 		return nil, nil, fmt.Errorf("holds a %s; a state dictionary was expected", kindOf(root))
@@ -286,7 +306,7 @@ func stateOf(root any, c *converter) (*weights.StateDict, map[string]any, error)
 			return nil, nil, fmt.Errorf("state_dict is a %s; a dictionary was expected", kindOf(v))
 		}
 		for i, key := range top.keys {
-			if key == "state_dict" {
+			if key == "state_dict" || !wantExtras {
 				continue
 			}
 			value, err := c.value(top.values[i], 0)
@@ -320,22 +340,25 @@ func stateOf(root any, c *converter) (*weights.StateDict, map[string]any, error)
 }
 
 // converter turns values of a pickle into plain Go values. Sharing lets a short pickle describe endless values: what has been
-// made is counted against a budget that real files stay far below.
+// made is counted against two budgets that real files stay far below.
 type converter struct {
-	budget int64
+	memory   int64 // bytes for plain values
+	elements int64 // of tensors
 }
 
-// valueCost is what a value costs in a list, next to an element of a tensor: Go keeps it in 16 to 24 bytes.
-const valueCost = 4
+// maxPlainMemory bounds the memory of all plain values.
+const maxPlainMemory = 48 << 20
 
-// newConverter allows eight elements for each byte of the file, and a million.
-func newConverter(size int64) *converter { return &converter{budget: 8*size + 1<<20} }
+// newConverter allows for memory in proportion to the pickle, and for as many elements of tensors as the file has bytes, and some more.
+func newConverter(pickleSize, fileSize int64) *converter {
+	return &converter{memory: min(memoryAtLeast+memoryPerByte*pickleSize, maxPlainMemory), elements: fileSize + 1<<20}
+}
 
-func (c *converter) spend(n int64) error {
-	if n > c.budget {
+func (c *converter) spend(bytes int64) error {
+	if bytes > c.memory {
 		return errors.New("describes more values than a file of its size can hold")
 	}
-	c.budget -= n
+	c.memory -= bytes
 	return nil
 }
 
@@ -343,17 +366,20 @@ func (c *converter) value(v any, depth int) (any, error) {
 	if depth > 100 {
 		return nil, errors.New("nested more than 100 deep")
 	}
-	if err := c.spend(valueCost); err != nil {
+	if err := c.spend(costSlot + costValue); err != nil {
 		return nil, err
 	}
 	switch v := v.(type) {
 	case pickleBytes:
-		return string(v), nil
+		return string(v), c.spend(int64(len(v)))
 	case pickleTuple:
 		return c.sequence(v, depth)
 	case *pickleList:
 		return c.sequence(v.items, depth)
 	case *pickleDict:
+		if err := c.spend(costDict + costEntry*int64(len(v.keys))); err != nil {
+			return nil, err
+		}
 		out := make(map[string]any, len(v.keys))
 		for i, key := range v.keys {
 			value, err := c.value(v.values[i], depth+1)
@@ -373,12 +399,15 @@ func (c *converter) value(v any, depth int) (any, error) {
 		}
 		n := int64(1)
 		for _, s := range v.shape {
-			n *= max(1, s) // build bounds the product
-			if err := c.spend(valueCost * n); err != nil {
+			n *= max(1, s) // newNumpyArray bounds the product
+			if err := c.spend((costSlot + costValue) * n); err != nil {
 				return nil, err
 			}
 		}
-		return v.nested(0, 0, 1), nil
+		if err := c.spend(int64(len(v.data))); err != nil {
+			return nil, err
+		}
+		return v.nested(0, 0, 1, c, depth)
 	case *numpyType:
 		return v.name, nil
 	case *torchStorage:
@@ -410,12 +439,16 @@ func (c *converter) tensor(v *torchTensor) (*weights.Tensor, error) {
 		}
 	}
 	for _, s := range v.shape {
-		if n > 0 && s > c.budget/n {
+		if n > 0 && s > c.elements/n {
 			return nil, fmt.Errorf("shape %v is more than a file of its size can hold", v.shape)
 		}
 		n *= s
 	}
-	if err := c.spend(n + 1); err != nil {
+	c.elements -= n
+	if err := c.spend(2 * costDict); err != nil {
+		return nil, err
+	}
+	if err := v.storage.load(); err != nil {
 		return nil, err
 	}
 	kind, data := v.storage.kind, v.storage.data
@@ -452,10 +485,13 @@ func (c *converter) tensor(v *torchTensor) (*weights.Tensor, error) {
 
 // nested is the array from an element on, from an axis on, as lists in lists; step is the distance of neighbours along that axis
 // for Fortran order.
-func (a *numpyArray) nested(axis int, at, step int64) any {
-	size := int64(numpyKinds[a.dtype.name].size)
+func (a *numpyArray) nested(axis int, at, step int64, c *converter, depth int) (any, error) {
 	if axis == len(a.shape) {
-		return a.dtype.element(a.data[at*size : (at+1)*size])
+		if a.dtype.name == "O" {
+			return c.value(a.objects[at], depth+1)
+		}
+		size := int64(a.dtype.size)
+		return a.dtype.element(a.data[at*size : (at+1)*size]), nil
 	}
 	n := a.shape[axis]
 	distance := step
@@ -467,7 +503,11 @@ func (a *numpyArray) nested(axis int, at, step int64) any {
 	}
 	out := make([]any, n)
 	for i := range n {
-		out[i] = a.nested(axis+1, at+i*distance, step*n)
+		item, err := a.nested(axis+1, at+i*distance, step*n, c, depth)
+		if err != nil {
+			return nil, err
+		}
+		out[i] = item
 	}
-	return out
+	return out, nil
 }

@@ -3,6 +3,7 @@ package torch
 import (
 	"fmt"
 	"math/big"
+	"slices"
 )
 
 // Values on the stack: nil, bool, int64, *big.Int, float64, string, and these.
@@ -10,16 +11,41 @@ type (
 	pickleBytes []byte
 	pickleTuple []any
 	pickleList  struct{ items []any }
-	// pickleDict keeps the order in which its keys came.
+	// pickleDict keeps the order in which its keys came. Most dictionaries are small and need no index.
 	pickleDict struct {
 		keys, values []any
-		at           map[any]int
+		index        map[any]int
 	}
 	pickleGlobal struct{ module, name string }
 	pickleMark   struct{}
 )
 
-func newPickleDict() *pickleDict { return &pickleDict{at: map[any]int{}} }
+// indexFrom is the number of entries from which a dictionary has an index.
+const indexFrom = 16
+
+func newPickleDict() *pickleDict { return &pickleDict{} }
+
+func (d *pickleDict) find(key any) (at int, ok bool) {
+	if d.index != nil {
+		at, ok = d.index[key]
+		return at, ok
+	}
+	at = slices.Index(d.keys, key)
+	return at, at >= 0
+}
+
+func (d *pickleDict) add(key, value any) {
+	if len(d.keys) == indexFrom {
+		d.index = make(map[any]int, 2*indexFrom)
+		for i, k := range d.keys {
+			d.index[k] = i
+		}
+	}
+	if d.index != nil {
+		d.index[key] = len(d.keys)
+	}
+	d.keys, d.values = append(d.keys, key), append(d.values, value)
+}
 
 // setAll takes keys and values in turn.
 func (d *pickleDict) setAll(items []any) error {
@@ -33,18 +59,17 @@ func (d *pickleDict) setAll(items []any) error {
 		default:
 			return fmt.Errorf("a dictionary with a %s as key", kindOf(key))
 		}
-		if at, ok := d.at[key]; ok {
+		if at, ok := d.find(key); ok {
 			d.values[at] = items[i+1]
 			continue
 		}
-		d.at[key] = len(d.keys)
-		d.keys, d.values = append(d.keys, key), append(d.values, items[i+1])
+		d.add(key, items[i+1])
 	}
 	return nil
 }
 
 func (d *pickleDict) get(key string) (any, bool) {
-	at, ok := d.at[key]
+	at, ok := d.find(key)
 	if !ok {
 		return nil, false
 	}
