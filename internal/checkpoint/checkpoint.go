@@ -145,7 +145,7 @@ func (c *Checkpoint) optimiser() iter.Seq2[string, **weights.StateDict] {
 
 // Training decodes the state of the training into v.
 func (c *Checkpoint) Training(v any) error {
-	if len(c.training) == 0 {
+	if len(c.training) == 0 || string(c.training) == "null" {
 		return errors.New("the checkpoint holds weights only, not the state of a training")
 	}
 	return json.Unmarshal(c.training, v)

@@ -84,7 +84,8 @@ func (f *Fingerprint) check() error {
 	return nil
 }
 
-func (p *Plans) check() error {
+// Check reports the first number or name that later code could not rely on.
+func (p *Plans) Check() error {
 	if len(p.PlansPerStage) != 1 {
 		return fmt.Errorf("plans_per_stage has %d entries, expected 1", len(p.PlansPerStage))
 	}

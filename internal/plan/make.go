@@ -115,7 +115,7 @@ func Follow(given, own *Plans, identifier string) (*Plans, error) {
 	p.DataIdentifier = pretrainedDataName + identifier
 	p.NumClasses, p.AllClasses = own.NumClasses, own.AllClasses
 	p.NumClassificationClasses, p.AllClassificationLabels = own.NumClassificationClasses, own.AllClassificationLabels
-	p.TaskName, p.Labels, p.RealMasks = own.TaskName, own.Labels, own.RealMasks
+	p.TaskName, p.Labels, p.RealMasks, p.MasksUnknown = own.TaskName, own.Labels, own.RealMasks, own.MasksUnknown
 	p.PreprocessedDataFolder = own.PreprocessedDataFolder
 	p.OriginalSizes, p.OriginalSpacings = own.OriginalSizes, own.OriginalSpacings
 	p.OriginalOrientations = own.OriginalOrientations

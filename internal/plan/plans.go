@@ -57,6 +57,8 @@ type Plans struct {
 	OriginalOrientations []string     `json:"original_orientations"` // per case: directions in which x, y and z run, such as RAS
 	Labels               []task.Label `json:"-"`                     // written as classification_labels, in the form of dataset.json
 	RealMasks            bool         `json:"real_masks"`            // false if the masks were generated and say foreground everywhere
+	// MasksUnknown is set for plans of the reference, which do not record RealMasks: cases are taken with and without a mask.
+	MasksUnknown bool `json:"masks_unknown,omitempty"`
 }
 
 // StagePlan is the one stage of the plans. Axes are in the order after TransposeForward.
@@ -132,7 +134,7 @@ func Load(path string) (*Plans, error) {
 	if err := loadJSON(path, p); err != nil {
 		return nil, err
 	}
-	if err := p.check(); err != nil {
+	if err := p.Check(); err != nil {
 		return nil, fmt.Errorf("%s: %w; the file is damaged or no plans of this program: run plan-and-preprocess again", path, err)
 	}
 	return p, nil
