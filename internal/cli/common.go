@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"os"
 	"slices"
 	"strings"
 
@@ -43,6 +44,7 @@ func foldersOf(dataRoot string) (task.Folders, error) {
 // A modelFlags chooses a trained model as the reference's predict does.
 type modelFlags struct {
 	network, trainer, plans string
+	dir                     string // of the model, if --model names one instead of a network
 }
 
 func (m *modelFlags) add(cmd *cobra.Command) {
@@ -53,6 +55,12 @@ func (m *modelFlags) add(cmd *cobra.Command) {
 	spell(fs, "model", "-m", "--model")
 	fs.StringVarP(&m.plans, "plans_identifier", "p", task.DefaultPlans, "`NAME` of the plans the model was trained with")
 	spell(fs, "plans_identifier", "-p", "--plans_identifier")
+}
+
+// addFolder is add for commands whose --model may also name the folder of a model.
+func (m *modelFlags) addFolder(cmd *cobra.Command) {
+	m.add(cmd)
+	cmd.Flags().Lookup("model").Usage = "`NETWORK`, of which only " + task.DefaultNetwork + " exists; or the folder of a model of uc or of the Python reference, in place of -t"
 }
 
 // check refuses networks and trainers that do not exist.
@@ -67,4 +75,40 @@ func (m *modelFlags) check() error {
 		return usagef("the name of the plans must not be empty")
 	}
 	return nil
+}
+
+// checkFolder is check for commands whose --model may also name the folder of a model, which takes the place of -t.
+func (m *modelFlags) checkFolder(idOrName string) error {
+	if m.network != task.DefaultNetwork {
+		info, err := os.Stat(m.network)
+		switch {
+		case err == nil && info.IsDir():
+			m.network, m.dir = task.DefaultNetwork, m.network
+		case strings.ContainsAny(m.network, `/\`):
+			return usagef("flag --model: there is no folder %s", m.network)
+		}
+	}
+	switch {
+	case m.dir == "" && idOrName == "":
+		return usagef("missing -t TASK")
+	case m.dir != "" && idOrName != "":
+		return usagef("-t %s and --model %s name two models; leave one out", idOrName, m.dir)
+	}
+	return m.check()
+}
+
+// folder is the folder of the model: the one that --model names, or that of the task under the data root.
+func (m *modelFlags) folder(dataRoot, idOrName string) (string, error) {
+	if m.dir != "" {
+		return m.dir, nil
+	}
+	folders, err := foldersOf(dataRoot)
+	if err != nil {
+		return "", err
+	}
+	name, err := task.FindName(folders, idOrName)
+	if err != nil {
+		return "", err
+	}
+	return folders.Model(name, m.trainer, m.plans), nil
 }

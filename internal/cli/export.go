@@ -8,7 +8,6 @@ import (
 
 	"github.com/universal-classifier/uc/internal/export"
 	"github.com/universal-classifier/uc/internal/model"
-	"github.com/universal-classifier/uc/internal/task"
 )
 
 type exportFlags struct {
@@ -31,7 +30,7 @@ func exportCommand() *cobra.Command {
 		Long: `Writes the trained folds of a task in a format that other programs read:
 ` + formatList() + `
 OUT is a file if it ends as files of the format do, else a folder with one file per fold. --ensemble puts all folds into
-one file.`,
+one file. For the reference, OUT becomes a folder of results, which serves as artifact too; only this format writes pickles.`,
 		Example: `  uc export --data-root /path/to/data -t 4 --format pytorch -f 0 -o fold_0.pth
   uc export -t 4 --format safetensors -o weights
   uc export -t 4 --format pytorch -f 0 1 2 3 4 --ensemble -o ensemble.pth`,
@@ -39,13 +38,13 @@ one file.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runExport(cmd, &f) },
 	}
 	fs := cmd.Flags()
-	fs.StringVarP(&f.task, "task_name", "t", "", "`TASK`, an id (4, 004) or a full name (Task004_X); required")
+	fs.StringVarP(&f.task, "task_name", "t", "", "`TASK`, an id (4, 004) or a full name (Task004_X); required unless --model names a folder")
 	fs.StringVar(&f.format, "format", "", "`FORMAT`: "+strings.Join(export.Names(), ", ")+"; required")
 	fs.StringVarP(&f.out, "output", "o", "", "`FILE` or folder to write; required")
 	fs.StringSliceVarP(&f.folds, "folds", "f", nil, "`FOLDS` to export, numbers or all (default: the trained ones)")
 	list(fs, "folds")
 	fs.BoolVar(&f.ensemble, "ensemble", false, "put all folds into one file")
-	f.model.add(cmd)
+	f.model.addFolder(cmd)
 	fs.StringVar(&f.checkpoint, "chk", "model_final_checkpoint", "`NAME` of the checkpoint")
 	dataRootFlag(cmd, &f.dataRoot)
 	jsonFlag(cmd, &f.json)
@@ -69,7 +68,7 @@ type exported struct {
 }
 
 func runExport(cmd *cobra.Command, f *exportFlags) error {
-	for _, required := range []struct{ flag, value string }{{"-t TASK", f.task}, {"--format FORMAT", f.format}, {"-o OUT", f.out}} {
+	for _, required := range []struct{ flag, value string }{{"--format FORMAT", f.format}, {"-o OUT", f.out}} {
 		if required.value == "" {
 			return usagef("missing %s", required.flag)
 		}
@@ -78,23 +77,19 @@ func runExport(cmd *cobra.Command, f *exportFlags) error {
 	if !ok {
 		return usagef("unknown format %q: expected one of %s", f.format, strings.Join(export.Names(), ", "))
 	}
-	if err := f.model.check(); err != nil {
+	if err := f.model.checkFolder(f.task); err != nil {
 		return err
 	}
 	if err := checkFolds(f.folds); err != nil {
 		return err
 	}
-	folders, err := foldersOf(f.dataRoot)
-	if err != nil {
-		return err
-	}
-	name, err := task.FindName(folders, f.task)
+	dir, err := f.model.folder(f.dataRoot, f.task)
 	if err != nil {
 		return err
 	}
 	d := newDisplay(cmd.ErrOrStderr())
 	defer d.Close()
-	m, err := model.Open(folders.Model(name, f.model.trainer, f.model.plans), model.Options{Folds: f.folds, Checkpoint: f.checkpoint}, d)
+	m, err := model.Open(dir, model.Options{Folds: f.folds, Checkpoint: f.checkpoint}, d)
 	if err != nil {
 		return err
 	}
@@ -104,7 +99,7 @@ func runExport(cmd *cobra.Command, f *exportFlags) error {
 		return err
 	}
 	if f.json {
-		return printJSON(cmd.OutOrStdout(), exported{name, format.Name, m.Names(), files})
+		return printJSON(cmd.OutOrStdout(), exported{m.Plans.TaskName, format.Name, m.Names(), files})
 	}
 	for _, path := range files {
 		fmt.Fprintln(cmd.OutOrStdout(), path)

@@ -41,10 +41,12 @@ func predictCommand() *cobra.Command {
 		Long: `Preprocesses new cases exactly as in training, runs every fold's network on them (mirrored along all axes unless
 --disable_tta) and averages the probabilities. Writes <case>.npz for every case, and predictions.csv and
 predictions.json for all of them. A case that cannot be predicted does not stop the others; then the exit code is 1.
-A task that was trained with masks of the region of interest needs them here too (-s), one without refuses them.`,
+A task that was trained with masks of the region of interest needs them here too (-s), one without refuses them.
+--model DIR predicts with a model folder in place of a task's, also one of the Python reference (plans.pkl).`,
 		Example: `  uc predict --data-root /path/to/data -i images -s masks -o predictions -t 4 -f 0 1 2 3 4
   uc predict -i images -o predictions -t Task010_PancreaticCancer --disable_tta
-  uc predict -i images -o predictions -t 10 -f all -chk model_best --json`,
+  uc predict -i images -o predictions -t 10 -f all -chk model_best --json
+  uc predict -i images -o predictions --model artifact --disable_tta --disable_mixed_precision`,
 		Args: exactArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error { return runPredict(cmd, &f) },
 	}
@@ -57,12 +59,12 @@ A task that was trained with masks of the region of interest needs them here too
 	spell(fs, "seg_folder", "-s", "--seg_folder")
 	fs.StringVarP(&f.out, "output_folder", "o", "", "`DIR` for the predictions; required")
 	spell(fs, "output_folder", "-o", "--output_folder")
-	fs.StringVarP(&f.task, "task_name", "t", "", "`TASK`, an id (4, 004) or a full name (Task004_X); required")
+	fs.StringVarP(&f.task, "task_name", "t", "", "`TASK`, an id (4, 004) or a full name (Task004_X); required unless --model names a folder")
 	spell(fs, "task_name", "-t", "--task_name")
 	fs.StringSliceVarP(&f.folds, "folds", "f", nil, "`FOLDS` to average, numbers or all (default: the trained ones)")
 	spell(fs, "folds", "-f", "--folds")
 	list(fs, "folds")
-	f.model.add(cmd)
+	f.model.addFolder(cmd)
 	fs.StringVar(&f.checkpoint, "chk", "model_final_checkpoint", "`NAME` of the checkpoint")
 	spell(fs, "chk", "-chk")
 	fs.BoolVar(&f.noTTA, "disable_tta", false, "no test-time augmentation: one pass instead of eight mirrored ones")
@@ -81,13 +83,13 @@ A task that was trained with masks of the region of interest needs them here too
 // check finds mistakes that need no look at the data.
 func (f *predictFlags) check() error {
 	for _, required := range []struct{ flag, value string }{
-		{"-i IMAGES", strings.Join(f.images, "")}, {"-o OUT", f.out}, {"-t TASK", f.task},
+		{"-i IMAGES", strings.Join(f.images, "")}, {"-o OUT", f.out},
 	} {
 		if required.value == "" {
 			return usagef("missing %s", required.flag)
 		}
 	}
-	if err := f.model.check(); err != nil {
+	if err := f.model.checkFolder(f.task); err != nil {
 		return err
 	}
 	return checkFolds(f.folds)
@@ -130,24 +132,21 @@ func runPredict(cmd *cobra.Command, f *predictFlags) error {
 	if err := cmp.Or(f.check(), checkThreads(cmd, f.threads)); err != nil {
 		return err
 	}
-	folders, err := foldersOf(f.dataRoot)
-	if err != nil {
-		return err
-	}
-	name, err := task.FindName(folders, f.task)
+	dir, err := f.model.folder(f.dataRoot, f.task)
 	if err != nil {
 		return err
 	}
 	d := newDisplay(cmd.ErrOrStderr())
 	defer d.Close()
-	model, err := predict.Open(folders.Model(name, f.model.trainer, f.model.plans), predict.Options{
+	model, err := predict.Open(dir, predict.Options{
 		Folds: f.folds, Checkpoint: f.checkpoint, Device: f.device, Threads: f.threads, FP32: f.fp32, DisableTTA: f.noTTA,
 	}, d)
 	if err != nil {
 		return err
 	}
 	defer model.Close()
-	cases, broken := task.PredictionInputs(f.images, f.masks, model.Modalities(), model.WantMasks(), f.out)
+	wantMasks := model.WantMasks() || model.MasksUnknown() && f.masks != ""
+	cases, broken := task.PredictionInputs(f.images, f.masks, model.Modalities(), wantMasks, f.out)
 	var invalid *task.ValidationError
 	var found []task.Problem
 	if broken != nil {

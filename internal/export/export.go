@@ -20,15 +20,17 @@ import (
 type Format struct {
 	Name  string // as --format takes it
 	Short string // one line for the help
-	// Extensions are those of its files, with the dot, the usual one first. None: a model is a folder.
+	// Extensions are those of its files, with the dot, the usual one first.
 	Extensions []string
+	// folder is set for formats whose models are folders: where below out the folder of m lies.
+	folder func(out string, m *model.Model) string
 	// write writes the folds of m into one file, or, for a format of folders, all of m into the folder path. m has more than one fold only
 	// for a folder or an ensemble.
 	write func(ctx context.Context, path string, m *model.Model, r progress.Reporter) error
 }
 
 // Formats are all formats, in the order of the help.
-var Formats = []Format{safetensorsFormat, pytorchFormat}
+var Formats = []Format{safetensorsFormat, pytorchFormat, referenceFormat}
 
 // Find returns the format of that name.
 func Find(name string) (Format, bool) {
@@ -52,11 +54,12 @@ func Names() []string {
 // extensions, and else a folder that receives a file per fold (fold_0.pth, all.pth), or ensemble.pth with all folds. A format of folders
 // always writes all folds into the folder out.
 func (f Format) Write(ctx context.Context, out string, m *model.Model, ensemble bool, r progress.Reporter) ([]string, error) {
-	if len(f.Extensions) == 0 {
+	if f.folder != nil {
 		if ensemble {
 			return nil, fmt.Errorf("--ensemble: a model of format %s is a folder of folds, which are averaged at prediction anyway; leave the flag out", f.Name)
 		}
-		return []string{out}, f.write(ctx, out, m, r)
+		dir := f.folder(out, m)
+		return []string{dir}, f.write(ctx, dir, m, r)
 	}
 	files := map[string]*model.Model{}
 	var order []string

@@ -4,7 +4,6 @@ package model
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,6 +14,7 @@ import (
 	"github.com/universal-classifier/uc/internal/i3d"
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/progress"
+	"github.com/universal-classifier/uc/internal/reference"
 	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/weights"
 )
@@ -26,11 +26,14 @@ const foldAll = "all"
 type Options struct {
 	Folds      []string // "0", "1", ... or "all"; none: all trained folds found, "all" only if it is alone
 	Checkpoint string   // default checkpoint.Final
+	// Tell completes plans with what the files of a model may not record: names of labels, whether masks were real. It may be nil.
+	Tell func(p *plan.Plans) error
 }
 
 // Model is what a model folder holds.
 type Model struct {
 	Dir        string
+	Reference  bool // the folder is one of the Python reference
 	Plans      *plan.Plans
 	Config     i3d.Config // that the weights of every fold fit
 	Checkpoint string
@@ -41,32 +44,42 @@ type Model struct {
 type Fold struct {
 	Name    string // "0", "1", ... or "all"
 	Weights *weights.StateDict
+	// TrainLosses and ValLosses are the means of each epoch of its training; nil if unknown.
+	TrainLosses, ValLosses []float64
 }
 
-// Open reads the plans and the chosen folds of the model in dir, and checks that they fit each other.
+// Open reads the plans and the chosen folds of the model in dir, and checks that they fit each other. The folder may be one of the Python
+// reference (plans.pkl, checkpoints of PyTorch), whose files are read as data. If dir is no model folder but a model folder lies below, as in an artifact or a folder of
+// results, that one is opened.
 func Open(dir string, o Options, r progress.Reporter) (*Model, error) {
+	dir, err := locate(dir)
+	if err != nil {
+		return nil, err
+	}
 	m := &Model{Dir: dir, Checkpoint: o.Checkpoint}
 	if m.Checkpoint == "" {
 		m.Checkpoint = checkpoint.Final
 	}
-	var err error
-	if m.Plans, err = plan.Load(filepath.Join(dir, checkpoint.PlansFile)); err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			err = fmt.Errorf("no trained model in %s: %w; train it first (uc train), or look whether task, trainer (-tr) and plans (-p) are those of the training", dir, err)
-		}
+	if err := m.loadPlans(r); err != nil {
 		return nil, err
 	}
+	if o.Tell != nil {
+		if err := o.Tell(m.Plans); err != nil {
+			return nil, err
+		}
+	}
+	m.warnUnknown(r)
 	m.Config = i3d.Config{InChannels: m.Plans.InputChannels(), Outputs: m.Plans.Outputs()}
 	names, err := m.findFolds(o.Folds, r)
 	if err != nil {
 		return nil, err
 	}
 	for _, name := range names {
-		sd, err := m.readFold(name)
+		fold, err := m.readFold(name)
 		if err != nil {
 			return nil, err
 		}
-		m.Folds = append(m.Folds, Fold{name, sd})
+		m.Folds = append(m.Folds, *fold)
 	}
 	return m, nil
 }
@@ -136,24 +149,41 @@ func checkFolds(wanted []string) ([]string, error) {
 
 func (m *Model) foldDir(fold string) string { return filepath.Join(m.Dir, task.FoldDir(fold)) }
 
-func (m *Model) exists(fold string) bool { return checkpoint.Exists(m.foldDir(fold), m.Checkpoint) }
+func (m *Model) exists(fold string) bool {
+	if m.Reference {
+		return reference.CheckpointExists(m.foldDir(fold), m.Checkpoint)
+	}
+	return checkpoint.Exists(m.foldDir(fold), m.Checkpoint)
+}
 
-// readFold reads the weights of a fold and checks that they belong to the plans.
-func (m *Model) readFold(fold string) (*weights.StateDict, error) {
-	dir, name := m.foldDir(fold), m.Checkpoint
-	c, err := checkpoint.Read(dir, name)
+// readFold reads a fold and checks that it belongs to the plans.
+func (m *Model) readFold(name string) (*Fold, error) {
+	if m.Reference {
+		return m.readReferenceFold(name)
+	}
+	dir := m.foldDir(name)
+	c, err := checkpoint.Read(dir, m.Checkpoint)
 	if errors.Is(err, checkpoint.ErrNotFound) {
 		return nil, fmt.Errorf("fold %s is not trained: %w; train it (uc train 3d_fullres ... %s %s), or choose other folds with -f",
-			fold, err, m.Plans.TaskName, fold)
+			name, err, m.Plans.TaskName, name)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("fold %s: %w", fold, err)
+		return nil, fmt.Errorf("fold %s: %w", name, err)
 	}
+	path := checkpoint.Path(dir, m.Checkpoint)
 	if err := c.Model.Check(m.Plans.TaskName, m.Config.InChannels, m.Config.Outputs); err != nil {
-		return nil, fmt.Errorf("fold %s: %s: %w", fold, checkpoint.Path(dir, name), err)
+		return nil, fmt.Errorf("fold %s: %s: %w", name, path, err)
 	}
 	if err := i3d.CheckStateDict(m.Config, c.Weights); err != nil {
-		return nil, fmt.Errorf("fold %s: %s does not fit %s: %w", fold, checkpoint.Path(dir, name), checkpoint.PlansFile, err)
+		return nil, fmt.Errorf("fold %s: %s does not fit %s: %w", name, path, checkpoint.PlansFile, err)
 	}
-	return c.Weights, nil
+	fold := &Fold{Name: name, Weights: c.Weights}
+	var history struct {
+		TrainLosses []float64 `json:"train_losses"`
+		ValLosses   []float64 `json:"val_losses"`
+	}
+	if c.Training(&history) == nil { // weights brought from elsewhere have none
+		fold.TrainLosses, fold.ValLosses = history.TrainLosses, history.ValLosses
+	}
+	return fold, nil
 }

@@ -39,7 +39,7 @@ func Open(modelDir string, o Options, r progress.Reporter) (*Model, error) {
 		return nil, err
 	}
 	o.Checkpoint = opened.Checkpoint
-	m := &Model{options: o, dir: modelDir, plans: opened.Plans, config: opened.Config, folds: opened.Names(), loaded: -1}
+	m := &Model{options: o, dir: opened.Dir, plans: opened.Plans, config: opened.Config, folds: opened.Names(), loaded: -1}
 	for _, fold := range opened.Folds {
 		m.weights = append(m.weights, fold.Weights)
 	}
@@ -63,6 +63,9 @@ func (m *Model) Modalities() int { return len(m.plans.Modalities) }
 
 // WantMasks says whether a case needs a mask of the region of interest; otherwise it must not have one.
 func (m *Model) WantMasks() bool { return m.plans.RealMasks }
+
+// MasksUnknown says that the model does not record whether it needs masks: a case may have one or not, whatever WantMasks says.
+func (m *Model) MasksUnknown() bool { return m.plans.MasksUnknown }
 
 // Labels are the classification labels predicted.
 func (m *Model) Labels() []task.Label { return m.plans.Labels }
@@ -99,6 +102,7 @@ func (m *Model) prepare(ctx context.Context, c task.Case) (*prepared, error) {
 	switch {
 	case len(c.Images) != m.Modalities():
 		return nil, fmt.Errorf("case %s: %d images, but the model was trained with %d modalities", c.ID, len(c.Images), m.Modalities())
+	case m.plans.MasksUnknown:
 	case m.plans.RealMasks && c.Mask == "":
 		return nil, fmt.Errorf("case %s: no mask, but the model was trained with masks of the region of interest", c.ID)
 	case !m.plans.RealMasks && c.Mask != "":
