@@ -36,8 +36,12 @@ func OpenDataset(ctx context.Context, stage string, cases []string, compressed b
 		return nil, fmt.Errorf("%s: no cases asked for", stage)
 	}
 	d := &Dataset{stage: stage, ids: cases}
+	pickled := pickledCases{stage: stage}
 	for _, id := range cases {
 		p, err := readProperties(stage, id)
+		if errors.Is(err, fs.ErrNotExist) && pickled.has(id) {
+			p, err = pickled.read(id)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -179,7 +183,7 @@ func (d *Dataset) Close() error {
 	return errors.Join(errs...)
 }
 
-// Cases lists the ids of the cases that are preprocessed in a stage folder, sorted.
+// Cases lists the ids of the cases that are preprocessed in a stage folder, by this program or by the reference, sorted.
 func Cases(stage string) ([]string, error) {
 	entries, err := os.ReadDir(stage)
 	if err != nil {
@@ -191,7 +195,8 @@ func Cases(stage string) ([]string, error) {
 		if !ok {
 			continue
 		}
-		if _, err := os.Stat(propertiesFile(stage, id)); err == nil {
+		_, err := os.Stat(propertiesFile(stage, id))
+		if err == nil || (pickledCases{stage: stage}).has(id) {
 			ids = append(ids, id)
 		}
 	}

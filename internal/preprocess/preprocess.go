@@ -13,6 +13,7 @@ import (
 	"github.com/universal-classifier/uc/internal/memory"
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/progress"
+	"github.com/universal-classifier/uc/internal/reference"
 	"github.com/universal-classifier/uc/internal/task"
 )
 
@@ -22,7 +23,7 @@ type Options struct {
 	Memory              int64    // bytes that all workers together may hold; 0: memory.Default
 	NoPreprocess        bool     // stop after the plans
 	KeepCropped         bool     // also write the cropped cases to nnUNet_cropped_data
-	OverwritePlans      string   // plans file to follow instead of planning
+	OverwritePlans      string   // plans file to follow instead of planning, JSON or a pickle of the reference
 	OverwriteIdentifier string   // under which the followed plans and their data are stored
 	PlansIdentifier     string   // name of the plans; empty: plan.Identifier
 	Verify              bool     // first read every file to the end and check what only its voxels show
@@ -58,7 +59,7 @@ func Run(ctx context.Context, t *task.Task, o Options, r progress.Reporter) (*pl
 	var given *plan.Plans
 	if o.OverwritePlans != "" {
 		var err error
-		if given, err = plan.Load(o.OverwritePlans); err != nil {
+		if given, err = reference.LoadPlans(o.OverwritePlans); err != nil {
 			return nil, err
 		}
 		o.PlansIdentifier = plan.PretrainedIdentifier(o.OverwriteIdentifier)

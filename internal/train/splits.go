@@ -94,7 +94,7 @@ type ChosenSplit struct {
 }
 
 // ChooseSplit returns the split of a fold ("0", "1", ..., "all") over the cases of a task. It reads SplitsFile in dir, or
-// writes it there if it is not there yet. A file that names unknown cases, or one case twice in a fold, is an error.
+// PickledSplitsFile if that alone is there; if neither is, it draws splits and writes SplitsFile. A file that names unknown cases, or one case twice in a fold, is an error.
 func ChooseSplit(dir, fold string, ids []string) (*ChosenSplit, error) {
 	if len(ids) == 0 {
 		return nil, errors.New("no cases to split")
@@ -110,7 +110,14 @@ func ChooseSplit(dir, fold string, ids []string) (*ChosenSplit, error) {
 	path := filepath.Join(dir, SplitsFile)
 	c := &ChosenSplit{Origin: "splits of " + path}
 	splits, err := ReadSplits(path, ids)
+	pickled, pickledErr := readPickledSplits(filepath.Join(dir, PickledSplitsFile), ids)
 	switch {
+	case errors.Is(err, fs.ErrNotExist) && !errors.Is(pickledErr, fs.ErrNotExist):
+		if pickledErr != nil {
+			return nil, pickledErr
+		}
+		splits, path = pickled, filepath.Join(dir, PickledSplitsFile)
+		c.Origin = "splits of " + path
 	case errors.Is(err, fs.ErrNotExist):
 		if splits, err = KFold(ids); err != nil {
 			return nil, err
@@ -121,6 +128,9 @@ func ChooseSplit(dir, fold string, ids []string) (*ChosenSplit, error) {
 		c.Origin = fmt.Sprintf("new %d-fold cross-validation, written to %s", numFolds, path)
 	case err != nil:
 		return nil, err
+	case !errors.Is(pickledErr, fs.ErrNotExist) && !sameSplits(splits, pickled):
+		c.Warnings = append(c.Warnings, fmt.Sprintf("%s says something else than %s and is not used; to train on the splits of the pickle, remove %s",
+			PickledSplitsFile, path, SplitsFile))
 	}
 	if unused := unusedCases(splits, ids); len(unused) > 0 {
 		c.Warnings = append(c.Warnings, fmt.Sprintf("%s: %d of %d cases are in no fold (%s); delete the file to draw new splits over all cases",
@@ -159,6 +169,11 @@ func ReadSplits(path string, ids []string) ([]Split, error) {
 	if err := d.Decode(&splits); err != nil {
 		return nil, fmt.Errorf(`%s: line %d: %w; expected a list of {"train": [cases], "val": [cases]}`, path, lineOf(raw, err, d.InputOffset()), err)
 	}
+	return splits, checkSplits(path, splits, ids)
+}
+
+// checkSplits compares splits with the cases of the task and sorts them.
+func checkSplits(path string, splits []Split, ids []string) error {
 	known := make(map[string]bool, len(ids))
 	for _, id := range ids {
 		known[id] = true
@@ -173,9 +188,9 @@ func ReadSplits(path string, ids []string) ([]Split, error) {
 		problems = append(problems, errors.New("it holds no fold"))
 	}
 	if len(problems) > 0 {
-		return nil, fmt.Errorf("%s: %w; correct the file, or delete it to draw new splits", path, errors.Join(problems...))
+		return fmt.Errorf("%s: %w; correct the file, or delete it to draw new splits", path, errors.Join(problems...))
 	}
-	return splits, nil
+	return nil
 }
 
 // check returns what is wrong with fold number f of a file.

@@ -52,7 +52,7 @@ type trainer struct {
 func newTrainer(o Options, r progress.Reporter) (t *trainer, err error) {
 	t = &trainer{o: o, foldDir: o.Folders.Fold(o.Task, o.Trainer, o.Plans, o.Fold), began: time.Now(), saveEvery: saveEvery}
 	dir := o.Folders.PreprocessedTask(o.Task)
-	if t.plans, err = plan.Load(filepath.Join(dir, plan.File(o.Plans))); err != nil {
+	if t.plans, err = loadPlans(o); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			err = fmt.Errorf("%s is not planned yet: %w; run uc plan-and-preprocess -t %s first", o.Task, err, o.Task)
 		}
