@@ -56,7 +56,7 @@ func (t *trainer) interrupted() error {
 
 // epoch runs what is left of the current epoch and what belongs to its end.
 func (t *trainer) epoch(ctx context.Context) error {
-	p := t.state.Recipe
+	p := t.state.slowed()
 	began := time.Now()
 	for len(t.state.TrainPart) < p.Iterations {
 		err := t.iteration(ctx, training, len(t.state.TrainPart), func(b *batch) (float64, error) {
@@ -128,7 +128,7 @@ func (t *trainer) iteration(ctx context.Context, half phase, number int, run fun
 
 // endEpoch takes the losses in, tells of the epoch and writes what is due.
 func (t *trainer) endEpoch(began time.Time, trainTime, waited time.Duration) error {
-	p := t.state.Recipe
+	p := t.state.slowed()
 	rate := p.rate(t.state.Epoch+1, 0)
 	trainLoss, valLoss := mean(t.state.TrainPart), t.valLoss()
 	best := t.state.EndEpoch(trainLoss, valLoss, rate)

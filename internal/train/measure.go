@@ -21,7 +21,8 @@ type seenCase struct {
 	Logits [][]float32 `json:"logits"` // per label and class
 }
 
-// see keeps the logits (per label, (N, classes)) of a validation batch. A case that was drawn before in the epoch has the same again.
+// see keeps the logits (per label, (N, classes)) of a validation batch. A case that was drawn before in the epoch has
+// the same again.
 func (m *measures) see(b *batch, logits [][]float32) {
 	for i, id := range b.Cases {
 		c := seenCase{Case: id}
@@ -35,7 +36,8 @@ func (m *measures) see(b *batch, logits [][]float32) {
 
 // gradNorm is the median norm of the epoch's gradients, 0 if no step was made.
 func (m *measures) gradNorm() float64 {
-	norms := slices.DeleteFunc(slices.Clone(m.GradNorms), func(n float64) bool { return n < 0 }) // of steps that a device skipped
+	skipped := func(n float64) bool { return n < 0 } // the step, by the device
+	norms := slices.DeleteFunc(slices.Clone(m.GradNorms), skipped)
 	if len(norms) == 0 {
 		return 0
 	}
@@ -43,7 +45,8 @@ func (m *measures) gradNorm() float64 {
 	return norms[len(norms)/2]
 }
 
-// outcomes measures the cases that the epoch's validation iterations looked at, each of them once, per label of the given number of classes.
+// outcomes measures the cases that the epoch's validation iterations looked at, each of them once, per label of the
+// given number of classes.
 func (m *measures) outcomes(classes []int, targetsOf func(id string) []int) []health.Outcome {
 	distinct := map[string]evaluate.Prediction{}
 	for _, s := range m.Seen {
@@ -71,8 +74,8 @@ func (m *measures) outcomes(classes []int, targetsOf func(id string) []int) []he
 	return out
 }
 
-// meanAUC is the mean area under the ROC curve of one class against the rest over the classes for which it is defined, NaN if it is for none.
-// Unlike evaluate.MacroAUC it does without a class that no case has.
+// meanAUC is the mean area under the ROC curve of one class against the rest over the classes for which it is defined,
+// NaN if it is for none. Unlike evaluate.MacroAUC it does without a class that no case has.
 func meanAUC(targets []int, probabilities [][]float64, classes int) float64 {
 	sum, defined := 0.0, 0
 	truth, scores := make([]bool, len(targets)), make([]float64, len(targets))

@@ -10,7 +10,8 @@ import (
 	"github.com/universal-classifier/uc/internal/train/health"
 )
 
-// A case that was drawn twice counts once, and a class without a case is left out of the AUC; what was measured survives a checkpoint.
+// A case that was drawn twice counts once, and a class without a case is left out of the AUC; what was measured
+// survives a checkpoint.
 func TestOutcomes(t *testing.T) {
 	targets := map[string][]int{"a": {0, 0}, "b": {1, 0}, "c": {1, 2}, "d": {0, 2}}
 	var m measures

@@ -3,6 +3,7 @@ package train
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 
 	"github.com/universal-classifier/uc/internal/backend"
@@ -22,6 +23,16 @@ type Restart struct {
 	LearningRate float64 `json:"initial_lr"` // from then on
 }
 
+// slowed is the recipe with the learning rate that the restarts so far have left of it. The recipe itself stays as it
+// was given, so that the command that began the training also continues it.
+func (s *state) slowed() Recipe {
+	p := s.Recipe
+	for range s.Restarts {
+		p.LearningRate *= restartFactor
+	}
+	return p
+}
+
 // collapse is the error of an epoch after which there is no use in going on at the learning rate of now.
 type collapse struct {
 	why   string
@@ -36,8 +47,9 @@ func (t *trainer) mayRestart() bool {
 	return len(t.state.Restarts) < t.state.Recipe.Restarts && checkpoint.Exists(t.foldDir, checkpoint.Healthy)
 }
 
-// recover returns to the last healthy point after an epoch that ended with a collapse or because loss or gradient were not finite. It returns
-// the epoch's error if that is something else, comes from the cases themselves, or if no restart is left.
+// recover returns to the last healthy point after an epoch that ended with a collapse or because loss or gradient were
+// not finite. It returns the epoch's error if that is something else, comes from the cases themselves, or if no restart
+// is left.
 func (t *trainer) recover(err error) error {
 	var c *collapse
 	switch {
@@ -56,8 +68,8 @@ func (t *trainer) recover(err error) error {
 	return t.restart(c)
 }
 
-// restart puts the training back to its last healthy point, with a lower learning rate. All that decides when, to where and how it goes on is
-// in the checkpoints, so a training that was killed meanwhile comes to the same restart again.
+// restart puts the training back to its last healthy point, with a lower learning rate. All that decides when, to where
+// and how it goes on is in the checkpoints, so a training that was killed meanwhile comes to the same restart again.
 func (t *trainer) restart(c *collapse) error {
 	back, err := t.readSaved(checkpoint.Healthy)
 	if err != nil {
@@ -67,17 +79,18 @@ func (t *trainer) restart(c *collapse) error {
 	t.state = back.state
 	t.state.Recipe, t.state.Seconds = now.Recipe, now.Seconds
 	t.state.BestValCriterionMA = now.BestValCriterionMA // model_best stays the best of all
-	rate := now.Recipe.LearningRate * restartFactor
-	t.state.Recipe.LearningRate = rate
-	t.state.Restarts = append(slices.Clone(now.Restarts), Restart{After: now.Epoch, To: back.state.Epoch, Why: c.why, LearningRate: rate})
+	before := now.slowed().LearningRate
+	t.state.Restarts = append(slices.Clone(now.Restarts), Restart{After: now.Epoch, To: back.state.Epoch, Why: c.why, LearningRate: before * restartFactor})
 	t.log.warn("restart %d of %d: the training goes back to %s and on with an initial learning rate of %g instead of %g",
-		len(t.state.Restarts), now.Recipe.Restarts, back.state.at(), rate, now.Recipe.LearningRate)
+		len(t.state.Restarts), now.Recipe.Restarts, back.state.at(), before*restartFactor, before)
 
 	t.loader.close()
 	if err := t.load(back); err != nil {
 		return err
 	}
 	t.setLossScale()
+	back = nil
+	runtime.GC() // what was loaded, before copies of it are made
 	if err := t.save(checkpoint.Latest); err != nil {
 		return err
 	}
@@ -102,7 +115,8 @@ func (t *trainer) keepHealthy() error {
 	return t.save(checkpoint.Healthy)
 }
 
-// examine shows the epoch that has ended to the monitor and warns of what it finds. It returns a collapse if the training is to be restarted.
+// examine shows the epoch that has ended to the monitor and warns of what it finds. It returns a collapse if the
+// training is to be restarted.
 func (t *trainer) examine() error {
 	var why string
 	for _, f := range t.monitor.Observe(t.state.measured(t.state.Epoch - 1)) {

@@ -57,8 +57,8 @@ func restartTask(t *testing.T) Options {
 	return o
 }
 
-// A gradient that is not finite brings the training back to its start, with a quarter of the learning rate, and wherever it is stopped on its
-// way it comes to the same end.
+// A gradient that is not finite brings the training back to its start, with a quarter of the learning rate, and
+// wherever it is stopped on its way it comes to the same end.
 func TestDivergenceRestarts(t *testing.T) {
 	explode := func(d backend.Device) backend.Device { return &explosive{d, 3, 2e-4} }
 	whole := restartTask(t)
@@ -68,7 +68,7 @@ func TestDivergenceRestarts(t *testing.T) {
 	}
 	wantState, wantWeights := finalOf(t, whole)
 	want := []Restart{{After: 1, To: 0, Why: "not finite", LearningRate: 0.75e-4}}
-	if !reflect.DeepEqual(wantState.Restarts, want) || wantState.Recipe.LearningRate != 0.75e-4 || len(wantState.TrainLosses) != 4 {
+	if !reflect.DeepEqual(wantState.Restarts, want) || wantState.Recipe.LearningRate != 3e-4 || wantState.slowed().LearningRate != 0.75e-4 || len(wantState.TrainLosses) != 4 {
 		t.Errorf("restarts %+v, learning rate %g, %d epochs", wantState.Restarts, wantState.Recipe.LearningRate, len(wantState.TrainLosses))
 	}
 	for _, words := range []string{"epoch 2, training iteration 1", "restart 1 of 2", "back to the start", "7.5e-05 instead of 0.0003"} {
@@ -91,7 +91,7 @@ func TestDivergenceRestarts(t *testing.T) {
 			if !errors.Is(err, ErrInterrupted) {
 				t.Fatal(err)
 			}
-			o.Continue, o.LearningRate = true, 0
+			o.Continue = true // by the command that it was begun with
 			if err := runOn(t.Context(), t, o, progress.Discard, explode); err != nil {
 				t.Fatal(err)
 			}
@@ -106,7 +106,8 @@ func TestDivergenceRestarts(t *testing.T) {
 	}
 }
 
-// A training that diverges at any rate ends with an error after the restarts, and one by the reference's recipe at once.
+// A training that diverges at any rate ends with an error after the restarts, and one by the reference's recipe at
+// once.
 func TestRestartsEnd(t *testing.T) {
 	o := restartTask(t)
 	o.Epochs, o.Iterations = 1, 1
@@ -127,7 +128,8 @@ func TestRestartsEnd(t *testing.T) {
 	}
 }
 
-// A network that does not learn is trained again with lower rates, twice, and then to the end; a stop in the midst changes nothing.
+// A network that does not learn is trained again with lower rates, twice, and then to the end; a stop in the midst
+// changes nothing.
 func TestCollapseRestarts(t *testing.T) {
 	plain := func(d backend.Device) backend.Device { return d }
 	collapsing := func() Options {

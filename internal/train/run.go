@@ -189,6 +189,9 @@ func (t *trainer) start() (*saved, error) {
 		t.state = last.state
 		changed := t.state.Recipe.override(t.o)
 		t.log.note("continuing from %s, at %s", last.name, last.state.at())
+		if n := len(t.state.Restarts); n > 0 {
+			t.log.note("after %d restarts the initial learning rate is %g instead of %g", n, t.state.slowed().LearningRate, t.state.Recipe.LearningRate)
+		}
 		if t.o.PretrainedWeights != "" {
 			t.log.warn("the pretrained weights are not used: the training continues from its checkpoint")
 		}

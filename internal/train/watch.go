@@ -8,8 +8,8 @@ import (
 	"github.com/universal-classifier/uc/internal/train/health"
 )
 
-// watch begins to look after the training's health, from where the state stands. Epochs of a checkpoint that was written before there were
-// measurements are left out.
+// watch begins to look after the training's health, from where the state stands. Epochs of a checkpoint that was
+// written before there were measurements are left out.
 func (t *trainer) watch() {
 	c := health.Cohort{Epochs: t.state.Recipe.Epochs}
 	for k, l := range t.plans.Labels {
