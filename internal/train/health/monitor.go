@@ -21,8 +21,8 @@ type Label struct {
 	Counts []int    // training cases of each class
 }
 
-// Entropy is the loss, in nats, of a network that knows how frequent the classes are and nothing else: the sum over labels of the entropy
-// of the classes among the training cases.
+// Entropy is the loss, in nats, of a network that knows how frequent the classes are and nothing else: the sum over
+// labels of the entropy of the classes among the training cases.
 func (c Cohort) Entropy() float64 {
 	h := 0.0
 	for _, l := range c.Labels {
@@ -62,12 +62,13 @@ type Outcome struct {
 type Finding struct {
 	Sign Sign
 	Text string // what was seen and what to do
-	// Collapse says that the network has lost, or never gained, what it needs to learn, so that going on at this learning rate is no use.
+	// Collapse says that the network has lost, or never gained, what it needs to learn, so that going on at this learning
+	// rate is no use.
 	Collapse bool
 }
 
-// Monitor watches a training. What it finds follows from the cohort and the epochs alone, so that a Monitor that is shown the epochs of
-// a checkpoint stands where the one of the interrupted training stood.
+// Monitor watches a training. What it finds follows from the cohort and the epochs alone, so that a Monitor that is
+// shown the epochs of a checkpoint stands where the one of the interrupted training stood.
 type Monitor struct {
 	cohort  Cohort
 	entropy float64
@@ -80,8 +81,8 @@ func NewMonitor(c Cohort) *Monitor {
 	return &Monitor{cohort: c, entropy: c.Entropy(), absent: map[Sign]int{}}
 }
 
-// Observe takes in the epoch that has ended and returns what has begun to go wrong with it. A sign that lasts is reported once; one that
-// was gone for long may be reported again.
+// Observe takes in the epoch that has ended and returns what has begun to go wrong with it. A sign that lasts is
+// reported once; one that was gone for long may be reported again.
 func (m *Monitor) Observe(e Epoch) []Finding {
 	m.epochs = append(m.epochs, e)
 	var found []Finding
@@ -103,14 +104,15 @@ func (m *Monitor) Observe(e Epoch) []Finding {
 	return found
 }
 
-// Healthy reports whether the network is worth returning to after the last epoch: it has learned something and nothing is wrong with it
-// that a lower learning rate would have prevented.
+// Healthy reports whether the network is worth returning to after the last epoch: it has learned something and nothing
+// is wrong with it that a lower learning rate would have prevented.
 func (m *Monitor) Healthy() bool {
 	recent := m.last(m.long())
 	return recent != nil && mean(recent, trainLoss) < learnedShare*m.entropy && recent[len(recent)-1].DeadChannels < deadShare
 }
 
-// long is the number of epochs that a sign must last before it counts where one epoch says little: an eighth of the training.
+// long is the number of epochs that a sign must last before it counts where one epoch says little: an eighth of the
+// training.
 func (m *Monitor) long() int { return min(max(5, (m.cohort.Epochs+7)/8), 20) }
 
 // short is the same for signs that are unmistakable.
@@ -128,6 +130,8 @@ func trainLoss(e Epoch) float64 { return e.TrainLoss }
 func valLoss(e Epoch) float64   { return e.ValLoss }
 func gradNorm(e Epoch) float64  { return e.GradNorm }
 
+func deadChannels(e Epoch) float64 { return e.DeadChannels }
+
 // median is the median of a number over epochs, the upper one of an even number of them.
 func median(epochs []Epoch, of func(Epoch) float64) float64 {
 	values := make([]float64, len(epochs))
@@ -136,6 +140,17 @@ func median(epochs []Epoch, of func(Epoch) float64) float64 {
 	}
 	slices.Sort(values)
 	return values[len(values)/2]
+}
+
+// squaredError is the square of the standard error of the mean of a number over epochs.
+func squaredError(epochs []Epoch, of func(Epoch) float64) float64 {
+	centre, sum := mean(epochs, of), 0.0
+	for _, e := range epochs {
+		d := of(e) - centre
+		sum += d * d
+	}
+	n := float64(len(epochs))
+	return sum / (n - 1) / n
 }
 
 // mean is the mean of a number over epochs.

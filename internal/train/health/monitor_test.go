@@ -104,6 +104,15 @@ func TestSigns(t *testing.T) {
 			e.TrainLoss, e.ValLoss = 1.02*entropy, entropy
 			e.Outcomes = []Outcome{{AUC: evaluate.Number(math.NaN()), Cases: []int{98, 0}, Predicted: []int{98, 0}}}
 		}, want: []Sign{NotLearning}, collapse: true, by: [2]int{20, 30}},
+		{name: "worse than knowing nothing", change: func(_ int, e *Epoch) {
+			e.TrainLoss, e.Outcomes = 1.4*entropy, outcome(0.75, 10)
+		}, want: []Sign{NotLearning}, collapse: true, by: [2]int{20, 30}},
+		{name: "not learning for dead channels", change: func(i int, e *Epoch) {
+			e.TrainLoss, e.Outcomes = 1.01*entropy, outcome(0.75, 10)
+			if i >= 4 {
+				e.DeadChannels = 0.5
+			}
+		}, want: []Sign{DeadChannels, NotLearning}, by: [2]int{5, 5}},
 		{name: "forgotten", change: func(i int, e *Epoch) {
 			if i >= 40 {
 				e.TrainLoss, e.ValLoss, e.Outcomes = entropy, entropy, outcome(0.7, 5)

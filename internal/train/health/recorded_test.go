@@ -1,16 +1,19 @@
 package health
 
 import (
+	"math"
+	"slices"
 	"testing"
 
 	"github.com/universal-classifier/uc/internal/evaluate"
 )
 
-// The trainings are of 60 iterations per epoch with batches of 20, SGD with momentum 0.99 and poly decay, on AdrenalMNIST3D, official split
-// (929 and 259 training, 76 and 22 validation cases), measured on all validation cases after each epoch.
+// The trainings are of 60 iterations per epoch with batches of 20, SGD with momentum 0.99 and poly decay, on
+// AdrenalMNIST3D, official split (929 and 259 training, 76 and 22 validation cases), measured on all validation cases
+// after each epoch.
 
-// recorded is what an epoch brought: training loss, validation loss, AUC, cases predicted to be positive, norm of the gradient, share of dead
-// channels.
+// recorded is what an epoch brought: training loss, validation loss, AUC, cases predicted to be positive, norm of the
+// gradient, share of dead channels.
 type recorded [6]float64
 
 func epochsOf(rows []recorded) []Epoch {
@@ -41,6 +44,65 @@ func TestRecordedTrainings(t *testing.T) {
 		t.Errorf("the training that is called healthy ends with an AUC of %g", last[2])
 	}
 }
+
+// Of trainings by the default recipe (AdamW, cosine, averaged weights; 25 epochs) the losses alone are known.
+func TestRecordedLosses(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		counts []int
+		losses [][2]float64
+		want   []Sign
+	}{
+		{"Adrenal, 3e-4", []int{799, 229}, adrenalLosses, nil},
+		{"Vessel, 3e-4", []int{1078, 142}, vesselLosses, nil},
+		{"Hippocampus Volume, 3e-4, 20 validation cases", []int{41, 39}, volumeLosses, []Sign{Overlearning}},
+		{"Adrenal, 1e-3", []int{799, 229}, failingLosses, []Sign{NotLearning}},
+	} {
+		var epochs []Epoch
+		for i, l := range c.losses {
+			unknown := outcome(math.NaN(), 1)
+			epochs = append(epochs, Epoch{Number: i + 1, TrainLoss: l[0], ValLoss: l[1], GradNorm: 1, Outcomes: unknown})
+		}
+		var got []Sign
+		for _, f := range watch(Cohort{Epochs: 25, Labels: []Label{{Name: "Label", Values: []string{"no", "yes"}, Counts: c.counts}}}, epochs) {
+			got = append(got, f.Sign)
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: found %v, want %v", c.name, got, c.want)
+		}
+	}
+}
+
+// Training and validation loss of every epoch.
+var (
+	adrenalLosses = [][2]float64{
+		{0.5751, 0.4503}, {0.5918, 1.3091}, {0.5677, 0.3961}, {0.5884, 0.7352}, {0.5557, 0.3623}, {0.5100, 0.4085},
+		{0.5212, 0.5302}, {0.5051, 0.2204}, {0.4896, 0.2258}, {0.4608, 0.5122}, {0.4323, 0.3901}, {0.4186, 0.4761},
+		{0.4884, 0.3219}, {0.4202, 0.3561}, {0.4488, 0.5058}, {0.4485, 0.5529}, {0.4480, 0.3559}, {0.4215, 0.4154},
+		{0.3826, 0.5123}, {0.4619, 0.2804}, {0.3990, 0.3320}, {0.4170, 0.4130}, {0.4204, 0.1951}, {0.3807, 0.2185},
+		{0.3827, 0.4569},
+	}
+	vesselLosses = [][2]float64{
+		{0.4043, 0.4675}, {0.4210, 0.5216}, {0.3794, 0.3780}, {0.3397, 0.1879}, {0.3004, 0.1567}, {0.2980, 0.3986},
+		{0.3198, 0.4209}, {0.2827, 0.1937}, {0.2541, 0.2283}, {0.2625, 0.1650}, {0.2288, 0.2516}, {0.2402, 0.0841},
+		{0.2206, 0.3857}, {0.2069, 0.1740}, {0.2168, 0.0206}, {0.2069, 0.2428}, {0.1735, 0.0519}, {0.1872, 0.0152},
+		{0.1996, 0.1203}, {0.1355, 0.0066}, {0.1513, 0.0097}, {0.1714, 0.0197}, {0.1381, 0.1644}, {0.1582, 0.0525},
+		{0.1799, 0.3268},
+	}
+	volumeLosses = [][2]float64{
+		{0.7206, 0.6875}, {0.7777, 0.4861}, {0.6893, 0.6238}, {0.6035, 0.4450}, {0.4896, 0.5344}, {0.5525, 0.7231},
+		{0.5496, 0.6413}, {0.5116, 0.3641}, {0.4813, 0.4555}, {0.3721, 0.1899}, {0.3908, 0.1676}, {0.4089, 0.3691},
+		{0.3917, 0.2033}, {0.3533, 0.1490}, {0.3705, 0.1203}, {0.3942, 0.2808}, {0.3686, 0.4093}, {0.2732, 0.2814},
+		{0.2713, 0.9141}, {0.2634, 0.5522}, {0.2079, 0.3387}, {0.2484, 0.3930}, {0.2843, 0.8427},
+	}
+	failingLosses = [][2]float64{
+		{0.5882, 1.5880}, {0.6608, 6.3288}, {0.5937, 0.3958}, {0.5439, 0.7488}, {0.5599, 0.5009}, {0.5498, 0.4355},
+		{0.5574, 0.5042}, {0.5535, 0.3043}, {0.5734, 0.3780}, {0.5443, 0.6914}, {0.5310, 0.4378}, {0.5245, 0.5656},
+		{0.5627, 0.3671}, {0.5392, 0.4342}, {0.5592, 0.6943}, {0.5408, 0.6297}, {0.5302, 0.5012}, {0.5380, 0.4404},
+		{0.5178, 0.6297}, {0.5712, 0.5009}, {0.5188, 0.5010}, {0.5459, 0.5000}, {0.5439, 0.3095}, {0.5169, 0.4983},
+		{0.5558, 0.5661},
+	}
+)
 
 // failing is the beginning of 100 epochs at learning rate 0.01.
 var failing = []recorded{
@@ -74,7 +136,7 @@ var failing = []recorded{
 	{0.5194, 0.5352, 0.337, 0, 0.164, 0.0916},
 }
 
-// succeeding is the beginning of 40 epochs at learning rate 0.001.
+// succeeding is 40 epochs at learning rate 0.001, but for the last few.
 var succeeding = []recorded{
 	{0.5468, 1.3544, 0.298, 0, 54.1, 0.0009},
 	{0.5596, 4.5187, 0.704, 86, 11.5, 0.0003},
@@ -104,4 +166,13 @@ var succeeding = []recorded{
 	{0.4163, 0.4436, 0.833, 2, 1.88, 0.0},
 	{0.3902, 0.3779, 0.850, 13, 1.78, 0.0},
 	{0.3969, 0.3702, 0.845, 14, 1.66, 0.0},
+	{0.4313, 0.3846, 0.852, 6, 1.62, 0.0},
+	{0.4040, 0.3850, 0.857, 10, 1.61, 0.0},
+	{0.3980, 0.3668, 0.852, 15, 1.8, 0.0},
+	{0.4048, 0.3788, 0.849, 10, 1.66, 0.0},
+	{0.3950, 0.3799, 0.855, 11, 1.68, 0.0},
+	{0.4023, 0.3651, 0.865, 17, 1.73, 0.0},
+	{0.4239, 0.3683, 0.859, 11, 1.61, 0.0},
+	{0.3924, 0.3714, 0.856, 11, 1.67, 0.0},
+	{0.4022, 0.3645, 0.853, 13, 1.83, 0.0},
 }

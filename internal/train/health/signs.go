@@ -3,6 +3,7 @@ package health
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -24,12 +25,15 @@ const (
 	flatShare        = 0.98 // of the entropy: a training loss above has told nothing of the cases
 	learnedShare     = 0.9  // of the entropy: a training loss below has told something
 	wellLearnedShare = 0.8  // of the entropy: no noise brings a training loss back from below to the entropy for several epochs
+	hopelessLoss     = 1.25 // times the entropy: a training loss above for long is not that of a network that learns
 	deadShare        = 0.3
 	explodingNorm    = 100 // times the median of the epochs before; the gradient of a healthy training gets smaller
 	explodingLoss    = 3   // times the entropy
 	vanishingNorm    = 1e-3
 	chanceErrors     = 1.64 // standard errors above 0.5 up to which an AUC may be chance (one-sided, 95 %)
-	riseShare        = 0.3  // by which the validation loss must rise to count, of its lowest
+	riseShare        = 0.3  // by which the validation loss must rise to count, of its lowest,
+	riseEntropy      = 0.1  // of the entropy,
+	riseErrors       = 3    // and in standard errors of the two means
 	fallShare        = 0.2  // by which the training loss must fall meanwhile
 )
 
@@ -38,24 +42,36 @@ var signs = []struct {
 	sign Sign
 	look func(*Monitor) (text string, collapse bool)
 }{
-	{NotLearning, (*Monitor).notLearning},
 	{Forgotten, (*Monitor).forgotten},
 	{ExplodingGradient, (*Monitor).exploding},
 	{VanishingGradient, (*Monitor).vanishing},
+	{NotLearning, (*Monitor).notLearning},
 	{DeadChannels, (*Monitor).dead},
 	{OneClass, (*Monitor).oneClass},
 	{Overlearning, (*Monitor).overlearning},
 }
 
+// present reports whether one of the signs has been reported and not been gone for long.
+func (m *Monitor) present(of ...Sign) bool {
+	return slices.ContainsFunc(of, func(s Sign) bool { _, there := m.absent[s]; return there })
+}
+
+// notLearning takes an AUC that is better than chance for a sign of life, unless the loss is far above the entropy or
+// the network half dead.
 func (m *Monitor) notLearning() (string, bool) {
 	n := m.long()
 	recent := m.last(n)
-	if len(m.epochs) < 2*n || mean(recent, trainLoss) < flatShare*m.entropy || !m.atChance(recent) {
+	if len(m.epochs) < 2*n || m.present(Forgotten, ExplodingGradient, VanishingGradient) { // which say it better
+		return "", false
+	}
+	loss := median(recent, trainLoss)
+	hopeless := loss > hopelessLoss*m.entropy || median(recent, deadChannels) > deadShare || m.atChance(recent)
+	if loss < flatShare*m.entropy || !hopeless {
 		return "", false
 	}
 	return fmt.Sprintf("the network is not learning: over the last %d epochs the training loss was %.3f, and knowing only how frequent the classes are would give %.3f%s. "+
 		"Train with a lower learning rate (--lr); if that does not help either, see whether a person could tell the classes apart in the preprocessed images",
-		n, mean(recent, trainLoss), m.entropy, m.aucText(recent)), true
+		n, loss, m.entropy, m.aucText(recent)), true
 }
 
 func (m *Monitor) forgotten() (string, bool) {
@@ -112,12 +128,12 @@ func (m *Monitor) dead() (string, bool) {
 	if e.DeadChannels < deadShare {
 		return "", false
 	}
-	return fmt.Sprintf("%.0f %% of the network's channels are dead: they give 0 for every image and do not recover. The learning rate is or was too high; train with a lower "+
+	return fmt.Sprintf("%.0f %% of the network's channels are dead: they put out 0 for every image looked at and seldom recover. The learning rate is or was too high; train with a lower "+
 		"one (--lr)", 100*e.DeadChannels), false
 }
 
-// oneClass looks for longer than other signs do, and at networks that rank the cases not before the last third of the training: such a
-// network may well put all cases of a rare class below one half for a while.
+// oneClass looks for longer than other signs do, and at networks that rank the cases not before the last third of the
+// training: such a network may well put all cases of a rare class below one half for a while.
 func (m *Monitor) oneClass() (string, bool) {
 	n := 2 * m.long()
 	recent := m.last(n)
@@ -142,7 +158,8 @@ func (m *Monitor) oneClass() (string, bool) {
 	return "", false
 }
 
-// lowest returns the lowest mean of a number over a long stretch of the epochs and where the stretch ends; infinite if there are too few.
+// lowest returns the lowest mean of a number over a long stretch of the epochs and where the stretch ends; infinite if
+// there are too few.
 func (m *Monitor) lowest(epochs []Epoch, of func(Epoch) float64) (value float64, end int) {
 	value = math.Inf(1)
 	for i := m.long(); i <= len(epochs); i++ {
@@ -153,13 +170,13 @@ func (m *Monitor) lowest(epochs []Epoch, of func(Epoch) float64) (value float64,
 	return value, end
 }
 
-// onlyClass returns the class that every validation case was predicted in the epochs for label k though there are several, and how many cases
-// there were in the last of them; -1 if there is none.
+// onlyClass returns the class that every validation case was predicted in the epochs for label k though there are
+// several, and how many cases there were in the last of them; -1 if there is none.
 func (m *Monitor) onlyClass(epochs []Epoch, k int) (class, cases int) {
 	class = -1
 	for _, e := range epochs {
 		o := e.Outcomes[k]
-		if present(o.Cases) < 2 || present(o.Predicted) != 1 {
+		if classesOf(o.Cases) < 2 || classesOf(o.Predicted) != 1 {
 			return -1, 0
 		}
 		cases = 0
@@ -176,8 +193,8 @@ func (m *Monitor) onlyClass(epochs []Epoch, k int) (class, cases int) {
 	return class, cases
 }
 
-// present counts the classes that have cases.
-func present(counts []int) (classes int) {
+// classesOf counts the classes that have cases.
+func classesOf(counts []int) (classes int) {
 	for _, n := range counts {
 		if n > 0 {
 			classes++
@@ -198,7 +215,8 @@ func (m *Monitor) overlearning() (string, bool) {
 	}
 	before := m.epochs[end-n : end]
 	val, train, trainBefore := mean(recent, valLoss), mean(recent, trainLoss), mean(before, trainLoss)
-	if !(val > (1+riseShare)*lowest && train < (1-fallShare)*trainBefore) {
+	noise := math.Sqrt(squaredError(recent, valLoss) + squaredError(before, valLoss))
+	if rise := val - lowest; !(rise > max(riseShare*lowest, riseEntropy*m.entropy, riseErrors*noise) && train < (1-fallShare)*trainBefore) {
 		return "", false
 	}
 	return fmt.Sprintf("overlearning: from epoch %d to %d the validation loss rose from %.3f to %.3f while the training loss fell from %.3f to %.3f (means over %d epochs)%s. "+
@@ -252,8 +270,8 @@ func (m *Monitor) chance(epochs []Epoch, k int) bool {
 	return !(auc(labelEpochs(epochs, k)) > 0.5+chanceErrors*chanceError(epochs[len(epochs)-1].Outcomes[k].Cases))
 }
 
-// chanceError is the standard error of the AUC of guessing over cases of the given classes (Mann & Whitney 1947), of the largest class
-// against the rest if there are more than two; an upper bound of their mean's.
+// chanceError is the standard error of the AUC of guessing over cases of the given classes (Mann & Whitney 1947), of
+// the largest class against the rest if there are more than two; an upper bound of their mean's.
 func chanceError(cases []int) float64 {
 	total, largest := 0, 0
 	for _, n := range cases {
