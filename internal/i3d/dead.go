@@ -11,9 +11,10 @@ const (
 	deadMaxValues = 16 << 20 // of a layer's output: more are not copied from the device (64 MiB)
 )
 
-// DeadChannels is the share, 0 to 1, of channels whose outputs, behind the ReLU, are zero everywhere for all samples of a batch x (N, C, D, H, W),
-// in evaluation mode. It looks at the convolutions before the Inception blocks and at the blocks' outputs as far as they have 12 values per
-// channel or more and no more than 16 Mi in all, and is 0 if none has. It costs as much as EvalLoss and copies these outputs from the device.
+// DeadChannels is the share, 0 to 1, of channels whose outputs, behind the ReLU, are zero everywhere for all samples of
+// a batch x (N, C, D, H, W), in evaluation mode. It looks at the convolutions before the Inception blocks and at the
+// blocks' outputs as far as they have 12 values per channel or more and no more than 16 Mi in all, and is 0 if none
+// has. It costs as much as EvalLoss and copies these outputs from the device.
 func (t *Training) DeadChannels(x []float32, batch int) (share float64, err error) {
 	eval, err := t.evaluation()
 	if err != nil {

@@ -22,7 +22,8 @@ func TestDeadChannels(t *testing.T) {
 		t.Errorf("%.4f of a healthy network's channels are dead", before)
 	}
 
-	// At 10 x 14 x 9 the outputs up to mixed_3c have 12 values per channel or more; those of the later blocks would be dead altogether.
+	// At 10 x 14 x 9 the outputs up to mixed_3c have 12 values per channel or more; those of the later blocks would be
+	// dead altogether.
 	const looked, inLast = 64 + 64 + 192 + 256 + 480, 480
 	sd := tr.State()
 	for _, name := range sd.Names() {

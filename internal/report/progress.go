@@ -13,8 +13,8 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 )
 
-// averageWeight is the weight of the past in the moving averages, as in nnU-Net (val_eval_criterion_alpha): by the average of the
-// validation loss the trainer decides which model is best.
+// averageWeight is the weight of the past in the moving averages, as in nnU-Net (val_eval_criterion_alpha): by the
+// average of the validation loss the trainer decides which model is best.
 const averageWeight = 0.9
 
 // Progress is what the epochs of a training brought, one value each. Values that are not finite leave gaps.
@@ -23,9 +23,9 @@ type Progress struct {
 	AUC, BalancedAccuracy []float64 // on validation cases, 0 to 1
 }
 
-// ProgressPlot draws the losses of every epoch so far to path (PNG), with the moving average of the validation loss and the epoch in which
-// that was lowest; below, where there are any, the AUC and its moving average, with the epoch in which that was highest, and the
-// balanced accuracy.
+// ProgressPlot draws the losses of every epoch so far to path (PNG), with the moving average of the validation loss and
+// the epoch in which that was lowest; below, where there are any, the AUC and its moving average, with the epoch in
+// which that was highest, and the balanced accuracy.
 func ProgressPlot(path string, p Progress) error {
 	epochs := max(len(p.TrainLoss), len(p.ValLoss))
 	title := fmt.Sprintf("Training: %d epochs", len(p.TrainLoss))
@@ -148,8 +148,8 @@ func anyFinite(values []float64) bool {
 	return slices.ContainsFunc(values, func(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) })
 }
 
-// movingAverage averages the past at every epoch and returns at which (from 0) the average was highest or else lowest; -1 if it never was a
-// number. Values that are not finite are passed over.
+// movingAverage averages the past at every epoch and returns at which (from 0) the average was highest or else lowest;
+// -1 if it never was a number. Values that are not finite are passed over.
 func movingAverage(values []float64, highest bool) (average []float64, best int) {
 	average, best = make([]float64, len(values)), -1
 	last := math.NaN()
