@@ -11,7 +11,7 @@ import (
 // watch begins to look after the training's health, from where the state stands. Epochs of a checkpoint that was
 // written before there were measurements are left out.
 func (t *trainer) watch() {
-	c := health.Cohort{Epochs: t.state.Recipe.Epochs}
+	c := health.Cohort{Epochs: t.state.Recipe.Epochs, Iterations: t.state.Recipe.Iterations}
 	for k, l := range t.plans.Labels {
 		c.Labels = append(c.Labels, health.Label{Name: l.Name, Values: l.Values, Counts: t.count(training, k)})
 	}

@@ -10,8 +10,9 @@ import (
 
 // Cohort is what a training is about.
 type Cohort struct {
-	Labels []Label
-	Epochs int // planned
+	Labels     []Label
+	Epochs     int // planned
+	Iterations int // training iterations per epoch
 }
 
 // Label is a classification label.
@@ -117,6 +118,9 @@ func (m *Monitor) long() int { return min(max(5, (m.cohort.Epochs+7)/8), 20) }
 
 // short is the same for signs that are unmistakable.
 func (m *Monitor) short() int { return max(3, m.long()/4) }
+
+// now is the number of epochs that have ended.
+func (m *Monitor) now() int { return m.epochs[len(m.epochs)-1].Number }
 
 // last returns the latest n epochs, nil if there are not so many.
 func (m *Monitor) last(n int) []Epoch {

@@ -11,7 +11,7 @@ import (
 )
 
 // lesions is a cohort of 1188 training cases, a fifth of them positive, and trainings of 100 epochs.
-var lesions = Cohort{Epochs: 100, Labels: []Label{{Name: "Lesion", Values: []string{"absent", "present"}, Counts: []int{929, 259}}}}
+var lesions = Cohort{Epochs: 100, Iterations: 60, Labels: []Label{{Name: "Lesion", Values: []string{"absent", "present"}, Counts: []int{929, 259}}}}
 
 // outcome is what an epoch says of 98 validation cases of which so many are predicted to be positive.
 func outcome(auc float64, positive int) []Outcome {
@@ -177,6 +177,18 @@ func TestSigns(t *testing.T) {
 	}
 }
 
+// A short training has had no time to learn: it is not begun again, but told of at its end.
+func TestShortTraining(t *testing.T) {
+	c := lesions
+	c.Epochs, c.Iterations = 20, 20
+	all := watch(c, training(20, func(_ int, e *Epoch) {
+		e.TrainLoss, e.ValLoss, e.Outcomes = lesions.Entropy(), lesions.Entropy(), outcome(0.52, 3)
+	}))
+	if len(all) != 1 || all[0].Sign != NotLearning || all[0].epoch != 20 || all[0].Collapse {
+		t.Errorf("found %v", all)
+	}
+}
+
 // A sign that comes and goes is reported once, and again when it had been gone for long.
 func TestOncePerOnset(t *testing.T) {
 	epochs := training(100, func(i int, e *Epoch) {
@@ -198,7 +210,7 @@ func TestOncePerOnset(t *testing.T) {
 
 // With two labels, one that is learned is enough not to begin again, and messages name the label they mean.
 func TestTwoLabels(t *testing.T) {
-	c := Cohort{Epochs: 40, Labels: []Label{lesions.Labels[0], {Name: "Side", Values: []string{"left", "right"}, Counts: []int{600, 588}}}}
+	c := Cohort{Epochs: 40, Iterations: 60, Labels: []Label{lesions.Labels[0], {Name: "Side", Values: []string{"left", "right"}, Counts: []int{600, 588}}}}
 	both := func(first, second float64) []Epoch {
 		return training(40, func(_ int, e *Epoch) {
 			e.TrainLoss = c.Entropy()

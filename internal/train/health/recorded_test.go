@@ -64,7 +64,7 @@ func TestRecordedLosses(t *testing.T) {
 			epochs = append(epochs, Epoch{Number: i + 1, TrainLoss: l[0], ValLoss: l[1], GradNorm: 1, Outcomes: unknown})
 		}
 		var got []Sign
-		for _, f := range watch(Cohort{Epochs: 25, Labels: []Label{{Name: "Label", Values: []string{"no", "yes"}, Counts: c.counts}}}, epochs) {
+		for _, f := range watch(Cohort{Epochs: 25, Iterations: 60, Labels: []Label{{Name: "Label", Values: []string{"no", "yes"}, Counts: c.counts}}}, epochs) {
 			got = append(got, f.Sign)
 		}
 		if !slices.Equal(got, c.want) {

@@ -25,6 +25,7 @@ const (
 	flatShare        = 0.98 // of the entropy: a training loss above has told nothing of the cases
 	learnedShare     = 0.9  // of the entropy: a training loss below has told something
 	wellLearnedShare = 0.8  // of the entropy: no noise brings a training loss back from below to the entropy for several epochs
+	learningSteps    = 500  // iterations that a network may need before it has learned anything
 	hopelessLoss     = 1.25 // times the entropy: a training loss above for long is not that of a network that learns
 	deadShare        = 0.3
 	explodingNorm    = 100 // times the median of the epochs before; the gradient of a healthy training gets smaller
@@ -56,12 +57,18 @@ func (m *Monitor) present(of ...Sign) bool {
 	return slices.ContainsFunc(of, func(s Sign) bool { _, there := m.absent[s]; return there })
 }
 
+// longEnough reports whether the training has had the time to learn something.
+func (m *Monitor) longEnough() bool { return m.now()*m.cohort.Iterations >= learningSteps }
+
+// ended reports whether the training is over.
+func (m *Monitor) ended() bool { return m.now() >= m.cohort.Epochs }
+
 // notLearning takes an AUC that is better than chance for a sign of life, unless the loss is far above the entropy or
 // the network half dead.
 func (m *Monitor) notLearning() (string, bool) {
 	n := m.long()
 	recent := m.last(n)
-	if len(m.epochs) < 2*n || m.present(Forgotten, ExplodingGradient, VanishingGradient) { // which say it better
+	if len(m.epochs) < 2*n || !m.longEnough() && !m.ended() || m.present(Forgotten, ExplodingGradient, VanishingGradient) { // which say it better
 		return "", false
 	}
 	loss := median(recent, trainLoss)
@@ -71,7 +78,7 @@ func (m *Monitor) notLearning() (string, bool) {
 	}
 	return fmt.Sprintf("the network is not learning: over the last %d epochs the training loss was %.3f, and knowing only how frequent the classes are would give %.3f%s. "+
 		"Train with a lower learning rate (--lr); if that does not help either, see whether a person could tell the classes apart in the preprocessed images",
-		n, loss, m.entropy, m.aucText(recent)), true
+		n, loss, m.entropy, m.aucText(recent)), m.longEnough()
 }
 
 func (m *Monitor) forgotten() (string, bool) {
@@ -148,9 +155,9 @@ func (m *Monitor) oneClass() (string, bool) {
 		what := fmt.Sprintf("every validation case (%d in the last epoch) was predicted %q of label %q over the last %d epochs%s. ",
 			cases, l.Values[class], l.Name, n, labelAUC(recent, k, l.Name))
 		switch {
-		case m.chance(recent, k):
+		case m.chance(recent, k) && (m.longEnough() || m.ended()):
 			return what + "The network does not tell the classes apart: train with a lower learning rate (--lr)", false
-		case 3*recent[n-1].Number > 2*m.cohort.Epochs:
+		case !m.chance(recent, k) && 3*recent[n-1].Number > 2*m.cohort.Epochs:
 			return what + "The cases are ranked by what was learned, but none gets beyond one half, as happens with rare classes: use the probabilities with a threshold of your " +
 				"own, not the predicted class, or train on more cases of the other classes", false
 		}
