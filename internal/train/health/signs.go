@@ -130,13 +130,16 @@ func (m *Monitor) vanishing() (string, bool) {
 		"Train with a lower learning rate (--lr)", len(recent), mean(recent, gradNorm), mean(recent, trainLoss)), true
 }
 
+// dead passes over single epochs: in evaluation mode a channel may be dead at the start until batch norm's running
+// statistics have settled.
 func (m *Monitor) dead() (string, bool) {
-	e := m.epochs[len(m.epochs)-1]
-	if e.DeadChannels < deadShare {
+	recent := m.last(m.short())
+	lively := func(e Epoch) bool { return e.DeadChannels < deadShare }
+	if recent == nil || slices.ContainsFunc(recent, lively) {
 		return "", false
 	}
 	return fmt.Sprintf("%.0f %% of the network's channels are dead: they put out 0 for every image looked at and seldom recover. The learning rate is or was too high; train with a lower "+
-		"one (--lr)", 100*e.DeadChannels), false
+		"one (--lr)", 100*recent[len(recent)-1].DeadChannels), false
 }
 
 // oneClass looks for longer than other signs do, and at networks that rank the cases not before the last third of the
