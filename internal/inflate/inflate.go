@@ -48,6 +48,7 @@ type part struct {
 	start, end int
 	ends       []memberEnd
 	err        error // what comes behind them
+	surplus    bool  // bytes that belong to no member come behind them
 }
 
 // memberEnd says what a member's trailer claims of the bytes up to at in a part.
@@ -72,6 +73,7 @@ type decoder struct {
 	to    int // end of what is decompressed
 	valid int // start of the bytes of this member; a match may not reach further back
 	begun bool
+	crc   uint32 // of the header that is being read
 
 	member bool // within a member
 	last   bool // the current block is the last of the member
@@ -117,6 +119,10 @@ func (r *Reader) Read(p []byte) (int, error) {
 	r.from += n
 	return n, nil
 }
+
+// Surplus reports whether bytes that belong to no member follow the last one. They are not read. It is known once Read
+// has returned io.EOF.
+func (r *Reader) Surplus() bool { return r.part.surplus }
 
 // Ahead decompresses in a goroutine of its own from here on, a few parts ahead of what is read, until the stream ends
 // or Close is called.
@@ -189,7 +195,7 @@ func (d *decoder) fill(next, before *part) {
 	next.start = copy(next.out, before.out[keep:before.end])
 	d.part, d.to = next, next.start
 	d.valid = max(d.valid-keep, 0)
-	next.ends = next.ends[:0]
+	next.ends, next.surplus = next.ends[:0], false
 	next.err = d.decompress()
 	next.end = d.to
 }
@@ -292,7 +298,8 @@ func (d *decoder) align() {
 	d.bits, d.nbits = 0, 0
 }
 
-// header reads a member's header; io.EOF where the stream ends instead. Zeros behind the last member are padding.
+// header reads a member's header; io.EOF where the stream ends instead. Behind the last member zeros are padding, and
+// whatever does not begin like a member is left unread, as gzip leaves it.
 func (d *decoder) header() error {
 	d.align()
 	if err := d.more(); err != nil {
@@ -307,9 +314,14 @@ func (d *decoder) header() error {
 	if d.pos >= d.end {
 		return io.EOF
 	}
-	var head [10]uint32
+	if d.begun && (d.end-d.pos < 2 || d.in[d.pos] != 0x1f || d.in[d.pos+1] != 0x8b) {
+		d.surplus = true
+		return io.EOF
+	}
+	d.crc = 0
+	var head [10]byte
 	for i := range head {
-		b, err := d.take(8)
+		b, err := d.headerByte()
 		if err != nil {
 			return err
 		}
@@ -318,19 +330,32 @@ func (d *decoder) header() error {
 	if head[0] != 0x1f || head[1] != 0x8b || head[2] != 8 {
 		return fmt.Errorf("%w: bad header", ErrCorrupt)
 	}
-	flags := head[3]
+	if err := d.headerFields(head[3]); err != nil {
+		return err
+	}
+	d.begun, d.member, d.last, d.block = true, true, false, blockNone
+	d.valid = d.to
+	return nil
+}
+
+// headerFields reads what the flags announce, and verifies the header's own checksum where it has one.
+func (d *decoder) headerFields(flags byte) error {
 	if flags&4 != 0 { // extra field
-		n, err := d.take(16)
-		for ; err == nil && n > 0; n-- {
-			_, err = d.take(8)
+		low, err := d.headerByte()
+		if err != nil {
+			return err
+		}
+		high, err := d.headerByte()
+		for n := int(high)<<8 | int(low); err == nil && n > 0; n-- {
+			_, err = d.headerByte()
 		}
 		if err != nil {
 			return err
 		}
 	}
-	for _, flag := range []uint32{8, 16} { // name, comment
+	for _, flag := range []byte{8, 16} { // name, comment
 		for flags&flag != 0 {
-			b, err := d.take(8)
+			b, err := d.headerByte()
 			if err != nil {
 				return err
 			}
@@ -339,14 +364,28 @@ func (d *decoder) header() error {
 			}
 		}
 	}
-	if flags&2 != 0 { // checksum of the header
-		if _, err := d.take(16); err != nil {
+	if flags&2 != 0 {
+		want := d.crc & 0xffff
+		sum, err := d.take(16)
+		if err != nil {
 			return err
 		}
+		if sum != want {
+			return fmt.Errorf("%w: the header's checksum does not match", ErrCorrupt)
+		}
 	}
-	d.begun, d.member, d.last, d.block = true, true, false, blockNone
-	d.valid = d.to
 	return nil
+}
+
+// headerByte takes a byte of a header, which counts for the header's checksum.
+func (d *decoder) headerByte() (byte, error) {
+	v, err := d.take(8)
+	if err != nil {
+		return 0, err
+	}
+	b := [1]byte{byte(v)}
+	d.crc = crc32.Update(d.crc, crc32.IEEETable, b[:])
+	return b[0], nil
 }
 
 // trailer reads a member's checksum and length.

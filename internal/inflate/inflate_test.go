@@ -5,8 +5,11 @@ import (
 	"compress/gzip"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"testing"
 	"testing/iotest"
 
@@ -137,8 +140,75 @@ func TestMembersHeadersAndPadding(t *testing.T) {
 	if err != nil || string(got) != "one two" {
 		t.Errorf("%q, %v", got, err)
 	}
-	if _, err := unpack(append(pack(t, []byte("x"), 6), "garbage at the end"...)); !errors.Is(err, ErrCorrupt) {
-		t.Errorf("garbage: %v", err)
+}
+
+// TestSurplus reads streams with something behind the last member. What begins like a member must be one.
+func TestSurplus(t *testing.T) {
+	member := pack(t, []byte("data "), 6)
+	for name, test := range map[string]struct {
+		tail    string
+		surplus bool
+		err     error
+	}{
+		"nothing":               {"", false, nil},
+		"zeros":                 {"\x00\x00\x00", false, nil},
+		"newline":               {"\n", true, nil},
+		"text":                  {"-- end of upload --", true, nil},
+		"zeros, then text":      {"\x00\x00 trailer", true, nil},
+		"much":                  {strings.Repeat("x", 3*inSize), true, nil},
+		"half a signature":      {"\x1f", true, nil},
+		"a signature":           {"\x1f\x8b", false, io.ErrUnexpectedEOF},
+		"a member cut off":      {string(member[:len(member)-3]), false, io.ErrUnexpectedEOF},
+		"a member of no method": {"\x1f\x8b\x07\x00\x00\x00\x00\x00\x00\x00", false, ErrCorrupt},
+	} {
+		packed := append(slices.Concat(member, member), test.tail...)
+		if got, err := unpack(packed); !errors.Is(err, test.err) || test.err == nil && string(got) != "data data " {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+		for _, ahead := range []bool{false, true} {
+			r, err := NewReader(bytes.NewReader(packed))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if ahead {
+				r.Ahead()
+			}
+			io.Copy(io.Discard, r)
+			if r.Surplus() != test.surplus {
+				t.Errorf("%s: surplus %v", name, r.Surplus())
+			}
+			r.Close()
+		}
+	}
+	if _, err := unpack([]byte("\nno gzip at all")); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("no member: %v", err)
+	}
+}
+
+// TestHeaderChecksum reads members whose header has its own checksum, right and wrong.
+func TestHeaderChecksum(t *testing.T) {
+	plain := pack(t, []byte("data"), 6)
+	for name, fields := range map[string]struct {
+		flags byte
+		text  string
+	}{
+		"alone":           {2, ""},
+		"behind a name":   {2 | 8, "scan.nii\x00"},
+		"behind them all": {2 | 4 | 8 | 16, "\x03\x00abcscan.nii\x00a comment\x00"},
+	} {
+		head := append(bytes.Clone(plain[:10]), fields.text...)
+		head[3] = fields.flags
+		sum := crc32.ChecksumIEEE(head)
+		for wrong := range 3 {
+			packed := append(bytes.Clone(head), byte(sum), byte(sum>>8))
+			if wrong > 0 {
+				packed[len(packed)-wrong] ^= 0x10
+			}
+			got, err := unpack(append(packed, plain[10:]...))
+			if wrong == 0 && (err != nil || string(got) != "data") || wrong > 0 && !errors.Is(err, ErrCorrupt) {
+				t.Errorf("%s, wrong %d: %q, %v", name, wrong, got, err)
+			}
+		}
 	}
 }
 

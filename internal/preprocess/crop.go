@@ -28,6 +28,14 @@ type cropped struct {
 	nonFinite   int             // voxels of the files that are NaN or infinite and were read as 0
 	doubts      []string        // what in the headers speaks against the spacing, per file
 	measures    *Measures
+	notes       []string // what is odd about the files but loses nothing
+}
+
+// note keeps what was odd about the file at path.
+func (c *cropped) note(path string, notes []string) {
+	for _, n := range notes {
+		c.notes = append(c.notes, fmt.Sprintf("%s: %s", path, n))
+	}
 }
 
 // loadCropped reads a case and crops it: first to what is not zero in any modality, then to the region of interest. Modalities
@@ -50,6 +58,7 @@ func loadCropped(c task.Case, roiLabels int) (*cropped, error) {
 		if im.SpacingDoubt != "" {
 			out.doubts = append(out.doubts, fmt.Sprintf("%s: %s", filepath.Base(path), im.SpacingDoubt))
 		}
+		out.note(path, im.Notes)
 	}
 	out.geometry = images[0].Geometry
 	size := out.geometry.Size
@@ -70,7 +79,7 @@ func loadCropped(c task.Case, roiLabels int) (*cropped, error) {
 	inner := out.nonzeroBox.Size()
 	volume.FillHoles(nonzero, inner)
 
-	mask, err := loadMask(c, out.geometry, out.nonzeroBox, roiLabels)
+	mask, err := out.loadMask(c, roiLabels)
 	if err != nil {
 		return nil, err
 	}
@@ -137,9 +146,10 @@ func hugeVoxel(c task.Case, modality int, v float32, i int, box volume.Box) erro
 		c.ID, c.Images[modality], at[2], at[1], at[0], found)
 }
 
-// loadMask reads the part of a case's mask that lies in box. Without a mask everything is foreground.
-func loadMask(c task.Case, g volume.Geometry, box volume.Box, roiLabels int) ([]int16, error) {
-	if c.Mask == "" {
+// loadMask reads the part of a case's mask that lies in the box of what is not zero. Without a mask everything is foreground.
+func (c *cropped) loadMask(of task.Case, roiLabels int) ([]int16, error) {
+	g, box := c.geometry, c.nonzeroBox
+	if of.Mask == "" {
 		n := box.Size()
 		mask := make([]int16, n[0]*n[1]*n[2])
 		for i := range mask {
@@ -147,22 +157,23 @@ func loadMask(c task.Case, g volume.Geometry, box volume.Box, roiLabels int) ([]
 		}
 		return mask, nil
 	}
-	m, err := imagefile.ReadMask(c.Mask)
+	m, err := imagefile.ReadMask(of.Mask)
 	if err != nil {
-		return nil, fmt.Errorf("case %s: %w", c.ID, err)
+		return nil, fmt.Errorf("case %s: %w", of.ID, err)
 	}
-	if wrong := integrity.GridMismatch(m.Geometry, filepath.Base(c.Images[0]), g); wrong != "" {
-		return nil, fmt.Errorf("case %s: %s: %s", c.ID, c.Mask, wrong)
+	if wrong := integrity.GridMismatch(m.Geometry, filepath.Base(of.Images[0]), g); wrong != "" {
+		return nil, fmt.Errorf("case %s: %s: %s", of.ID, of.Mask, wrong)
 	}
 	if wrong := integrity.UndeclaredLabels(m.Data, roiLabels); wrong != "" {
-		return nil, fmt.Errorf("case %s: %s: %s", c.ID, c.Mask, wrong)
+		return nil, fmt.Errorf("case %s: %s: %s", of.ID, of.Mask, wrong)
 	}
+	c.note(of.Mask, m.Notes)
 	for _, v := range m.Data {
 		if v != 0 {
 			return volume.Crop(m.Data, m.Size, box), nil
 		}
 	}
-	return nil, fmt.Errorf("case %s: %s: no voxel is labelled; expected a region of interest, draw one or remove the case", c.ID, c.Mask)
+	return nil, fmt.Errorf("case %s: %s: no voxel is labelled; expected a region of interest, draw one or remove the case", of.ID, of.Mask)
 }
 
 func emptyROI(c task.Case) error {

@@ -84,6 +84,9 @@ func (c *cohort) fingerprint(ctx context.Context, r *records) (*plan.Fingerprint
 		if err != nil {
 			return err
 		}
+		for _, n := range crop.notes {
+			c.progress.Warn("case %s: %s", c.cases[i].ID, n)
+		}
 		if files := r.Cases[c.cases[i].ID].Files; !c.croppedDone(c.cases[i], files) {
 			if err := c.saveCropped(c.cases[i], crop, files); err != nil {
 				return err

@@ -18,12 +18,14 @@ type Image struct {
 	Data         []float32 // Z*Y*X, X fastest
 	NonFinite    int       // voxels that the file stores as NaN or infinity; they are read as 0
 	SpacingDoubt string    // what in the file's header speaks against the spacing; "" if nothing does
+	Notes        []string  // what else is odd about the file, but loses nothing; mostly empty
 }
 
 // Mask holds labels of a region of interest: 0 is background, -1 marks voxels outside a crop.
 type Mask struct {
 	Geometry
-	Data []int16 // Z*Y*X, X fastest
+	Data  []int16  // Z*Y*X, X fastest
+	Notes []string // as in Image
 }
 
 // Box is a half-open range of voxels: Min belongs to it, Max does not. Order z, y, x.

@@ -27,6 +27,8 @@ type Header struct {
 	Slope, Inter    float64 // voxel = stored * Slope + Inter; 1 and 0 when the file declares no scaling
 	Offset          int64   // first byte of the voxels in the (decompressed) file
 	SpacingDoubt    string  // what in the header speaks against the spacing read (pixdim, as ITK takes it); "" if nothing does
+
+	notes []string // what the header has wrong and nothing depends on
 }
 
 // BytesPerVoxel is the size of one stored voxel.
@@ -168,6 +170,9 @@ func (r *rawHeader) check(limit int64) (*Header, error) {
 	const most = math.MaxInt64 / 32 // 32 bytes is the largest voxel NIfTI knows
 	for i := int64(1); i <= r.dim[0]; i++ {
 		n := r.dim[i]
+		if i > 3 && n < 1 {
+			n, r.dim[i] = 1, 1 // as niftilib repairs it, and with it ITK
+		}
 		if n < 1 {
 			return nil, fmt.Errorf("size %d along dimension %d, expected 1 or more; the file is damaged, export it again", n, i)
 		}
@@ -189,8 +194,11 @@ func (r *rawHeader) check(limit int64) (*Header, error) {
 		h.Size[3-i] = int(r.dim[i])
 	}
 
-	if err := checkType(r.datatype, r.bitpix); err != nil {
+	if err := checkType(r.datatype); err != nil {
 		return nil, err
+	}
+	if n := 8 * h.BytesPerVoxel(); r.bitpix != n && r.bitpix != 0 {
+		h.notes = append(h.notes, fmt.Sprintf("the header says %d bits per voxel, but its datatype %s has %d; the datatype counts", r.bitpix, typeName(r.datatype), n))
 	}
 	h.Offset = int64(r.voxOffset)
 	first := int64(gonii.NII1HeaderSize + gonii.DefaultHeaderPadding)
@@ -221,7 +229,7 @@ func (r *rawHeader) check(limit int64) (*Header, error) {
 }
 
 // checkType refuses everything but real numbers of up to 64 bits.
-func checkType(datatype int32, bitpix int) error {
+func checkType(datatype int32) error {
 	switch datatype {
 	case gonii.DT_UINT8, gonii.DT_INT8, gonii.DT_UINT16, gonii.DT_INT16, gonii.DT_UINT32, gonii.DT_INT32,
 		gonii.DT_UINT64, gonii.DT_INT64, gonii.DT_FLOAT32, gonii.DT_FLOAT64:
@@ -231,9 +239,6 @@ func checkType(datatype int32, bitpix int) error {
 		return fmt.Errorf("voxels are colours (%s), expected one number each; convert to grey or to one file per channel", typeName(datatype))
 	default:
 		return fmt.Errorf("datatype %s is not supported, expected integers or floats of 8 to 64 bits; convert to int16 or float32", typeName(datatype))
-	}
-	if n, _ := gonii.AssignDatatypeSize(datatype); bitpix != 0 && bitpix != 8*int(n) {
-		return fmt.Errorf("datatype %s has %d bits per voxel, but the header says %d; the file is damaged, export it again", typeName(datatype), 8*n, bitpix)
 	}
 	return nil
 }

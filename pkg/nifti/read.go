@@ -37,7 +37,10 @@ func (s *source) image() (*volume.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &volume.Image{Geometry: s.Geometry, Data: data, NonFinite: all.NonFinite, SpacingDoubt: s.SpacingDoubt}, s.finish()
+	if err := s.finish(); err != nil {
+		return nil, err
+	}
+	return &volume.Image{Geometry: s.Geometry, Data: data, NonFinite: all.NonFinite, SpacingDoubt: s.SpacingDoubt, Notes: s.notes}, nil
 }
 
 // ReadMask reads a file of labels: whole numbers from -32768 to 32767, stored as any type that ReadImage takes.
@@ -62,7 +65,7 @@ func (s *source) mask() (*volume.Mask, error) {
 	if err := s.finish(); err != nil {
 		return nil, err
 	}
-	return &volume.Mask{Geometry: s.Geometry, Data: data}, nil
+	return &volume.Mask{Geometry: s.Geometry, Data: data, Notes: s.notes}, nil
 }
 
 // ErrStop ends a Scan early without an error.

@@ -1,6 +1,7 @@
 package nifti
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -141,6 +142,61 @@ func TestUnusualButGood(t *testing.T) {
 	})
 }
 
+// TestOddButWhole reads files that ITK reads and that hold every voxel; what is odd is told.
+func TestOddButWhole(t *testing.T) {
+	plain := newSpec().bytes()
+	dims := func(n ...byte) []byte { // of the header's eight, as they stand in the file
+		b := make([]byte, 16)
+		for i, v := range n {
+			b[2*i] = v
+		}
+		return patch(plain, 40, b...)
+	}
+	packed := compress(plain)
+	for name, test := range map[string]struct {
+		file []byte
+		note string // empty: none
+	}{
+		"dim[4] is 0":               {dims(4, 4, 3, 2, 0), ""},
+		"dim[4] to dim[7] are 0":    {dims(7, 4, 3, 2), ""},
+		"dim[5] is 0":               {dims(5, 4, 3, 2, 1, 0), ""},
+		"dim[4] is negative":        {patch(dims(4, 4, 3, 2), 48, 0xff, 0xff), ""},
+		"8 bits per voxel of int16": {patch(plain, 72, 8, 0), "8 bits per voxel"},
+		"no bits per voxel":         {patch(plain, 72, 0, 0), ""},
+		"-1 bits per voxel":         {patch(plain, 72, 0xff, 0xff), "-1 bits per voxel"},
+		"newline at the end":        {append(bytes.Clone(packed), '\n'), "follow the compressed data"},
+		"text at the end":           {append(bytes.Clone(packed), "-- end of upload --"...), "follow the compressed data"},
+		"zeros at the end":          {append(bytes.Clone(packed), make([]byte, 512)...), ""},
+		"more than a buffer":        {append(bytes.Clone(packed), strings.Repeat("x", 1<<20)...), "follow the compressed data"},
+	} {
+		path := writeFile(t, "a.nii.gz", test.file)
+		im, err := ReadImage(path)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		mask, err := ReadMask(path)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if len(im.Data) != 24 || im.Data[23] != 23 || im.Size != [3]int{2, 3, 4} || len(mask.Data) != 24 || mask.Data[23] != 23 {
+			t.Errorf("%s: size %v, read %v", name, im.Size, im.Data)
+		}
+		for _, notes := range [][]string{im.Notes, mask.Notes} {
+			if all := strings.Join(notes, "; "); (all == "") != (test.note == "") || !strings.Contains(all, test.note) {
+				t.Errorf("%s: notes %q, want %q", name, notes, test.note)
+			}
+		}
+	}
+	// What follows may not stand for voxels that are missing.
+	short := newSpec()
+	short.voxels = short.voxels[:len(short.voxels)-4]
+	if _, err := ReadImage(writeFile(t, "a.nii.gz", append(compress(short.bytes()), strings.Repeat("x", 100)...))); err == nil || !strings.Contains(err.Error(), "truncated") {
+		t.Errorf("short: %v", err)
+	}
+}
+
 // TestRefused checks that what cannot be read ends in one line that names the file, what was found and what to do.
 func TestRefused(t *testing.T) {
 	good := newSpec().bytes()
@@ -175,6 +231,7 @@ func TestRefused(t *testing.T) {
 		{"10^12 voxels, compressed", compress(claim(10000, 10000, 10000)), "10000x10000x10000"},
 		{"sizes that overflow", claim(1<<40, 1<<40, 1<<40), "claims a size"},
 		{"size 0", build(func(s *spec) { s.dim = []int{4, 0, 2} }), "size 0"},
+		{"slices 0", build(func(s *spec) { s.dim = []int{4, 3, 0} }), "size 0 along dimension 3"},
 		{"negative size", build(func(s *spec) { s.dim = []int{4, -3, 2} }), "size -3"},
 		{"no dimensions", build(func(s *spec) { s.dim = nil }), "0 dimensions"},
 		{"4D", build(func(s *spec) { s.dim = []int{2, 3, 2, 2} }), "4-dimensional"},
@@ -187,7 +244,6 @@ func TestRefused(t *testing.T) {
 		{"offset within the header", patch(good, 108, 0, 0, 0x80, 0x42), "byte 64"},
 		{"offset NaN", patch(good, 108, 0, 0, 0xc0, 0x7f), "byte NaN"},
 		{"offset beyond the file", build(func(s *spec) { s.offset = 352 })[:352], "truncated"},
-		{"bits per voxel", patch(good, 72, 8, 0), "bits per voxel"},
 		{"pair", patch(good, 344, 'n', 'i', '1', 0), ".hdr/.img"},
 		{"Analyze", patch(good, 344, 0, 0, 0, 0), "Analyze"},
 		{"NIfTI-2 signature", patch(claim(4, 3, 2), 8, 0), "signature"},

@@ -156,6 +156,9 @@ func (s *source) finish() error {
 	if _, err := io.CopyN(io.Discard, s.r, slack); err != nil && !errors.Is(err, io.EOF) {
 		return s.fail(err)
 	}
+	if s.gzip.Surplus() {
+		s.notes = append(s.notes, "bytes that do not belong to it follow the compressed data; they are ignored")
+	}
 	return nil
 }
 
