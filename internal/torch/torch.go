@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/universal-classifier/uc/internal/infile"
@@ -26,7 +25,7 @@ const (
 
 // ReadAny reads a state dictionary from a safetensors file or a PyTorch checkpoint, told apart by content.
 func ReadAny(path string) (*weights.StateDict, error) {
-	f, err := os.Open(path)
+	f, err := infile.Open(path)
 	if err != nil {
 		return nil, err
 	}
@@ -60,16 +59,12 @@ func Read(path string) (sd *weights.StateDict, extras map[string]any, err error)
 
 // read leaves the other entries alone unless they are wanted: the momenta of an optimiser are as large as the weights.
 func read(path string, wantExtras bool) (sd *weights.StateDict, extras map[string]any, err error) {
-	f, err := os.Open(path)
+	f, err := infile.Open(path)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, nil, err
-	}
-	sd, extras, err = decodeTorch(f, info.Size(), wantExtras)
+	sd, extras, err = decodeTorch(f, f.Size(), wantExtras)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", path, err)
 	}

@@ -3,8 +3,9 @@ package train
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 	"path/filepath"
+
+	"github.com/universal-classifier/uc/internal/infile"
 )
 
 // debugFile holds what a training decided, in the folder of its fold.
@@ -14,7 +15,7 @@ const debugFile = "debug.json"
 // then wraps fs.ErrNotExist.
 func UsedSplit(foldDir string) (Split, error) {
 	path := filepath.Join(foldDir, debugFile)
-	raw, err := os.ReadFile(path)
+	raw, err := infile.ReadFile(path, infile.MaxText)
 	if err != nil {
 		return Split{}, err
 	}
