@@ -3,7 +3,6 @@ package cli
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"sync"
 	"time"
@@ -31,7 +30,7 @@ type display struct {
 
 // newDisplay shows progress on w.
 func newDisplay(w io.Writer) *display {
-	f, isFile := w.(*os.File)
+	f, isFile := w.(interface{ Fd() uintptr })
 	return &display{w: w, now: time.Now, terminal: isFile && !plainTerminal() && term.IsTerminal(int(f.Fd()))}
 }
 

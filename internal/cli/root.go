@@ -7,12 +7,12 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/universal-classifier/uc/internal/interrupt"
 )
 
 // Exit codes of uc.
@@ -23,11 +23,16 @@ const (
 )
 
 // Execute runs the command line args (without the program's name) and returns the exit code. Results go to stdout;
-// progress, warnings and errors to stderr. The first Ctrl-C ends the job cleanly, the second at once.
+// progress, warnings and errors to stderr. The first Ctrl-C ends the job cleanly, or after two seconds if it is stuck; the second at once.
 func Execute(args []string, stdout, stderr io.Writer) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := notifyEnd()
 	defer stop()
-	context.AfterFunc(ctx, stop)
+	stdout, stderr = newStream(ctx, stdout), newStream(ctx, stderr)
+	ctx, finished := interrupt.Watch(ctx, interrupt.Patience, func() {
+		fmt.Fprintln(stderr, "uc: interrupted while it was busy; what was finished before is kept")
+		os.Exit(ExitFailed)
+	})
+	defer finished()
 	return execute(ctx, args, stdout, stderr)
 }
 

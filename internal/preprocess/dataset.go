@@ -148,27 +148,21 @@ func (d *Dataset) Targets(i int) []int { return d.properties[i].Targets }
 
 // Read copies case i into dst: normalised modalities, then the mask as labels (-1 outside).
 func (d *Dataset) Read(i int, dst []float32) error {
-	data, err := d.view(i)
-	if err != nil {
-		return err
+	if values := d.shape[0] * d.shape[1] * d.shape[2] * d.shape[3]; len(dst) < values {
+		return fmt.Errorf("case %s: %d values do not fit a buffer of %d", d.ids[i], values, len(dst))
 	}
-	if len(dst) < len(data) {
-		return fmt.Errorf("case %s: %d values do not fit a buffer of %d", d.ids[i], len(data), len(dst))
-	}
-	copy(dst, data)
-	return nil
-}
-
-// view returns case i without a copy where it is mapped. The values must not be changed.
-func (d *Dataset) view(i int) ([]float32, error) {
 	if d.mapped != nil {
-		return d.mapped[i].Data, nil
+		if err := d.mapped[i].CopyTo(dst); err != nil {
+			return fmt.Errorf("case %s: %s: %w", d.ids[i], unpackedFile(d.stage, d.ids[i]), err)
+		}
+		return nil
 	}
 	data, err := d.load(arraysFile(d.stage, d.ids[i]))
 	if err != nil {
-		return nil, fmt.Errorf("case %s: %w", d.ids[i], err)
+		return fmt.Errorf("case %s: %w", d.ids[i], err)
 	}
-	return data, nil
+	copy(dst, data)
+	return nil
 }
 
 // Close unmaps all cases.

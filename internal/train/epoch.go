@@ -11,6 +11,7 @@ import (
 
 	"github.com/universal-classifier/uc/internal/checkpoint"
 	"github.com/universal-classifier/uc/internal/i3d"
+	"github.com/universal-classifier/uc/internal/interrupt"
 )
 
 const (
@@ -22,6 +23,7 @@ const (
 
 // fit trains from where the state stands to the last epoch.
 func (t *trainer) fit(ctx context.Context) error {
+	defer interrupt.Hold(ctx)() // an iteration comes to its end, and its checkpoint onto the disk
 	t.stage()
 	for t.state.Epoch < t.state.Recipe.Epochs {
 		err := t.epoch(ctx)
@@ -30,6 +32,9 @@ func (t *trainer) fit(ctx context.Context) error {
 		}
 		if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 			return t.interrupted()
+		}
+		if errors.Is(err, errCases) {
+			return errors.Join(err, t.interrupted())
 		}
 		if err = t.recover(err); err != nil {
 			return err
@@ -45,6 +50,9 @@ func (t *trainer) stage() {
 	total := (p.Epochs - t.state.Epoch) * (p.Iterations + p.ValIterations)
 	t.log.Stage("training", max(0, total-len(t.state.TrainPart)-len(t.state.ValPart)))
 }
+
+// errCases is wrapped when the cases can no longer be read, which is no reason to lose what was trained.
+var errCases = errors.New("the training cases cannot be read any more")
 
 // interrupted keeps what the training has reached and says how to go on.
 func (t *trainer) interrupted() error {
@@ -103,6 +111,9 @@ func (t *trainer) iteration(ctx context.Context, half phase, number int, run fun
 	}
 	b, err := t.loader.next(ctx)
 	if err != nil {
+		if ctx.Err() == nil {
+			err = fmt.Errorf("%w: %w", errCases, err)
+		}
 		return err
 	}
 	if want := (position{half, t.state.Epoch, number}); b.position != want {

@@ -20,6 +20,9 @@ import (
 // validate predicts the validation cases of the fold and saves, plots and prints how good the predictions are. The reference predicts each case
 // as it is stored; the default recipe averages its mirror images, as prediction does.
 func (t *trainer) validate(ctx context.Context, trained *weights.StateDict) (*evaluate.Report, error) {
+	if len(t.members[validating]) == 0 {
+		return nil, fmt.Errorf("fold %s of %s has no validation case: there is nothing to validate; give it some in %s", t.o.Fold, t.o.Task, SplitsFile)
+	}
 	t.freeTraining()
 	dir := filepath.Join(t.foldDir, t.o.ValFolder)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
