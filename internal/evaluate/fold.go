@@ -20,6 +20,9 @@ const (
 	casesFile        = "cases.json"
 )
 
+// maxResult is more numbers than the result of a case holds: logits and probabilities of a quarter of a million classes.
+const maxResult = 1 << 19
+
 // ErrNotValidated says that a folder holds no predictions of WriteFold.
 var ErrNotValidated = errors.New("not validated")
 
@@ -122,7 +125,7 @@ func readFold(dir string) ([]task.Label, []Prediction, error) {
 }
 
 func readCase(path string, labels int) (Prediction, error) {
-	arrays, err := npz.Read(path)
+	arrays, err := npz.ReadAtMost(path, maxResult)
 	if err != nil {
 		return Prediction{}, err
 	}

@@ -132,21 +132,30 @@ func WriteNPY(path string, a Array) error {
 // readArray reads a header and its data from r, which holds total bytes. Nothing is allocated on the word of a
 // header that claims more than is there.
 func readArray(r io.Reader, total int64) (Array, error) {
+	a, _, err := readArrayAtMost(r, total, math.MaxInt)
+	return a, err
+}
+
+// readArrayAtMost reads an array of at most so many elements, and returns how many it has.
+func readArrayAtMost(r io.Reader, total int64, elements int) (Array, int, error) {
 	h, n, err := readHeader(r)
 	if err != nil {
-		return Array{}, err
+		return Array{}, 0, err
+	}
+	if h.count > elements {
+		return Array{}, 0, fmt.Errorf("%w: an array of shape %v, expected at most %d elements", ErrFormat, h.shape, elements)
 	}
 	if left := total - int64(n); int64(h.count) > left/int64(h.size) {
-		return Array{}, fmt.Errorf("%w: the header claims %d elements of %d bytes, but %d bytes follow", ErrFormat, h.count, h.size, left)
+		return Array{}, 0, fmt.Errorf("%w: the header claims %d elements of %d bytes, but %d bytes follow", ErrFormat, h.count, h.size, left)
 	}
 	data, err := readData(r, h)
 	if err != nil {
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			return Array{}, fmt.Errorf("%w: file ends before its data does", ErrFormat)
+			return Array{}, 0, fmt.Errorf("%w: file ends before its data does", ErrFormat)
 		}
-		return Array{}, err
+		return Array{}, 0, err
 	}
-	return Array{Shape: h.shape, Data: data}, nil
+	return Array{Shape: h.shape, Data: data}, h.count, nil
 }
 
 // readHeader reads up to the first byte of data and tells how many bytes that were.

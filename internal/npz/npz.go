@@ -3,6 +3,7 @@ package npz
 import (
 	"fmt"
 	"io"
+	"math"
 	"strings"
 
 	"github.com/klauspost/compress/flate"
@@ -51,7 +52,11 @@ func Write(path string, arrays []Array, compress bool) error {
 }
 
 // Read reads all arrays of a .npz, keyed by their names.
-func Read(path string) (map[string]Array, error) {
+func Read(path string) (map[string]Array, error) { return ReadAtMost(path, math.MaxInt) }
+
+// ReadAtMost reads all arrays of a .npz that may have so many elements together. More are refused by what the headers say, before
+// anything is allocated or unpacked: a small file may claim, and hold, a thousand times its size.
+func ReadAtMost(path string, elements int) (map[string]Array, error) {
 	f, err := infile.Open(path)
 	if err != nil {
 		return nil, err
@@ -67,36 +72,38 @@ func Read(path string) (map[string]Array, error) {
 		if !ok {
 			return nil, fmt.Errorf("%s: %w: holds %q, which is no .npy", path, ErrFormat, entry.Name)
 		}
-		a, err := readEntry(entry, f.Size())
+		a, n, err := readEntry(entry, f.Size(), elements)
 		if err != nil {
 			return nil, fmt.Errorf("%s: array %q: %w", path, name, err)
 		}
+		elements -= n
 		a.Name = name
 		out[name] = a
 	}
 	return out, nil
 }
 
-// readEntry reads one array; what the archive says of its size is believed only as far as fileSize bytes allow.
-func readEntry(entry *zip.File, fileSize int64) (Array, error) {
+// readEntry reads one array of at most so many elements, and returns how many it has; what the archive says of its size is believed
+// only as far as fileSize bytes allow.
+func readEntry(entry *zip.File, fileSize int64, elements int) (Array, int, error) {
 	packed := min(entry.CompressedSize64, uint64(fileSize))
 	if entry.UncompressedSize64 > (packed+1)*deflateRatio {
-		return Array{}, fmt.Errorf("%w: %d bytes claim to unpack to %d", ErrFormat, packed, entry.UncompressedSize64)
+		return Array{}, 0, fmt.Errorf("%w: %d bytes claim to unpack to %d", ErrFormat, packed, entry.UncompressedSize64)
 	}
 	r, err := entry.Open()
 	if err != nil {
-		return Array{}, fmt.Errorf("%w: %w", ErrFormat, err)
+		return Array{}, 0, fmt.Errorf("%w: %w", ErrFormat, err)
 	}
 	defer r.Close()
-	a, err := readArray(r, int64(entry.UncompressedSize64))
+	a, n, err := readArrayAtMost(r, int64(entry.UncompressedSize64), elements)
 	if err != nil {
-		return Array{}, err
+		return Array{}, 0, err
 	}
 	// Reading to the end makes the archive check its CRC.
 	if extra, err := io.Copy(io.Discard, r); err != nil {
-		return Array{}, fmt.Errorf("%w: %w", ErrFormat, err)
+		return Array{}, 0, fmt.Errorf("%w: %w", ErrFormat, err)
 	} else if extra > 0 {
-		return Array{}, fmt.Errorf("%w: %d bytes after the data", ErrFormat, extra)
+		return Array{}, 0, fmt.Errorf("%w: %d bytes after the data", ErrFormat, extra)
 	}
-	return a, nil
+	return a, n, nil
 }

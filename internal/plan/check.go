@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"github.com/universal-classifier/uc/internal/memory"
 )
 
 // Bounds of what plans may hold; far beyond what any cohort needs, near enough to refuse nonsense.
@@ -80,6 +82,18 @@ func (f *Fingerprint) check() error {
 		if s.SD < 0 || s.Percentile00 > s.Percentile99 {
 			return fmt.Errorf("intensityproperties of modality %d: sd %g, percentiles %g and %g are out of order", i, s.SD, s.Percentile00, s.Percentile99)
 		}
+	}
+	return nil
+}
+
+// fits refuses plans of which not even one case fits into the free memory, in bytes: nothing can be done by them, and whoever
+// tried would be ended by the system.
+func (p *Plans) fits(free int64) error {
+	size := p.Stage().ImageSize
+	need := 4 * float64(p.InputChannels()) * float64(size[0]) * float64(size[1]) * float64(size[2])
+	if need > float64(free) {
+		return fmt.Errorf("image_size %v with %d channels: one case takes %s, but %s of memory are free; correct the plans, or plan the task again",
+			size, p.InputChannels(), memory.Format(int64(need)), memory.Format(free))
 	}
 	return nil
 }

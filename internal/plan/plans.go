@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/universal-classifier/uc/internal/memory"
 	"github.com/universal-classifier/uc/internal/task"
 )
 
@@ -136,6 +137,9 @@ func Load(path string) (*Plans, error) {
 	}
 	if err := p.Check(); err != nil {
 		return nil, fmt.Errorf("%s: %w; the file is damaged or no plans of this program: run plan-and-preprocess again", path, err)
+	}
+	if err := p.fits(memory.Available()); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return p, nil
 }

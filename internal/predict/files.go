@@ -29,10 +29,19 @@ func (m *Model) settings() evaluate.Settings {
 	}
 }
 
+// resultNumbers is how many numbers the result of a case holds at most: logits, probabilities, class and target.
+func (m *Model) resultNumbers() int {
+	n := 0
+	for _, classes := range m.config.Outputs {
+		n += 2*classes + 2
+	}
+	return n
+}
+
 // readResult reads <case>.npz and checks that it holds the labels of this model.
 func (m *Model) readResult(dir, id string) (*Result, error) {
 	path := filepath.Join(dir, id+resultSuffix)
-	arrays, err := npz.Read(path)
+	arrays, err := npz.ReadAtMost(path, m.resultNumbers())
 	if err != nil {
 		return nil, err
 	}

@@ -115,7 +115,7 @@ func (d *Dataset) open(ctx context.Context, id string) (*npz.Mapped, error) {
 
 // load reads a packed case.
 func (d *Dataset) load(path string) ([]float32, error) {
-	arrays, err := npz.Read(path)
+	arrays, err := npz.ReadAtMost(path, d.shape[0]*d.shape[1]*d.shape[2]*d.shape[3])
 	if err != nil {
 		return nil, err
 	}
