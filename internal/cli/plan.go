@@ -118,8 +118,30 @@ type planned struct {
 	RealMasks    bool           `json:"real_masks"`
 	PlansFile    string         `json:"plans_file"`
 	Stage        plan.StagePlan `json:"stage"`
+	Modalities   []modality     `json:"modalities"`
 	Preprocessed string         `json:"preprocessed,omitempty"` // folder of the cases
 	Seconds      float64        `json:"seconds"`
+}
+
+// modality is how one modality is normalised.
+type modality struct {
+	Name          string `json:"name"`
+	Normalisation string `json:"normalization"`     // as in the plans
+	MaskOnly      bool   `json:"use_mask_for_norm"` // only voxels inside the mask take part
+}
+
+// normalisation says in words how a modality is normalised.
+func (m modality) normalisation() string {
+	switch m.Normalisation {
+	case plan.NormCT:
+		return "CT (clipped to the cohort's 0.5 and 99.5 percentiles, the cohort's mean and sd)"
+	case plan.NormNone:
+		return "none (voxels stay as they are)"
+	}
+	if m.MaskOnly {
+		return "z-score of each case, within the mask"
+	}
+	return "z-score of each case"
 }
 
 func runPlan(cmd *cobra.Command, f *planFlags) error {
@@ -159,6 +181,9 @@ func runPlan(cmd *cobra.Command, f *planFlags) error {
 			Task: t.Name, Cases: len(t.Dataset.Cases), RealMasks: p.RealMasks, Stage: p.Stage(),
 			PlansFile: filepath.Join(folders.PreprocessedTask(t.Name), plan.File(plansIdentifier(f))),
 			Seconds:   time.Since(began).Round(time.Millisecond).Seconds(),
+		}
+		for i, name := range p.Modalities {
+			r.Modalities = append(r.Modalities, modality{name, p.NormalizationSchemes[i], p.UseMaskForNorm[i]})
 		}
 		for _, l := range p.Labels {
 			r.Labels = append(r.Labels, l.Name)
@@ -221,6 +246,9 @@ func (r *planned) print(w io.Writer) {
 	fmt.Fprintf(w, "  image size %d x %d x %d at %.4g x %.4g x %.4g mm, batch size %d\n",
 		r.Stage.ImageSize[0], r.Stage.ImageSize[1], r.Stage.ImageSize[2],
 		r.Stage.CurrentSpacing[0], r.Stage.CurrentSpacing[1], r.Stage.CurrentSpacing[2], r.Stage.BatchSize)
+	for i, m := range r.Modalities {
+		fmt.Fprintf(w, "  normalisation of modality %d (%s): %s\n", i, m.Name, m.normalisation())
+	}
 	fmt.Fprintf(w, "  plans: %s\n", r.PlansFile)
 	if r.Preprocessed != "" {
 		fmt.Fprintf(w, "  cases: %s\n", r.Preprocessed)

@@ -72,6 +72,9 @@ func FindName(f Folders, idOrName string) (string, error) {
 	case 1:
 		return found[0], nil
 	case 0:
+		if hint := newerTaskHint(f, idOrName); hint != "" {
+			return "", fmt.Errorf("no task %q: %s", idOrName, hint)
+		}
 		exist := "none"
 		if len(names) > 0 {
 			exist = strings.Join(names, ", ")

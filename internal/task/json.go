@@ -2,6 +2,7 @@ package task
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -102,6 +103,9 @@ type jsonParser struct {
 // parseJSON parses b. Errors carry line and column; trailing commas and repeated keys (the last one counts, as in
 // Python) become warnings.
 func parseJSON(b []byte) (node, []string, error) {
+	if problem := encodingProblem(b); problem != "" {
+		return node{}, nil, errors.New(problem)
+	}
 	p := &jsonParser{b: bytes.TrimPrefix(b, []byte("\xef\xbb\xbf")), line: 1}
 	n, err := p.parse(0)
 	if err != nil {
@@ -155,6 +159,9 @@ func (p *jsonParser) parse(depth int) (node, error) {
 	}
 	if p.pos >= len(p.b) {
 		return n, p.fail("the file ends where a value is expected")
+	}
+	if problem := notJSON(p.b[p.pos:]); problem != "" {
+		return n, p.fail("%s", problem)
 	}
 	var err error
 	switch c := p.b[p.pos]; {

@@ -67,8 +67,9 @@ func (v *validator) images(c *Case, file string) {
 			v.add(c.ID, "image", "%s: %v", dir, err)
 		case found == "" && v.entries(dir)[path.Base(file)] && strings.HasSuffix(c.ID, stem[len(c.ID):]):
 			v.add(c.ID, "image", "%q carries the modality suffix %s; leave it out in dataset.json", file, stem[len(c.ID):])
+		case found == "" && v.closed[dir]: // that is a problem of its own
 		case found == "":
-			v.add(c.ID, "image", "%s not found: modality %d (%s) of the case is missing", path.Join(dir, stem+writtenExtension), m, v.out.Modalities[m])
+			v.add(c.ID, "image", "%s", v.missingImage(dir, c.ID, m))
 		}
 		c.Images = append(c.Images, filepath.Join(v.dir, filepath.FromSlash(dir), found))
 	}

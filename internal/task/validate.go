@@ -1,7 +1,9 @@
 package task
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,8 +18,9 @@ type validator struct {
 	generated bool                       // see originalWithoutMasks
 	files     map[string]map[string]bool // names of the files in each folder that was looked into
 	out       Dataset
-	declared  bool     // "labels" is there
-	lost      problems // masks that are named but do not exist
+	closed    map[string]bool // folders that cannot be read
+	declared  bool            // "labels" is there
+	lost      problems        // masks that are named but do not exist
 }
 
 func (v *validator) warn(format string, args ...any) {
@@ -28,6 +31,10 @@ func (v *validator) warn(format string, args ...any) {
 func (v *validator) dataset(n *node) *Dataset {
 	if n.kind != kindObject {
 		v.add("", "", "line %d: found %s, expected an object with modality, classification_labels and training", n.line, n.kind)
+		return &v.out
+	}
+	if newer := newerDataset(n); newer != "" {
+		v.add("", "", "%s", newer)
 		return &v.out
 	}
 	v.out.Raw, _ = n.value().(map[string]any)
@@ -99,6 +106,11 @@ func (v *validator) modalities(n *node) {
 		return
 	}
 	v.out.Modalities = v.numbered(n, "modality", 1)
+	for i, name := range v.out.Modalities {
+		if doubt := modalityDoubt(name); doubt != "" {
+			v.warn("line %d: modality %d: %s", n.line, i, doubt)
+		}
+	}
 }
 
 func (v *validator) labels(n *node) {
@@ -288,10 +300,12 @@ func (v *validator) entries(dir string) map[string]bool {
 		return names
 	}
 	names := map[string]bool{}
-	if list, err := os.ReadDir(filepath.Join(v.dir, dir)); err == nil {
-		for _, e := range list {
-			names[e.Name()] = true
-		}
+	list, err := os.ReadDir(filepath.Join(v.dir, dir))
+	if errors.Is(err, fs.ErrPermission) {
+		v.unreadable(dir, err)
+	}
+	for _, e := range list {
+		names[e.Name()] = true
 	}
 	v.files[dir] = names
 	return names
