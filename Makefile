@@ -1,4 +1,4 @@
-# Targets for people: build, demo, test, bench, lint, generate, cuda-compile, gpu-kit, clean. `.ci/run` is what a change must pass.
+# Targets for people: build, demo, test, torture, bench, lint, generate, cuda-compile, gpu-kit, clean. `.ci/run` is what a change must pass.
 
 GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
@@ -7,7 +7,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 export CGO_ENABLED ?= 0
 
-.PHONY: build demo test bench lint generate cuda-compile gpu-kit clean
+.PHONY: build demo test torture bench lint generate cuda-compile gpu-kit clean
 
 build:
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/uc
@@ -17,6 +17,10 @@ demo: build
 
 test:
 	$(GO) test -timeout 10m ./...
+
+# Ends plan, train, predict and evaluate at every file operation, fails it, and finds the disk full; about an hour.
+torture:
+	UC_TORTURE=full $(GO) test -timeout 6h -count 1 -v ./internal/torture
 
 bench: build
 	$(GO) test -run '^$$' -bench . -benchtime 5x ./internal/backend/... ./internal/preprocess/... ./internal/augment/...

@@ -8,11 +8,16 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+
+	"github.com/universal-classifier/uc/internal/fault"
 )
 
 // Write calls write with a buffered writer to a temporary file beside path and renames it to path once all of it is
 // on disk. On any error the temporary file is removed and what stood at path before is untouched.
 func Write(path string, write func(w io.Writer) error) (err error) {
+	if err := fault.At(fault.Create, path); err != nil {
+		return fmt.Errorf("cannot write %s: %w", path, err)
+	}
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.tmp")
 	if err != nil {
 		return fmt.Errorf("cannot write %s: %w", path, err)
@@ -24,7 +29,7 @@ func Write(path string, write func(w io.Writer) error) (err error) {
 			err = fmt.Errorf("cannot write %s: %w", path, err)
 		}
 	}()
-	w := bufio.NewWriterSize(f, 1<<20)
+	w := bufio.NewWriterSize(faulty{f, path}, 1<<20)
 	if err = write(w); err != nil {
 		return err
 	}
@@ -34,16 +39,36 @@ func Write(path string, write func(w io.Writer) error) (err error) {
 	if err = f.Chmod(0o644); err != nil && runtime.GOOS != "windows" {
 		return err
 	}
+	if err = fault.At(fault.Sync, path); err != nil {
+		return err
+	}
 	if err = f.Sync(); err != nil {
 		return err
 	}
 	if err = f.Close(); err != nil {
 		return err
 	}
+	if err = fault.At(fault.Rename, path); err != nil {
+		return err
+	}
 	if err = os.Rename(f.Name(), path); err != nil {
 		return err
 	}
 	return syncDir(filepath.Dir(path))
+}
+
+// faulty is a file whose writes a test may fail.
+type faulty struct {
+	file *os.File
+	path string
+}
+
+func (f faulty) Write(p []byte) (int, error) {
+	if err := fault.At(fault.Write, f.path); err != nil {
+		n, _ := f.file.Write(p[:len(p)/2]) // a full disk takes a part
+		return n, err
+	}
+	return f.file.Write(p)
 }
 
 // WriteBytes writes b to path as Write does.

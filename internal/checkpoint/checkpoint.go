@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/universal-classifier/uc/internal/atomicfile"
+	"github.com/universal-classifier/uc/internal/fault"
 	"github.com/universal-classifier/uc/internal/weights"
 )
 
@@ -175,6 +176,9 @@ func Exists(foldDir, name string) bool {
 // Remove deletes a checkpoint; one that is not there is no error.
 func Remove(foldDir, name string) error {
 	for _, path := range files(foldDir, name) {
+		if err := fault.At(fault.Remove, path); err != nil {
+			return err
+		}
 		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
@@ -191,6 +195,9 @@ func SetAside(foldDir string) ([]string, error) {
 		}
 		to := files(foldDir, name+previousMark)
 		for i, from := range files(foldDir, name) {
+			if err := fault.At(fault.Rename, from); err != nil {
+				return moved, err
+			}
 			if err := os.Rename(from, to[i]); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return moved, err
 			}

@@ -7,6 +7,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
+
+	"github.com/universal-classifier/uc/internal/fault"
 )
 
 // ErrNotRegular is wrapped by errors about folders, pipes, sockets and devices, and about links to them.
@@ -27,6 +29,9 @@ type File struct {
 // Open opens the file at path. Anything but a regular file is refused before it is opened, as opening alone may wait (a named pipe)
 // or have effects (a device); the error wraps ErrNotRegular and says what was found.
 func Open(path string) (*File, error) {
+	if err := fault.At(fault.Open, path); err != nil {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
+	}
 	info, err := os.Stat(path) // follows links
 	if err != nil {
 		return nil, openError(err)
@@ -80,10 +85,20 @@ func ReadFile(path string, limit int64) ([]byte, error) {
 func (f *File) Size() int64 { return f.size }
 
 // Read implements io.Reader.
-func (f *File) Read(p []byte) (int, error) { return f.file.Read(p) }
+func (f *File) Read(p []byte) (int, error) {
+	if err := fault.At(fault.Read, f.file.Name()); err != nil {
+		return 0, &fs.PathError{Op: "read", Path: f.file.Name(), Err: err}
+	}
+	return f.file.Read(p)
+}
 
 // ReadAt implements io.ReaderAt.
-func (f *File) ReadAt(p []byte, at int64) (int, error) { return f.file.ReadAt(p, at) }
+func (f *File) ReadAt(p []byte, at int64) (int, error) {
+	if err := fault.At(fault.Read, f.file.Name()); err != nil {
+		return 0, &fs.PathError{Op: "read", Path: f.file.Name(), Err: err}
+	}
+	return f.file.ReadAt(p, at)
+}
 
 // Close implements io.Closer.
 func (f *File) Close() error { return f.file.Close() }

@@ -37,7 +37,7 @@ func Case(ctx context.Context, c task.Case, p *plan.Plans) (*Prepared, error) {
 	if err != nil {
 		return nil, err
 	}
-	out.Warnings = strangeness(crop, p)
+	out.Warnings = append(strangeness(crop, p), crop.notes...)
 	return out, nil
 }
 

@@ -83,6 +83,9 @@ func (t *trainer) readSaved(name string) (*saved, error) {
 	if err := c.Training(&s.state); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
+	if err := s.state.check(); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
 	return s, nil
 }
 
