@@ -37,14 +37,15 @@ func TestSpecialFilesAreRefused(t *testing.T) {
 	}
 	// replace puts a link in the place of a file until the test is done.
 	replace := func(t *testing.T, path, to string) {
-		if err := os.Rename(path, path+".aside"); err != nil {
+		aside := filepath.Join(t.TempDir(), "aside")
+		if err := os.Rename(path, aside); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.Symlink(to, path); err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() {
-			if err := os.Rename(path+".aside", path); err != nil {
+			if err := os.Rename(aside, path); err != nil {
 				t.Error(err)
 			}
 		})

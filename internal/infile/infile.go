@@ -120,12 +120,12 @@ func regular(path string, mode fs.FileMode) error {
 	if mode.IsRegular() {
 		return nil
 	}
-	found, remedy := "something unknown", "give a file"
+	found, remedy := "something unknown", ""
 	switch {
 	case mode&fs.ModeDir != 0:
 		found = "a folder"
 	case mode&fs.ModeNamedPipe != 0:
-		found, remedy = "a pipe", "write its data to a file first"
+		found, remedy = "a pipe", "; write its data to a file first"
 	case mode&fs.ModeSocket != 0:
 		found = "a socket"
 	case mode&fs.ModeDevice != 0:
@@ -136,5 +136,5 @@ func regular(path string, mode fs.FileMode) error {
 			found = fmt.Sprintf("a link to %s (%s)", found, to)
 		}
 	}
-	return fmt.Errorf("%s: %s, expected a file (%w); %s", path, found, ErrNotRegular, remedy)
+	return fmt.Errorf("%s: %s, expected a file (%w)%s", path, found, ErrNotRegular, remedy)
 }

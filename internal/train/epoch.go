@@ -34,7 +34,7 @@ func (t *trainer) fit(ctx context.Context) error {
 			return t.interrupted()
 		}
 		if errors.Is(err, errCases) {
-			return errors.Join(err, t.interrupted())
+			return fmt.Errorf("%w; %w", err, t.interrupted())
 		}
 		if err = t.recover(err); err != nil {
 			return err
