@@ -93,8 +93,8 @@ func (w *Workspace) preprocess(ctx context.Context, taskName string, o Preproces
 // AllCases is the fold that trains on all cases of a task.
 const AllCases = -1
 
-// TrainOptions say how a fold is trained. Numbers that are zero take the defaults of the method: 200 epochs of 250 training and 50
-// validation iterations, the plan's batch size, learning rate 0.01.
+// TrainOptions say how a fold is trained. Numbers that are zero take the defaults of the recipe, whose length follows the number
+// of cases, and the plan's batch size.
 type TrainOptions struct {
 	Epochs, Iterations, ValIterations, BatchSize int
 	LearningRate                                 float64
