@@ -77,16 +77,7 @@ func fold(cfg Config, sd *weights.StateDict) *weights.StateDict {
 	folded := weights.NewStateDict()
 	names, _ := convolutions(cfg)
 	for _, n := range names {
-		w, bias := sd.Get(n+convWeight).Clone(), sd.Get(n+normBias).Clone()
-		gamma, mean, variance := sd.Get(n+normWeight).F32, sd.Get(n+runningMean).F32, sd.Get(n+runningVar).F32
-		row := w.Len() / len(gamma)
-		for o := range gamma {
-			scale := float64(gamma[o]) / math.Sqrt(float64(variance[o])+backend.BatchNormEps)
-			for i := range row {
-				w.F32[o*row+i] = float32(float64(w.F32[o*row+i]) * scale)
-			}
-			bias.F32[o] = float32(float64(bias.F32[o]) - float64(mean[o])*scale)
-		}
+		w, bias := foldConvolution(sd, n)
 		folded.Set(n+convWeight, w)
 		folded.Set(n+foldedBias, bias)
 	}
@@ -96,6 +87,21 @@ func fold(cfg Config, sd *weights.StateDict) *weights.StateDict {
 		}
 	}
 	return folded
+}
+
+// foldConvolution returns weight and bias of the convolution with the given prefix as fold does.
+func foldConvolution(sd *weights.StateDict, name string) (w, bias *weights.Tensor) {
+	w, bias = sd.Get(name+convWeight).Clone(), sd.Get(name+normBias).Clone()
+	gamma, mean, variance := sd.Get(name+normWeight).F32, sd.Get(name+runningMean).F32, sd.Get(name+runningVar).F32
+	row := w.Len() / len(gamma)
+	for o := range gamma {
+		scale := float64(gamma[o]) / math.Sqrt(float64(variance[o])+backend.BatchNormEps)
+		for i := range row {
+			w.F32[o*row+i] = float32(float64(w.F32[o*row+i]) * scale)
+		}
+		bias.F32[o] = float32(float64(bias.F32[o]) - float64(mean[o])*scale)
+	}
+	return w, bias
 }
 
 // Trace has f told of every operation of the runs to come.

@@ -9,8 +9,8 @@ import (
 	"github.com/universal-classifier/uc/internal/backend"
 )
 
-// headWindow is the window of the reference's average pooling before the linear layers.
-var headWindow = [3]int{2, 2, 7}
+// HeadWindow is the window of the reference's average pooling before the linear layers.
+var HeadWindow = [3]int{2, 2, 7}
 
 // Classifier are the linear layers of all classification labels, one below the other: weights (sum of classes, features) and biases.
 type Classifier struct {
@@ -28,7 +28,7 @@ func Head(rt *Runtime, name string, x *gorgonia.Node, c *Classifier, training bo
 	h.params = []*backend.Tensor{c.GradWeight, c.GradBias}
 	h.run = func(in []*backend.Tensor) *backend.Tensor {
 		features, weight = rt.Arena.Alloc(backend.Values, batch, channels), in[1]
-		rt.Device.AvgPoolMean(headWindow, in[0], features)
+		rt.Device.AvgPoolMean(HeadWindow, in[0], features)
 		rt.free(in[0])
 		logits := rt.Arena.Alloc(backend.Values, h.out...)
 		rt.Device.Linear(features, in[1], in[2], logits)
@@ -42,7 +42,7 @@ func Head(rt *Runtime, name string, x *gorgonia.Node, c *Classifier, training bo
 		rt.Device.LinearBackward(features, dy, weight, d, c.GradWeight, c.GradBias)
 		rt.free(features, dy)
 		dx := rt.activation(batch, channels, size)
-		rt.Device.AvgPoolMeanBackward(headWindow, d, dx)
+		rt.Device.AvgPoolMeanBackward(HeadWindow, d, dx)
 		rt.free(d)
 		return dx
 	}

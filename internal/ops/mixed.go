@@ -6,8 +6,8 @@ import (
 	"github.com/universal-classifier/uc/internal/backend"
 )
 
-// mixedPool is the pooling of an Inception block's fourth branch.
-var mixedPool = backend.Pool{Kernel: [3]int{3, 3, 3}, Stride: [3]int{1, 1, 1}}
+// MixedPool is the pooling of an Inception block's fourth branch.
+var MixedPool = backend.Pool{Kernel: [3]int{3, 3, 3}, Stride: [3]int{1, 1, 1}}
 
 // Inception are the layers of one block. The 1x1x1 convolutions that read the block's input (all of branch 0, the first of
 // branches 1 and 2) are one layer, Reduce, whose outputs are branch 0's, branch 1's and branch 2's in this order, Split many of each.
@@ -60,7 +60,7 @@ func Mixed(rt *Runtime, name string, x *gorgonia.Node, b *Inception) (*gorgonia.
 			} else {
 				branchIn[i] = rt.activation(batch, channels, size)
 				winners = rt.Arena.Alloc(backend.Winners, batch, channels, size[0], size[1], size[2])
-				rt.Device.MaxPool(mixedPool, input, branchIn[i], winners)
+				rt.Device.MaxPool(MixedPool, input, branchIn[i], winners)
 			}
 			l.convolve(branchIn[i], in[4+3*i], in[5+3*i], in[6+3*i])
 			l.normalize(rt.Device.Slice(y, to, widths[1+i]))
@@ -94,7 +94,7 @@ func Mixed(rt *Runtime, name string, x *gorgonia.Node, b *Inception) (*gorgonia.
 		rt.free(input)
 		dx := reduce.inputGrad(reduce.raw, size)
 		rt.free(reduce.raw)
-		rt.Device.MaxPoolBackward(mixedPool, dpooled, winners, dx, true)
+		rt.Device.MaxPoolBackward(MixedPool, dpooled, winners, dx, true)
 		rt.free(dpooled, winners)
 		return dx
 	}
@@ -127,7 +127,7 @@ func FoldedMixed(rt *Runtime, name string, x *gorgonia.Node, b *Inception) (*gor
 		to += widths[2]
 		rt.free(both)
 		pooled := rt.activation(batch, channels, size)
-		dev.MaxPool(mixedPool, in[0], pooled, nil)
+		dev.MaxPool(MixedPool, in[0], pooled, nil)
 		rt.free(in[0])
 		conv(&b.Branch[2], pooled, in[7], in[8], dev.Slice(y, to, widths[3]))
 		rt.free(pooled)

@@ -10,8 +10,8 @@ import (
 	"github.com/universal-classifier/uc/internal/volume"
 )
 
-// roiMargin is the part of its extent by which the box of the ROI is moved out on each side.
-const roiMargin = 0.05
+// ROIMargin is the part of its extent by which the box of the ROI is moved out on each side.
+const ROIMargin = 0.05
 
 // outside marks mask voxels that are neither labelled nor inside the filled region that the case was cropped to.
 const outside = -1
@@ -97,7 +97,7 @@ func loadCropped(c task.Case, roiLabels int) (*cropped, error) {
 	if out.roiBox, ok = volume.BoundingBox(roi, inner); !ok {
 		return nil, emptyROI(c)
 	}
-	out.roiBox = out.roiBox.Grow(roiMargin, inner)
+	out.roiBox = out.roiBox.Grow(ROIMargin, inner)
 	// Cut first: as above, holes stay holes.
 	mask = volume.Crop(mask, inner, out.roiBox)
 	roi = volume.Crop(roi, inner, out.roiBox)
