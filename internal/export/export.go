@@ -30,7 +30,7 @@ type Format struct {
 }
 
 // Formats are all formats, in the order of the help.
-var Formats = []Format{safetensorsFormat, pytorchFormat, referenceFormat}
+var Formats = []Format{safetensorsFormat, pytorchFormat, referenceFormat, onnxFormat}
 
 // Find returns the format of that name.
 func Find(name string) (Format, bool) {
