@@ -94,6 +94,7 @@ func TestPipeline(t *testing.T) {
 	if p.Predicted != 2 || p.Precision != "fp32" || settings.Precision != "fp32" {
 		t.Errorf("existing results were not overwritten in fp32: %+v", p)
 	}
+	checkOneCase(t, c, out)
 	var measured evaluate.Report
 	decode(t, ok(t, "evaluate", "--predictions", out, "--truth", c.path("truthTs.csv"), "--json"), &measured)
 	if measured.Cases != 2 || len(measured.Labels) != 2 || !exists(filepath.Join(out, "evaluation", "report.html")) {

@@ -116,7 +116,7 @@ type preprocessing struct {
 	Normalization []normalization `json:"normalization"` // per modality
 	ROILabels     int             `json:"roi_labels"`    // without background
 	MaskDivisor   int             `json:"mask_divisor"`
-	MasksWanted   bool            `json:"masks_wanted"` // otherwise the mask is 1 everywhere
+	Masks         string          `json:"masks"` // real; generated, that is, 1 everywhere; unknown
 	Note          string          `json:"note"`
 }
 
@@ -144,7 +144,7 @@ func onnxMetadata(m *model.Model) ([][2]string, error) {
 		Resampling:  "images: cubic spline; mask: linear per label, at least 0.5; a coarse axis on its own, nearest neighbour",
 		ROILabels:   p.NumClasses,
 		MaskDivisor: p.NumClasses + 1,
-		MasksWanted: p.RealMasks,
+		Masks:       "generated",
 		Note:        "uc preprocess-case writes exactly this input",
 	}
 	for i, name := range p.Modalities {
@@ -162,6 +162,11 @@ func onnxMetadata(m *model.Model) ([][2]string, error) {
 			}
 		}
 		pre.Normalization = append(pre.Normalization, n)
+	}
+	if p.MasksUnknown {
+		pre.Masks = "unknown"
+	} else if p.RealMasks {
+		pre.Masks = "real"
 	}
 	pre.Channels = append(pre.Channels, "mask")
 	metadata := [][2]string{{metaTask, p.TaskName}}

@@ -84,6 +84,20 @@ func Open(dir string, o Options, r progress.Reporter) (*Model, error) {
 	return m, nil
 }
 
+// OpenPlans reads the plans alone of the model in dir, which Open would open.
+func OpenPlans(dir string, r progress.Reporter) (*plan.Plans, error) {
+	dir, err := locate(dir)
+	if err != nil {
+		return nil, err
+	}
+	m := &Model{Dir: dir}
+	if err := m.loadPlans(r); err != nil {
+		return nil, err
+	}
+	m.warnUnknown(r)
+	return m.Plans, nil
+}
+
 // Names are the names of the folds.
 func (m *Model) Names() []string {
 	var names []string
