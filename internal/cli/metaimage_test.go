@@ -71,7 +71,7 @@ func TestMetaImageCohort(t *testing.T) {
 	want := read()
 	for i, file := range []string{c.image(t, 0), c.image(t, 1), c.mask(t, 1), c.mask(t, 2)} {
 		writeMetaImage(t, file, strings.TrimSuffix(file, ".nii.gz")+[]string{".mhd", ".mha", ".mha", ".mhd"}[i])
-		if err := os.Rename(file, file+".aside"); err != nil {
+		if err := os.Remove(file); err != nil {
 			t.Fatal(err)
 		}
 	}
