@@ -3,11 +3,14 @@ package atomicfile
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 
 	"github.com/universal-classifier/uc/internal/fault"
 )
@@ -18,7 +21,7 @@ func Write(path string, write func(w io.Writer) error) (err error) {
 	if err := fault.At(fault.Create, path); err != nil {
 		return fmt.Errorf("cannot write %s: %w", path, err)
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.tmp")
+	f, err := os.CreateTemp(filepath.Dir(path), leftoverPrefix+filepath.Base(path)+".*"+leftoverSuffix)
 	if err != nil {
 		return fmt.Errorf("cannot write %s: %w", path, err)
 	}
@@ -69,6 +72,39 @@ func (f faulty) Write(p []byte) (int, error) {
 		return n, err
 	}
 	return f.file.Write(p)
+}
+
+// How a temporary file is named.
+const (
+	leftoverPrefix = "."
+	leftoverSuffix = ".tmp"
+)
+
+// RemoveLeftovers deletes the temporary files in dir that processes left which were killed while they wrote. Those of a process that is still
+// writing look the same, so only who has the folder to itself may do this. A folder that is not there has none.
+func RemoveLeftovers(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if name := e.Name(); e.Type().IsRegular() && isLeftover(name) {
+			if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// isLeftover reports whether a name is one that Write gives, ".NAME.DIGITS.tmp", and not a hidden file of somebody else.
+func isLeftover(name string) bool {
+	name, temporary := strings.CutSuffix(name, leftoverSuffix)
+	at := strings.LastIndexByte(name, '.')
+	return temporary && strings.HasPrefix(name, leftoverPrefix) && at > 1 && at < len(name)-1 && strings.Trim(name[at+1:], "0123456789") == ""
 }
 
 // WriteBytes writes b to path as Write does.

@@ -13,7 +13,7 @@ import (
 // ErrHeld is wrapped when another open file has the lock.
 var ErrHeld = errors.New("in use")
 
-// Lock is a lock that is held.
+// Lock is a lock that is held; the zero value locks nothing.
 type Lock struct{ file *os.File }
 
 // Acquire locks the file at path, made if need be, and writes into it who holds it. It does not wait: if the lock is held the error wraps
@@ -63,5 +63,8 @@ func holder(f *os.File) string {
 
 // Release lets go of the lock; the file stays, empty.
 func (l *Lock) Release() error {
+	if l == nil || l.file == nil {
+		return nil
+	}
 	return errors.Join(l.file.Truncate(0), l.file.Close())
 }

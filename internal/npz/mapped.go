@@ -24,6 +24,10 @@ func OpenMapped(path string) (*Mapped, error) {
 		return nil, err
 	}
 	defer f.Close()
+	return mapFile(f, path)
+}
+
+func mapFile(f *infile.File, path string) (*Mapped, error) {
 	h, offset, err := readHeader(f)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)

@@ -1,0 +1,55 @@
+package plan
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/universal-classifier/uc/internal/provenance"
+)
+
+// Sources are what the plans decide of a network: what it is shown, and what its answers mean. Networks whose plans differ in any of it
+// must never be averaged. What merely lists the cohort is not among them.
+func (p *Plans) Sources() (provenance.Sources, error) {
+	var names, norms []string
+	var intensities []Statistics
+	for m, name := range p.Modalities {
+		norm := p.NormalizationSchemes[m]
+		if p.UseMaskForNorm[m] {
+			norm += " over the mask"
+		}
+		names, norms = append(names, fmt.Sprintf("%q", name)), append(norms, norm)
+		var s Statistics
+		if p.NormalizationSchemes[m] == NormCT {
+			s = p.DatasetProperties.IntensityProperties[m].Statistics
+		}
+		intensities = append(intensities, s)
+	}
+	var labels []string
+	for _, l := range p.Labels {
+		labels = append(labels, fmt.Sprintf("%q (%s)", l.Name, strings.Join(l.Values, ", ")))
+	}
+	cohort, err := provenance.DigestJSON(intensities)
+	if err != nil {
+		return nil, err
+	}
+	masks := "generated"
+	if p.RealMasks {
+		masks = "real"
+	}
+	stage := p.Stage()
+	augmentation := "3D"
+	if stage.DoDummy2D {
+		augmentation = "2D"
+	}
+	return provenance.Sources{
+		"modalities":            strings.Join(names, ", "),
+		"normalisation":         strings.Join(norms, ", "),
+		"CT intensities":        cohort,
+		"classification labels": strings.Join(labels, "; "),
+		"masks":                 fmt.Sprintf("%s, labels %v", masks, p.AllClasses),
+		"image size":            fmt.Sprintf("%d x %d x %d", stage.ImageSize[0], stage.ImageSize[1], stage.ImageSize[2]),
+		"spacing":               fmt.Sprintf("%v x %v x %v", stage.CurrentSpacing[0], stage.CurrentSpacing[1], stage.CurrentSpacing[2]),
+		"order of the axes":     fmt.Sprint(p.TransposeForward),
+		"augmentation":          augmentation,
+	}, nil
+}
