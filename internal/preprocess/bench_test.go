@@ -83,7 +83,7 @@ func BenchmarkCase(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				if err := save(dir, out, dir); err != nil {
+				if err := save(dir, out, dir, "", nil); err != nil {
 					b.Fatal(err)
 				}
 			}

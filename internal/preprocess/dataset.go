@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"runtime"
 	"slices"
@@ -12,26 +11,30 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/universal-classifier/uc/internal/lockfile"
 	"github.com/universal-classifier/uc/internal/npz"
+	"github.com/universal-classifier/uc/internal/plan"
+	"github.com/universal-classifier/uc/internal/progress"
+	"github.com/universal-classifier/uc/internal/provenance"
 )
 
-// Dataset gives a trainer the preprocessed cases of a task. Read and the other methods may be called concurrently; Close
-// only after the last Read.
+// Dataset gives a trainer the preprocessed cases of a task as they stand when it is opened: whatever is written to the folder
+// afterwards is noticed, never mixed in. Read and the other methods may be called concurrently; Close only after the last Read.
 type Dataset struct {
 	stage      string
 	ids        []string
 	properties []Properties
+	arrays     []npz.Member // of each case's .npz
 	shape      [4]int
 	mapped     []*npz.Mapped // nil if cases are read compressed
 }
 
-// maxUnpackers bounds how many cases are unpacked at a time, each held in memory whole.
+// maxUnpackers bounds how many cases are looked through or unpacked at a time.
 const maxUnpackers = 4
 
-// OpenDataset opens the cases in a stage folder. Unless compressed, each is unpacked to a .npy beside its .npz if that is
-// not there yet (as nnU-Net does) and mapped into memory, so that the system's page cache holds what is in use;
-// compressed cases are unpacked again at every Read. All cases must have one shape.
-func OpenDataset(ctx context.Context, stage string, cases []string, compressed bool) (*Dataset, error) {
+// OpenDataset opens the cases in a stage folder, to be read compressed unless Map follows. All cases must have one shape, and the arrays of
+// each must be those that its properties tell of.
+func OpenDataset(stage string, cases []string) (*Dataset, error) {
 	if len(cases) == 0 {
 		return nil, fmt.Errorf("%s: no cases asked for", stage)
 	}
@@ -51,66 +54,100 @@ func OpenDataset(ctx context.Context, stage string, cases []string, compressed b
 		} else if shape != d.shape {
 			return nil, fmt.Errorf("case %s: %s: shape %v, but case %s has %v; run plan-and-preprocess again", id, propertiesFile(stage, id), shape, cases[0], d.shape)
 		}
-		d.properties = append(d.properties, p)
-	}
-	if compressed {
-		for _, id := range cases {
-			if _, err := os.Stat(arraysFile(stage, id)); err != nil {
-				return nil, fmt.Errorf("case %s: %w; run plan-and-preprocess again", id, err)
-			}
+		m, err := npz.Stat(arraysFile(stage, id), arraysName)
+		if err != nil {
+			return nil, fmt.Errorf("case %s: %w; run plan-and-preprocess again", id, err)
 		}
-		return d, nil
-	}
-	d.mapped = make([]*npz.Mapped, len(cases))
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(min(runtime.GOMAXPROCS(0), maxUnpackers))
-	for i, id := range cases {
-		group.Go(func() error {
-			m, err := d.open(ctx, id)
-			if err != nil {
-				return fmt.Errorf("case %s: %w", id, err)
-			}
-			d.mapped[i] = m
-			return nil
-		})
-	}
-	if err := group.Wait(); err != nil {
-		d.Close()
-		return nil, err
+		if want := p.MadeFrom[fromArrays]; want != "" && want != m.String() {
+			return nil, fmt.Errorf("case %s: %s is not the file that %s belongs to; run plan-and-preprocess again", id, arraysFile(stage, id), propertiesFile(stage, id))
+		}
+		d.properties, d.arrays = append(d.properties, p), append(d.arrays, m)
 	}
 	return d, nil
 }
 
-// open maps a case's unpacked arrays, after unpacking them if they are missing or older than the packed ones.
-func (d *Dataset) open(ctx context.Context, id string) (*npz.Mapped, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
+// Map maps each case into memory from a .npy beside its .npz (as nnU-Net does), so that the system's page cache holds what is in use. What lies there
+// already is used if its content is that of the .npz, else the case is unpacked. The stage folder is locked while cases are unpacked.
+func (d *Dataset) Map(ctx context.Context, r progress.Reporter) error {
+	d.mapped = make([]*npz.Mapped, len(d.ids))
+	err := d.each(ctx, d.open)
+	if err == nil && slices.Contains(d.mapped, nil) {
+		err = d.unpackMissing(ctx, r)
 	}
-	packed, unpacked := arraysFile(d.stage, id), unpackedFile(d.stage, id)
-	from, err := os.Stat(packed)
 	if err != nil {
-		return nil, fmt.Errorf("%w; run plan-and-preprocess again", err)
+		d.Close()
 	}
-	to, err := os.Stat(unpacked)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
+	return err
+}
+
+// unpackMissing unpacks what is not mapped yet, unless another training has done so meanwhile.
+func (d *Dataset) unpackMissing(ctx context.Context, r progress.Reporter) error {
+	lock, err := lockfile.Enter(ctx, d.stage, false, r)
+	if err != nil {
+		return fmt.Errorf("the cases cannot be unpacked: %w (use_compressed_data trains without)", err)
 	}
-	if err == nil && !to.ModTime().Before(from.ModTime()) {
-		if m, err := npz.OpenMapped(unpacked); err == nil {
-			if d.fits(m.Shape) {
-				return m, nil
-			}
-			m.Close()
+	defer lock.Release()
+	return d.each(ctx, func(i int) error {
+		if err := d.open(i); err != nil || d.mapped[i] != nil {
+			return err
 		}
+		packed, unpacked := arraysFile(d.stage, d.ids[i]), unpackedFile(d.stage, d.ids[i])
+		now, err := npz.Unpack(packed, arraysName, unpacked)
+		if err != nil {
+			return fmt.Errorf("%w; the unpacked case needs %d MB (use_compressed_data trains without)", err, d.arrays[i].Size/1e6)
+		}
+		if now != d.arrays[i] {
+			return d.replaced(i)
+		}
+		if err := d.open(i); err != nil || d.mapped[i] != nil {
+			return err
+		}
+		return fmt.Errorf("%s does not hold what was written to it; look at the file system", unpacked)
+	})
+}
+
+// each calls do for the cases that are not mapped, several at a time.
+func (d *Dataset) each(ctx context.Context, do func(i int) error) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(min(runtime.GOMAXPROCS(0), maxUnpackers))
+	for i, id := range d.ids {
+		if d.mapped[i] != nil {
+			continue
+		}
+		group.Go(func() error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if err := do(i); err != nil {
+				return fmt.Errorf("case %s: %w", id, err)
+			}
+			return nil
+		})
 	}
-	data, err := d.load(packed)
-	if err != nil {
-		return nil, err
+	return group.Wait()
+}
+
+// open maps a case if its unpacked arrays are there and those of the packed ones.
+func (d *Dataset) open(i int) error {
+	unpacked := unpackedFile(d.stage, d.ids[i])
+	m, err := npz.OpenUnpacked(unpacked, d.arrays[i])
+	switch {
+	case errors.Is(err, npz.ErrFormat):
+		return fmt.Errorf("%w; run plan-and-preprocess again", err)
+	case err != nil || m == nil:
+		return err
+	case !d.fits(m.Shape):
+		err := fmt.Errorf("%s has shape %v, expected %v; run plan-and-preprocess again", unpacked, m.Shape, d.shape)
+		m.Close()
+		return err
 	}
-	if err := npz.WriteNPY(unpacked, npz.Array{Shape: d.shape[:], Data: data}); err != nil {
-		return nil, fmt.Errorf("%w; the unpacked case needs %d MB (use_compressed_data trains without)", err, len(data)*4/1e6)
-	}
-	return npz.OpenMapped(unpacked)
+	d.mapped[i] = m
+	return nil
+}
+
+// replaced says that a case was preprocessed anew since the dataset was opened.
+func (d *Dataset) replaced(i int) error {
+	return fmt.Errorf("case %s: %s was replaced after this training had begun; start the training again", d.ids[i], arraysFile(d.stage, d.ids[i]))
 }
 
 // load reads a packed case.
@@ -119,7 +156,7 @@ func (d *Dataset) load(path string) ([]float32, error) {
 	if err != nil {
 		return nil, err
 	}
-	a, ok := arrays["data"]
+	a, ok := arrays[arraysName]
 	if !ok || !d.fits(a.Shape) {
 		return nil, fmt.Errorf("%s: array data has shape %v, expected %v; run plan-and-preprocess again", path, a.Shape, d.shape)
 	}
@@ -143,6 +180,30 @@ func (d *Dataset) ID(i int) string { return d.ids[i] }
 // Shape of every case: modalities + 1 (the mask), then the axes after transpose_forward.
 func (d *Dataset) Shape() [4]int { return d.shape }
 
+// Case is where case i comes from.
+func (d *Dataset) Case(i int) provenance.Case {
+	return provenance.Case{ID: d.ids[i], Files: d.properties[i].MadeFrom[fromFiles], Targets: d.properties[i].Targets}
+}
+
+// Made compares the cases with plans: other are those that were preprocessed under other plans or by another version, unknown those of an
+// earlier version, which did not record its plans.
+func (d *Dataset) Made(p *plan.Plans) (other, unknown []string, err error) {
+	setting, err := settingKey(p)
+	if err != nil {
+		return nil, nil, err
+	}
+	for i, id := range d.ids {
+		switch d.properties[i].MadeFrom[fromPlans] {
+		case setting:
+		case "":
+			unknown = append(unknown, id)
+		default:
+			other = append(other, id)
+		}
+	}
+	return other, unknown, nil
+}
+
 // Targets is the class of case i for each classification label.
 func (d *Dataset) Targets(i int) []int { return d.properties[i].Targets }
 
@@ -160,6 +221,9 @@ func (d *Dataset) Read(i int, dst []float32) error {
 	data, err := d.load(arraysFile(d.stage, d.ids[i]))
 	if err != nil {
 		return fmt.Errorf("case %s: %w", d.ids[i], err)
+	}
+	if now, err := npz.Stat(arraysFile(d.stage, d.ids[i]), arraysName); err != nil || now != d.arrays[i] {
+		return d.replaced(i)
 	}
 	copy(dst, data)
 	return nil

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/universal-classifier/uc/internal/npz"
@@ -13,17 +12,22 @@ import (
 )
 
 // save writes a case: the arrays first, then the properties that vouch for them.
-func save(stage string, out *Prepared, taskDir string) error {
+func save(stage string, out *Prepared, taskDir, setting string, files []source) error {
 	id := out.Properties.Case
 	for _, path := range []string{propertiesFile(stage, id), unpackedFile(stage, id)} {
 		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("case %s: %w", id, err)
 		}
 	}
-	a := npz.Array{Name: "data", Shape: out.Shape[:], Data: out.Data}
+	a := npz.Array{Name: arraysName, Shape: out.Shape[:], Data: out.Data}
 	if err := npz.Write(arraysFile(stage, id), []npz.Array{a}, true); err != nil {
 		return fmt.Errorf("case %s: %w", id, err)
 	}
+	var err error
+	if out.Properties.MadeFrom, err = madeFrom(stage, id, setting, files); err != nil {
+		return err
+	}
+	out.Properties.Key = caseKey(setting, files)
 	return writeProperties(stage, out.Properties, taskDir)
 }
 
@@ -72,9 +76,6 @@ func removeStale(stage string, cases []task.Case) int {
 // saveCropped writes a cropped case as the reference keeps it: modalities and mask, z, y, x.
 func (c *cohort) saveCropped(kase task.Case, crop *cropped, files []source) error {
 	dir := c.task.Folders.CroppedTask(c.task.Name)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fmt.Errorf("cannot write the cropped cases: %w", err)
-	}
 	if err := os.Remove(propertiesFile(dir, kase.ID)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("case %s: %w", kase.ID, err)
 	}
@@ -110,17 +111,4 @@ func (c *cohort) croppedDone(kase task.Case, files []source) bool {
 	}
 	_, err = os.Stat(arraysFile(dir, kase.ID))
 	return err == nil
-}
-
-// removeLeftovers deletes the half-written files of a run that was killed.
-func removeLeftovers(dir string) {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return
-	}
-	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), ".") && strings.HasSuffix(e.Name(), ".tmp") {
-			os.Remove(filepath.Join(dir, e.Name()))
-		}
-	}
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/universal-classifier/uc/internal/lockfile"
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/task"
@@ -159,12 +160,12 @@ func mustRun(t *testing.T, f task.Folders, o Options) *plan.Plans {
 	return p
 }
 
-// snapshot reads all files below dir.
+// snapshot reads all files below dir but locks.
 func snapshot(t *testing.T, dir string) map[string][]byte {
 	t.Helper()
 	out := map[string][]byte{}
 	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
-		if err != nil || e.IsDir() {
+		if err != nil || e.IsDir() || e.Name() == lockfile.Name {
 			return err
 		}
 		b, err := os.ReadFile(path)

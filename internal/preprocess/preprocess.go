@@ -10,6 +10,7 @@ import (
 	"runtime"
 
 	"github.com/universal-classifier/uc/internal/infile"
+	"github.com/universal-classifier/uc/internal/lockfile"
 	"github.com/universal-classifier/uc/internal/memory"
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/progress"
@@ -28,6 +29,7 @@ type Options struct {
 	PlansIdentifier     string   // name of the plans; empty: plan.Identifier
 	Verify              bool     // first read every file to the end and check what only its voxels show
 	AllowOutliers       []string // cases that are planned with although their headers are far from the cohort's
+	NoWait              bool     // an error, rather than waiting, while another process writes the task's folder
 }
 
 // Version of the arrays that this package writes. A change of their numbers raises it, and with it every case is redone.
@@ -67,16 +69,35 @@ func Run(ctx context.Context, t *task.Task, o Options, r progress.Reporter) (*pl
 	if err := check(ctx, t, o, r); err != nil {
 		return nil, err
 	}
-	if err := t.EnsureMasks(ctx, r); err != nil {
-		return nil, err
-	}
-	j := &job{task: t, options: o, progress: r, dir: t.Folders.PreprocessedTask(t.Name)}
-	defer j.limitMemory()()
+	j := &job{options: o, progress: r, dir: t.Folders.PreprocessedTask(t.Name)}
 	if err := os.MkdirAll(j.dir, 0o755); err != nil {
 		return nil, fmt.Errorf("cannot write the preprocessed task: %w", err)
 	}
-	removeLeftovers(j.dir)
-	c := &cohort{job: j, cases: sortedCases(t.Dataset.Cases)}
+	lock, err := lockfile.Enter(ctx, j.dir, o.NoWait, r)
+	if err != nil {
+		return nil, err
+	}
+	defer lock.Release()
+	if o.KeepCropped {
+		cropped := t.Folders.CroppedTask(t.Name)
+		if err := os.MkdirAll(cropped, 0o755); err != nil {
+			return nil, fmt.Errorf("cannot write the cropped cases: %w", err)
+		}
+		lock, err := lockfile.Enter(ctx, cropped, o.NoWait, r)
+		if err != nil {
+			return nil, err
+		}
+		defer lock.Release()
+	}
+	// What was known of the task may be old by now.
+	if j.task, err = task.Load(t.Folders, t.Name); err != nil {
+		return nil, err
+	}
+	if err := j.task.EnsureMasks(ctx, r); err != nil {
+		return nil, err
+	}
+	defer j.limitMemory()()
+	c := &cohort{job: j, cases: sortedCases(j.task.Dataset.Cases)}
 	records, err := loadRecords(j.dir)
 	if err != nil {
 		return nil, err
@@ -145,14 +166,19 @@ func (c *cohort) preprocess(ctx context.Context, p *plan.Plans, records *records
 	if err := os.MkdirAll(stage, 0o755); err != nil {
 		return fmt.Errorf("cannot write the preprocessed cases: %w", err)
 	}
-	removeLeftovers(stage)
+	// Trainings unpack their cases into this folder.
+	lock, err := lockfile.Enter(ctx, stage, c.options.NoWait, c.progress)
+	if err != nil {
+		return err
+	}
+	defer lock.Release()
 	setting, err := settingKey(p)
 	if err != nil {
 		return err
 	}
 	var todo []int
 	for i, kase := range c.cases {
-		done, err := upToDate(stage, kase, caseKey(setting, records.Cases[kase.ID].Files))
+		done, err := upToDate(stage, kase, setting, records.Cases[kase.ID].Files)
 		if err != nil {
 			return err
 		}
@@ -191,7 +217,6 @@ func (c *cohort) preprocess(ctx context.Context, p *plan.Plans, records *records
 			return fmt.Errorf("case %s: %v voxels after resampling, but the plans' shape is %v; training needs one shape, so follow plans with room for the case or let this task be planned by itself",
 				kase.ID, out.Properties.SizeAfterResampling, shape)
 		}
-		out.Properties.Key = caseKey(setting, records.Cases[kase.ID].Files)
-		return save(stage, out, c.task.Dir)
+		return save(stage, out, c.task.Dir, setting, records.Cases[kase.ID].Files)
 	})
 }

@@ -9,7 +9,9 @@ import (
 
 	"github.com/universal-classifier/uc/internal/atomicfile"
 	"github.com/universal-classifier/uc/internal/infile"
+	"github.com/universal-classifier/uc/internal/npz"
 	"github.com/universal-classifier/uc/internal/plan"
+	"github.com/universal-classifier/uc/internal/provenance"
 	"github.com/universal-classifier/uc/internal/volume"
 )
 
@@ -34,6 +36,30 @@ type Properties struct {
 	SizeAfterPad           [3]int             `json:"size after central pad"`
 	Measures               *Measures          `json:"measures,omitempty"` // of the raw case; nil if preprocessed before they were recorded
 	Key                    string             `json:"key,omitempty"`      // identifies input files, plans and version
+	MadeFrom               provenance.Sources `json:"made_from,omitempty"`
+}
+
+// Names in Properties.MadeFrom.
+const (
+	fromPlans  = "plans"  // what of the plans the arrays depend on, and the version
+	fromFiles  = "files"  // content of images and mask
+	fromArrays = "arrays" // checksum and size of the arrays that belong to these properties
+)
+
+// arraysName is the array in a case's .npz.
+const arraysName = "data"
+
+// madeFrom are the sources of a case whose arrays are on disk.
+func madeFrom(stage, id, setting string, files []source) (provenance.Sources, error) {
+	arrays, err := npz.Stat(arraysFile(stage, id), arraysName)
+	if err != nil {
+		return nil, fmt.Errorf("case %s: %w", id, err)
+	}
+	digests := make([]string, len(files))
+	for i, f := range files {
+		digests[i] = f.SHA256
+	}
+	return provenance.Sources{fromPlans: setting, fromFiles: provenance.DigestOf(digests...), fromArrays: arrays.String()}, nil
 }
 
 // Bounds is a box as the reference writes it: [min, max) per axis.

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"github.com/universal-classifier/uc/internal/imagefile"
 	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/plan"
+	"github.com/universal-classifier/uc/internal/provenance"
 	"github.com/universal-classifier/uc/internal/task"
 )
 
@@ -44,6 +46,7 @@ type source struct {
 	Path     string    `json:"path"` // relative to the raw task
 	Size     int64     `json:"size"`
 	Modified time.Time `json:"modified"`
+	Changed  time.Time `json:"changed"` // of the inode, which a copy with times kept changes, too; zero where the system has none
 	SHA256   string    `json:"sha256"`
 	Hashed   time.Time `json:"hashed"` // when
 }
@@ -124,21 +127,16 @@ func identify(path, name string, before source) (source, error) {
 	if err != nil {
 		return source{}, err
 	}
-	now := source{Path: name, Size: info.Size(), Modified: info.ModTime().UTC(), Hashed: time.Now().UTC()}
-	if before.Path == name && before.Size == now.Size && before.Modified.Equal(now.Modified) &&
-		before.SHA256 != "" && before.Hashed.Sub(before.Modified) > settled {
+	now := source{Path: name, Size: info.Size(), Modified: info.ModTime().UTC(), Changed: changeTime(path), Hashed: time.Now().UTC()}
+	if before.Path == name && before.Size == now.Size && before.Modified.Equal(now.Modified) && before.Changed.Equal(now.Changed) &&
+		before.SHA256 != "" && before.Hashed.Sub(before.Modified) > settled && before.Hashed.Sub(before.Changed) > settled {
 		return before, nil
 	}
-	f, err := infile.Open(path)
+	digest, err := provenance.DigestFile(path)
 	if err != nil {
 		return source{}, err
 	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.CopyBuffer(h, f, make([]byte, 1<<18)); err != nil {
-		return source{}, err
-	}
-	now.SHA256 = hex.EncodeToString(h.Sum(nil))
+	now.SHA256 = provenance.Hex(digest)
 	return now, nil
 }
 
@@ -234,16 +232,17 @@ func caseKey(setting string, files []source) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// upToDate tells whether a case's arrays are there with the given key. Targets that changed in dataset.json are written
-// anew: the arrays do not depend on them.
-func upToDate(stage string, c task.Case, key string) (bool, error) {
+// upToDate reports whether a case's arrays are there and made from these files with this setting. Targets that changed in dataset.json are
+// written anew: the arrays do not depend on them.
+func upToDate(stage string, c task.Case, setting string, files []source) (bool, error) {
 	p, err := readProperties(stage, c.ID)
-	if err != nil || p.Key != key || p.Measures == nil {
+	if err != nil || p.Key != caseKey(setting, files) || p.Measures == nil {
 		return false, nil
 	}
-	if info, err := os.Stat(arraysFile(stage, c.ID)); err != nil || info.Size() == 0 {
+	now, err := madeFrom(stage, c.ID, setting, files)
+	if err != nil || p.MadeFrom != nil && !maps.Equal(p.MadeFrom, now) {
 		return false, nil
 	}
-	p.Targets = c.Targets
+	p.Targets, p.MadeFrom = c.Targets, now
 	return true, writeJSON(propertiesFile(stage, c.ID), p)
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/universal-classifier/uc/internal/npz"
 	"github.com/universal-classifier/uc/internal/plan"
+	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/task"
 )
 
@@ -98,7 +99,7 @@ func TestChangedTargetsAndLostCases(t *testing.T) {
 	if got := touched(); slices.ContainsFunc(got, func(s string) bool { return strings.HasSuffix(s, ".npz") }) || !slices.Contains(got, "c_0.json") {
 		t.Errorf("after a change of targets these were written: %v", got)
 	}
-	d, err := OpenDataset(t.Context(), stage, []string{"c_0", "c_1"}, false)
+	d, err := openDataset(t, stage, false, "c_0", "c_1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -203,12 +204,22 @@ func TestPredictionUsesTheSameCode(t *testing.T) {
 	}
 }
 
+// openDataset opens cases for reading, unpacked unless compressed.
+func openDataset(t *testing.T, stage string, compressed bool, cases ...string) (*Dataset, error) {
+	t.Helper()
+	d, err := OpenDataset(stage, cases)
+	if err == nil && !compressed {
+		err = d.Map(t.Context(), progress.Discard)
+	}
+	return d, err
+}
+
 func TestDataset(t *testing.T) {
 	f := makeTask(t, "MRI", cohortOf(3))
 	p := mustRun(t, f, Options{})
 	stage := f.Stage(madeUp, p.DataIdentifier)
 	for _, compressed := range []bool{true, false, false} {
-		d, err := OpenDataset(t.Context(), stage, []string{"c_2", "c_0"}, compressed)
+		d, err := openDataset(t, stage, compressed, "c_2", "c_0")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -230,22 +241,22 @@ func TestDataset(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// An unpacked file that is older than its case, or damaged, is made again.
+	// An unpacked file that is damaged is made again.
 	if err := os.WriteFile(unpackedFile(stage, "c_0"), []byte("damaged"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	d, err := OpenDataset(t.Context(), stage, []string{"c_0"}, false)
+	d, err := openDataset(t, stage, false, "c_0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	d.Close()
-	if _, err := OpenDataset(t.Context(), stage, []string{"c_9"}, false); err == nil || !strings.Contains(err.Error(), "plan-and-preprocess") {
+	if _, err := openDataset(t, stage, false, "c_9"); err == nil || !strings.Contains(err.Error(), "plan-and-preprocess") {
 		t.Errorf("a case that is not there: %v", err)
 	}
 	if err := npz.Write(arraysFile(stage, "c_0"), []npz.Array{{Name: "data", Shape: []int{1}, Data: []float32{1}}}, true); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := OpenDataset(t.Context(), stage, []string{"c_0"}, false); err == nil {
+	if _, err := openDataset(t, stage, false, "c_0"); err == nil {
 		t.Error("a file of another shape was taken")
 	}
 }

@@ -1,0 +1,7 @@
+//go:build !(darwin || dragonfly || freebsd || linux || netbsd || openbsd)
+
+package preprocess
+
+import "time"
+
+func changeTime(string) time.Time { return time.Time{} }

@@ -1,0 +1,259 @@
+package preprocess
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/universal-classifier/uc/internal/lockfile"
+	"github.com/universal-classifier/uc/internal/npz"
+	"github.com/universal-classifier/uc/internal/progress"
+	"github.com/universal-classifier/uc/internal/task"
+)
+
+// What a training reads is the content of the .npz, whatever .npy lies beside it and however old that claims to be.
+func TestUnpackedCaseIsThatOfThePackedOne(t *testing.T) {
+	f := makeTask(t, "MRI", cohortOf(3))
+	p := mustRun(t, f, Options{})
+	stage := f.Stage(madeUp, p.DataIdentifier)
+	want := readData(t, arraysFile(stage, "c_0")).Floats()
+	for _, c := range []struct {
+		name   string
+		change func(unpacked []byte) []byte
+	}{
+		{"of another case", func([]byte) []byte {
+			other := readData(t, arraysFile(stage, "c_1"))
+			path := filepath.Join(t.TempDir(), "other.npy")
+			if err := npz.WriteNPY(path, other); err != nil {
+				t.Fatal(err)
+			}
+			b, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return b
+		}},
+		{"with a voxel changed", func(b []byte) []byte { b[len(b)-1] ^= 1; return b }},
+		{"cut short", func(b []byte) []byte { return b[:len(b)-4] }},
+		{"longer", func(b []byte) []byte { return append(b, 0, 0, 0, 0) }},
+		{"empty", func([]byte) []byte { return nil }},
+	} {
+		d, err := openDataset(t, stage, false, "c_0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.Close()
+		path := unpackedFile(stage, "c_0")
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, c.change(b), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		for _, when := range []time.Time{info.ModTime(), time.Now().Add(time.Hour)} {
+			if err := os.Chtimes(path, when, when); err != nil {
+				t.Fatal(err)
+			}
+			d, err := openDataset(t, stage, false, "c_0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := make([]float32, len(want))
+			if err := d.Read(0, got); err != nil || !slices.Equal(got, want) {
+				t.Errorf("an unpacked case %s was used (%v)", c.name, err)
+			}
+			d.Close()
+		}
+	}
+}
+
+// Arrays that were exchanged beside their properties, or that change under a training, are an error.
+func TestArraysThatAreNotThoseOfTheirProperties(t *testing.T) {
+	f := makeTask(t, "MRI", cohortOf(3))
+	p := mustRun(t, f, Options{})
+	stage := f.Stage(madeUp, p.DataIdentifier)
+	was, err := os.ReadFile(arraysFile(stage, "c_0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := os.ReadFile(arraysFile(stage, "c_1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	put := func(b []byte) {
+		t.Helper()
+		if err := os.WriteFile(arraysFile(stage, "c_0"), b, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	unpacking, err := OpenDataset(stage, []string{"c_0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	compressed, err := OpenDataset(stage, []string{"c_0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mapped, err := openDataset(t, stage, false, "c_0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mapped.Close()
+	before := make([]float32, len(readData(t, arraysFile(stage, "c_0")).Floats()))
+	if err := mapped.Read(0, before); err != nil {
+		t.Fatal(err)
+	}
+
+	put(other)
+	if err := os.Remove(unpackedFile(stage, "c_0")); err != nil && runtime.GOOS != "windows" {
+		t.Fatal(err)
+	}
+	if _, err := OpenDataset(stage, []string{"c_0"}); err == nil || !strings.Contains(err.Error(), "plan-and-preprocess again") {
+		t.Errorf("opened: %v", err)
+	}
+	dst := make([]float32, len(before))
+	if err := compressed.Read(0, dst); err == nil || !strings.Contains(err.Error(), "was replaced") {
+		t.Errorf("read compressed: %v", err)
+	}
+	if err := unpacking.Map(t.Context(), progress.Discard); err == nil || !strings.Contains(err.Error(), "was replaced") {
+		t.Errorf("unpacked: %v", err)
+	}
+	if err := mapped.Read(0, dst); err != nil || !slices.Equal(dst, before) {
+		t.Errorf("a mapped case changed under its reader (%v)", err)
+	}
+	mustRun(t, f, Options{})
+	if now, err := os.ReadFile(arraysFile(stage, "c_0")); err != nil || !bytes.Equal(now, was) {
+		t.Error("the case was not made again")
+	}
+}
+
+// A file that was replaced by another one of the same size, its time kept, is noticed.
+func TestFileReplacedWithItsTimeKept(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("no change times")
+	}
+	path := filepath.Join(t.TempDir(), "image.nii")
+	old := time.Now().Add(-time.Hour)
+	look := func(content string, before source) source {
+		t.Helper()
+		if content != "" {
+			if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Chtimes(path, old, old); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s, err := identify(path, "image.nii", before)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	first := look("one", source{})
+	first.Hashed = first.Hashed.Add(time.Minute) // as if the file had been there for long
+	if again := look("", first); again != first {
+		t.Errorf("a file that did not change was read again: %+v, %+v", again, first)
+	}
+	if second := look("two", first); second.SHA256 == first.SHA256 || !second.Modified.Equal(first.Modified) {
+		t.Errorf("the change went unseen: %+v", second)
+	}
+}
+
+// A folder of an earlier version is taken over: nothing is computed again, and its sources are recorded.
+func TestCasesWithoutSourcesAreTakenOver(t *testing.T) {
+	f := makeTask(t, "MRI", cohortOf(3))
+	p := mustRun(t, f, Options{})
+	stage := f.Stage(madeUp, p.DataIdentifier)
+	for _, id := range []string{"c_0", "c_1", "c_2"} {
+		q, err := readProperties(stage, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q.MadeFrom = nil
+		if err := writeJSON(propertiesFile(stage, id), q); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d, err := OpenDataset(stage, []string{"c_0", "c_1", "c_2"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if other, unknown, err := d.Made(p); err != nil || len(other) > 0 || len(unknown) != 3 {
+		t.Errorf("of other plans %v, unknown %v (%v)", other, unknown, err)
+	}
+	touched := age(t, stage)
+	mustRun(t, f, Options{})
+	if got, want := touched(), []string{"c_0.json", "c_1.json", "c_2.json"}; !slices.Equal(got, want) {
+		t.Errorf("written: %v, want %v", got, want)
+	}
+	if d, err = OpenDataset(stage, []string{"c_0", "c_1", "c_2"}); err != nil {
+		t.Fatal(err)
+	}
+	if other, unknown, err := d.Made(p); err != nil || len(other)+len(unknown) > 0 || d.Case(0).Files == "" {
+		t.Errorf("of other plans %v, unknown %v (%v)", other, unknown, err)
+	}
+	changed := *p
+	changed.UseMaskForNorm = slices.Clone(p.UseMaskForNorm)
+	changed.UseMaskForNorm[0] = !changed.UseMaskForNorm[0]
+	if other, _, err := d.Made(&changed); err != nil || len(other) != 3 {
+		t.Errorf("of other plans %v (%v)", other, err)
+	}
+}
+
+// Two runs at a time: the second waits, or refuses.
+func TestTwoRunsOfATask(t *testing.T) {
+	f := makeTask(t, "MRI", cohortOf(5))
+	loaded := make([]*task.Task, 2)
+	for i := range loaded {
+		var err error
+		if loaded[i], err = task.Load(f, madeUp); err != nil {
+			t.Fatal(err)
+		}
+	}
+	errs := make(chan error, len(loaded))
+	for _, l := range loaded {
+		go func() {
+			_, err := Run(t.Context(), l, Options{Threads: 2}, progress.Discard)
+			errs <- err
+		}()
+	}
+	for range loaded {
+		if err := <-errs; err != nil {
+			t.Error(err)
+		}
+	}
+	dir := f.PreprocessedTask(madeUp)
+	lock, err := lockfile.Enter(t.Context(), dir, false, progress.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	writing := filepath.Join(dir, ".plans.json.42.tmp")
+	if err := os.WriteFile(writing, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := run(t, f, Options{NoWait: true}); !errors.Is(err, lockfile.ErrHeld) || !strings.Contains(err.Error(), dir) || !strings.Contains(err.Error(), "process ") {
+		t.Errorf("beside another process: %v", err)
+	}
+	if !exists(writing) {
+		t.Error("a file that another process is writing was removed")
+	}
+	if err := lock.Release(); err != nil {
+		t.Fatal(err)
+	}
+	mustRun(t, f, Options{NoWait: true})
+	if exists(writing) {
+		t.Error("what a killed process left is still there")
+	}
+}
