@@ -2,11 +2,15 @@
 package checkpoint
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"iter"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,6 +18,7 @@ import (
 
 	"github.com/universal-classifier/uc/internal/atomicfile"
 	"github.com/universal-classifier/uc/internal/fault"
+	"github.com/universal-classifier/uc/internal/provenance"
 	"github.com/universal-classifier/uc/internal/weights"
 )
 
@@ -26,11 +31,13 @@ const (
 	Healthy = "model_healthy"
 )
 
-// PlansFile is the copy of the plans in the folder of a model, beside its folds.
+// PlansFile is the copy of the plans in the folder of a model, beside its folds, and in that of each fold.
 const PlansFile = "plans.json"
 
+// Suffix is that of the file of a checkpoint.
+const Suffix = ".safetensors"
+
 const (
-	suffix          = ".safetensors"
 	summarySuffix   = ".json"
 	previousMark    = ".previous"
 	optimiserPrefix = "optimizer." // before the name of a part of the optimiser's state and that of the parameter it belongs to
@@ -39,6 +46,7 @@ const (
 	currentPrefix   = optimiserPrefix + "current."
 	modelKey        = "uc.model"
 	trainingKey     = "uc.training"
+	originKey       = "uc.made_from"
 )
 
 // ErrNotFound is wrapped by errors about a checkpoint that is not there.
@@ -63,11 +71,38 @@ type Checkpoint struct {
 	// Current are parameters and running statistics as the optimiser left them, where Weights are their running average; nil where
 	// Weights are what the optimiser left.
 	Current  *weights.StateDict
+	Origin   *provenance.Fold // what the network was made from; nil if the file does not say
 	training json.RawMessage
 }
 
+// Digest identifies a network by its weights and running statistics, wherever they are kept and whatever is kept beside them.
+func Digest(network *weights.StateDict) string {
+	h := sha256.New()
+	buf := make([]byte, 0, 1<<16)
+	flush := func() {
+		h.Write(buf)
+		buf = buf[:0]
+	}
+	for _, name := range slices.Sorted(slices.Values(network.Names())) {
+		t := network.Get(name)
+		fmt.Fprintf(h, "%s %v\n", name, t.Shape)
+		for _, v := range t.F32 {
+			if buf = binary.LittleEndian.AppendUint32(buf, math.Float32bits(v)); len(buf) == cap(buf) {
+				flush()
+			}
+		}
+		for _, v := range t.I64 {
+			if buf = binary.LittleEndian.AppendUint64(buf, uint64(v)); len(buf)+8 > cap(buf) {
+				flush()
+			}
+		}
+		flush()
+	}
+	return "sha256:" + hex.EncodeToString(h.Sum(nil))
+}
+
 // Path is the file of a checkpoint in the folder of a fold.
-func Path(foldDir, name string) string { return filepath.Join(foldDir, name+suffix) }
+func Path(foldDir, name string) string { return filepath.Join(foldDir, name+Suffix) }
 
 // Write stores a checkpoint: one safetensors file with the weights, the momenta and, as metadata, model and training
 // (anything JSON can hold), so that whichever moment a writer dies at leaves a whole file. Beside it goes a .json
@@ -94,10 +129,19 @@ func Write(foldDir, name string, c *Checkpoint, training any) error {
 		}
 	}
 	metadata := map[string]string{"format": "pt", modelKey: string(model), trainingKey: string(state)}
+	told := map[string]json.RawMessage{"model": model, "training": state}
+	if c.Origin != nil {
+		origin, err := json.Marshal(c.Origin)
+		if err != nil {
+			return err
+		}
+		metadata[originKey] = string(origin)
+		told["made_from"] = origin
+	}
 	if err := weights.WriteSafetensors(Path(foldDir, name), all, metadata); err != nil {
 		return err
 	}
-	summary, err := json.MarshalIndent(map[string]json.RawMessage{"model": model, "training": state}, "", "  ")
+	summary, err := json.MarshalIndent(told, "", "  ")
 	if err != nil {
 		return err
 	}
@@ -118,6 +162,11 @@ func Read(foldDir, name string) (*Checkpoint, error) {
 	if m := metadata[modelKey]; m != "" {
 		if err := json.Unmarshal([]byte(m), &c.Model); err != nil {
 			return nil, fmt.Errorf("%s: metadata %q: %w", path, modelKey, err)
+		}
+	}
+	if o := metadata[originKey]; o != "" {
+		if err := json.Unmarshal([]byte(o), &c.Origin); err != nil {
+			return nil, fmt.Errorf("%s: metadata %q: %w", path, originKey, err)
 		}
 	}
 	for _, n := range all.Names() {
@@ -173,6 +222,11 @@ func Exists(foldDir, name string) bool {
 	return err == nil
 }
 
+// Any reports whether the fold has any checkpoint.
+func Any(foldDir string) bool {
+	return Exists(foldDir, Final) || Exists(foldDir, Latest) || Exists(foldDir, Best)
+}
+
 // Remove deletes a checkpoint; one that is not there is no error.
 func Remove(foldDir, name string) error {
 	for _, path := range files(foldDir, name) {
@@ -186,9 +240,30 @@ func Remove(foldDir, name string) error {
 	return nil
 }
 
-// SetAside renames what a former training left (name.safetensors to name.previous.safetensors) and returns the names moved.
-func SetAside(foldDir string) ([]string, error) {
+// SetAside renames what a former training left (name.safetensors to name.previous.safetensors), with the validations of its network and its
+// plans, and returns the names moved. Without a checkpoint nothing is moved but validations, which belong to no network any more.
+func SetAside(foldDir string, validations ...string) ([]string, error) {
 	var moved []string
+	rename := func(from, to string) error {
+		if _, err := os.Stat(from); errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err := os.RemoveAll(to); err != nil { // of a training before that
+			return err
+		}
+		return os.Rename(from, to)
+	}
+	// The validations first: none may stand beside a network that is not its own.
+	for _, name := range validations {
+		if strings.HasSuffix(name, previousMark) {
+			continue
+		}
+		if err := rename(filepath.Join(foldDir, name), filepath.Join(foldDir, name+previousMark)); err != nil {
+			return moved, err
+		}
+		moved = append(moved, name+previousMark)
+	}
+	checkpoints := false
 	for _, name := range []string{Final, Latest, Best, Healthy} {
 		if !Exists(foldDir, name) {
 			continue
@@ -198,20 +273,41 @@ func SetAside(foldDir string) ([]string, error) {
 			if err := fault.At(fault.Rename, from); err != nil {
 				return moved, err
 			}
-			if err := os.Rename(from, to[i]); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			if err := rename(from, to[i]); err != nil {
 				return moved, err
 			}
 		}
+		checkpoints = true
 		moved = append(moved, filepath.Base(to[0]))
 	}
-	return moved, nil
+	if !checkpoints {
+		return moved, nil
+	}
+	return moved, rename(filepath.Join(foldDir, PlansFile), filepath.Join(foldDir, previousPlans))
 }
+
+// previousPlans are the plans of a training that was set aside.
+const previousPlans = "plans" + previousMark + ".json"
 
 // RemoveSetAside deletes what SetAside kept.
 func RemoveSetAside(foldDir string) error {
 	for _, name := range []string{Final, Latest, Best, Healthy} {
 		if err := Remove(foldDir, name+previousMark); err != nil {
 			return err
+		}
+	}
+	if err := os.Remove(filepath.Join(foldDir, previousPlans)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	entries, err := os.ReadDir(foldDir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if e.IsDir() && strings.HasSuffix(e.Name(), previousMark) {
+			if err := os.RemoveAll(filepath.Join(foldDir, e.Name())); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/universal-classifier/uc/internal/lockfile"
 	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/train"
 )
@@ -15,6 +16,18 @@ import (
 func dataRootFlag(cmd *cobra.Command, dir *string) {
 	cmd.Flags().StringVar(dir, "data-root", "", "the `DIR` that holds raw/, preprocessed/ and trained_models/; "+
 		"without it the environment names the three (see uc help environment)")
+}
+
+// noWaitFlag adds --no-wait, for commands that write where another process may be writing.
+func noWaitFlag(cmd *cobra.Command, noWait *bool) {
+	cmd.Flags().BoolVar(noWait, "no-wait", false, "end with an error, rather than wait, while another process writes the same folder")
+}
+
+// enter locks a folder for what the command writes there.
+func enter(cmd *cobra.Command, dir string, noWait bool) (*lockfile.Lock, error) {
+	d := newDisplay(cmd.ErrOrStderr())
+	defer d.Close()
+	return lockfile.Enter(cmd.Context(), dir, noWait, d)
 }
 
 // deviceFlags adds --device and --threads, which choose what computes.

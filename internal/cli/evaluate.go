@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -11,6 +13,8 @@ import (
 
 	"github.com/universal-classifier/uc/internal/baseline"
 	"github.com/universal-classifier/uc/internal/evaluate"
+	"github.com/universal-classifier/uc/internal/plan"
+	"github.com/universal-classifier/uc/internal/preprocess"
 	"github.com/universal-classifier/uc/internal/report"
 	"github.com/universal-classifier/uc/internal/task"
 )
@@ -22,6 +26,7 @@ type evaluateFlags struct {
 	predictions string
 	truth       string
 	out         string
+	noWait      bool
 	json        bool
 }
 
@@ -59,6 +64,7 @@ its number. Where classes are named by other classes' numbers, a column "LABEL v
 	fs.StringVar(&f.truth, "truth", "", "table `FILE` (CSV) with the true classes of the cases in --predictions")
 	fs.StringVarP(&f.out, "output_folder", "o", "", "`DIR` for the files (default: evaluation in the model's folder, or in that of the predictions)")
 	dataRootFlag(cmd, &f.dataRoot)
+	noWaitFlag(cmd, &f.noWait)
 	jsonFlag(cmd, &f.json)
 	return cmd
 }
@@ -70,7 +76,7 @@ func runEvaluate(cmd *cobra.Command, f *evaluateFlags, args []string) error {
 	if len(args) == 0 {
 		r, dir, err = f.againstTruth(cmd)
 	} else {
-		r, dir, err = f.crossValidation(args[0])
+		r, dir, err = f.crossValidation(cmd, args[0])
 	}
 	if err != nil {
 		return err
@@ -79,6 +85,14 @@ func runEvaluate(cmd *cobra.Command, f *evaluateFlags, args []string) error {
 	if out == "" {
 		out = filepath.Join(dir, "evaluation")
 	}
+	if err := os.MkdirAll(out, 0o755); err != nil {
+		return err
+	}
+	lock, err := enter(cmd, out, f.noWait)
+	if err != nil {
+		return err
+	}
+	defer lock.Release()
 	files, err := report.Write(out, r)
 	if err != nil {
 		return err
@@ -91,7 +105,7 @@ func runEvaluate(cmd *cobra.Command, f *evaluateFlags, args []string) error {
 }
 
 // crossValidation measures the trained folds of a task; the second result is the model's folder.
-func (f *evaluateFlags) crossValidation(id string) (*evaluate.Report, string, error) {
+func (f *evaluateFlags) crossValidation(cmd *cobra.Command, id string) (*evaluate.Report, string, error) {
 	if err := cmp.Or(f.model.check(), checkFolds(f.folds)); err != nil {
 		return nil, "", err
 	}
@@ -104,7 +118,7 @@ func (f *evaluateFlags) crossValidation(id string) (*evaluate.Report, string, er
 		return nil, "", err
 	}
 	model := folders.Model(name, f.model.trainer, f.model.plans)
-	r, err := evaluate.CrossValidation(model, f.folds)
+	r, err := evaluate.CrossValidation(model, f.folds, today(cmd, folders, name, f.model.plans))
 	if err != nil {
 		return nil, "", err
 	}
@@ -126,6 +140,28 @@ func addBaselines(r *evaluate.Report, folders task.Folders, name, model string) 
 		}
 		r.Warnings = append(r.Warnings, fmt.Sprintf("no baselines: %v%s", err, hint))
 	}
+}
+
+// today looks up what the validations of a task are compared with. What cannot be read is left out with a warning; what is not there, silently: a
+// trained model can be measured where its data are not.
+func today(cmd *cobra.Command, folders task.Folders, name, plans string) (now evaluate.Today) {
+	warn := func(err error) {
+		if !errors.Is(err, fs.ErrNotExist) {
+			fmt.Fprintf(cmd.ErrOrStderr(), "warning: the validations are not compared with the task of today: %v\n", err)
+		}
+	}
+	var err error
+	if now.Listing, err = task.ListedToday(folders, name); err != nil {
+		warn(err)
+	}
+	p, err := plan.Load(filepath.Join(folders.PreprocessedTask(name), plan.File(plans)))
+	if err == nil {
+		now.Files, err = preprocess.CaseFiles(folders.Stage(name, p.DataIdentifier))
+	}
+	if err != nil {
+		warn(err)
+	}
+	return now
 }
 
 // againstTruth measures predictions; the second result is their folder.

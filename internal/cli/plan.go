@@ -31,6 +31,7 @@ type planFlags struct {
 	overwritePlans      string
 	overwriteIdentifier string
 	keepCropped         bool
+	noWait              bool
 	memory              string
 	allowOutliers       []string
 	json                bool
@@ -87,6 +88,7 @@ normalised and padded. Where the task has no masks, masks of the whole image are
 		"cohort's median, or their header contradicts itself about the spacing")
 	list(fs, "allow-outliers")
 	fs.BoolVar(&f.keepCropped, "keep_cropped", false, "also write the cropped cases to nnUNet_cropped_data")
+	noWaitFlag(cmd, &f.noWait)
 	jsonFlag(cmd, &f.json)
 	return cmd
 }
@@ -227,7 +229,7 @@ func planTask(cmd *cobra.Command, t *task.Task, f *planFlags, budget int64) (*pl
 		d.Warn("%s", w)
 	}
 	return preprocess.Run(cmd.Context(), t, preprocess.Options{
-		Threads: f.threads, Memory: budget, NoPreprocess: f.noPreprocessing, KeepCropped: f.keepCropped,
+		Threads: f.threads, Memory: budget, NoPreprocess: f.noPreprocessing, KeepCropped: f.keepCropped, NoWait: f.noWait,
 		OverwritePlans: f.overwritePlans, OverwriteIdentifier: f.overwriteIdentifier,
 		Verify: f.verify, AllowOutliers: f.allowOutliers,
 	}, d)

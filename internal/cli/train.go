@@ -93,6 +93,7 @@ Ctrl-C stops after the current iteration and keeps a checkpoint; -c goes on from
 	fs.Uint64Var(&o.Seed, "seed", 0, "`SEED` of weights, order and augmentation (default: drawn, 12345 with --deterministic)")
 	fs.IntVar(&o.Workers, "workers", 0, "`N` workers prepare training samples, which do not depend on it (default: "+envWorkers+" of the environment, else one per processor that the process may use)")
 	deviceFlags(cmd, &o.Device, &o.Threads)
+	noWaitFlag(cmd, &o.NoWait)
 	jsonFlag(cmd, &asJSON)
 	return cmd
 }

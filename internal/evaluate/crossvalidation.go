@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/universal-classifier/uc/internal/provenance"
 	"github.com/universal-classifier/uc/internal/task"
 )
 
@@ -19,73 +20,106 @@ var usualFolds = []string{"0", "1", "2", "3", "4"}
 // CrossValidation pools the validation cases of folds of the model in modelDir: every case was predicted by a network
 // that did not train on it. Without folds it takes folds 0 to 4 and whichever others there are, but not "all", whose
 // validation cases are its training cases. Folds without a validation are named in MissingFolds; it is an error if none has
-// one, or if folds disagree on the labels or on the target of a case. A case that several folds hold out counts once, with its
-// mean logits and probabilities.
-func CrossValidation(modelDir string, folds []string) (*Report, error) {
+// one, if a validation is not that of the network in its fold or of the images of today, or if the folds were made from different plans. A case that
+// several folds hold out counts once, with its mean logits and probabilities. Classes are those of today.
+func CrossValidation(modelDir string, folds []string, today Today) (*Report, error) {
 	if len(folds) == 0 {
 		var err error
 		if folds, err = foldsOf(modelDir); err != nil {
 			return nil, err
 		}
 	}
-	var (
-		labels  []task.Label
-		from    string
-		pooled  []Prediction
-		perFold []FoldReport
-		missing []string
-		notes   []string
-	)
+	p := &pool{model: modelDir, today: today, sources: provenance.Sources{}}
 	for _, fold := range folds {
-		dir := filepath.Join(modelDir, task.FoldDir(fold))
-		these, predictions, err := readFold(dir)
+		f, err := ReadFold(filepath.Join(modelDir, task.FoldDir(fold)))
 		if errors.Is(err, ErrNotValidated) {
-			missing = append(missing, fold)
+			p.missing = append(p.missing, fold)
 			continue
+		}
+		if err == nil {
+			err = p.add(fold, f)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("fold %s: %w", fold, err)
 		}
-		if labels == nil {
-			labels, from = these, fold
-		} else if !slices.EqualFunc(labels, these, sameLabel) {
-			return nil, fmt.Errorf("fold %s was validated with classification labels %s, but fold %s with %s; train and validate them on one dataset.json",
-				fold, labelNames(these), from, labelNames(labels))
-		}
-		for i := range predictions {
-			predictions[i].Fold = fold
-		}
-		pooled = append(pooled, predictions...)
-		r := Evaluate(labels, predictions)
-		for _, w := range r.Warnings {
-			notes = append(notes, fmt.Sprintf("fold %s: %s", fold, w))
-		}
-		perFold = append(perFold, FoldReport{Fold: fold, Cases: r.Cases, Labels: withoutCurves(r.Labels)})
-		if fold == "all" {
-			notes = append(notes, "fold all trains on every case: its results are not out-of-fold and tell nothing about new cases")
-		}
 	}
-	if labels == nil {
+	if p.first == nil {
 		return nil, fmt.Errorf("%s: no validated fold (looked for %s); train one first (uc train 3d_fullres ClassifierTrainer TASK FOLD), or redo its validation with -val",
 			modelDir, strings.Join(folds, ", "))
 	}
-	pooled, merged, err := mergeCases(pooled)
+	return p.report()
+}
+
+// pool gathers the validations of folds.
+type pool struct {
+	model        string
+	today        Today
+	first        *Fold
+	firstFold    string
+	recorded     *Origin // of the first fold that has one
+	recordedFold string
+	cases        []Prediction
+	perFold      []FoldReport
+	missing      []string
+	unknown      []string // folds whose validations do not say what they were made from
+	gone         []string // cases that dataset.json does not list any more
+	corrected    []string
+	notes        []string
+	sources      provenance.Sources
+}
+
+// add takes in the validation of a fold.
+func (p *pool) add(fold string, f *Fold) error {
+	if p.first == nil {
+		p.first, p.firstFold = f, fold
+	} else if !slices.EqualFunc(p.first.Labels, f.Labels, sameLabel) {
+		return fmt.Errorf("validated with classification labels %s, but fold %s with %s; train and validate them on one dataset.json",
+			labelNames(f.Labels), p.firstFold, labelNames(p.first.Labels))
+	}
+	if err := p.check(fold, f); err != nil {
+		return err
+	}
+	if err := p.update(fold, f); err != nil {
+		return err
+	}
+	for i := range f.Predictions {
+		f.Predictions[i].Fold = fold
+	}
+	p.cases = append(p.cases, f.Predictions...)
+	r := Evaluate(f.Labels, f.Predictions)
+	for _, w := range r.Warnings {
+		p.notes = append(p.notes, fmt.Sprintf("fold %s: %s", fold, w))
+	}
+	p.perFold = append(p.perFold, FoldReport{Fold: fold, Cases: r.Cases, Labels: withoutCurves(r.Labels)})
+	if fold == "all" {
+		p.notes = append(p.notes, "fold all trains on every case: its results are not out-of-fold and tell nothing about new cases")
+	}
+	return nil
+}
+
+// report measures all folds together.
+func (p *pool) report() (*Report, error) {
+	cases, merged, err := mergeCases(p.cases)
 	if err != nil {
 		return nil, err
 	}
-	r := Evaluate(labels, pooled)
-	r.Model = modelDir
+	if len(cases) == 0 {
+		return nil, fmt.Errorf("%s: none of the validated cases is listed in %s any more; plan the task and train it anew", p.model, p.today.Listing.Path)
+	}
+	r := Evaluate(p.first.Labels, cases)
+	r.Model = p.model
 	r.Folds = nil
-	for _, f := range perFold {
+	for _, f := range p.perFold {
 		r.Folds = append(r.Folds, f.Fold)
 	}
-	r.PerFold, r.MissingFolds = perFold, missing
+	r.PerFold, r.MissingFolds, r.MadeFrom = p.perFold, p.missing, p.sources
+	notes := append(p.todayNotes(cases), p.notes...)
 	if len(merged) > 0 {
 		notes = append(notes, fmt.Sprintf("%d cases are held out by more than one fold and count once, with their mean prediction: %s",
 			len(merged), shortened(merged)))
 	}
-	if len(missing) > 0 {
-		notes = append(notes, fmt.Sprintf("folds without a validation: %s; their cases are not in these results", strings.Join(missing, ", ")))
+	if len(p.missing) > 0 {
+		notes = append(notes, fmt.Sprintf("folds without a validation: %s; their cases are not in these results", strings.Join(p.missing, ", ")))
 	}
 	r.Warnings = append(notes, r.Warnings...)
 	return r, nil

@@ -1,6 +1,7 @@
 package evaluate
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"github.com/universal-classifier/uc/internal/atomicfile"
 	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/npz"
+	"github.com/universal-classifier/uc/internal/provenance"
 	"github.com/universal-classifier/uc/internal/task"
 )
 
@@ -23,39 +25,88 @@ const (
 // maxResult is more numbers than the result of a case holds: logits and probabilities of a quarter of a million classes.
 const maxResult = 1 << 19
 
+// maxResultBytes bounds the file that holds them.
+const maxResultBytes = 16 * maxResult
+
 // ErrNotValidated says that a folder holds no predictions of WriteFold.
 var ErrNotValidated = errors.New("not validated")
 
+// ErrMixed says that a result was written by another validation than the list beside it.
+var ErrMixed = errors.New("the file is of another validation than")
+
+// Fold is the validation of a fold: the predictions of one network.
+type Fold struct {
+	Labels      []task.Label
+	Predictions []Prediction
+	Origin      *Origin // nil in the files of earlier versions
+}
+
+// Origin is what the predictions of a fold were made from.
+type Origin struct {
+	Checkpoint string           `json:"checkpoint"` // name
+	Weights    string           `json:"weights"`    // digest of the network, as checkpoint.Digest
+	Network    *provenance.Fold `json:"network"`    // what the network was made from; null if its checkpoint does not say
+}
+
 // caseList is cases.json: what the .npz files beside it are. Files that it does not list do not count.
 type caseList struct {
-	Labels []ListedLabel `json:"classification_labels"`
-	Cases  []listedCase  `json:"cases"`
+	Labels   []ListedLabel `json:"classification_labels"`
+	MadeFrom *Origin       `json:"made_from,omitempty"`
+	Cases    []listedCase  `json:"cases"`
 }
 
 type listedCase struct {
 	Case    string `json:"case"`
 	Fold    string `json:"fold"`
 	Targets []int  `json:"targets"`
+	Files   string `json:"files,omitempty"`  // digest of images and mask
+	Result  string `json:"result,omitempty"` // digest of the .npz
 }
 
 // WriteFold writes predictions with their targets to dir: <case>.npz (Arrays) and, once those are on disk, cases.json.
-// dir is made if it is not there.
-func WriteFold(dir string, labels []task.Label, predictions []Prediction) error {
+// dir is made if it is not there. What is there already is not written again.
+func WriteFold(dir string, f *Fold) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	list := caseList{Labels: ListLabels(labels), Cases: []listedCase{}}
-	for _, p := range predictions {
-		if err := npz.Write(filepath.Join(dir, p.Case+".npz"), p.Arrays(), false); err != nil {
+	list := caseList{Labels: ListLabels(f.Labels), MadeFrom: f.Origin, Cases: []listedCase{}}
+	for _, p := range f.Predictions {
+		b, err := npz.Encode(p.Arrays(), "")
+		if err == nil {
+			err = writeIfNew(filepath.Join(dir, p.Case+".npz"), b)
+		}
+		if err != nil {
 			return fmt.Errorf("case %s: %w", p.Case, err)
 		}
-		list.Cases = append(list.Cases, listedCase{Case: p.Case, Fold: p.Fold, Targets: p.Targets})
+		list.Cases = append(list.Cases, listedCase{Case: p.Case, Fold: p.Fold, Targets: p.Targets, Files: p.Files, Result: provenance.Digest(b)})
 	}
 	b, err := json.MarshalIndent(list, "", "  ")
 	if err != nil {
 		return err
 	}
-	return atomicfile.WriteBytes(filepath.Join(dir, casesFile), append(b, '\n'))
+	return writeIfNew(filepath.Join(dir, casesFile), append(b, '\n'))
+}
+
+func writeIfNew(path string, b []byte) error {
+	if old, err := infile.ReadFile(path, infile.MaxText); err == nil && bytes.Equal(old, b) {
+		return nil
+	}
+	return atomicfile.WriteBytes(path, b)
+}
+
+// Validations are the folders in a fold's folder that hold validations.
+func Validations(foldDir string) ([]string, error) {
+	entries, err := os.ReadDir(foldDir)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, e := range entries {
+		if _, err := os.Stat(filepath.Join(foldDir, e.Name(), casesFile)); err == nil {
+			names = append(names, e.Name())
+		}
+	}
+	return names, nil
 }
 
 // Arrays are the arrays of a case's result file: logits_<i> and probabilities_<i> (classes) per classification label i,
@@ -82,50 +133,52 @@ func (p Prediction) Arrays() []npz.Array {
 }
 
 // ReadFold reads what WriteFold wrote. dir is the folder it wrote to, or the fold's folder above it.
-// The error is ErrNotValidated if nothing was written there.
-func ReadFold(dir string) ([]Prediction, error) {
-	_, predictions, err := readFold(dir)
-	return predictions, err
-}
-
-func readFold(dir string) ([]task.Label, []Prediction, error) {
+// The error is ErrNotValidated if nothing was written there, and ErrMixed if a file is not of the validation that cases.json lists.
+func ReadFold(dir string) (*Fold, error) {
 	b, err := infile.ReadFile(filepath.Join(dir, casesFile), infile.MaxText)
 	if errors.Is(err, fs.ErrNotExist) {
 		dir = filepath.Join(dir, ValidationFolder)
 		b, err = infile.ReadFile(filepath.Join(dir, casesFile), infile.MaxText)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, fmt.Errorf("%w: %w", ErrNotValidated, err)
+		return nil, fmt.Errorf("%w: %w", ErrNotValidated, err)
 	}
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	var list caseList
 	if err := json.Unmarshal(b, &list); err != nil {
-		return nil, nil, fmt.Errorf("%s: not the case list of a validation: %w", filepath.Join(dir, casesFile), err)
+		return nil, fmt.Errorf("%s: not the case list of a validation: %w", filepath.Join(dir, casesFile), err)
 	}
-	labels := labelsOf(list.Labels)
-	predictions := make([]Prediction, 0, len(list.Cases))
+	f := &Fold{Labels: labelsOf(list.Labels), Predictions: make([]Prediction, 0, len(list.Cases)), Origin: list.MadeFrom}
 	for _, c := range list.Cases {
 		path := filepath.Join(dir, c.Case+".npz")
 		if !filepath.IsLocal(c.Case) {
-			return nil, nil, fmt.Errorf("%s: case %q leaves the folder", filepath.Join(dir, casesFile), c.Case)
+			return nil, fmt.Errorf("%s: case %q leaves the folder", filepath.Join(dir, casesFile), c.Case)
 		}
-		p, err := readCase(path, len(labels))
+		p, err := readCase(path, len(f.Labels), c.Result)
+		if err == nil {
+			p.Case, p.Fold, p.Targets, p.Files = c.Case, c.Fold, c.Targets, c.Files
+			err = p.check(f.Labels)
+		}
 		if err != nil {
-			return nil, nil, fmt.Errorf("case %s: %s: %w; validate the fold again (uc train ... -val)", c.Case, path, err)
+			return nil, fmt.Errorf("case %s: %s: %w; validate the fold again (uc train ... -val)", c.Case, path, err)
 		}
-		p.Case, p.Fold, p.Targets = c.Case, c.Fold, c.Targets
-		if err := p.check(labels); err != nil {
-			return nil, nil, fmt.Errorf("case %s: %s: %w; validate the fold again (uc train ... -val)", c.Case, path, err)
-		}
-		predictions = append(predictions, p)
+		f.Predictions = append(f.Predictions, p)
 	}
-	return labels, predictions, nil
+	return f, nil
 }
 
-func readCase(path string, labels int) (Prediction, error) {
-	arrays, err := npz.ReadAtMost(path, maxResult)
+// readCase reads the file of a case, which must have the given digest unless that is empty.
+func readCase(path string, labels int, digest string) (Prediction, error) {
+	b, err := infile.ReadFile(path, maxResultBytes)
+	if err != nil {
+		return Prediction{}, err
+	}
+	if digest != "" && provenance.Digest(b) != digest {
+		return Prediction{}, fmt.Errorf("%w %s", ErrMixed, casesFile)
+	}
+	arrays, _, err := npz.Decode(b, maxResult)
 	if err != nil {
 		return Prediction{}, err
 	}

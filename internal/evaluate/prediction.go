@@ -8,6 +8,7 @@ type Prediction struct {
 	Targets       []int
 	Logits        [][]float64
 	Probabilities [][]float64
+	Files         string // digest of the case's images and mask; empty where it is not known
 }
 
 // NewPrediction returns a prediction of zeros for a case, with so many classes per label; Add fills it.

@@ -8,6 +8,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/universal-classifier/uc/internal/provenance"
 	"github.com/universal-classifier/uc/internal/task"
 )
 
@@ -56,6 +57,8 @@ type Report struct {
 	Warnings     []string      `json:"warnings,omitempty"`
 	Labels       []LabelReport `json:"labels"`
 	PerFold      []FoldReport  `json:"per_fold,omitempty"`
+
+	MadeFrom provenance.Sources `json:"made_from,omitempty"` // digests of the networks
 
 	// Predictions are the cases the report is about, sorted by case id.
 	Predictions []Prediction `json:"-"`

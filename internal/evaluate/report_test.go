@@ -30,7 +30,7 @@ func toyFold(prefix string, n int) []Prediction {
 
 func writeToyFold(t *testing.T, model, fold string, predictions []Prediction) {
 	t.Helper()
-	if err := WriteFold(filepath.Join(model, task.FoldDir(fold), ValidationFolder), twoLabels, predictions); err != nil {
+	if err := WriteFold(filepath.Join(model, task.FoldDir(fold), ValidationFolder), &Fold{Labels: twoLabels, Predictions: predictions}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -41,7 +41,7 @@ func TestFoldsComeBackAsWritten(t *testing.T) {
 	writeToyFold(t, dir, "0", want)
 	for _, from := range []string{filepath.Join(dir, "fold_0"), filepath.Join(dir, "fold_0", ValidationFolder)} {
 		got, err := ReadFold(from)
-		if err != nil || fmt.Sprint(got) != fmt.Sprint(want) {
+		if err != nil || fmt.Sprint(got.Predictions) != fmt.Sprint(want) {
 			t.Errorf("%s: got %v (%v), want %v", from, got, err, want)
 		}
 	}
@@ -67,7 +67,7 @@ func TestBrokenFoldsNameTheCase(t *testing.T) {
 		},
 	} {
 		dir := filepath.Join(t.TempDir(), ValidationFolder)
-		if err := WriteFold(dir, twoLabels, toyFold("case", 4)); err != nil {
+		if err := WriteFold(dir, &Fold{Labels: twoLabels, Predictions: toyFold("case", 4)}); err != nil {
 			t.Fatal(err)
 		}
 		if err := spoil(dir); err != nil {
@@ -105,7 +105,7 @@ func TestCrossValidationPoolsFolds(t *testing.T) {
 	writeToyFold(t, dir, "2", b)
 	writeToyFold(t, dir, "7", c)
 	writeToyFold(t, dir, "all", toyFold("a", 6))
-	r, err := CrossValidation(dir, nil)
+	r, err := CrossValidation(dir, nil, Today{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,16 +123,16 @@ func TestCrossValidationPoolsFolds(t *testing.T) {
 		t.Errorf("warnings %q", r.Warnings)
 	}
 
-	if r, err = CrossValidation(dir, []string{"2", "1"}); err != nil || r.Cases != 8 || fmt.Sprint(r.MissingFolds) != "[1]" {
+	if r, err = CrossValidation(dir, []string{"2", "1"}, Today{}); err != nil || r.Cases != 8 || fmt.Sprint(r.MissingFolds) != "[1]" {
 		t.Errorf("given folds: %+v, %v", r, err)
 	}
-	if r, err = CrossValidation(dir, []string{"all"}); err != nil || !strings.Contains(strings.Join(r.Warnings, "\n"), "not out-of-fold") {
+	if r, err = CrossValidation(dir, []string{"all"}, Today{}); err != nil || !strings.Contains(strings.Join(r.Warnings, "\n"), "not out-of-fold") {
 		t.Errorf("fold all: %+v, %v", r, err)
 	}
-	if _, err = CrossValidation(dir, []string{"1"}); err == nil || !strings.Contains(err.Error(), "no validated fold") {
+	if _, err = CrossValidation(dir, []string{"1"}, Today{}); err == nil || !strings.Contains(err.Error(), "no validated fold") {
 		t.Errorf("an untrained fold: %v", err)
 	}
-	if _, err = CrossValidation(filepath.Join(dir, "nothing"), nil); err == nil || !strings.Contains(err.Error(), "no trained model") {
+	if _, err = CrossValidation(filepath.Join(dir, "nothing"), nil, Today{}); err == nil || !strings.Contains(err.Error(), "no trained model") {
 		t.Errorf("no model: %v", err)
 	}
 }
@@ -143,7 +143,7 @@ func TestCasesOfSeveralFoldsCountOnce(t *testing.T) {
 	b[1].Probabilities = [][]float64{{0.5, 0.5}, {0.2, 0.2, 0.6}}
 	writeToyFold(t, dir, "0", a)
 	writeToyFold(t, dir, "1", b)
-	r, err := CrossValidation(dir, nil)
+	r, err := CrossValidation(dir, nil, Today{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +153,7 @@ func TestCasesOfSeveralFoldsCountOnce(t *testing.T) {
 	near(t, "mean", r.Predictions[1].Probabilities[0][1], (a[1].Probabilities[0][1]+0.5)/2, nil)
 	b[2].Targets = []int{1, 1}
 	writeToyFold(t, dir, "1", b)
-	if _, err = CrossValidation(dir, nil); err == nil || !strings.Contains(err.Error(), "a_02") {
+	if _, err = CrossValidation(dir, nil, Today{}); err == nil || !strings.Contains(err.Error(), "a_02") {
 		t.Errorf("two truths: %v", err)
 	}
 }
@@ -162,11 +162,11 @@ func TestFoldsOfOtherLabelsAreRefused(t *testing.T) {
 	dir := t.TempDir()
 	writeToyFold(t, dir, "0", toyFold("a", 4))
 	other := []task.Label{{Name: "Other", Values: []string{"no", "yes"}}}
-	if err := WriteFold(filepath.Join(dir, "fold_1", ValidationFolder), other,
-		[]Prediction{{Case: "b", Targets: []int{0}, Logits: [][]float64{{0, 1}}, Probabilities: [][]float64{{0.4, 0.6}}}}); err != nil {
+	if err := WriteFold(filepath.Join(dir, "fold_1", ValidationFolder), &Fold{Labels: other,
+		Predictions: []Prediction{{Case: "b", Targets: []int{0}, Logits: [][]float64{{0, 1}}, Probabilities: [][]float64{{0.4, 0.6}}}}}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := CrossValidation(dir, nil); err == nil || !strings.Contains(err.Error(), "Other (no, yes)") {
+	if _, err := CrossValidation(dir, nil, Today{}); err == nil || !strings.Contains(err.Error(), "Other (no, yes)") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -215,7 +215,7 @@ func TestOutputs(t *testing.T) {
 	dir := t.TempDir()
 	writeToyFold(t, dir, "0", toyFold("a", 12))
 	writeToyFold(t, dir, "1", toyFold("b", 11))
-	r, err := CrossValidation(dir, nil)
+	r, err := CrossValidation(dir, nil, Today{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -61,10 +61,12 @@ func holder(f *os.File) string {
 	return "another process" // which has not signed yet
 }
 
-// Release lets go of the lock; the file stays, empty.
+// Release lets go of the lock; the file stays, empty. A second call does nothing.
 func (l *Lock) Release() error {
 	if l == nil || l.file == nil {
 		return nil
 	}
-	return errors.Join(l.file.Truncate(0), l.file.Close())
+	f := l.file
+	l.file = nil
+	return errors.Join(f.Truncate(0), f.Close())
 }

@@ -1,6 +1,7 @@
 package npz
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"math"
@@ -22,33 +23,55 @@ const deflateRatio = 1032
 
 // Write writes arrays as one .npz, deflated or stored, whole or not at all.
 func Write(path string, arrays []Array, compress bool) error {
+	if err := checkNames(arrays); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return atomicfile.Write(path, func(w io.Writer) error { return write(w, arrays, compress, "") })
+}
+
+// Encode returns arrays as one .npz, stored, with a comment for the whole archive, which NumPy passes over. Equal arrays and comments give equal bytes.
+func Encode(arrays []Array, comment string) ([]byte, error) {
+	if err := checkNames(arrays); err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	err := write(&b, arrays, false, comment)
+	return b.Bytes(), err
+}
+
+func checkNames(arrays []Array) error {
 	seen := map[string]bool{}
 	for _, a := range arrays {
 		if a.Name == "" || strings.ContainsAny(a.Name, "/\\") || seen[a.Name] {
-			return fmt.Errorf("%s: array name %q is empty, a path or used twice", path, a.Name)
+			return fmt.Errorf("array name %q is empty, a path or used twice", a.Name)
 		}
 		seen[a.Name] = true
 	}
-	return atomicfile.Write(path, func(w io.Writer) error {
-		archive := zip.NewWriter(w)
-		archive.RegisterCompressor(zip.Deflate, func(w io.Writer) (io.WriteCloser, error) {
-			return flate.NewWriter(w, compressionLevel)
-		})
-		method := zip.Store
-		if compress {
-			method = zip.Deflate
-		}
-		for _, a := range arrays {
-			entry, err := archive.CreateHeader(&zip.FileHeader{Name: a.Name + ".npy", Method: method})
-			if err != nil {
-				return err
-			}
-			if err := writeArray(entry, a); err != nil {
-				return err
-			}
-		}
-		return archive.Close()
+	return nil
+}
+
+func write(w io.Writer, arrays []Array, compress bool, comment string) error {
+	archive := zip.NewWriter(w)
+	if err := archive.SetComment(comment); err != nil {
+		return err
+	}
+	archive.RegisterCompressor(zip.Deflate, func(w io.Writer) (io.WriteCloser, error) {
+		return flate.NewWriter(w, compressionLevel)
 	})
+	method := zip.Store
+	if compress {
+		method = zip.Deflate
+	}
+	for _, a := range arrays {
+		entry, err := archive.CreateHeader(&zip.FileHeader{Name: a.Name + ".npy", Method: method})
+		if err != nil {
+			return err
+		}
+		if err := writeArray(entry, a); err != nil {
+			return err
+		}
+	}
+	return archive.Close()
 }
 
 // Read reads all arrays of a .npz, keyed by their names.
@@ -62,25 +85,38 @@ func ReadAtMost(path string, elements int) (map[string]Array, error) {
 		return nil, err
 	}
 	defer f.Close()
-	archive, err := zip.NewReader(f, f.Size())
+	arrays, _, err := decodeArchive(f, f.Size(), elements)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w: %w", path, ErrFormat, err)
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return arrays, nil
+}
+
+// Decode reads all arrays of a .npz that is in memory, as ReadAtMost does, and the archive's comment.
+func Decode(b []byte, elements int) (arrays map[string]Array, comment string, err error) {
+	return decodeArchive(bytes.NewReader(b), int64(len(b)), elements)
+}
+
+func decodeArchive(r io.ReaderAt, size int64, elements int) (map[string]Array, string, error) {
+	archive, err := zip.NewReader(r, size)
+	if err != nil {
+		return nil, "", fmt.Errorf("%w: %w", ErrFormat, err)
 	}
 	out := make(map[string]Array, len(archive.File))
 	for _, entry := range archive.File {
 		name, ok := strings.CutSuffix(entry.Name, ".npy")
 		if !ok {
-			return nil, fmt.Errorf("%s: %w: holds %q, which is no .npy", path, ErrFormat, entry.Name)
+			return nil, "", fmt.Errorf("%w: holds %q, which is no .npy", ErrFormat, entry.Name)
 		}
-		a, n, err := readEntry(entry, f.Size(), elements)
+		a, n, err := readEntry(entry, size, elements)
 		if err != nil {
-			return nil, fmt.Errorf("%s: array %q: %w", path, name, err)
+			return nil, "", fmt.Errorf("array %q: %w", name, err)
 		}
 		elements -= n
 		a.Name = name
 		out[name] = a
 	}
-	return out, nil
+	return out, archive.Comment, nil
 }
 
 // readEntry reads one array of at most so many elements, and returns how many it has; what the archive says of its size is believed

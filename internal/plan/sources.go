@@ -5,28 +5,25 @@ import (
 	"strings"
 
 	"github.com/universal-classifier/uc/internal/provenance"
+	"github.com/universal-classifier/uc/internal/task"
 )
 
 // Sources are what the plans decide of a network: what it is shown, and what its answers mean. Networks whose plans differ in any of it
 // must never be averaged. What merely lists the cohort is not among them.
 func (p *Plans) Sources() (provenance.Sources, error) {
-	var names, norms []string
+	var norms []string
 	var intensities []Statistics
-	for m, name := range p.Modalities {
+	for m := range p.Modalities {
 		norm := p.NormalizationSchemes[m]
 		if p.UseMaskForNorm[m] {
 			norm += " over the mask"
 		}
-		names, norms = append(names, fmt.Sprintf("%q", name)), append(norms, norm)
+		norms = append(norms, norm)
 		var s Statistics
-		if p.NormalizationSchemes[m] == NormCT {
+		if p.NormalizationSchemes[m] == NormCT && p.DatasetProperties != nil {
 			s = p.DatasetProperties.IntensityProperties[m].Statistics
 		}
 		intensities = append(intensities, s)
-	}
-	var labels []string
-	for _, l := range p.Labels {
-		labels = append(labels, fmt.Sprintf("%q (%s)", l.Name, strings.Join(l.Values, ", ")))
 	}
 	cohort, err := provenance.DigestJSON(intensities)
 	if err != nil {
@@ -42,10 +39,10 @@ func (p *Plans) Sources() (provenance.Sources, error) {
 		augmentation = "2D"
 	}
 	return provenance.Sources{
-		"modalities":            strings.Join(names, ", "),
+		"modalities":            task.ModalitiesText(p.Modalities),
 		"normalisation":         strings.Join(norms, ", "),
 		"CT intensities":        cohort,
-		"classification labels": strings.Join(labels, "; "),
+		"classification labels": task.LabelsText(p.Labels),
 		"masks":                 fmt.Sprintf("%s, labels %v", masks, p.AllClasses),
 		"image size":            fmt.Sprintf("%d x %d x %d", stage.ImageSize[0], stage.ImageSize[1], stage.ImageSize[2]),
 		"spacing":               fmt.Sprintf("%v x %v x %v", stage.CurrentSpacing[0], stage.CurrentSpacing[1], stage.CurrentSpacing[2]),

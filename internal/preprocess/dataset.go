@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"runtime"
 	"slices"
@@ -102,8 +103,22 @@ func (d *Dataset) unpackMissing(ctx context.Context, r progress.Reporter) error 
 		if err := d.open(i); err != nil || d.mapped[i] != nil {
 			return err
 		}
-		return fmt.Errorf("%s does not hold what was written to it; look at the file system", unpacked)
+		return d.convert(i)
 	})
+}
+
+// convert unpacks arrays in a form that cannot be mapped as it is, such as Fortran's order, which other programs write.
+func (d *Dataset) convert(i int) error {
+	data, err := d.load(arraysFile(d.stage, d.ids[i]))
+	if err != nil {
+		return err
+	}
+	unpacked := unpackedFile(d.stage, d.ids[i])
+	if err := npz.WriteNPY(unpacked, npz.Array{Shape: d.shape[:], Data: data}); err != nil {
+		return err
+	}
+	d.mapped[i], err = npz.OpenMapped(unpacked)
+	return err
 }
 
 // each calls do for the cases that are not mapped, several at a time.
@@ -132,9 +147,9 @@ func (d *Dataset) open(i int) error {
 	unpacked := unpackedFile(d.stage, d.ids[i])
 	m, err := npz.OpenUnpacked(unpacked, d.arrays[i])
 	switch {
-	case errors.Is(err, npz.ErrFormat):
-		return fmt.Errorf("%w; run plan-and-preprocess again", err)
-	case err != nil || m == nil:
+	case errors.Is(err, npz.ErrFormat) || m == nil && err == nil:
+		return nil
+	case err != nil:
 		return err
 	case !d.fits(m.Shape):
 		err := fmt.Errorf("%s has shape %v, expected %v; run plan-and-preprocess again", unpacked, m.Shape, d.shape)
@@ -239,6 +254,21 @@ func (d *Dataset) Close() error {
 	}
 	d.mapped = nil
 	return errors.Join(errs...)
+}
+
+// CaseFiles are the digests of images and mask of the cases that are preprocessed in a stage folder, where they are recorded.
+func CaseFiles(stage string) (map[string]string, error) {
+	ids, err := Cases(stage)
+	if err != nil {
+		return nil, err
+	}
+	files := map[string]string{}
+	for _, id := range ids {
+		if p, err := readProperties(stage, id); err == nil && p.MadeFrom[fromFiles] != "" {
+			files[id] = p.MadeFrom[fromFiles]
+		}
+	}
+	return files, nil
 }
 
 // Cases lists the ids of the cases that are preprocessed in a stage folder, by this program or by the reference, sorted.

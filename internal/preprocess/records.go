@@ -12,6 +12,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/universal-classifier/uc/internal/imagefile"
@@ -221,6 +222,18 @@ func settingKey(p *plan.Plans) (string, error) {
 	stage := p.Stage()
 	return keyOfJSON([]any{version, stage.ImageSize, stage.CurrentSpacing, p.TransposeForward, p.NormalizationSchemes, p.UseMaskForNorm, intensities})
 }
+
+// Sources are what the plans decide of a network (plan.Plans.Sources), and the version of the preprocessing.
+func Sources(p *plan.Plans) (provenance.Sources, error) {
+	s, err := p.Sources()
+	if err == nil {
+		s[VersionSource] = strconv.Itoa(version)
+	}
+	return s, err
+}
+
+// VersionSource is the name of the version in Sources.
+const VersionSource = "version of the preprocessing"
 
 // caseKey identifies the arrays of one case.
 func caseKey(setting string, files []source) string {

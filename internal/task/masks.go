@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -16,6 +15,7 @@ import (
 	"github.com/universal-classifier/uc/internal/imagefile"
 	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/integrity"
+	"github.com/universal-classifier/uc/internal/lockfile"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/volume"
 	"github.com/universal-classifier/uc/pkg/nifti"
@@ -29,7 +29,20 @@ import (
 // rewritten last, and every file appears whole. The kept original is the record that the masks are not real: Load
 // finds it again, so HasMasks stays false in later runs.
 func (t *Task) EnsureMasks(ctx context.Context, r progress.Reporter) error {
-	if t.Dataset.HasMasks {
+	if !t.lacksMasks() {
+		return nil
+	}
+	lock, err := lockfile.Enter(ctx, t.Dir, false, r)
+	if err != nil {
+		return fmt.Errorf("masks cannot be generated: %w", err)
+	}
+	defer lock.Release()
+	// Another process may have generated the masks since the task was loaded: its original is not to be taken for ours.
+	now, err := Load(t.Folders, t.Name)
+	if err != nil {
+		return err
+	}
+	if *t = *now; !t.lacksMasks() {
 		return nil
 	}
 	todo := t.withoutMask()
@@ -89,6 +102,23 @@ func (t *Task) withoutMask() []int {
 	return todo
 }
 
+// lacksMasks reports whether masks or their declaration are to be generated.
+func (t *Task) lacksMasks() bool {
+	if t.Dataset.HasMasks {
+		return false
+	}
+	if t.document.get("labels") == nil {
+		return true
+	}
+	training := t.document.get("training")
+	for i := range t.Dataset.Cases {
+		if training.items[i].get("label") == nil {
+			return true
+		}
+	}
+	return len(t.withoutMask()) > 0
+}
+
 // keepOriginal copies dataset.json byte for byte.
 func keepOriginal(path, original string) error {
 	b, err := infile.ReadFile(path, infile.MaxText)
@@ -104,7 +134,9 @@ func (t *Task) writeMasks(ctx context.Context, todo []int, r progress.Reporter) 
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("cannot create the folder for masks: %w", err)
 	}
-	removeLeftovers(dir)
+	if err := atomicfile.RemoveLeftovers(dir); err != nil {
+		return err
+	}
 	r.Stage("generating foreground masks", len(todo))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.GOMAXPROCS(0))
@@ -127,19 +159,6 @@ func (t *Task) writeMasks(ctx context.Context, todo []int, r progress.Reporter) 
 		})
 	}
 	return group.Wait()
-}
-
-// removeLeftovers deletes the half-written files of a run that was killed.
-func removeLeftovers(dir string) {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return
-	}
-	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), ".") && strings.HasSuffix(e.Name(), ".tmp") {
-			os.Remove(filepath.Join(dir, e.Name()))
-		}
-	}
 }
 
 // writeForeground writes a mask of ones with the geometry of image. A file that is there already is only replaced if it,

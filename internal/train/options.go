@@ -49,6 +49,8 @@ type Options struct {
 	PretrainedWeights string // .safetensors, or a PyTorch .model, .pth or .pt, to start from; ignored with Continue
 	DisableSaving     bool   // keep no checkpoint once the training has ended
 
+	NoWait bool // an error, rather than waiting, while another process writes the preprocessed task
+
 	ValidationOnly bool   // redo the validation of the trained fold
 	ValBest        bool   // validate model_best instead of the final checkpoint
 	ValFolder      string // default DefaultValFolder

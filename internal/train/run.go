@@ -43,6 +43,14 @@ func (t *trainer) run(ctx context.Context) (result *Result, err error) {
 
 // openCases opens the preprocessed cases and splits them.
 func (t *trainer) openCases(ctx context.Context) error {
+	lock, err := t.lockCases(ctx)
+	if err != nil {
+		return err
+	}
+	defer lock.Release()
+	if err := t.loadPlans(); err != nil { // those of a planning that has ended meanwhile
+		return err
+	}
 	dir := t.o.Folders.PreprocessedTask(t.o.Task)
 	stage := t.o.Folders.Stage(t.o.Task, t.plans.DataIdentifier)
 	ids, err := preprocess.Cases(stage)
@@ -57,10 +65,16 @@ func (t *trainer) openCases(ctx context.Context) error {
 		return err
 	}
 	used := slices.Compact(slices.Sorted(slices.Values(slices.Concat(t.split.Train, t.split.Val))))
-	if t.data, err = preprocess.OpenDataset(ctx, stage, used, t.o.CompressedData); err != nil {
+	if t.data, err = preprocess.OpenDataset(stage, used); err != nil {
 		return err
 	}
-	return t.checkCases()
+	if err := errors.Join(t.checkCases(), lock.Release()); err != nil {
+		return err
+	}
+	if err := t.recordOrigin(); err != nil || t.o.CompressedData {
+		return err
+	}
+	return t.data.Map(ctx, t.log)
 }
 
 // notPreprocessed are the planned cases that are not among ids.
@@ -113,7 +127,7 @@ func (t *trainer) train(ctx context.Context) (*weights.StateDict, error) {
 		return nil, err
 	}
 	t.describe()
-	if err := t.plans.Save(filepath.Join(filepath.Dir(t.foldDir), checkpoint.PlansFile)); err != nil {
+	if err := t.keepPlans(ctx); err != nil {
 		return nil, err
 	}
 	if err := t.writeDebug(); err != nil {
@@ -121,6 +135,7 @@ func (t *trainer) train(ctx context.Context) (*weights.StateDict, error) {
 	}
 	if t.state.Epoch >= t.state.Recipe.Epochs {
 		t.log.note("the training has ended before: %d epochs", t.state.Epoch)
+		t.validated = validated{checkpoint.Final, start.Origin}
 		return start.Weights, t.finish(start)
 	}
 	shape := t.plans.Stage().ImageSize
@@ -151,6 +166,10 @@ func (t *trainer) train(ctx context.Context) (*weights.StateDict, error) {
 		return nil, err
 	}
 	t.log.note("trained for %s", span(time.Since(t.began)))
+	if t.validated.origin, err = t.savedOrigin(); err != nil {
+		return nil, err
+	}
+	t.validated.checkpoint = checkpoint.Final
 	return t.network.Predicting(), t.finish(nil)
 }
 
@@ -188,6 +207,14 @@ func (t *trainer) start() (*saved, error) {
 		}
 		t.state = last.state
 		changed := t.state.Recipe.override(t.o)
+		if t.state.Epoch >= t.state.Recipe.Epochs { // it is only validated
+			err = t.mayValidate(last.name, last.Checkpoint)
+		} else {
+			err = t.mayContinue(last)
+		}
+		if err != nil {
+			return nil, err
+		}
 		t.log.note("continuing from %s, at %s", last.name, last.state.at())
 		if n := len(t.state.Restarts); n > 0 {
 			t.log.note("after %d restarts the initial learning rate is %g instead of %g", n, t.state.slowed().LearningRate, t.state.Recipe.LearningRate)
@@ -279,7 +306,7 @@ func (t *trainer) trainedWeights() (*weights.StateDict, error) {
 				return nil, err
 			}
 			t.state = last.state
-			return last.Weights, nil
+			return t.toValidate(last.name, last.Checkpoint)
 		}
 	}
 	c, err := checkpoint.Read(t.foldDir, name)
@@ -295,6 +322,15 @@ func (t *trainer) trainedWeights() (*weights.StateDict, error) {
 	if c.Training(&t.state) != nil { // weights brought from elsewhere validate as well
 		t.state = state{}
 	}
+	return t.toValidate(name, c)
+}
+
+// toValidate are the weights of a checkpoint, if it may be validated.
+func (t *trainer) toValidate(name string, c *checkpoint.Checkpoint) (*weights.StateDict, error) {
+	if err := t.mayValidate(name, c); err != nil {
+		return nil, err
+	}
+	t.validated = validated{name, c.Origin}
 	return c.Weights, nil
 }
 

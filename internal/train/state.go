@@ -10,6 +10,7 @@ import (
 
 	"github.com/universal-classifier/uc/internal/backend"
 	"github.com/universal-classifier/uc/internal/checkpoint"
+	"github.com/universal-classifier/uc/internal/evaluate"
 	"github.com/universal-classifier/uc/internal/weights"
 )
 
@@ -125,7 +126,11 @@ func (t *trainer) setAside() error {
 			}
 		}
 	}
-	moved, err := checkpoint.SetAside(t.foldDir)
+	validations, err := evaluate.Validations(t.foldDir)
+	if err != nil {
+		return err
+	}
+	moved, err := checkpoint.SetAside(t.foldDir, validations...)
 	if err != nil {
 		return err
 	}
@@ -148,6 +153,10 @@ func (t *trainer) save(name string) error {
 		c.Current = t.network.State()
 	}
 	c.Second, t.state.OptimiserSteps = t.network.SecondMoment()
+	var err error
+	if c.Origin, err = t.savedOrigin(); err != nil {
+		return err
+	}
 	if bad := notFinite(c.Weights); bad != "" {
 		return fmt.Errorf("%w: %s holds values that are no finite numbers", ErrDiverged, bad)
 	}

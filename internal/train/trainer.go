@@ -15,6 +15,7 @@ import (
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/preprocess"
 	"github.com/universal-classifier/uc/internal/progress"
+	"github.com/universal-classifier/uc/internal/provenance"
 	"github.com/universal-classifier/uc/internal/train/health"
 )
 
@@ -31,7 +32,10 @@ type trainer struct {
 	config  i3d.Config
 	data    *preprocess.Dataset
 	split   *ChosenSplit
-	members [2][]int // indices into data of the training and the validation cases
+	members [2][]int         // indices into data of the training and the validation cases
+	origin  *provenance.Fold // what a fold trained now is made from, but for the recipe
+
+	validated validated
 
 	device  backend.Device
 	network *i3d.Training
@@ -48,20 +52,34 @@ type trainer struct {
 	toldTime                           bool
 }
 
+// validated is the network that is validated.
+type validated struct {
+	checkpoint string           // name
+	origin     *provenance.Fold // nil where its checkpoint does not say
+}
+
+// loadPlans reads the plans of the task.
+func (t *trainer) loadPlans() (err error) {
+	dir := t.o.Folders.PreprocessedTask(t.o.Task)
+	if t.plans, err = loadPlans(t.o); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			err = fmt.Errorf("%s is not planned yet: %w; run uc plan-and-preprocess -t %s first", t.o.Task, err, t.o.Task)
+		}
+		return err
+	}
+	if t.plans.TaskName != t.o.Task {
+		return fmt.Errorf("%s: the plans are those of %s, not of %s; run uc plan-and-preprocess -t %s", dir, t.plans.TaskName, t.o.Task, t.o.Task)
+	}
+	t.config = i3d.Config{InChannels: t.plans.InputChannels(), Outputs: t.plans.Outputs()}
+	return nil
+}
+
 // newTrainer opens everything a fold needs but the network: plans, cases, splits, log.
 func newTrainer(o Options, r progress.Reporter) (t *trainer, err error) {
 	t = &trainer{o: o, foldDir: o.Folders.Fold(o.Task, o.Trainer, o.Plans, o.Fold), began: time.Now(), saveEvery: saveEvery}
-	dir := o.Folders.PreprocessedTask(o.Task)
-	if t.plans, err = loadPlans(o); err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			err = fmt.Errorf("%s is not planned yet: %w; run uc plan-and-preprocess -t %s first", o.Task, err, o.Task)
-		}
+	if err := t.loadPlans(); err != nil {
 		return nil, err
 	}
-	if t.plans.TaskName != o.Task {
-		return nil, fmt.Errorf("%s: the plans are those of %s, not of %s; run uc plan-and-preprocess -t %s", dir, t.plans.TaskName, o.Task, o.Task)
-	}
-	t.config = i3d.Config{InChannels: t.plans.InputChannels(), Outputs: t.plans.Outputs()}
 	if _, err := os.Stat(t.foldDir); errors.Is(err, fs.ErrNotExist) && (o.Continue || o.ValidationOnly) {
 		return nil, fmt.Errorf("fold %s of %s is not trained: %w in %s; train it first, without -c or -val", o.Fold, o.Task, checkpoint.ErrNotFound, t.foldDir)
 	}
@@ -75,6 +93,12 @@ func newTrainer(o Options, r progress.Reporter) (t *trainer, err error) {
 		return nil, fmt.Errorf("%s is %w; wait for it or stop it, two trainings of one fold would overwrite each other's files", t.foldDir, err)
 	case err != nil && !unlocked:
 		return nil, err
+	}
+	if !unlocked {
+		if err := t.clearLeftovers(); err != nil {
+			t.unlock()
+			return nil, err
+		}
 	}
 	if t.log, err = openLog(t.foldDir, t.began, r); err != nil {
 		t.unlock()

@@ -255,9 +255,9 @@ func TestFilesAndWordsOfAFold(t *testing.T) {
 	if err != nil || !json.Valid(raw) {
 		t.Errorf("debug.json: %s (%v)", raw, err)
 	}
-	predictions, err := evaluate.ReadFold(dir)
-	if err != nil || len(predictions) != 2 {
-		t.Fatalf("%d predictions (%v)", len(predictions), err)
+	fold, err := evaluate.ReadFold(dir)
+	if err != nil || len(fold.Predictions) != 2 {
+		t.Fatalf("%+v (%v)", fold, err)
 	}
 
 	// -val again gives the same, and --val_disable_overwrite keeps what is there.
@@ -266,18 +266,18 @@ func TestFilesAndWordsOfAFold(t *testing.T) {
 		t.Fatal(err)
 	}
 	again, err := evaluate.ReadFold(dir)
-	if err != nil || !reflect.DeepEqual(again, predictions) {
-		t.Errorf("validated again: %v, want %v (%v)", again, predictions, err)
+	if err != nil || !reflect.DeepEqual(again, fold) {
+		t.Errorf("validated again: %v, want %v (%v)", again, fold, err)
 	}
-	predictions[0].Logits[0][0] = 7
-	if err := evaluate.WriteFold(filepath.Join(dir, "validation_raw"), toyLabels, predictions); err != nil {
+	fold.Predictions[0].Logits[0][0] = 7
+	if err := evaluate.WriteFold(filepath.Join(dir, "validation_raw"), fold); err != nil {
 		t.Fatal(err)
 	}
 	o.KeepValidation = true
 	if _, err := Run(t.Context(), o, progress.Discard); err != nil {
 		t.Fatal(err)
 	}
-	if kept, err := evaluate.ReadFold(dir); err != nil || kept[0].Logits[0][0] != 7 {
+	if kept, err := evaluate.ReadFold(dir); err != nil || kept.Predictions[0].Logits[0][0] != 7 {
 		t.Errorf("not kept: %v (%v)", kept, err)
 	}
 

@@ -9,6 +9,7 @@ import (
 	"runtime"
 
 	"github.com/universal-classifier/uc/internal/atomicfile"
+	"github.com/universal-classifier/uc/internal/checkpoint"
 	"github.com/universal-classifier/uc/internal/evaluate"
 	"github.com/universal-classifier/uc/internal/i3d"
 	"github.com/universal-classifier/uc/internal/mirror"
@@ -28,7 +29,8 @@ func (t *trainer) validate(ctx context.Context, trained *weights.StateDict) (*ev
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	known := t.knownPredictions(dir)
+	origin := &evaluate.Origin{Checkpoint: t.validated.checkpoint, Weights: checkpoint.Digest(trained), Network: t.validated.origin}
+	known := t.knownPredictions(dir, origin)
 	predictor, err := i3d.NewPredictor(t.device, t.config, trained)
 	if err != nil {
 		return nil, err
@@ -45,15 +47,15 @@ func (t *trainer) validate(ctx context.Context, trained *weights.StateDict) (*ev
 		if err := ctx.Err(); err != nil {
 			return nil, fmt.Errorf("validation interrupted; to redo it: uc train 3d_fullres %s %s %s -val: %w", t.o.Trainer, t.o.Task, t.o.Fold, err)
 		}
-		id := t.data.ID(i)
+		id, files := t.data.ID(i), t.data.Case(i).Files
 		p, have := known[id]
-		if !have {
+		if !have || p.Files != files {
 			if err := t.data.Read(i, input); err != nil {
 				return nil, err
 			}
 			preprocess.NetworkInput(input, input, t.data.Shape(), t.plans.NumClasses)
 			p = evaluate.NewPrediction(id, t.config.Outputs)
-			p.Fold, p.Targets = t.o.Fold, t.data.Targets(i)
+			p.Fold, p.Files = t.o.Fold, files
 			for _, axes := range mirrors {
 				image := input
 				if axes != (mirror.Axes{}) {
@@ -67,31 +69,41 @@ func (t *trainer) validate(ctx context.Context, trained *weights.StateDict) (*ev
 				p.Add(logits, 1/float64(len(mirrors)))
 			}
 		}
+		p.Targets = t.data.Targets(i)
 		predictions = append(predictions, p)
 		t.log.Advance(id)
 	}
-	return t.writeValidation(dir, predictions)
+	return t.writeValidation(dir, &evaluate.Fold{Labels: t.plans.Labels, Predictions: predictions, Origin: origin})
 }
 
-// knownPredictions are those of an earlier validation, if they are to be kept.
-func (t *trainer) knownPredictions(dir string) map[string]evaluate.Prediction {
+// knownPredictions are those of an earlier validation of the same network, if they are to be kept.
+func (t *trainer) knownPredictions(dir string, origin *evaluate.Origin) map[string]evaluate.Prediction {
 	known := map[string]evaluate.Prediction{}
 	if !t.o.KeepValidation {
 		return known
 	}
 	earlier, err := evaluate.ReadFold(dir)
-	if err != nil {
+	switch {
+	case err != nil:
 		t.log.note("no earlier validation to keep: %v", err)
+		return known
+	case earlier.Origin == nil:
+		t.log.warn("the earlier validation does not say which network it is of, and is made again")
+		return known
+	case earlier.Origin.Weights != origin.Weights:
+		t.log.warn("the earlier validation is of another network, and is made again")
+		return known
 	}
-	for _, p := range earlier {
+	for _, p := range earlier.Predictions {
 		known[p.Case] = p
 	}
 	return known
 }
 
 // writeValidation saves the predictions and what they are worth.
-func (t *trainer) writeValidation(dir string, predictions []evaluate.Prediction) (*evaluate.Report, error) {
-	if err := evaluate.WriteFold(dir, t.plans.Labels, predictions); err != nil {
+func (t *trainer) writeValidation(dir string, fold *evaluate.Fold) (*evaluate.Report, error) {
+	predictions := fold.Predictions
+	if err := evaluate.WriteFold(dir, fold); err != nil {
 		return nil, err
 	}
 	r := evaluate.Evaluate(t.plans.Labels, predictions)

@@ -1,0 +1,258 @@
+package train
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/universal-classifier/uc/internal/atomicfile"
+	"github.com/universal-classifier/uc/internal/checkpoint"
+	"github.com/universal-classifier/uc/internal/lockfile"
+	"github.com/universal-classifier/uc/internal/plan"
+	"github.com/universal-classifier/uc/internal/preprocess"
+	"github.com/universal-classifier/uc/internal/provenance"
+	"github.com/universal-classifier/uc/internal/task"
+)
+
+// recordOrigin gathers what the fold is made from, and compares the preprocessed cases with the plans and with dataset.json.
+func (t *trainer) recordOrigin() error {
+	plans, err := preprocess.Sources(t.plans)
+	if err != nil {
+		return err
+	}
+	t.origin = &provenance.Fold{Plans: plans}
+	for half, to := range []*[]provenance.Case{&t.origin.Training, &t.origin.Validation} {
+		for _, i := range t.members[half] {
+			*to = append(*to, t.data.Case(i))
+		}
+	}
+	other, unknown, err := t.data.Made(t.plans)
+	switch {
+	case err != nil:
+		return err
+	case len(other) > 0:
+		return fmt.Errorf("%d cases are not preprocessed as the plans say (%s); run uc plan-and-preprocess -t %s, which makes them again", len(other), provenance.Names(other), t.o.Task)
+	case len(unknown) > 0:
+		t.log.warn("%d cases were preprocessed by the reference or an earlier version, which did not record from what; uc plan-and-preprocess -t %s records it",
+			len(unknown), t.o.Task)
+	}
+	if doubles := provenance.Shared(t.origin.Validation, t.origin.Training); t.o.Fold != FoldAll && len(doubles) > 0 {
+		t.log.warn("%d validation cases have the images and mask of a training case (%s): their results will tell nothing about new cases", len(doubles), provenance.Names(doubles))
+	}
+	return t.checkListing()
+}
+
+// checkListing compares the preprocessed cases with dataset.json as it is now.
+func (t *trainer) checkListing() error {
+	l, err := task.ListedToday(t.o.Folders, t.o.Task)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // the raw data are elsewhere
+	}
+	if err != nil {
+		return err
+	}
+	planned := provenance.Sources{"classification labels": t.origin.Plans["classification labels"]}
+	if t.o.Plans == plan.Identifier { // other plans keep the names of another task's modalities
+		planned["modalities"] = t.origin.Plans["modalities"]
+	}
+	changes := planned.Changes(l.Sources())
+	used := t.origin.Training
+	if t.o.Fold != FoldAll {
+		used = append(used[:len(used):len(used)], t.origin.Validation...)
+	}
+	cases := l.Changes(used)
+	cases.Added = nil
+	if cases.Any() {
+		changes = append(changes, cases.Text("cases"))
+	}
+	if len(changes) > 0 {
+		return fmt.Errorf("%s has changed since the task was planned: %s; run uc plan-and-preprocess -t %s, which does again what has changed only", l.Path, strings.Join(changes, "; "), t.o.Task)
+	}
+	if n := len(t.plans.ListOfNpzFiles); n > 0 && len(l.Targets) > n {
+		t.log.warn("%s lists %d cases, %d are planned; run uc plan-and-preprocess -t %s to use them all", l.Path, len(l.Targets), n, t.o.Task)
+	}
+	return nil
+}
+
+// mayContinue refuses to go on with a training whose data or plans have changed: it would be neither the one nor the other.
+func (t *trainer) mayContinue(last *saved) error {
+	if last.Origin == nil {
+		t.warnOfEarlierVersion(last.name, last.Checkpoint)
+		return nil
+	}
+	t.origin.Before = last.Origin.Before
+	changes := last.Origin.Plans.Changes(t.origin.Plans)
+	for _, part := range []struct {
+		kind      string
+		then, now []provenance.Case
+	}{{"training cases", last.Origin.Training, t.origin.Training}, {"validation cases", last.Origin.Validation, t.origin.Validation}} {
+		if c := provenance.CompareCases(part.then, part.now); c.Any() {
+			changes = append(changes, c.Text(part.kind))
+		}
+	}
+	if len(changes) == 0 {
+		return nil
+	}
+	return fmt.Errorf("fold %s cannot go on as it began: %s. Put that back as it was, or train the fold anew: uc train 3d_fullres %s %s %s",
+		t.o.Fold, strings.Join(changes, "; "), t.o.Trainer, t.o.Task, t.o.Fold)
+}
+
+// mayValidate refuses to validate a network on cases that it was trained on, or under plans that are not its own, and tells what else has
+// changed since it was trained.
+func (t *trainer) mayValidate(name string, c *checkpoint.Checkpoint) error {
+	if c.Origin == nil {
+		t.warnOfEarlierVersion(name, c)
+		return nil
+	}
+	anew := fmt.Sprintf("train the fold anew: uc train 3d_fullres %s %s %s", t.o.Trainer, t.o.Task, t.o.Fold)
+	if changes := c.Origin.Plans.Without(preprocess.VersionSource).Changes(t.origin.Plans); len(changes) > 0 {
+		return fmt.Errorf("fold %s was trained under other plans: %s. Put that back as it was, or %s", t.o.Fold, strings.Join(changes, "; "), anew)
+	}
+	if t.o.Fold != FoldAll {
+		trained := map[string]bool{}
+		for _, of := range c.Origin.Training {
+			trained[of.ID] = true
+		}
+		var leaked []string
+		for _, of := range t.origin.Validation {
+			if trained[of.ID] {
+				leaked = append(leaked, of.ID)
+			}
+		}
+		if len(leaked) > 0 {
+			return fmt.Errorf("the split has changed since fold %s was trained: its network was trained on %d of the %d cases that it would be validated on (%s). "+
+				"Put the former %s back, or %s", t.o.Fold, len(leaked), len(t.origin.Validation), provenance.Names(leaked), SplitsFile, anew)
+		}
+		if known := provenance.Shared(t.origin.Validation, c.Origin.Before); len(known) > 0 {
+			t.warnOfLeak(known)
+		}
+	}
+	if changes := c.Origin.Plans.Changes(t.origin.Plans); len(changes) > 0 {
+		t.log.warn("fold %s was trained by an earlier version: %s", t.o.Fold, strings.Join(changes, "; "))
+	}
+	changes := provenance.CompareCases(c.Origin.Training, t.origin.Training)
+	if changes.Added = nil; changes.Any() {
+		t.log.warn("the network was trained on what has changed since: %s; train the fold anew for it to learn from that", changes.Text("training cases"))
+	}
+	if changes := provenance.CompareCases(c.Origin.Validation, t.origin.Validation); changes.Any() {
+		t.log.warn("not as when the fold was trained: %s", changes.Text("validation cases"))
+	}
+	return nil
+}
+
+// warnOfEarlierVersion says of a checkpoint without origin what cannot be checked. Weights from elsewhere are their owner's concern.
+func (t *trainer) warnOfEarlierVersion(name string, c *checkpoint.Checkpoint) {
+	if c.Model.Task != "" {
+		t.log.warn("%s was trained by an earlier version, which did not record its plans and cases: see to it yourself that they are those of today", checkpoint.Path(t.foldDir, name))
+	}
+}
+
+// warnOfLeak says that validation cases are known to the weights that the training started from.
+func (t *trainer) warnOfLeak(cases []string) {
+	t.log.warn("the pretrained weights were trained on %d of the validation cases (%s): the validation of this fold will look better than new cases would",
+		len(cases), provenance.Names(cases))
+}
+
+// notePretrained records which cases pretrained weights of this program were trained on.
+func (t *trainer) notePretrained(path string) {
+	dir, file := filepath.Split(path)
+	name, ok := strings.CutSuffix(file, checkpoint.Suffix)
+	if !ok {
+		return // another program's
+	}
+	c, err := checkpoint.Read(dir, name)
+	if err != nil || c.Origin == nil {
+		return
+	}
+	t.origin.Before = c.Origin.Learned()
+	if known := provenance.Shared(t.origin.Validation, t.origin.Before); t.o.Fold != FoldAll && len(known) > 0 {
+		t.warnOfLeak(known)
+	}
+}
+
+// savedOrigin is what goes into a checkpoint.
+func (t *trainer) savedOrigin() (*provenance.Fold, error) {
+	recipe, err := json.Marshal(t.state.Recipe)
+	if err != nil {
+		return nil, err
+	}
+	o := *t.origin
+	o.Recipe = recipe
+	return &o, nil
+}
+
+// keepPlans writes the plans beside the folds of the model, and into this one, and warns of folds that were trained under others. Folds of earlier
+// versions, which have no plans of their own, are given those that stood beside them.
+func (t *trainer) keepPlans(ctx context.Context) error {
+	model := filepath.Dir(t.foldDir)
+	lock, err := lockfile.Enter(ctx, model, false, t.log)
+	if err != nil {
+		return err
+	}
+	defer lock.Release()
+	beside := filepath.Join(model, checkpoint.PlansFile)
+	former, formerErr := plan.Load(beside)
+	entries, err := os.ReadDir(model)
+	if err != nil {
+		return err
+	}
+	var others, changes []string
+	for _, e := range entries {
+		dir := filepath.Join(model, e.Name())
+		if dir == t.foldDir || !checkpoint.Any(dir) {
+			continue
+		}
+		own, err := plan.Load(filepath.Join(dir, checkpoint.PlansFile))
+		if errors.Is(err, fs.ErrNotExist) && formerErr == nil {
+			if own, err = former, nil; !t.samePlans(former) {
+				err = former.Save(filepath.Join(dir, checkpoint.PlansFile))
+			}
+		}
+		if err != nil {
+			if !errors.Is(err, fs.ErrNotExist) {
+				t.log.warn("%s: its plans are not known: %v", e.Name(), err)
+			}
+			continue
+		}
+		if sources, err := own.Sources(); err == nil && !t.samePlans(own) {
+			others, changes = append(others, e.Name()), sources.Changes(t.origin.Plans)
+		}
+	}
+	if len(others) > 0 {
+		t.log.warn("%s of this model were trained under other plans (%s); they will not be averaged or evaluated together with this fold: train them anew, too",
+			provenance.Names(others), strings.Join(changes, "; "))
+	}
+	for _, path := range []string{filepath.Join(t.foldDir, checkpoint.PlansFile), beside} {
+		if err := t.plans.Save(path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// samePlans reports whether plans decide what those of this fold do.
+func (t *trainer) samePlans(p *plan.Plans) bool {
+	sources, err := p.Sources()
+	return err == nil && len(sources.Changes(t.origin.Plans)) == 0
+}
+
+// lockCases keeps plan-and-preprocess from writing the task while its cases are opened. Where that cannot be had, as in a folder that is not ours, what
+// does not fit together is found by the records in the files.
+func (t *trainer) lockCases(ctx context.Context) (*lockfile.Lock, error) {
+	lock, err := lockfile.Enter(ctx, t.o.Folders.PreprocessedTask(t.o.Task), t.o.NoWait, t.log)
+	if err == nil || errors.Is(err, lockfile.ErrHeld) || ctx.Err() != nil {
+		return lock, err
+	}
+	t.log.quiet("reading without a lock: %v", err)
+	return &lockfile.Lock{}, nil
+}
+
+// clearLeftovers removes what a killed process had begun to write into the fold's folders, which is locked by now.
+func (t *trainer) clearLeftovers() error {
+	return errors.Join(atomicfile.RemoveLeftovers(t.foldDir), atomicfile.RemoveLeftovers(filepath.Join(t.foldDir, t.o.ValFolder)))
+}
