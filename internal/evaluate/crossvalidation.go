@@ -30,6 +30,7 @@ func CrossValidation(modelDir string, folds []string, today Today) (*Report, err
 		}
 	}
 	p := &pool{model: modelDir, today: today, sources: provenance.Sources{}}
+	validated := map[string]*Fold{}
 	for _, fold := range folds {
 		f, err := ReadFold(filepath.Join(modelDir, task.FoldDir(fold)))
 		if errors.Is(err, ErrNotValidated) {
@@ -37,10 +38,18 @@ func CrossValidation(modelDir string, folds []string, today Today) (*Report, err
 			continue
 		}
 		if err == nil {
-			err = p.add(fold, f)
+			err = p.check(fold, f)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("fold %s: %w", fold, err)
+		}
+		validated[fold] = f
+	}
+	for _, fold := range folds {
+		if f := validated[fold]; f != nil {
+			if err := p.add(fold, f); err != nil {
+				return nil, fmt.Errorf("fold %s: %w", fold, err)
+			}
 		}
 	}
 	if p.first == nil {
@@ -70,15 +79,6 @@ type pool struct {
 
 // add takes in the validation of a fold.
 func (p *pool) add(fold string, f *Fold) error {
-	if p.first == nil {
-		p.first, p.firstFold = f, fold
-	} else if !slices.EqualFunc(p.first.Labels, f.Labels, sameLabel) {
-		return fmt.Errorf("validated with classification labels %s, but fold %s with %s; train and validate them on one dataset.json",
-			labelNames(f.Labels), p.firstFold, labelNames(p.first.Labels))
-	}
-	if err := p.check(fold, f); err != nil {
-		return err
-	}
 	if err := p.update(fold, f); err != nil {
 		return err
 	}

@@ -23,6 +23,12 @@ const again = "validate the fold again (uc train 3d_fullres ClassifierTrainer TA
 
 // check compares a validation with the network in its fold, and with the validations before it.
 func (p *pool) check(fold string, f *Fold) error {
+	if p.first == nil {
+		p.first, p.firstFold = f, fold
+	} else if !slices.EqualFunc(p.first.Labels, f.Labels, sameLabel) {
+		return fmt.Errorf("validated with classification labels %s, but fold %s with %s; train and validate them on one dataset.json",
+			labelNames(f.Labels), p.firstFold, labelNames(p.first.Labels))
+	}
 	if f.Origin == nil {
 		p.unknown = append(p.unknown, fold)
 		return nil

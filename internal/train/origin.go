@@ -91,8 +91,13 @@ func (t *trainer) mayContinue(last *saved) error {
 		kind      string
 		then, now []provenance.Case
 	}{{"training cases", last.Origin.Training, t.origin.Training}, {"validation cases", last.Origin.Validation, t.origin.Validation}} {
-		if c := provenance.CompareCases(part.then, part.now); c.Any() {
-			changes = append(changes, c.Text(part.kind))
+		c := provenance.CompareCases(part.then, part.now)
+		text := c.Text(part.kind)
+		if len(c.Added)+len(c.Removed) > 0 {
+			text = "the split: " + text
+		}
+		if c.Any() {
+			changes = append(changes, text)
 		}
 	}
 	if len(changes) == 0 {

@@ -20,6 +20,7 @@ func (t *trainer) usePretrained(fresh *weights.StateDict) error {
 	if err != nil {
 		return fmt.Errorf("pretrained weights: %s: %w", path, err)
 	}
+	t.notePretrained(path)
 	taken := len(done.Loaded)
 	if done.Adapted != "" {
 		taken++
