@@ -124,10 +124,11 @@ func (s *study) one(ctx context.Context, c cohort, r recipe, out *result) error 
 	}
 	out.Seconds = math.Round(time.Since(began).Seconds())
 	out.Loss = round(trained.TrainLosses[len(trained.TrainLosses)-1])
-	predictions, err := evaluate.ReadFold(filepath.Join(trained.FoldDir, evaluate.ValidationFolder))
+	validation, err := evaluate.ReadFold(filepath.Join(trained.FoldDir, evaluate.ValidationFolder))
 	if err != nil {
 		return err
 	}
+	predictions := validation.Predictions
 	slices.SortFunc(predictions, func(a, b evaluate.Prediction) int { return strings.Compare(a.Case, b.Case) })
 	var targets []int
 	for _, p := range predictions {
