@@ -159,7 +159,7 @@ func TestTrainingOnAFolderThatTheReferencePreprocessed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		data, err := preprocess.OpenDataset(t.Context(), folders.Stage(name, task.DefaultDataIdentifier), ids, true)
+		data, err := preprocess.OpenDataset(folders.Stage(name, task.DefaultDataIdentifier), ids)
 		if err != nil {
 			t.Fatal(err)
 		}
