@@ -62,6 +62,10 @@ func OpenDataset(stage string, cases []string) (*Dataset, error) {
 		if want := p.MadeFrom[fromArrays]; want != "" && want != m.String() {
 			return nil, fmt.Errorf("case %s: %s is not the file that %s belongs to; run plan-and-preprocess again", id, arraysFile(stage, id), propertiesFile(stage, id))
 		}
+		const header = 1 << 16 // the most that is in front of the values
+		if values := int64(4 * shape[0] * shape[1] * shape[2] * shape[3]); m.Size < values || m.Size > values+header {
+			return nil, fmt.Errorf("case %s: %s holds %d bytes unpacked, but %v float32 values are expected; run plan-and-preprocess again", id, arraysFile(stage, id), m.Size, shape)
+		}
 		d.properties, d.arrays = append(d.properties, p), append(d.arrays, m)
 	}
 	return d, nil
