@@ -1,7 +1,9 @@
 package baseline
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 
 	"github.com/universal-classifier/uc/internal/checkpoint"
@@ -32,11 +34,26 @@ func Read(r *evaluate.Report, folders task.Folders, name, modelDir string) (*Coh
 		c.Cases[id] = Case{Targets: of.Targets, Measures: of.Measures}
 	}
 	for _, fold := range r.Folds {
-		used, err := train.UsedSplit(filepath.Join(modelDir, task.FoldDir(fold)))
-		if err != nil {
+		if c.Training[fold], err = trainingCases(folders.PreprocessedTask(name), modelDir, fold, ids); err != nil {
 			return nil, fmt.Errorf("fold %s: %w", fold, err)
 		}
-		c.Training[fold] = used.Train
 	}
 	return c, nil
+}
+
+// trainingCases are the cases that trained a fold. Of weights that were brought from elsewhere only the splits tell.
+func trainingCases(preprocessed, modelDir, fold string, ids []string) ([]string, error) {
+	used, err := train.UsedSplit(filepath.Join(modelDir, task.FoldDir(fold)))
+	if !errors.Is(err, fs.ErrNotExist) {
+		return used.Train, err
+	}
+	if fold == train.FoldAll {
+		return ids, nil
+	}
+	number, parseErr := train.ParseFold(fold)
+	splits, splitErr := train.ReadSplits(filepath.Join(preprocessed, train.SplitsFile), ids)
+	if parseErr != nil || splitErr != nil || number >= len(splits) {
+		return nil, fmt.Errorf("its training cases are not known: %w", err)
+	}
+	return splits[number].Train, nil
 }

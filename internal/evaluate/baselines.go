@@ -12,7 +12,7 @@ const (
 	BaselineImageVolume = "image volume"
 	BaselineROIMean     = "ROI mean intensity"
 	BaselineImageMean   = "image mean intensity"
-	BaselineAll         = "all of these"
+	BaselineAll         = "all volumes and intensities"
 )
 
 var baselineNames = []string{BaselineFrequency, BaselineROIVolume, BaselineImageVolume, BaselineROIMean, BaselineImageMean, BaselineAll}
