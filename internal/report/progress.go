@@ -88,7 +88,18 @@ func outcomePlot(p Progress, epochs int) (*plot.Plot, error) {
 		return nil, err
 	}
 	panel.Y.Min, panel.Y.Max = math.Min(panel.Y.Min-0.03, 0.45), 1.02
-	if n := len(average); n > 0 && average[n-1] > (panel.Y.Min+panel.Y.Max)/2 { // where the curves are not
+	// The legend goes below the later half of the curves, where the axis makes room for it, or else to the top.
+	const legend = 0.36 // of the panel's height
+	lowest := 1.0
+	for _, values := range [][]float64{p.AUC, average, balanced} {
+		for _, v := range values[len(values)/2:] {
+			if v < lowest {
+				lowest = v
+			}
+		}
+	}
+	if room := (lowest - legend*panel.Y.Max) / (1 - legend); room >= 0 {
+		panel.Y.Min = math.Min(panel.Y.Min, room)
 		panel.Legend.Top, panel.Legend.YOffs = false, 6
 	}
 	return panel, nil
