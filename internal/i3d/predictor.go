@@ -44,6 +44,16 @@ func NewPredictor(dev backend.Device, cfg Config, sd *weights.StateDict) (*Predi
 	return p, p.Load(sd)
 }
 
+// Another returns a predictor of the same network with other weights. It shares the memory of activations with p, so the two must not be
+// used at the same time.
+func (p *Predictor) Another(sd *weights.StateDict) (*Predictor, error) {
+	q, err := newPredictor(p.dev, p.cfg, p.work)
+	if err != nil {
+		return nil, err
+	}
+	return q, q.Load(sd)
+}
+
 func newPredictor(dev backend.Device, cfg Config, work *workspace) (*Predictor, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err

@@ -26,10 +26,9 @@ type Model struct {
 	folds   []string
 	weights []*weights.StateDict // per fold
 
-	mu      sync.Mutex // guards what follows
-	device  backend.Device
-	network *i3d.Predictor
-	loaded  int // the fold whose weights the network holds
+	mu       sync.Mutex // guards what follows
+	device   backend.Device
+	networks []*network // one, or with Options.KeepFolds one per fold
 }
 
 // Open loads the folds of the model in modelDir: plans.json, and a checkpoint per fold.
@@ -39,7 +38,7 @@ func Open(modelDir string, o Options, r progress.Reporter) (*Model, error) {
 		return nil, err
 	}
 	o.Checkpoint = opened.Checkpoint
-	m := &Model{options: o, dir: opened.Dir, plans: opened.Plans, config: opened.Config, folds: opened.Names(), loaded: -1}
+	m := &Model{options: o, dir: opened.Dir, plans: opened.Plans, config: opened.Config, folds: opened.Names()}
 	for _, fold := range opened.Folds {
 		m.weights = append(m.weights, fold.Weights)
 	}
@@ -54,7 +53,7 @@ func Open(modelDir string, o Options, r progress.Reporter) (*Model, error) {
 func (m *Model) Close() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.network = nil
+	m.networks = nil
 	m.device.Close()
 }
 
@@ -76,11 +75,11 @@ func (m *Model) Folds() []string { return slices.Clone(m.folds) }
 // Precision is the number format that the network computes in: "fp32", "bf16" or "fp16".
 func (m *Model) Precision() string { return m.device.Precision() }
 
-// Case predicts one case.
+// Case predicts one case. An error about its files is an *InputError.
 func (m *Model) Case(ctx context.Context, c task.Case) (*Result, error) {
 	p, err := m.prepare(ctx, c)
 	if err != nil {
-		return nil, err
+		return nil, &InputError{err}
 	}
 	results, err := m.predict(ctx, []*prepared{p})
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"github.com/universal-classifier/uc/internal/backend"
 	"github.com/universal-classifier/uc/internal/evaluate"
 	"github.com/universal-classifier/uc/internal/i3d"
+	"github.com/universal-classifier/uc/internal/memory"
 	"github.com/universal-classifier/uc/internal/mirror"
 )
 
@@ -25,7 +26,8 @@ func (m *Model) predict(ctx context.Context, cases []*prepared) (results []*Resu
 	share := 1 / float64(len(m.folds)*len(mirrors))
 	var flipped []float32
 	for fold := range m.folds {
-		if err := m.load(fold); err != nil {
+		network, err := m.load(fold)
+		if err != nil {
 			return nil, err
 		}
 		for i, c := range cases {
@@ -38,7 +40,7 @@ func (m *Model) predict(ctx context.Context, cases []*prepared) (results []*Resu
 					flipped = axes.Apply(flipped, c.data, c.shape)
 					input = flipped
 				}
-				logits, err := m.network.Logits(input, 1, c.shape)
+				logits, err := network.Logits(input, 1, c.shape)
 				if err != nil {
 					return nil, fmt.Errorf("case %s: %w", c.id, err)
 				}
@@ -54,22 +56,45 @@ func (m *Model) predict(ctx context.Context, cases []*prepared) (results []*Resu
 	return results, nil
 }
 
-// load puts the weights of a fold into the network.
-func (m *Model) load(fold int) (err error) {
-	if m.loaded == fold {
-		return nil
-	}
-	m.loaded = -1
-	if m.network == nil {
-		m.network, err = i3d.NewPredictor(m.device, m.config, m.weights[fold])
-	} else {
-		err = m.network.Load(m.weights[fold])
-	}
-	if err == nil {
-		m.loaded = fold
-	}
-	return err
+// network is a predictor and the fold whose weights it holds, -1 for none.
+type network struct {
+	*i3d.Predictor
+	fold int
 }
+
+// load returns a network with the weights of a fold.
+func (m *Model) load(fold int) (*network, error) {
+	for _, n := range m.networks {
+		if n.fold == fold {
+			return n, nil
+		}
+	}
+	if len(m.networks) == 0 {
+		p, err := i3d.NewPredictor(m.device, m.config, m.weights[fold])
+		if err != nil {
+			return nil, err
+		}
+		m.networks = append(m.networks, &network{p, fold})
+		return m.networks[0], nil
+	}
+	last := m.networks[len(m.networks)-1]
+	if m.options.KeepFolds && memory.Available() > spareMemory*last.MemoryBytes() {
+		if p, err := last.Another(m.weights[fold]); err == nil { // else the device has too little memory
+			m.networks = append(m.networks, &network{p, fold})
+			return m.networks[len(m.networks)-1], nil
+		}
+	}
+	last.fold = -1
+	if err := last.Load(m.weights[fold]); err != nil {
+		return nil, err
+	}
+	last.fold = fold
+	return last, nil
+}
+
+// spareMemory is how many times the memory of a network must be free for another fold to get one of its own. Its weights are kept in
+// several forms, and the next case may be larger.
+const spareMemory = 8
 
 func (m *Model) newResult(id string) *Result {
 	return &Result{Prediction: evaluate.NewPrediction(id, m.config.Outputs)}

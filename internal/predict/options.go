@@ -13,6 +13,7 @@ type Options struct {
 	Threads    int      // on the CPU, default all
 	FP32       bool     // no mixed precision, whatever the device has
 	DisableTTA bool     // predict the case as it is, not its eight mirror images too
+	KeepFolds  bool     // keep a network per fold while memory allows, for single cases one after the other
 }
 
 // Result is what a model says of a case.

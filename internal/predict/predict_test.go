@@ -295,6 +295,27 @@ func TestConcurrentCases(t *testing.T) {
 	group.Wait()
 }
 
+// A network per fold, and one that takes the folds in turn, give the same results.
+func TestKeptFolds(t *testing.T) {
+	dir := writeModel(t, toyPlans(), []string{"", "#1", "#2"}, 1.6)
+	kept, inTurn := open(t, dir, Options{DisableTTA: true, KeepFolds: true}), open(t, dir, Options{DisableTTA: true})
+	for range 2 {
+		for _, c := range writeCases(t, 2) {
+			got, err := kept.Case(t.Context(), c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want, err := inTurn.Case(t.Context(), c)
+			if err != nil || !reflect.DeepEqual(got, want) {
+				t.Errorf("%s: %+v, want %+v (%v)", c.ID, got, want, err)
+			}
+		}
+	}
+	if len(kept.networks) != 3 || len(inTurn.networks) != 1 {
+		t.Errorf("%d and %d networks, want 3 and 1", len(kept.networks), len(inTurn.networks))
+	}
+}
+
 func TestInterruptedPredictionKeepsWhatIsDone(t *testing.T) {
 	m := open(t, writeModel(t, toyPlans(), []string{""}, 1), Options{DisableTTA: true})
 	ctx, cancel := context.WithCancel(t.Context())
