@@ -1,4 +1,4 @@
-# Targets for people: build, demo, test, torture, bench, lint, generate, cuda-compile, gpu-kit, clean. `.ci/run` is what a change must pass.
+# Targets for people: build, demo, test, torture, bench, lint, generate, wheel, cuda-compile, gpu-kit, clean. `.ci/run` is what a change must pass.
 
 GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
@@ -7,7 +7,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 export CGO_ENABLED ?= 0
 
-.PHONY: build demo test torture bench lint generate cuda-compile gpu-kit clean
+.PHONY: build demo test torture bench lint generate wheel cuda-compile gpu-kit clean
 
 build:
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/uc
@@ -33,6 +33,10 @@ lint:
 
 generate:
 	$(GO) generate ./...
+
+# The Python package for every platform, and its source distribution, in dist.
+wheel:
+	GO='$(GO)' python3 scripts/wheel/build_backend.py --out dist --version '$(VERSION)'
 
 # Compiles every CUDA kernel for every card that we name, and has cuDNN check what it would be told, without a card. The two libraries come
 # from PyPI into dist/cuda; UC_NVRTC and UC_CUDNN name others. From 9.28 on cuDNN wants the driver for that.
