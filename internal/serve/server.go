@@ -19,6 +19,7 @@ import (
 
 	"github.com/universal-classifier/uc/internal/artifact"
 	"github.com/universal-classifier/uc/internal/checkpoint"
+	"github.com/universal-classifier/uc/internal/imagefile"
 	"github.com/universal-classifier/uc/internal/predict"
 	"github.com/universal-classifier/uc/internal/task"
 )
@@ -189,6 +190,9 @@ func (s *Server) predict(ctx context.Context, q request) (r *result, err error) 
 		}
 		return nil, err
 	}
+	for _, w := range got.Warnings {
+		reporter{s, q.ID}.Warn("%s", w)
+	}
 	r = &result{Probabilities: singlePrecision(got.Probabilities), Folds: e.model.Folds(), Precision: e.model.Precision()}
 	for _, l := range e.model.Labels() {
 		r.Labels = append(r.Labels, label{l.Name, l.Values})
@@ -261,8 +265,8 @@ func (p *predictParams) check() error {
 
 // caseID names a case by the file of its first image.
 func caseID(path string) string {
-	name, _, _ := strings.Cut(filepath.Base(path), ".nii")
-	return strings.TrimSuffix(name, filepath.Ext(name))
+	name, _ := imagefile.SplitExtension(filepath.Base(path))
+	return name
 }
 
 // singlePrecision rounds to float32, which is what the reference returns.

@@ -409,13 +409,3 @@ func TestRequestThatIsTooLong(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
-
-func TestCaseIDs(t *testing.T) {
-	for path, want := range map[string]string{
-		"/in/1.2.840.113.mha": "1.2.840.113", "/in/a.nii.gz": "a", "/in/b_0000.nii": "b_0000", "/in/c": "c",
-	} {
-		if got := caseID(path); got != want {
-			t.Errorf("%s: %q, want %q", path, got, want)
-		}
-	}
-}

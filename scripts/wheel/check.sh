@@ -18,6 +18,6 @@ chmod 755 "$tmp" # another user is to read it
 "$python" "$here/build_backend.py" --host --out "$tmp/dist"
 "$python" -m venv "$tmp/venv"
 "$tmp/venv/bin/python" -m pip --quiet --disable-pip-version-check install --no-index "$tmp"/dist/*.whl
-cp "$here"/tests/*.py "$tmp"
+cp "$here"/tests/*.py "$here"/../container/process.py "$tmp"
 cd "$tmp"
 "$tmp/venv/bin/python" -W error::ResourceWarning -m unittest test_wheel

@@ -19,7 +19,7 @@ import unittest
 import warnings
 
 import universalclassifier
-from universalclassifier import _server, predict, predict_many
+from universalclassifier import _predict, _server, predict, predict_many
 
 UC = os.path.join(sysconfig.get_path("scripts"), "uc.exe" if sys.platform == "win32" else "uc")
 POSIX = os.name == "posix"
@@ -62,6 +62,13 @@ def case(i):
     """The files of a held-out case."""
     name = f"phantom_test_{i:03d}"
     return [str(raw / "imagesTs" / f"{name}_0000.nii.gz")], str(raw / "labelsTs" / f"{name}.nii.gz")
+
+
+def duplicate(model):
+    """Returns a copy of an artifact."""
+    copy = os.path.join(tempfile.mkdtemp(dir=folder), "copy")
+    shutil.copytree(model, copy)
+    return copy
 
 
 def python(code, *args, env=None, **options):
@@ -116,6 +123,13 @@ class Results(unittest.TestCase):
             self.assertEqual(json.loads(json.dumps(got)), got)
         self.assertNotEqual(predict(artifact, *case(1)), predict(artifact, *case(2)))
 
+    def test_certain_answers_are_floats(self):
+        call = _server.Call(_server.get(), 0)
+        call.result = {"probabilities": json.loads("[[0,1],[1,0,0]]")}  # as 1.0 is written in JSON
+        got = _predict._outcome(call)
+        self.assertEqual(got, [1.0, [1.0, 0.0, 0.0]])
+        self.assertEqual([type(v) for v in [got[0], *got[1]]], [float] * 4)
+
     def test_kinds_of_paths(self):
         (image,), mask = case(1)
         expected = predict(artifact, [image], mask)
@@ -139,8 +153,7 @@ class Results(unittest.TestCase):
         self.assertEqual(predict(artifact, *case(1), folds="all"), predict(artifact, *case(1)))
 
     def test_without_all_the_folds_are_averaged_and_it_is_said_once(self):
-        copy = os.path.join(folder, "folds-said-once")
-        shutil.copytree(folds, copy)
+        copy = duplicate(folds)
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
             first = predict(copy, *case(1))
@@ -179,6 +192,24 @@ class Results(unittest.TestCase):
         for f in (predict, predict_many, universalclassifier):
             self.assertTrue(f.__doc__)
         self.assertTrue(os.path.exists(os.path.join(os.path.dirname(universalclassifier.__file__), "py.typed")))
+
+
+class Container(unittest.TestCase):
+    """process.py of scripts/container, which lies beside these tests."""
+
+    def test_process(self):
+        (image,), mask = case(1)
+        top = pathlib.Path(tempfile.mkdtemp(dir=folder))
+        for name, source in (("ct", image), ("mask", mask)):
+            (top / "images" / name).mkdir(parents=True)
+            shutil.copy(source, top / "images" / name / "1.2.840.nii.gz")
+        config = {"input_interfaces": ["ct-image"], "roi_segmentation_interface": "mask", "output_interfaces": ["lesion", "size"], "names": {"ct-image": "ct"}}
+        (top / "task_config.json").write_text(json.dumps(config))
+        process = os.path.join(os.path.dirname(os.path.abspath(__file__)), "process.py")
+        r = subprocess.run([sys.executable, process, "--input", str(top), "--output", str(top), "--artifact", artifact, "--config",
+                            str(top / "task_config.json")], stderr=subprocess.PIPE)
+        self.assertEqual((r.returncode, r.stderr), (0, b""))
+        self.assertEqual([json.loads((top / n).read_text()) for n in ("lesion.json", "size.json")], predict(artifact, [image], mask))
 
 
 class Errors(unittest.TestCase):
@@ -223,8 +254,7 @@ class Errors(unittest.TestCase):
             self.assertIn(text, str(caught.exception))
 
     def test_the_rest(self):
-        damaged = os.path.join(folder, "damaged")
-        shutil.copytree(artifact, damaged)
+        damaged = duplicate(artifact)
         weights = next(pathlib.Path(damaged).rglob("*.safetensors"))
         with open(weights, "r+b") as f:
             f.truncate(1000)
@@ -239,8 +269,7 @@ class Errors(unittest.TestCase):
 
 class Child(unittest.TestCase):
     def test_model_stays_loaded(self):
-        copy = os.path.join(folder, "stays")
-        shutil.copytree(artifact, copy)
+        copy = duplicate(artifact)
         with self.assertLogs("universalclassifier", logging.INFO) as log:
             predict(copy, *case(1))
             child = _server.get().process.pid
@@ -250,8 +279,7 @@ class Child(unittest.TestCase):
         self.assertEqual(sum("network on" in line for line in log.output), 1, log.output)
 
     def test_changed_artifact_is_noticed(self):
-        copy = os.path.join(folder, "changing")
-        shutil.copytree(artifact, copy)
+        copy = duplicate(artifact)
         before = predict(copy, *case(1))
         weights = next(pathlib.Path(copy).rglob("*.safetensors"))
         other = next(pathlib.Path(folds).rglob("fold_0/*.safetensors"))
@@ -367,8 +395,7 @@ class Surroundings(unittest.TestCase):
 
     @unittest.skipUnless(POSIX, "permissions")
     def test_nothing_is_written(self):
-        copy = os.path.join(folder, "read-only")
-        shutil.copytree(artifact, copy)
+        copy = duplicate(artifact)
 
         def tree():
             return sorted((str(p), p.stat().st_mtime_ns, p.stat().st_mode) for p in pathlib.Path(copy).rglob("*"))

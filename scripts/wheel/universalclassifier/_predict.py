@@ -234,4 +234,4 @@ def _outcome(call: _server.Call) -> Prediction:
         kinds = {"input": ValueError, "not found": FileNotFoundError}
         raise kinds.get(call.error["kind"], RuntimeError)(call.error["message"])
     assert call.result is not None
-    return [p[1] if len(p) == 2 else p for p in call.result["probabilities"]]
+    return [float(p[1]) if len(p) == 2 else [float(v) for v in p] for p in call.result["probabilities"]]  # JSON has 1 for 1.0
