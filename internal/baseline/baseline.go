@@ -81,11 +81,11 @@ func everything(roi bool) kind {
 	}}
 }
 
-// Add measures the baselines on the cases of r and adds them to its labels, with a warning where the network is not better. For each fold a
-// logistic regression is fitted to the fold's training cases, with which its held-out cases are predicted; a case held out by several
-// folds gets the mean. The folds' class frequencies are divided out and those of r's cases put in their place, since the frequencies alone
-// would make pooled areas too small (a fold that holds out many cases of a class trained on few of them). Baselines whose
-// numbers are the same in all cases are left out.
+// Add measures the baselines on the cases of r and adds them to its labels, with a warning where the network is not
+// better. For each fold a logistic regression is fitted to the fold's training cases, with which its held-out cases are
+// predicted; a case held out by several folds gets the mean. The folds' class frequencies are divided out and those of
+// r's cases put in their place, since the frequencies alone would make pooled areas too small (a fold that holds out
+// many cases of a class trained on few of them). Baselines whose numbers are the same in all cases are left out.
 func Add(r *evaluate.Report, c *Cohort) error {
 	if err := c.check(r); err != nil {
 		return err
@@ -241,8 +241,8 @@ func (c *Cohort) fit(fold string, label, classes int, k kind) (*logistic.Model, 
 	return logistic.Fit(x, y, classes)
 }
 
-// reweighted are the probabilities of a model that learned from classes with one set of shares, where they have another. A class without
-// a training case stays impossible.
+// reweighted are the probabilities of a model that learned from classes with one set of shares, where they have
+// another. A class without a training case stays impossible.
 func reweighted(logs, from, to []float64) []float64 {
 	out := make([]float64, len(logs))
 	highest := math.Inf(-1)

@@ -14,8 +14,8 @@ import (
 	"github.com/universal-classifier/uc/internal/task"
 )
 
-// cohortOf is n cases in five folds. Lesion shows in the mean intensity of the region, Size is the region's volume in three classes; the
-// image's volume is the same everywhere. The network knows Lesion and guesses Size.
+// cohortOf is n cases in five folds. Lesion shows in the mean intensity of the region, Size is the region's volume in
+// three classes; the image's volume is the same everywhere. The network knows Lesion and guesses Size.
 func cohortOf(n int) (*evaluate.Report, *Cohort) {
 	rng := rand.New(rand.NewPCG(21, 22))
 	labels := []task.Label{{Name: "Lesion", Values: []string{"no", "yes"}}, {Name: "Size", Values: []string{"small", "medium", "large"}}}
@@ -101,8 +101,8 @@ func TestBaselinesFindWhatTheNumbersSay(t *testing.T) {
 	}
 }
 
-// A held-out case must not shape its own prediction: with targets that no number explains, areas stay at chance, and the held-out targets
-// may change without changing the scores' order within a fold.
+// A held-out case must not shape its own prediction: with targets that no number explains, areas stay at chance, and
+// the held-out targets may change without changing the scores' order within a fold.
 func TestHeldOutCasesAreNotFittedOn(t *testing.T) {
 	r, c := cohortOf(60)
 	before, _, err := c.predict(r, kinds[3])

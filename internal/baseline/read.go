@@ -14,7 +14,8 @@ import (
 	"github.com/universal-classifier/uc/internal/train"
 )
 
-// Read gathers the preprocessed cases of a task and the training cases of the folds of a report, whose model is in modelDir.
+// Read gathers the preprocessed cases of a task and the training cases of the folds of a report, whose model is in
+// modelDir.
 func Read(r *evaluate.Report, folders task.Folders, name, modelDir string) (*Cohort, error) {
 	p, err := plan.Load(filepath.Join(modelDir, checkpoint.PlansFile))
 	if err != nil {

@@ -17,8 +17,8 @@ const (
 
 var baselineNames = []string{BaselineFrequency, BaselineROIVolume, BaselineImageVolume, BaselineROIMean, BaselineImageMean, BaselineAll}
 
-// BaselineReport is the performance of a classifier that knows a few plain numbers of each case, on the cases of the report and for the
-// same label: what a network must surpass to have learned more than these numbers.
+// BaselineReport is the performance of a classifier that knows a few plain numbers of each case, on the cases of the
+// report and for the same label: what a network must surpass to have learned more than these numbers.
 type BaselineReport struct {
 	Name             string          `json:"name"`
 	Features         []string        `json:"features"`
@@ -37,7 +37,8 @@ type BaselineValue struct {
 	P          Number   `json:"p"`                      // that they are equal, two-sided
 }
 
-// AddBaseline measures a baseline on the cases of the report. probabilities are, for each of r.Predictions, (labels, classes).
+// AddBaseline measures a baseline on the cases of the report. probabilities are, for each of r.Predictions, (labels,
+// classes).
 func (r *Report) AddBaseline(name string, features []string, probabilities [][][]float64) error {
 	if len(probabilities) != len(r.Predictions) {
 		return fmt.Errorf("baseline %s: probabilities of %d cases, but the report is about %d", name, len(probabilities), len(r.Predictions))
@@ -66,8 +67,8 @@ func (r *Report) AddBaseline(name string, features []string, probabilities [][][
 	return nil
 }
 
-// BestBaseline is the baseline with the largest area for l.Values[at], the first of equals, and what it reaches there; nil if there is none
-// or no area is defined.
+// BestBaseline is the baseline with the largest area for l.Values[at], the first of equals, and what it reaches there;
+// nil if there is none or no area is defined.
 func (l LabelReport) BestBaseline(at int) (*BaselineReport, *BaselineValue) {
 	var best *BaselineReport
 	for i := range l.Baselines {
@@ -82,8 +83,8 @@ func (l LabelReport) BestBaseline(at int) (*BaselineReport, *BaselineValue) {
 	return best, &best.Values[at]
 }
 
-// WarnOfBaselines adds a warning for every label on which the network is not better than the best baseline of a class, or not so that the
-// interval of the difference excludes 0.
+// WarnOfBaselines adds a warning for every label on which the network is not better than the best baseline of a class,
+// or not so that the interval of the difference excludes 0.
 func (r *Report) WarnOfBaselines() {
 	for _, l := range r.Labels {
 		var worse, unclear []string
@@ -165,7 +166,8 @@ func baselineColumns() []string {
 	return append(names, "class_frequency_accuracy", "best_baseline", "auc_minus_best_baseline", "auc_minus_best_baseline_low", "auc_minus_best_baseline_high", "auc_minus_best_baseline_p")
 }
 
-// baselineCells are those columns for l.Values[at], or for the label as a whole (at < 0: mean areas); empty without baselines.
+// baselineCells are those columns for l.Values[at], or for the label as a whole (at < 0: mean areas); empty without
+// baselines.
 func baselineCells(l LabelReport, at int) []string {
 	var cells []string
 	accuracy := ""

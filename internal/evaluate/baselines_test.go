@@ -13,7 +13,8 @@ import (
 	"github.com/universal-classifier/uc/internal/task"
 )
 
-// bruteForceDifference is the variance of the difference of two areas from all pairs: DeLong's covariance matrix as the paper of 1988 states it.
+// bruteForceDifference is the variance of the difference of two areas from all pairs: DeLong's covariance matrix as the
+// paper of 1988 states it.
 func bruteForceDifference(truth []bool, a, b []float64) (difference, variance float64) {
 	var pos, neg []int
 	for i, t := range truth {

@@ -5,10 +5,11 @@ import (
 	"math"
 )
 
-// CompareAUC is the difference between the areas under the ROC curves of two scores of the same cases, the first minus the second, with
-// its 95 % interval, and the two-sided p value of the areas being equal: DeLong's paired test (Biometrics 44, 1988). Where the
-// variance of the difference is 0 or does not exist (both rank perfectly, or there are fewer than two cases on a side) the interval is
-// Newcombe's of the first area, moved by the second, and p is not defined.
+// CompareAUC is the difference between the areas under the ROC curves of two scores of the same cases, the first minus
+// the second, with its 95 % interval, and the two-sided p value of the areas being equal: DeLong's paired test
+// (Biometrics 44, 1988). Where the variance of the difference is 0 or does not exist (both rank perfectly, or there are
+// fewer than two cases on a side) the interval is Newcombe's of the first area, moved by the second, and p is not
+// defined.
 func CompareAUC(truth []bool, first, second []float64) (difference Estimate, p Number, err error) {
 	none := Estimate{Value: undefined, Low: undefined, High: undefined}
 	a, err := components(truth, first)

@@ -29,16 +29,18 @@ type Transferred struct {
 	Unknown []string // tensors of the file whose names mean nothing to this network
 }
 
-// Transfer overwrites the tensors of fresh, an I3D's state dictionary, with those of another I3D. Heads that do not fit stay fresh. A first
-// layer for another number of input channels is adapted:
+// Transfer overwrites the tensors of fresh, an I3D's state dictionary, with those of another I3D. Heads that do not fit
+// stay fresh. A first layer for another number of input channels is adapted:
 //
-//   - weights without heads of this network, such as those published for Kinetics (3 channels, 400 classes): channel c becomes channel
-//     c mod m of the file times m/n, m and n being the numbers of channels, which keeps the response to n equal channels
-//     (extend_pretrained_conv3d_1a_7x7 of the reference)
-//   - weights with heads were trained on images and a mask, the last channel: the same for the images' channels; the mask's is taken as it is
+//   - weights without heads of this network, such as those published for Kinetics (3 channels, 400 classes): channel c
+//     becomes channel c mod m of the file times m/n, m and n being the numbers of channels, which keeps the response to
+//     n equal channels (extend_pretrained_conv3d_1a_7x7 of the reference)
+//   - weights with heads were trained on images and a mask, the last channel: the same for the images' channels; the
+//     mask's is taken as it is
 //
-// Anything else that is missing or of another shape is an error that names it, and fresh is then left as it was: a network of which a
-// part starts at random would learn, but worse than it could. Values that are not finite and negative variances are errors, too.
+// Anything else that is missing or of another shape is an error that names it, and fresh is then left as it was: a
+// network of which a part starts at random would learn, but worse than it could. Values that are not finite and
+// negative variances are errors, too.
 func Transfer(fresh, from *weights.StateDict) (*Transferred, error) {
 	given := map[string]*weights.Tensor{}
 	var order []string

@@ -16,7 +16,8 @@ import (
 	"github.com/universal-classifier/uc/internal/weights"
 )
 
-// kinetics is a state dictionary as published for Kinetics: 3 channels, no heads, a layer of 400 classes and no counts of batches.
+// kinetics is a state dictionary as published for Kinetics: 3 channels, no heads, a layer of 400 classes and no counts
+// of batches.
 func kinetics() *weights.StateDict {
 	sd := weights.NewStateDict()
 	whole := EmptyStateDict(Config{InChannels: 3, Outputs: []int{2}})

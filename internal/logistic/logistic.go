@@ -10,8 +10,8 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// penalty is the weight of half the squared norm of the coefficients beside the summed cross-entropy: 1, scikit-learn's default
-// (LogisticRegression with C=1). Intercepts are not penalised.
+// penalty is the weight of half the squared norm of the coefficients beside the summed cross-entropy: 1, scikit-learn's
+// default (LogisticRegression with C=1). Intercepts are not penalised.
 const penalty = 1
 
 // atMinimum is the largest component of the gradient, per case, at which a fit has converged.
@@ -20,11 +20,12 @@ const atMinimum = 1e-12
 // maxSteps of Newton's method: a dozen are usual.
 const maxSteps = 100
 
-// damping of the second derivatives, per case, makes them invertible where the intercepts of three classes or more may all move
-// together. The gradient has no part in that direction, so it changes no result.
+// damping of the second derivatives, per case, makes them invertible where the intercepts of three classes or more may
+// all move together. The gradient has no part in that direction, so it changes no result.
 const damping = 1e-9
 
-// Model is a fitted regression. Features are standardised by the mean and standard deviation of the cases it was fitted on.
+// Model is a fitted regression. Features are standardised by the mean and standard deviation of the cases it was fitted
+// on.
 type Model struct {
 	classes      int
 	present      []int // classes among the fitted cases; the others have probability 0
@@ -33,9 +34,10 @@ type Model struct {
 	prior        []float64
 }
 
-// Fit fits probabilities of the classes 0 to classes-1 to cases with features x (cases, features) and classes y: the minimum of cross-entropy
-// and penalty, as scikit-learn's LogisticRegression finds it on standardised features. A feature that is the same in all cases
-// has no influence. Without features the probabilities are the shares of the classes.
+// Fit fits probabilities of the classes 0 to classes-1 to cases with features x (cases, features) and classes y: the
+// minimum of cross-entropy and penalty, as scikit-learn's LogisticRegression finds it on standardised features. A
+// feature that is the same in all cases has no influence. Without features the probabilities are the shares of the
+// classes.
 func Fit(x [][]float64, y []int, classes int) (*Model, error) {
 	if len(x) == 0 || len(x) != len(y) {
 		return nil, fmt.Errorf("%d cases and %d classes of cases", len(x), len(y))
@@ -111,8 +113,9 @@ func (m *Model) scores() int {
 	return len(m.present)
 }
 
-// minimise finds the coefficients by Newton's method (iteratively reweighted least squares) with steps that are halved until the
-// loss, which is convex, does not rise. It starts from the shares of the classes, the minimum where no feature matters.
+// minimise finds the coefficients by Newton's method (iteratively reweighted least squares) with steps that are halved
+// until the loss, which is convex, does not rise. It starts from the shares of the classes, the minimum where no
+// feature matters.
 func (m *Model) minimise(rows [][]float64, targets []int) error {
 	width, scores := len(rows[0]), m.scores()
 	size := scores * width
@@ -246,8 +249,8 @@ func (m *Model) logProbabilities(p, coefficients, row []float64) []float64 {
 	return p
 }
 
-// LogProbabilities are the logarithms of the probabilities of all classes for a case with features x; minus infinity for classes that
-// no case of the fit had.
+// LogProbabilities are the logarithms of the probabilities of all classes for a case with features x; minus infinity
+// for classes that no case of the fit had.
 func (m *Model) LogProbabilities(x []float64) []float64 {
 	p := m.logProbabilities(make([]float64, len(m.present)), m.coefficients, m.row(x))
 	all := make([]float64, m.classes)

@@ -83,7 +83,8 @@ func TestWithoutUsefulFeaturesTheSharesOfTheClasses(t *testing.T) {
 	}
 }
 
-// Classes that a feature separates perfectly have no best fit without a penalty; a middle class is found between two others.
+// Classes that a feature separates perfectly have no best fit without a penalty; a middle class is found between two
+// others.
 func TestSeparatedAndMiddleClasses(t *testing.T) {
 	var x [][]float64
 	var y []int

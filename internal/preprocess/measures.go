@@ -6,8 +6,8 @@ import (
 	"github.com/universal-classifier/uc/internal/volume"
 )
 
-// Measures are plain numbers of a raw case, before anything is resampled or normalised: what a classifier without a network could
-// judge by. The region of interest is every voxel with a label of the mask.
+// Measures are plain numbers of a raw case, before anything is resampled or normalised: what a classifier without a
+// network could judge by. The region of interest is every voxel with a label of the mask.
 type Measures struct {
 	ROIVolume   float64   `json:"roi_volume_mm3"`
 	ImageVolume float64   `json:"image_volume_mm3"` // of the whole grid
@@ -38,8 +38,8 @@ func (m *Measures) measureROI(g volume.Geometry, data [][]float32, mask []int16)
 
 func voxelVolume(g volume.Geometry) float64 { return g.Spacing[0] * g.Spacing[1] * g.Spacing[2] }
 
-// moments64 are the mean, the standard deviation (population) and the number of the values whose mask is a label, of all if it is nil.
-// Without values all are 0.
+// moments64 are the mean, the standard deviation (population) and the number of the values whose mask is a label, of
+// all if it is nil. Without values all are 0.
 func moments64(values []float32, mask []int16) (mean, sd float64, n int) {
 	// Seen from a value among them, the squares are exact enough whatever offset an image has.
 	origin := float64(values[0])

@@ -94,7 +94,8 @@ func integer(b *bytes.Buffer, v int) {
 	b.Write(binary.LittleEndian.AppendUint32(nil, uint32(v)))
 }
 
-// tensor calls _rebuild_tensor_v2(storage, offset, shape, strides, requires_grad, hooks), or, before 0.4, without the last two.
+// tensor calls _rebuild_tensor_v2(storage, offset, shape, strides, requires_grad, hooks), or, before 0.4, without the
+// last two.
 func tensor(b *bytes.Buffer, key int, t *weights.Tensor, ancient bool) {
 	class, function := "FloatStorage", "_rebuild_tensor_v2"
 	if t.I64 != nil {

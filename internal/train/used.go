@@ -11,8 +11,8 @@ import (
 // debugFile holds what a training decided, in the folder of its fold.
 const debugFile = "debug.json"
 
-// UsedSplit reads from the folder of a fold which cases its last training used. Weights that were brought from elsewhere have none; the error
-// then wraps fs.ErrNotExist.
+// UsedSplit reads from the folder of a fold which cases its last training used. Weights that were brought from
+// elsewhere have none; the error then wraps fs.ErrNotExist.
 func UsedSplit(foldDir string) (Split, error) {
 	path := filepath.Join(foldDir, debugFile)
 	raw, err := infile.ReadFile(path, infile.MaxText)
