@@ -82,10 +82,11 @@ func TestPipeline(t *testing.T) {
 		t.Errorf("predict --json: %+v", p)
 	}
 	checkPredictions(t, out, 2)
-	decode(t, ok(t, predictArgs("--disable_tta", "--json")...), &p)
+	decode(t, ok(t, predictArgs("--json")...), &p)
 	if p.Predicted != 0 || p.Kept != 2 {
 		t.Errorf("existing results were not kept: %+v", p)
 	}
+	refused(t, ExitFailed, []string{"mirroring", "--overwrite_existing"}, predictArgs("--disable_tta")...)
 	decode(t, ok(t, predictArgs("--disable_tta", "--overwrite_existing", "--disable_mixed_precision", "--json")...), &p)
 	var settings struct {
 		Precision string `json:"precision"`

@@ -28,6 +28,7 @@ type predictFlags struct {
 	noTTA      bool
 	fp32       bool
 	overwrite  bool
+	noWait     bool
 	device     string
 	threads    int
 	json       bool
@@ -76,6 +77,7 @@ A task that was trained with masks of the region of interest needs them here too
 
 	dataRootFlag(cmd, &f.dataRoot)
 	deviceFlags(cmd, &f.device, &f.threads)
+	noWaitFlag(cmd, &f.noWait)
 	jsonFlag(cmd, &f.json)
 	return cmd
 }
@@ -139,7 +141,7 @@ func runPredict(cmd *cobra.Command, f *predictFlags) error {
 	d := newDisplay(cmd.ErrOrStderr())
 	defer d.Close()
 	model, err := predict.Open(dir, predict.Options{
-		Folds: f.folds, Checkpoint: f.checkpoint, Device: f.device, Threads: f.threads, FP32: f.fp32, DisableTTA: f.noTTA,
+		Folds: f.folds, Checkpoint: f.checkpoint, Device: f.device, Threads: f.threads, FP32: f.fp32, DisableTTA: f.noTTA, NoWait: f.noWait,
 	}, d)
 	if err != nil {
 		return err

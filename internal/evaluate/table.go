@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/universal-classifier/uc/internal/infile"
+	"github.com/universal-classifier/uc/internal/provenance"
 	"github.com/universal-classifier/uc/internal/task"
 )
 
@@ -17,10 +18,11 @@ const TableFile = "predictions.json"
 // Table is predictions.json.
 type Table struct {
 	Settings
-	Labels []ListedLabel   `json:"classification_labels"`
-	Cases  []PredictedCase `json:"cases"`
-	Failed []FailedCase    `json:"failed"`
-	Unused []UnusedFile    `json:"unused"`
+	MadeFrom provenance.Sources `json:"made_from,omitempty"` // of all cases but for their files; nil in the tables of earlier versions
+	Labels   []ListedLabel      `json:"classification_labels"`
+	Cases    []PredictedCase    `json:"cases"`
+	Failed   []FailedCase       `json:"failed"`
+	Unused   []UnusedFile       `json:"unused"`
 }
 
 // Settings are how predictions came about.
@@ -44,7 +46,9 @@ type ListedLabel struct {
 type PredictedCase struct {
 	Case     string           `json:"case"`
 	Labels   []PredictedLabel `json:"labels"`
-	Warnings []string         `json:"warnings"` // in what the case is unlike the training cases
+	Files    string           `json:"files,omitempty"`  // digest of images and mask
+	Result   string           `json:"result,omitempty"` // digest of the case's .npz
+	Warnings []string         `json:"warnings"`         // in what the case is unlike the training cases
 }
 
 // PredictedLabel is what was predicted of a case for one classification label.
@@ -66,6 +70,25 @@ type FailedCase struct {
 type UnusedFile struct {
 	File   string `json:"file"` // relative to its folder
 	Reason string `json:"reason"`
+}
+
+// check compares the table with the results beside it; results that were moved away are not missed.
+func (t *Table) check(dir string) error {
+	var other []string
+	for _, c := range t.Cases {
+		if c.Result == "" || !filepath.IsLocal(c.Case) {
+			continue
+		}
+		b, err := infile.ReadFile(filepath.Join(dir, c.Case+".npz"), maxResultBytes)
+		if err == nil && provenance.Digest(b) != c.Result {
+			other = append(other, c.Case)
+		}
+	}
+	if len(other) > 0 {
+		return fmt.Errorf("%s is not of the results beside it: %d of its cases were predicted again since (%s); run uc predict on this folder again, which keeps what is valid",
+			filepath.Join(dir, TableFile), len(other), shortened(other))
+	}
+	return nil
 }
 
 // ListLabels turns labels into what JSON files hold.

@@ -17,6 +17,9 @@ func AgainstTruth(dir, path string) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := table.check(dir); err != nil {
+		return nil, err
+	}
 	labels := labelsOf(table.Labels)
 	truth, incomplete, err := readTruth(path, labels)
 	if err != nil {

@@ -13,7 +13,9 @@ import (
 	"github.com/universal-classifier/uc/internal/checkpoint"
 	"github.com/universal-classifier/uc/internal/i3d"
 	"github.com/universal-classifier/uc/internal/plan"
+	"github.com/universal-classifier/uc/internal/preprocess"
 	"github.com/universal-classifier/uc/internal/progress"
+	"github.com/universal-classifier/uc/internal/provenance"
 	"github.com/universal-classifier/uc/internal/reference"
 	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/weights"
@@ -44,6 +46,9 @@ type Model struct {
 type Fold struct {
 	Name    string // "0", "1", ... or "all"
 	Weights *weights.StateDict
+	Digest  string           // of the weights
+	Origin  *provenance.Fold // what the network was made from; nil where the file does not say
+	earlier bool             // whether an earlier version of this program wrote it
 	// TrainLosses and ValLosses are the means of each epoch of its training; nil if unknown.
 	TrainLosses, ValLosses []float64
 }
@@ -63,6 +68,14 @@ func Open(dir string, o Options, r progress.Reporter) (*Model, error) {
 	if err := m.loadPlans(r); err != nil {
 		return nil, err
 	}
+	names, err := m.findFolds(o.Folds, r)
+	if err != nil {
+		return nil, err
+	}
+	c := &comparison{model: m}
+	if err := c.ownPlans(names); err != nil {
+		return nil, err
+	}
 	if o.Tell != nil {
 		if err := o.Tell(m.Plans); err != nil {
 			return nil, err
@@ -70,8 +83,7 @@ func Open(dir string, o Options, r progress.Reporter) (*Model, error) {
 	}
 	m.warnUnknown(r)
 	m.Config = i3d.Config{InChannels: m.Plans.InputChannels(), Outputs: m.Plans.Outputs()}
-	names, err := m.findFolds(o.Folds, r)
-	if err != nil {
+	if c.sources, err = preprocess.Sources(m.Plans); err != nil {
 		return nil, err
 	}
 	for _, name := range names {
@@ -79,8 +91,12 @@ func Open(dir string, o Options, r progress.Reporter) (*Model, error) {
 		if err != nil {
 			return nil, err
 		}
+		if err := c.origin(fold); err != nil {
+			return nil, err
+		}
 		m.Folds = append(m.Folds, *fold)
 	}
+	c.tell(r)
 	return m, nil
 }
 
@@ -191,7 +207,7 @@ func (m *Model) readFold(name string) (*Fold, error) {
 	if err := i3d.CheckStateDict(m.Config, c.Weights); err != nil {
 		return nil, fmt.Errorf("fold %s: %s does not fit %s: %w", name, path, checkpoint.PlansFile, err)
 	}
-	fold := &Fold{Name: name, Weights: c.Weights}
+	fold := &Fold{Name: name, Weights: c.Weights, Origin: c.Origin, earlier: c.Origin == nil && c.Model.Task != ""}
 	var history struct {
 		TrainLosses []float64 `json:"train_losses"`
 		ValLosses   []float64 `json:"val_losses"`

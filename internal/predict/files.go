@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,7 +12,6 @@ import (
 	"github.com/universal-classifier/uc/internal/atomicfile"
 	"github.com/universal-classifier/uc/internal/evaluate"
 	"github.com/universal-classifier/uc/internal/npz"
-	"github.com/universal-classifier/uc/internal/progress"
 )
 
 // Files in the folder of predictions.
@@ -38,13 +35,10 @@ func (m *Model) resultNumbers() int {
 	return n
 }
 
-// readResult reads <case>.npz and checks that it holds the labels of this model.
-func (m *Model) readResult(dir, id string) (*Result, error) {
-	path := filepath.Join(dir, id+resultSuffix)
-	arrays, err := npz.ReadAtMost(path, m.resultNumbers())
-	if err != nil {
-		return nil, err
-	}
+func writeFile(path string, b []byte) error { return atomicfile.WriteBytes(path, b) }
+
+// resultOf takes a result from the arrays of <case>.npz and checks that they are for the labels of this model.
+func (m *Model) resultOf(id, path string, arrays map[string]npz.Array) (*Result, error) {
 	r := &Result{Prediction: evaluate.Prediction{Case: id}}
 	for k, classes := range m.config.Outputs {
 		logits, probabilities := arrays[fmt.Sprintf("logits_%d", k)], arrays[fmt.Sprintf("probabilities_%d", k)]
@@ -60,16 +54,10 @@ func (m *Model) readResult(dir, id string) (*Result, error) {
 	return r, r.conclude()
 }
 
-// writeTables writes predictions.csv and predictions.json over all results in the folder.
+// writeTables writes predictions.csv and predictions.json over the results that are valid for this run.
 func (m *Model) writeTables(out string, s *Summary) error {
-	entries, err := os.ReadDir(out)
-	if err != nil {
-		return err
-	}
-	t := evaluate.Table{Settings: m.settings(), Labels: evaluate.ListLabels(m.plans.Labels), Cases: []evaluate.PredictedCase{}, Failed: []evaluate.FailedCase{}, Unused: []evaluate.UnusedFile{}}
-	failed := map[string]bool{} // an older result of a case that failed now does not count
+	t := evaluate.Table{Settings: m.settings(), MadeFrom: m.folderSources(), Labels: evaluate.ListLabels(m.plans.Labels), Cases: []evaluate.PredictedCase{}, Failed: []evaluate.FailedCase{}, Unused: []evaluate.UnusedFile{}}
 	for _, f := range s.Failed {
-		failed[f.Case] = true
 		t.Failed = append(t.Failed, evaluate.FailedCase{Case: f.Case, Error: f.Err.Error()})
 	}
 	for _, u := range s.Unused {
@@ -83,16 +71,13 @@ func (m *Model) writeTables(out string, s *Summary) error {
 			}
 		}
 	}
-	for _, e := range entries {
-		id, isResult := strings.CutSuffix(e.Name(), resultSuffix)
-		if !isResult || failed[id] {
-			continue
-		}
-		r, err := m.readResult(out, id)
+	for id := range s.valid {
+		r, err := m.readStored(out, id)
 		if err != nil {
-			continue // another program's file
+			return err
 		}
-		row := m.row(r)
+		row := m.row(r.result)
+		row.Files, row.Result = r.madeFrom[fromFiles], r.digest
 		row.Warnings = append(row.Warnings, warnings[id]...)
 		t.Cases = append(t.Cases, row)
 	}
@@ -145,27 +130,4 @@ func (m *Model) writeCSV(w io.Writer, rows []evaluate.PredictedCase) error {
 	}
 	c.Flush()
 	return c.Error()
-}
-
-// warnOfOtherSettings says so if the results that are kept come from other networks than those to come, or were computed in another precision.
-func (m *Model) warnOfOtherSettings(out string, r progress.Reporter) {
-	before, err := evaluate.ReadTable(out)
-	if err != nil {
-		return
-	}
-	now := m.settings()
-	if before.Task != now.Task || !slices.Equal(before.Folds, now.Folds) || before.Checkpoint != now.Checkpoint || before.TTA != now.TTA {
-		r.Warn("the results that are kept come from %s, now it is %s", settingsText(before.Settings), settingsText(now))
-	}
-	if before.Precision != "" && before.Precision != now.Precision {
-		r.Note("the results that are kept were computed in %s, now it is %s; both are results of this model", before.Precision, now.Precision)
-	}
-}
-
-func settingsText(s evaluate.Settings) string {
-	t := fmt.Sprintf("%s, folds %s, %s", s.Task, strings.Join(s.Folds, " "), s.Checkpoint)
-	if s.TTA {
-		return t + ", with mirroring"
-	}
-	return t + ", without mirroring"
 }

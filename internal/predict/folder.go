@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"github.com/universal-classifier/uc/internal/evaluate"
-	"github.com/universal-classifier/uc/internal/npz"
+	"github.com/universal-classifier/uc/internal/lockfile"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/task"
 )
@@ -26,28 +26,54 @@ type ready struct {
 
 // Folder predicts cases into the folder out: <case>.npz each, predictions.csv and predictions.json. found is what task.PredictionCases
 // found wrong beside the cases: it counts as failed cases and unused files. Results that are there already are
-// kept unless overwrite. A case that fails is reported in the summary and does not stop the others; the error is for what concerns
+// kept unless overwrite, if they are valid for the networks, images and masks of today; results of other settings are an error. A case that fails is reported in the summary and does not stop the others; the error is for what concerns
 // all cases. While the network works on a case the next ones are preprocessed.
 func (m *Model) Folder(ctx context.Context, cases []task.Case, found []task.Problem, out string, overwrite bool, r progress.Reporter) (*Summary, error) {
 	if err := os.MkdirAll(out, 0o755); err != nil {
 		return nil, err
 	}
-	s := &Summary{CSV: filepath.Join(out, csvFile), JSON: filepath.Join(out, evaluate.TableFile), warnings: map[string][]string{}}
+	lock, err := lockfile.Enter(ctx, out, m.options.NoWait, r)
+	if err != nil {
+		return nil, err
+	}
+	defer lock.Release()
+	s := &Summary{CSV: filepath.Join(out, csvFile), JSON: filepath.Join(out, evaluate.TableFile), warnings: map[string][]string{}, valid: map[string]bool{}}
 	s.addFound(cases, found)
+	results, err := m.stored(out)
+	if err != nil {
+		return nil, err
+	}
 	todo := cases
 	if !overwrite {
-		todo = m.withoutResult(cases, out)
+		if err := m.refuseOtherSettings(out, results); err != nil {
+			return nil, err
+		}
+		if todo, err = m.outdated(ctx, cases, results, r); err != nil {
+			return nil, err
+		}
 		if s.Kept = len(cases) - len(todo); s.Kept > 0 {
 			r.Note("%d of %d cases have results already, which are kept (--overwrite_existing predicts them again)", s.Kept, len(cases))
-			m.warnOfOtherSettings(out, r)
 		}
 	}
+	s.keep(cases, todo)
+	warnOfOthers(out, results, cases, s, r)
 	r.Stage("prediction", len(todo))
-	err := m.predictAll(ctx, todo, out, s, r)
+	err = m.predictAll(ctx, todo, out, s, r)
+	m.warnOfLearned(s, r)
 	if writeErr := m.writeTables(out, s); err == nil {
 		err = writeErr
 	}
 	return s, err
+}
+
+// keep takes the results of the cases that need no prediction for valid.
+func (s *Summary) keep(cases, todo []task.Case) {
+	for _, c := range cases {
+		s.valid[c.ID] = true
+	}
+	for _, c := range todo {
+		delete(s.valid, c.ID)
+	}
 }
 
 // addFound takes in what was found wrong before the prediction: cases that are not whole, and files of no case.
@@ -63,17 +89,6 @@ func (s *Summary) addFound(cases []task.Case, found []task.Problem) {
 		}
 		s.Failed = append(s.Failed, Failure{p.Case, errors.New(p.String())})
 	}
-}
-
-// withoutResult are the cases that have no readable result in out.
-func (m *Model) withoutResult(cases []task.Case, out string) []task.Case {
-	var todo []task.Case
-	for _, c := range cases {
-		if _, err := m.readResult(out, c.ID); err != nil {
-			todo = append(todo, c)
-		}
-	}
-	return todo
 }
 
 // predictAll preprocesses in one goroutine and predicts in this one.
@@ -98,13 +113,17 @@ func (m *Model) predictAll(ctx context.Context, cases []task.Case, out string, s
 				return fmt.Errorf("prediction interrupted after %d of %d cases: %w", s.Predicted, len(cases), err)
 			}
 			if done.err == nil {
-				done.err = npz.Write(filepath.Join(out, done.id+resultSuffix), done.result.Arrays(), false)
+				done.err = m.writeResult(out, done.result, done.files)
 			}
 			if done.err != nil {
 				s.Failed = append(s.Failed, Failure{done.id, withCase(done.id, done.err)})
 				r.Warn("%v", s.Failed[len(s.Failed)-1].Err)
 			} else {
 				s.Predicted++
+				s.valid[done.id] = true
+				if m.learned[done.files] {
+					s.learned = append(s.learned, done.id)
+				}
 				s.warnings[done.id] = done.result.Warnings
 				for _, w := range done.result.Warnings {
 					r.Warn("case %s: %s", done.id, w)
@@ -136,6 +155,7 @@ func group(first ready, queue <-chan ready) []ready {
 // outcome is the result of a case, or why there is none.
 type outcome struct {
 	id     string
+	files  string // digest
 	result *Result
 	err    error
 }
@@ -150,6 +170,7 @@ func (m *Model) predictGroup(ctx context.Context, cases []ready) []outcome {
 		outcomes[i] = outcome{id: c.id, err: c.err}
 		if c.err == nil {
 			whole, at = append(whole, c.ok), append(at, i)
+			outcomes[i].files = c.ok.files
 		}
 	}
 	results, err := m.predict(ctx, whole)

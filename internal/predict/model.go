@@ -12,6 +12,7 @@ import (
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/preprocess"
 	"github.com/universal-classifier/uc/internal/progress"
+	"github.com/universal-classifier/uc/internal/provenance"
 	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/weights"
 )
@@ -25,6 +26,8 @@ type Model struct {
 	config  i3d.Config
 	folds   []string
 	weights []*weights.StateDict // per fold
+	sources provenance.Sources   // of every result, but for the precision and the case's files
+	learned map[string]bool      // digests of the cases that the networks were trained on, as far as they are known
 
 	mu       sync.Mutex // guards what follows
 	device   backend.Device
@@ -41,6 +44,9 @@ func Open(modelDir string, o Options, r progress.Reporter) (*Model, error) {
 	m := &Model{options: o, dir: opened.Dir, plans: opened.Plans, config: opened.Config, folds: opened.Names()}
 	for _, fold := range opened.Folds {
 		m.weights = append(m.weights, fold.Weights)
+	}
+	if err := m.recordSources(opened); err != nil {
+		return nil, err
 	}
 	if m.device, err = backend.Open(backend.Options{Device: o.Device, Threads: o.Threads, Mixed: !o.FP32, Choice: func(text string) { r.Note("%s", text) }}); err != nil {
 		return nil, err
@@ -91,6 +97,7 @@ func (m *Model) Case(ctx context.Context, c task.Case) (*Result, error) {
 // prepared is a case ready for the network.
 type prepared struct {
 	id       string
+	files    string    // digest of images and mask
 	data     []float32 // (C, Z, Y, X), mask last, as the network takes it
 	shape    [3]int
 	warnings []string
@@ -107,10 +114,17 @@ func (m *Model) prepare(ctx context.Context, c task.Case) (*prepared, error) {
 	case !m.plans.RealMasks && c.Mask != "":
 		return nil, fmt.Errorf("case %s: mask %s, but the model was trained without masks of the region of interest", c.ID, c.Mask)
 	}
+	files, err := digestOf(c)
+	if err != nil {
+		return nil, err
+	}
 	p, err := preprocess.Case(ctx, c, m.plans)
 	if err != nil {
 		return nil, err
 	}
+	if now, err := digestOf(c); err != nil || now != files {
+		return nil, fmt.Errorf("case %s: its files changed while they were read; predict it again", c.ID)
+	}
 	preprocess.NetworkInput(p.Data, p.Data, p.Shape, m.plans.NumClasses)
-	return &prepared{id: c.ID, data: p.Data, shape: [3]int(p.Shape[1:]), warnings: p.Warnings}, nil
+	return &prepared{id: c.ID, files: files, data: p.Data, shape: [3]int(p.Shape[1:]), warnings: p.Warnings}, nil
 }

@@ -12,6 +12,7 @@ type Options struct {
 	Device     string   // "auto", "cpu", "cuda", "cuda:1"
 	Threads    int      // on the CPU, default all
 	FP32       bool     // no mixed precision, whatever the device has
+	NoWait     bool     // an error, rather than waiting, while another process predicts into the same folder
 	DisableTTA bool     // predict the case as it is, not its eight mirror images too
 	KeepFolds  bool     // keep a network per fold while memory allows, for single cases one after the other
 }
@@ -38,6 +39,8 @@ type Summary struct {
 	Unused          []Unused // images that belong to no case
 	CSV, JSON       string   // files for people
 
+	valid    map[string]bool     // cases whose results in the folder are of this run or valid for it
+	learned  []string            // cases predicted that the networks were trained on
 	warnings map[string][]string // per case predicted
 }
 

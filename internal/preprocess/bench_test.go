@@ -83,7 +83,7 @@ func BenchmarkCase(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				if err := save(dir, out, dir, "", nil); err != nil {
+				if err := (&cohort{job: &job{task: &task.Task{Dir: dir, Dataset: &task.Dataset{}}}}).save(dir, out, c, "", nil); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -12,7 +12,7 @@ import (
 )
 
 // save writes a case: the arrays first, then the properties that vouch for them.
-func save(stage string, out *Prepared, taskDir, setting string, files []source) error {
+func (c *cohort) save(stage string, out *Prepared, kase task.Case, setting string, files []source) error {
 	id := out.Properties.Case
 	for _, path := range []string{propertiesFile(stage, id), unpackedFile(stage, id)} {
 		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -24,11 +24,11 @@ func save(stage string, out *Prepared, taskDir, setting string, files []source) 
 		return fmt.Errorf("case %s: %w", id, err)
 	}
 	var err error
-	if out.Properties.MadeFrom, err = madeFrom(stage, id, setting, files); err != nil {
+	if out.Properties.MadeFrom, err = madeFrom(stage, id, setting, c.content(kase, files)); err != nil {
 		return err
 	}
 	out.Properties.Key = caseKey(setting, files)
-	return writeProperties(stage, out.Properties, taskDir)
+	return writeProperties(stage, out.Properties, c.task.Dir)
 }
 
 // writeProperties writes a case's properties with its files' paths relative to the raw task.

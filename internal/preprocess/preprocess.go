@@ -178,7 +178,7 @@ func (c *cohort) preprocess(ctx context.Context, p *plan.Plans, records *records
 	}
 	var todo []int
 	for i, kase := range c.cases {
-		done, err := upToDate(stage, kase, setting, records.Cases[kase.ID].Files)
+		done, err := c.upToDate(stage, kase, setting, records.Cases[kase.ID].Files)
 		if err != nil {
 			return err
 		}
@@ -217,6 +217,6 @@ func (c *cohort) preprocess(ctx context.Context, p *plan.Plans, records *records
 			return fmt.Errorf("case %s: %v voxels after resampling, but the plans' shape is %v; training needs one shape, so follow plans with room for the case or let this task be planned by itself",
 				kase.ID, out.Properties.SizeAfterResampling, shape)
 		}
-		return save(stage, out, c.task.Dir, setting, records.Cases[kase.ID].Files)
+		return c.save(stage, out, kase, setting, records.Cases[kase.ID].Files)
 	})
 }

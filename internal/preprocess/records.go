@@ -247,15 +247,23 @@ func caseKey(setting string, files []source) string {
 
 // upToDate reports whether a case's arrays are there and made from these files with this setting. Targets that changed in dataset.json are
 // written anew: the arrays do not depend on them.
-func upToDate(stage string, c task.Case, setting string, files []source) (bool, error) {
-	p, err := readProperties(stage, c.ID)
+func (c *cohort) upToDate(stage string, kase task.Case, setting string, files []source) (bool, error) {
+	p, err := readProperties(stage, kase.ID)
 	if err != nil || p.Key != caseKey(setting, files) || p.Measures == nil {
 		return false, nil
 	}
-	now, err := madeFrom(stage, c.ID, setting, files)
+	now, err := madeFrom(stage, kase.ID, setting, c.content(kase, files))
 	if err != nil || p.MadeFrom != nil && !maps.Equal(p.MadeFrom, now) {
 		return false, nil
 	}
-	p.Targets, p.MadeFrom = c.Targets, now
-	return true, writeJSON(propertiesFile(stage, c.ID), p)
+	p.Targets, p.MadeFrom = kase.Targets, now
+	return true, writeJSON(propertiesFile(stage, kase.ID), p)
+}
+
+// content are the files that make a case what it is: not a mask that was generated from its image, which a prediction does without.
+func (c *cohort) content(kase task.Case, files []source) []source {
+	if c.task.Dataset.HasMasks {
+		return files
+	}
+	return files[:min(len(files), len(kase.Images))]
 }

@@ -97,6 +97,19 @@ func DigestFile(path string) (string, error) {
 	return digestPrefix + hex.EncodeToString(h.Sum(nil)), nil
 }
 
+// DigestFiles identifies the content of several files in their order, as DigestOf does the digits of their digests.
+func DigestFiles(paths ...string) (string, error) {
+	digests := make([]string, len(paths))
+	for i, path := range paths {
+		digest, err := DigestFile(path)
+		if err != nil {
+			return "", err
+		}
+		digests[i] = Hex(digest)
+	}
+	return DigestOf(digests...), nil
+}
+
 // Hex is a digest without what marks it as one.
 func Hex(digest string) string { return strings.TrimPrefix(digest, digestPrefix) }
 
