@@ -138,6 +138,8 @@ func (m *Model) findFolds(wanted []string, r progress.Reporter) ([]string, error
 		n, err := strconv.Atoi(number)
 		switch {
 		case !isFold || err != nil || !e.IsDir():
+		case !m.exists(strconv.Itoa(n)) && m.Reference && !reference.HasCheckpoint(m.foldDir(strconv.Itoa(n))):
+			// The reference's predict() leaves an empty fold_0 behind.
 		case !m.exists(strconv.Itoa(n)):
 			r.Warn("fold %d has no %s and is left out: its training has not ended", n, m.Checkpoint)
 		default:

@@ -94,15 +94,13 @@ func checkpointOf(f Fold) torch.Dict {
 // pickledPlans are p with the types that the reference's planner gives them.
 func pickledPlans(p *plan.Plans) torch.Dict {
 	stage := p.Stage()
-	var labels []any
-	var counts []any
+	var labels, counts []any
 	for _, n := range p.Outputs() {
-		counts = append(counts, n)
-		classes := []any{}
+		var of []int
 		for c := range n {
-			classes = append(classes, c)
+			of = append(of, c)
 		}
-		labels = append(labels, classes)
+		counts, labels = append(counts, n), append(labels, list(of))
 	}
 	files := []any{}
 	for _, f := range p.ListOfNpzFiles {
@@ -118,7 +116,7 @@ func pickledPlans(p *plan.Plans) torch.Dict {
 			{Key: "all_sizes", Value: sizes(f.AllSizes)},
 			{Key: "all_spacings", Value: spacings(f.AllSpacings)},
 			{Key: "all_classes", Value: list(f.AllClasses)},
-			{Key: "all_classification_labels", Value: labels},
+			{Key: "all_classification_labels", Value: classes(f.AllClassificationLabels)},
 			{Key: "modalities", Value: torch.Dict(indexed(f.Modalities))},
 			{Key: "intensityproperties", Value: intensities(f.IntensityProperties)},
 			{Key: "size_reductions", Value: reductions},
@@ -169,6 +167,14 @@ func indexed[T any](values []T) []torch.Item {
 	out := make([]torch.Item, len(values))
 	for i, v := range values {
 		out[i] = torch.Item{Key: i, Value: v}
+	}
+	return out
+}
+
+func classes(labels [][]int) []any {
+	out := make([]any, len(labels))
+	for i, l := range labels {
+		out[i] = list(l)
 	}
 	return out
 }

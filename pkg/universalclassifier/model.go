@@ -45,7 +45,8 @@ type Prediction struct {
 	Warnings      []string    // in what the case is unlike the training cases: orientation, spacing, a doubtful header
 }
 
-// OpenModel opens a model by its folder, which holds plans.json and the trained folds (fold_0, ..., all).
+// OpenModel opens a model by its folder, which holds plans.json and the trained folds (fold_0, ..., all), or by that of a
+// model of the Python reference (plans.pkl), whose files are read as data.
 func OpenModel(dir string, o ModelOptions) (*Model, error) {
 	m, err := predict.Open(dir, predict.Options{Folds: o.Folds, Checkpoint: o.Checkpoint, Device: o.Device, Threads: o.Threads, FP32: o.FP32, DisableTTA: o.DisableTTA}, reporter(o.Progress))
 	if err != nil {
@@ -75,8 +76,11 @@ func (m *Model) Predict(ctx context.Context, c Case) (*Prediction, error) {
 // Modalities is how many images a case needs.
 func (m *Model) Modalities() int { return m.model.Modalities() }
 
-// WantMasks says whether a case needs a mask; otherwise it must not have one.
+// WantMasks reports whether a case needs a mask; otherwise it must not have one, unless the model does not know (see MasksUnknown).
 func (m *Model) WantMasks() bool { return m.model.WantMasks() }
+
+// MasksUnknown reports whether the model does not record if it was trained with masks, as those of the Python reference: a case may then have one or not.
+func (m *Model) MasksUnknown() bool { return m.model.MasksUnknown() }
 
 // Close gives the memory of the networks back; the model must not be used afterwards.
 func (m *Model) Close() { m.model.Close() }
