@@ -11,6 +11,7 @@ import (
 	"github.com/universal-classifier/uc/internal/npz"
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/progress"
+	"github.com/universal-classifier/uc/internal/reference"
 	"github.com/universal-classifier/uc/internal/task"
 )
 
@@ -156,6 +157,14 @@ func TestFollowedPlans(t *testing.T) {
 	a := readData(t, arraysFile(filepath.Join(f.PreprocessedTask(madeUp), "nnUNetData_pretrained_MINE_stage0"), "c_2"))
 	if !slices.Equal(a.Shape, []int{2, 20, 20, 20}) {
 		t.Errorf("shape %v", a.Shape)
+	}
+	pickled := t.TempDir() // the same plans as the reference writes them
+	if err := reference.WriteModel(t.Context(), pickled, &given, nil, progress.Discard); err != nil {
+		t.Fatal(err)
+	}
+	q := mustRun(t, f, Options{OverwritePlans: filepath.Join(pickled, reference.PlansFile), OverwriteIdentifier: "PICKLED", NoPreprocess: true})
+	if q.Stage() != stage || q.TaskName != madeUp || q.MasksUnknown || q.RealMasks != p.RealMasks || !slices.Equal(q.Outputs(), p.Outputs()) {
+		t.Errorf("from a pickle: %+v, want %+v", q, p)
 	}
 	stage.ImageSize = [3]int{2, 20, 20}
 	given.PlansPerStage = plan.Indexed[plan.StagePlan]{stage}

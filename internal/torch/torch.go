@@ -35,7 +35,7 @@ func ReadAny(path string) (*weights.StateDict, error) {
 	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
-	if isTorch(start[:n]) {
+	if isTorch(start[:n]) || isPickle(start[:n]) {
 		sd, _, err := read(path, false)
 		return sd, err
 	}
@@ -44,6 +44,13 @@ func ReadAny(path string) (*weights.StateDict, error) {
 }
 
 func isTorch(start []byte) bool { return bytes.HasPrefix(start, []byte(zipStart)) || isOldTorch(start) }
+
+// isPickle reports whether a file begins as a pickle since protocol 2. So may a safetensors file, whose first eight bytes are the length of the
+// JSON that follows.
+func isPickle(start []byte) bool {
+	safetensors := len(start) > 8 && start[8] == '{' && [4]byte(start[4:8]) == [4]byte{}
+	return len(start) > 1 && start[0] == 0x80 && start[1] >= 2 && start[1] <= 5 && !safetensors
+}
 
 func isOldTorch(start []byte) bool {
 	return len(start) > 2 && start[0] == 0x80 && bytes.HasPrefix(start[2:], []byte(oldTorchStart))
@@ -122,6 +129,8 @@ func decodeTorch(r io.ReaderAt, size int64, wantExtras bool) (*weights.StateDict
 		root, err = readTorchOld(r, size)
 	case isTorch(start):
 		root, err = readTorchZip(r, size)
+	case isPickle(start):
+		err = notTorch(r, size)
 	default:
 		err = errors.New("not a file of torch.save: neither a zip nor its older form")
 	}
@@ -129,6 +138,19 @@ func decodeTorch(r io.ReaderAt, size int64, wantExtras bool) (*weights.StateDict
 		return nil, nil, err
 	}
 	return stateOf(root, newConverter(min(size, maxPickle), size), wantExtras)
+}
+
+// notTorch says what is wrong with a plain pickle in place of a checkpoint: what it asks for, if that is refused.
+func notTorch(r io.ReaderAt, size int64) error {
+	b := make([]byte, min(size, maxPickle))
+	if _, err := r.ReadAt(b, 0); err != nil && err != io.EOF {
+		return err
+	}
+	u := unpickler{in: b}
+	if _, err := u.load(); err != nil {
+		return err
+	}
+	return errors.New("a plain pickle, not a file of torch.save")
 }
 
 // readTorchZip reads <name>/data.pkl; the elements of storage k lie uncompressed in <name>/data/k.

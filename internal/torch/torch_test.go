@@ -246,6 +246,38 @@ func TestHostileCheckpointsAreRefused(t *testing.T) {
 	}
 }
 
+func TestPlainPicklesAreNotCheckpoints(t *testing.T) {
+	for program, want := range map[string]string{
+		"\x80\x02cposix\nsystem\nX\x02\x00\x00\x00id\x85R.": `"system" of "posix"`,
+		"\x80\x04}.": "a plain pickle",
+	} {
+		path := filepath.Join(t.TempDir(), "model_final_checkpoint.model")
+		if err := os.WriteFile(path, []byte(program), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ReadAny(path); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: got %v, want %q", program, err, want)
+		}
+	}
+	// A header of 0x280 bytes begins like a pickle.
+	sd := weights.NewStateDict()
+	sd.Set("w", &weights.Tensor{Shape: []int{1}, F32: []float32{1}})
+	path := filepath.Join(t.TempDir(), "w.safetensors")
+	for padding := range 700 {
+		if err := weights.WriteSafetensors(path, sd, map[string]string{"p": strings.Repeat("x", padding)}); err != nil {
+			t.Fatal(err)
+		}
+		if b, err := os.ReadFile(path); err != nil || b[0] != 0x80 || b[1] != 2 {
+			continue
+		}
+		if _, err := ReadAny(path); err != nil {
+			t.Error(err)
+		}
+		return
+	}
+	t.Error("no such header")
+}
+
 // doubling pickles a list that holds the one before it twice, n deep.
 func doubling(n int) string {
 	var b strings.Builder
