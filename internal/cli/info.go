@@ -14,6 +14,7 @@ import (
 	"github.com/universal-classifier/uc/internal/backend/cpu"
 	"github.com/universal-classifier/uc/internal/checkpoint"
 	"github.com/universal-classifier/uc/internal/cpulevel"
+	"github.com/universal-classifier/uc/internal/reference"
 	"github.com/universal-classifier/uc/internal/task"
 )
 
@@ -127,7 +128,7 @@ func statusOfModel(dir string) modelStatus {
 	for _, fold := range folds {
 		id := strings.TrimPrefix(filepath.Base(fold), "fold_")
 		switch {
-		case checkpoint.Exists(fold, checkpoint.Final):
+		case checkpoint.Exists(fold, checkpoint.Final), reference.CheckpointExists(fold, checkpoint.Final):
 			m.Trained = append(m.Trained, id)
 		case exists(fold):
 			m.Begun = append(m.Begun, id)
