@@ -106,7 +106,7 @@ func pickledPlans(p *plan.Plans) torch.Dict {
 	for _, f := range p.ListOfNpzFiles {
 		files = append(files, path.Join("preprocessed", p.TaskName, path.Base(f)))
 	}
-	properties := torch.Dict{}
+	var properties torch.Dict
 	if f := p.DatasetProperties; f != nil {
 		reductions := torch.OrderedDict{}
 		for _, id := range sortedKeys(f.SizeReductions) {
