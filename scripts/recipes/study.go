@@ -114,7 +114,7 @@ func (s *study) one(ctx context.Context, c cohort, r recipe, out *result) error 
 			if r.adjust != nil {
 				p.ValIterations = 1
 				passes(p, len(split.Train), int(math.Round(40*s.scale)), int(math.Round(2000*s.scale)))
-				p.MirrorValidation = true
+				p.MirrorValidation, p.Restarts = true, 0
 				r.adjust(p)
 			}
 			out.Steps = p.Epochs * p.Iterations
