@@ -29,23 +29,27 @@ var recipes = []recipe{
 	{"default", "`ClassifierTrainer` as it is", nil},
 	{"sgd-1e-2", "SGD 0.99, 1e-2, poly", func(p *train.Recipe) {}},
 	{"sgd-1e-3", "SGD 0.99, 1e-3, poly", func(p *train.Recipe) { p.LearningRate = 1e-3 }},
-	{"sgd-1e-3-ema", "SGD 0.99, 1e-3, cosine, warm-up, average, passes", func(p *train.Recipe) {
+	{"sgd-1e-3-ema", "SGD 0.99, 1e-3, modern", func(p *train.Recipe) {
 		modern(p)
 		p.LearningRate = 1e-3
 	}},
-	{"sgd09-1e-2-ema", "SGD 0.9, 1e-2, cosine, warm-up, average, passes", func(p *train.Recipe) {
+	{"sgd09-1e-2-ema", "SGD 0.9, 1e-2, modern", func(p *train.Recipe) {
 		modern(p)
 		p.Momentum, p.LearningRate = 0.9, 1e-2
 	}},
-	{"adamw-1e-4-ema", "AdamW 1e-4, decay 0.05, cosine, warm-up, average, passes", func(p *train.Recipe) {
+	{"adamw-1e-4-ema", "AdamW 1e-4, decay 0.05, modern", func(p *train.Recipe) {
 		modern(p)
 		adamW(p, 1e-4, 0.05)
 	}},
-	{"adamw-3e-4-ema", "AdamW 3e-4, decay 0.05, cosine, warm-up, average, passes", func(p *train.Recipe) {
+	{"adamw-3e-4-ema", "AdamW 3e-4, decay 0.05, modern", func(p *train.Recipe) {
 		modern(p)
 		adamW(p, 3e-4, 0.05)
 	}},
-	{"adamw-1e-3-ema", "AdamW 1e-3, decay 0.05, cosine, warm-up, average, passes", func(p *train.Recipe) {
+	{"adamw-1e-2-ema", "AdamW 1e-2, decay 0.05, modern", func(p *train.Recipe) {
+		modern(p)
+		adamW(p, 1e-2, 0.05)
+	}},
+	{"adamw-1e-3-ema", "AdamW 1e-3, decay 0.05, modern", func(p *train.Recipe) {
 		modern(p)
 		adamW(p, 1e-3, 0.05)
 	}},

@@ -43,6 +43,7 @@ type result struct {
 	Fold    string  `json:"fold"`
 	Seed    uint64  `json:"seed"`
 	Scale   float64 `json:"scale"`
+	Mirror  bool    `json:"mirror"` // the AUC is that of the mean over mirror images
 	Steps   int     `json:"steps"`
 	Seconds float64 `json:"seconds"`
 	Loss    float64 `json:"training_loss"` // of the last epoch
@@ -117,7 +118,7 @@ func (s *study) one(ctx context.Context, c cohort, r recipe, out *result) error 
 				p.MirrorValidation, p.Restarts = true, 0
 				r.adjust(p)
 			}
-			out.Steps = p.Epochs * p.Iterations
+			out.Steps, out.Mirror = p.Epochs*p.Iterations, p.MirrorValidation
 		}}, progress.Discard)
 	if err != nil {
 		return err

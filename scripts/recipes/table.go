@@ -118,6 +118,7 @@ func (s *study) addTargets(ctx context.Context, all []result) error {
 type group struct {
 	recipe string
 	scale  float64
+	mirror bool
 	runs   []result
 }
 
@@ -130,10 +131,10 @@ func tables(all []result) string {
 			if r.Cohort != c.name {
 				continue
 			}
-			at := slices.IndexFunc(groups, func(g *group) bool { return g.recipe == r.Recipe && g.scale == r.Scale })
+			at := slices.IndexFunc(groups, func(g *group) bool { return g.recipe == r.Recipe && g.scale == r.Scale && g.mirror == r.Mirror })
 			if at < 0 {
 				at = len(groups)
-				groups = append(groups, &group{recipe: r.Recipe, scale: r.Scale})
+				groups = append(groups, &group{recipe: r.Recipe, scale: r.Scale, mirror: r.Mirror})
 			}
 			groups[at].runs = append(groups[at].runs, r)
 		}
@@ -141,7 +142,7 @@ func tables(all []result) string {
 			continue
 		}
 		fmt.Fprintf(&b, "\n### %s\n\n", c.title)
-		fmt.Fprint(&b, "| recipe | steps | folds | seeds | AUC, mean over seeds (lowest to highest) | official split | loss at the end |\n|---|---|---|---|---|---|---|\n")
+		fmt.Fprint(&b, "| recipe | steps | mirror images | folds | seeds | AUC, mean over seeds (lowest to highest) | official split | training loss at the end |\n|---|---|---|---|---|---|---|---|\n")
 		for _, g := range groups {
 			g.write(&b)
 		}
@@ -175,7 +176,7 @@ func (g *group) write(b *strings.Builder) {
 		losses = append(losses, r.Loss)
 	}
 	steps := g.runs[0].Steps
-	fmt.Fprintf(b, "| %s | %d | %s | %d | %s | %s | %.3f |\n", titleOf(g.recipe), steps, strings.Join(slices.Sorted(maps.Keys(folds)), ", "), len(g.seeds()), spread(pooled), spread(published), mean(losses))
+	fmt.Fprintf(b, "| %s | %d | %s | %s | %d | %s | %s | %.3f |\n", titleOf(g.recipe), steps, map[bool]string{false: "no", true: "yes"}[g.mirror], strings.Join(slices.Sorted(maps.Keys(folds)), ", "), len(g.seeds()), spread(pooled), spread(published), mean(losses))
 }
 
 func (g *group) seeds() (seeds []uint64) {
