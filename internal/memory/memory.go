@@ -72,11 +72,14 @@ func NewBudget(total int64) *Budget {
 }
 
 // TooLargeError says that one piece of work needs more than the whole budget.
-type TooLargeError struct{ Need, Budget int64 }
+type TooLargeError struct {
+	Need, Budget int64
+	Enough       int64 // a budget that also suffices for whatever comes next; 0 if that is not known
+}
 
 func (e *TooLargeError) Error() string {
 	return fmt.Sprintf("needs %s of memory, but the budget is %s; give --memory %dM or more, on a machine that has it",
-		Format(e.Need), Format(e.Budget), e.Need>>20+1)
+		Format(e.Need), Format(e.Budget), max(e.Need, e.Enough)>>20+1)
 }
 
 // Total is what the budget shares out.
@@ -86,7 +89,7 @@ func (b *Budget) Total() int64 { return b.total }
 // with the context's error when that ends.
 func (b *Budget) Acquire(ctx context.Context, n int64) error {
 	if n > b.total {
-		return &TooLargeError{n, b.total}
+		return &TooLargeError{Need: n, Budget: b.total}
 	}
 	return b.sem.Acquire(ctx, n)
 }

@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -168,6 +169,41 @@ func TestMemory(t *testing.T) {
 	}
 	if err != nil || need != large.Need {
 		t.Errorf("the error asked for %d bytes; it took %d (%v)", large.Need, need, err)
+	}
+}
+
+// The advice suffices when followed, for all stages, whichever of them needs most: a case that resampling makes larger, one that is
+// cropped to little, many modalities' worth of padding.
+func TestMemoryAdviceSuffices(t *testing.T) {
+	large := func(size [3]int, spacing [3]float64) drawn {
+		return drawn{size, spacing, func(z, y, x int) float32 { return float32(z + y + 1) }, ball(size)}
+	}
+	for name, odd := range map[string]drawn{
+		"a large case":             large([3]int{60, 60, 60}, [3]float64{1, 1, 1}),
+		"a coarse case":            large([3]int{40, 40, 40}, [3]float64{3, 3, 3}),
+		"a fine case, one axis":    large([3]int{90, 20, 20}, [3]float64{0.4, 1, 1}),
+		"a case of few voxels":     large([3]int{12, 12, 12}, [3]float64{8, 8, 8}),
+		"long and thin, and large": large([3]int{20, 20, 90}, [3]float64{1, 1, 1}),
+	} {
+		cases := append(cohortOf(3), odd)
+		f := makeTask(t, "CT", cases)
+		_, err := run(t, f, Options{Memory: 1 << 16, Threads: 2})
+		var tooLarge *memory.TooLargeError
+		if !errors.As(err, &tooLarge) {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		advised := regexp.MustCompile(`--memory (\d+M)`).FindStringSubmatch(tooLarge.Error())
+		if advised == nil {
+			t.Fatalf("%s: no advice in %v", name, tooLarge)
+		}
+		budget, err := memory.Parse(advised[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := run(t, f, Options{Memory: budget, Threads: 2}); err != nil {
+			t.Errorf("%s: with the advised %s: %v", name, advised[1], err)
+		}
 	}
 }
 

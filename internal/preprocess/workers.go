@@ -103,6 +103,7 @@ func (c *cohort) acquire(ctx context.Context, w work) error {
 	if errors.As(err, &large) {
 		large.Budget = c.options.Memory
 		large.Need = int64(math.Ceil(float64(large.Need) / workShare))
+		large.Enough = c.enough()
 		return fmt.Errorf("case %s: %w", c.cases[w.i].ID, large)
 	}
 	return err
@@ -132,8 +133,9 @@ func cropBytes(size [3]int, modalities int) int64 {
 
 // needToFinish is the memory for all of a case's preprocessing: reading and cropping, or the cropped arrays (twice, for
 // the transposition), the result and what resampling needs between, whichever is more.
-func (c *cohort) needToFinish(i int, p *plan.Plans) int64 {
-	m := c.measured[i]
+func (c *cohort) needToFinish(i int, p *plan.Plans) int64 { return finishBytes(c.measured[i], p) }
+
+func finishBytes(m measured, p *plan.Plans) int64 {
 	size := volume.Permute(m.CropBox.box().Size(), p.TransposeForward)
 	spacing, target := volume.Permute(m.Spacing, p.TransposeForward), p.Stage().CurrentSpacing
 	to := resample.Shape(size, spacing, target)

@@ -1,0 +1,36 @@
+package preprocess
+
+import (
+	"math"
+
+	"github.com/universal-classifier/uc/internal/imagefile"
+	"github.com/universal-classifier/uc/internal/plan"
+	"github.com/universal-classifier/uc/internal/volume"
+)
+
+// advisedMargin is for what plans made from raw headers may lack against those made after cropping: rounding of sizes to whole voxels.
+const advisedMargin = 1.05
+
+// enough is a budget, in bytes, that suffices for every case in every stage, as far as the headers tell. A case that does not fit the
+// budget is met when it is cropped, before there are plans; that it could be cropped would be no help if it then could not be
+// resampled. Cropping only makes cases smaller, so plans for the raw sizes ask for no less.
+func (c *cohort) enough() int64 {
+	modalities := len(c.task.Dataset.Modalities)
+	fp := &plan.Fingerprint{Modalities: c.task.Dataset.Modalities}
+	most := int64(0)
+	for _, one := range c.cases {
+		g, err := imagefile.ReadGeometry(one.Images[0])
+		if err != nil {
+			continue // told when the case is read
+		}
+		fp.AllSizes, fp.AllSpacings = append(fp.AllSizes, g.Size), append(fp.AllSpacings, g.Spacing)
+		most = max(most, cropBytes(g.Size, modalities))
+	}
+	if p, err := plan.Make(fp, plan.Subject{TaskName: c.task.Name}); err == nil {
+		for i, size := range fp.AllSizes {
+			whole := measured{Size: size, Spacing: fp.AllSpacings[i], CropBox: bounds(volume.Box{Max: size})}
+			most = max(most, finishBytes(whole, p))
+		}
+	}
+	return int64(math.Ceil(advisedMargin * float64(most) / workShare))
+}
