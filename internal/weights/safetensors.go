@@ -18,6 +18,9 @@ import (
 // maxHeader is the largest JSON header read, the limit of the safetensors library itself.
 const maxHeader = 100 << 20
 
+// maxExtent is more elements than the axes of any tensor span.
+const maxExtent = 1 << 40
+
 const metadataKey = "__metadata__"
 
 type entry struct {
@@ -241,11 +244,13 @@ func checkEntries(entries []namedEntry, dataLen int64) error {
 		default:
 			return fmt.Errorf("tensor %s has data type %q; only F32 and I64 are read", e.name, e.Dtype)
 		}
+		extent := int64(1) // without the axes of length 0, which hide what the others claim
 		for _, s := range e.Shape {
-			if s < 0 || (s > 0 && size > dataLen/s) {
+			if s < 0 || (s > 0 && (size > dataLen/s || extent > maxExtent/s)) {
 				return fmt.Errorf("tensor %s of shape %v does not fit into the file's %d bytes of data", e.name, e.Shape, dataLen)
 			}
 			size *= s
+			extent *= max(s, 1)
 		}
 		if e.Offsets[0] != next || e.Offsets[1]-e.Offsets[0] != size || e.Offsets[1] > dataLen {
 			return fmt.Errorf("tensor %s of shape %v lies at bytes %d to %d; expected %d bytes from %d on", e.name, e.Shape, e.Offsets[0], e.Offsets[1], size, next)

@@ -94,6 +94,7 @@ func TestHostileFiles(t *testing.T) {
 		"twice":             {file(one+`,"a":{"dtype":"F32","shape":[0],"data_offsets":[8,8]}}`, 8), "twice"},
 		"unknown type":      {file(`{"a":{"dtype":"BOOL","shape":[8],"data_offsets":[0,8]}}`, 8), "only F32 and I64"},
 		"huge shape":        {file(`{"a":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,0]}}`, 0), "does not fit"},
+		"huge axes, none":   {file(`{"a":{"dtype":"F32","shape":[0,4611686018427387904,4611686018427387904],"data_offsets":[0,0]}}`, 0), "does not fit"},
 		"negative shape":    {file(`{"a":{"dtype":"F32","shape":[-2,-1],"data_offsets":[0,8]}}`, 8), "does not fit"},
 		"shape and size":    {file(`{"a":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}}`, 8), "does not fit"},
 		"beyond the end":    {file(one+"}", 4), "does not fit"},
