@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/universal-classifier/uc/internal/evaluate"
+	"github.com/universal-classifier/uc/internal/interrupt"
 	"github.com/universal-classifier/uc/internal/lockfile"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/task"
@@ -60,6 +61,7 @@ func (m *Model) Folder(ctx context.Context, cases []task.Case, found []task.Prob
 	r.Stage("prediction", len(todo))
 	err = m.predictAll(ctx, todo, out, s, r)
 	m.warnOfLearned(s, r)
+	defer interrupt.Hold(ctx)()
 	if writeErr := m.writeTables(out, s); err == nil {
 		err = writeErr
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/universal-classifier/uc/internal/backend"
 	"github.com/universal-classifier/uc/internal/evaluate"
 	"github.com/universal-classifier/uc/internal/i3d"
+	"github.com/universal-classifier/uc/internal/interrupt"
 	"github.com/universal-classifier/uc/internal/memory"
 	"github.com/universal-classifier/uc/internal/mirror"
 )
@@ -40,7 +41,9 @@ func (m *Model) predict(ctx context.Context, cases []*prepared) (results []*Resu
 					flipped = axes.Apply(flipped, c.data, c.shape)
 					input = flipped
 				}
+				release := interrupt.Hold(ctx) // a pass ends by itself; the tables are written after it
 				logits, err := network.Logits(input, 1, c.shape)
+				release()
 				if err != nil {
 					return nil, fmt.Errorf("case %s: %w", c.id, err)
 				}
