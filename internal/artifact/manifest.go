@@ -8,11 +8,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/task"
 )
@@ -77,17 +77,9 @@ func ReadManifest(dir string) (*Manifest, error) {
 }
 
 func readJSON(path string, v any) error {
-	f, err := os.Open(path)
+	raw, err := infile.ReadFile(path, maxJSONBytes)
 	if err != nil {
 		return err
-	}
-	defer f.Close()
-	raw, err := io.ReadAll(io.LimitReader(f, maxJSONBytes+1))
-	if err != nil {
-		return err
-	}
-	if len(raw) > maxJSONBytes {
-		return fmt.Errorf("%s: more than %d bytes", path, maxJSONBytes)
 	}
 	if err := json.Unmarshal(raw, v); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
@@ -113,7 +105,7 @@ func digests(dir string) (map[string]string, error) {
 }
 
 func digest(path string) (string, error) {
-	f, err := os.Open(path)
+	f, err := infile.Open(path)
 	if err != nil {
 		return "", err
 	}
