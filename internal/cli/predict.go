@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/universal-classifier/uc/internal/infile"
+	"github.com/universal-classifier/uc/internal/memory"
 	"github.com/universal-classifier/uc/internal/predict"
 	"github.com/universal-classifier/uc/internal/task"
 )
@@ -29,6 +30,7 @@ type predictFlags struct {
 	fp32       bool
 	overwrite  bool
 	noWait     bool
+	memory     string
 	device     string
 	threads    int
 	json       bool
@@ -76,6 +78,7 @@ A task that was trained with masks of the region of interest needs them here too
 	spell(fs, "disable_mixed_precision", "--disable_mixed_precision")
 
 	dataRootFlag(cmd, &f.dataRoot)
+	fs.StringVar(&f.memory, "memory", "", "cases that need more than `SIZE` (8G, 500M; default 70% of the free memory) are reported and not predicted")
 	deviceFlags(cmd, &f.device, &f.threads)
 	noWaitFlag(cmd, &f.noWait)
 	jsonFlag(cmd, &f.json)
@@ -134,6 +137,13 @@ func runPredict(cmd *cobra.Command, f *predictFlags) error {
 	if err := cmp.Or(f.check(), checkThreads(cmd, f.threads)); err != nil {
 		return err
 	}
+	var budget int64
+	if f.memory != "" {
+		var err error
+		if budget, err = memory.Parse(f.memory); err != nil {
+			return usagef("flag --memory: %v", err)
+		}
+	}
 	dir, err := f.model.folder(f.dataRoot, f.task)
 	if err != nil {
 		return err
@@ -141,7 +151,7 @@ func runPredict(cmd *cobra.Command, f *predictFlags) error {
 	d := newDisplay(cmd.ErrOrStderr())
 	defer d.Close()
 	model, err := predict.Open(dir, predict.Options{
-		Folds: f.folds, Checkpoint: f.checkpoint, Device: f.device, Threads: f.threads, FP32: f.fp32, DisableTTA: f.noTTA, NoWait: f.noWait,
+		Folds: f.folds, Checkpoint: f.checkpoint, Device: f.device, Threads: f.threads, FP32: f.fp32, DisableTTA: f.noTTA, NoWait: f.noWait, Memory: budget,
 	}, d)
 	if err != nil {
 		return err

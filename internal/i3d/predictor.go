@@ -200,8 +200,23 @@ func (p *Predictor) build(g *graph, batch int, shape [3]int) error {
 	return err
 }
 
-// ownBytes is the memory of weights and inputs.
-func (p *Predictor) ownBytes() int64 {
+// PredictorMemory is the device memory that a predictor takes for one image of the given shape (D, H, W), in bytes, without what
+// kernels borrow.
+func PredictorMemory(dev backend.Device, cfg Config, shape [3]int) (int64, error) {
+	plan := backend.Planning(dev)
+	p, err := newPredictor(plan, cfg, &workspace{dev: plan})
+	if err != nil {
+		return 0, err
+	}
+	g, err := p.graphFor(1, shape)
+	if err != nil {
+		return 0, err
+	}
+	return p.OwnBytes() + g.rt.Arena.Bytes(), nil
+}
+
+// OwnBytes is the device memory of weights and inputs, without what Another shares.
+func (p *Predictor) OwnBytes() int64 {
 	n := p.params.bytes
 	for _, g := range p.graphs {
 		n += g.inputs.Bytes()
@@ -211,5 +226,5 @@ func (p *Predictor) ownBytes() int64 {
 
 // MemoryBytes is the device memory in use.
 func (p *Predictor) MemoryBytes() int64 {
-	return p.ownBytes() + p.work.bytes() + p.dev.WorkspaceBytes()
+	return p.OwnBytes() + p.work.bytes() + p.dev.WorkspaceBytes()
 }

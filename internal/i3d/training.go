@@ -377,15 +377,15 @@ func crossEntropy(logits []float32, targets []int, classes int) (float64, error)
 
 // MemoryBytes is the device memory in use.
 func (t *Training) MemoryBytes() int64 {
-	n := t.ownBytes() + t.graph.inputs.Bytes() + t.work.bytes() + t.dev.WorkspaceBytes()
+	n := t.OwnBytes() + t.graph.inputs.Bytes() + t.work.bytes() + t.dev.WorkspaceBytes()
 	if t.eval != nil {
-		n += t.eval.ownBytes()
+		n += t.eval.OwnBytes()
 	}
 	return n
 }
 
-// ownBytes is the memory of parameters and all that is as long as they.
-func (t *Training) ownBytes() int64 {
+// OwnBytes is the memory of parameters and all that is as long as they.
+func (t *Training) OwnBytes() int64 {
 	n := 3*t.params.bytes + t.stats.bytes
 	if t.second != nil {
 		n += t.params.bytes
@@ -426,5 +426,5 @@ func MemoryEstimate(dev backend.Device, cfg Config, batch int, shape [3]int, ext
 			return 0, err
 		}
 	}
-	return t.ownBytes() + t.graph.inputs.Bytes() + t.work.bytes() + p.ownBytes(), nil
+	return t.OwnBytes() + t.graph.inputs.Bytes() + t.work.bytes() + p.OwnBytes(), nil
 }

@@ -256,7 +256,7 @@ func TestMemory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if gib := float64(g.rt.Arena.Bytes()+p.ownBytes()) / (1 << 30); gib > 1 {
+	if gib := float64(g.rt.Arena.Bytes()+p.OwnBytes()) / (1 << 30); gib > 1 {
 		t.Errorf("inference at 240^3 takes %.2f GiB", gib)
 	}
 	tr, x := smallTraining(t, dev)

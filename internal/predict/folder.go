@@ -11,6 +11,7 @@ import (
 	"github.com/universal-classifier/uc/internal/evaluate"
 	"github.com/universal-classifier/uc/internal/interrupt"
 	"github.com/universal-classifier/uc/internal/lockfile"
+	"github.com/universal-classifier/uc/internal/memory"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/task"
 )
@@ -59,6 +60,7 @@ func (m *Model) Folder(ctx context.Context, cases []task.Case, found []task.Prob
 	s.keep(cases, todo)
 	warnOfOthers(out, results, cases, s, r)
 	r.Stage("prediction", len(todo))
+	defer memory.LimitHeap(m.options.Memory)()
 	err = m.predictAll(ctx, todo, out, s, r)
 	m.warnOfLearned(s, r)
 	defer interrupt.Hold(ctx)()
@@ -96,8 +98,13 @@ func (s *Summary) addFound(cases []task.Case, found []task.Problem) {
 // predictAll preprocesses in one goroutine and predicts in this one.
 func (m *Model) predictAll(ctx context.Context, cases []task.Case, out string, s *Summary, r progress.Reporter) error {
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	queue := make(chan ready, maxAhead)
+	defer func() { // what an interruption leaves in the queue
+		cancel()
+		for r := range queue {
+			m.leave(r.ok)
+		}
+	}()
 	go func() {
 		defer close(queue)
 		for _, c := range cases {
@@ -105,12 +112,18 @@ func (m *Model) predictAll(ctx context.Context, cases []task.Case, out string, s
 			select {
 			case queue <- ready{c.ID, p, err}:
 			case <-ctx.Done():
+				m.leave(p)
 				return
 			}
 		}
 	}()
 	for first := range queue {
-		for _, done := range m.predictGroup(ctx, group(first, queue)) {
+		taken := group(first, queue)
+		outcomes := m.predictGroup(ctx, taken)
+		for _, c := range taken {
+			m.leave(c.ok)
+		}
+		for _, done := range outcomes {
 			if err := ctx.Err(); err != nil {
 				return fmt.Errorf("prediction interrupted after %d of %d cases: %w", s.Predicted, len(cases), err)
 			}

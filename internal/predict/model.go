@@ -8,6 +8,7 @@ import (
 
 	"github.com/universal-classifier/uc/internal/backend"
 	"github.com/universal-classifier/uc/internal/i3d"
+	"github.com/universal-classifier/uc/internal/memory"
 	"github.com/universal-classifier/uc/internal/model"
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/preprocess"
@@ -28,6 +29,7 @@ type Model struct {
 	weights []*weights.StateDict // per fold
 	sources provenance.Sources   // of every result, but for the precision and the case's files
 	learned map[string]bool      // digests of the cases that the networks were trained on, as far as they are known
+	room    *room
 
 	mu       sync.Mutex // guards what follows
 	device   backend.Device
@@ -36,14 +38,25 @@ type Model struct {
 
 // Open loads the folds of the model in modelDir: plans.json, and a checkpoint per fold.
 func Open(modelDir string, o Options, r progress.Reporter) (*Model, error) {
+	if o.Memory <= 0 {
+		o.Memory = memory.Default() // before the weights take theirs
+	}
 	opened, err := model.Open(modelDir, model.Options{Folds: o.Folds, Checkpoint: o.Checkpoint}, r)
 	if err != nil {
 		return nil, err
 	}
 	o.Checkpoint = opened.Checkpoint
 	m := &Model{options: o, dir: opened.Dir, plans: opened.Plans, config: opened.Config, folds: opened.Names()}
-	for _, fold := range opened.Folds {
+	var fixed int64 // one fold more, on its way into the network
+	for i, fold := range opened.Folds {
 		m.weights = append(m.weights, fold.Weights)
+		for _, name := range fold.Weights.Names() {
+			const floatBytes = 4
+			fixed += floatBytes * int64(fold.Weights.Get(name).Len()) * int64(1+(i+1)/len(opened.Folds))
+		}
+	}
+	if m.room, err = newRoom(o.Memory, fixed); err != nil {
+		return nil, err
 	}
 	if err := m.recordSources(opened); err != nil {
 		return nil, err
@@ -87,6 +100,7 @@ func (m *Model) Case(ctx context.Context, c task.Case) (*Result, error) {
 	if err != nil {
 		return nil, &InputError{err}
 	}
+	defer m.leave(p)
 	results, err := m.predict(ctx, []*prepared{p})
 	if err != nil {
 		return nil, err
@@ -101,6 +115,7 @@ type prepared struct {
 	data     []float32 // (C, Z, Y, X), mask last, as the network takes it
 	shape    [3]int
 	warnings []string
+	bytes    int64 // of memory that it holds
 }
 
 // prepare checks the files of a case and preprocesses it as the training cases were.
@@ -114,17 +129,23 @@ func (m *Model) prepare(ctx context.Context, c task.Case) (*prepared, error) {
 	case !m.plans.RealMasks && c.Mask != "":
 		return nil, fmt.Errorf("case %s: mask %s, but the model was trained without masks of the region of interest", c.ID, c.Mask)
 	}
+	if c.ID != "" { // a Go program need not name its cases
+		if err := task.CheckID(c.ID); err != nil {
+			return nil, err
+		}
+	}
 	files, err := digestOf(c)
 	if err != nil {
 		return nil, err
 	}
-	p, err := preprocess.Case(ctx, c, m.plans)
+	p, bytes, err := m.prepareWithin(ctx, c)
 	if err != nil {
 		return nil, err
 	}
 	if now, err := digestOf(c); err != nil || now != files {
+		m.room.budget.Release(bytes)
 		return nil, fmt.Errorf("case %s: its files changed while they were read; predict it again", c.ID)
 	}
 	preprocess.NetworkInput(p.Data, p.Data, p.Shape, m.plans.NumClasses)
-	return &prepared{id: c.ID, files: files, data: p.Data, shape: [3]int(p.Shape[1:]), warnings: p.Warnings}, nil
+	return &prepared{id: c.ID, files: files, data: p.Data, shape: [3]int(p.Shape[1:]), warnings: p.Warnings, bytes: bytes}, nil
 }

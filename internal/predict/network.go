@@ -18,6 +18,7 @@ func (m *Model) predict(ctx context.Context, cases []*prepared) (results []*Resu
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	defer backend.Recover(&err)
+	defer m.settleNetwork()
 	results = make([]*Result, len(cases))
 	for i, c := range cases {
 		results[i] = m.newResult(c.id)
@@ -81,7 +82,7 @@ func (m *Model) load(fold int) (*network, error) {
 		return m.networks[0], nil
 	}
 	last := m.networks[len(m.networks)-1]
-	if m.options.KeepFolds && memory.Available() > spareMemory*last.MemoryBytes() {
+	if m.options.KeepFolds && memory.Available() > spareMemory*last.MemoryBytes() && (m.ownMemory() || m.room.grow(last.OwnBytes())) {
 		if p, err := last.Another(m.weights[fold]); err == nil { // else the device has too little memory
 			m.networks = append(m.networks, &network{p, fold})
 			return m.networks[len(m.networks)-1], nil

@@ -13,6 +13,7 @@ type Options struct {
 	Threads    int      // on the CPU, default all
 	FP32       bool     // no mixed precision, whatever the device has
 	NoWait     bool     // an error, rather than waiting, while another process predicts into the same folder
+	Memory     int64    // bytes that prediction may take of the machine's memory; 0: memory.Default
 	DisableTTA bool     // predict the case as it is, not its eight mirror images too
 	KeepFolds  bool     // keep a network per fold while memory allows, for single cases one after the other
 }

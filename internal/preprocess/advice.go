@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/universal-classifier/uc/internal/imagefile"
+	"github.com/universal-classifier/uc/internal/memory"
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/volume"
 )
@@ -29,8 +30,8 @@ func (c *cohort) enough() int64 {
 	if p, err := plan.Make(fp, plan.Subject{TaskName: c.task.Name}); err == nil {
 		for i, size := range fp.AllSizes {
 			whole := measured{Size: size, Spacing: fp.AllSpacings[i], CropBox: bounds(volume.Box{Max: size})}
-			most = max(most, finishBytes(whole, p))
+			most = max(most, needOf(whole, p))
 		}
 	}
-	return int64(math.Ceil(advisedMargin * float64(most) / workShare))
+	return int64(math.Ceil(advisedMargin * float64(most) / memory.WorkShare))
 }

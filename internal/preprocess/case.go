@@ -3,6 +3,7 @@ package preprocess
 import (
 	"context"
 	"fmt"
+	"math"
 
 	"github.com/universal-classifier/uc/internal/integrity"
 	"github.com/universal-classifier/uc/internal/plan"
@@ -23,6 +24,26 @@ type Prepared struct {
 // Case preprocesses one case as plan-and-preprocess does. An axis on which the case is larger than the plans' shape keeps
 // the case's size.
 func Case(ctx context.Context, c task.Case, p *plan.Plans) (*Prepared, error) {
+	crop, err := Crop(c, p)
+	if err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return crop.Finish(ctx)
+}
+
+// Cropped is a case between Crop and Finish, the two halves of Case: what it will need is known, and not taken yet.
+type Cropped struct {
+	c     task.Case
+	plans *plan.Plans
+	crop  *cropped
+	shape [3]int
+}
+
+// Crop reads the files of a case and crops them.
+func Crop(c task.Case, p *plan.Plans) (*Cropped, error) {
 	if len(c.Images) != len(p.Modalities) {
 		return nil, fmt.Errorf("case %s: %d image files, but the plans are for %d modalities", c.ID, len(c.Images), len(p.Modalities))
 	}
@@ -30,14 +51,26 @@ func Case(ctx context.Context, c task.Case, p *plan.Plans) (*Prepared, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	out, err := finish(ctx, c, crop, p)
+	_, shape, err := sizes(c, crop, p)
+	return &Cropped{c, p, crop, shape}, err
+}
+
+// Shape is the size of the prepared case, in the order of the plans' axes.
+func (c *Cropped) Shape() [3]int { return c.shape }
+
+// FinishBytes is the memory in bytes that Finish needs, the cropped case included.
+func (c *Cropped) FinishBytes() int64 {
+	return finishBytes(c.crop.size, c.crop.geometry.Spacing, c.plans)
+}
+
+// Finish resamples, normalises and pads the case, whose arrays it uses up.
+func (c *Cropped) Finish(ctx context.Context) (*Prepared, error) {
+	warnings := append(strangeness(c.crop, c.plans), c.crop.notes...)
+	out, err := finish(ctx, c.c, c.crop, c.plans)
 	if err != nil {
 		return nil, err
 	}
-	out.Warnings = append(strangeness(crop, p), crop.notes...)
+	out.Warnings = warnings
 	return out, nil
 }
 
@@ -59,16 +92,11 @@ func finish(ctx context.Context, c task.Case, crop *cropped, p *plan.Plans) (*Pr
 	stage := p.Stage()
 	spacing := volume.Permute(crop.geometry.Spacing, p.TransposeForward)
 	from := volume.Permute(crop.size, p.TransposeForward)
-	size := resample.Shape(from, spacing, stage.CurrentSpacing)
+	size, target, err := sizes(c, crop, p)
+	if err != nil {
+		return nil, err
+	}
 	axis := resample.SeparateAxis(spacing, stage.CurrentSpacing)
-	target := stage.ImageSize
-	for d := range 3 {
-		target[d] = max(target[d], size[d])
-	}
-	if n := float64(target[0]) * float64(target[1]) * float64(target[2]); n > maxVoxels {
-		return nil, fmt.Errorf("case %s: %s: spacing %v mm gives %dx%dx%d voxels at the plans' %v mm; check the spacing in the header",
-			c.ID, c.Images[0], crop.geometry.Spacing, size[0], size[1], size[2], stage.CurrentSpacing)
-	}
 	offset := volume.PadOffset(size, target)
 	voxels := target[0] * target[1] * target[2]
 	out := &Prepared{
@@ -105,6 +133,27 @@ func finish(ctx context.Context, c task.Case, crop *cropped, p *plan.Plans) (*Pr
 	out.Properties.SpacingAfterResampling = stage.CurrentSpacing
 	out.Properties.SizeAfterPad = target
 	return out, nil
+}
+
+// sizes are those of a cropped case after resampling, and after padding.
+func sizes(c task.Case, crop *cropped, p *plan.Plans) (size, target [3]int, err error) {
+	stage := p.Stage()
+	from, spacing := volume.Permute(crop.size, p.TransposeForward), volume.Permute(crop.geometry.Spacing, p.TransposeForward)
+	voxels := 1.0
+	var exact [3]float64
+	for d := range 3 {
+		exact[d] = math.Round(spacing[d] / stage.CurrentSpacing[d] * float64(from[d]))
+		voxels *= max(exact[d], float64(stage.ImageSize[d]))
+	}
+	if !(voxels <= maxVoxels) {
+		return size, target, fmt.Errorf("case %s: %s: spacing %s gives %.6g x %.6g x %.6g voxels at the plans' %v mm; check the spacing in the header",
+			c.ID, c.Images[0], integrity.SpacingText(crop.geometry.Spacing), exact[0], exact[1], exact[2], stage.CurrentSpacing)
+	}
+	size, target = resample.Shape(from, spacing, stage.CurrentSpacing), stage.ImageSize
+	for d := range 3 {
+		target[d] = max(target[d], size[d])
+	}
+	return size, target, nil
 }
 
 // cropProperties are the properties of a case that is cropped and no more.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"runtime/debug"
 	"slices"
 	"sync"
 
@@ -14,33 +13,15 @@ import (
 	"github.com/universal-classifier/uc/internal/memory"
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/resample"
+	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/volume"
 )
 
-// workShare of the budget is handed out to workers; the rest is for garbage not collected yet, buffers and the program.
-const workShare = 0.8
-
-// limitShare of the budget is what the garbage collector aims to stay below; the rest is for what it does not see.
-const limitShare = 0.95
-
-// leastLimit keeps the garbage collector from running without end where the budget is next to nothing.
-const leastLimit = 128 << 20
-
-// collectAt is how much garbage, in percent of what is in use, starts a collection. The arrays hold no pointers, so
-// collections cost next to nothing and memory that a stage has finished with comes back before the next one takes more.
-const collectAt = 20
-
 // limitMemory sets up the budget and tells the garbage collector of it. The function it returns undoes the latter.
 func (j *job) limitMemory() (undo func()) {
-	j.budget = memory.NewBudget(int64(workShare * float64(j.options.Memory)))
+	j.budget = memory.NewBudget(int64(memory.WorkShare * float64(j.options.Memory)))
 	j.kept = newKept(j.budget)
-	limit := debug.SetMemoryLimit(-1)
-	percent := debug.SetGCPercent(collectAt)
-	debug.SetMemoryLimit(min(limit, max(int64(limitShare*float64(j.options.Memory)), leastLimit)))
-	return func() {
-		debug.SetMemoryLimit(limit)
-		debug.SetGCPercent(percent)
-	}
+	return memory.LimitHeap(j.options.Memory)
 }
 
 // work is one case to be worked on.
@@ -102,7 +83,7 @@ func (c *cohort) acquire(ctx context.Context, w work) error {
 	var large *memory.TooLargeError
 	if errors.As(err, &large) {
 		large.Budget = c.options.Memory
-		large.Need = int64(math.Ceil(float64(large.Need) / workShare))
+		large.Need = int64(math.Ceil(float64(large.Need) / memory.WorkShare))
 		large.Enough = c.enough()
 		return fmt.Errorf("case %s: %w", c.cases[w.i].ID, large)
 	}
@@ -117,12 +98,15 @@ const (
 )
 
 // needToCrop is the memory for reading and cropping a case.
-func (c *cohort) needToCrop(i int) (int64, error) {
-	g, err := imagefile.ReadGeometry(c.cases[i].Images[0])
+func (c *cohort) needToCrop(i int) (int64, error) { return CropBytes(c.cases[i]) }
+
+// CropBytes is the memory in bytes for reading and cropping a case, by the header of its first image.
+func CropBytes(c task.Case) (int64, error) {
+	g, err := imagefile.ReadGeometry(c.Images[0])
 	if err != nil {
-		return 0, fmt.Errorf("case %s: %w", c.cases[i].ID, err)
+		return 0, fmt.Errorf("case %s: %w", c.ID, err)
 	}
-	return cropBytes(g.Size, len(c.cases[i].Images)), nil
+	return cropBytes(g.Size, len(c.Images)), nil
 }
 
 // cropBytes is for the images, the mask and the flags of a case, each cut in place or to less than half.
@@ -131,13 +115,18 @@ func cropBytes(size [3]int, modalities int) int64 {
 	return voxels*int64(modalities*floatBytes+maskBytes+flagBytes) + voxels/2*floatBytes
 }
 
-// needToFinish is the memory for all of a case's preprocessing: reading and cropping, or the cropped arrays (twice, for
-// the transposition), the result and what resampling needs between, whichever is more.
-func (c *cohort) needToFinish(i int, p *plan.Plans) int64 { return finishBytes(c.measured[i], p) }
+// needToFinish is the memory for all of a case's preprocessing.
+func (c *cohort) needToFinish(i int, p *plan.Plans) int64 { return needOf(c.measured[i], p) }
 
-func finishBytes(m measured, p *plan.Plans) int64 {
-	size := volume.Permute(m.CropBox.box().Size(), p.TransposeForward)
-	spacing, target := volume.Permute(m.Spacing, p.TransposeForward), p.Stage().CurrentSpacing
+// needOf is the memory for reading and cropping a case, or for what comes then, whichever is more.
+func needOf(m measured, p *plan.Plans) int64 {
+	return max(cropBytes(m.Size, len(p.Modalities)), finishBytes(m.CropBox.box().Size(), m.Spacing, p))
+}
+
+// finishBytes is for the cropped arrays (twice, for the transposition), the result and what resampling needs between.
+func finishBytes(cropped [3]int, cropSpacing [3]float64, p *plan.Plans) int64 {
+	size, spacing := volume.Permute(cropped, p.TransposeForward), volume.Permute(cropSpacing, p.TransposeForward)
+	target := p.Stage().CurrentSpacing
 	to := resample.Shape(size, spacing, target)
 	in, out, padded := int64(1), int64(1), int64(1)
 	for d, n := range p.Stage().ImageSize {
@@ -147,6 +136,5 @@ func finishBytes(m measured, p *plan.Plans) int64 {
 	}
 	modalities := int64(len(p.Modalities))
 	scratch := int64(resample.Scratch(size, to, resample.SeparateAxis(spacing, target)))
-	finish := in*(2*modalities*floatBytes+maskBytes) + out*maskBytes + scratch*floatBytes + (modalities+1)*floatBytes*padded
-	return max(cropBytes(m.Size, len(p.Modalities)), finish)
+	return in*(2*modalities*floatBytes+maskBytes) + out*maskBytes + scratch*floatBytes + (modalities+1)*floatBytes*padded
 }

@@ -14,6 +14,7 @@ type ModelOptions struct {
 	Device     string   // "auto" (default), "cpu", "cuda", "cuda:1"
 	Threads    int      // on the CPU, default all
 	FP32       bool     // no mixed precision (bf16 or fp16 where the device has it)
+	Memory     int64    // bytes that predictions may take of the machine's memory, default 70 % of what is free; a case that needs more is an error
 	DisableTTA bool     // predict a case once instead of in its eight mirror images: eight times as fast, a little worse
 	Progress   Progress
 }
@@ -48,7 +49,7 @@ type Prediction struct {
 // OpenModel opens a model by its folder, which holds plans.json and the trained folds (fold_0, ..., all), or by that of a
 // model of the Python reference (plans.pkl), whose files are read as data.
 func OpenModel(dir string, o ModelOptions) (*Model, error) {
-	m, err := predict.Open(dir, predict.Options{Folds: o.Folds, Checkpoint: o.Checkpoint, Device: o.Device, Threads: o.Threads, FP32: o.FP32, DisableTTA: o.DisableTTA}, reporter(o.Progress))
+	m, err := predict.Open(dir, predict.Options{Folds: o.Folds, Checkpoint: o.Checkpoint, Device: o.Device, Threads: o.Threads, FP32: o.FP32, DisableTTA: o.DisableTTA, Memory: o.Memory}, reporter(o.Progress))
 	if err != nil {
 		return nil, err
 	}
