@@ -179,6 +179,6 @@ func (info *systemInfo) print(w io.Writer) {
 				state = append(state, fmt.Sprintf("%s: unfinished folds %s", m.Model, strings.Join(m.Begun, " ")))
 			}
 		}
-		fmt.Fprintf(w, "  %s: %s\n", t.Name, strings.Join(state, "; "))
+		fmt.Fprintf(w, "  %s: %s\n", printable(t.Name), strings.Join(state, "; "))
 	}
 }
