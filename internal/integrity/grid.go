@@ -32,6 +32,22 @@ func GridMismatch(g volume.Geometry, other string, of volume.Geometry) string {
 	return ""
 }
 
+// MaskMismatch compares the grid g of a mask with that of the image of its case. wrong says in what they differ so that the mask cannot be laid
+// over the image; elsewhere says that they differ in the origin alone: voxel for voxel the mask fits, as if it lay where the image does, which is
+// how the reference takes it, but one of the two headers is not true. Both are empty for one and the same grid.
+func MaskMismatch(g volume.Geometry, image string, of volume.Geometry) (wrong, elsewhere string) {
+	placed := g
+	placed.Origin = of.Origin
+	if wrong = GridMismatch(placed, image, of); wrong != "" {
+		return wrong, ""
+	}
+	if originDiffers(g, of) {
+		elsewhere = fmt.Sprintf("origin %.6g mm, but %s has %.6g; the mask is laid over the image voxel by voxel, whatever the headers say: look whether it is the mask of this scan",
+			g.Origin, image, of.Origin)
+	}
+	return "", elsewhere
+}
+
 func spacingDiffers(a, b volume.Geometry) bool {
 	for d := range 3 {
 		if !(math.Abs(a.Spacing[d]-b.Spacing[d]) <= tolerance*min(a.Spacing[d], b.Spacing[d])) {

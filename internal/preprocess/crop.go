@@ -161,8 +161,12 @@ func (c *cropped) loadMask(of task.Case, roiLabels int) ([]int16, error) {
 	if err != nil {
 		return nil, fmt.Errorf("case %s: %w", of.ID, err)
 	}
-	if wrong := integrity.GridMismatch(m.Geometry, filepath.Base(of.Images[0]), g); wrong != "" {
+	wrong, elsewhere := integrity.MaskMismatch(m.Geometry, filepath.Base(of.Images[0]), g)
+	if wrong != "" {
 		return nil, fmt.Errorf("case %s: %s: %s", of.ID, of.Mask, wrong)
+	}
+	if elsewhere != "" {
+		c.note(of.Mask, []string{elsewhere})
 	}
 	if wrong := integrity.UndeclaredLabels(m.Data, roiLabels); wrong != "" {
 		return nil, fmt.Errorf("case %s: %s: %s", of.ID, of.Mask, wrong)

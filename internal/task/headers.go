@@ -109,7 +109,14 @@ func (t *Task) lookAtHeaders(c Case) headerLook {
 		}
 		if grid == nil {
 			grid = &h.Geometry
-		} else if wrong := integrity.GridMismatch(h.Geometry, t.rel(files[0]), *grid); wrong != "" {
+			continue
+		}
+		wrong := integrity.GridMismatch(h.Geometry, t.rel(files[0]), *grid)
+		if path == c.Mask {
+			// A mask that lies elsewhere is warned of when it is read.
+			wrong, _ = integrity.MaskMismatch(h.Geometry, t.rel(files[0]), *grid)
+		}
+		if wrong != "" {
 			l.add(c.ID, t.rel(path), "%s", wrong)
 		}
 	}

@@ -14,12 +14,13 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/universal-classifier/uc/internal/imagefile"
+	"github.com/universal-classifier/uc/internal/integrity"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/volume"
 )
 
 // Verify reads every file of the task to the end and checks what dataset.json and the headers cannot show: images that are not
-// zero everywhere, masks that are not empty and hold declared values only, and no image in the folders that belongs to no
+// zero everywhere, masks that are not empty, lie where their images do and hold declared values only, and no image in the folders that belongs to no
 // case. All that is wrong comes back in one *ValidationError. Memory is constant; threads files are read at a time (0: all
 // cores). Headers are for CheckHeaders.
 func (t *Task) Verify(ctx context.Context, threads int, r progress.Reporter) error {
@@ -72,7 +73,21 @@ func (v *caseVerifier) run(ctx context.Context) {
 		v.add(v.c.ID, "image", "every voxel is zero; nothing can be learned from it, remove the case or export it again")
 	}
 	if v.c.Mask != "" {
+		v.maskPlace()
 		v.scan(ctx, v.c.Mask, v.mask)
+	}
+}
+
+// maskPlace refuses a mask whose origin is not that of its image, which is otherwise only warned of.
+func (v *caseVerifier) maskPlace() {
+	image, err := imagefile.ReadHeader(v.c.Images[0])
+	if err != nil {
+		return // reported already
+	}
+	if mask, err := imagefile.ReadHeader(v.c.Mask); err == nil {
+		if _, elsewhere := integrity.MaskMismatch(mask.Geometry, v.t.rel(v.c.Images[0]), image.Geometry); elsewhere != "" {
+			v.add(v.c.ID, v.t.rel(v.c.Mask), "%s", elsewhere)
+		}
 	}
 }
 

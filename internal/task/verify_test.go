@@ -41,6 +41,7 @@ func TestVerify(t *testing.T) {
 		{"negative mask value", func(f *fixture) { f.image("labelsTr/b.nii.gz", func(im *volume.Image) { im.Data[5] = -1 }) }, "b", "labelsTr/b.nii.gz", "values -1"},
 		{"fraction in a mask", func(f *fixture) { f.image("labelsTr/b.nii.gz", func(im *volume.Image) { im.Data[5] = 0.5 }) }, "b", "labelsTr/b.nii.gz", "values 0.5"},
 		{"empty mask", func(f *fixture) { f.image("labelsTr/b.nii.gz", func(im *volume.Image) { clear(im.Data) }) }, "b", "labelsTr/b.nii.gz", "mask is empty"},
+		{"mask elsewhere", func(f *fixture) { f.image("labelsTr/b.nii.gz", func(im *volume.Image) { im.Origin[0] += 0.5 }) }, "b", "labelsTr/b.nii.gz", "origin"},
 		{"damaged image", func(f *fixture) {
 			f.write("imagesTr/c_0000.nii.gz", f.read("imagesTr/c_0000.nii.gz")[:60])
 		}, "c", "", "imagesTr/c_0000.nii.gz: the file ends"},
