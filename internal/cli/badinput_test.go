@@ -105,7 +105,7 @@ func TestBrokenImages(t *testing.T) {
 				}
 				return b
 			})
-		}, []string{"labelsTr", "origin"}, nil},
+		}, []string{"labelsTr", "origin"}, []string{"--verify_dataset_integrity"}},
 		{"all-zero image", func(t *testing.T, c cohort) {
 			rewrite(t, c.image(t, 1), func(b []byte) []byte { clear(b[niftiHeader:]); return b })
 		}, []string{"zero"}, nil},
