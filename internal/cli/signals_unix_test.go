@@ -4,10 +4,12 @@ package cli
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -21,6 +23,14 @@ import (
 func (c cohort) endless(fold string) []string {
 	return []string{"train", "--data-root", c.root, "3d_fullres", "ClassifierTrainer", "1", fold, "--deterministic",
 		"--epochs", "100000", "--iterations", "1", "--val-iterations", "1", "--batch-size", "2"}
+}
+
+// command is a program that a test starts; it ends with the test, and after three minutes at the latest.
+func command(t *testing.T, name string, args ...string) *exec.Cmd {
+	t.Helper()
+	ctx, stop := context.WithTimeout(context.Background(), 3*time.Minute)
+	t.Cleanup(stop)
+	return exec.CommandContext(ctx, name, args...)
 }
 
 // waitFor reads lines until one holds text.
@@ -65,12 +75,16 @@ func TestHangup(t *testing.T) {
 	bin := build(t)
 	c := newCohort(t, 5)
 	ok(t, c.planArgs()...)
+	// Tests that themselves run under nohup would hand the ignored signal on.
+	heard := make(chan os.Signal, 1)
+	signal.Notify(heard, syscall.SIGHUP)
+	defer signal.Stop(heard)
 	for name, test := range map[string]struct {
 		shell string
 		hup   bool // ends the training
 	}{"plain": {`exec "$0" "$@"`, true}, "nohup": {`trap "" HUP; exec "$0" "$@"`, false}} {
 		t.Run(name, func(t *testing.T) {
-			cmd := exec.Command("sh", append([]string{"-c", test.shell, bin}, c.endless("0")...)...)
+			cmd := command(t, "sh", append([]string{"-c", test.shell, bin}, c.endless("0")...)...)
 			stderr, err := cmd.StderrPipe()
 			if err != nil {
 				t.Fatal(err)
@@ -104,7 +118,7 @@ func TestBrokenPipesStopNoTraining(t *testing.T) {
 	bin := build(t)
 	c := newCohort(t, 5)
 	ok(t, c.planArgs()...)
-	cmd := exec.Command(bin, c.trainArgs("0", "--json")...)
+	cmd := command(t, bin, c.trainArgs("0", "--json")...)
 	for _, to := range []*io.Writer{&cmd.Stdout, &cmd.Stderr} {
 		r, w, err := os.Pipe()
 		if err != nil {
@@ -162,7 +176,7 @@ func TestCtrlCEndsWhatIsStuck(t *testing.T) {
 	c := newCohort(t, 5)
 	for name, args := range map[string][]string{"planning": c.planArgs(), "help": {"--help"}, "usage": {"nonsense"}} {
 		t.Run(name, func(t *testing.T) {
-			cmd := exec.Command(bin, args...)
+			cmd := command(t, bin, args...)
 			cmd.Stdout, cmd.Stderr = fullPipe(t, 0), fullPipe(t, 0)
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
@@ -181,7 +195,7 @@ func TestCtrlCKeepsAStuckTraining(t *testing.T) {
 	bin := build(t)
 	c := newCohort(t, 5)
 	ok(t, c.planArgs()...)
-	cmd := exec.Command(bin, c.endless("0")...)
+	cmd := command(t, bin, c.endless("0")...)
 	cmd.Stderr = fullPipe(t, 4096) // enough for the first epochs
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
