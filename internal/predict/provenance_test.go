@@ -148,11 +148,11 @@ func TestWhatChangedIsPredictedAgain(t *testing.T) {
 
 	// The result of another case under this one's name is not its own.
 	copyFile(filepath.Join(out, "case_0.npz"), filepath.Join(out, "case_2.npz"))
-	s := run(2, 1, "case_0")
+	run(2, 1, "case_0")
 	if err := os.WriteFile(filepath.Join(out, "case_0.npz"), []byte("half"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	s = run(2, 1, "")
+	run(2, 1, "")
 
 	// Cases that are not asked for any more stay, but not in the table.
 	w := &warnings{Reporter: progress.Discard}
