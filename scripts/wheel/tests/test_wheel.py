@@ -374,6 +374,7 @@ class Child(unittest.TestCase):
         code = """if True:
             import os, signal, sys
             from universalclassifier import _server, predict
+            signal.signal(signal.SIGINT, signal.default_int_handler)  # in a shell's background it is ignored
             args = (sys.argv[1], [sys.argv[2]], sys.argv[3])
             first = predict(*args)
             child = _server.get().process.pid
