@@ -274,16 +274,22 @@ func (u *unpickler) gather(op byte, items []any) error {
 	return nil
 }
 
-func (u *unpickler) extend(op byte) error {
-	pop := u.toMark
-	if op == 'a' {
-		pop = func() ([]any, error) { return u.popN(1) }
+// additions takes what is to be added to a container off the stack, n values or those back to the mark, and returns it with the container.
+func (u *unpickler) additions(single bool, n int) (items []any, container any, err error) {
+	if single {
+		items, err = u.popN(n)
+	} else {
+		items, err = u.toMark()
 	}
-	items, err := pop()
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	top, err := u.top()
+	container, err = u.top()
+	return items, container, err
+}
+
+func (u *unpickler) extend(op byte) error {
+	items, top, err := u.additions(op == 'a', 1)
 	if err != nil {
 		return err
 	}
@@ -299,15 +305,7 @@ func (u *unpickler) extend(op byte) error {
 }
 
 func (u *unpickler) setItems(op byte) error {
-	pop := u.toMark
-	if op == 's' {
-		pop = func() ([]any, error) { return u.popN(2) }
-	}
-	items, err := pop()
-	if err != nil {
-		return err
-	}
-	top, err := u.top()
+	items, top, err := u.additions(op == 's', 2)
 	if err != nil {
 		return err
 	}
