@@ -28,7 +28,7 @@ func WriteReference(w io.Writer) error {
 			topics = append(topics, cmd)
 			continue
 		}
-		fmt.Fprintf(&b, "- [`uc %s`](#uc-%s): %s\n", cmd.Name(), cmd.Name(), lowerFirst(cmd.Short))
+		writeEntry(&b, cmd)
 	}
 	for _, cmd := range visibleCommands(root) {
 		if cmd.Runnable() {
@@ -46,8 +46,18 @@ func WriteReference(w io.Writer) error {
 	return err
 }
 
+// writeEntry writes the line of a command in the list of all, and those of its sub-commands below it.
+func writeEntry(b *strings.Builder, cmd *cobra.Command) {
+	path := cmd.CommandPath()
+	fmt.Fprintf(b, "%s- [`%s`](#%s): %s\n", strings.Repeat("  ", strings.Count(path, " ")-1), path, strings.ReplaceAll(path, " ", "-"), lowerFirst(cmd.Short))
+	for _, sub := range visibleCommands(cmd) {
+		writeEntry(b, sub)
+	}
+}
+
+// writeCommand writes the section of a command, and those of its sub-commands after it.
 func writeCommand(b *strings.Builder, cmd *cobra.Command) {
-	fmt.Fprintf(b, "\n## uc %s\n\n", cmd.Name())
+	fmt.Fprintf(b, "\n## %s\n\n", cmd.CommandPath())
 	text := cmd.Long
 	if text == "" {
 		text = cmd.Short + "."
@@ -59,6 +69,9 @@ func writeCommand(b *strings.Builder, cmd *cobra.Command) {
 		for _, f := range g.flags {
 			fmt.Fprintf(b, "| `%s` | %s |\n", strings.ReplaceAll(flagHead(f), "|", `\|`), strings.ReplaceAll(flagText(f), "|", `\|`))
 		}
+	}
+	for _, sub := range visibleCommands(cmd) {
+		writeCommand(b, sub)
 	}
 }
 

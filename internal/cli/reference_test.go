@@ -38,17 +38,25 @@ func TestHelpAndReferenceAgree(t *testing.T) {
 		title, body, _ := strings.Cut(s, "\n")
 		sections[title] = body
 	}
-	root := newRoot()
-	for _, cmd := range visibleCommands(root) {
+	var all []*cobra.Command
+	var gather func(cmd *cobra.Command)
+	gather = func(cmd *cobra.Command) {
+		for _, c := range visibleCommands(cmd) {
+			all = append(all, c)
+			gather(c)
+		}
+	}
+	gather(newRoot())
+	for _, cmd := range all {
 		if !cmd.Runnable() {
 			continue
 		}
 		if cmd.Example == "" {
-			t.Errorf("uc %s has no example", cmd.Name())
+			t.Errorf("%s has no example", cmd.CommandPath())
 		}
 		var help strings.Builder
 		writeHelp(&help, cmd)
-		section := sections["uc "+cmd.Name()]
+		section := sections[cmd.CommandPath()]
 		documented := regexp.MustCompile("(?m)^\\| `(-[^`]*)` \\|").FindAllStringSubmatch(section, -1)
 		inHelp := 0
 		cmd.Flags().VisitAll(func(f *pflag.Flag) {
@@ -57,16 +65,16 @@ func TestHelpAndReferenceAgree(t *testing.T) {
 			}
 			inHelp++
 			if f.Usage == "" {
-				t.Errorf("uc %s: %s says nothing of what it does", cmd.Name(), f.Name)
+				t.Errorf("%s: %s says nothing of what it does", cmd.CommandPath(), f.Name)
 			}
 			for _, s := range spellings(f) {
 				if !strings.Contains(help.String(), s) || !strings.Contains(section, s) {
-					t.Errorf("uc %s: %s is missing in the help or in the page", cmd.Name(), s)
+					t.Errorf("%s: %s is missing in the help or in the page", cmd.CommandPath(), s)
 				}
 			}
 		})
 		if len(documented) != inHelp {
-			t.Errorf("uc %s: %d flags in the page, %d in the help", cmd.Name(), len(documented), inHelp)
+			t.Errorf("%s: %d flags in the page, %d in the help", cmd.CommandPath(), len(documented), inHelp)
 		}
 	}
 }
@@ -135,14 +143,14 @@ func parses(line string) error {
 		args = append([]string{"predict"}, args[1:]...)
 	}
 	root := newRoot()
-	var cmd *cobra.Command
-	if cmd = commandOf(root, args); cmd == root {
+	cmd, own := commandOf(root, args)
+	if cmd == root {
 		if len(args) > 0 && args[0] != "help" && args[0] != "--help" {
 			return usagef("unknown command %q", args[0])
 		}
 		return nil
 	}
-	rest, err := translate(cmd, args[1:])
+	rest, err := translate(cmd, own)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -46,7 +47,8 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	var u *usageError
 	if errors.As(err, &u) {
-		fmt.Fprintf(stderr, "uc: %s (see %s --help)\n", printable(err.Error()), commandOf(root, args).CommandPath())
+		cmd, _ := commandOf(root, args)
+		fmt.Fprintf(stderr, "uc: %s (see %s --help)\n", printable(err.Error()), cmd.CommandPath())
 		return ExitUsage
 	}
 	text := strings.ReplaceAll(err.Error(), context.Canceled.Error(), "interrupted") // by Ctrl-C
@@ -55,27 +57,28 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 }
 
 func run(ctx context.Context, root *cobra.Command, args []string) error {
-	if cmd := commandOf(root, args); cmd != root {
-		rest, err := translate(cmd, args[1:])
+	if cmd, own := commandOf(root, args); cmd != root {
+		rest, err := translate(cmd, own)
 		if err != nil {
 			return err
 		}
-		args = append([]string{args[0]}, rest...)
+		args = append(slices.Clone(args[:len(args)-len(own)]), rest...)
 	}
 	root.SetArgs(args)
 	return root.ExecuteContext(ctx)
 }
 
-// commandOf is the command that args name, or root.
-func commandOf(root *cobra.Command, args []string) *cobra.Command {
-	if len(args) > 0 {
-		for _, c := range root.Commands() {
-			if c.Name() == args[0] || c.HasAlias(args[0]) {
-				return c
-			}
+// commandOf is the command that the first of args name, or root, and the arguments that are its own.
+func commandOf(root *cobra.Command, args []string) (cmd *cobra.Command, own []string) {
+	cmd = root
+	for len(args) > 0 {
+		i := slices.IndexFunc(cmd.Commands(), func(c *cobra.Command) bool { return c.Name() == args[0] || c.HasAlias(args[0]) })
+		if i < 0 {
+			break
 		}
+		cmd, args = cmd.Commands()[i], args[1:]
 	}
-	return root
+	return cmd, args
 }
 
 func newRoot() *cobra.Command {
@@ -105,7 +108,7 @@ The workflow, the folders and the flags are those of nnU-Net and of the Python p
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetFlagErrorFunc(flagError)
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { writeHelp(cmd.OutOrStdout(), cmd) })
-	root.AddCommand(demoCommand(), planCommand(), trainCommand(), predictCommand(), evaluateCommand(), exportCommand(), preprocessCaseCommand(), importCommand(),
+	root.AddCommand(demoCommand(), convertCommand(), planCommand(), trainCommand(), predictCommand(), evaluateCommand(), exportCommand(), preprocessCaseCommand(), importCommand(),
 		packageCommand(), checkArtifactCommand(), serveCommand(),
 		infoCommand(), benchCommand(), versionCommand(), completionCommand(), environmentTopic())
 	root.InitDefaultHelpCmd()

@@ -9,6 +9,8 @@ import (
 func TestUsageErrors(t *testing.T) {
 	for _, test := range []struct{ args, want string }{
 		{"frobnicate", `unknown command "frobnicate"`},
+		{"convert frobnicate", `unknown format "frobnicate" (see uc convert --help)`},
+		{"convert --wrong", "unknown flag --wrong for uc convert"},
 		{"plan-and-preprocess", "missing -t TASK"},
 		{"plan-and-preprocess -t", "flag -t needs a value"},
 		{"plan-and-preprocess -t 1 -tf x", `flag -tf: "x" is not a whole number`},
