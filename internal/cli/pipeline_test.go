@@ -52,7 +52,7 @@ func TestPipeline(t *testing.T) {
 
 	var fold0 trained
 	decode(t, ok(t, c.trainArgs("0", "--json")...), &fold0)
-	if fold0.Epochs != 1 || len(fold0.TrainLoss) != 1 || fold0.Validation == nil || fold0.Validation.Cases != 2 {
+	if fold0.Epochs != 1 || len(fold0.TrainLoss) != 1 || len(fold0.ValAUC) != 1 || len(fold0.ValBalanced) != 1 || !fold0.ValBalanced[0].Defined() || fold0.Validation == nil || fold0.Validation.Cases != 2 {
 		t.Errorf("train --json: %+v", fold0)
 	}
 	for _, name := range []string{"model_final_checkpoint.safetensors", "model_final_checkpoint.json", "progress.png", "debug.json",

@@ -124,13 +124,16 @@ func checkTrainNumbers(fs *pflag.FlagSet) error {
 
 // trained is what uc train --json prints.
 type trained struct {
-	Task       string           `json:"task"`
-	Fold       string           `json:"fold"`
-	Folder     string           `json:"folder"`
-	Epochs     int              `json:"epochs"`
-	TrainLoss  []float64        `json:"train_losses"`
-	ValLoss    []float64        `json:"val_losses"`
-	Validation *evaluate.Report `json:"validation"`
+	Task      string            `json:"task"`
+	Fold      string            `json:"fold"`
+	Folder    string            `json:"folder"`
+	Epochs    int               `json:"epochs"`
+	TrainLoss []float64         `json:"train_losses"`
+	ValLoss   []float64         `json:"val_losses"`
+	ValAUC    []evaluate.Number `json:"val_aucs"`
+	// ValBalanced is the balanced accuracy.
+	ValBalanced []evaluate.Number `json:"val_balanced_accuracies"`
+	Validation  *evaluate.Report  `json:"validation"`
 }
 
 func runTrain(cmd *cobra.Command, o train.Options, asJSON bool) error {
@@ -142,7 +145,7 @@ func runTrain(cmd *cobra.Command, o train.Options, asJSON bool) error {
 	}
 	out := cmd.OutOrStdout()
 	if asJSON {
-		return printJSON(out, trained{o.Task, o.Fold, r.FoldDir, r.Epochs, r.TrainLosses, r.ValLosses, r.Validation})
+		return printJSON(out, trained{o.Task, o.Fold, r.FoldDir, r.Epochs, r.TrainLosses, r.ValLosses, r.ValAUCs, r.ValBalancedAccuracies, r.Validation})
 	}
 	if r.Validation != nil {
 		fmt.Fprint(out, r.Validation.Table())

@@ -64,7 +64,10 @@ type Result struct {
 	Epochs int
 	// TrainLosses and ValLosses are the means of each epoch.
 	TrainLosses, ValLosses []float64
-	Validation             *evaluate.Report
+	// ValAUCs and ValBalancedAccuracies are means over labels of the validation cases that each epoch looked at, undefined where
+	// these were of one class or the epoch was not measured.
+	ValAUCs, ValBalancedAccuracies []evaluate.Number
+	Validation                     *evaluate.Report
 }
 
 // ErrInterrupted is wrapped when a training was stopped by its context and can be continued.

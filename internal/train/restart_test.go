@@ -1,10 +1,14 @@
 package train
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
+	"os"
+	"os/exec"
 	"reflect"
 	"strings"
 	"testing"
@@ -49,20 +53,24 @@ func runOn(ctx context.Context, t *testing.T, o Options, r progress.Reporter, wr
 	return err
 }
 
-// restartTask trains four epochs of two iterations; the rate of 3e-4 is still above 2e-4 at the third step.
-func restartTask(t *testing.T) Options {
-	o := toyTaskIn(t, t.TempDir())
+// restartTask is a toy task with restartOptions.
+func restartTask(t *testing.T) Options { return restartOptions(toyTaskIn(t, t.TempDir())) }
+
+// restartOptions train four epochs of two iterations; the rate of 3e-4 is still above 2e-4 at the third step.
+func restartOptions(o Options) Options {
 	o.Epochs, o.Iterations, o.ValIterations, o.LearningRate = 4, 2, 0, 3e-4
 	return o
 }
 
+// explodeEarly is a device on which a training with restartOptions diverges at its third step, and not once restarted.
+func explodeEarly(d backend.Device) backend.Device { return &explosive{d, 3, 2e-4} }
+
 // A gradient that is not finite brings the training back to its start, with a quarter of the learning rate, and
 // wherever it is stopped on its way it comes to the same end.
 func TestDivergenceRestarts(t *testing.T) {
-	explode := func(d backend.Device) backend.Device { return &explosive{d, 3, 2e-4} }
 	whole := restartTask(t)
 	r := &recorder{}
-	if err := runOn(t.Context(), t, whole, r, explode); err != nil {
+	if err := runOn(t.Context(), t, whole, r, explodeEarly); err != nil {
 		t.Fatal(err)
 	}
 	wantState, wantWeights := finalOf(t, whole)
@@ -86,12 +94,12 @@ func TestDivergenceRestarts(t *testing.T) {
 				if steps == stopAfter {
 					cancel()
 				}
-			}}, explode)
+			}}, explodeEarly)
 			if !errors.Is(err, ErrInterrupted) {
 				t.Fatal(err)
 			}
 			o.Continue = true // by the command that it was begun with
-			if err := runOn(t.Context(), t, o, progress.Discard, explode); err != nil {
+			if err := runOn(t.Context(), t, o, progress.Discard, explodeEarly); err != nil {
 				t.Fatal(err)
 			}
 			gotState, gotWeights := finalOf(t, o)
@@ -103,6 +111,55 @@ func TestDivergenceRestarts(t *testing.T) {
 			}
 		})
 	}
+	t.Run("killed while it restarts and soon after", func(t *testing.T) {
+		root := t.TempDir()
+		o := restartOptions(toyTaskIn(t, root))
+		trainAndKill(t, root, false, "restart")
+		trainAndKill(t, root, true, "restart", "step", "step")
+		o.Continue = true
+		r := &recorder{}
+		if err := runOn(t.Context(), t, o, r, explodeEarly); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(r.text(), "after 1 restarts") {
+			t.Errorf("the last kill came before the restart was kept:\n%s", r.text())
+		}
+		gotState, gotWeights := finalOf(t, o)
+		if !reflect.DeepEqual(gotState, wantState) || !reflect.DeepEqual(gotWeights, wantWeights) {
+			t.Errorf("state\n%+v, want\n%+v, or weights differ", gotState, wantState)
+		}
+	})
+}
+
+// trainAndKill runs trainChild with explodeEarly and kills it once it has printed the given lines, in this order, others
+// between them.
+func trainAndKill(t *testing.T, root string, goOn bool, until ...string) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), "UC_TEST_TRAIN="+root, "UC_TEST_EXPLODE=1")
+	if goOn {
+		cmd.Env = append(cmd.Env, "UC_TEST_CONTINUE=1")
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(out)
+	for _, want := range until {
+		for lines.Scan() && lines.Text() != want {
+		}
+		if lines.Text() != want {
+			t.Errorf("the training ended without %q", want)
+		}
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.Copy(io.Discard, out)
+	_ = cmd.Wait() // killed
 }
 
 // A training that diverges at any rate ends with an error after the restarts, and one by the reference's recipe at

@@ -36,7 +36,8 @@ func (t *trainer) run(ctx context.Context) (result *Result, err error) {
 	if err != nil {
 		return nil, err
 	}
-	result = &Result{FoldDir: t.foldDir, Epochs: t.state.Epoch, TrainLosses: t.state.TrainLosses, ValLosses: t.state.ValLosses}
+	result = &Result{FoldDir: t.foldDir, Epochs: t.state.Epoch, TrainLosses: t.state.TrainLosses, ValLosses: t.state.ValLosses,
+		ValAUCs: numbers(t.state.series(aucOf)), ValBalancedAccuracies: numbers(t.state.series(balancedAccuracyOf))}
 	result.Validation, err = t.validate(ctx, trained)
 	return result, err
 }

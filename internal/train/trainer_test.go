@@ -37,6 +37,7 @@ type recorder struct {
 	lines   []string
 	steps   int
 	advance func(steps int)
+	said    func(line string)
 }
 
 func (r *recorder) Stage(string, int) {}
@@ -52,6 +53,9 @@ func (r *recorder) add(format string, args ...any) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.lines = append(r.lines, fmt.Sprintf(format, args...))
+	if r.said != nil {
+		r.said(r.lines[len(r.lines)-1])
+	}
 }
 func (r *recorder) text() string { return strings.Join(r.lines, "\n") }
 
@@ -98,12 +102,25 @@ func trainChild(root string) {
 	}
 	o := Options{Folders: folders, Task: toyTask, Fold: "0", Epochs: 2, Iterations: 3, ValIterations: 2, Deterministic: true, Threads: 1, Device: "cpu",
 		Continue: os.Getenv("UC_TEST_CONTINUE") != ""}
+	r := &recorder{advance: func(int) { fmt.Println("step") }}
+	explodes := os.Getenv("UC_TEST_EXPLODE") != ""
+	if explodes {
+		o = restartOptions(o)
+		r.said = func(line string) {
+			if strings.Contains(line, "restart 1 of 2") {
+				fmt.Println("restart")
+			}
+		}
+	}
 	if err := o.normalise(); err != nil {
 		panic(err)
 	}
-	t, err := newTrainer(o, &recorder{advance: func(int) { fmt.Println("step") }})
+	t, err := newTrainer(o, r)
 	if err != nil {
 		panic(err)
+	}
+	if explodes {
+		t.device = explodeEarly(t.device)
 	}
 	t.saveEvery = 0
 	if _, err := t.run(context.Background()); err != nil {

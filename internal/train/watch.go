@@ -43,6 +43,14 @@ func (h *History) series(of func(health.Outcome) evaluate.Number) []float64 {
 	return values
 }
 
+func numbers(values []float64) []evaluate.Number {
+	n := make([]evaluate.Number, len(values))
+	for i, v := range values {
+		n[i] = evaluate.Number(v)
+	}
+	return n
+}
+
 // outcomeText says for the log how good the last epoch's predictions of validation cases were, in the mean over labels.
 func (h *History) outcomeText() string {
 	text := ""
