@@ -22,6 +22,10 @@ type Case struct {
 	Images  []string // one per modality
 	Mask    string   // ROI mask; empty if there is none
 	Targets []int    // per classification label; nil at prediction
+
+	Patient    string         // of whom it was taken; empty if dataset.json names no patients
+	Site       string         // where; empty if not known
+	Covariates map[string]any // what else is known: float64 or int64, string, bool by name
 }
 
 // Dataset is what dataset.json says.
@@ -31,9 +35,12 @@ type Dataset struct {
 	ROILabels         []string // names of the mask values 0, 1, ...; 0 is the background
 	Labels            []Label
 	Cases             []Case // in the order of dataset.json
+	Test              []Case // of an external test set; see Task.Test
 	HasMasks          bool   // whether masks came with the data; false for none and for generated ones
 	Warnings          []string
 	Raw               map[string]any
+
+	testProblems problems
 }
 
 // Task is a raw task whose dataset.json obeys every rule.

@@ -19,9 +19,12 @@ type Snapshot struct {
 	Modalities []string
 	Labels     []Label
 	Targets    map[string][]int // per case
+	Cases      []Case           // with patients and sites; of what images there are nothing is said
+	Test       []Case           // of an external test set
 }
 
-// Listed reads the dataset.json in dir. The error wraps fs.ErrNotExist if there is none.
+// Listed reads the dataset.json in dir. The error wraps fs.ErrNotExist if there is none. Patients and sites that are not clear are an error: folds
+// and intervals rest on them.
 func Listed(dir string) (*Snapshot, error) {
 	path := filepath.Join(dir, DatasetFile)
 	b, err := infile.ReadFile(path, infile.MaxText)
@@ -34,7 +37,10 @@ func Listed(dir string) (*Snapshot, error) {
 	}
 	v := &validator{dir: dir, files: map[string]map[string]bool{}}
 	d := v.dataset(&document)
-	l := &Snapshot{Path: path, Modalities: d.Modalities, Labels: d.Labels, Targets: map[string][]int{}}
+	if err := v.unclear.err(path); err != nil {
+		return nil, err
+	}
+	l := &Snapshot{Path: path, Modalities: d.Modalities, Labels: d.Labels, Targets: map[string][]int{}, Cases: d.Cases, Test: d.Test}
 	for _, c := range d.Cases {
 		if c.ID != "" {
 			l.Targets[c.ID] = c.Targets

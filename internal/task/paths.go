@@ -45,11 +45,11 @@ func (v *validator) path(item *node, field, id string) (file, base string) {
 }
 
 // images finds the file of every modality. file is the path as written, without modality suffix. imagesTr may be spelled
-// ImagesTr on disk; a path without a folder means imagesTr.
-func (v *validator) images(c *Case, file string) {
+// ImagesTr on disk; a path without a folder means the folder usual.
+func (v *validator) images(c *Case, file, usual string) {
 	dir := path.Dir(file)
 	if dir == "." {
-		dir = ImagesDir
+		dir = usual
 	}
 	if len(v.entries(dir)) == 0 {
 		for _, other := range []string{"ImagesTr", ImagesDir} {
@@ -90,11 +90,11 @@ func pick(names map[string]bool, stem string) (string, error) {
 	return found, nil
 }
 
-// mask finds the mask that file names; it may lie there with the other extension.
-func (v *validator) mask(c *Case, id, file string, line int) {
+// mask finds the mask that file names; it may lie there with the other extension. A path without a folder means the folder usual.
+func (v *validator) mask(c *Case, id, file, usual string, line int) {
 	dir, name := path.Dir(file), path.Base(file)
 	if dir == "." {
-		dir = LabelsDir
+		dir = usual
 	}
 	if !v.entries(dir)[name] {
 		stem, _ := imagefile.SplitExtension(name)

@@ -21,6 +21,7 @@ type validator struct {
 	closed    map[string]bool // folders that cannot be read
 	declared  bool            // "labels" is there
 	lost      problems        // masks that are named but do not exist
+	unclear   problems        // what is wrong with patients and sites
 }
 
 func (v *validator) warn(format string, args ...any) {
@@ -44,6 +45,7 @@ func (v *validator) dataset(n *node) *Dataset {
 	v.labels(n.get("classification_labels"))
 	v.roiLabels(n.get("labels"))
 	v.training(n.get("training"))
+	v.test(n.get("test"))
 	if count := n.get("numTraining"); count != nil {
 		if c, ok := count.integer(); !ok || c != len(v.out.Cases) {
 			v.warn("line %d: numTraining is %s, but training lists %d cases; the list counts", count.line, count.text, len(v.out.Cases))
@@ -192,7 +194,7 @@ func (v *validator) training(n *node) {
 				continue
 			}
 			c.ID = name
-			v.images(&c, image)
+			v.images(&c, image, ImagesDir)
 		}
 		id := c.ID
 		if id == "" {
@@ -202,14 +204,17 @@ func (v *validator) training(n *node) {
 		}
 		seen[id] = item.line
 		v.targets(&c, id, item)
+		v.subject(&c, id, item)
 		if item.get("label") == nil {
 			without = append(without, id)
 		} else if mask, _ := v.path(item, "label", id); mask != "" {
-			v.mask(&c, id, mask, item.get("label").line)
+			v.mask(&c, id, mask, LabelsDir, item.get("label").line)
 		}
 		v.out.Cases = append(v.out.Cases, c)
 	}
 	v.maskRules(without)
+	v.subjectRules(v.out.Cases)
+	v.problems = append(v.problems, v.unclear...)
 	v.classCounts()
 }
 
