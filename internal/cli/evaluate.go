@@ -17,6 +17,7 @@ import (
 	"github.com/universal-classifier/uc/internal/preprocess"
 	"github.com/universal-classifier/uc/internal/report"
 	"github.com/universal-classifier/uc/internal/task"
+	"github.com/universal-classifier/uc/internal/train"
 )
 
 type evaluateFlags struct {
@@ -150,6 +151,7 @@ func today(cmd *cobra.Command, folders task.Folders, name, plans string) (now ev
 			fmt.Fprintf(cmd.ErrOrStderr(), "warning: the validations are not compared with the task of today: %v\n", err)
 		}
 	}
+	now.Folds = train.FoldNames(folders.PreprocessedTask(name))
 	var err error
 	if now.Listing, err = task.ListedToday(folders, name); err != nil {
 		warn(err)

@@ -35,6 +35,9 @@ type planFlags struct {
 	memory              string
 	allowOutliers       []string
 	json                bool
+
+	split               string
+	allowPatientOverlap bool
 }
 
 func planCommand() *cobra.Command {
@@ -48,7 +51,8 @@ normalised and padded. Where the task has no masks, masks of the whole image are
 (the original is kept as original_dataset.json).`,
 		Example: `  uc plan-and-preprocess --data-root /path/to/data -t 1 -tf 4 -tl 4 --verify_dataset_integrity
   uc plan-and-preprocess -t 1 2 3 --memory 8G
-  uc plan-and-preprocess -t 4 -no_pp`,
+  uc plan-and-preprocess -t 4 -no_pp
+  uc plan-and-preprocess -t 4 --split leave-one-site-out`,
 		Args: exactArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error { return runPlan(cmd, &f) },
 	}
@@ -88,6 +92,7 @@ normalised and padded. Where the task has no masks, masks of the whole image are
 		"cohort's median, or their header contradicts itself about the spacing")
 	list(fs, "allow-outliers")
 	fs.BoolVar(&f.keepCropped, "keep_cropped", false, "also write the cropped cases to nnUNet_cropped_data")
+	splitFlags(cmd, &f.split, &f.allowPatientOverlap)
 	noWaitFlag(cmd, &f.noWait)
 	jsonFlag(cmd, &f.json)
 	return cmd
@@ -95,6 +100,9 @@ normalised and padded. Where the task has no masks, masks of the whole image are
 
 // check finds mistakes that need no look at the data.
 func (f *planFlags) check() error {
+	if err := checkSplit(f.split); err != nil {
+		return err
+	}
 	if len(f.tasks) == 0 {
 		return usagef("missing -t TASK")
 	}
@@ -228,11 +236,15 @@ func planTask(cmd *cobra.Command, t *task.Task, f *planFlags, budget int64) (*pl
 	for _, w := range t.Dataset.Warnings {
 		d.Warn("%s", w)
 	}
-	return preprocess.Run(cmd.Context(), t, preprocess.Options{
+	p, err := preprocess.Run(cmd.Context(), t, preprocess.Options{
 		Threads: f.threads, Memory: budget, NoPreprocess: f.noPreprocessing, KeepCropped: f.keepCropped, NoWait: f.noWait,
 		OverwritePlans: f.overwritePlans, OverwriteIdentifier: f.overwriteIdentifier,
 		Verify: f.verify, AllowOutliers: f.allowOutliers,
 	}, d)
+	if err != nil {
+		return nil, err
+	}
+	return p, drawSplits(cmd.Context(), t, f, d)
 }
 
 // plansIdentifier is the name under which plans are stored, as uc train -p takes it.

@@ -23,16 +23,18 @@ func trainCommand() *cobra.Command {
 NETWORK is 3d_fullres. TRAINER is ClassifierTrainer, whose recipe learns on small and large cohorts without tuning and whose length
 follows the number of cases, or ClassifierTrainerReference, the recipe of the Python package, number for number.
 TASK is an id (4, 004) or a full name (Task004_X), FOLD a number
-(0 to 4 of the cross-validation; higher numbers are further random 80:20 splits) or all (trains on every case).
+(0 to 4 of the cross-validation; higher numbers are further random 80:20 splits) or all (trains on every case). With
+--split leave-one-site-out there is a fold per site, in the order of their names.
 Ctrl-C stops after the current iteration and keeps a checkpoint; -c goes on from there.`,
 		Example: `  uc train --data-root /path/to/data 3d_fullres ClassifierTrainer 4 0
   uc train 3d_fullres ClassifierTrainer 4 0 -c
   uc train 3d_fullres ClassifierTrainer Task004_Hippocampus all --epochs 30 --iterations 50
-  uc train 3d_fullres ClassifierTrainer 4 0 --validation_only`,
+  uc train 3d_fullres ClassifierTrainer 4 0 --validation_only
+  uc train 3d_fullres ClassifierTrainer 4 0 --split stratified`,
 		Args: exactArgs("NETWORK", "TRAINER", "TASK", "FOLD"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			m := modelFlags{network: args[0], trainer: args[1], plans: o.Plans}
-			if err := cmp.Or(m.check(), checkFold(args[3]), checkTrainNumbers(cmd.Flags())); err != nil {
+			if err := cmp.Or(m.check(), checkFold(args[3]), checkTrainNumbers(cmd.Flags()), checkSplit(o.Split)); err != nil {
 				return err
 			}
 			folders, err := foldersOf(dataRoot)
@@ -85,6 +87,7 @@ Ctrl-C stops after the current iteration and keeps a checkpoint; -c goes on from
 	}
 
 	dataRootFlag(cmd, &dataRoot)
+	splitFlags(cmd, &o.Split, &o.AllowPatientOverlap)
 	fs.IntVar(&o.Epochs, "epochs", 0, "`N` epochs, that is reports, of the training (default 50; reference: 200)")
 	fs.IntVar(&o.Iterations, "iterations", 0, "`N` training iterations per epoch (default: by the number of cases; reference: 250)")
 	fs.IntVar(&o.ValIterations, "val-iterations", 0, "`N` validation iterations per epoch, on cases drawn at random (default: every validation case once; reference: 50)")

@@ -14,18 +14,18 @@ import (
 	"github.com/universal-classifier/uc/internal/task"
 )
 
-// usualFolds are the folds of the reference's cross-validation.
+// usualFolds are the folds of the reference's cross-validation, which there are if nothing else is known.
 var usualFolds = []string{"0", "1", "2", "3", "4"}
 
 // CrossValidation pools the validation cases of folds of the model in modelDir: every case was predicted by a network
-// that did not train on it. Without folds it takes folds 0 to 4 and whichever others there are, but not "all", whose
+// that did not train on it. Without folds it takes those of the splits and whichever others there are, but not "all", whose
 // validation cases are its training cases. Folds without a validation are named in MissingFolds; it is an error if none has
 // one, if a validation is not that of the network in its fold or of the images of today, or if the folds were made from different plans. A case that
 // several folds hold out counts once, with its mean logits and probabilities. Classes are those of today.
 func CrossValidation(modelDir string, folds []string, today Today) (*Report, error) {
 	if len(folds) == 0 {
 		var err error
-		if folds, err = foldsOf(modelDir); err != nil {
+		if folds, err = foldsOf(modelDir, today.folds()); err != nil {
 			return nil, err
 		}
 	}
@@ -125,13 +125,13 @@ func (p *pool) report() (*Report, error) {
 	return r, nil
 }
 
-// foldsOf lists folds 0 to 4 and whichever else modelDir holds, but not "all".
-func foldsOf(modelDir string) ([]string, error) {
+// foldsOf lists the folds of the cross-validation and whichever else modelDir holds, but not "all".
+func foldsOf(modelDir string, usual []string) ([]string, error) {
 	entries, err := os.ReadDir(modelDir)
 	if err != nil {
 		return nil, fmt.Errorf("no trained model: %w; train a fold first (uc train 3d_fullres ClassifierTrainer TASK FOLD)", err)
 	}
-	folds := slices.Clone(usualFolds)
+	folds := slices.Clone(usual)
 	for _, e := range entries {
 		name, ok := strings.CutPrefix(e.Name(), "fold_")
 		if _, err := strconv.Atoi(name); ok && err == nil && e.IsDir() && !slices.Contains(folds, name) {

@@ -16,6 +16,15 @@ import (
 type Today struct {
 	Listing *task.Snapshot    // of dataset.json
 	Files   map[string]string // per preprocessed case, digest of its images and mask
+	Folds   []string          // of the splits
+}
+
+// folds are those of the cross-validation.
+func (t Today) folds() []string {
+	if len(t.Folds) > 0 {
+		return t.Folds
+	}
+	return usualFolds
 }
 
 // again is what to do with a validation that does not stand any more.
@@ -169,9 +178,9 @@ func (p *pool) todayNotes(cases []Prediction) []string {
 	return notes
 }
 
-// wholeCrossValidation reports whether the folds of the reference's cross-validation are all there.
+// wholeCrossValidation reports whether the folds of the cross-validation are all there.
 func (p *pool) wholeCrossValidation() bool {
-	for _, fold := range usualFolds {
+	for _, fold := range p.today.folds() {
 		if !slices.ContainsFunc(p.perFold, func(f FoldReport) bool { return f.Fold == fold }) {
 			return false
 		}

@@ -25,7 +25,7 @@ func FuzzSplits(f *testing.F) {
 		if err := os.WriteFile(filepath.Join(dir, SplitsFile), b, 0o600); err != nil {
 			t.Skip(err)
 		}
-		c, err := ChooseSplit(dir, fold, []string{"a", "b", "c", "d", "e", "f"})
+		c, err := ChooseSplit(dir, fold, []string{"a", "b", "c", "d", "e", "f"}, Drawing{})
 		if err != nil {
 			return
 		}

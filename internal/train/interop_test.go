@@ -40,7 +40,7 @@ func TestPickledSplitsAreHonoured(t *testing.T) {
 	ids := []string{"a", "b", "c", "d", "e", "f"}
 	dir := t.TempDir()
 	writePickledSplits(t, dir, Split{Train: []string{"c", "a"}, Val: []string{"b"}}, Split{Train: []string{"b"}, Val: []string{"a", "c"}})
-	c, err := ChooseSplit(dir, "0", ids)
+	c, err := ChooseSplit(dir, "0", ids, Drawing{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +57,7 @@ func TestPickledSplitsAreHonoured(t *testing.T) {
 	if err := writeSplits(filepath.Join(dir, SplitsFile), []Split{{Train: []string{"a"}, Val: []string{"b"}}}); err != nil {
 		t.Fatal(err)
 	}
-	c, err = ChooseSplit(dir, "0", ids)
+	c, err = ChooseSplit(dir, "0", ids, Drawing{})
 	if err != nil || !reflect.DeepEqual(c.Split, Split{Train: []string{"a"}, Val: []string{"b"}}) {
 		t.Errorf("beside splits_final.json: got %v (%v)", c, err)
 	}
@@ -67,13 +67,13 @@ func TestPickledSplitsAreHonoured(t *testing.T) {
 
 	os.Remove(filepath.Join(dir, SplitsFile))
 	writePickledSplits(t, dir, Split{Train: []string{"a"}, Val: []string{"stranger"}})
-	if _, err := ChooseSplit(dir, "0", ids); err == nil || !strings.Contains(err.Error(), "stranger") {
+	if _, err := ChooseSplit(dir, "0", ids, Drawing{}); err == nil || !strings.Contains(err.Error(), "stranger") {
 		t.Errorf("an unknown case: got %v", err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, PickledSplitsFile), []byte("\x80\x02cos\nsystem\nX\x02\x00\x00\x00id\x85R."), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := ChooseSplit(dir, "0", ids); err == nil || !strings.Contains(err.Error(), `"system" of "os"`) {
+	if _, err := ChooseSplit(dir, "0", ids, Drawing{}); err == nil || !strings.Contains(err.Error(), `"system" of "os"`) {
 		t.Errorf("a hostile file: got %v", err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/universal-classifier/uc/internal/evaluate"
 	"github.com/universal-classifier/uc/internal/progress"
@@ -28,6 +29,9 @@ type Options struct {
 	Trainer string // default task.DefaultTrainer; its recipe is followed
 	Plans   string // identifier, default task.DefaultPlans
 	Fold    string // "0", "1", ... or "all"
+
+	Split               string // one of SplitModes, for folds that are still to be drawn; default: SplitGrouped if patients are declared, else SplitReference
+	AllowPatientOverlap bool   // train and validate on scans of one patient nevertheless
 
 	Epochs        int
 	Iterations    int // training iterations per epoch
@@ -116,6 +120,9 @@ func (o *Options) normalise() error {
 			return err
 		}
 		o.Fold = strconv.Itoa(number)
+	}
+	if o.Split != "" && !slices.Contains(SplitModes, o.Split) {
+		return fmt.Errorf("no way to split is called %q; expected %s", o.Split, strings.Join(SplitModes, ", "))
 	}
 	if o.ValFolder == "" {
 		o.ValFolder = DefaultValFolder

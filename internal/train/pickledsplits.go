@@ -37,7 +37,7 @@ func readPickledSplits(path string, ids []string) ([]Split, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: fold %d: val: %w", path, i, err)
 		}
-		splits = append(splits, Split{train, val})
+		splits = append(splits, Split{Train: train, Val: val})
 	}
 	return splits, checkSplits(path, splits, ids)
 }

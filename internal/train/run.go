@@ -62,9 +62,20 @@ func (t *trainer) openCases(ctx context.Context) error {
 		return fmt.Errorf("%s: %d of %d planned cases are not preprocessed (%s); run uc plan-and-preprocess -t %s",
 			stage, len(missing), len(t.plans.ListOfNpzFiles), some(missing), t.o.Task)
 	}
-	if t.split, err = ChooseSplit(dir, t.o.Fold, ids); err != nil {
+	drawing, err := DrawingFor(t.o.Folders, t.o.Task, t.o.Split)
+	if err != nil {
 		return err
 	}
+	drawing.AllowPatientOverlap = t.o.AllowPatientOverlap
+	except := t.foldDir // a fold that is trained anew may be split anew
+	if t.o.Continue || t.o.ValidationOnly {
+		except = ""
+	}
+	drawing.Trained = TrainedFolds(t.o.Folders, t.o.Task, except)
+	if t.split, err = ChooseSplit(dir, t.o.Fold, ids, drawing); err != nil {
+		return err
+	}
+	t.patients = drawing.patients()
 	used := slices.Compact(slices.Sorted(slices.Values(slices.Concat(t.split.Train, t.split.Val))))
 	if t.data, err = preprocess.OpenDataset(stage, used); err != nil {
 		return err

@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
-	"path/filepath"
 	"slices"
 	"sort"
 	"strconv"
@@ -35,6 +33,7 @@ const trainShare = 0.8
 type Split struct {
 	Train []string `json:"train"`
 	Val   []string `json:"val"`
+	Site  string   `json:"site,omitempty"` // the one that the fold leaves out
 }
 
 // KFold draws the five folds over the sorted identifiers: index for index those of scikit-learn's
@@ -94,8 +93,9 @@ type ChosenSplit struct {
 }
 
 // ChooseSplit returns the split of a fold ("0", "1", ..., "all") over the cases of a task. It reads SplitsFile in dir, or
-// PickledSplitsFile if that alone is there; if neither is, it draws splits and writes SplitsFile. A file that names unknown cases, or one case twice in a fold, is an error.
-func ChooseSplit(dir, fold string, ids []string) (*ChosenSplit, error) {
+// PickledSplitsFile if that alone is there; if neither is, it draws splits and writes SplitsFile. A file that names unknown cases, or one case twice in a fold, is an error,
+// and so is one with a patient on both sides of a fold unless that is allowed.
+func ChooseSplit(dir, fold string, ids []string, d Drawing) (*ChosenSplit, error) {
 	if len(ids) == 0 {
 		return nil, errors.New("no cases to split")
 	}
@@ -107,45 +107,32 @@ func ChooseSplit(dir, fold string, ids []string) (*ChosenSplit, error) {
 	if err != nil {
 		return nil, err
 	}
-	path := filepath.Join(dir, SplitsFile)
-	c := &ChosenSplit{Origin: "splits of " + path}
-	splits, err := ReadSplits(path, ids)
-	pickled, pickledErr := readPickledSplits(filepath.Join(dir, PickledSplitsFile), ids)
-	switch {
-	case errors.Is(err, fs.ErrNotExist) && !errors.Is(pickledErr, fs.ErrNotExist):
-		if pickledErr != nil {
-			return nil, pickledErr
-		}
-		splits, path = pickled, filepath.Join(dir, PickledSplitsFile)
-		c.Origin = "splits of " + path
-	case errors.Is(err, fs.ErrNotExist):
-		if splits, err = KFold(ids); err != nil {
-			return nil, err
-		}
-		if err := writeSplits(path, splits); err != nil {
-			return nil, err
-		}
-		c.Origin = fmt.Sprintf("new %d-fold cross-validation, written to %s", numFolds, path)
-	case err != nil:
+	s, err := d.folds(dir, ids)
+	if err != nil {
 		return nil, err
-	case !errors.Is(pickledErr, fs.ErrNotExist) && !sameSplits(splits, pickled):
-		c.Warnings = append(c.Warnings, fmt.Sprintf("%s says something else than %s and is not used; to train on the splits of the pickle, remove %s",
-			PickledSplitsFile, path, SplitsFile))
 	}
-	if unused := unusedCases(splits, ids); len(unused) > 0 {
+	c := &ChosenSplit{Origin: s.origin, Warnings: s.warnings}
+	if unused := unusedCases(s.splits, ids); len(unused) > 0 {
 		c.Warnings = append(c.Warnings, fmt.Sprintf("%s: %d of %d cases are in no fold (%s); delete the file to draw new splits over all cases",
-			path, len(unused), len(ids), some(unused)))
+			s.path, len(unused), len(ids), some(unused)))
 	}
-	if number < len(splits) {
-		c.Split = splits[number]
+	if number < len(s.splits) {
+		c.Split = s.splits[number]
+		if c.Site != "" {
+			c.Origin = fmt.Sprintf("leaves out site %q (%d cases); %s", c.Site, len(c.Val), c.Origin)
+		}
 		return c, nil
 	}
-	c.Split = FallbackSplit(ids, number)
-	c.Origin = fmt.Sprintf("fold %d is beyond the %d folds of %s: a random, seeded 80:20 split", number, len(splits), path)
+	if c.Split, err = d.beyond(s, ids, number); err != nil {
+		return nil, err
+	}
+	c.Origin = fmt.Sprintf("fold %d is beyond the %d folds of %s: a random, seeded 80:20 split", number, len(s.splits), s.path)
 	if len(c.Train) == 0 || len(c.Val) == 0 {
 		return nil, fmt.Errorf("fold %d: %d cases are too few for an 80:20 split; train fold %q", number, len(ids), FoldAll)
 	}
-	return c, nil
+	more, err := d.checkPatients(d.overlaps(fold, c.Split), "the 80:20 split")
+	c.Warnings = append(c.Warnings, more...)
+	return c, err
 }
 
 // ParseFold returns the number of a fold that is not "all".

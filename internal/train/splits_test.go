@@ -113,7 +113,7 @@ func TestFallbackSplitEqualsReference(t *testing.T) {
 func TestChooseSplitWritesTheFileOnceAndHonoursEdits(t *testing.T) {
 	dir := t.TempDir()
 	ids := numbered(10)
-	first, err := ChooseSplit(dir, "0", ids)
+	first, err := ChooseSplit(dir, "0", ids, Drawing{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +125,7 @@ func TestChooseSplitWritesTheFileOnceAndHonoursEdits(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, SplitsFile), []byte(edited), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	second, err := ChooseSplit(dir, "0", ids)
+	second, err := ChooseSplit(dir, "0", ids, Drawing{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,14 +135,14 @@ func TestChooseSplitWritesTheFileOnceAndHonoursEdits(t *testing.T) {
 	if len(second.Warnings) != 1 || !strings.Contains(second.Warnings[0], "7 of 10 cases are in no fold") {
 		t.Fatalf("warnings: %v", second.Warnings)
 	}
-	beyond, err := ChooseSplit(dir, "5", ids)
+	beyond, err := ChooseSplit(dir, "5", ids, Drawing{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !reflect.DeepEqual(beyond.Split, FallbackSplit(ids, 5)) || !strings.Contains(beyond.Origin, "80:20") {
 		t.Fatalf("fold beyond the file: %+v", beyond)
 	}
-	all, err := ChooseSplit(dir, FoldAll, ids)
+	all, err := ChooseSplit(dir, FoldAll, ids, Drawing{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,7 +169,7 @@ func TestBadSplitFilesAreNamed(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(dir, SplitsFile), []byte(c.file), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			_, err := ChooseSplit(dir, "0", ids)
+			_, err := ChooseSplit(dir, "0", ids, Drawing{})
 			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), SplitsFile) {
 				t.Fatalf("got %v, want an error with %q", err, c.want)
 			}
@@ -179,11 +179,11 @@ func TestBadSplitFilesAreNamed(t *testing.T) {
 
 func TestFoldsThatCannotBe(t *testing.T) {
 	for _, fold := range []string{"-1", "first", "1.5", ""} {
-		if _, err := ChooseSplit(t.TempDir(), fold, numbered(10)); err == nil {
+		if _, err := ChooseSplit(t.TempDir(), fold, numbered(10), Drawing{}); err == nil {
 			t.Errorf("fold %q: no error", fold)
 		}
 	}
-	if _, err := ChooseSplit(t.TempDir(), "0", numbered(4)); err == nil || !strings.Contains(err.Error(), "cannot be split into 5 folds") {
+	if _, err := ChooseSplit(t.TempDir(), "0", numbered(4), Drawing{}); err == nil || !strings.Contains(err.Error(), "cannot be split into 5 folds") {
 		t.Errorf("four cases: got %v", err)
 	}
 }

@@ -24,16 +24,17 @@ const LockFile = "training.lock"
 
 // trainer is one run over one fold.
 type trainer struct {
-	o       Options
-	foldDir string
-	lock    *lockfile.Lock // nil where the file system has none
-	log     *trainingLog
-	plans   *plan.Plans
-	config  i3d.Config
-	data    *preprocess.Dataset
-	split   *ChosenSplit
-	members [2][]int         // indices into data of the training and the validation cases
-	origin  *provenance.Fold // what a fold trained now is made from, but for the recipe
+	o        Options
+	foldDir  string
+	lock     *lockfile.Lock // nil where the file system has none
+	log      *trainingLog
+	plans    *plan.Plans
+	config   i3d.Config
+	data     *preprocess.Dataset
+	split    *ChosenSplit
+	patients map[string]string // by case, where they are declared
+	members  [2][]int          // indices into data of the training and the validation cases
+	origin   *provenance.Fold  // what a fold trained now is made from, but for the recipe
 
 	validated validated
 

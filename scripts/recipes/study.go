@@ -151,7 +151,7 @@ func splitOf(folders task.Folders, name, fold string) (*train.ChosenSplit, error
 	if err != nil {
 		return nil, err
 	}
-	return train.ChooseSplit(folders.PreprocessedTask(name), fold, ids)
+	return train.ChooseSplit(folders.PreprocessedTask(name), fold, ids, train.Drawing{})
 }
 
 // targetsOf are the classes of a prepared cohort's cases by name.

@@ -1,0 +1,63 @@
+package cli
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/universal-classifier/uc/internal/lockfile"
+	"github.com/universal-classifier/uc/internal/progress"
+	"github.com/universal-classifier/uc/internal/task"
+	"github.com/universal-classifier/uc/internal/train"
+)
+
+// splitFlags adds --split, which chooses how folds are drawn, and --allow-patient-overlap.
+func splitFlags(cmd *cobra.Command, mode *string, overlap *bool) {
+	cmd.Flags().StringVar(mode, "split", "", "`HOW` the folds are drawn, if none were trained yet: "+train.SplitReference+" (five at random, as the Python package draws them), "+
+		train.SplitStratified+" (classes and sites even), "+train.SplitGrouped+" (the same, with all scans of a patient in one fold) or "+train.SplitSites+
+		" (a fold per site); default "+train.SplitGrouped+" where dataset.json names patients, else "+train.SplitReference+". A splits_final.json of your own counts in any case")
+	cmd.Flags().BoolVar(overlap, "allow-patient-overlap", false, "train and validate on scans of one patient nevertheless, if the folds are so")
+}
+
+// checkSplit refuses ways to split that do not exist.
+func checkSplit(mode string) error {
+	if mode != "" && !slices.Contains(train.SplitModes, mode) {
+		return usagef("flag --split: unknown %q; expected %s", mode, strings.Join(train.SplitModes, ", "))
+	}
+	return nil
+}
+
+// drawSplits draws the folds of a task that was planned, or looks at those that are there. Without --split what is wrong with them is only warned of: the
+// training will refuse them.
+func drawSplits(ctx context.Context, t *task.Task, f *planFlags, r progress.Reporter) error {
+	dir := t.Folders.PreprocessedTask(t.Name)
+	lock, err := lockfile.Enter(ctx, dir, f.noWait, r)
+	if err != nil {
+		return err
+	}
+	defer lock.Release()
+	ids := make([]string, len(t.Dataset.Cases))
+	for i, c := range t.Dataset.Cases {
+		ids[i] = c.ID
+	}
+	drawing, err := train.DrawingFor(t.Folders, t.Name, f.split)
+	if err != nil {
+		return err
+	}
+	drawing.AllowPatientOverlap = f.allowPatientOverlap
+	drawing.Trained = train.TrainedFolds(t.Folders, t.Name, "")
+	notes, warnings, err := train.DrawSplits(dir, ids, drawing)
+	for _, n := range notes {
+		r.Note("folds: %s", n)
+	}
+	for _, w := range warnings {
+		r.Warn("%s", w)
+	}
+	if err != nil && f.split == "" {
+		r.Warn("%v", err)
+		return nil
+	}
+	return err
+}
