@@ -9,7 +9,7 @@ func convertCommand() *cobra.Command {
 		Short: "Turn a hospital's export, a spreadsheet or a public data set into a raw task",
 		Long: `Turns files in other layouts into what uc plan-and-preprocess reads: a raw task of images, masks and dataset.json. Each
 format is a command of its own. The source is never changed.`,
-		Example: "  uc convert --help",
+		Example: "  uc convert table labels.csv --images scans -t 1 --name Nodules",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return usagef("unknown format %q", args[0])
@@ -18,5 +18,6 @@ format is a command of its own. The source is never changed.`,
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	cmd.AddCommand(convertTableCommand(), convertFoldersCommand(), convertNNUNetCommand(), convertMSDCommand(), convertMedMNISTCommand())
 	return cmd
 }

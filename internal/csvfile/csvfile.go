@@ -18,7 +18,7 @@ import (
 	"github.com/universal-classifier/uc/internal/infile"
 )
 
-// Table is a table with a header. Cells are trimmed; rows have the header's length, and those without any text are left out.
+// Table is a table with a header, which titles may stand above. Cells are trimmed; rows have the header's length, and those without any text are left out.
 type Table struct {
 	Path   string
 	Header []string
@@ -116,6 +116,9 @@ func parse(path, text string, sep rune, before int) (*Table, error) {
 	r.TrimLeadingSpace = sep != '\t' // an empty cell of a table separated by tabs is no space
 	r.FieldsPerRecord = -1
 	t := &Table{Path: path}
+	var records [][]string
+	var lines []int
+	header := -1 // the first row with two cells that are filled: those above it are titles
 	for {
 		row, err := r.Read()
 		if errors.Is(err, io.EOF) {
@@ -125,9 +128,19 @@ func parse(path, text string, sep rune, before int) (*Table, error) {
 			return nil, fmt.Errorf("%s: not a table of comma-separated values: %w", path, err)
 		}
 		line, _ := r.FieldPos(0)
+		filled := 0
 		for i := range row {
-			row[i] = strings.TrimSpace(row[i])
+			if row[i] = strings.TrimSpace(row[i]); row[i] != "" {
+				filled++
+			}
 		}
+		if header < 0 && filled > 1 {
+			header = len(records)
+		}
+		records, lines = append(records, row), append(lines, line+before)
+	}
+	for i := max(header, 0); i < len(records); i++ {
+		row, line := records[i], lines[i]
 		if t.Header == nil {
 			t.Header = row
 			continue
@@ -139,9 +152,9 @@ func parse(path, text string, sep rune, before int) (*Table, error) {
 			row = row[:len(row)-1]
 		}
 		if len(row) != len(t.Header) {
-			return nil, fmt.Errorf("%s: line %d has %d cells, but the header %d; put cells that hold a separator in double quotes", path, line+before, len(row), len(t.Header))
+			return nil, fmt.Errorf("%s: line %d has %d cells, but the header %d; put cells that hold a separator in double quotes", path, line, len(row), len(t.Header))
 		}
-		t.Rows, t.Lines = append(t.Rows, row), append(t.Lines, line+before)
+		t.Rows, t.Lines = append(t.Rows, row), append(t.Lines, line)
 	}
 	if t.Header == nil {
 		return nil, fmt.Errorf("%s: not a table of comma-separated values: it is empty", path)

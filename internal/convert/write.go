@@ -1,0 +1,438 @@
+package convert
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"unicode"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/universal-classifier/uc/internal/atomicfile"
+	"github.com/universal-classifier/uc/internal/infile"
+	"github.com/universal-classifier/uc/internal/lockfile"
+	"github.com/universal-classifier/uc/internal/progress"
+	"github.com/universal-classifier/uc/internal/task"
+	"github.com/universal-classifier/uc/internal/train"
+)
+
+// RecordFile, in the folder of a raw task, says what it was made from.
+const RecordFile = "conversion.json"
+
+// Names of folders next to the tasks, while one is made and while one is replaced.
+const (
+	stagingDir  = ".uc-convert"
+	replacedDir = ".uc-convert-replaced"
+)
+
+// Target is the task that a cohort becomes.
+type Target struct {
+	Name     string // TaskXXX_Name
+	Dir      string
+	Replaces bool // an earlier conversion of other inputs
+	UpToDate bool // the task was made from the same inputs
+
+	folders task.Folders
+	digest  string
+}
+
+// record is what RecordFile holds.
+type record struct {
+	Format string            `json:"format"`
+	Source string            `json:"source"`
+	Digest string            `json:"digest"` // of all inputs
+	Files  map[string]string `json:"files"`  // where each file of the task came from
+}
+
+// Target finds the task's name and place. id < 0 means that of the source or, if that is taken, the first that is free; name "" that of the source. A
+// task that lies there is refused unless it was converted from the same inputs or, with overwrite, from others.
+func (c *Cohort) Target(f task.Folders, id int, name string, overwrite bool) (*Target, error) {
+	digest, err := c.digest()
+	if err != nil {
+		return nil, err
+	}
+	if name == "" {
+		name = safeName(c.Name)
+	}
+	if err := checkName(name); err != nil {
+		return nil, err
+	}
+	names, err := task.List(f)
+	if err != nil {
+		return nil, err
+	}
+	if id < 0 {
+		id = c.freeID(f, names, name, digest)
+	}
+	t := &Target{Name: fmt.Sprintf("Task%03d_%s", id, name), folders: f, digest: digest}
+	t.Dir = f.RawTask(t.Name)
+	for _, other := range names {
+		if n, _ := task.ParseName(other); n == id && other != t.Name {
+			return nil, fmt.Errorf("task id %d is that of %s; choose another with -t", id, other)
+		}
+	}
+	return t, t.look(overwrite)
+}
+
+// look says what lies where the task is to be.
+func (t *Target) look(overwrite bool) error {
+	entries, err := os.ReadDir(t.Dir)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && len(entries) == 0 {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	old, err := readRecord(t.Dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%s: a task that uc convert did not make lies here, and stays; choose another id or name, or move it away", t.Dir)
+	case err != nil:
+		return err
+	case old.Digest == t.digest && !overwrite:
+		t.UpToDate = true
+	case !overwrite:
+		return fmt.Errorf("%s: made from other inputs (%s, or with other options); --overwrite replaces it", t.Dir, old.Source)
+	default:
+		t.Replaces = true
+	}
+	return nil
+}
+
+func readRecord(dir string) (*record, error) {
+	path := filepath.Join(dir, RecordFile)
+	b, err := infile.ReadFile(path, infile.MaxText)
+	if err != nil {
+		return nil, err
+	}
+	var r record
+	if err := json.Unmarshal(b, &r); err != nil {
+		return nil, fmt.Errorf("%s: %w; repair or remove it", path, err)
+	}
+	return &r, nil
+}
+
+// freeID is the id of an earlier conversion of the same inputs, that of the source, or the first that no task has.
+func (c *Cohort) freeID(f task.Folders, names []string, name, digest string) int {
+	taken := map[int]bool{}
+	for _, n := range names {
+		id, _ := task.ParseName(n)
+		taken[id] = true
+		if n == fmt.Sprintf("Task%03d_%s", id, name) {
+			if old, err := readRecord(f.RawTask(n)); err == nil && old.Digest == digest {
+				return id
+			}
+		}
+	}
+	if c.ID > 0 && !taken[c.ID] {
+		return c.ID
+	}
+	id := 1
+	for taken[id] {
+		id++
+	}
+	return id
+}
+
+// safeName makes the name of a source that of a task.
+func safeName(name string) string {
+	name = strings.Map(func(r rune) rune {
+		if r == '_' || r == '-' || unicode.IsLetter(r) || unicode.IsDigit(r) {
+			return r
+		}
+		return '_'
+	}, name)
+	if name = strings.Trim(name, "_-"); name == "" {
+		return "Converted"
+	}
+	return name
+}
+
+// checkName refuses names that cannot be a part of a folder's name.
+func checkName(name string) error {
+	if name != safeName(name) || len(name) > 100 {
+		return fmt.Errorf("%q cannot be the name of a task: use up to 100 letters, digits, - and _, such as %s", name, safeName(name)[:min(len(safeName(name)), 100)])
+	}
+	return nil
+}
+
+// digest identifies all that the task is made from.
+func (c *Cohort) digest() (string, error) {
+	type file struct {
+		Path       string
+		Volume     int
+		Values     map[int16]int16
+		Size, Time int64
+	}
+	var files []file
+	for _, k := range c.cases() {
+		for _, f := range append(slices.Clone(k.Images), k.Mask) {
+			if f.IsZero() {
+				continue
+			}
+			d := file{Path: f.Path, Volume: f.Volume, Values: f.Values}
+			if f.Path != "" {
+				info, err := os.Stat(f.Path)
+				if err != nil {
+					return "", err
+				}
+				d.Size, d.Time = info.Size(), info.ModTime().UnixNano()
+			}
+			files = append(files, d)
+		}
+	}
+	b, err := json.Marshal(struct {
+		Format, Description string
+		Inputs              []string
+		Draft               *task.Draft
+		Validation          []string
+		Files               []file
+	}{c.Format, c.Description, c.inputs, c.draft(""), c.Validation, files})
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:]), nil
+}
+
+// Written is what Write did.
+type Written struct {
+	Linked, Copied, Converted int // files
+}
+
+// Write writes the task, whole or not at all: it is built in a folder of its own, checked as plan-and-preprocess would, and then renamed. Files are linked
+// to those of the source (hard links) where the file system allows it, else, or with copyAll, copied.
+func (c *Cohort) Write(ctx context.Context, t *Target, copyAll bool, r progress.Reporter) (*Written, error) {
+	raw := t.folders.RawTasks()
+	if err := os.MkdirAll(raw, 0o755); err != nil {
+		return nil, fmt.Errorf("cannot write the task: %w", err)
+	}
+	lock, err := lockfile.Enter(ctx, raw, false, r)
+	if err != nil {
+		return nil, err
+	}
+	defer lock.Release()
+	if err := recoverReplaced(raw); err != nil {
+		return nil, err
+	}
+	if err := t.look(t.Replaces); err != nil || t.UpToDate { // another process may have been faster
+		return &Written{}, err
+	}
+	stage := filepath.Join(raw, stagingDir)
+	if err := os.RemoveAll(stage); err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(stage)
+	staged := task.Folders{Raw: stage, Preprocessed: filepath.Join(stage, "preprocessed"), Results: filepath.Join(stage, "trained_models")}
+	w, err := c.build(ctx, staged.RawTask(t.Name), t, copyAll, r)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.check(ctx, staged, t, r); err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	undo, err := c.writeSplits(t)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.replace(staged.RawTask(t.Name)); err != nil {
+		undo()
+		return nil, err
+	}
+	return w, nil
+}
+
+// build writes the files of the task into dir.
+func (c *Cohort) build(ctx context.Context, dir string, t *Target, copyAll bool, r progress.Reporter) (*Written, error) {
+	type job struct {
+		id, to string
+		file   File
+	}
+	var jobs []job
+	rec := record{Format: c.Format, Source: absolute(c.Source), Digest: t.digest, Files: map[string]string{}}
+	for _, part := range []struct {
+		cases         []Case
+		images, masks string
+	}{{c.Training, task.ImagesDir, task.LabelsDir}, {c.Test, task.TestImagesDir, task.TestLabelsDir}} {
+		for _, k := range part.cases {
+			for m, f := range k.Images {
+				jobs = append(jobs, job{k.ID, fmt.Sprintf("%s/%s_%04d", part.images, k.ID, m), f})
+			}
+			if !k.Mask.IsZero() {
+				jobs = append(jobs, job{k.ID, part.masks + "/" + k.ID, k.Mask})
+			}
+		}
+	}
+	for _, j := range jobs {
+		if err := os.MkdirAll(filepath.Join(dir, filepath.Dir(filepath.FromSlash(j.to))), 0o755); err != nil {
+			return nil, err
+		}
+		if j.file.Path != "" {
+			rec.Files[j.to] = absolute(j.file.Path)
+		}
+	}
+	r.Stage("writing "+t.Name, len(jobs))
+	var mu sync.Mutex
+	var counts [3]int
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for _, j := range jobs {
+		group.Go(func() error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			how, err := j.file.place(filepath.Join(dir, filepath.FromSlash(j.to)), copyAll)
+			if err != nil {
+				return fmt.Errorf("case %s: %w", task.QuoteID(j.id), err)
+			}
+			mu.Lock()
+			counts[how]++
+			mu.Unlock()
+			r.Advance(j.id)
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	b, err := json.MarshalIndent(rec, "", "  ")
+	if err != nil {
+		return nil, err
+	}
+	if err := atomicfile.WriteBytes(filepath.Join(dir, RecordFile), append(b, '\n')); err != nil {
+		return nil, err
+	}
+	return &Written{Linked: counts[linked], Copied: counts[copied], Converted: counts[converted]}, c.draft(t.Name).Write(dir)
+}
+
+func absolute(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return path
+}
+
+// check looks at the task as plan-and-preprocess does before it begins. What it finds is said of the place where the task will be.
+func (c *Cohort) check(ctx context.Context, staged task.Folders, t *Target, r progress.Reporter) error {
+	inPlace := func(err error) error {
+		var v *task.ValidationError
+		if !errors.As(err, &v) {
+			return err
+		}
+		out := &task.ValidationError{Subject: c.Source}
+		for _, p := range v.Problems {
+			p.Message = strings.ReplaceAll(p.Message, staged.RawTask(t.Name), t.Dir)
+			out.Problems = append(out.Problems, p)
+		}
+		return out
+	}
+	made, err := task.Load(staged, t.Name)
+	if err != nil {
+		return inPlace(err)
+	}
+	for _, w := range made.Dataset.Warnings {
+		r.Warn("%s", strings.ReplaceAll(w, staged.RawTask(t.Name), t.Dir))
+	}
+	return inPlace(made.CheckHeaders(ctx, []string{task.AllowAll}, r))
+}
+
+// writeSplits writes an official split as fold 0; undo takes it back.
+func (c *Cohort) writeSplits(t *Target) (undo func(), err error) {
+	undo = func() {}
+	if len(c.Validation) == 0 {
+		return undo, nil
+	}
+	held := map[string]bool{}
+	for _, id := range c.Validation {
+		held[id] = true
+	}
+	var split train.Split
+	for _, k := range c.Training {
+		if held[k.ID] {
+			split.Val = append(split.Val, k.ID)
+		} else {
+			split.Train = append(split.Train, k.ID)
+		}
+	}
+	slices.Sort(split.Train)
+	slices.Sort(split.Val)
+	b, err := json.MarshalIndent([]train.Split{split}, "", "  ")
+	if err != nil {
+		return undo, err
+	}
+	b = append(b, '\n')
+	dir := t.folders.PreprocessedTask(t.Name)
+	path := filepath.Join(dir, train.SplitsFile)
+	old, err := infile.ReadFile(path, infile.MaxText)
+	switch {
+	case err == nil && string(old) == string(b):
+		return undo, nil
+	case err == nil && !t.Replaces:
+		return undo, fmt.Errorf("%s: splits lie here that are not the official one of %s; move them away, or choose another id or name", path, c.Source)
+	case err == nil:
+		undo = func() { _ = atomicfile.WriteBytes(path, old) }
+	case !errors.Is(err, fs.ErrNotExist):
+		return undo, err
+	default:
+		undo = func() { os.Remove(path); os.Remove(dir) }
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return undo, err
+	}
+	return undo, atomicfile.WriteBytes(path, b)
+}
+
+// replace puts the finished folder in the place of the task.
+func (t *Target) replace(finished string) error {
+	aside := filepath.Join(filepath.Dir(t.Dir), replacedDir)
+	if t.Replaces {
+		if err := os.MkdirAll(aside, 0o755); err != nil {
+			return err
+		}
+		if err := os.Rename(t.Dir, filepath.Join(aside, t.Name)); err != nil {
+			return err
+		}
+	} else {
+		os.Remove(t.Dir) // if it is empty
+	}
+	if err := os.Rename(finished, t.Dir); err != nil {
+		if t.Replaces {
+			_ = os.Rename(filepath.Join(aside, t.Name), t.Dir)
+		}
+		return err
+	}
+	return os.RemoveAll(aside)
+}
+
+// recoverReplaced brings a task back whose replacement was cut short.
+func recoverReplaced(raw string) error {
+	aside := filepath.Join(raw, replacedDir)
+	entries, err := os.ReadDir(aside)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if _, err := os.Lstat(filepath.Join(raw, e.Name())); errors.Is(err, fs.ErrNotExist) {
+			if err := os.Rename(filepath.Join(aside, e.Name()), filepath.Join(raw, e.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	return os.RemoveAll(aside)
+}
