@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/universal-classifier/uc/internal/atomicfile"
+	"github.com/universal-classifier/uc/internal/fault"
 	"github.com/universal-classifier/uc/internal/imagefile"
 	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/pkg/nifti"
@@ -82,6 +83,9 @@ func renameData(header []byte, name string) ([]byte, error) {
 func putFile(path, from string, copyAll bool) (placement, error) {
 	real, err := filepath.EvalSymlinks(from) // a link to a link would end with the latter
 	if err != nil {
+		return 0, err
+	}
+	if err := fault.At(fault.Create, path); err != nil {
 		return 0, err
 	}
 	if !copyAll && os.Link(real, path) == nil {

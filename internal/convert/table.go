@@ -333,7 +333,7 @@ func (s *sheet) guessID() (int, error) {
 		}
 		return -1, fmt.Errorf("%s: no column (%s) names images in %s: %s; name the column of the cases with --id", s.Table, strings.Join(s.table.Header, ", "), s.parts[0].images, have)
 	}
-	if s.parts[0].finder.known(s.table.Header[best]) {
+	if head := s.table.Header[best]; !slices.Contains(idNames, strings.ToLower(head)) && s.parts[0].finder.known(head) {
 		return -1, fmt.Errorf("%s: the first row is a case (%s), expected the names of the columns; write them above it", s.Table, s.table.Header[best])
 	}
 	return best, nil

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/universal-classifier/uc/internal/atomicfile"
+	"github.com/universal-classifier/uc/internal/fault"
 	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/lockfile"
 	"github.com/universal-classifier/uc/internal/progress"
@@ -402,19 +403,26 @@ func (t *Target) replace(finished string) error {
 		if err := os.MkdirAll(aside, 0o755); err != nil {
 			return err
 		}
-		if err := os.Rename(t.Dir, filepath.Join(aside, t.Name)); err != nil {
+		if err := rename(t.Dir, filepath.Join(aside, t.Name)); err != nil {
 			return err
 		}
 	} else {
 		os.Remove(t.Dir) // if it is empty
 	}
-	if err := os.Rename(finished, t.Dir); err != nil {
+	if err := rename(finished, t.Dir); err != nil {
 		if t.Replaces {
 			_ = os.Rename(filepath.Join(aside, t.Name), t.Dir)
 		}
 		return err
 	}
 	return os.RemoveAll(aside)
+}
+
+func rename(from, to string) error {
+	if err := fault.At(fault.Rename, to); err != nil {
+		return err
+	}
+	return os.Rename(from, to)
 }
 
 // recoverReplaced brings a task back whose replacement was cut short.

@@ -30,7 +30,7 @@ type Table struct {
 var separators = []rune{',', ';', '\t'}
 
 // Read reads the table at path. The separator is the one by which the header has a column named key, in small or capital letters,
-// or, among several such or for no such column, the most columns. A first line "sep=;", which Excel writes, settles it.
+// or, among several such, for no such column or for an empty key, the most columns. A first line "sep=;", which Excel writes, settles it.
 func Read(path, key string) (*Table, error) {
 	b, err := infile.ReadFile(path, infile.MaxText)
 	if err != nil {
@@ -76,7 +76,7 @@ func cutPrefixFold(s, prefix string) (string, bool) {
 }
 
 func (t *Table) fits(key string) bool {
-	return slices.ContainsFunc(t.Header, func(name string) bool { return strings.EqualFold(name, key) })
+	return key == "" || slices.ContainsFunc(t.Header, func(name string) bool { return strings.EqualFold(name, key) })
 }
 
 // decode turns a file into text: UTF-8 with or without its mark, UTF-16 of either byte order with its mark, or without one where

@@ -136,3 +136,26 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// Titles above the header, as people write them into spreadsheets, are passed over.
+func TestTitles(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "t.csv")
+	for _, text := range []string{
+		"Table 1;;\n;;\ncase;kind;age\nA1;x;63,5\nA2;y;70\n",
+		"Patients of 2024\n\ncase\tkind\tage\nA1\tx\t63,5\nA2\ty\t70\n",
+	} {
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		for _, key := range []string{"", "case"} {
+			got, err := Read(path, key)
+			if err != nil {
+				t.Errorf("%q: %v", text, err)
+				continue
+			}
+			if strings.Join(got.Header, "|") != "case|kind|age" || len(got.Rows) != 2 || got.Rows[0][2] != "63,5" || got.Lines[0] != 4 {
+				t.Errorf("%q, key %q: %+v", text, key, got)
+			}
+		}
+	}
+}
