@@ -329,6 +329,9 @@ func absolute(path string) string {
 // check looks at the task as plan-and-preprocess does before it begins. What it finds is said of the place where the task will be.
 func (c *Cohort) check(ctx context.Context, staged task.Folders, t *Target, r progress.Reporter) error {
 	inPlace := func(err error) error {
+		if err == nil {
+			return nil
+		}
 		var v *task.ValidationError
 		if !errors.As(err, &v) {
 			return err
@@ -347,7 +350,15 @@ func (c *Cohort) check(ctx context.Context, staged task.Folders, t *Target, r pr
 	for _, w := range made.Dataset.Warnings {
 		r.Warn("%s", strings.ReplaceAll(w, staged.RawTask(t.Name), t.Dir))
 	}
-	return inPlace(made.CheckHeaders(ctx, []string{task.AllowAll}, r))
+	if err := made.CheckHeaders(ctx, []string{task.AllowAll}, r); err != nil || len(c.Test) == 0 {
+		return inPlace(err)
+	}
+	test, dataset := *made, *made.Dataset
+	if dataset.Cases, err = made.Test(); err != nil {
+		return inPlace(err)
+	}
+	test.Dataset = &dataset
+	return inPlace(test.CheckHeaders(ctx, []string{task.AllowAll}, r))
 }
 
 // writeSplits writes an official split as fold 0; undo takes it back.

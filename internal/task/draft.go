@@ -9,19 +9,6 @@ import (
 	"github.com/universal-classifier/uc/internal/atomicfile"
 )
 
-// Folders of the external test set within a task's folder.
-const (
-	TestImagesDir = "imagesTs"
-	TestLabelsDir = "labelsTs"
-)
-
-// Fields of a case in dataset.json that say more than its files and classes.
-const (
-	patientField    = "patient"
-	siteField       = "site"
-	covariatesField = "covariates"
-)
-
 // Draft is a dataset.json that is yet to be written.
 type Draft struct {
 	Name, Description string
