@@ -43,6 +43,7 @@ func (r *Report) AddBaseline(name string, features []string, probabilities [][][
 	if len(probabilities) != len(r.Predictions) {
 		return fmt.Errorf("baseline %s: probabilities of %d cases, but the report is about %d", name, len(probabilities), len(r.Predictions))
 	}
+	patients := patientsOf(r.Predictions)
 	for at := range r.Labels {
 		l := &r.Labels[at]
 		targets, of, network := make([]int, len(r.Predictions)), make([][]float64, len(r.Predictions)), make([][]float64, len(r.Predictions))
@@ -52,14 +53,14 @@ func (r *Report) AddBaseline(name string, features []string, probabilities [][][
 			predicted[i] = Argmax(of[i])
 		}
 		confusion := Confusion(targets, predicted, len(l.ClassNames))
-		b := BaselineReport{Name: name, Features: features, Accuracy: Accuracy(confusion), BalancedAccuracy: Number(BalancedAccuracy(confusion)), MacroAUC: undefined}
+		b := BaselineReport{Name: name, Features: features, Accuracy: shareRight(targets, predicted, patients), BalancedAccuracy: Number(BalancedAccuracy(confusion)), MacroAUC: undefined}
 		if macro, err := MacroAUC(targets, of, len(l.ClassNames)); err == nil {
 			b.MacroAUC = Number(macro)
 		}
 		for _, v := range l.Values {
 			truth, scores := isClass(targets, v.Value), column(of, v.Value)
-			auc, _ := AUCInterval(truth, scores) // the network's area says why it is not defined
-			difference, p, _ := CompareAUC(truth, column(network, v.Value), scores)
+			auc, _ := ClusteredAUC(truth, scores, patients) // the network's area says why it is not defined
+			difference, p, _ := ClusteredCompareAUC(truth, column(network, v.Value), scores, patients)
 			b.Values = append(b.Values, BaselineValue{Value: v.Value, Name: v.Name, AUC: auc, Difference: difference, P: p})
 		}
 		l.Baselines = append(l.Baselines, b)

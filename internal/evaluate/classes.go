@@ -47,16 +47,6 @@ func Confusion(targets, predicted []int, classes int) [][]int {
 	return counts
 }
 
-// Accuracy is the share of the cases on the diagonal of a confusion matrix.
-func Accuracy(confusion [][]int) Estimate {
-	hits, total := 0, 0
-	for t, row := range confusion {
-		hits += row[t]
-		total += sum(row)
-	}
-	return Proportion(hits, total)
-}
-
 // BalancedAccuracy is the mean over classes of the share of their cases that are recognised; classes without cases
 // are left out, as in scikit-learn. NaN without any cases.
 func BalancedAccuracy(confusion [][]int) float64 {
@@ -73,12 +63,6 @@ func BalancedAccuracy(confusion [][]int) float64 {
 	}
 	return recalls / float64(present)
 }
-
-// Sensitivity is the share of the positive cases called positive, in a 2 x 2 confusion matrix [[tn, fp], [fn, tp]].
-func Sensitivity(confusion [][]int) Estimate { return Proportion(confusion[1][1], sum(confusion[1])) }
-
-// Specificity is the share of the negative cases called negative, in a 2 x 2 confusion matrix [[tn, fp], [fn, tp]].
-func Specificity(confusion [][]int) Estimate { return Proportion(confusion[0][0], sum(confusion[0])) }
 
 func sum(counts []int) int {
 	total := 0

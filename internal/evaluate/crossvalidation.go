@@ -29,7 +29,12 @@ func CrossValidation(modelDir string, folds []string, today Today) (*Report, err
 			return nil, err
 		}
 	}
-	p := &pool{model: modelDir, today: today, sources: provenance.Sources{}}
+	p := &pool{model: modelDir, today: today, sources: provenance.Sources{}, patients: map[string]string{}}
+	if today.Listing != nil {
+		for _, c := range today.Listing.Cases {
+			p.patients[c.ID] = c.Patient
+		}
+	}
 	validated := map[string]*Fold{}
 	for _, fold := range folds {
 		f, err := ReadFold(filepath.Join(modelDir, task.FoldDir(fold)))
@@ -75,6 +80,7 @@ type pool struct {
 	corrected    []string
 	notes        []string
 	sources      provenance.Sources
+	patients     map[string]string // of the cases of today
 }
 
 // add takes in the validation of a fold.
@@ -108,6 +114,11 @@ func (p *pool) report() (*Report, error) {
 	}
 	r := Evaluate(p.first.Labels, cases)
 	r.Model = p.model
+	if r.Clustered {
+		if p.sources["patients"], err = provenance.DigestJSON(p.patients); err != nil {
+			return nil, err
+		}
+	}
 	r.Folds = nil
 	for _, f := range p.perFold {
 		r.Folds = append(r.Folds, f.Fold)

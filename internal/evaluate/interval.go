@@ -20,6 +20,8 @@ const (
 type aucComponents struct {
 	auc                  float64
 	positives, negatives []float64
+
+	positiveOf, negativeOf []int // clusters of the cases; nil if they are independent
 }
 
 // components computes them in O(n log n) by midranks (Sun & Xu, Fast implementation of DeLong's algorithm, IEEE Signal
@@ -82,27 +84,12 @@ func midranks(values []float64) []float64 {
 // interval that stays open. With fewer than two positive or two negative cases DeLong's variance does not exist,
 // and Newcombe's is used too. The error is ErrOneClass if the area itself is not defined.
 func AUCInterval(truth []bool, scores []float64) (Estimate, error) {
-	d, err := components(truth, scores)
-	if err != nil {
-		return Estimate{Value: undefined, Low: undefined, High: undefined}, err
-	}
-	variance := d.variance()
-	if math.IsNaN(variance) || variance <= 0 {
-		low, high := newcombe(d.auc, len(d.positives), len(d.negatives))
-		return Estimate{Value: Number(d.auc), Low: Number(low), High: Number(high), Method: MethodNewcombe}, nil
-	}
-	half := z95 * math.Sqrt(variance)
-	return Estimate{
-		Value:  Number(d.auc),
-		Low:    Number(math.Max(0, d.auc-half)),
-		High:   Number(math.Min(1, d.auc+half)),
-		Method: MethodDeLong,
-	}, nil
+	return ClusteredAUC(truth, scores, nil)
 }
 
-// variance is DeLong's variance of the area; NaN with fewer than two cases on a side.
+// variance is that of the area; NaN with fewer than two cases, or clusters, on a side.
 func (d aucComponents) variance() float64 {
-	return sampleVariance(d.positives)/float64(len(d.positives)) + sampleVariance(d.negatives)/float64(len(d.negatives))
+	return areaVariance(d.positives, d.negatives, d.positiveOf, d.negativeOf)
 }
 
 func sampleVariance(values []float64) float64 {
@@ -153,8 +140,11 @@ func Proportion(hits, total int) Estimate {
 	if total == 0 {
 		return Estimate{Value: undefined, Low: undefined, High: undefined}
 	}
-	n := float64(total)
-	p := float64(hits) / n
+	return wilson(float64(hits)/float64(total), float64(total))
+}
+
+// wilson is the interval of the share p of n cases.
+func wilson(p, n float64) Estimate {
 	scale := 1 / (1 + z95*z95/n)
 	centre := scale * (p + z95*z95/(2*n))
 	half := scale * z95 * math.Sqrt(p*(1-p)/n+z95*z95/(4*n*n))

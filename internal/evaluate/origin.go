@@ -125,10 +125,12 @@ func (p *pool) update(fold string, f *Fold) error {
 		if err := c.check(f.Labels); err != nil {
 			return fmt.Errorf("%s: %w", l.Path, err)
 		}
+		c.Patient = p.patients[c.Case]
 		kept = append(kept, c)
 	}
 	f.Predictions = kept
 	if f.Origin != nil && f.Origin.Network != nil {
+		p.comparePatients(fold, f)
 		changes := l.Changes(f.Origin.Network.Training)
 		changes.Added = nil
 		for _, c := range f.Origin.Network.Training {
@@ -142,6 +144,26 @@ func (p *pool) update(fold string, f *Fold) error {
 		}
 	}
 	return nil
+}
+
+// comparePatients warns of validation cases whose patients trained the network.
+func (p *pool) comparePatients(fold string, f *Fold) {
+	trained := map[string]string{}
+	for _, c := range f.Origin.Network.Training {
+		if patient := p.patients[c.ID]; patient != "" {
+			trained[patient] = c.ID
+		}
+	}
+	var known []string
+	for _, c := range f.Predictions {
+		if other, both := trained[c.Patient]; both && other != c.Case {
+			known = append(known, fmt.Sprintf("%s, as %s of patient %s", c.Case, other, c.Patient))
+		}
+	}
+	if len(known) > 0 && fold != "all" {
+		p.notes = append(p.notes, fmt.Sprintf("fold %s: the network was trained on other scans of the patients of %d of its %d validation cases (%s): the results look better than those of new patients would; draw folds with --split grouped and train anew",
+			fold, len(known), len(f.Predictions), strings.Join(known[:min(len(known), 3)], "; ")))
+	}
 }
 
 // todayNotes says what was made of the differences between the validations and today, given all cases that are left.

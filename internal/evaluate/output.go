@@ -73,14 +73,14 @@ func plain(n Number) string {
 // Table is the report for a terminal: warnings, then per label its classes, folds and confusion matrix, in aligned columns.
 func (r *Report) Table() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d cases", r.Cases)
+	b.WriteString(r.count())
 	if len(r.Folds) > 0 {
 		fmt.Fprintf(&b, ", folds %s", strings.Join(r.Folds, " "))
 	}
 	if len(r.MissingFolds) > 0 {
 		fmt.Fprintf(&b, " (missing: %s)", strings.Join(r.MissingFolds, " "))
 	}
-	b.WriteString("; in brackets: 95 % confidence intervals\n")
+	b.WriteString("; in brackets: 95 % confidence intervals" + r.clustering() + "\n")
 	for _, w := range r.Warnings {
 		fmt.Fprintf(&b, "warning: %s\n", w)
 	}
@@ -110,6 +110,22 @@ func (r *Report) Table() string {
 		align(&b, confusionRows(l))
 	}
 	return b.String()
+}
+
+// count says how many cases the report is about, and of whom.
+func (r *Report) count() string {
+	if r.Patients == 0 {
+		return fmt.Sprintf("%d cases", r.Cases)
+	}
+	return fmt.Sprintf("%d cases of %d patients", r.Cases, r.Patients)
+}
+
+// clustering says how intervals take account of several scans of a patient.
+func (r *Report) clustering() string {
+	if !r.Clustered {
+		return ""
+	}
+	return ", clustered by patient (AUC: Obuchowski 1997; shares: Wilson on the effective number of cases, Rao and Scott 1992)"
 }
 
 // foldRows is one row per fold: cases, accuracy and the AUC of each class.

@@ -11,8 +11,14 @@ import (
 // fewer than two cases on a side) the interval is Newcombe's of the first area, moved by the second, and p is not
 // defined.
 func CompareAUC(truth []bool, first, second []float64) (difference Estimate, p Number, err error) {
+	return ClusteredCompareAUC(truth, first, second, nil)
+}
+
+// ClusteredCompareAUC is CompareAUC where patients are the patients of the cases: if one of them has several, the variance is that of Obuchowski's paired test
+// (Biometrics 53, 1997).
+func ClusteredCompareAUC(truth []bool, first, second []float64, patients []string) (difference Estimate, p Number, err error) {
 	none := Estimate{Value: undefined, Low: undefined, High: undefined}
-	a, err := components(truth, first)
+	a, err := clusteredComponents(truth, first, patients)
 	if err != nil {
 		return none, undefined, err
 	}
@@ -21,13 +27,13 @@ func CompareAUC(truth []bool, first, second []float64) (difference Estimate, p N
 		return none, undefined, fmt.Errorf("second score: %w", err)
 	}
 	d := a.auc - b.auc
-	variance := sampleVariance(minus(a.positives, b.positives))/float64(len(a.positives)) + sampleVariance(minus(a.negatives, b.negatives))/float64(len(a.negatives))
+	variance := areaVariance(minus(a.positives, b.positives), minus(a.negatives, b.negatives), a.positiveOf, a.negativeOf)
 	if math.IsNaN(variance) || variance < 1e-15 { // what rounding leaves of 0
-		low, high := newcombe(a.auc, len(a.positives), len(a.negatives))
+		low, high := a.newcombe()
 		return Estimate{Value: Number(d), Low: Number(low - b.auc), High: Number(high - b.auc), Method: MethodNewcombe}, undefined, nil
 	}
 	sd := math.Sqrt(variance)
-	return Estimate{Value: Number(d), Low: Number(math.Max(-1, d-z95*sd)), High: Number(math.Min(1, d+z95*sd)), Method: MethodDeLong},
+	return Estimate{Value: Number(d), Low: Number(math.Max(-1, d-z95*sd)), High: Number(math.Min(1, d+z95*sd)), Method: a.method()},
 		Number(math.Erfc(math.Abs(d) / sd / math.Sqrt2)), nil
 }
 

@@ -8,6 +8,7 @@ type Prediction struct {
 	Targets       []int
 	Logits        [][]float64
 	Probabilities [][]float64
+	Patient       string // of whom the case is; empty where it is not known
 	Files         string // digest of the case's images and mask; empty where it is not known
 }
 

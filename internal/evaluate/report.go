@@ -52,6 +52,8 @@ type Report struct {
 	Task         string        `json:"task,omitempty"`
 	Model        string        `json:"model,omitempty"`
 	Cases        int           `json:"cases"`
+	Patients     int           `json:"patients,omitempty"`  // whom they are of, where that is known
+	Clustered    bool          `json:"clustered,omitempty"` // intervals take the cases of a patient together
 	Folds        []string      `json:"folds,omitempty"`
 	MissingFolds []string      `json:"missing_folds,omitempty"`
 	Warnings     []string      `json:"warnings,omitempty"`
@@ -125,6 +127,9 @@ func Evaluate(labels []task.Label, predictions []Prediction) *Report {
 	slices.SortStableFunc(r.Predictions, func(a, b Prediction) int { return compareNames(a.Case, b.Case) })
 	slices.SortFunc(r.Folds, compareNames)
 	r.Cases = len(r.Predictions)
+	if patients := patientsOf(r.Predictions); slices.ContainsFunc(patients, func(p string) bool { return p != "" }) {
+		r.Patients, r.Clustered = countPatients(patients), Clustered(patients)
+	}
 	for at, label := range labels {
 		l := evaluateLabel(label, at, r.Predictions)
 		for _, v := range l.Values {
@@ -163,11 +168,30 @@ func (p Prediction) check(labels []task.Label) error {
 	return nil
 }
 
+// patientsOf are the patients of predictions.
+func patientsOf(predictions []Prediction) []string {
+	patients := make([]string, len(predictions))
+	for i, p := range predictions {
+		patients[i] = p.Patient
+	}
+	return patients
+}
+
+// shareRight is the share of the cases whose class is predicted.
+func shareRight(targets, predicted []int, patients []string) Estimate {
+	right := make([]bool, len(targets))
+	for i, t := range targets {
+		right[i] = predicted[i] == t
+	}
+	return Share(right, patients)
+}
+
 func evaluateLabel(label task.Label, at int, predictions []Prediction) LabelReport {
 	classes := len(label.Values)
 	targets := make([]int, len(predictions))
 	predicted := make([]int, len(predictions))
 	probabilities := make([][]float64, len(predictions))
+	patients := patientsOf(predictions)
 	for i, p := range predictions {
 		targets[i], probabilities[i] = p.Targets[at], p.Probabilities[at]
 		predicted[i] = Argmax(probabilities[i])
@@ -176,7 +200,7 @@ func evaluateLabel(label task.Label, at int, predictions []Prediction) LabelRepo
 	l := LabelReport{
 		Name:             label.Name,
 		Cases:            len(predictions),
-		Accuracy:         Accuracy(confusion),
+		Accuracy:         shareRight(targets, predicted, patients),
 		BalancedAccuracy: Number(BalancedAccuracy(confusion)),
 		ClassNames:       label.Values,
 		Confusion:        confusion,
@@ -186,7 +210,7 @@ func evaluateLabel(label task.Label, at int, predictions []Prediction) LabelRepo
 		first = 1
 	}
 	for class := first; class < classes; class++ {
-		v := evaluateClass(class, targets, predicted, column(probabilities, class))
+		v := evaluateClass(class, targets, predicted, column(probabilities, class), patients)
 		v.Name = label.Values[class]
 		l.Values = append(l.Values, v)
 	}
@@ -198,24 +222,29 @@ func evaluateLabel(label task.Label, at int, predictions []Prediction) LabelRepo
 	return l
 }
 
-func evaluateClass(class int, targets, predicted []int, scores []float64) ValueReport {
+func evaluateClass(class int, targets, predicted []int, scores []float64, patients []string) ValueReport {
 	truth := isClass(targets, class)
 	confusion := [][]int{{0, 0}, {0, 0}}
+	var right [3][]bool   // all cases, negative ones, positive ones
+	var whose [3][]string // their patients
 	for i, positive := range truth {
 		confusion[index(positive)][index(predicted[i] == class)]++
+		for _, k := range []int{0, 1 + index(positive)} {
+			right[k], whose[k] = append(right[k], positive == (predicted[i] == class)), append(whose[k], patients[i])
+		}
 	}
 	v := ValueReport{
 		Value:            class,
 		Positives:        sum(confusion[1]),
 		Negatives:        sum(confusion[0]),
 		AveragePrecision: undefined,
-		Accuracy:         Accuracy(confusion),
+		Accuracy:         Share(right[0], whose[0]),
 		BalancedAccuracy: Number(BalancedAccuracy(confusion)),
-		Sensitivity:      Sensitivity(confusion),
-		Specificity:      Specificity(confusion),
+		Sensitivity:      Share(right[2], whose[2]),
+		Specificity:      Share(right[1], whose[1]),
 		Confusion:        confusion,
 	}
-	auc, err := AUCInterval(truth, scores)
+	auc, err := ClusteredAUC(truth, scores, patients)
 	v.AUC = auc
 	switch {
 	case err == nil:

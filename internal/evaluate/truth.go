@@ -11,7 +11,7 @@ import (
 
 // AgainstTruth measures the predictions in dir, as uc predict left them, against the true classes in the table at path (see
 // csvfile): a column "case" and one per classification label, under its name, that holds what the class is called or its
-// number, or under its name and " value", that holds what it is called. Other columns do not matter. Cases that only one side knows, or without a class for every label, are left out with a warning.
+// number, or under its name and " value", that holds what it is called. A column "patient" clusters the intervals. Other columns do not matter. Cases that only one side knows, or without a class for every label, are left out with a warning.
 func AgainstTruth(dir, path string) (*Report, error) {
 	table, err := ReadTable(dir)
 	if err != nil {
@@ -21,7 +21,7 @@ func AgainstTruth(dir, path string) (*Report, error) {
 		return nil, err
 	}
 	labels := labelsOf(table.Labels)
-	truth, incomplete, err := readTruth(path, labels)
+	truth, patients, incomplete, err := readTruth(path, labels)
 	if err != nil {
 		return nil, err
 	}
@@ -37,7 +37,7 @@ func AgainstTruth(dir, path string) (*Report, error) {
 		case targets == nil:
 			continue // incomplete
 		}
-		p := Prediction{Case: c.Case, Targets: targets}
+		p := Prediction{Case: c.Case, Targets: targets, Patient: patients[c.Case]}
 		for _, l := range c.Labels {
 			p.Logits, p.Probabilities = append(p.Logits, l.Logits), append(p.Probabilities, l.Probabilities)
 		}
@@ -70,46 +70,56 @@ func AgainstTruth(dir, path string) (*Report, error) {
 	return r, nil
 }
 
-// caseColumn names the cases in tables; valueSuffix follows a label's name in the column that holds its classes' names.
+// caseColumn names the cases in tables, patientColumn whom they are of; valueSuffix follows a label's name in the column that holds its classes' names.
 const (
-	caseColumn  = "case"
-	valueSuffix = " value"
+	caseColumn    = "case"
+	patientColumn = "patient"
+	valueSuffix   = " value"
 )
 
-// readTruth reads the classes of every case; those of incomplete cases are nil.
-func readTruth(path string, labels []task.Label) (truth map[string][]int, incomplete []string, err error) {
+// readTruth reads the classes of every case; those of incomplete cases are nil. patients is empty without such a column.
+func readTruth(path string, labels []task.Label) (truth map[string][]int, patients map[string]string, incomplete []string, err error) {
 	t, err := csvfile.Read(path, caseColumn)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	missing := func(name string) error {
 		return fmt.Errorf("%s: no column %q among %s; expected \"case\" and one per classification label", path, name, strings.Join(t.Header, ", "))
 	}
 	caseAt, err := t.Column(caseColumn)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	if caseAt < 0 {
-		return nil, nil, missing(caseColumn)
+		return nil, nil, nil, missing(caseColumn)
 	}
-	truth = map[string][]int{}
+	patientAt := -1
+	if !slices.ContainsFunc(labels, func(l task.Label) bool { return strings.EqualFold(l.Name, patientColumn) }) {
+		if patientAt, err = t.Column(patientColumn); err != nil {
+			return nil, nil, nil, err
+		}
+	}
+	truth, patients = map[string][]int{}, map[string]string{}
 	for i, row := range t.Rows {
 		id := row[caseAt]
 		if id == "" {
-			return nil, nil, fmt.Errorf("%s: line %d names no case", path, t.Lines[i])
+			return nil, nil, nil, fmt.Errorf("%s: line %d names no case", path, t.Lines[i])
 		}
 		if _, twice := truth[id]; twice {
-			return nil, nil, fmt.Errorf("%s: case %s is there twice", path, id)
+			return nil, nil, nil, fmt.Errorf("%s: case %s is there twice", path, id)
 		}
 		truth[id] = make([]int, len(labels))
+		if patientAt >= 0 {
+			patients[id] = row[patientAt]
+		}
 	}
 	for k, l := range labels {
 		classes, err := labelColumn(t, caseAt, l)
 		if err != nil {
-			return nil, nil, fmt.Errorf("%s: %w", path, err)
+			return nil, nil, nil, fmt.Errorf("%s: %w", path, err)
 		}
 		if classes == nil {
-			return nil, nil, missing(l.Name)
+			return nil, nil, nil, missing(l.Name)
 		}
 		for i, row := range t.Rows {
 			id := row[caseAt]
@@ -123,7 +133,7 @@ func readTruth(path string, labels []task.Label) (truth map[string][]int, incomp
 			}
 		}
 	}
-	return truth, incomplete, nil
+	return truth, patients, incomplete, nil
 }
 
 // labelColumn reads a label's classes by row, from the column of its name, or from that of its classes' names, or both if they

@@ -139,7 +139,7 @@ func TestClassesByNameAndNumber(t *testing.T) {
 		for i, c := range test.cells {
 			text += string(rune('a'+i)) + ";" + c + "\n"
 		}
-		truth, incomplete, err := readTruth(writeTruth(t, text), []task.Label{l})
+		truth, _, incomplete, err := readTruth(writeTruth(t, text), []task.Label{l})
 		if test.in != "" {
 			if err == nil || !strings.Contains(err.Error(), test.in) {
 				t.Errorf("%s: error %v, want %q", test.name, err, test.in)
@@ -161,11 +161,11 @@ func TestClassesByNameAndNumber(t *testing.T) {
 // A table in the form of predictions.csv: the class, and its name.
 func TestNumbersBesideNames(t *testing.T) {
 	l := []task.Label{{Name: "label", Values: []string{"1", "0"}}}
-	truth, _, err := readTruth(writeTruth(t, "case,label,label value\na,0,1\nb,1,0\nc,,1\n"), l)
+	truth, _, _, err := readTruth(writeTruth(t, "case,label,label value\na,0,1\nb,1,0\nc,,1\n"), l)
 	if err != nil || truth["a"][0] != 0 || truth["b"][0] != 1 || truth["c"][0] != 0 {
 		t.Errorf("%v %v", truth, err)
 	}
-	_, _, err = readTruth(writeTruth(t, "case,label,label value\na,0,0\n"), l)
+	_, _, _, err = readTruth(writeTruth(t, "case,label,label value\na,0,0\n"), l)
 	if err == nil || !strings.Contains(err.Error(), `column "label" says class 0 (1), but column "label value" says 0`) {
 		t.Errorf("a table that contradicts itself: %v", err)
 	}

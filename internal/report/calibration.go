@@ -14,7 +14,7 @@ import (
 const calibrationBins = 5
 
 // Calibration draws, to path (PNG), the share of cases that are of a class against the probability that the model gave it:
-// one point with its 95 % Wilson interval per fifth of the probabilities that holds cases. at is the label's place among the
+// one point with its 95 % interval (evaluate.Share) per fifth of the probabilities that holds cases. at is the label's place among the
 // targets of the predictions.
 func Calibration(path string, l evaluate.LabelReport, at int, predictions []evaluate.Prediction) error {
 	p := newPlot("Calibration: "+l.Name, "predicted probability", "share of cases of the class")
@@ -53,23 +53,22 @@ func Calibration(path string, l evaluate.LabelReport, at int, predictions []eval
 // calibrationPoints are (mean probability, share of the class) of each range with cases, and their intervals.
 func calibrationPoints(class, at int, predictions []evaluate.Prediction) (plotter.XYs, plotter.YErrors) {
 	var sums [calibrationBins]float64
-	var hits, totals [calibrationBins]int
+	var hits [calibrationBins][]bool
+	var patients [calibrationBins][]string
 	for _, c := range predictions {
 		probability := c.Probabilities[at][class]
 		bin := max(0, min(int(probability*calibrationBins), calibrationBins-1))
 		sums[bin] += probability
-		totals[bin]++
-		if c.Targets[at] == class {
-			hits[bin]++
-		}
+		hits[bin], patients[bin] = append(hits[bin], c.Targets[at] == class), append(patients[bin], c.Patient)
 	}
 	var points plotter.XYs
 	var bars plotter.YErrors
-	for bin, n := range totals {
+	for bin := range hits {
+		n := len(hits[bin])
 		if n == 0 {
 			continue
 		}
-		e := evaluate.Proportion(hits[bin], n)
+		e := evaluate.Share(hits[bin], patients[bin])
 		points = append(points, plotter.XY{X: sums[bin] / float64(n), Y: float64(e.Value)})
 		bars = append(bars, struct{ Low, High float64 }{float64(e.Value - e.Low), float64(e.High - e.Value)})
 	}

@@ -106,6 +106,9 @@ func (t *trainer) writeValidation(dir string, fold *evaluate.Fold) (*evaluate.Re
 	if err := evaluate.WriteFold(dir, fold); err != nil {
 		return nil, err
 	}
+	for i := range predictions {
+		predictions[i].Patient = t.patients[predictions[i].Case]
+	}
 	r := evaluate.Evaluate(t.plans.Labels, predictions)
 	r.Task, r.Folds = t.o.Task, []string{t.o.Fold}
 	for name, write := range map[string]func(io.Writer) error{"summary.json": r.JSON, "summary.csv": r.CSV} {
