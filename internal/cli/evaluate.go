@@ -44,7 +44,9 @@ confusion matrices and calibration as PNG, and report.html, which shows all of i
 
 With --predictions and --truth instead of a TASK, measures a folder that uc predict wrote against the true classes in a table,
 separated by commas, semicolons or tabs: a column case, and one per classification label that holds the name of the class or
-its number. Where classes are named by other classes' numbers, a column "LABEL value" holds names alone.`,
+its number. Where classes are named by other classes' numbers, a column "LABEL value" holds names alone.
+
+Where dataset.json names patients, or the table has a column patient, and a patient has several of the cases, intervals are clustered by patient.`,
 		Example: `  uc evaluate --data-root /path/to/data 4
   uc evaluate Task004_Hippocampus -f 0 1 2
   uc evaluate 4 --json

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/universal-classifier/uc/internal/checkpoint"
 	"github.com/universal-classifier/uc/internal/provenance"
 	"github.com/universal-classifier/uc/internal/task"
 )
@@ -145,7 +146,11 @@ func foldsOf(modelDir string, usual []string) ([]string, error) {
 	folds := slices.Clone(usual)
 	for _, e := range entries {
 		name, ok := strings.CutPrefix(e.Name(), "fold_")
-		if _, err := strconv.Atoi(name); ok && err == nil && e.IsDir() && !slices.Contains(folds, name) {
+		if _, err := strconv.Atoi(name); !ok || err != nil || !e.IsDir() || slices.Contains(folds, name) {
+			continue
+		}
+		dir := filepath.Join(modelDir, e.Name())
+		if names, _ := Validations(dir); len(names) > 0 || checkpoint.Any(dir) { // a training that was refused leaves a folder, too
 			folds = append(folds, name)
 		}
 	}
