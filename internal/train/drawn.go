@@ -463,10 +463,12 @@ func (d Drawing) lacking(s *settled, ids []string) []string {
 	if len(lacks) == 0 {
 		return nil
 	}
-	text := "FOLDS WITHOUT A CLASS, whose AUC is not defined there: " + strings.Join(lacks, "; ")
+	text := "FOLDS WITHOUT A CLASS (its AUC is not defined there): " + strings.Join(lacks, "; ")
 	switch {
 	case !mended:
 		text += fmt.Sprintf(". There are fewer cases of it than %d folds", numFolds)
+	case s.mode == SplitReference && len(d.Trained) > 0:
+		text += fmt.Sprintf(". --split %s spreads the classes evenly; folds were trained already, so remove %s and train all anew", SplitStratified, s.path)
 	case s.mode == SplitReference:
 		text += fmt.Sprintf(". --split %s spreads the classes evenly", SplitStratified)
 	case s.mode == "":
