@@ -23,7 +23,7 @@ torture:
 	UC_TORTURE=full $(GO) test -timeout 6h -count 1 -v ./internal/torture
 
 bench: build
-	$(GO) test -run '^$$' -bench . -benchtime 5x ./internal/backend/... ./internal/preprocess/... ./internal/augment/...
+	$(GO) test -run '^$$' -bench . -benchtime 5x ./internal/device/... ./internal/preprocess/... ./internal/augment/...
 	bin/uc bench --shape 64,64,64 --batch 2
 
 lint:
@@ -45,15 +45,15 @@ UC_CUDNN ?= $(abspath dist/cuda)/nvidia/cudnn/lib/libcudnn.so.9
 
 cuda-compile:
 	test -e '$(UC_NVRTC)' -a -e '$(UC_CUDNN)' || python3 -m pip install --quiet --no-deps --target dist/cuda nvidia-cuda-nvrtc==13.5.37 nvidia-cudnn-cu13==9.26.0.51
-	UC_NVRTC='$(UC_NVRTC)' UC_CUDNN='$(UC_CUDNN)' $(GO) test -count 1 -run 'TestCompile|TestRealCompiler|TestDescriptors' ./internal/backend/cuda/...
+	UC_NVRTC='$(UC_NVRTC)' UC_CUDNN='$(UC_CUDNN)' $(GO) test -count 1 -run 'TestCompile|TestRealCompiler|TestDescriptors' ./internal/device/cuda/...
 
 # What scripts/gpu_check.sh needs on a machine with a card, in one folder; Go is not among it.
 gpu-kit: build
 	rm -rf dist/gpu-check
-	mkdir -p dist/gpu-check/internal/backend dist/gpu-check/internal/i3d dist/gpu-check/testdata
+	mkdir -p dist/gpu-check/internal/device/open dist/gpu-check/internal/i3d dist/gpu-check/testdata
 	cp bin/uc scripts/gpu_check.sh dist/gpu-check/
 	cp -r testdata/layers testdata/network dist/gpu-check/testdata/
-	$(GO) test -c -o dist/gpu-check/backend.test ./internal/backend
+	$(GO) test -c -o dist/gpu-check/open.test ./internal/device/open
 	$(GO) test -c -o dist/gpu-check/i3d.test ./internal/i3d
 
 clean:

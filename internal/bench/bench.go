@@ -12,7 +12,8 @@ import (
 	"time"
 
 	"github.com/universal-classifier/uc/internal/augment"
-	"github.com/universal-classifier/uc/internal/backend"
+	"github.com/universal-classifier/uc/internal/device"
+	"github.com/universal-classifier/uc/internal/device/open"
 	"github.com/universal-classifier/uc/internal/i3d"
 	"github.com/universal-classifier/uc/internal/train"
 )
@@ -68,14 +69,14 @@ var step = i3d.StepOptions{LR: 1e-2, Momentum: 0.99, WeightDecay: 3e-5, ClipNorm
 
 // Run measures a training step (forward, loss, backward, clipping, optimiser) and an inference pass on random data.
 func Run(ctx context.Context, o Options) (r *Result, err error) {
-	defer backend.Recover(&err)
+	defer device.Recover(&err)
 	if !slices.Contains(DTypes, o.DType) {
 		return nil, fmt.Errorf("unknown dtype %q: expected %s", o.DType, strings.Join(DTypes, " or "))
 	}
 	if o.Threads < 1 {
 		o.Threads = runtime.GOMAXPROCS(0) // knows the limits of control groups
 	}
-	opened, err := backend.Open(backend.Options{Device: o.Device, Threads: o.Threads, Mixed: o.DType != "fp32", Choice: o.Choice})
+	opened, err := open.Device(open.Options{Device: o.Device, Threads: o.Threads, Mixed: o.DType != "fp32", Choice: o.Choice})
 	if err != nil {
 		return nil, err
 	}
@@ -163,7 +164,7 @@ func Run(ctx context.Context, o Options) (r *Result, err error) {
 }
 
 // measurePipeline has the training fed as uc train does.
-func (r *Result) measurePipeline(ctx context.Context, dev backend.Device, training *i3d.Training, o Options) (err error) {
+func (r *Result) measurePipeline(ctx context.Context, dev device.Device, training *i3d.Training, o Options) (err error) {
 	r.Pipeline, err = train.MeasureFeeding(ctx, dev, train.FeedingOptions{
 		Shape: o.Shape, Batch: o.Batch, Channels: o.Channels, Workers: o.Workers, Steps: o.Steps,
 		Augment: augment.DefaultParams(false, nil, o.Channels-1),
@@ -195,8 +196,8 @@ func limit(f *train.Feeding, network float64) string {
 
 // alternating returns a function that gives every run its input, and, if the device takes inputs ahead, sends the next run's while this one
 // computes, as a training does. The run calls wait at its end.
-func alternating(dev backend.Device, x []float32) func() (input []float32, wait func()) {
-	p, ok := dev.(backend.Prefetcher)
+func alternating(dev device.Device, x []float32) func() (input []float32, wait func()) {
+	p, ok := dev.(device.Prefetcher)
 	if !ok {
 		return func() ([]float32, func()) { return x, func() {} }
 	}
@@ -214,7 +215,7 @@ func alternating(dev backend.Device, x []float32) func() (input []float32, wait 
 }
 
 // checkPrecision refuses to measure in another format than the one asked for.
-func checkPrecision(dev backend.Device, want string) error {
+func checkPrecision(dev device.Device, want string) error {
 	got := dev.Precision()
 	if got == want {
 		return nil

@@ -11,7 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/universal-classifier/uc/internal/backend"
+	"github.com/universal-classifier/uc/internal/device"
+	"github.com/universal-classifier/uc/internal/device/open"
 	"github.com/universal-classifier/uc/internal/i3d"
 	"github.com/universal-classifier/uc/internal/train"
 )
@@ -19,7 +20,7 @@ import (
 func TestRun(t *testing.T) {
 	for _, dtype := range DTypes {
 		t.Run(dtype, func(t *testing.T) {
-			dev, err := backend.Open(backend.Options{Device: "cpu", Threads: 1, Mixed: dtype != "fp32"})
+			dev, err := open.Device(open.Options{Device: "cpu", Threads: 1, Mixed: dtype != "fp32"})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -161,7 +162,7 @@ func checkRow(t *testing.T, table Table, want Row) {
 func TestEveryOperationIsTimed(t *testing.T) {
 	var untimed []string
 	of := reflect.TypeFor[*timed]()
-	device := reflect.TypeFor[backend.Device]()
+	device := reflect.TypeFor[device.Device]()
 	for i := range device.NumMethod() {
 		m, _ := of.MethodByName(device.Method(i).Name)
 		f := runtime.FuncForPC(m.Func.Pointer())
@@ -177,7 +178,7 @@ func TestEveryOperationIsTimed(t *testing.T) {
 
 // The decorated device computes what the device does, recording or not.
 func TestTimedDeviceChangesNothing(t *testing.T) {
-	dev, err := backend.Open(backend.Options{Device: "cpu", Threads: 1})
+	dev, err := open.Device(open.Options{Device: "cpu", Threads: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,7 +194,7 @@ func TestTimedDeviceChangesNothing(t *testing.T) {
 		x[i] = float32(i%17)/8 - 1
 	}
 	var losses, norms []float64
-	for _, d := range []backend.Device{dev, wrapped} {
+	for _, d := range []device.Device{dev, wrapped} {
 		training, err := i3d.NewTraining(d, cfg, 2, [3]int{16, 16, 16})
 		if err != nil {
 			t.Fatal(err)
@@ -230,7 +231,7 @@ func TestTabulate(t *testing.T) {
 
 // fixed is a device of one precision.
 type fixed struct {
-	backend.Device
+	device.Device
 	precision string
 }
 

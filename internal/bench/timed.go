@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/universal-classifier/uc/internal/backend"
+	"github.com/universal-classifier/uc/internal/device"
 )
 
 // Directions of a call.
@@ -39,14 +39,14 @@ type call struct {
 // timed is a device that notes, while it records, what every call takes. It waits for each to end, so that calls which a device only
 // queues are measured too. It is for one goroutine.
 type timed struct {
-	backend.Device
-	probe     *backend.Tensor // reading it waits for what was queued before
+	device.Device
+	probe     *device.Tensor // reading it waits for what was queued before
 	recording bool
 	calls     []call
 }
 
-func newTimed(dev backend.Device) (*timed, error) {
-	s := backend.Spec{Kind: backend.Values, Shape: []int{1}}
+func newTimed(dev device.Device) (*timed, error) {
+	s := device.Spec{Kind: device.Values, Shape: []int{1}}
 	b, err := dev.NewBlock(dev.Bytes(s))
 	if err != nil {
 		return nil, err
@@ -55,7 +55,7 @@ func newTimed(dev backend.Device) (*timed, error) {
 }
 
 // do runs f, the call c on the tensors given (nil ones are skipped).
-func (d *timed) do(c call, f func(), tensors ...*backend.Tensor) {
+func (d *timed) do(c call, f func(), tensors ...*device.Tensor) {
 	if !d.recording {
 		f()
 		return
@@ -73,14 +73,14 @@ func (d *timed) do(c call, f func(), tensors ...*backend.Tensor) {
 }
 
 // operation is told by the graph that the calls since the last one were those of the operation called name.
-func (d *timed) operation(name string, _ *backend.Tensor, _ time.Duration) {
+func (d *timed) operation(name string, _ *device.Tensor, _ time.Duration) {
 	for i := len(d.calls) - 1; i >= 0 && d.calls[i].layer == ""; i-- {
 		d.calls[i].layer = strings.TrimRight(name, "'") // the gradient's name ends with it
 	}
 }
 
 // convolution describes a call on weights w (or their gradient) and the convolution's output y (or its gradient).
-func convolution(c backend.Conv, direction string, w, y *backend.Tensor) call {
+func convolution(c device.Conv, direction string, w, y *device.Tensor) call {
 	voxels := y.Size() / y.Dim(1) // of all images
 	return call{operation: "conv" + window(c.Kernel, c.Stride), channels: fmt.Sprintf("%d->%d", w.Dim(1), w.Dim(0)), direction: direction,
 		flops: 2 * float64(w.Size()) * float64(voxels)}
@@ -95,91 +95,91 @@ func window(kernel, stride [3]int) string {
 }
 
 // twice lists a tensor that is read and written.
-func twice(t *backend.Tensor, both bool) *backend.Tensor {
+func twice(t *device.Tensor, both bool) *device.Tensor {
 	if both {
 		return t
 	}
 	return nil
 }
 
-func (d *timed) Upload(t *backend.Tensor, values []float32) {
+func (d *timed) Upload(t *device.Tensor, values []float32) {
 	d.do(call{layer: inputLayer, operation: "upload", direction: forward}, func() { d.Device.Upload(t, values) }, t)
 }
 
-func (d *timed) Download(t *backend.Tensor, values []float32) {
+func (d *timed) Download(t *device.Tensor, values []float32) {
 	d.do(call{layer: outputLayer, operation: "download", direction: forward}, func() { d.Device.Download(t, values) }, t)
 }
 
-func (d *timed) ConvForward(c backend.Conv, x, w, y *backend.Tensor, e backend.Epilogue) {
+func (d *timed) ConvForward(c device.Conv, x, w, y *device.Tensor, e device.Epilogue) {
 	d.do(convolution(c, forward, w, y), func() { d.Device.ConvForward(c, x, w, y, e) }, x, w, y, e.Bias, e.Sums)
 }
 
-func (d *timed) ConvBackwardData(c backend.Conv, dy, w, dx *backend.Tensor, accumulate bool) {
+func (d *timed) ConvBackwardData(c device.Conv, dy, w, dx *device.Tensor, accumulate bool) {
 	d.do(convolution(c, backwardData, w, dy), func() { d.Device.ConvBackwardData(c, dy, w, dx, accumulate) }, dy, w, dx, twice(dx, accumulate))
 }
 
-func (d *timed) ConvBackwardWeights(c backend.Conv, x, dy, dw *backend.Tensor) {
+func (d *timed) ConvBackwardWeights(c device.Conv, x, dy, dw *device.Tensor) {
 	d.do(convolution(c, backwardWeights, dw, dy), func() { d.Device.ConvBackwardWeights(c, x, dy, dw) }, x, dy, dw)
 }
 
 const batchNorm = "batch norm" // with the ReLU that follows
 
-func (d *timed) BatchNormStats(sums *backend.Tensor, count int, b backend.BatchNorm) {
+func (d *timed) BatchNormStats(sums *device.Tensor, count int, b device.BatchNorm) {
 	d.do(call{operation: batchNorm, direction: forward}, func() { d.Device.BatchNormStats(sums, count, b) },
 		sums, b.Mean, b.InvStd, b.RunningMean, b.RunningMean, b.RunningVar, b.RunningVar)
 }
 
-func (d *timed) BatchNormReLU(x *backend.Tensor, b backend.BatchNorm, y *backend.Tensor) {
+func (d *timed) BatchNormReLU(x *device.Tensor, b device.BatchNorm, y *device.Tensor) {
 	d.do(call{operation: batchNorm, direction: forward}, func() { d.Device.BatchNormReLU(x, b, y) }, x, y, b.Mean, b.InvStd, b.Gamma, b.Beta)
 }
 
-func (d *timed) BatchNormReLUBackward(x, dy *backend.Tensor, b backend.BatchNorm, dx, dgamma, dbeta *backend.Tensor) {
+func (d *timed) BatchNormReLUBackward(x, dy *device.Tensor, b device.BatchNorm, dx, dgamma, dbeta *device.Tensor) {
 	d.do(call{operation: batchNorm, direction: backward}, func() { d.Device.BatchNormReLUBackward(x, dy, b, dx, dgamma, dbeta) },
 		x, dy, dx, b.Mean, b.InvStd, b.Gamma, b.Beta, dgamma, dbeta)
 }
 
-func (d *timed) MaxPool(p backend.Pool, x, y, winners *backend.Tensor) {
+func (d *timed) MaxPool(p device.Pool, x, y, winners *device.Tensor) {
 	d.do(call{operation: "max pool" + window(p.Kernel, p.Stride), direction: forward}, func() { d.Device.MaxPool(p, x, y, winners) }, x, y, winners)
 }
 
-func (d *timed) MaxPoolBackward(p backend.Pool, dy, winners, dx *backend.Tensor, accumulate bool) {
+func (d *timed) MaxPoolBackward(p device.Pool, dy, winners, dx *device.Tensor, accumulate bool) {
 	d.do(call{operation: "max pool" + window(p.Kernel, p.Stride), direction: backward},
 		func() { d.Device.MaxPoolBackward(p, dy, winners, dx, accumulate) }, dy, winners, dx, twice(dx, accumulate))
 }
 
-func (d *timed) AvgPoolMean(window [3]int, x, features *backend.Tensor) {
+func (d *timed) AvgPoolMean(window [3]int, x, features *device.Tensor) {
 	d.do(call{operation: "average pool", direction: forward}, func() { d.Device.AvgPoolMean(window, x, features) }, x, features)
 }
 
-func (d *timed) AvgPoolMeanBackward(window [3]int, dfeatures, dx *backend.Tensor) {
+func (d *timed) AvgPoolMeanBackward(window [3]int, dfeatures, dx *device.Tensor) {
 	d.do(call{operation: "average pool", direction: backward}, func() { d.Device.AvgPoolMeanBackward(window, dfeatures, dx) }, dfeatures, dx)
 }
 
-func (d *timed) Linear(x, w, b, y *backend.Tensor) {
+func (d *timed) Linear(x, w, b, y *device.Tensor) {
 	d.do(call{operation: "linear", direction: forward}, func() { d.Device.Linear(x, w, b, y) }, x, w, b, y)
 }
 
-func (d *timed) LinearBackward(x, dy, w, dx, dw, db *backend.Tensor) {
+func (d *timed) LinearBackward(x, dy, w, dx, dw, db *device.Tensor) {
 	d.do(call{operation: "linear", direction: backward}, func() { d.Device.LinearBackward(x, dy, w, dx, dw, db) }, x, dy, w, dx, dw, db)
 }
 
-func (d *timed) CrossEntropy(classes []int, logits, targets, loss, dlogits *backend.Tensor) {
+func (d *timed) CrossEntropy(classes []int, logits, targets, loss, dlogits *device.Tensor) {
 	d.do(call{operation: "cross entropy", direction: forward}, func() { d.Device.CrossEntropy(classes, logits, targets, loss, dlogits) },
 		logits, targets, loss, dlogits)
 }
 
-func (d *timed) Step(o backend.SGD, params, grads, momentum *backend.Tensor) (norm float64) {
+func (d *timed) Step(o device.SGD, params, grads, momentum *device.Tensor) (norm float64) {
 	d.do(call{layer: optimiserLayer, operation: "SGD step", direction: backward}, func() { norm = d.Device.Step(o, params, grads, momentum) },
 		params, params, grads, momentum, twice(momentum, !o.First))
 	return norm
 }
 
-func (d *timed) StepAdamW(o backend.AdamW, params, grads, momentum, second *backend.Tensor) (norm float64) {
+func (d *timed) StepAdamW(o device.AdamW, params, grads, momentum, second *device.Tensor) (norm float64) {
 	d.do(call{layer: optimiserLayer, operation: "AdamW step", direction: backward},
 		func() { norm = d.Device.StepAdamW(o, params, grads, momentum, second) }, params, params, grads, twice(momentum, true), twice(second, true))
 	return norm
 }
 
-func (d *timed) Average(dst, src *backend.Tensor, keep float64) {
+func (d *timed) Average(dst, src *device.Tensor, keep float64) {
 	d.do(call{layer: optimiserLayer, operation: "weight average", direction: backward}, func() { d.Device.Average(dst, src, keep) }, src, twice(dst, true))
 }

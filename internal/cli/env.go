@@ -7,7 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/universal-classifier/uc/internal/backend"
+	"github.com/universal-classifier/uc/internal/device"
+	"github.com/universal-classifier/uc/internal/device/open"
 )
 
 // A variable of the environment that uc reads.
@@ -20,8 +21,8 @@ var environment = []variable{
 	{"RESULTS_FOLDER", "folder of the trained models (holds nnUNet/); --data-root D stands for D/trained_models"},
 	{envWorkers, "default of uc train --workers"},
 	{"UC_CPU", "forces a set of CPU kernels: generic, avx2 or avx512; unset, the fastest the machine has"},
-	{backend.CUDALibsVariable, "folder that holds NVRTC and cuDNN for a GPU, or Python packages with them; --cuda-libs stands for it"},
-	{backend.GraphVariable, "0 launches the operations of a GPU one by one instead of as a CUDA graph"},
+	{open.CUDALibsVariable, "folder that holds NVRTC and cuDNN for a GPU, or Python packages with them; --cuda-libs stands for it"},
+	{device.GraphVariable, "0 launches the operations of a GPU one by one instead of as a CUDA graph"},
 	{"CUDA_HOME, CUDA_PATH, VIRTUAL_ENV, CONDA_PREFIX", "looked into for NVRTC and cuDNN, after the loader's own path"},
 	{"NO_COLOR, TERM=dumb", "plain progress lines instead of a bar, even on a terminal"},
 }

@@ -8,8 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/universal-classifier/uc/internal/backend"
-	"github.com/universal-classifier/uc/internal/backend/cuda/driver"
+	"github.com/universal-classifier/uc/internal/device/cuda/driver"
+	"github.com/universal-classifier/uc/internal/device/open"
 	"github.com/universal-classifier/uc/internal/memory"
 )
 
@@ -24,12 +24,12 @@ func (cudaLibs) Set(dir string) error {
 	if err != nil {
 		return err
 	}
-	return os.Setenv(backend.CUDALibsVariable, dir)
+	return os.Setenv(open.CUDALibsVariable, dir)
 }
 
 // cudaLibsFlag adds --cuda-libs.
 func cudaLibsFlag(cmd *cobra.Command) {
-	cmd.Flags().Var(cudaLibs{}, "cuda-libs", "the `DIR` that holds NVRTC and cuDNN for a GPU, or Python packages with them; it is looked into first (default: "+backend.CUDALibsVariable+" of the environment)")
+	cmd.Flags().Var(cudaLibs{}, "cuda-libs", "the `DIR` that holds NVRTC and cuDNN for a GPU, or Python packages with them; it is looked into first (default: "+open.CUDALibsVariable+" of the environment)")
 }
 
 // gpuInfo is what the machine has for a GPU.
@@ -40,7 +40,7 @@ type gpuInfo struct {
 }
 
 func lookForGPU() gpuInfo {
-	r := backend.Libraries()
+	r := open.Libraries()
 	g := gpuInfo{Report: r, Usable: true, Verdict: "--device auto tests cuda:0 once and takes it"}
 	switch err := r.Usable(0); {
 	case err != nil:

@@ -11,9 +11,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/universal-classifier/uc/internal/backend/cpu"
 	"github.com/universal-classifier/uc/internal/checkpoint"
 	"github.com/universal-classifier/uc/internal/cpulevel"
+	"github.com/universal-classifier/uc/internal/device/cpu"
 	"github.com/universal-classifier/uc/internal/reference"
 	"github.com/universal-classifier/uc/internal/task"
 )

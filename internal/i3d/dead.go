@@ -3,7 +3,7 @@ package i3d
 import (
 	"time"
 
-	"github.com/universal-classifier/uc/internal/backend"
+	"github.com/universal-classifier/uc/internal/device"
 )
 
 const (
@@ -26,7 +26,7 @@ func (t *Training) DeadChannels(x []float32, batch int) (share float64, err erro
 	}
 	var values []float32
 	dead, all := 0, 0
-	eval.Trace(func(name string, result *backend.Tensor, _ time.Duration) {
+	eval.Trace(func(name string, result *device.Tensor, _ time.Duration) {
 		shape, size := result.Shape(), result.Size()
 		if !isLayer[name] || size > deadMaxValues || size/shape[1] < deadMinValues {
 			return

@@ -1,6 +1,6 @@
 package i3d
 
-import "github.com/universal-classifier/uc/internal/backend"
+import "github.com/universal-classifier/uc/internal/device"
 
 // FLOPs counts the floating-point operations of the convolutions, as direct convolution with 2 operations per
 // multiply-add, for a batch of images of shape (D, H, W): of inference, and of a training step, which also computes the
@@ -14,7 +14,7 @@ func FLOPs(cfg Config, batch int, shape [3]int) (inference, training float64) {
 		}
 		for _, l := range layers[i] {
 			out := l.conv.OutSize(shape)
-			forward := 2 * float64(batch) * float64(backend.Count(l.weightShape())) * float64(backend.Count(out[:]))
+			forward := 2 * float64(batch) * float64(device.Count(l.weightShape())) * float64(device.Count(out[:]))
 			inference += forward
 			training += 3 * forward
 			if i == 0 {

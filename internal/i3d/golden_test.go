@@ -11,8 +11,9 @@ import (
 	"testing"
 
 	"github.com/universal-classifier/uc/internal/cpulevel"
+	"github.com/universal-classifier/uc/internal/device/cpu"
 
-	"github.com/universal-classifier/uc/internal/backend"
+	"github.com/universal-classifier/uc/internal/device"
 	"github.com/universal-classifier/uc/internal/npz"
 	"github.com/universal-classifier/uc/internal/weights"
 )
@@ -72,7 +73,7 @@ type goldenCase struct {
 func (c *goldenCase) batch() int    { return c.InputShape[0] }
 func (c *goldenCase) image() [3]int { return [3]int(c.InputShape[2:]) }
 func (c *goldenCase) input() []float32 {
-	return weights.FormulaInput(c.InputKey, backend.Count(c.InputShape), 1.7)
+	return weights.FormulaInput(c.InputKey, device.Count(c.InputShape), 1.7)
 }
 func (c *goldenCase) String() string {
 	return fmt.Sprintf("%dx%dx%dx%dx%d", c.InputShape[0], c.InputShape[1], c.InputShape[2], c.InputShape[3], c.InputShape[4])
@@ -104,12 +105,12 @@ func loadGolden(t *testing.T, name string) *golden {
 
 // eachGolden runs f for every configuration, kernel set and case of at most largest voxels. The best kernel set sees all of them; the
 // others, and short runs, those of at most small.
-func eachGolden(t *testing.T, small, largest int, f func(t *testing.T, dev backend.Device, g *golden, c *goldenCase)) {
+func eachGolden(t *testing.T, small, largest int, f func(t *testing.T, dev device.Device, g *golden, c *goldenCase)) {
 	sets := cpulevel.Available()
 	for _, name := range []string{"c2_h2", "c3_h2_h3"} {
 		g := loadGolden(t, name)
 		for _, set := range sets {
-			dev, err := backend.OpenCPU(0, set.String(), false)
+			dev, err := cpu.Open(0, set.String(), false)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -119,7 +120,7 @@ func eachGolden(t *testing.T, small, largest int, f func(t *testing.T, dev backe
 				if set != sets[len(sets)-1] || testing.Short() {
 					limit = small
 				}
-				if backend.Count(c.InputShape) <= limit {
+				if device.Count(c.InputShape) <= limit {
 					t.Run(fmt.Sprintf("%s/%s/%v", name, set, c), func(t *testing.T) { f(t, dev, g, c) })
 				}
 			}

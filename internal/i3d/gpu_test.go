@@ -11,38 +11,40 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/universal-classifier/uc/internal/backend"
-	"github.com/universal-classifier/uc/internal/backend/cuda/driver"
-	"github.com/universal-classifier/uc/internal/backend/cuda/fake"
-	"github.com/universal-classifier/uc/internal/backend/cuda/kernels"
-	"github.com/universal-classifier/uc/internal/backend/cuda/kernels/emulator"
+	"github.com/universal-classifier/uc/internal/device"
+	"github.com/universal-classifier/uc/internal/device/cuda"
+	"github.com/universal-classifier/uc/internal/device/cuda/cudatest/emulator"
+	"github.com/universal-classifier/uc/internal/device/cuda/cudatest/fake"
+	"github.com/universal-classifier/uc/internal/device/cuda/driver"
+	"github.com/universal-classifier/uc/internal/device/cuda/kernels"
+	"github.com/universal-classifier/uc/internal/device/open"
 	"github.com/universal-classifier/uc/internal/weights"
 )
 
-func recordingGPU(t *testing.T, format kernels.Type) (backend.Device, *fake.Card) {
+func recordingGPU(t *testing.T, format kernels.Type) (device.Device, *fake.Card) {
 	t.Helper()
 	card := fake.New(format)
-	dev, err := backend.NewGPU(card, format, false, "")
+	dev, err := cuda.New(card, format, false, "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	return dev, card
 }
 
-var machine = sync.OnceValue(backend.Libraries)
+var machine = sync.OnceValue(open.Libraries)
 
 // eachGPU runs f on a card whose kernels are emulated, for the smallest case that there is (minutes, so only if UC_EMULATE is set), and on the
 // card of the machine, for all of them.
-func eachGPU(t *testing.T, name string, g *golden, small, largest int, f func(t *testing.T, dev backend.Device, g *golden, c *goldenCase)) {
+func eachGPU(t *testing.T, name string, g *golden, small, largest int, f func(t *testing.T, dev device.Device, g *golden, c *goldenCase)) {
 	for i := range g.Cases {
 		c := &g.Cases[i]
-		if size := backend.Count(c.InputShape); size > small || os.Getenv("UC_EMULATE") == "" {
+		if size := device.Count(c.InputShape); size > small || os.Getenv("UC_EMULATE") == "" {
 			continue
 		}
 		t.Run(fmt.Sprintf("%s/emulated/%v", name, c), func(t *testing.T) {
 			card := fake.New(kernels.Float32)
 			card.Computer = emulator.Start(t, kernels.Float32)
-			dev, err := backend.NewGPU(card, card.Type, true, "")
+			dev, err := cuda.New(card, card.Type, true, "")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -55,14 +57,14 @@ func eachGPU(t *testing.T, name string, g *golden, small, largest int, f func(t 
 	if machine().Usable(0) != nil {
 		return
 	}
-	dev, err := backend.Open(backend.Options{Device: "cuda", Deterministic: true})
+	dev, err := open.Device(open.Options{Device: "cuda", Deterministic: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer dev.Close()
 	for i := range g.Cases {
 		c := &g.Cases[i]
-		if backend.Count(c.InputShape) <= largest {
+		if device.Count(c.InputShape) <= largest {
 			t.Run(fmt.Sprintf("%s/cuda/%v", name, c), func(t *testing.T) { f(t, dev, g, c) })
 		}
 	}
@@ -208,7 +210,7 @@ func TestStepIsRecorded(t *testing.T) {
 				t.Errorf("%d conversions after Load, expected %d", got["launch convert"], converts)
 			}
 			// Memory that has moved ends the recording; there is a new one at once.
-			big := newTensor(t, dev, backend.Activation, 1, 64, 64, 64, 64)
+			big := newTensor(t, dev, device.Activation, 1, 64, 64, 64, 64)
 			dev.Upload(big, make([]float32, big.Size()))
 			after := step(1, "after the scratch memory has grown")
 			if got := tally(asKinds(asked(after))); !maps.Equal(got, tally(asKinds(one))) {
@@ -231,9 +233,9 @@ func TestStepIsRecorded(t *testing.T) {
 }
 
 // newTensor is a tensor in a block of its own.
-func newTensor(t *testing.T, dev backend.Device, kind backend.Kind, shape ...int) *backend.Tensor {
+func newTensor(t *testing.T, dev device.Device, kind device.Kind, shape ...int) *device.Tensor {
 	t.Helper()
-	spec := backend.Spec{Kind: kind, Shape: shape}
+	spec := device.Spec{Kind: kind, Shape: shape}
 	b, err := dev.NewBlock(dev.Bytes(spec))
 	if err != nil {
 		t.Fatal(err)
@@ -282,7 +284,7 @@ func TestStepThatCannotBeRecorded(t *testing.T) {
 		})
 	}
 	// The variable of the environment switches it off.
-	t.Setenv(backend.GraphVariable, "0")
+	t.Setenv(device.GraphVariable, "0")
 	dev, card := recordingGPU(t, kernels.BFloat16)
 	tr, x := smallTraining(t, dev)
 	for range 4 {
@@ -362,7 +364,7 @@ func TestTrainingThatLosesItsCard(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	defer func() {
-		if r, ok := recover().(*backend.DeviceError); !ok {
+		if r, ok := recover().(*device.Error); !ok {
 			t.Errorf("the state of a lost card was read: %v", r)
 		}
 	}()

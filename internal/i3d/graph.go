@@ -7,19 +7,19 @@ import (
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
-	"github.com/universal-classifier/uc/internal/backend"
+	"github.com/universal-classifier/uc/internal/device"
 	"github.com/universal-classifier/uc/internal/ops"
 )
 
 // workspace is the memory of the runs of all graphs of one owner, which never overlap; it grows to the largest need.
 type workspace struct {
-	dev   backend.Device
-	block backend.Block
-	users []*backend.Arena // settled in block
+	dev   device.Device
+	block device.Block
+	users []*device.Arena // settled in block
 }
 
 // settle makes sure that the arena lies in the block, which may have to grow for it.
-func (w *workspace) settle(a *backend.Arena) error {
+func (w *workspace) settle(a *device.Arena) error {
 	if w.block == nil || w.block.Bytes() < a.Bytes() {
 		for _, u := range w.users { // give the old block back before asking for more
 			u.Unsettle()
@@ -39,8 +39,8 @@ func (w *workspace) settle(a *backend.Arena) error {
 }
 
 // drop forgets an arena that will not run again.
-func (w *workspace) drop(a *backend.Arena) {
-	w.users = slices.DeleteFunc(w.users, func(u *backend.Arena) bool { return u == a })
+func (w *workspace) drop(a *device.Arena) {
+	w.users = slices.DeleteFunc(w.users, func(u *device.Arena) bool { return u == a })
 }
 
 func (w *workspace) bytes() int64 {
@@ -55,22 +55,22 @@ type graph struct {
 	g       *gorgonia.ExprGraph
 	rt      *ops.Runtime
 	machine gorgonia.VM
-	inputs  backend.Block
-	input   *backend.Tensor // (N, C, D, H, W)
-	targets *backend.Tensor // (N, labels), training only
+	inputs  device.Block
+	input   *device.Tensor // (N, C, D, H, W)
+	targets *device.Tensor // (N, labels), training only
 	logits  *gorgonia.Node
 	trace   ops.Trace
 	bound   []*gorgonia.Node
-	values  []*backend.Tensor
+	values  []*device.Tensor
 	tape    recording
 }
 
 // recording is what a device has recorded of a graph, so that Gorgonia need not walk it again.
 type recording struct {
-	backend.Recording
-	in     backend.Block // the workspace that the arena lay in
-	runs   int           // that Gorgonia has made in it
-	failed int           // attempts
+	device.Recording
+	in     device.Block // the workspace that the arena lay in
+	runs   int          // that Gorgonia has made in it
+	failed int          // attempts
 }
 
 // A device chooses its algorithms and takes its memory in the first runs; what it cannot record then it hardly ever can.
@@ -79,12 +79,12 @@ const (
 	recordAttempts = 2
 )
 
-func newGraph(dev backend.Device) *graph {
-	return &graph{g: gorgonia.NewGraph(), rt: &ops.Runtime{Device: dev, Arena: backend.NewArena(dev)}}
+func newGraph(dev device.Device) *graph {
+	return &graph{g: gorgonia.NewGraph(), rt: &ops.Runtime{Device: dev, Arena: device.NewArena(dev)}}
 }
 
 // node adds an input node that stands for a tensor.
-func (g *graph) node(name string, t *backend.Tensor) *gorgonia.Node {
+func (g *graph) node(name string, t *device.Tensor) *gorgonia.Node {
 	n := gorgonia.NewTensor(g.g, tensor.Float32, t.Shape().Dims(), gorgonia.WithShape(t.Shape()...), gorgonia.WithName(name))
 	g.bound, g.values = append(g.bound, n), append(g.values, t)
 	return n
@@ -93,8 +93,8 @@ func (g *graph) node(name string, t *backend.Tensor) *gorgonia.Node {
 // addInputs allocates the network's input and, if labels > 0, the targets.
 func (g *graph) addInputs(cfg Config, batch int, shape [3]int, labels int) error {
 	dev := g.rt.Device
-	in := backend.Spec{Kind: backend.Input, Shape: []int{batch, cfg.InChannels, shape[0], shape[1], shape[2]}}
-	t := backend.Spec{Kind: backend.Values, Shape: []int{batch, labels}}
+	in := device.Spec{Kind: device.Input, Shape: []int{batch, cfg.InChannels, shape[0], shape[1], shape[2]}}
+	t := device.Spec{Kind: device.Values, Shape: []int{batch, labels}}
 	b, err := dev.NewBlock(dev.Bytes(in) + dev.Bytes(t))
 	if err != nil {
 		return err
@@ -121,7 +121,7 @@ func (g *graph) compile() (err error) {
 	}
 	g.machine = gorgonia.NewTapeMachine(g.g)
 	dev := g.rt.Device
-	g.rt.Device = backend.Planning(dev)
+	g.rt.Device = device.DryRun(dev)
 	err = g.execute()
 	g.rt.Device = dev
 	g.rt.Arena.Plan()
@@ -152,15 +152,15 @@ func (g *graph) run(w *workspace) error {
 		defer func() { g.rt.Trace = nil }()
 		return g.execute()
 	}
-	if recorder := backend.RecorderOf(g.rt.Device); recorder != nil {
+	if recorder := device.RecorderOf(g.rt.Device); recorder != nil {
 		return g.replay(recorder, w.block)
 	}
 	return g.execute()
 }
 
 // replay runs the graph as the device has recorded it, or by Gorgonia until it has.
-func (g *graph) replay(recorder backend.Recorder, in backend.Block) (err error) {
-	defer backend.Recover(&err)
+func (g *graph) replay(recorder device.Recorder, in device.Block) (err error) {
+	defer device.Recover(&err)
 	t := &g.tape
 	if t.Recording != nil {
 		if t.in == in && t.Run() {
@@ -188,7 +188,7 @@ func (g *graph) replay(recorder backend.Recorder, in backend.Block) (err error) 
 
 // value reads a node's tensor after a run.
 func (g *graph) value(n *gorgonia.Node) []float32 {
-	t := n.Value().(*backend.Tensor)
+	t := n.Value().(*device.Tensor)
 	v := make([]float32, t.Size())
 	g.rt.Device.Download(t, v)
 	return v

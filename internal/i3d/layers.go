@@ -4,7 +4,7 @@ package i3d
 import (
 	"fmt"
 
-	"github.com/universal-classifier/uc/internal/backend"
+	"github.com/universal-classifier/uc/internal/device"
 )
 
 // Config is what varies between networks: input channels (modalities and the mask) and the number of classes of every label.
@@ -33,19 +33,19 @@ func (c Config) check() error {
 type stage struct {
 	name    string
 	outputs int
-	conv    backend.Conv
-	pool    *backend.Pool
+	conv    device.Conv
+	pool    *device.Pool
 	mixed   []int
 }
 
 func cube(n int) [3]int { return [3]int{n, n, n} }
 
 func unit(name string, outputs, kernel, stride int) stage {
-	return stage{name: name, outputs: outputs, conv: backend.Conv{Kernel: cube(kernel), Stride: cube(stride)}}
+	return stage{name: name, outputs: outputs, conv: device.Conv{Kernel: cube(kernel), Stride: cube(stride)}}
 }
 
 func pool(name string, kernel, stride [3]int) stage {
-	return stage{name: name, pool: &backend.Pool{Kernel: kernel, Stride: stride}}
+	return stage{name: name, pool: &device.Pool{Kernel: kernel, Stride: stride}}
 }
 
 func mixed(name string, widths ...int) stage { return stage{name: name, mixed: widths} }
@@ -76,7 +76,7 @@ const features = 1024
 // layer is a convolution with batch norm as the device holds it: the convolutions of an Inception block that read its input are one
 // layer, whose parts are one below the other.
 type layer struct {
-	conv  backend.Conv
+	conv  device.Conv
 	in    int
 	parts []part
 }
@@ -100,8 +100,8 @@ func (l layer) weightShape() []int {
 }
 
 var (
-	pointwise = backend.Conv{Kernel: cube(1), Stride: cube(1)}
-	cubic     = backend.Conv{Kernel: cube(3), Stride: cube(1)}
+	pointwise = device.Conv{Kernel: cube(1), Stride: cube(1)}
+	cubic     = device.Conv{Kernel: cube(3), Stride: cube(1)}
 )
 
 // layersOf lists a stage's layers (one, none or an Inception block's four) and its output channels.

@@ -5,7 +5,8 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"github.com/universal-classifier/uc/internal/backend"
+	"github.com/universal-classifier/uc/internal/device"
+	"github.com/universal-classifier/uc/internal/device/open"
 )
 
 // mixedTolerance bounds how far losses and logits in mixed precision may be from those in single precision.
@@ -40,8 +41,8 @@ func blobs(images int, size [3]int) (x []float32) {
 // the reference's smallest: the gradients of a network fresh from its initialisation are so steep (norms of hundreds) that with larger ones the losses of
 // five steps move by hundredths when the rounding changes at all; PyTorch's autocast then ends up to 0.13 from its own single precision.
 func TestMixedPrecisionFollowsSingle(t *testing.T) {
-	open := func(mixed bool) backend.Device {
-		dev, err := backend.Open(backend.Options{Device: "cpu", Mixed: mixed})
+	open := func(mixed bool) device.Device {
+		dev, err := open.Device(open.Options{Device: "cpu", Mixed: mixed})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -54,7 +55,7 @@ func TestMixedPrecisionFollowsSingle(t *testing.T) {
 	}
 	cfg, batch, size := Config{InChannels: 2, Outputs: []int{2}}, 7, [3]int{48, 48, 48}
 	x, targets := blobs(batch*2, size), [][]int{{0, 1, 0, 1, 0, 1, 0}}
-	run := func(dev backend.Device) (losses []float64, tr *Training) {
+	run := func(dev device.Device) (losses []float64, tr *Training) {
 		tr, err := NewTraining(dev, cfg, batch, size)
 		if err != nil {
 			t.Fatal(err)
@@ -82,7 +83,7 @@ func TestMixedPrecisionFollowsSingle(t *testing.T) {
 	if m, s := half.MemoryBytes(), tr.MemoryBytes(); m >= s {
 		t.Errorf("%d bytes of memory, single precision takes %d", m, s)
 	}
-	logits := func(dev backend.Device) []float32 {
+	logits := func(dev device.Device) []float32 {
 		p, err := NewPredictor(dev, cfg, tr.State())
 		if err != nil {
 			t.Fatal(err)

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/universal-classifier/uc/internal/backend"
+	"github.com/universal-classifier/uc/internal/device"
 	"github.com/universal-classifier/uc/internal/weights"
 )
 
@@ -71,7 +71,7 @@ func TestFormulaWeights(t *testing.T) {
 
 // TestEval compares logits, loss and activations with running statistics, for weights of gain 1 and 1.6.
 func TestEval(t *testing.T) {
-	eachGolden(t, smallInput, largeInput, func(t *testing.T, dev backend.Device, g *golden, c *goldenCase) {
+	eachGolden(t, smallInput, largeInput, func(t *testing.T, dev device.Device, g *golden, c *goldenCase) {
 		for _, run := range []struct {
 			gain     float64
 			logits   [][][]float64
@@ -91,7 +91,7 @@ func TestEval(t *testing.T) {
 				t.Fatal(err)
 			}
 			seen := 0
-			graph.trace = func(name string, r *backend.Tensor, _ time.Duration) {
+			graph.trace = func(name string, r *device.Tensor, _ time.Duration) {
 				if d, ok := run.stages[name]; ok {
 					v := make([]float32, r.Size())
 					dev.Download(r, v)
@@ -124,7 +124,7 @@ func TestEval(t *testing.T) {
 
 // TestTrain compares one training pass: logits, loss, activations, all gradients and the running statistics after it.
 func TestTrain(t *testing.T) {
-	eachGolden(t, smallInput, largeInput, func(t *testing.T, dev backend.Device, g *golden, c *goldenCase) {
+	eachGolden(t, smallInput, largeInput, func(t *testing.T, dev device.Device, g *golden, c *goldenCase) {
 		tr, err := newTraining(dev, g.config(), c.batch(), c.image(), true)
 		if err != nil {
 			t.Fatal(err)
@@ -133,7 +133,7 @@ func TestTrain(t *testing.T) {
 			t.Fatal(err)
 		}
 		var inputGrad differences
-		tr.graph.trace = func(name string, r *backend.Tensor, _ time.Duration) {
+		tr.graph.trace = func(name string, r *device.Tensor, _ time.Duration) {
 			d, forward := c.TrainActivations[name]
 			if !forward && name != stages[0].name+"'" {
 				return
@@ -286,7 +286,7 @@ func TestSteps(t *testing.T) {
 		{1e-5, 4e-2, func(c *goldenCase) (f32, f64 []sgdStep) { return c.Steps5, c.Steps564 }},
 		{1e-6, 2e-3, func(c *goldenCase) (f32, f64 []sgdStep) { return c.Steps6, c.Steps664 }},
 	}
-	eachGolden(t, 0, middleInput, func(t *testing.T, dev backend.Device, g *golden, c *goldenCase) {
+	eachGolden(t, 0, middleInput, func(t *testing.T, dev device.Device, g *golden, c *goldenCase) {
 		for _, run := range runs {
 			lossTol, normTol := stepTolerance(t, c.batch() == 1, run.late, run.pick)
 			tr, err := NewTraining(dev, g.config(), c.batch(), c.image())

@@ -3,7 +3,7 @@ package i3d
 import (
 	"fmt"
 
-	"github.com/universal-classifier/uc/internal/backend"
+	"github.com/universal-classifier/uc/internal/device"
 	"github.com/universal-classifier/uc/internal/onnx"
 	"github.com/universal-classifier/uc/internal/ops"
 	"github.com/universal-classifier/uc/internal/weights"
@@ -78,7 +78,7 @@ func samePadding(kernel, stride [3]int) (lo, hi []int) {
 // maxPool adds a pooling. The network's is zero-padded and rounds its size up. Its inputs come from ReLUs and no window
 // lies in the padding alone, so ONNX's padding, which never wins, gives the same maxima as zeros do; and with stride - 1
 // more of it at the upper side, rounding down gives the size that rounding up gives. Not all runtimes agree on ceil_mode.
-func (n onnxNetwork) maxPool(name, x string, p backend.Pool) string {
+func (n onnxNetwork) maxPool(name, x string, p device.Pool) string {
 	lo, hi := samePadding(p.Kernel, p.Stride)
 	for a := range hi {
 		hi[a] += p.Stride[a] - 1

@@ -6,7 +6,8 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"github.com/universal-classifier/uc/internal/backend"
+	"github.com/universal-classifier/uc/internal/device"
+	"github.com/universal-classifier/uc/internal/device/open"
 	"github.com/universal-classifier/uc/internal/onnx"
 	"github.com/universal-classifier/uc/internal/onnx/onnxtest"
 	"github.com/universal-classifier/uc/internal/ops"
@@ -15,7 +16,7 @@ import (
 
 // TestONNXPoolingSizes compares sizes and paddings of the written poolings with the network's.
 func TestONNXPoolingSizes(t *testing.T) {
-	pools := []backend.Pool{ops.MixedPool}
+	pools := []device.Pool{ops.MixedPool}
 	for _, s := range stages {
 		if s.pool != nil {
 			pools = append(pools, *s.pool)
@@ -100,7 +101,7 @@ func TestONNXNetwork(t *testing.T) {
 	cfg := Config{InChannels: 2, Outputs: []int{2, 3}}
 	sd := EmptyStateDict(cfg)
 	weights.Formula(sd, "", 1.6)
-	dev, err := backend.Open(backend.Options{Device: "cpu"})
+	dev, err := open.Device(open.Options{Device: "cpu"})
 	if err != nil {
 		t.Fatal(err)
 	}

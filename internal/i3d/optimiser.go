@@ -3,14 +3,14 @@ package i3d
 import (
 	"fmt"
 
-	"github.com/universal-classifier/uc/internal/backend"
+	"github.com/universal-classifier/uc/internal/device"
 	"github.com/universal-classifier/uc/internal/weights"
 )
 
 // update changes the parameters by the gradients and returns the norm of these.
 func (t *Training) update(o StepOptions) (float64, error) {
 	if o.Beta2 == 0 {
-		return t.dev.Step(backend.SGD{LR: o.LR, Momentum: o.Momentum, WeightDecay: o.WeightDecay, ClipNorm: o.ClipNorm, First: !t.started},
+		return t.dev.Step(device.SGD{LR: o.LR, Momentum: o.Momentum, WeightDecay: o.WeightDecay, ClipNorm: o.ClipNorm, First: !t.started},
 			t.params.flat, t.grads.flat, t.momentum.flat), nil
 	}
 	if err := t.addSecond(); err != nil {
@@ -19,7 +19,7 @@ func (t *Training) update(o StepOptions) (float64, error) {
 	if !t.started {
 		t.steps = 0
 	}
-	norm := t.dev.StepAdamW(backend.AdamW{LR: o.LR, Beta1: o.Momentum, Beta2: o.Beta2, Eps: adamEps, WeightDecay: o.WeightDecay, ClipNorm: o.ClipNorm,
+	norm := t.dev.StepAdamW(device.AdamW{LR: o.LR, Beta1: o.Momentum, Beta2: o.Beta2, Eps: adamEps, WeightDecay: o.WeightDecay, ClipNorm: o.ClipNorm,
 		Step: t.steps + 1}, t.params.flat, t.grads.flat, t.momentum.flat, t.second.flat)
 	if norm >= 0 && !bad(norm) {
 		t.steps++

@@ -1,7 +1,7 @@
 package i3d
 
 import (
-	"github.com/universal-classifier/uc/internal/backend"
+	"github.com/universal-classifier/uc/internal/device"
 	"github.com/universal-classifier/uc/internal/weights"
 )
 
@@ -17,27 +17,27 @@ const (
 // layout lists the tensors of a block in device memory, one behind the other. A tensor is the parts of one layer one below the other;
 // names are those of the parts' state_dict entries.
 type layout struct {
-	dev   backend.Device
+	dev   device.Device
 	items []item
 	bytes int64
 }
 
 type item struct {
-	spec   backend.Spec
+	spec   device.Spec
 	names  []string
 	rows   []int
 	offset int64
 }
 
-func (l *layout) add(kind backend.Kind, shape []int, names []string, rows []int) int {
-	s := backend.Spec{Kind: kind, Shape: shape}
+func (l *layout) add(kind device.Kind, shape []int, names []string, rows []int) int {
+	s := device.Spec{Kind: kind, Shape: shape}
 	l.items = append(l.items, item{spec: s, names: names, rows: rows, offset: l.bytes})
 	l.bytes += l.dev.Bytes(s)
 	return len(l.items) - 1
 }
 
 // addParts adds a tensor of a layer; shape is that of all parts together.
-func (l *layout) addParts(kind backend.Kind, shape []int, parts []part, suffix string) int {
+func (l *layout) addParts(kind device.Kind, shape []int, parts []part, suffix string) int {
 	var names []string
 	var rows []int
 	for _, p := range parts {
@@ -54,20 +54,20 @@ func (l *layout) addLinear(cfg Config) (weight, bias int) {
 		wNames, bNames = append(wNames, linearName(label)+"weight"), append(bNames, linearName(label)+"bias")
 		total += n
 	}
-	weight = l.add(backend.Values, []int{total, features}, wNames, cfg.Outputs)
-	bias = l.add(backend.Values, []int{total}, bNames, cfg.Outputs)
+	weight = l.add(device.Values, []int{total, features}, wNames, cfg.Outputs)
+	bias = l.add(device.Values, []int{total}, bNames, cfg.Outputs)
 	return weight, bias
 }
 
 // memory is a layout in a block.
 type memory struct {
 	*layout
-	block   backend.Block
-	tensors []*backend.Tensor
-	flat    *backend.Tensor // all of the block as one array
+	block   device.Block
+	tensors []*device.Tensor
+	flat    *device.Tensor // all of the block as one array
 }
 
-func (l *layout) allocate(dev backend.Device) (*memory, error) {
+func (l *layout) allocate(dev device.Device) (*memory, error) {
 	b, err := dev.NewBlock(l.bytes)
 	if err != nil {
 		return nil, err
@@ -76,14 +76,14 @@ func (l *layout) allocate(dev backend.Device) (*memory, error) {
 	for _, it := range l.items {
 		m.tensors = append(m.tensors, dev.Place(it.spec, b, it.offset))
 	}
-	m.flat = dev.Place(backend.Spec{Kind: backend.Values, Shape: []int{int(l.bytes / 4)}}, b, 0)
+	m.flat = dev.Place(device.Spec{Kind: device.Values, Shape: []int{int(l.bytes / 4)}}, b, 0)
 	return m, nil
 }
 
 // load uploads the tensors of sd, which has been checked.
-func (m *memory) load(dev backend.Device, sd *weights.StateDict) {
+func (m *memory) load(dev device.Device, sd *weights.StateDict) {
 	for i, it := range m.items {
-		values := make([]float32, 0, backend.Count(it.spec.Shape))
+		values := make([]float32, 0, device.Count(it.spec.Shape))
 		for _, name := range it.names {
 			values = append(values, sd.Get(name).F32...)
 		}
@@ -92,11 +92,11 @@ func (m *memory) load(dev backend.Device, sd *weights.StateDict) {
 }
 
 // store overwrites the tensors of sd that lie in this memory.
-func (m *memory) store(dev backend.Device, sd *weights.StateDict) {
+func (m *memory) store(dev device.Device, sd *weights.StateDict) {
 	for i, it := range m.items {
-		values := make([]float32, backend.Count(it.spec.Shape))
+		values := make([]float32, device.Count(it.spec.Shape))
 		dev.Download(m.tensors[i], values)
-		row := backend.Count(it.spec.Shape[1:])
+		row := device.Count(it.spec.Shape[1:])
 		for p, name := range it.names {
 			n := copy(sd.Get(name).F32, values[:it.rows[p]*row])
 			values = values[n:]

@@ -7,7 +7,7 @@ import (
 
 	"gorgonia.org/gorgonia"
 
-	"github.com/universal-classifier/uc/internal/backend"
+	"github.com/universal-classifier/uc/internal/device"
 	"github.com/universal-classifier/uc/internal/ops"
 	"github.com/universal-classifier/uc/internal/weights"
 )
@@ -21,7 +21,7 @@ const foldedBias = ".folded_bias"
 // Predictor computes logits in evaluation mode. Batch norms are folded into weights and biases. It may be used by one
 // goroutine at a time.
 type Predictor struct {
-	dev    backend.Device
+	dev    device.Device
 	cfg    Config
 	params *memory
 	work   *workspace
@@ -36,7 +36,7 @@ type shapedGraph struct {
 }
 
 // NewPredictor returns a predictor with the weights of sd.
-func NewPredictor(dev backend.Device, cfg Config, sd *weights.StateDict) (*Predictor, error) {
+func NewPredictor(dev device.Device, cfg Config, sd *weights.StateDict) (*Predictor, error) {
 	p, err := newPredictor(dev, cfg, &workspace{dev: dev})
 	if err != nil {
 		return nil, err
@@ -54,15 +54,15 @@ func (p *Predictor) Another(sd *weights.StateDict) (*Predictor, error) {
 	return q, q.Load(sd)
 }
 
-func newPredictor(dev backend.Device, cfg Config, work *workspace) (*Predictor, error) {
+func newPredictor(dev device.Device, cfg Config, work *workspace) (*Predictor, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
 	l := &layout{dev: dev}
 	for _, stage := range allLayers(cfg.InChannels) {
 		for _, layer := range stage {
-			l.addParts(backend.Weights, layer.weightShape(), layer.parts, convWeight)
-			l.addParts(backend.Values, []int{layer.outputs()}, layer.parts, foldedBias)
+			l.addParts(device.Weights, layer.weightShape(), layer.parts, convWeight)
+			l.addParts(device.Values, []int{layer.outputs()}, layer.parts, foldedBias)
 		}
 	}
 	l.addLinear(cfg)
@@ -105,7 +105,7 @@ func foldConvolution(sd *weights.StateDict, name string) (w, bias *weights.Tenso
 	gamma, mean, variance := sd.Get(name+normWeight).F32, sd.Get(name+runningMean).F32, sd.Get(name+runningVar).F32
 	row := w.Len() / len(gamma)
 	for o := range gamma {
-		scale := float64(gamma[o]) / math.Sqrt(float64(variance[o])+backend.BatchNormEps)
+		scale := float64(gamma[o]) / math.Sqrt(float64(variance[o])+device.BatchNormEps)
 		for i := range row {
 			w.F32[o*row+i] = float32(float64(w.F32[o*row+i]) * scale)
 		}
@@ -202,8 +202,8 @@ func (p *Predictor) build(g *graph, batch int, shape [3]int) error {
 
 // PredictorMemory is the device memory that a predictor takes for one image of the given shape (D, H, W), in bytes, without what
 // kernels borrow.
-func PredictorMemory(dev backend.Device, cfg Config, shape [3]int) (int64, error) {
-	plan := backend.Planning(dev)
+func PredictorMemory(dev device.Device, cfg Config, shape [3]int) (int64, error) {
+	plan := device.DryRun(dev)
 	p, err := newPredictor(plan, cfg, &workspace{dev: plan})
 	if err != nil {
 		return 0, err

@@ -7,7 +7,7 @@ import (
 
 	"gorgonia.org/gorgonia"
 
-	"github.com/universal-classifier/uc/internal/backend"
+	"github.com/universal-classifier/uc/internal/device"
 	"github.com/universal-classifier/uc/internal/ops"
 	"github.com/universal-classifier/uc/internal/weights"
 )
@@ -29,13 +29,13 @@ const adamEps = 1e-8
 // StepResult is what a training step saw before it changed the parameters.
 type StepResult struct {
 	Loss     float64
-	GradNorm float64     // before clipping; -1 if the device skipped the update, see backend.LossScaler
+	GradNorm float64     // before clipping; -1 if the device skipped the update, see device.LossScaler
 	Logits   [][]float32 // per label, (N, classes)
 }
 
 // Training is a network being trained at one batch size and image shape.
 type Training struct {
-	dev      backend.Device
+	dev      device.Device
 	cfg      Config
 	batch    int
 	shape    [3]int
@@ -57,11 +57,11 @@ type Training struct {
 }
 
 // NewTraining builds the training graph, with weights all zero: call Load. shape is (D, H, W).
-func NewTraining(dev backend.Device, cfg Config, batch int, shape [3]int) (*Training, error) {
+func NewTraining(dev device.Device, cfg Config, batch int, shape [3]int) (*Training, error) {
 	return newTraining(dev, cfg, batch, shape, false)
 }
 
-func newTraining(dev backend.Device, cfg Config, batch int, shape [3]int, inputGrad bool) (*Training, error) {
+func newTraining(dev device.Device, cfg Config, batch int, shape [3]int, inputGrad bool) (*Training, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
@@ -74,11 +74,11 @@ func newTraining(dev backend.Device, cfg Config, batch int, shape [3]int, inputG
 	for _, stage := range layers {
 		for _, l := range stage {
 			c := []int{l.outputs()}
-			params.addParts(backend.Weights, l.weightShape(), l.parts, convWeight)
-			params.addParts(backend.Values, c, l.parts, normWeight)
-			params.addParts(backend.Values, c, l.parts, normBias)
-			stats.addParts(backend.Values, c, l.parts, runningMean)
-			stats.addParts(backend.Values, c, l.parts, runningVar)
+			params.addParts(device.Weights, l.weightShape(), l.parts, convWeight)
+			params.addParts(device.Values, c, l.parts, normWeight)
+			params.addParts(device.Values, c, l.parts, normBias)
+			stats.addParts(device.Values, c, l.parts, runningMean)
+			stats.addParts(device.Values, c, l.parts, runningVar)
 		}
 	}
 	params.addLinear(cfg)
@@ -112,7 +112,7 @@ func (t *Training) build(layers [][]layer, inputGrad bool) error {
 	targets := g.node("targets", g.targets)
 	var wrt []*gorgonia.Node
 	next := 0
-	param := func() (*gorgonia.Node, *backend.Tensor) {
+	param := func() (*gorgonia.Node, *device.Tensor) {
 		n := g.node(t.params.items[next].names[0], t.params.tensors[next])
 		wrt = append(wrt, n)
 		next++
@@ -403,8 +403,8 @@ type Extras struct {
 }
 
 // MemoryEstimate is the device memory a training with validation will take, in bytes, without what kernels borrow.
-func MemoryEstimate(dev backend.Device, cfg Config, batch int, shape [3]int, extras Extras) (int64, error) {
-	plan := backend.Planning(dev)
+func MemoryEstimate(dev device.Device, cfg Config, batch int, shape [3]int, extras Extras) (int64, error) {
+	plan := device.DryRun(dev)
 	t, err := NewTraining(plan, cfg, batch, shape)
 	if err != nil {
 		return 0, err

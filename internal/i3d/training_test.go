@@ -8,7 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/universal-classifier/uc/internal/backend"
+	"github.com/universal-classifier/uc/internal/device"
+	"github.com/universal-classifier/uc/internal/device/open"
 	"github.com/universal-classifier/uc/internal/weights"
 )
 
@@ -19,9 +20,9 @@ var (
 	stepOptions  = StepOptions{LR: 1e-3, Momentum: 0.99, WeightDecay: 3e-5, ClipNorm: 12}
 )
 
-func openCPU(t *testing.T, threads int) backend.Device {
+func openCPU(t *testing.T, threads int) device.Device {
 	t.Helper()
-	dev, err := backend.Open(backend.Options{Device: "cpu", Threads: threads})
+	dev, err := open.Device(open.Options{Device: "cpu", Threads: threads})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,7 +30,7 @@ func openCPU(t *testing.T, threads int) backend.Device {
 	return dev
 }
 
-func smallTraining(t *testing.T, dev backend.Device) (*Training, []float32) {
+func smallTraining(t *testing.T, dev device.Device) (*Training, []float32) {
 	t.Helper()
 	tr, err := NewTraining(dev, smallConfig, 2, smallImage)
 	if err != nil {
@@ -247,7 +248,7 @@ func TestMemory(t *testing.T) {
 			t.Logf("%d^3 batch %d takes %.2f GiB", c.size, c.batch, gib)
 		}
 	}
-	plan := backend.Planning(dev)
+	plan := device.DryRun(dev)
 	p, err := newPredictor(plan, Config{2, []int{2}}, &workspace{dev: plan})
 	if err != nil {
 		t.Fatal(err)

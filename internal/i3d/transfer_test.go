@@ -10,7 +10,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/universal-classifier/uc/internal/backend"
+	"github.com/universal-classifier/uc/internal/device"
+	"github.com/universal-classifier/uc/internal/device/cpu"
 	"github.com/universal-classifier/uc/internal/npz"
 	"github.com/universal-classifier/uc/internal/testref"
 	"github.com/universal-classifier/uc/internal/weights"
@@ -54,7 +55,7 @@ func TestTransferEqualsTheReferencesFirstLayer(t *testing.T) {
 	if err := json.Unmarshal(raw, &want); err != nil {
 		t.Fatal(err)
 	}
-	dev, err := backend.OpenCPU(0, "avx512", false)
+	dev, err := cpu.Open(0, "avx512", false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +93,7 @@ func TestTransferEqualsTheReferencesFirstLayer(t *testing.T) {
 			t.Fatal(err)
 		}
 		key := strings.Trim(strings.ReplaceAll(fmt.Sprint(w.InputShape), " ", ","), "[]")
-		x := weights.FormulaInput("input:"+key, backend.Count(w.InputShape), 1.7)
+		x := weights.FormulaInput("input:"+key, device.Count(w.InputShape), 1.7)
 		logits, err := p.Logits(x, w.InputShape[0], [3]int(w.InputShape[2:]))
 		if err != nil {
 			t.Fatal(err)

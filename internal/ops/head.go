@@ -6,7 +6,7 @@ import (
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
-	"github.com/universal-classifier/uc/internal/backend"
+	"github.com/universal-classifier/uc/internal/device"
 )
 
 // HeadWindow is the window of the reference's average pooling before the linear layers.
@@ -15,30 +15,30 @@ var HeadWindow = [3]int{2, 2, 7}
 // Classifier are the linear layers of all classification labels, one below the other: weights (sum of classes, features) and biases.
 type Classifier struct {
 	Weight, Bias         *gorgonia.Node
-	GradWeight, GradBias *backend.Tensor
+	GradWeight, GradBias *device.Tensor
 }
 
 // Head adds average pooling, the mean over positions and the linear layers: logits (N, sum of classes).
 func Head(rt *Runtime, name string, x *gorgonia.Node, c *Classifier, training bool) (*gorgonia.Node, error) {
 	batch, channels, size := imageShape(x)
 	inputs := []*gorgonia.Node{x, c.Weight, c.Bias}
-	var features, weight *backend.Tensor
+	var features, weight *device.Tensor
 	h := &differentiable{firstGrad: true, firstShape: []int{batch, channels, size[0], size[1], size[2]}}
 	h.op = rt.newOp(name, dims(inputs), batch, c.Weight.Shape()[0])
-	h.params = []*backend.Tensor{c.GradWeight, c.GradBias}
-	h.run = func(in []*backend.Tensor) *backend.Tensor {
-		features, weight = rt.Arena.Alloc(backend.Values, batch, channels), in[1]
+	h.params = []*device.Tensor{c.GradWeight, c.GradBias}
+	h.run = func(in []*device.Tensor) *device.Tensor {
+		features, weight = rt.Arena.Alloc(device.Values, batch, channels), in[1]
 		rt.Device.AvgPoolMean(HeadWindow, in[0], features)
 		rt.free(in[0])
-		logits := rt.Arena.Alloc(backend.Values, h.out...)
+		logits := rt.Arena.Alloc(device.Values, h.out...)
 		rt.Device.Linear(features, in[1], in[2], logits)
 		if !training {
 			rt.free(features)
 		}
 		return logits
 	}
-	h.backward = func(dy *backend.Tensor) *backend.Tensor {
-		d := rt.Arena.Alloc(backend.Values, batch, channels)
+	h.backward = func(dy *device.Tensor) *device.Tensor {
+		d := rt.Arena.Alloc(device.Values, batch, channels)
 		rt.Device.LinearBackward(features, dy, weight, d, c.GradWeight, c.GradBias)
 		rt.free(features, dy)
 		dx := rt.activation(batch, channels, size)
@@ -52,16 +52,16 @@ func Head(rt *Runtime, name string, x *gorgonia.Node, c *Classifier, training bo
 // crossEntropy computes its gradient along with the loss.
 type crossEntropy struct {
 	function
-	dlogits *backend.Tensor
+	dlogits *device.Tensor
 }
 
 // CrossEntropy adds the loss: over labels, the sum of the mean cross-entropy between the label's columns of logits
 // (N, sum of classes) and targets (N, labels), class numbers stored as float32. The logits are left alone.
 func CrossEntropy(rt *Runtime, logits, targets *gorgonia.Node, classes []int) (*gorgonia.Node, error) {
 	c := &crossEntropy{function: function{op: rt.newOp("cross entropy", []int{2, 2})}}
-	c.run = func(in []*backend.Tensor) *backend.Tensor {
-		loss := rt.Arena.Alloc(backend.Values)
-		c.dlogits = rt.Arena.Alloc(backend.Values, in[0].Shape()...)
+	c.run = func(in []*device.Tensor) *device.Tensor {
+		loss := rt.Arena.Alloc(device.Values)
+		c.dlogits = rt.Arena.Alloc(device.Values, in[0].Shape()...)
 		rt.Device.CrossEntropy(classes, in[0], in[1], loss, c.dlogits)
 		return loss
 	}
@@ -83,7 +83,7 @@ func (c *crossEntropy) DiffWRT(int) []bool { return []bool{true, false} }
 // SymDiff implements gorgonia.SDOp. The loss is the end of the graph: its own gradient is the constant 1.
 func (c *crossEntropy) SymDiff(inputs gorgonia.Nodes, output, grad *gorgonia.Node) (gorgonia.Nodes, error) {
 	f := &function{op: c.rt.newOp(c.name+"'", []int{0}, inputs[0].Shape()...)}
-	f.run = func([]*backend.Tensor) *backend.Tensor { return c.dlogits }
+	f.run = func([]*device.Tensor) *device.Tensor { return c.dlogits }
 	n, err := gorgonia.ApplyOp(f, output)
 	if err != nil {
 		return nil, err

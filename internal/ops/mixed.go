@@ -3,11 +3,11 @@ package ops
 import (
 	"gorgonia.org/gorgonia"
 
-	"github.com/universal-classifier/uc/internal/backend"
+	"github.com/universal-classifier/uc/internal/device"
 )
 
 // MixedPool is the pooling of an Inception block's fourth branch.
-var MixedPool = backend.Pool{Kernel: [3]int{3, 3, 3}, Stride: [3]int{1, 1, 1}}
+var MixedPool = device.Pool{Kernel: [3]int{3, 3, 3}, Stride: [3]int{1, 1, 1}}
 
 // Inception are the layers of one block. The 1x1x1 convolutions that read the block's input (all of branch 0, the first of
 // branches 1 and 2) are one layer, Reduce, whose outputs are branch 0's, branch 1's and branch 2's in this order, Split many of each.
@@ -42,9 +42,9 @@ func Mixed(rt *Runtime, name string, x *gorgonia.Node, b *Inception) (*gorgonia.
 	for i := range branch {
 		branch[i] = &layerRun{Layer: &b.Branch[i], rt: rt}
 	}
-	var input, winners *backend.Tensor
-	var branchIn [3]*backend.Tensor // what the branches' last convolutions read
-	m.run = func(in []*backend.Tensor) *backend.Tensor {
+	var input, winners *device.Tensor
+	var branchIn [3]*device.Tensor // what the branches' last convolutions read
+	m.run = func(in []*device.Tensor) *device.Tensor {
 		input = in[0]
 		y := rt.activation(batch, total, size)
 		reduce.convolve(input, in[1], in[2], in[3])
@@ -59,7 +59,7 @@ func Mixed(rt *Runtime, name string, x *gorgonia.Node, b *Inception) (*gorgonia.
 				first += b.Split[1+i]
 			} else {
 				branchIn[i] = rt.activation(batch, channels, size)
-				winners = rt.Arena.Alloc(backend.Winners, batch, channels, size[0], size[1], size[2])
+				winners = rt.Arena.Alloc(device.Winners, batch, channels, size[0], size[1], size[2])
 				rt.Device.MaxPool(MixedPool, input, branchIn[i], winners)
 			}
 			l.convolve(branchIn[i], in[4+3*i], in[5+3*i], in[6+3*i])
@@ -68,9 +68,9 @@ func Mixed(rt *Runtime, name string, x *gorgonia.Node, b *Inception) (*gorgonia.
 		}
 		return y
 	}
-	m.backward = func(dy *backend.Tensor) *backend.Tensor {
+	m.backward = func(dy *device.Tensor) *device.Tensor {
 		first, from := b.Split[0], widths[0]
-		var dpooled *backend.Tensor
+		var dpooled *device.Tensor
 		for i, l := range branch {
 			part := rt.Device.Slice(dy, from, widths[1+i])
 			l.backward(branchIn[i], part)
@@ -110,10 +110,10 @@ func FoldedMixed(rt *Runtime, name string, x *gorgonia.Node, b *Inception) (*gor
 		inputs = append(inputs, l.Weight, l.Bias)
 	}
 	f := &function{op: rt.newOp(name, dims(inputs), batch, total, size[0], size[1], size[2])}
-	f.run = func(in []*backend.Tensor) *backend.Tensor {
+	f.run = func(in []*device.Tensor) *device.Tensor {
 		dev := rt.Device
-		conv := func(l *Layer, x, w, bias, y *backend.Tensor) {
-			dev.ConvForward(l.fixed(), x, w, y, backend.Epilogue{Bias: bias, ReLU: true})
+		conv := func(l *Layer, x, w, bias, y *device.Tensor) {
+			dev.ConvForward(l.fixed(), x, w, y, device.Epilogue{Bias: bias, ReLU: true})
 		}
 		y := rt.activation(batch, total, size)
 		s := b.Split

@@ -1,4 +1,4 @@
-// Package ops holds the network's layers as Gorgonia operations with symbolic gradients, on the tensors of a backend device.
+// Package ops holds the network's layers as Gorgonia operations with symbolic gradients, on the tensors of a device.
 //
 // Two conventions keep memory small without reference counts. Every activation is the input of exactly one operation, which
 // takes it over: it frees the activation's memory, or keeps it until its own gradient has run. And operations of a training graph
@@ -16,27 +16,27 @@ import (
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
-	"github.com/universal-classifier/uc/internal/backend"
+	"github.com/universal-classifier/uc/internal/device"
 )
 
 // Trace is told of every operation that has run: its name (with ' behind it for the gradient's), its result, valid for now, and the
 // time it took.
-type Trace func(name string, result *backend.Tensor, took time.Duration)
+type Trace func(name string, result *device.Tensor, took time.Duration)
 
 // Runtime is what the operations of one graph run on: the device and the memory of a run.
 type Runtime struct {
-	Device backend.Device
-	Arena  *backend.Arena
+	Device device.Device
+	Arena  *device.Arena
 	Trace  Trace // may be nil
 	Failed error // of the device, in the last run
 	serial uint32
 }
 
-func (rt *Runtime) activation(n, c int, size [3]int) *backend.Tensor {
-	return rt.Arena.Alloc(backend.Activation, n, c, size[0], size[1], size[2])
+func (rt *Runtime) activation(n, c int, size [3]int) *device.Tensor {
+	return rt.Arena.Alloc(device.Activation, n, c, size[0], size[1], size[2])
 }
 
-func (rt *Runtime) free(ts ...*backend.Tensor) {
+func (rt *Runtime) free(ts ...*device.Tensor) {
 	for _, t := range ts {
 		rt.Arena.Free(t)
 	}
@@ -104,10 +104,10 @@ func (o *op) Hashcode() uint32 {
 func (o *op) String() string { return o.name }
 
 // arguments are the tensors behind an operation's inputs.
-func arguments(values []gorgonia.Value) ([]*backend.Tensor, error) {
-	ts := make([]*backend.Tensor, len(values))
+func arguments(values []gorgonia.Value) ([]*device.Tensor, error) {
+	ts := make([]*device.Tensor, len(values))
 	for i, v := range values {
-		t, ok := v.(*backend.Tensor)
+		t, ok := v.(*device.Tensor)
 		if !ok {
 			return nil, fmt.Errorf("input %d is a %T, expected a tensor of the device", i, v)
 		}
@@ -119,7 +119,7 @@ func arguments(values []gorgonia.Value) ([]*backend.Tensor, error) {
 // function is a plain operation: what run makes of the tensors.
 type function struct {
 	op
-	run func(in []*backend.Tensor) *backend.Tensor
+	run func(in []*device.Tensor) *device.Tensor
 }
 
 // Do implements gorgonia.Op. Gorgonia calls it on a goroutine of its own, so that a device that fails must not panic beyond it.
@@ -129,7 +129,7 @@ func (f *function) Do(values ...gorgonia.Value) (_ gorgonia.Value, err error) {
 			err = f.rt.Failed
 		}
 	}()
-	defer backend.Recover(&f.rt.Failed)
+	defer device.Recover(&f.rt.Failed)
 	in, err := arguments(values)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.name, err)
@@ -149,8 +149,8 @@ type differentiable struct {
 	function
 	firstGrad  bool
 	firstShape []int
-	params     []*backend.Tensor // gradients of the inputs from the second on
-	backward   func(dy *backend.Tensor) *backend.Tensor
+	params     []*device.Tensor // gradients of the inputs from the second on
+	backward   func(dy *device.Tensor) *device.Tensor
 }
 
 // DiffWRT implements gorgonia.SDOp.
@@ -169,7 +169,7 @@ func (d *differentiable) SymDiff(inputs gorgonia.Nodes, _, grad *gorgonia.Node) 
 		shape = d.params[0].Shape()
 	}
 	all := &function{op: d.rt.newOp(d.name+"'", []int{len(d.out)}, shape...)}
-	all.run = func(in []*backend.Tensor) *backend.Tensor {
+	all.run = func(in []*device.Tensor) *device.Tensor {
 		if dx := d.backward(in[0]); d.firstGrad {
 			return dx
 		}
@@ -185,7 +185,7 @@ func (d *differentiable) SymDiff(inputs gorgonia.Nodes, _, grad *gorgonia.Node) 
 	}
 	for i, p := range d.params {
 		pick := &function{op: d.rt.newOp(d.name+"' parameter", []int{len(shape)}, p.Shape()...)}
-		pick.run = func([]*backend.Tensor) *backend.Tensor { return p }
+		pick.run = func([]*device.Tensor) *device.Tensor { return p }
 		if grads[i+1], err = gorgonia.ApplyOp(pick, main); err != nil {
 			return nil, err
 		}

@@ -9,23 +9,24 @@ import (
 	"time"
 
 	"github.com/universal-classifier/uc/internal/cpulevel"
+	"github.com/universal-classifier/uc/internal/device/cpu"
 
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
-	"github.com/universal-classifier/uc/internal/backend"
+	"github.com/universal-classifier/uc/internal/device"
 	"github.com/universal-classifier/uc/internal/npz"
 )
 
 // weighted is a loss with a known gradient: the sum of an activation times fixed weights.
 type weighted struct {
 	function
-	gradient func() *backend.Tensor
+	gradient func() *device.Tensor
 }
 
-func newWeighted(rt *Runtime, x *gorgonia.Node, gradient func() *backend.Tensor) (*gorgonia.Node, error) {
+func newWeighted(rt *Runtime, x *gorgonia.Node, gradient func() *device.Tensor) (*gorgonia.Node, error) {
 	w := &weighted{function: function{op: rt.newOp("weighted", []int{5})}, gradient: gradient}
-	w.run = func(in []*backend.Tensor) *backend.Tensor { return rt.Arena.Alloc(backend.Values) }
+	w.run = func(in []*device.Tensor) *device.Tensor { return rt.Arena.Alloc(device.Values) }
 	return gorgonia.ApplyOp(w, x)
 }
 
@@ -37,7 +38,7 @@ func (w *weighted) DiffWRT(int) []bool { return []bool{true} }
 
 func (w *weighted) SymDiff(in gorgonia.Nodes, output, _ *gorgonia.Node) (gorgonia.Nodes, error) {
 	f := &function{op: w.rt.newOp("weights", []int{0}, in[0].Shape()...)}
-	f.run = func([]*backend.Tensor) *backend.Tensor { return w.gradient() }
+	f.run = func([]*device.Tensor) *device.Tensor { return w.gradient() }
 	n, err := gorgonia.ApplyOp(f, output)
 	return gorgonia.Nodes{n}, err
 }
@@ -51,7 +52,7 @@ type unitCase struct {
 // fixture is a graph over tensors filled with reference values.
 type fixture struct {
 	t    *testing.T
-	dev  backend.Device
+	dev  device.Device
 	rt   *Runtime
 	g    *gorgonia.ExprGraph
 	data map[string]npz.Array
@@ -67,8 +68,8 @@ func (f *fixture) values(part string) []float32 {
 	return v
 }
 
-func (f *fixture) tensor(kind backend.Kind, values []float32, shape ...int) *backend.Tensor {
-	s := backend.Spec{Kind: kind, Shape: shape}
+func (f *fixture) tensor(kind device.Kind, values []float32, shape ...int) *device.Tensor {
+	s := device.Spec{Kind: kind, Shape: shape}
 	b, err := f.dev.NewBlock(f.dev.Bytes(s))
 	if err != nil {
 		f.t.Fatal(err)
@@ -80,7 +81,7 @@ func (f *fixture) tensor(kind backend.Kind, values []float32, shape ...int) *bac
 	return t
 }
 
-func (f *fixture) node(name string, t *backend.Tensor) *gorgonia.Node {
+func (f *fixture) node(name string, t *device.Tensor) *gorgonia.Node {
 	n := gorgonia.NewTensor(f.g, tensor.Float32, t.Shape().Dims(), gorgonia.WithShape(t.Shape()...), gorgonia.WithName(name))
 	if err := gorgonia.Let(n, t); err != nil {
 		f.t.Fatal(err)
@@ -92,7 +93,7 @@ func (f *fixture) node(name string, t *backend.Tensor) *gorgonia.Node {
 func (f *fixture) run() {
 	f.t.Helper()
 	machine := gorgonia.NewTapeMachine(f.g)
-	for _, dev := range []backend.Device{backend.Planning(f.dev), f.dev} {
+	for _, dev := range []device.Device{device.DryRun(f.dev), f.dev} {
 		f.rt.Device = dev
 		f.rt.Arena.Begin()
 		machine.Reset()
@@ -109,7 +110,7 @@ func (f *fixture) run() {
 	}
 }
 
-func (f *fixture) check(what string, got *backend.Tensor, want []float32, tolerance float64) {
+func (f *fixture) check(what string, got *device.Tensor, want []float32, tolerance float64) {
 	f.t.Helper()
 	v := make([]float32, got.Size())
 	f.dev.Download(got, v)
@@ -143,14 +144,14 @@ func TestUnits(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, set := range cpulevel.Available() {
-		dev, err := backend.OpenCPU(2, set.String(), false)
+		dev, err := cpu.Open(2, set.String(), false)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, c := range cases.Unit {
 			t.Run(fmt.Sprintf("%s/%s", set, c.Name), func(t *testing.T) {
 				newFixture := func() *fixture {
-					return &fixture{t: t, dev: dev, rt: &Runtime{Device: dev, Arena: backend.NewArena(dev)}, g: gorgonia.NewGraph(), data: data, name: c.Name}
+					return &fixture{t: t, dev: dev, rt: &Runtime{Device: dev, Arena: device.NewArena(dev)}, g: gorgonia.NewGraph(), data: data, name: c.Name}
 				}
 				compareUnit(newFixture(), c)
 				compareFolded(newFixture(), c)
@@ -163,31 +164,31 @@ func TestUnits(t *testing.T) {
 func (c unitCase) layer() (l *Layer, channels int) {
 	k := []int{c.Kernel, c.Kernel, c.Kernel}
 	channels = c.Y[1]
-	return &Layer{Conv: backend.Conv{Kernel: [3]int(k), Stride: [3]int{c.Stride, c.Stride, c.Stride}}}, channels
+	return &Layer{Conv: device.Conv{Kernel: [3]int(k), Stride: [3]int{c.Stride, c.Stride, c.Stride}}}, channels
 }
 
 func compareUnit(f *fixture, c unitCase) {
 	l, n := c.layer()
 	shape := []int{n, c.X[1], c.Kernel, c.Kernel, c.Kernel}
-	vector := func(part string) *backend.Tensor { return f.tensor(backend.Values, f.values(part), n) }
-	l.Weight = f.node("w", f.tensor(backend.Weights, f.values("conv3d.weight"), shape...))
+	vector := func(part string) *device.Tensor { return f.tensor(device.Values, f.values(part), n) }
+	l.Weight = f.node("w", f.tensor(device.Weights, f.values("conv3d.weight"), shape...))
 	l.Gamma, l.Beta = f.node("gamma", vector("batch3d.weight")), f.node("beta", vector("batch3d.bias"))
 	l.RunningMean, l.RunningVar = vector("batch3d.running_mean"), vector("batch3d.running_var")
-	l.GradWeight = f.tensor(backend.Weights, nil, shape...)
-	l.GradGamma, l.GradBeta = f.tensor(backend.Values, nil, n), f.tensor(backend.Values, nil, n)
-	x := f.node("x", f.tensor(backend.Activation, f.values("x"), c.X...))
+	l.GradWeight = f.tensor(device.Weights, nil, shape...)
+	l.GradGamma, l.GradBeta = f.tensor(device.Values, nil, n), f.tensor(device.Values, nil, n)
+	x := f.node("x", f.tensor(device.Activation, f.values("x"), c.X...))
 	y, err := Unit(f.rt, "unit", x, l, true)
 	if err != nil {
 		f.t.Fatal(err)
 	}
 	compared := 0
-	f.rt.Trace = func(name string, r *backend.Tensor, _ time.Duration) {
+	f.rt.Trace = func(name string, r *device.Tensor, _ time.Duration) {
 		if name == "unit" && r.Storage != nil {
 			f.check("y_train", r, f.values("y_train"), 1e-5)
 			compared++
 		}
 	}
-	loss, err := newWeighted(f.rt, y, func() *backend.Tensor {
+	loss, err := newWeighted(f.rt, y, func() *device.Tensor {
 		g := f.rt.activation(c.Y[0], c.Y[1], [3]int(c.Y[2:]))
 		if g.Storage != nil {
 			f.dev.Upload(g, f.values("gy"))
@@ -203,7 +204,7 @@ func compareUnit(f *fixture, c unitCase) {
 	}
 	f.run()
 	for i, part := range []string{"gx_train", "grad/conv3d.weight", "grad/batch3d.weight", "grad/batch3d.bias"} {
-		f.check(part, grads[i].Value().(*backend.Tensor), f.values(part), 1e-5)
+		f.check(part, grads[i].Value().(*device.Tensor), f.values(part), 1e-5)
 	}
 	f.check("running_mean_after", l.RunningMean, f.values("running_mean_after"), 1e-5)
 	f.check("running_var_after", l.RunningVar, f.values("running_var_after"), 1e-5)
@@ -217,18 +218,18 @@ func compareFolded(f *fixture, c unitCase) {
 	w, bias := append([]float32(nil), f.values("conv3d.weight")...), make([]float32, n)
 	row := len(w) / n
 	for o := range n {
-		scale := float64(f.values("batch3d.weight")[o]) / math.Sqrt(float64(f.values("batch3d.running_var")[o])+backend.BatchNormEps)
+		scale := float64(f.values("batch3d.weight")[o]) / math.Sqrt(float64(f.values("batch3d.running_var")[o])+device.BatchNormEps)
 		for i := range row {
 			w[o*row+i] = float32(float64(w[o*row+i]) * scale)
 		}
 		bias[o] = float32(float64(f.values("batch3d.bias")[o]) - float64(f.values("batch3d.running_mean")[o])*scale)
 	}
-	l.Weight = f.node("w", f.tensor(backend.Weights, w, n, c.X[1], c.Kernel, c.Kernel, c.Kernel))
-	l.Bias = f.node("b", f.tensor(backend.Values, bias, n))
-	y, err := FoldedUnit(f.rt, "unit", f.node("x", f.tensor(backend.Activation, f.values("x"), c.X...)), l)
+	l.Weight = f.node("w", f.tensor(device.Weights, w, n, c.X[1], c.Kernel, c.Kernel, c.Kernel))
+	l.Bias = f.node("b", f.tensor(device.Values, bias, n))
+	y, err := FoldedUnit(f.rt, "unit", f.node("x", f.tensor(device.Activation, f.values("x"), c.X...)), l)
 	if err != nil {
 		f.t.Fatal(err)
 	}
 	f.run()
-	f.check("y_eval", y.Value().(*backend.Tensor), f.values("y_eval"), 1e-5)
+	f.check("y_eval", y.Value().(*device.Tensor), f.values("y_eval"), 1e-5)
 }

@@ -138,7 +138,7 @@ func TestModelFoldersOfTheReferencePredictTheSame(t *testing.T) {
 			readJSON(t, path, &r)
 			artifact := t.TempDir()
 			writeArtifact(t, artifact, r)
-			m := open(t, artifact, Options{FP32: true, DisableTTA: true})
+			m := openModel(t, artifact, Options{FP32: true, DisableTTA: true})
 			if !m.MasksUnknown() || m.Labels()[0].Name != "label_0" {
 				t.Errorf("masks known, or label %q", m.Labels()[0].Name)
 			}

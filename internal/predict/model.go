@@ -6,7 +6,8 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/universal-classifier/uc/internal/backend"
+	"github.com/universal-classifier/uc/internal/device"
+	"github.com/universal-classifier/uc/internal/device/open"
 	"github.com/universal-classifier/uc/internal/i3d"
 	"github.com/universal-classifier/uc/internal/memory"
 	"github.com/universal-classifier/uc/internal/model"
@@ -32,7 +33,7 @@ type Model struct {
 	room    *room
 
 	mu       sync.Mutex // guards what follows
-	device   backend.Device
+	device   device.Device
 	networks []*network // one, or with Options.KeepFolds one per fold
 }
 
@@ -61,10 +62,10 @@ func Open(modelDir string, o Options, r progress.Reporter) (*Model, error) {
 	if err := m.recordSources(opened); err != nil {
 		return nil, err
 	}
-	if m.device, err = backend.Open(backend.Options{Device: o.Device, Threads: o.Threads, Mixed: !o.FP32, Choice: func(text string) { r.Note("%s", text) }}); err != nil {
+	if m.device, err = open.Device(open.Options{Device: o.Device, Threads: o.Threads, Mixed: !o.FP32, Choice: func(text string) { r.Note("%s", text) }}); err != nil {
 		return nil, err
 	}
-	r.Note("network on %s (%s)", m.device.Name(), backend.PrecisionText(m.device, !o.FP32))
+	r.Note("network on %s (%s)", m.device.Name(), device.PrecisionText(m.device, !o.FP32))
 	return m, nil
 }
 

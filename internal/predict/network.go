@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/universal-classifier/uc/internal/backend"
+	"github.com/universal-classifier/uc/internal/device"
 	"github.com/universal-classifier/uc/internal/evaluate"
 	"github.com/universal-classifier/uc/internal/i3d"
 	"github.com/universal-classifier/uc/internal/interrupt"
@@ -17,7 +17,7 @@ import (
 func (m *Model) predict(ctx context.Context, cases []*prepared) (results []*Result, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	defer backend.Recover(&err)
+	defer device.Recover(&err)
 	defer m.settleNetwork()
 	results = make([]*Result, len(cases))
 	for i, c := range cases {

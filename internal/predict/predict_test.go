@@ -14,8 +14,8 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/universal-classifier/uc/internal/backend"
 	"github.com/universal-classifier/uc/internal/checkpoint"
+	"github.com/universal-classifier/uc/internal/device"
 	"github.com/universal-classifier/uc/internal/evaluate"
 	"github.com/universal-classifier/uc/internal/mirror"
 	"github.com/universal-classifier/uc/internal/plan"
@@ -76,7 +76,7 @@ func (w *warnings) Warn(format string, args ...any) {
 
 func TestFolderOfCases(t *testing.T) {
 	dir := writeModel(t, toyPlans(), []string{"", "#1"}, 1.6)
-	m := open(t, dir, Options{})
+	m := openModel(t, dir, Options{})
 	cases := writeCases(t, 6)
 	if err := os.WriteFile(cases[2].Images[0], []byte("no image"), 0o644); err != nil {
 		t.Fatal(err)
@@ -128,7 +128,7 @@ func TestExistingResultsAreKept(t *testing.T) {
 	dir := writeModel(t, toyPlans(), []string{"", "#1"}, 1.6)
 	cases := writeCases(t, 3)
 	out := t.TempDir()
-	first := open(t, dir, Options{Folds: []string{"0"}})
+	first := openModel(t, dir, Options{Folds: []string{"0"}})
 	if _, err := first.Folder(t.Context(), cases[:2], nil, out, false, progress.Discard); err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +139,7 @@ func TestExistingResultsAreKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	again := open(t, dir, Options{Folds: []string{"0"}})
+	again := openModel(t, dir, Options{Folds: []string{"0"}})
 	s, err := again.Folder(t.Context(), cases, nil, out, false, progress.Discard)
 	if err != nil || s.Kept != 1 || s.Predicted != 2 {
 		t.Fatalf("%+v (%v)", s, err)
@@ -147,7 +147,7 @@ func TestExistingResultsAreKept(t *testing.T) {
 	if after, _ := os.ReadFile(filepath.Join(out, "case_0.npz")); !reflect.DeepEqual(after, before) {
 		t.Error("the result was not kept")
 	}
-	second := open(t, dir, Options{Folds: []string{"1"}})
+	second := openModel(t, dir, Options{Folds: []string{"1"}})
 	if s, err = second.Folder(t.Context(), cases, nil, out, true, progress.Discard); err != nil || s.Predicted != 3 {
 		t.Fatalf("%+v (%v)", s, err)
 	}
@@ -158,7 +158,7 @@ func TestExistingResultsAreKept(t *testing.T) {
 
 func TestMasksAsInTraining(t *testing.T) {
 	cases := writeCases(t, 1)
-	with := open(t, writeModel(t, toyPlans(), []string{""}, 1), Options{DisableTTA: true})
+	with := openModel(t, writeModel(t, toyPlans(), []string{""}, 1), Options{DisableTTA: true})
 	bare := cases[0]
 	bare.Mask = ""
 	if _, err := with.Case(t.Context(), bare); err == nil || !strings.Contains(err.Error(), "no mask") {
@@ -166,7 +166,7 @@ func TestMasksAsInTraining(t *testing.T) {
 	}
 	p := toyPlans()
 	p.RealMasks = false
-	without := open(t, writeModel(t, p, []string{""}, 1), Options{DisableTTA: true})
+	without := openModel(t, writeModel(t, p, []string{""}, 1), Options{DisableTTA: true})
 	if _, err := without.Case(t.Context(), cases[0]); err == nil || !strings.Contains(err.Error(), "without masks") {
 		t.Errorf("a model without masks took a mask: %v", err)
 	}
@@ -185,7 +185,7 @@ func TestMirroringMakesFlipsIrrelevant(t *testing.T) {
 	dir := writeModel(t, toyPlans(), []string{""}, 1.6)
 	c := writeCases(t, 1)[0]
 	for _, disabled := range []bool{false, true} {
-		m := open(t, dir, Options{FP32: true, DisableTTA: disabled})
+		m := openModel(t, dir, Options{FP32: true, DisableTTA: disabled})
 		p, err := m.prepare(t.Context(), c)
 		if err != nil {
 			t.Fatal(err)
@@ -269,7 +269,7 @@ func TestPlansOfAnotherTask(t *testing.T) {
 }
 
 func TestConcurrentCases(t *testing.T) {
-	m := open(t, writeModel(t, toyPlans(), []string{"", "#1"}, 1.6), Options{DisableTTA: true})
+	m := openModel(t, writeModel(t, toyPlans(), []string{"", "#1"}, 1.6), Options{DisableTTA: true})
 	cases := writeCases(t, 3)
 	var want []*Result
 	for _, c := range cases {
@@ -294,7 +294,7 @@ func TestConcurrentCases(t *testing.T) {
 // A network per fold, and one that takes the folds in turn, give the same results.
 func TestKeptFolds(t *testing.T) {
 	dir := writeModel(t, toyPlans(), []string{"", "#1", "#2"}, 1.6)
-	kept, inTurn := open(t, dir, Options{DisableTTA: true, KeepFolds: true}), open(t, dir, Options{DisableTTA: true})
+	kept, inTurn := openModel(t, dir, Options{DisableTTA: true, KeepFolds: true}), openModel(t, dir, Options{DisableTTA: true})
 	for range 2 {
 		for _, c := range writeCases(t, 2) {
 			got, err := kept.Case(t.Context(), c)
@@ -313,7 +313,7 @@ func TestKeptFolds(t *testing.T) {
 }
 
 func TestInterruptedPredictionKeepsWhatIsDone(t *testing.T) {
-	m := open(t, writeModel(t, toyPlans(), []string{""}, 1), Options{DisableTTA: true})
+	m := openModel(t, writeModel(t, toyPlans(), []string{""}, 1), Options{DisableTTA: true})
 	ctx, cancel := context.WithCancel(t.Context())
 	out := t.TempDir()
 	r := &stopper{Reporter: progress.Discard, cancel: cancel}
@@ -338,14 +338,14 @@ func (n *notes) Note(format string, args ...any) {
 }
 
 // lost is a device that fails.
-type lost struct{ backend.Device }
+type lost struct{ device.Device }
 
-func (lost) AvgPoolMean([3]int, *backend.Tensor, *backend.Tensor) {
-	panic(&backend.DeviceError{Device: "some card", Err: errors.New("fell off the bus")})
+func (lost) AvgPoolMean([3]int, *device.Tensor, *device.Tensor) {
+	panic(&device.Error{Device: "some card", Err: errors.New("fell off the bus")})
 }
 
 func TestDeviceThatFails(t *testing.T) {
-	m := open(t, writeModel(t, toyPlans(), []string{""}, 1), Options{DisableTTA: true})
+	m := openModel(t, writeModel(t, toyPlans(), []string{""}, 1), Options{DisableTTA: true})
 	m.device = lost{m.device}
 	s, err := m.Folder(t.Context(), writeCases(t, 2), nil, t.TempDir(), false, progress.Discard)
 	if err != nil || len(s.Failed) != 2 {

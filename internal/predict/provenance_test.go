@@ -69,7 +69,7 @@ func TestResultsOfOtherSettingsAreRefused(t *testing.T) {
 	elsewhere := writeModel(t, other, []string{""}, 1.6)
 	cases := writeCases(t, 2)
 	out := t.TempDir()
-	if _, err := open(t, dir, Options{Folds: []string{"0"}, DisableTTA: true}).Folder(t.Context(), cases[:1], nil, out, false, progress.Discard); err != nil {
+	if _, err := openModel(t, dir, Options{Folds: []string{"0"}, DisableTTA: true}).Folder(t.Context(), cases[:1], nil, out, false, progress.Discard); err != nil {
 		t.Fatal(err)
 	}
 	for _, without := range []bool{false, true} {
@@ -84,10 +84,10 @@ func TestResultsOfOtherSettingsAreRefused(t *testing.T) {
 			m    *Model
 			want string
 		}{
-			"another fold":    {open(t, dir, Options{Folds: []string{"1"}, DisableTTA: true}), "folds 0 -> 1"},
-			"more folds":      {open(t, dir, Options{DisableTTA: true}), "folds 0 -> 0 1"},
-			"mirror images":   {open(t, dir, Options{Folds: []string{"0"}}), "mirroring false -> true"},
-			"of another task": {open(t, elsewhere, Options{Folds: []string{"0"}, DisableTTA: true}), "Task903_Other"},
+			"another fold":    {openModel(t, dir, Options{Folds: []string{"1"}, DisableTTA: true}), "folds 0 -> 1"},
+			"more folds":      {openModel(t, dir, Options{DisableTTA: true}), "folds 0 -> 0 1"},
+			"mirror images":   {openModel(t, dir, Options{Folds: []string{"0"}}), "mirroring false -> true"},
+			"of another task": {openModel(t, elsewhere, Options{Folds: []string{"0"}, DisableTTA: true}), "Task903_Other"},
 		} {
 			_, err := c.m.Folder(t.Context(), cases[1:], nil, out, false, progress.Discard)
 			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "--overwrite_existing") {
@@ -107,7 +107,7 @@ func TestWhatChangedIsPredictedAgain(t *testing.T) {
 	out := t.TempDir()
 	run := func(kept, predicted int, said string) *Summary {
 		t.Helper()
-		m := open(t, dir, Options{DisableTTA: true})
+		m := openModel(t, dir, Options{DisableTTA: true})
 		n := &notes{Reporter: progress.Discard}
 		s, err := m.Folder(t.Context(), cases, nil, out, false, n)
 		if err != nil || s.Kept != kept || s.Predicted != predicted {
@@ -156,7 +156,7 @@ func TestWhatChangedIsPredictedAgain(t *testing.T) {
 
 	// Cases that are not asked for any more stay, but not in the table.
 	w := &warnings{Reporter: progress.Discard}
-	s, err := open(t, dir, Options{DisableTTA: true}).Folder(t.Context(), cases[:1], nil, out, false, w)
+	s, err := openModel(t, dir, Options{DisableTTA: true}).Folder(t.Context(), cases[:1], nil, out, false, w)
 	if err != nil || len(tableOf(t, s).Cases) != 1 || !strings.Contains(strings.Join(w.lines, "\n"), "2 results of cases that are not in -i (case_1, case_2)") {
 		t.Errorf("%+v (%v), said %q", s, err, w.lines)
 	}
@@ -170,7 +170,7 @@ func TestResultsWithoutSourcesAreKept(t *testing.T) {
 	dir := writeModel(t, toyPlans(), []string{""}, 1.6)
 	cases := writeCases(t, 2)
 	out := t.TempDir()
-	m := open(t, dir, Options{DisableTTA: true})
+	m := openModel(t, dir, Options{DisableTTA: true})
 	r, err := m.Case(t.Context(), cases[0])
 	if err != nil {
 		t.Fatal(err)
@@ -208,7 +208,7 @@ func TestFoldsOfOtherPlans(t *testing.T) {
 		t.Errorf("folds with plans of their own: %v", err)
 	}
 	for fold, want := range map[string]string{"0": "no", "1": "yes"} {
-		if got := open(t, dir, Options{Folds: []string{fold}}).Labels()[0].Values[0]; got != want {
+		if got := openModel(t, dir, Options{Folds: []string{fold}}).Labels()[0].Values[0]; got != want {
 			t.Errorf("fold %s alone calls class 0 %q, want %q", fold, got, want)
 		}
 	}
@@ -242,7 +242,7 @@ func TestTrainingCasesAreNamed(t *testing.T) {
 	}
 	retrain(t, dir, "0", p, `{}`, provenance.Case{ID: "under_another_name", Files: files})
 	w := &warnings{Reporter: progress.Discard}
-	if _, err := open(t, dir, Options{DisableTTA: true}).Folder(t.Context(), cases, nil, t.TempDir(), false, w); err != nil {
+	if _, err := openModel(t, dir, Options{DisableTTA: true}).Folder(t.Context(), cases, nil, t.TempDir(), false, w); err != nil {
 		t.Fatal(err)
 	}
 	if len(w.lines) != 1 || !strings.Contains(w.lines[0], "1 of the cases trained the networks (case_1)") {
@@ -252,7 +252,7 @@ func TestTrainingCasesAreNamed(t *testing.T) {
 
 // Two predictions into one folder: the second waits, or refuses; only the holder clears leftovers away.
 func TestOnePredictionPerFolder(t *testing.T) {
-	m := open(t, writeModel(t, toyPlans(), []string{""}, 1), Options{DisableTTA: true, NoWait: true})
+	m := openModel(t, writeModel(t, toyPlans(), []string{""}, 1), Options{DisableTTA: true, NoWait: true})
 	out := t.TempDir()
 	lock, err := lockfile.Enter(t.Context(), out, false, progress.Discard)
 	if err != nil {

@@ -69,7 +69,7 @@ func writeModel(t *testing.T, p *plan.Plans, salts []string, gain float64) strin
 	return dir
 }
 
-func open(t *testing.T, dir string, o Options) *Model {
+func openModel(t *testing.T, dir string, o Options) *Model {
 	t.Helper()
 	o.Device = "cpu"
 	m, err := Open(dir, o, progress.Discard)
@@ -91,8 +91,8 @@ func TestPredictionsEqualTheReference(t *testing.T) {
 			p.TaskName, p.RealMasks = "Task004_Hippocampus", variant != "mri_noroi"
 			p.Labels = []task.Label{{Name: "A", Values: []string{"no", "yes"}}, {Name: "B", Values: []string{"no", "yes"}}}
 			dir := writeModel(t, p, want.Salts, want.Gain)
-			both := open(t, dir, Options{FP32: true, DisableTTA: true})
-			single := []*Model{open(t, dir, Options{Folds: []string{"0"}, FP32: true, DisableTTA: true}), open(t, dir, Options{Folds: []string{"1"}, FP32: true, DisableTTA: true})}
+			both := openModel(t, dir, Options{FP32: true, DisableTTA: true})
+			single := []*Model{openModel(t, dir, Options{Folds: []string{"0"}, FP32: true, DisableTTA: true}), openModel(t, dir, Options{Folds: []string{"1"}, FP32: true, DisableTTA: true})}
 			worst := 0.0
 			for _, w := range want.Cases {
 				c := referenceCase(t, variant, w.Case, p)

@@ -44,7 +44,7 @@ func TestCaseLargerThanTheBudget(t *testing.T) {
 	dir := writeModel(t, toyPlans(), []string{""}, 1.6)
 	cases := writeCases(t, 3)
 	respace(t, cases[1], 20)
-	m := open(t, dir, Options{Memory: 600 << 20, DisableTTA: true})
+	m := openModel(t, dir, Options{Memory: 600 << 20, DisableTTA: true})
 	out := filepath.Join(t.TempDir(), "out")
 	s, err := m.Folder(t.Context(), cases, nil, out, false, progress.Discard)
 	if err != nil {
@@ -71,7 +71,7 @@ func TestBudgetThatJustSuffices(t *testing.T) {
 	respace(t, cases[1], 3)
 	respace(t, cases[2], 1.5)
 	respace(t, cases[3], 3)
-	plenty := open(t, dir, Options{DisableTTA: true, Memory: 4 << 30})
+	plenty := openModel(t, dir, Options{DisableTTA: true, Memory: 4 << 30})
 	var want []*Result
 	for _, c := range cases {
 		r, err := plenty.Case(t.Context(), c)
@@ -81,10 +81,10 @@ func TestBudgetThatJustSuffices(t *testing.T) {
 		want = append(want, r)
 	}
 	var large *memory.TooLargeError
-	if _, err := open(t, dir, Options{DisableTTA: true, Memory: 160 << 20}).Case(t.Context(), cases[1]); !errors.As(err, &large) {
+	if _, err := openModel(t, dir, Options{DisableTTA: true, Memory: 160 << 20}).Case(t.Context(), cases[1]); !errors.As(err, &large) {
 		t.Fatalf("expected too little memory: %v", err)
 	}
-	tight := open(t, dir, Options{DisableTTA: true, Memory: large.Need})
+	tight := openModel(t, dir, Options{DisableTTA: true, Memory: large.Need})
 	for range 2 {
 		var group sync.WaitGroup
 		for i, c := range cases {
@@ -126,7 +126,7 @@ func TestStrangeCasesCarryWarnings(t *testing.T) {
 	if err := errors.Join(nifti.WriteImage(cases[2].Images[0], im), nifti.WriteMask(cases[2].Mask, mask)); err != nil {
 		t.Fatal(err)
 	}
-	m := open(t, dir, Options{DisableTTA: true})
+	m := openModel(t, dir, Options{DisableTTA: true})
 	out := t.TempDir()
 	for run := range 2 {
 		w := &warnings{Reporter: progress.Discard}
@@ -151,7 +151,7 @@ func TestStrangeCasesCarryWarnings(t *testing.T) {
 // Grid and mask are checked at prediction as at planning, and names as in dataset.json.
 func TestMaskThatDoesNotFit(t *testing.T) {
 	dir := writeModel(t, toyPlans(), []string{""}, 1.6)
-	m := open(t, dir, Options{DisableTTA: true})
+	m := openModel(t, dir, Options{DisableTTA: true})
 	for name, test := range map[string]struct {
 		spoil func(*volume.Mask)
 		want  string

@@ -9,7 +9,7 @@ import (
 
 	"github.com/universal-classifier/uc/internal/atomicfile"
 	"github.com/universal-classifier/uc/internal/augment"
-	"github.com/universal-classifier/uc/internal/backend"
+	"github.com/universal-classifier/uc/internal/device"
 	"github.com/universal-classifier/uc/internal/i3d"
 	"github.com/universal-classifier/uc/internal/memory"
 	"github.com/universal-classifier/uc/internal/task"
@@ -27,7 +27,7 @@ func (t *trainer) describe() {
 		t.log.warn("%s", w)
 	}
 	t.log.note("network I3D on %s (%s): %d input channels, %s voxels, batch %d",
-		t.device.Name(), backend.PrecisionText(t.device, !t.o.FP32), t.config.InChannels, sizeText(stage.ImageSize), p.BatchSize)
+		t.device.Name(), device.PrecisionText(t.device, !t.o.FP32), t.config.InChannels, sizeText(stage.ImageSize), p.BatchSize)
 	t.log.note("%s: %s", t.o.Trainer, p.text())
 	t.log.note("%d epochs of %d training and %d validation iterations: %d steps, %.1f passes over the training cases; seed %d, %d workers preparing samples",
 		p.Epochs, p.Iterations, p.ValIterations, p.iterations(), float64(p.iterations()*p.BatchSize)/float64(len(t.split.Train)), p.Seed, t.o.Workers)
@@ -143,7 +143,7 @@ func (t *trainer) writeDebug() error {
 		"train_loss_MA_alpha": trainAlpha, "val_eval_criterion_alpha": valAlpha,
 		"input_channels": t.config.InChannels, "outputs": t.config.Outputs, "labels": t.plans.Labels,
 		"image_size": t.plans.Stage().ImageSize, "augmentation": t.augmentation(),
-		"device": t.device.Name(), "precision": t.device.Precision(), "precision_reason": backend.PrecisionText(t.device, !t.o.FP32), "threads": t.o.Threads, "workers": t.o.Workers, "deterministic": t.o.Deterministic,
+		"device": t.device.Name(), "precision": t.device.Precision(), "precision_reason": device.PrecisionText(t.device, !t.o.FP32), "threads": t.o.Threads, "workers": t.o.Workers, "deterministic": t.o.Deterministic,
 		"compressed_data": t.o.CompressedData, "pretrained_weights": t.o.PretrainedWeights, "continued": t.o.Continue,
 		"split": t.split.Origin, "training_cases": t.split.Train, "validation_cases": t.split.Val,
 		"memory_estimate_bytes": t.memory, "device_memory_estimate_bytes": t.card,

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/universal-classifier/uc/internal/augment"
-	"github.com/universal-classifier/uc/internal/backend"
+	"github.com/universal-classifier/uc/internal/device"
 )
 
 // FeedingOptions describe a training's samples and who prepares them.
@@ -33,7 +33,7 @@ const madeUpCases = 3
 
 // MeasureFeeding runs steps of a training as Run does, on random cases that lie in memory with one label of two classes, and before that the
 // preparation of as many batches alone. step trains on one batch and returns when it is done.
-func MeasureFeeding(ctx context.Context, dev backend.Device, o FeedingOptions, step func(data []float32, targets [][]int) error) (*Feeding, error) {
+func MeasureFeeding(ctx context.Context, dev device.Device, o FeedingOptions, step func(data []float32, targets [][]int) error) (*Feeding, error) {
 	if o.Channels < 2 {
 		return nil, fmt.Errorf("samples of %d channels: a modality and the mask are the least that is augmented", o.Channels)
 	}
@@ -65,7 +65,7 @@ func MeasureFeeding(ctx context.Context, dev backend.Device, o FeedingOptions, s
 	// The batches that are ready when the first is taken do not count.
 	together := start(ahead + 1 + o.Steps)
 	defer together.close()
-	if d, ok := dev.(backend.Prefetcher); ok {
+	if d, ok := dev.(device.Prefetcher); ok {
 		together.sendAhead(d.Prefetch)
 	}
 	took, waited, err := feed(ctx, together, ahead+1, step)

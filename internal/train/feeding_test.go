@@ -7,11 +7,11 @@ import (
 	"time"
 
 	"github.com/universal-classifier/uc/internal/augment"
-	"github.com/universal-classifier/uc/internal/backend"
+	"github.com/universal-classifier/uc/internal/device/open"
 )
 
 func TestMeasureFeeding(t *testing.T) {
-	dev, err := backend.Open(backend.Options{Device: "cpu", Threads: 1})
+	dev, err := open.Device(open.Options{Device: "cpu", Threads: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

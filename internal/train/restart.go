@@ -6,8 +6,8 @@ import (
 	"runtime"
 	"slices"
 
-	"github.com/universal-classifier/uc/internal/backend"
 	"github.com/universal-classifier/uc/internal/checkpoint"
+	"github.com/universal-classifier/uc/internal/device"
 )
 
 const (
@@ -101,7 +101,7 @@ func (t *trainer) restart(c *collapse) error {
 
 // setLossScale puts a device that scales the loss where the state says.
 func (t *trainer) setLossScale() {
-	if d, ok := t.device.(backend.LossScaler); ok && t.state.LossScale != nil {
+	if d, ok := t.device.(device.LossScaler); ok && t.state.LossScale != nil {
 		d.SetLossScale(t.state.LossScale.Scale, t.state.LossScale.Good)
 	}
 }

@@ -13,32 +13,32 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/universal-classifier/uc/internal/backend"
 	"github.com/universal-classifier/uc/internal/checkpoint"
+	"github.com/universal-classifier/uc/internal/device"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/task"
 )
 
 // explosive is a device on which gradients explode at and after a step if the learning rate is above the limit.
 type explosive struct {
-	backend.Device
+	device.Device
 	at    int
 	limit float64
 }
 
-func (d *explosive) StepAdamW(o backend.AdamW, params, grads, momentum, second *backend.Tensor) float64 {
+func (d *explosive) StepAdamW(o device.AdamW, params, grads, momentum, second *device.Tensor) float64 {
 	if o.Step >= d.at && o.LR > d.limit {
 		return math.NaN()
 	}
 	return d.Device.StepAdamW(o, params, grads, momentum, second)
 }
 
-func (d *explosive) Step(o backend.SGD, params, grads, momentum *backend.Tensor) float64 {
+func (d *explosive) Step(o device.SGD, params, grads, momentum *device.Tensor) float64 {
 	return math.NaN()
 }
 
 // runOn trains on a device that wrap makes of the CPU.
-func runOn(ctx context.Context, t *testing.T, o Options, r progress.Reporter, wrap func(backend.Device) backend.Device) error {
+func runOn(ctx context.Context, t *testing.T, o Options, r progress.Reporter, wrap func(device.Device) device.Device) error {
 	t.Helper()
 	if err := o.normalise(); err != nil {
 		t.Fatal(err)
@@ -63,7 +63,7 @@ func restartOptions(o Options) Options {
 }
 
 // explodeEarly is a device on which a training with restartOptions diverges at its third step, and not once restarted.
-func explodeEarly(d backend.Device) backend.Device { return &explosive{d, 3, 2e-4} }
+func explodeEarly(d device.Device) device.Device { return &explosive{d, 3, 2e-4} }
 
 // A gradient that is not finite brings the training back to its start, with a quarter of the learning rate, and
 // wherever it is stopped on its way it comes to the same end.
@@ -168,7 +168,7 @@ func TestRestartsEnd(t *testing.T) {
 	o := restartTask(t)
 	o.Epochs, o.Iterations = 1, 1
 	r := &recorder{}
-	err := runOn(t.Context(), t, o, r, func(d backend.Device) backend.Device { return &explosive{d, 1, 0} })
+	err := runOn(t.Context(), t, o, r, func(d device.Device) device.Device { return &explosive{d, 1, 0} })
 	if !errors.Is(err, ErrDiverged) || !strings.Contains(err.Error(), "restarted 2 times") || !strings.Contains(err.Error(), "--lr") {
 		t.Errorf("got %v", err)
 	}
@@ -178,16 +178,16 @@ func TestRestartsEnd(t *testing.T) {
 	o = restartTask(t)
 	o.Trainer, o.Epochs, o.Iterations, o.ValIterations = task.ReferenceTrainer, 1, 1, 1
 	r = &recorder{}
-	err = runOn(t.Context(), t, o, r, func(d backend.Device) backend.Device { return &explosive{Device: d} })
+	err = runOn(t.Context(), t, o, r, func(d device.Device) device.Device { return &explosive{Device: d} })
 	if !errors.Is(err, ErrDiverged) || strings.Contains(err.Error(), "restarted") || strings.Contains(r.text(), "goes back to") {
 		t.Errorf("the reference's recipe: %v\n%s", err, r.text())
 	}
 }
 
 // vanishing is a device whose gradients are next to nothing.
-type vanishing struct{ backend.Device }
+type vanishing struct{ device.Device }
 
-func (d vanishing) StepAdamW(o backend.AdamW, params, grads, momentum, second *backend.Tensor) float64 {
+func (d vanishing) StepAdamW(o device.AdamW, params, grads, momentum, second *device.Tensor) float64 {
 	d.Device.StepAdamW(o, params, grads, momentum, second)
 	return 1e-6
 }
@@ -195,7 +195,7 @@ func (d vanishing) StepAdamW(o backend.AdamW, params, grads, momentum, second *b
 // A network that has collapsed is trained again with lower rates, twice, and then to the end; a stop in the midst
 // changes nothing.
 func TestCollapseRestarts(t *testing.T) {
-	vanish := func(d backend.Device) backend.Device { return vanishing{d} }
+	vanish := func(d device.Device) device.Device { return vanishing{d} }
 	collapsing := func() Options {
 		o := toyTaskIn(t, t.TempDir())
 		o.Epochs, o.Iterations, o.ValIterations, o.LearningRate = 4, 2, 0, 1e-12

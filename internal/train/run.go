@@ -13,8 +13,8 @@ import (
 	"time"
 
 	"github.com/universal-classifier/uc/internal/augment"
-	"github.com/universal-classifier/uc/internal/backend"
 	"github.com/universal-classifier/uc/internal/checkpoint"
+	"github.com/universal-classifier/uc/internal/device"
 	"github.com/universal-classifier/uc/internal/i3d"
 	"github.com/universal-classifier/uc/internal/preprocess"
 	"github.com/universal-classifier/uc/internal/report"
@@ -23,7 +23,7 @@ import (
 
 // run does what the options ask: train and validate, or validate alone.
 func (t *trainer) run(ctx context.Context) (result *Result, err error) {
-	defer backend.Recover(&err)
+	defer device.Recover(&err)
 	if err := t.openCases(ctx); err != nil {
 		return nil, err
 	}
@@ -272,7 +272,7 @@ func (t *trainer) startLoader() {
 	t.loader = newLoader(p, t.data, t.members, len(t.config.Outputs),
 		t.config.InChannels*shape[0]*shape[1]*shape[2], pipelines,
 		positions(p, t.state.Epoch, len(t.state.TrainPart), len(t.state.ValPart)))
-	if d, ok := t.device.(backend.Prefetcher); ok {
+	if d, ok := t.device.(device.Prefetcher); ok {
 		t.loader.sendAhead(d.Prefetch)
 	}
 }

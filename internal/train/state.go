@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/universal-classifier/uc/internal/backend"
 	"github.com/universal-classifier/uc/internal/checkpoint"
+	"github.com/universal-classifier/uc/internal/device"
 	"github.com/universal-classifier/uc/internal/evaluate"
 	"github.com/universal-classifier/uc/internal/weights"
 )
@@ -33,7 +33,7 @@ type state struct {
 	LossScale *lossScale `json:"loss_scale,omitempty"`
 }
 
-// lossScale is the state of a backend.LossScaler.
+// lossScale is the state of a device.LossScaler.
 type lossScale struct {
 	Scale float64 `json:"scale"`
 	Good  int     `json:"good_steps"` // since it last changed
@@ -164,7 +164,7 @@ func (t *trainer) save(name string) error {
 	s.Seconds += time.Since(t.began).Seconds()
 	s.Precision = t.device.Precision()
 	s.LossScale = nil
-	if d, ok := t.device.(backend.LossScaler); ok {
+	if d, ok := t.device.(device.LossScaler); ok {
 		scale, good := d.LossScale()
 		s.LossScale = &lossScale{scale, good}
 	}

@@ -8,16 +8,16 @@ import (
 	"testing"
 	"time"
 
-	"github.com/universal-classifier/uc/internal/backend"
+	"github.com/universal-classifier/uc/internal/device/open"
 	"github.com/universal-classifier/uc/internal/i3d"
 	"github.com/universal-classifier/uc/internal/weights"
 )
 
 // steps trains a small network with uneven sizes for some steps and returns all that is left of it, and the time of the fastest step.
-func steps(t *testing.T, o backend.Options, n int) (losses []float64, state, momenta *weights.StateDict, fastest time.Duration) {
+func steps(t *testing.T, o open.Options, n int) (losses []float64, state, momenta *weights.StateDict, fastest time.Duration) {
 	t.Helper()
 	o.Device = "cpu"
-	dev, err := backend.Open(o)
+	dev, err := open.Device(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,13 +55,13 @@ func steps(t *testing.T, o backend.Options, n int) (losses []float64, state, mom
 // Work is cut by the shape of the data and summed in a fixed order, so no bit depends on how many share it.
 func TestAnyNumberOfThreadsGivesTheSameBits(t *testing.T) {
 	for _, mixed := range []bool{false, true} {
-		losses, state, momenta, _ := steps(t, backend.Options{Threads: 1, Mixed: mixed}, 3)
+		losses, state, momenta, _ := steps(t, open.Options{Threads: 1, Mixed: mixed}, 3)
 		if losses[0] == losses[2] {
 			t.Fatalf("losses and norms %v", losses)
 		}
 		for _, threads := range []int{2, 3, 64} {
 			t.Run(fmt.Sprintf("mixed %v, %d threads", mixed, threads), func(t *testing.T) {
-				gotLosses, gotState, gotMomenta, _ := steps(t, backend.Options{Threads: threads, Mixed: mixed}, 3)
+				gotLosses, gotState, gotMomenta, _ := steps(t, open.Options{Threads: threads, Mixed: mixed}, 3)
 				if !slices.Equal(gotLosses, losses) {
 					t.Errorf("losses and norms %v, with one thread %v", gotLosses, losses)
 				}
@@ -89,8 +89,8 @@ func TestManyWorkersOnFewProcessors(t *testing.T) {
 	const most = 4 // times as long
 	var few, many time.Duration
 	for range 3 { // on a busy machine the odd measurement is off
-		_, _, _, few = steps(t, backend.Options{Threads: runtime.GOMAXPROCS(0)}, 4)
-		_, _, _, many = steps(t, backend.Options{Threads: 32 * runtime.GOMAXPROCS(0)}, 4)
+		_, _, _, few = steps(t, open.Options{Threads: runtime.GOMAXPROCS(0)}, 4)
+		_, _, _, many = steps(t, open.Options{Threads: 32 * runtime.GOMAXPROCS(0)}, 4)
 		if many < most*few {
 			return
 		}

@@ -8,8 +8,9 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/universal-classifier/uc/internal/backend"
 	"github.com/universal-classifier/uc/internal/checkpoint"
+	"github.com/universal-classifier/uc/internal/device"
+	"github.com/universal-classifier/uc/internal/device/open"
 	"github.com/universal-classifier/uc/internal/i3d"
 	"github.com/universal-classifier/uc/internal/lockfile"
 	"github.com/universal-classifier/uc/internal/plan"
@@ -38,7 +39,7 @@ type trainer struct {
 
 	validated validated
 
-	device  backend.Device
+	device  device.Device
 	network *i3d.Training
 	loader  *loader
 	state   state
@@ -114,7 +115,7 @@ func newTrainer(o Options, r progress.Reporter) (t *trainer, err error) {
 	if unlocked {
 		t.log.warn("the file system of %s has no locks: do not train this fold twice at the same time", t.foldDir)
 	}
-	t.device, err = backend.Open(backend.Options{Device: o.Device, Threads: o.Threads, Mixed: !o.FP32, Deterministic: o.Deterministic,
+	t.device, err = open.Device(open.Options{Device: o.Device, Threads: o.Threads, Mixed: !o.FP32, Deterministic: o.Deterministic,
 		Choice: func(text string) { t.log.note("%s", text) }})
 	return t, err
 }

@@ -18,8 +18,8 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/universal-classifier/uc/internal/backend"
 	"github.com/universal-classifier/uc/internal/checkpoint"
+	"github.com/universal-classifier/uc/internal/device"
 	"github.com/universal-classifier/uc/internal/evaluate"
 	"github.com/universal-classifier/uc/internal/lockfile"
 	"github.com/universal-classifier/uc/internal/plan"
@@ -467,7 +467,7 @@ func TestPrecisionMayChangeWithContinue(t *testing.T) {
 
 // scaling is a device that scales the loss: every second step overflows and is skipped.
 type scaling struct {
-	backend.Device
+	device.Device
 	scale float64
 	good  int
 	steps int
@@ -475,7 +475,7 @@ type scaling struct {
 
 func (d *scaling) LossScale() (float64, int)            { return d.scale, d.good }
 func (d *scaling) SetLossScale(scale float64, good int) { d.scale, d.good = scale, good }
-func (d *scaling) StepAdamW(o backend.AdamW, params, grads, momentum, second *backend.Tensor) float64 {
+func (d *scaling) StepAdamW(o device.AdamW, params, grads, momentum, second *device.Tensor) float64 {
 	if d.steps++; d.steps%2 == 1 {
 		d.scale, d.good = d.scale/2, 0
 		return -1
@@ -520,14 +520,14 @@ func TestLossScaleContinues(t *testing.T) {
 
 // lost is a device with memory of its own that fails at its second step.
 type lost struct {
-	backend.Device
+	device.Device
 	steps int
 }
 
 func (d *lost) Memory() (free, total int64) { return 1000, 2000 }
-func (d *lost) StepAdamW(o backend.AdamW, params, grads, momentum, second *backend.Tensor) float64 {
+func (d *lost) StepAdamW(o device.AdamW, params, grads, momentum, second *device.Tensor) float64 {
 	if d.steps++; d.steps == 2 {
-		panic(&backend.DeviceError{Device: "some card", Err: errors.New("fell off the bus")})
+		panic(&device.Error{Device: "some card", Err: errors.New("fell off the bus")})
 	}
 	return d.Device.StepAdamW(o, params, grads, momentum, second)
 }
@@ -546,7 +546,7 @@ func TestDeviceThatFails(t *testing.T) {
 	tr.device = &lost{Device: tr.device}
 	_, err = tr.run(t.Context())
 	tr.close()
-	var failed *backend.DeviceError
+	var failed *device.Error
 	if !errors.As(err, &failed) || !strings.Contains(err.Error(), "some card: fell off the bus") {
 		t.Fatalf("got %v", err)
 	}

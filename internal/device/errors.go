@@ -1,0 +1,34 @@
+package device
+
+import (
+	"fmt"
+)
+
+// Error is what a device panics with when it cannot go on: its methods have no errors, since nothing can be done about them
+// where they are called. Recover turns the panic into an error at the top.
+type Error struct {
+	Device string
+	Err    error
+	Remedy string // what the user can do; empty where there is nothing to say
+}
+
+func (e *Error) Error() string {
+	text := fmt.Sprintf("device %s: %v", e.Device, e.Err)
+	if e.Remedy != "" {
+		text += "; " + e.Remedy
+	}
+	return text
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// Recover, deferred, makes an error of the panic of a device that failed.
+func Recover(err *error) {
+	switch r := recover().(type) {
+	case nil:
+	case *Error:
+		*err = r
+	default:
+		panic(r)
+	}
+}

@@ -1,0 +1,124 @@
+// Package open opens the device that a user names, or the best that passes its test.
+package open
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/universal-classifier/uc/internal/device"
+	"github.com/universal-classifier/uc/internal/device/cpu"
+	"github.com/universal-classifier/uc/internal/device/cuda"
+	"github.com/universal-classifier/uc/internal/device/cuda/driver"
+	"github.com/universal-classifier/uc/internal/device/cuda/kernels"
+)
+
+// ErrNoGPU is wrapped by Open's errors for a CUDA device that cannot be had.
+var ErrNoGPU = errors.New("no usable GPU")
+
+var cudaName = regexp.MustCompile(`^cuda(?::([0-9]+))?$`)
+
+// CUDALibsVariable of the environment names a folder with NVIDIA's libraries, which is looked into first.
+const CUDALibsVariable = "UC_CUDA_LIBS"
+
+// Options say which device to open and how it computes.
+type Options struct {
+	Device        string // "auto" or "cpu", or "cuda", "cuda:1" for a GPU
+	Threads       int    // bounds the CPU's workers; below 1 all that the process may use
+	Mixed         bool   // keep activations in the device's 16-bit format where it has one; parameters and sums stay float32
+	Deterministic bool   // the same bits every time; the CPU's always are
+	// Choice, if set, is told which device "auto" means, and why.
+	Choice func(text string)
+}
+
+// Device returns the device that the options name.
+func Device(o Options) (device.Device, error) {
+	n := strings.ToLower(strings.TrimSpace(o.Device))
+	if n == "cpu" {
+		return cpu.New(o.Threads, o.Mixed), nil
+	}
+	if n == "" || n == "auto" {
+		return openAuto(o), nil
+	}
+	m := cudaName.FindStringSubmatch(n)
+	if m == nil {
+		return nil, fmt.Errorf("unknown device %q: expected auto, cpu, cuda or cuda:N", o.Device)
+	}
+	card := 0
+	if m[1] != "" {
+		var err error
+		if card, err = strconv.Atoi(m[1]); err != nil {
+			return nil, fmt.Errorf("unknown device %q: expected auto, cpu, cuda or cuda:N", o.Device)
+		}
+	}
+	d, err := openGPU(card, Libraries(), o)
+	if err != nil {
+		return nil, fmt.Errorf("device %s: %w: %w; use --device cpu", n, ErrNoGPU, err)
+	}
+	return d, nil
+}
+
+// Libraries looks for cards and for NVIDIA's libraries, in a process of its own.
+func Libraries() *driver.Report { return driver.Look(os.Getenv(CUDALibsVariable)) }
+
+// openAuto opens the first card if it passes a test, else the CPU.
+func openAuto(o Options) device.Device {
+	choose := func(d device.Device, why string) device.Device {
+		if o.Choice != nil {
+			o.Choice(fmt.Sprintf("device %s: %s", d.Name(), why))
+		}
+		return d
+	}
+	libraries := Libraries()
+	err := libraries.Usable(0)
+	if err == nil && libraries.CuDNN.Path == "" {
+		err = fmt.Errorf("%s; run: %s", libraries.CuDNN.Problem, libraries.CuDNN.Install)
+	}
+	if err == nil {
+		err = testedGPU(0, libraries, o.Mixed)
+	}
+	if err == nil {
+		var d device.Device
+		if d, err = openGPU(0, libraries, o); err == nil {
+			return choose(d, "the card passed its test")
+		}
+	}
+	return choose(cpu.New(o.Threads, o.Mixed), err.Error())
+}
+
+// Compute capabilities from which a format is fast.
+const (
+	capabilityBFloat16 = 80
+	capabilityHalf     = 70
+)
+
+// gpuType is the number format in which a card computes.
+func gpuType(capability int, mixed bool) kernels.Type {
+	switch {
+	case !mixed || capability < capabilityHalf:
+		return kernels.Float32
+	case capability < capabilityBFloat16:
+		return kernels.Half
+	}
+	return kernels.BFloat16
+}
+
+func openGPU(index int, libraries *driver.Report, o Options) (device.Device, error) {
+	if err := libraries.Usable(index); err != nil {
+		return nil, err
+	}
+	t := gpuType(libraries.Cards[index].Capability, o.Mixed)
+	card, err := cuda.Open(index, libraries, t)
+	if err != nil {
+		return nil, err
+	}
+	d, err := cuda.New(card, t, o.Deterministic, driver.CacheDir())
+	if err != nil {
+		card.Close()
+		return nil, err
+	}
+	return d, nil
+}

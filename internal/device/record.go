@@ -1,0 +1,31 @@
+package device
+
+import "os"
+
+// GraphVariable names the variable of the environment that, set to 0, has every operation launched on its own.
+const GraphVariable = "UC_CUDA_GRAPH"
+
+// Recorder is what a device also is if it can record a pass.
+type Recorder interface {
+	// Record runs pass, which may call operations and nothing else of the device, and from nowhere else may anything but Prefetch be called meanwhile.
+	// It returns what repeats it, or nil where that is not possible; pass has to be run again then, since the device may have skipped
+	// any of it. The error is that of pass, or the device's.
+	Record(pass func() error) (Recording, error)
+}
+
+// RecorderOf returns what records the passes of a device, or nil where there is no such thing or the environment wants none.
+func RecorderOf(d Device) Recorder {
+	if r, ok := d.(Recorder); ok && os.Getenv(GraphVariable) != "0" {
+		return r
+	}
+	return nil
+}
+
+// Recording repeats a pass on the tensors that it was recorded with.
+type Recording interface {
+	// Run repeats the pass on what the tensors hold now, and reports whether it could: once the device has moved memory of its own, it
+	// does nothing any more, and has to be recorded anew.
+	Run() bool
+	// Close gives back what the device keeps for it.
+	Close()
+}
