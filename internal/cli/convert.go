@@ -18,6 +18,6 @@ format is a command of its own. The source is never changed.`,
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(convertTableCommand(), convertFoldersCommand(), convertNNUNetCommand(), convertMSDCommand(), convertMedMNISTCommand())
+	cmd.AddCommand(convertDICOMCommand(), convertTableCommand(), convertFoldersCommand(), convertNNUNetCommand(), convertMSDCommand(), convertMedMNISTCommand())
 	return cmd
 }

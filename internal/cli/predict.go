@@ -55,7 +55,8 @@ A task that was trained with masks of the region of interest needs them here too
 	}
 	fs := cmd.Flags()
 	fs.StringArrayVarP(&f.images, "input_folder", "i", nil, "`DIR` with the images (.nii, .nii.gz, .mha, .mhd), named CASE_0000.nii.gz, CASE_0001.nii.gz, ... by modality; "+
-		"one such image for that case alone; or the files of one case, of any name, one per modality in order; required")
+		"one such image for that case alone; or the files of one case, of any name, one per modality in order; or a folder of DICOM series, "+
+		"each of which becomes a case (see uc convert dicom); required")
 	spell(fs, "input_folder", "-i", "--input_folder")
 	list(fs, "input_folder")
 	fs.StringVarP(&f.masks, "seg_folder", "s", "", "`DIR` with the masks of the region of interest, named CASE.nii.gz; or the mask of the one case")
@@ -158,10 +159,15 @@ func runPredict(cmd *cobra.Command, f *predictFlags) error {
 	}
 	defer model.Close()
 	wantMasks := model.WantMasks() || model.MasksUnknown() && f.masks != ""
-	cases, broken := task.PredictionInputs(f.images, f.masks, model.Modalities(), wantMasks, f.out)
-	var invalid *task.ValidationError
+	var cases []task.Case
 	var found []task.Problem
-	if broken != nil {
+	var broken error
+	var invalid *task.ValidationError
+	if areDICOM(f.images) {
+		if cases, found, broken = f.fromDICOM(cmd, model.Modalities(), wantMasks, budget, d); len(cases)+len(found) == 0 {
+			return broken
+		}
+	} else if cases, broken = task.PredictionInputs(f.images, f.masks, model.Modalities(), wantMasks, f.out); broken != nil {
 		if !errors.As(broken, &invalid) {
 			return broken
 		}

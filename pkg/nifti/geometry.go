@@ -167,6 +167,43 @@ func (r *rawHeader) qform(pix [3]float64) [3][4]float64 {
 	}
 }
 
+// perpendicular makes the columns of a matrix (row-major) orthonormal by Gram and Schmidt's method. One that is orthonormal but for
+// rounding stays as it is.
+func perpendicular(m [9]float64) [9]float64 {
+	column := func(j int) [3]float64 { return [3]float64{m[j], m[3+j], m[6+j]} }
+	dot := func(a, b [3]float64) float64 { return a[0]*b[0] + a[1]*b[1] + a[2]*b[2] }
+	const rounding = 1e-6
+	exact := true
+	for a := range 3 {
+		for b := range a + 1 {
+			want := 0.0
+			if a == b {
+				want = 1
+			}
+			exact = exact && math.Abs(dot(column(a), column(b))-want) <= rounding
+		}
+	}
+	if exact {
+		return m
+	}
+	out := m
+	for j := range 3 {
+		v := column(j)
+		for k := range j {
+			done := [3]float64{out[k], out[3+k], out[6+k]}
+			along := dot(v, done)
+			for i := range v {
+				v[i] -= along * done[i]
+			}
+		}
+		norm := math.Sqrt(dot(v, v))
+		for i := range v {
+			out[3*i+j] = v[i] / norm
+		}
+	}
+	return out
+}
+
 // quaternion turns an orthonormal RAS+ matrix (row-major) into NIfTI's (b, c, d) and qfac (Shepperd 1978, the largest
 // of the four components first, so that nothing is divided by a small number).
 func quaternion(m [9]float64) (bcd [3]float64, qfac float64) {

@@ -80,13 +80,14 @@ func write(path string, g volume.Geometry, datatype int32, n int, encode func(b 
 }
 
 // encodeHeader is the header of a single-file NIfTI with its four bytes of (no) extensions. Placement is written as
-// qform and sform, both with code 1 (scanner), as ITK writes it.
+// qform and sform, both with code 1 (scanner), as ITK writes it. Of directions that are not perpendicular, as in a scan with a tilted
+// gantry, the sform has all and the qform the nearest rotation that keeps the first axis and the plane of the first two.
 func encodeHeader(g volume.Geometry, datatype int32) ([]byte, error) {
 	ras := g.Direction
 	for i := range 6 { // LPS to RAS+: the x and y rows
 		ras[i] = -ras[i]
 	}
-	bcd, qfac := quaternion(ras)
+	bcd, qfac := quaternion(perpendicular(ras))
 	width, _ := gonii.AssignDatatypeSize(datatype)
 	n := gonii.Nii{
 		NDim: 3, Nx: int64(g.Size[2]), Ny: int64(g.Size[1]), Nz: int64(g.Size[0]), Nt: 1, Nu: 1, Nv: 1, Nw: 1,

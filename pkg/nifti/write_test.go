@@ -1,8 +1,10 @@
 package nifti
 
 import (
+	"encoding/binary"
 	"math"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -133,5 +135,36 @@ func TestWriteRefusesNonsense(t *testing.T) {
 	}
 	if err := WriteInt16(filepath.Join(t.TempDir(), "none", "a.nii"), volume.Geometry{Size: [3]int{1, 1, 1}}, make([]int16, 1)); err == nil {
 		t.Error("written into a folder that does not exist")
+	}
+}
+
+// The sform carries a shear whole; the qform, which cannot, keeps the plane of the slices.
+func TestShearedPlacement(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.nii")
+	im := &volume.Image{Geometry: volume.Geometry{
+		Size: [3]int{2, 2, 2}, Spacing: [3]float64{2.5, 0.7, 0.8}, Origin: [3]float64{1, 2, 3}, Direction: [9]float64{1, 0, 0, 0, 1, 0.2, 0, 0, 1},
+	}, Data: make([]float32, 8)}
+	if err := WriteImage(path, im); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const srow = 280
+	for i, want := range []float32{-0.8, 0, 0, -1, 0, -0.7, -0.5, -2, 0, 0, 2.5, 3} {
+		if got := math.Float32frombits(binary.NativeEndian.Uint32(b[srow+4*i:])); math.Abs(float64(got-want)) > 1e-6 {
+			t.Errorf("sform %d: %v, want %v", i, got, want)
+		}
+	}
+	h, err := ReadHeader(path)
+	if err != nil || h.Spacing != [3]float64{float64(float32(2.5)), float64(float32(0.7)), float64(float32(0.8))} || h.SpacingDoubt != "" {
+		t.Fatalf("%v, spacing %v, %q", err, h.Spacing, h.SpacingDoubt)
+	}
+	for i, want := range identity {
+		if math.Abs(h.Direction[i]-want) > 1e-6 {
+			t.Errorf("direction %v", h.Direction)
+			break
+		}
 	}
 }

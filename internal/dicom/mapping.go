@@ -1,0 +1,192 @@
+package dicom
+
+import (
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/universal-classifier/uc/internal/atomicfile"
+	"github.com/universal-classifier/uc/internal/csvfile"
+)
+
+// mappingColumns are the header of the table that links cases to patients.
+var mappingColumns = []string{
+	"case", "image", "source", "series_uid", "part", "patient_id", "patient_sex", "patient_age", "accession_number", "study_uid", "study_date",
+	"study_description", "series_number", "series_description", "modality", "institution", "manufacturer", "model", "slices", "made_from",
+}
+
+// The columns that are read again.
+const (
+	caseColumn     = "case"
+	imageColumn    = "image"
+	seriesColumn   = "series_uid"
+	partColumn     = "part"
+	madeFromColumn = "made_from"
+)
+
+// mapping is the table that links cases to patients. Rows of earlier conversions stay.
+type mapping struct {
+	path string
+	rows []mappingRow
+}
+
+type mappingRow struct {
+	cells                             []string // as mappingColumns
+	caseName, image, series, part, by string   // by is what the image was made from
+}
+
+// MappingPath is where the table for a source lies: beside it, so that it does not leave with the images.
+func MappingPath(source string) (string, error) {
+	abs, err := filepath.Abs(source)
+	if err != nil {
+		return "", err
+	}
+	if filepath.Dir(abs) == abs {
+		return "", fmt.Errorf("there is no place for the mapping CSV beside %s; name a file with --mapping", source)
+	}
+	return filepath.Join(filepath.Dir(abs), filepath.Base(abs)+"_mapping.csv"), nil
+}
+
+// within reports whether a path lies in a folder.
+func within(path, dir string) bool {
+	p, err1 := filepath.Abs(path)
+	d, err2 := filepath.Abs(dir)
+	if err1 != nil || err2 != nil {
+		return false
+	}
+	rel, err := filepath.Rel(d, p)
+	return err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))
+}
+
+// readMapping reads the table of an earlier conversion; there may be none.
+func readMapping(path string) (*mapping, error) {
+	m := &mapping{path: path}
+	t, err := csvfile.Read(path, seriesColumn)
+	if errors.Is(err, fs.ErrNotExist) {
+		return m, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	at := make([]int, len(mappingColumns))
+	for i, name := range mappingColumns {
+		if at[i], err = t.Column(name); err != nil {
+			return nil, err
+		}
+	}
+	for _, name := range []string{caseColumn, imageColumn, seriesColumn, partColumn, madeFromColumn} {
+		if c, err := t.Column(name); err != nil || c < 0 {
+			return nil, fmt.Errorf("%s: not a mapping of an earlier conversion, as it has no column %q; move it away, or name another file with --mapping", path, name)
+		}
+	}
+	for _, row := range t.Rows {
+		cells := make([]string, len(mappingColumns))
+		for i, c := range at {
+			if c >= 0 {
+				cells[i] = row[c]
+			}
+		}
+		m.rows = append(m.rows, rowOf(cells))
+	}
+	return m, nil
+}
+
+func rowOf(cells []string) mappingRow {
+	r := mappingRow{cells: cells}
+	for i, name := range mappingColumns {
+		switch name {
+		case caseColumn:
+			r.caseName = cells[i]
+		case imageColumn:
+			r.image = cells[i]
+		case seriesColumn:
+			r.series = cells[i]
+		case partColumn:
+			r.part = cells[i]
+		case madeFromColumn:
+			r.by = cells[i]
+		}
+	}
+	return r
+}
+
+// newRow is the row of a series that becomes an image.
+func newRow(s *Series, name, image, madeFrom string) mappingRow {
+	source := s.Folder
+	if abs, err := filepath.Abs(source); err == nil {
+		source = abs
+	}
+	cells := []string{
+		name, image, source, s.SeriesUID, s.Part, s.PatientID, s.PatientSex, s.PatientAge, s.AccessionNumber, s.StudyUID, s.StudyDate, s.StudyName,
+		s.SeriesNumber, s.Description, s.Modality, s.Institution, s.Manufacturer, s.Model, strconv.Itoa(s.Slices), madeFrom,
+	}
+	for i, c := range cells {
+		cells[i] = harmless(c)
+	}
+	return rowOf(cells)
+}
+
+// harmless keeps a spreadsheet from running a cell as a formula, and a line from ending within a cell.
+func harmless(cell string) string {
+	cell = strings.Join(strings.Fields(strings.ToValidUTF8(cell, "?")), " ")
+	if cell != "" && strings.ContainsRune("=+-@", rune(cell[0])) {
+		cell = "'" + cell
+	}
+	return cell
+}
+
+// of is the row of an image, nil if there is none.
+func (m *mapping) of(image string) *mappingRow {
+	for i := range m.rows {
+		if m.rows[i].image == image {
+			return &m.rows[i]
+		}
+	}
+	return nil
+}
+
+// put adds a row or replaces that of the same image.
+func (m *mapping) put(r mappingRow) {
+	if old := m.of(r.image); old != nil {
+		*old = r
+		return
+	}
+	m.rows = append(m.rows, r)
+}
+
+// drop takes the row of an image out.
+func (m *mapping) drop(image string) {
+	for i := range m.rows {
+		if m.rows[i].image == image {
+			m.rows = append(m.rows[:i], m.rows[i+1:]...)
+			return
+		}
+	}
+}
+
+// write writes the table, for its owner alone to read.
+func (m *mapping) write() error {
+	err := atomicfile.Write(m.path, func(w io.Writer) error {
+		c := csv.NewWriter(w)
+		if err := c.Write(mappingColumns); err != nil {
+			return err
+		}
+		for _, r := range m.rows {
+			if err := c.Write(r.cells); err != nil {
+				return err
+			}
+		}
+		c.Flush()
+		return c.Error()
+	})
+	if err != nil {
+		return fmt.Errorf("the mapping CSV, which links cases to patients: %w; name a file that can be written with --mapping", err)
+	}
+	return os.Chmod(m.path, 0o600)
+}
