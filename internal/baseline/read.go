@@ -10,6 +10,7 @@ import (
 	"github.com/universal-classifier/uc/internal/evaluate"
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/preprocess"
+	"github.com/universal-classifier/uc/internal/split"
 	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/train"
 )
@@ -48,11 +49,11 @@ func trainingCases(preprocessed, modelDir, fold string, ids []string) ([]string,
 	if !errors.Is(err, fs.ErrNotExist) {
 		return used.Train, err
 	}
-	if fold == train.FoldAll {
+	if fold == split.FoldAll {
 		return ids, nil
 	}
-	number, parseErr := train.ParseFold(fold)
-	splits, splitErr := train.ReadSplits(filepath.Join(preprocessed, train.SplitsFile), ids)
+	number, parseErr := split.ParseFold(fold)
+	splits, splitErr := split.ReadSplits(filepath.Join(preprocessed, split.SplitsFile), ids)
 	if parseErr != nil || splitErr != nil || number >= len(splits) {
 		return nil, fmt.Errorf("its training cases are not known: %w", err)
 	}

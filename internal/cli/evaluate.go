@@ -16,8 +16,8 @@ import (
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/preprocess"
 	"github.com/universal-classifier/uc/internal/report"
+	"github.com/universal-classifier/uc/internal/split"
 	"github.com/universal-classifier/uc/internal/task"
-	"github.com/universal-classifier/uc/internal/train"
 )
 
 type evaluateFlags struct {
@@ -153,7 +153,7 @@ func today(cmd *cobra.Command, folders task.Folders, name, plans string) (now ev
 			fmt.Fprintf(cmd.ErrOrStderr(), "warning: the validations are not compared with the task of today: %v\n", err)
 		}
 	}
-	now.Folds = train.FoldNames(folders.PreprocessedTask(name))
+	now.Folds = split.FoldNames(folders.PreprocessedTask(name))
 	var err error
 	if now.Listing, err = task.ListedToday(folders, name); err != nil {
 		warn(err)

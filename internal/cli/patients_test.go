@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/universal-classifier/uc/internal/evaluate"
-	"github.com/universal-classifier/uc/internal/train"
+	"github.com/universal-classifier/uc/internal/split"
 )
 
 // declare gives the training cases patients with so many scans each, and sites in turn.
@@ -24,13 +24,13 @@ func (c cohort) declare(t *testing.T, scans, sites int) {
 	})
 }
 
-func (c cohort) splits(t *testing.T) []train.Split {
+func (c cohort) splits(t *testing.T) []split.Split {
 	t.Helper()
-	b, err := os.ReadFile(filepath.Join(c.root, "preprocessed", c.name, train.SplitsFile))
+	b, err := os.ReadFile(filepath.Join(c.root, "preprocessed", c.name, split.SplitsFile))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var splits []train.Split
+	var splits []split.Split
 	decode(t, string(b), &splits)
 	return splits
 }
@@ -69,7 +69,7 @@ func TestPatientsFromPlanToIntervals(t *testing.T) {
 	if table := ok(t, "evaluate", "--data-root", c.root, "1"); !strings.Contains(table, "4 cases of 2 patients, folds 0 1") || !strings.Contains(table, "clustered by patient") {
 		t.Errorf("evaluate printed\n%s", table)
 	}
-	path := filepath.Join(c.root, "preprocessed", c.name, train.SplitsFile)
+	path := filepath.Join(c.root, "preprocessed", c.name, split.SplitsFile)
 	b, err := json.Marshal(reference)
 	if err != nil {
 		t.Fatal(err)

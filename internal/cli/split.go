@@ -9,22 +9,22 @@ import (
 
 	"github.com/universal-classifier/uc/internal/lockfile"
 	"github.com/universal-classifier/uc/internal/progress"
+	"github.com/universal-classifier/uc/internal/split"
 	"github.com/universal-classifier/uc/internal/task"
-	"github.com/universal-classifier/uc/internal/train"
 )
 
 // splitFlags adds --split, which chooses how folds are drawn, and --allow-patient-overlap.
 func splitFlags(cmd *cobra.Command, mode *string, overlap *bool) {
-	cmd.Flags().StringVar(mode, "split", "", "`HOW` the folds are drawn, if none were trained yet: "+train.SplitReference+" (five at random, as the Python package draws them), "+
-		train.SplitStratified+" (classes and sites even), "+train.SplitGrouped+" (the same, with all scans of a patient in one fold) or "+train.SplitSites+
-		" (a fold per site); default "+train.SplitGrouped+" where dataset.json names patients, else "+train.SplitReference+". A splits_final.json of your own counts in any case")
+	cmd.Flags().StringVar(mode, "split", "", "`HOW` the folds are drawn, if none were trained yet: "+split.SplitReference+" (five at random, as the Python package draws them), "+
+		split.SplitStratified+" (classes and sites even), "+split.SplitGrouped+" (the same, with all scans of a patient in one fold) or "+split.SplitSites+
+		" (a fold per site); default "+split.SplitGrouped+" where dataset.json names patients, else "+split.SplitReference+". A splits_final.json of your own counts in any case")
 	cmd.Flags().BoolVar(overlap, "allow-patient-overlap", false, "train and validate on scans of one patient nevertheless, if the folds are so")
 }
 
 // checkSplit refuses ways to split that do not exist.
 func checkSplit(mode string) error {
-	if mode != "" && !slices.Contains(train.SplitModes, mode) {
-		return usagef("flag --split: unknown %q; expected %s", mode, strings.Join(train.SplitModes, ", "))
+	if mode != "" && !slices.Contains(split.SplitModes, mode) {
+		return usagef("flag --split: unknown %q; expected %s", mode, strings.Join(split.SplitModes, ", "))
 	}
 	return nil
 }
@@ -42,13 +42,13 @@ func drawSplits(ctx context.Context, t *task.Task, f *planFlags, r progress.Repo
 	for i, c := range t.Dataset.Cases {
 		ids[i] = c.ID
 	}
-	drawing, err := train.DrawingFor(t.Folders, t.Name, f.split)
+	drawing, err := split.DrawingFor(t.Folders, t.Name, f.split)
 	if err != nil {
 		return err
 	}
 	drawing.AllowPatientOverlap = f.allowPatientOverlap
-	drawing.Trained = train.TrainedFolds(t.Folders, t.Name, "")
-	notes, warnings, err := train.DrawSplits(dir, ids, drawing)
+	drawing.Trained = split.TrainedFolds(t.Folders, t.Name, "")
+	notes, warnings, err := split.DrawSplits(dir, ids, drawing)
 	for _, n := range notes {
 		r.Note("folds: %s", n)
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/universal-classifier/uc/internal/evaluate"
+	"github.com/universal-classifier/uc/internal/split"
 	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/train"
 )
@@ -103,11 +104,11 @@ Ctrl-C stops after the current iteration and keeps a checkpoint; -c goes on from
 
 // checkFold refuses what is neither a fold's number nor "all".
 func checkFold(fold string) error {
-	if fold == train.FoldAll {
+	if fold == split.FoldAll {
 		return nil
 	}
-	if _, err := train.ParseFold(fold); err != nil {
-		return usagef("unknown fold %q: 0 to 4, higher for further random splits, or %s", fold, train.FoldAll)
+	if _, err := split.ParseFold(fold); err != nil {
+		return usagef("unknown fold %q: 0 to 4, higher for further random splits, or %s", fold, split.FoldAll)
 	}
 	return nil
 }

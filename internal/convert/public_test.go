@@ -14,8 +14,8 @@ import (
 
 	"github.com/universal-classifier/uc/internal/npz"
 	"github.com/universal-classifier/uc/internal/progress"
+	"github.com/universal-classifier/uc/internal/split"
 	"github.com/universal-classifier/uc/internal/task"
-	"github.com/universal-classifier/uc/internal/train"
 )
 
 // medmnist writes a file with n images per part, of channels colours; image k of a part is filled with numbers from k.
@@ -66,7 +66,7 @@ func TestMedMNIST(t *testing.T) {
 			t.Errorf("channel %d of the third test image begins with %v, want %d", ch, v, ch+3)
 		}
 	}
-	split, err := train.ReadSplits(filepath.Join(made.Folders.PreprocessedTask(made.Name), train.SplitsFile), []string{"train_00000", "train_00001", "train_00002", "val_00000", "val_00001", "val_00002"})
+	split, err := split.ReadSplits(filepath.Join(made.Folders.PreprocessedTask(made.Name), split.SplitsFile), []string{"train_00000", "train_00001", "train_00002", "val_00000", "val_00001", "val_00002"})
 	if err != nil || len(split) != 1 || !reflect.DeepEqual(split[0].Val, []string{"val_00000", "val_00001", "val_00002"}) || len(split[0].Train) != 3 {
 		t.Errorf("%v, %v", split, err)
 	}

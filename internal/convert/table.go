@@ -230,7 +230,7 @@ func (s *sheet) columns() error {
 		}
 		return column(given, flag)
 	}
-	s.Labels, s.Covariates = split(t, s.Labels), split(t, s.Covariates)
+	s.Labels, s.Covariates = columnsOf(t, s.Labels), columnsOf(t, s.Covariates)
 	if s.ID != "" {
 		s.id = column(s.ID, "--id")
 	} else {
@@ -272,8 +272,8 @@ func (s *sheet) columns() error {
 	return errors.Join(failed...)
 }
 
-// split divides "A,B" into two columns, unless one is named so.
-func split(t *csvfile.Table, given []string) []string {
+// columnsOf divides "A,B" into two columns, unless one is named so.
+func columnsOf(t *csvfile.Table, given []string) []string {
 	var out []string
 	for _, name := range given {
 		if i, err := t.Column(name); err != nil || i >= 0 {

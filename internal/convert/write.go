@@ -23,8 +23,8 @@ import (
 	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/lockfile"
 	"github.com/universal-classifier/uc/internal/progress"
+	"github.com/universal-classifier/uc/internal/split"
 	"github.com/universal-classifier/uc/internal/task"
-	"github.com/universal-classifier/uc/internal/train"
 )
 
 // RecordFile, in the folder of a raw task, says what it was made from.
@@ -371,23 +371,23 @@ func (c *Cohort) writeSplits(t *Target) (undo func(), err error) {
 	for _, id := range c.Validation {
 		held[id] = true
 	}
-	var split train.Split
+	var official split.Split
 	for _, k := range c.Training {
 		if held[k.ID] {
-			split.Val = append(split.Val, k.ID)
+			official.Val = append(official.Val, k.ID)
 		} else {
-			split.Train = append(split.Train, k.ID)
+			official.Train = append(official.Train, k.ID)
 		}
 	}
-	slices.Sort(split.Train)
-	slices.Sort(split.Val)
-	b, err := json.MarshalIndent([]train.Split{split}, "", "  ")
+	slices.Sort(official.Train)
+	slices.Sort(official.Val)
+	b, err := json.MarshalIndent([]split.Split{official}, "", "  ")
 	if err != nil {
 		return undo, err
 	}
 	b = append(b, '\n')
 	dir := t.folders.PreprocessedTask(t.Name)
-	path := filepath.Join(dir, train.SplitsFile)
+	path := filepath.Join(dir, split.SplitsFile)
 	old, err := infile.ReadFile(path, infile.MaxText)
 	switch {
 	case err == nil && string(old) == string(b):

@@ -12,6 +12,7 @@ import (
 	"github.com/universal-classifier/uc/internal/device"
 	"github.com/universal-classifier/uc/internal/i3d"
 	"github.com/universal-classifier/uc/internal/memory"
+	"github.com/universal-classifier/uc/internal/split"
 	"github.com/universal-classifier/uc/internal/task"
 )
 
@@ -130,7 +131,7 @@ func missingClass(label task.Label, class int, part, fold string) string {
 		consequence = "its AUC is not defined there"
 	}
 	return fmt.Sprintf("the %s part of fold %s has no case of label %q with class %d (%s): %s; %s in the preprocessed folder may be edited",
-		part, fold, label.Name, class, label.Values[class], consequence, SplitsFile)
+		part, fold, label.Name, class, label.Values[class], consequence, split.SplitsFile)
 }
 
 func sizeText(size [3]int) string { return fmt.Sprintf("%d x %d x %d", size[0], size[1], size[2]) }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/universal-classifier/uc/internal/evaluate"
 	"github.com/universal-classifier/uc/internal/progress"
+	"github.com/universal-classifier/uc/internal/split"
 	"github.com/universal-classifier/uc/internal/task"
 )
 
@@ -30,7 +31,7 @@ type Options struct {
 	Plans   string // identifier, default task.DefaultPlans
 	Fold    string // "0", "1", ... or "all"
 
-	Split               string // one of SplitModes, for folds that are still to be drawn; default: SplitGrouped if patients are declared, else SplitReference
+	Split               string // one of split.SplitModes, for folds that are still to be drawn; default: split.SplitGrouped if patients are declared, else split.SplitReference
 	AllowPatientOverlap bool   // train and validate on scans of one patient nevertheless
 
 	Epochs        int
@@ -114,15 +115,15 @@ func (o *Options) normalise() error {
 	if o.LearningRate < 0 {
 		return fmt.Errorf("the learning rate must be positive, not %v", o.LearningRate)
 	}
-	if o.Fold != FoldAll {
-		number, err := ParseFold(o.Fold)
+	if o.Fold != split.FoldAll {
+		number, err := split.ParseFold(o.Fold)
 		if err != nil {
 			return err
 		}
 		o.Fold = strconv.Itoa(number)
 	}
-	if o.Split != "" && !slices.Contains(SplitModes, o.Split) {
-		return fmt.Errorf("no way to split is called %q; expected %s", o.Split, strings.Join(SplitModes, ", "))
+	if o.Split != "" && !slices.Contains(split.SplitModes, o.Split) {
+		return fmt.Errorf("no way to split is called %q; expected %s", o.Split, strings.Join(split.SplitModes, ", "))
 	}
 	if o.ValFolder == "" {
 		o.ValFolder = DefaultValFolder

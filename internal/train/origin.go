@@ -16,6 +16,7 @@ import (
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/preprocess"
 	"github.com/universal-classifier/uc/internal/provenance"
+	"github.com/universal-classifier/uc/internal/split"
 	"github.com/universal-classifier/uc/internal/task"
 )
 
@@ -41,7 +42,7 @@ func (t *trainer) recordOrigin() error {
 		t.log.warn("%d cases were preprocessed by the reference or an earlier version, which did not record from what; uc plan-and-preprocess -t %s records it",
 			len(unknown), t.o.Task)
 	}
-	if doubles := provenance.Shared(t.origin.Validation, t.origin.Training); t.o.Fold != FoldAll && len(doubles) > 0 {
+	if doubles := provenance.Shared(t.origin.Validation, t.origin.Training); t.o.Fold != split.FoldAll && len(doubles) > 0 {
 		t.log.warn("%d validation cases have the images and mask of a training case (%s): their results will tell nothing about new cases", len(doubles), provenance.Names(doubles))
 	}
 	return t.checkListing()
@@ -62,7 +63,7 @@ func (t *trainer) checkListing() error {
 	}
 	changes := planned.Changes(l.Sources())
 	used := t.origin.Training
-	if t.o.Fold != FoldAll {
+	if t.o.Fold != split.FoldAll {
 		used = append(used[:len(used):len(used)], t.origin.Validation...)
 	}
 	cases := l.Changes(used)
@@ -118,7 +119,7 @@ func (t *trainer) mayValidate(name string, c *checkpoint.Checkpoint) error {
 	if changes := c.Origin.Plans.Without(preprocess.VersionSource).Changes(t.origin.Plans); len(changes) > 0 {
 		return fmt.Errorf("fold %s was trained under other plans: %s. Put that back as it was, or %s", t.o.Fold, strings.Join(changes, "; "), anew)
 	}
-	if t.o.Fold != FoldAll {
+	if t.o.Fold != split.FoldAll {
 		trained := map[string]bool{}
 		for _, of := range c.Origin.Training {
 			trained[of.ID] = true
@@ -131,7 +132,7 @@ func (t *trainer) mayValidate(name string, c *checkpoint.Checkpoint) error {
 		}
 		if len(leaked) > 0 {
 			return fmt.Errorf("the split has changed since fold %s was trained: its network was trained on %d of the %d cases that it would be validated on (%s). "+
-				"Put the former %s back, or %s", t.o.Fold, len(leaked), len(t.origin.Validation), provenance.Names(leaked), SplitsFile, anew)
+				"Put the former %s back, or %s", t.o.Fold, len(leaked), len(t.origin.Validation), provenance.Names(leaked), split.SplitsFile, anew)
 		}
 		if known := provenance.Shared(t.origin.Validation, c.Origin.Before); len(known) > 0 {
 			t.warnOfLeak(known)
@@ -175,7 +176,7 @@ func (t *trainer) notePretrained(path string) {
 		return
 	}
 	t.origin.Before = c.Origin.Learned()
-	if known := provenance.Shared(t.origin.Validation, t.origin.Before); t.o.Fold != FoldAll && len(known) > 0 {
+	if known := provenance.Shared(t.origin.Validation, t.origin.Before); t.o.Fold != split.FoldAll && len(known) > 0 {
 		t.warnOfLeak(known)
 	}
 }

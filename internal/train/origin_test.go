@@ -13,6 +13,7 @@ import (
 	"github.com/universal-classifier/uc/internal/evaluate"
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/progress"
+	"github.com/universal-classifier/uc/internal/split"
 )
 
 // fails runs a training that must be refused with words.
@@ -35,17 +36,21 @@ func TestSplitThatChangedAfterTraining(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(o.Folders.PreprocessedTask(o.Task), SplitsFile)
+	path := filepath.Join(o.Folders.PreprocessedTask(o.Task), split.SplitsFile)
 	whole, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var splits []Split
+	var splits []split.Split
 	if err := json.Unmarshal(whole, &splits); err != nil {
 		t.Fatal(err)
 	}
 	splits[0], splits[1] = splits[1], splits[0]
-	if err := writeSplits(path, splits); err != nil {
+	raw, err := json.Marshal(splits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, raw, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	again, on := o, o

@@ -17,7 +17,9 @@ import (
 	"github.com/universal-classifier/uc/internal/device"
 	"github.com/universal-classifier/uc/internal/i3d"
 	"github.com/universal-classifier/uc/internal/preprocess"
+	"github.com/universal-classifier/uc/internal/provenance"
 	"github.com/universal-classifier/uc/internal/report"
+	"github.com/universal-classifier/uc/internal/split"
 	"github.com/universal-classifier/uc/internal/weights"
 )
 
@@ -60,9 +62,9 @@ func (t *trainer) openCases(ctx context.Context) error {
 	}
 	if missing := t.notPreprocessed(ids); len(missing) > 0 {
 		return fmt.Errorf("%s: %d of %d planned cases are not preprocessed (%s); run uc plan-and-preprocess -t %s",
-			stage, len(missing), len(t.plans.ListOfNpzFiles), some(missing), t.o.Task)
+			stage, len(missing), len(t.plans.ListOfNpzFiles), provenance.Names(missing), t.o.Task)
 	}
-	drawing, err := DrawingFor(t.o.Folders, t.o.Task, t.o.Split)
+	drawing, err := split.DrawingFor(t.o.Folders, t.o.Task, t.o.Split)
 	if err != nil {
 		return err
 	}
@@ -71,11 +73,11 @@ func (t *trainer) openCases(ctx context.Context) error {
 	if t.o.Continue || t.o.ValidationOnly {
 		except = ""
 	}
-	drawing.Trained = TrainedFolds(t.o.Folders, t.o.Task, except)
-	if t.split, err = ChooseSplit(dir, t.o.Fold, ids, drawing); err != nil {
+	drawing.Trained = split.TrainedFolds(t.o.Folders, t.o.Task, except)
+	if t.split, err = split.ChooseSplit(dir, t.o.Fold, ids, drawing); err != nil {
 		return err
 	}
-	t.patients = drawing.patients()
+	t.patients = drawing.Patients()
 	used := slices.Compact(slices.Sorted(slices.Values(slices.Concat(t.split.Train, t.split.Val))))
 	if t.data, err = preprocess.OpenDataset(stage, used); err != nil {
 		return err

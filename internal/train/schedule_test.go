@@ -1,7 +1,10 @@
 package train
 
 import (
+	"encoding/json"
 	"math"
+	"os"
+	"path/filepath"
 	"testing"
 )
 
@@ -54,5 +57,17 @@ func TestHistoryEqualsNetworkTrainer(t *testing.T) {
 				t.Fatalf("run %d epoch %d: best epoch %d, save best %v; want %d, %v", r, e, *h.BestTrainEpoch, best, w.BestEpoch, w.SaveBest)
 			}
 		}
+	}
+}
+
+// readReference decodes a file of the reference's splits and schedules.
+func readReference(t *testing.T, name string, v any) {
+	t.Helper()
+	raw, err := os.ReadFile(filepath.Join("..", "..", "testdata", "splits", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(raw, v); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/universal-classifier/uc/internal/preprocess"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/provenance"
+	"github.com/universal-classifier/uc/internal/split"
 	"github.com/universal-classifier/uc/internal/train/health"
 )
 
@@ -32,7 +33,7 @@ type trainer struct {
 	plans    *plan.Plans
 	config   i3d.Config
 	data     *preprocess.Dataset
-	split    *ChosenSplit
+	split    *split.ChosenSplit
 	patients map[string]string // by case, where they are declared
 	members  [2][]int          // indices into data of the training and the validation cases
 	origin   *provenance.Fold  // what a fold trained now is made from, but for the recipe

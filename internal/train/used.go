@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	"github.com/universal-classifier/uc/internal/infile"
+	"github.com/universal-classifier/uc/internal/split"
 )
 
 // debugFile holds what a training decided, in the folder of its fold.
@@ -13,21 +14,21 @@ const debugFile = "debug.json"
 
 // UsedSplit reads from the folder of a fold which cases its last training used. Weights that were brought from
 // elsewhere have none; the error then wraps fs.ErrNotExist.
-func UsedSplit(foldDir string) (Split, error) {
+func UsedSplit(foldDir string) (split.Split, error) {
 	path := filepath.Join(foldDir, debugFile)
 	raw, err := infile.ReadFile(path, infile.MaxText)
 	if err != nil {
-		return Split{}, err
+		return split.Split{}, err
 	}
 	var used struct {
 		Train []string `json:"training_cases"`
 		Val   []string `json:"validation_cases"`
 	}
 	if err := json.Unmarshal(raw, &used); err != nil {
-		return Split{}, fmt.Errorf("%s: %w", path, err)
+		return split.Split{}, fmt.Errorf("%s: %w", path, err)
 	}
 	if len(used.Train) == 0 {
-		return Split{}, fmt.Errorf("%s: names no training cases", path)
+		return split.Split{}, fmt.Errorf("%s: names no training cases", path)
 	}
-	return Split{Train: used.Train, Val: used.Val}, nil
+	return split.Split{Train: used.Train, Val: used.Val}, nil
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/universal-classifier/uc/internal/mirror"
 	"github.com/universal-classifier/uc/internal/preprocess"
 	"github.com/universal-classifier/uc/internal/report"
+	"github.com/universal-classifier/uc/internal/split"
 	"github.com/universal-classifier/uc/internal/weights"
 )
 
@@ -22,7 +23,7 @@ import (
 // as it is stored; the default recipe averages its mirror images, as prediction does.
 func (t *trainer) validate(ctx context.Context, trained *weights.StateDict) (*evaluate.Report, error) {
 	if len(t.members[validating]) == 0 {
-		return nil, fmt.Errorf("fold %s of %s has no validation case: there is nothing to validate; give it some in %s", t.o.Fold, t.o.Task, SplitsFile)
+		return nil, fmt.Errorf("fold %s of %s has no validation case: there is nothing to validate; give it some in %s", t.o.Fold, t.o.Task, split.SplitsFile)
 	}
 	t.freeTraining()
 	dir := filepath.Join(t.foldDir, t.o.ValFolder)

@@ -13,6 +13,7 @@ import (
 	"github.com/universal-classifier/uc/internal/evaluate"
 	"github.com/universal-classifier/uc/internal/preprocess"
 	"github.com/universal-classifier/uc/internal/progress"
+	"github.com/universal-classifier/uc/internal/split"
 	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/train"
 )
@@ -129,7 +130,7 @@ func (w *Workspace) Train(ctx context.Context, taskName string, fold int, o Trai
 	if err != nil {
 		return nil, err
 	}
-	f := train.FoldAll
+	f := split.FoldAll
 	if fold != AllCases {
 		f = strconv.Itoa(fold)
 	}

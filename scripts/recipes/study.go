@@ -16,6 +16,7 @@ import (
 	"github.com/universal-classifier/uc/internal/evaluate"
 	"github.com/universal-classifier/uc/internal/preprocess"
 	"github.com/universal-classifier/uc/internal/progress"
+	"github.com/universal-classifier/uc/internal/split"
 	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/train"
 	"github.com/universal-classifier/uc/pkg/universalclassifier"
@@ -143,7 +144,7 @@ func (s *study) one(ctx context.Context, c cohort, r recipe, out *result) error 
 func round(v float64) float64 { return math.Round(v*1e4) / 1e4 }
 
 // splitOf is the fold of a prepared cohort; official names the published split.
-func splitOf(folders task.Folders, name, fold string) (*train.ChosenSplit, error) {
+func splitOf(folders task.Folders, name, fold string) (*split.ChosenSplit, error) {
 	if fold == official {
 		fold = officialFold
 	}
@@ -151,7 +152,7 @@ func splitOf(folders task.Folders, name, fold string) (*train.ChosenSplit, error
 	if err != nil {
 		return nil, err
 	}
-	return train.ChooseSplit(folders.PreprocessedTask(name), fold, ids, train.Drawing{})
+	return split.ChooseSplit(folders.PreprocessedTask(name), fold, ids, split.Drawing{})
 }
 
 // targetsOf are the classes of a prepared cohort's cases by name.
@@ -169,7 +170,7 @@ func targetsOf(folders task.Folders, c cohort) (map[string]int, error) {
 
 // prepare writes and preprocesses the raw task, and the folds with the published split behind them.
 func (s *study) prepare(ctx context.Context, c cohort, root string, folders task.Folders) error {
-	splits := filepath.Join(folders.PreprocessedTask(c.task), train.SplitsFile)
+	splits := filepath.Join(folders.PreprocessedTask(c.task), split.SplitsFile)
 	if _, err := os.Stat(splits); err == nil {
 		return nil
 	}
@@ -193,12 +194,12 @@ func (s *study) prepare(ctx context.Context, c cohort, root string, folders task
 	if err != nil {
 		return err
 	}
-	folds, err := train.KFold(ids)
+	folds, err := split.KFold(ids)
 	if err != nil {
 		return err
 	}
 	if c.officialVal != "" {
-		var published train.Split
+		var published split.Split
 		for _, id := range ids {
 			if strings.HasPrefix(id, c.officialVal) {
 				published.Val = append(published.Val, id)

@@ -1,4 +1,4 @@
-package train
+package split
 
 import (
 	"encoding/json"
@@ -10,7 +10,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/universal-classifier/uc/internal/split"
 	"github.com/universal-classifier/uc/internal/task"
 )
 
@@ -20,7 +19,7 @@ func drawingOf(cases, scans, sites int) (Drawing, []string) {
 	ids := numbered(cases)
 	slices.Sort(ids)
 	for i, id := range ids {
-		c := split.Case{ID: id, Targets: []int{max(0, i%4-2)}}
+		c := Case{ID: id, Targets: []int{max(0, i%4-2)}}
 		if scans > 0 {
 			c.Patient = fmt.Sprintf("P%d", i/scans)
 		}

@@ -1,4 +1,4 @@
-package train
+package split
 
 import (
 	"encoding/json"

@@ -1,4 +1,4 @@
-package train
+package split
 
 import (
 	"encoding/json"
@@ -15,7 +15,6 @@ import (
 	"github.com/universal-classifier/uc/internal/checkpoint"
 	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/provenance"
-	"github.com/universal-classifier/uc/internal/split"
 	"github.com/universal-classifier/uc/internal/task"
 )
 
@@ -35,8 +34,8 @@ const DrawnFile = "splits_drawn.json"
 
 // Drawing says how folds are to be drawn and what is known of the cases.
 type Drawing struct {
-	Mode   string       // one of SplitModes; empty: grouped if patients are declared, else reference
-	Cases  []split.Case // as dataset.json lists them; nil if it is not at hand
+	Mode   string // one of SplitModes; empty: grouped if patients are declared, else reference
+	Cases  []Case // as dataset.json lists them; nil if it is not at hand
 	Labels []task.Label
 
 	AllowPatientOverlap bool     // train and validate on scans of one patient nevertheless
@@ -54,11 +53,11 @@ type drawn struct {
 
 // patientsDeclared reports whether dataset.json names patients.
 func (d Drawing) patientsDeclared() bool {
-	return slices.ContainsFunc(d.Cases, func(c split.Case) bool { return c.Patient != "" })
+	return slices.ContainsFunc(d.Cases, func(c Case) bool { return c.Patient != "" })
 }
 
-// patients are the patients by case; nil if none are declared.
-func (d Drawing) patients() map[string]string {
+// Patients are the patients by case; nil if none are declared.
+func (d Drawing) Patients() map[string]string {
 	if !d.patientsDeclared() {
 		return nil
 	}
@@ -81,12 +80,12 @@ func (d Drawing) mode() string {
 }
 
 // of are the cases ids, sorted, with what is known of them.
-func (d Drawing) of(ids []string) []split.Case {
-	known := map[string]split.Case{}
+func (d Drawing) of(ids []string) []Case {
+	known := map[string]Case{}
 	for _, c := range d.Cases {
 		known[c.ID] = c
 	}
-	out := make([]split.Case, 0, len(ids))
+	out := make([]Case, 0, len(ids))
 	for _, id := range slices.Sorted(slices.Values(ids)) {
 		c := known[id]
 		c.ID = id
@@ -105,7 +104,7 @@ func (d Drawing) draw(mode string, ids []string) ([]Split, error) {
 	case SplitReference:
 		return KFold(ids)
 	case SplitStratified:
-		return evenFolds(split.Ungrouped(cases))
+		return evenFolds(Ungrouped(cases))
 	case SplitGrouped:
 		if !d.patientsDeclared() {
 			return nil, fmt.Errorf("folds cannot be grouped: %s names no patients; add \"patient\" to every case, or take --split %s", task.DatasetFile, SplitStratified)
@@ -117,9 +116,9 @@ func (d Drawing) draw(mode string, ids []string) ([]Split, error) {
 	return nil, fmt.Errorf("no way to split is called %q; expected %s", mode, strings.Join(SplitModes, ", "))
 }
 
-// evenFolds are the folds of split.Grouped.
-func evenFolds(cases []split.Case) ([]Split, error) {
-	fold, err := split.Grouped(cases, numFolds, splitSeed)
+// evenFolds are the folds of Grouped.
+func evenFolds(cases []Case) ([]Split, error) {
+	fold, err := Grouped(cases, numFolds, splitSeed)
 	if err != nil {
 		return nil, fmt.Errorf("%w; train fold %q, or write the splits you want into %s", err, FoldAll, SplitsFile)
 	}
@@ -133,8 +132,8 @@ func evenFolds(cases []split.Case) ([]Split, error) {
 
 // siteFolds has a fold for each site, in the order of their names: its cases validate, those of all other sites train. A patient that was at several
 // sites trains in no fold that validates on it.
-func siteFolds(cases []split.Case) ([]Split, error) {
-	sites, of, err := split.Sites(cases)
+func siteFolds(cases []Case) ([]Split, error) {
+	sites, of, err := Sites(cases)
 	if err != nil {
 		return nil, fmt.Errorf("sites cannot be left out: %w; name the site of every case in %s (\"site\")", err, task.DatasetFile)
 	}
@@ -164,7 +163,7 @@ func siteFolds(cases []split.Case) ([]Split, error) {
 	return splits, nil
 }
 
-func caseIDs(cases []split.Case) []string {
+func caseIDs(cases []Case) []string {
 	ids := make([]string, len(cases))
 	for i, c := range cases {
 		ids[i] = c.ID
@@ -179,11 +178,11 @@ func (d Drawing) beyond(s *settled, ids []string, fold int) (Split, error) {
 	case s.mode == SplitSites:
 		return Split{}, fmt.Errorf("fold %d is not there: folds 0 to %d leave out one site each (%s)", fold, len(s.splits)-1, s.path)
 	case s.mode == SplitStratified:
-		cases = split.Ungrouped(cases)
+		cases = Ungrouped(cases)
 	case !d.patientsDeclared() || s.mode == SplitReference:
 		return FallbackSplit(ids, fold), nil
 	}
-	of, err := split.Grouped(cases, numFolds, uint64(splitSeed+fold))
+	of, err := Grouped(cases, numFolds, uint64(splitSeed+fold))
 	if err != nil {
 		return Split{}, err
 	}
@@ -195,7 +194,7 @@ func (d Drawing) key(mode string, ids []string) string {
 	cases := d.of(ids)
 	for i := range cases {
 		if mode == SplitReference {
-			cases[i] = split.Case{ID: cases[i].ID}
+			cases[i] = Case{ID: cases[i].ID}
 		}
 	}
 	digest, _ := provenance.DigestJSON(cases) // texts and numbers always have JSON
@@ -370,23 +369,23 @@ func (d Drawing) notAsAsked(s *settled, ids []string) []string {
 // overlap is a patient in both parts of a fold.
 type overlap struct {
 	fold string
-	split.Overlap
+	Overlap
 }
 
 // overlaps finds the patients in both parts of a fold.
 func (d Drawing) overlaps(fold string, of Split) (found []overlap) {
-	known := map[string]split.Case{}
+	known := map[string]Case{}
 	for _, c := range d.Cases {
 		known[c.ID] = c
 	}
-	part := func(ids []string) []split.Case {
-		out := make([]split.Case, len(ids))
+	part := func(ids []string) []Case {
+		out := make([]Case, len(ids))
 		for i, id := range ids {
 			out[i] = known[id]
 		}
 		return out
 	}
-	for _, o := range split.Shared(part(of.Train), part(of.Val)) {
+	for _, o := range Shared(part(of.Train), part(of.Val)) {
 		found = append(found, overlap{fold, o})
 	}
 	return found
@@ -403,7 +402,7 @@ func (d Drawing) checkPatients(found []overlap, origin string) (warnings []strin
 	for _, o := range found {
 		patients[o.Patient] = true
 		if len(lines) < most {
-			lines = append(lines, fmt.Sprintf("fold %s: patient %s trains with %s and validates with %s", o.fold, o.Patient, some(o.First), some(o.Second)))
+			lines = append(lines, fmt.Sprintf("fold %s: patient %s trains with %s and validates with %s", o.fold, o.Patient, provenance.Names(o.First), provenance.Names(o.Second)))
 		}
 	}
 	if len(found) > most {
@@ -529,7 +528,7 @@ func DrawingFor(f task.Folders, name, mode string) (Drawing, error) {
 	}
 	d.Labels = l.Labels
 	for _, c := range l.Cases {
-		d.Cases = append(d.Cases, split.Case{ID: c.ID, Patient: c.Patient, Site: c.Site, Targets: c.Targets})
+		d.Cases = append(d.Cases, Case{ID: c.ID, Patient: c.Patient, Site: c.Site, Targets: c.Targets})
 	}
 	return d, nil
 }

@@ -1,4 +1,4 @@
-package train
+package split
 
 import (
 	"bytes"
@@ -8,11 +8,11 @@ import (
 	"slices"
 	"sort"
 	"strconv"
-	"strings"
 
 	"github.com/universal-classifier/uc/internal/atomicfile"
 	"github.com/universal-classifier/uc/internal/infile"
-	"github.com/universal-classifier/uc/internal/train/mt19937"
+	"github.com/universal-classifier/uc/internal/provenance"
+	"github.com/universal-classifier/uc/internal/split/mt19937"
 )
 
 // SplitsFile is the name of the file of cross-validation splits in the preprocessed folder of a task. Users may edit it.
@@ -114,7 +114,7 @@ func ChooseSplit(dir, fold string, ids []string, d Drawing) (*ChosenSplit, error
 	c := &ChosenSplit{Origin: s.origin, Warnings: s.warnings}
 	if unused := unusedCases(s.splits, ids); len(unused) > 0 {
 		c.Warnings = append(c.Warnings, fmt.Sprintf("%s: %d of %d cases are in no fold (%s); delete the file to draw new splits over all cases",
-			s.path, len(unused), len(ids), some(unused)))
+			s.path, len(unused), len(ids), provenance.Names(unused)))
 	}
 	if number < len(s.splits) {
 		c.Split = s.splits[number]
@@ -228,15 +228,6 @@ func unusedCases(splits []Split, ids []string) []string {
 		}
 	}
 	return unused
-}
-
-// some names the first few of many cases.
-func some(ids []string) string {
-	const shown = 3
-	if len(ids) <= shown {
-		return strings.Join(ids, ", ")
-	}
-	return strings.Join(ids[:shown], ", ") + ", ..."
 }
 
 // lineOf is the line of a JSON error, counted from 1.
