@@ -12,7 +12,9 @@ import (
 	"testing"
 
 	"github.com/universal-classifier/uc/internal/checkpoint"
+	"github.com/universal-classifier/uc/internal/fingerprint"
 	"github.com/universal-classifier/uc/internal/i3d"
+	"github.com/universal-classifier/uc/internal/indexed"
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/task"
@@ -23,19 +25,19 @@ const secret = "patient_0815"
 
 // toyPlans are those of a CT task with masks of two labels, anisotropic and transposed.
 func toyPlans() *plan.Plans {
-	s := plan.Statistics{Median: 30, Mean: 40, SD: 100, Min: -900, Max: 1200, Percentile00: -500, Percentile99: 800}
+	s := fingerprint.Statistics{Median: 30, Mean: 40, SD: 100, Min: -900, Max: 1200, Percentile00: -500, Percentile99: 800}
 	return &plan.Plans{
-		NumStages: 1, NumModalities: 1, Modalities: plan.Indexed[string]{"CT"}, NormalizationSchemes: plan.Indexed[string]{plan.NormCT},
-		DatasetProperties: &plan.Fingerprint{
-			CaseIDs: []string{secret}, AllSizes: [][3]int{{16, 20, 6}}, AllSpacings: [][3]float64{{1, 1, 4}}, Modalities: plan.Indexed[string]{"CT"},
+		NumStages: 1, NumModalities: 1, Modalities: indexed.List[string]{"CT"}, NormalizationSchemes: indexed.List[string]{plan.NormCT},
+		DatasetProperties: &fingerprint.Fingerprint{
+			CaseIDs: []string{secret}, AllSizes: [][3]int{{16, 20, 6}}, AllSpacings: [][3]float64{{1, 1, 4}}, Modalities: indexed.List[string]{"CT"},
 			SizeReductions:      map[string]float64{secret: 1},
-			IntensityProperties: plan.Indexed[*plan.Intensity]{{LocalProps: map[string]plan.Statistics{secret: s}, Statistics: s}},
+			IntensityProperties: indexed.List[*fingerprint.Intensity]{{LocalProps: map[string]fingerprint.Statistics{secret: s}, Statistics: s}},
 		},
 		ListOfNpzFiles: []string{secret + ".npz"}, PreprocessedDataFolder: "/data/" + secret,
-		NumClasses: 2, AllClasses: []int{1, 2}, UseMaskForNorm: plan.Indexed[bool]{false}, TransposeForward: [3]int{2, 0, 1}, TransposeBackward: [3]int{1, 2, 0},
+		NumClasses: 2, AllClasses: []int{1, 2}, UseMaskForNorm: indexed.List[bool]{false}, TransposeForward: [3]int{2, 0, 1}, TransposeBackward: [3]int{1, 2, 0},
 		DataIdentifier: plan.DataIdentifier, TaskName: "Task903_Toy", RealMasks: true,
 		Labels:        []task.Label{{Name: "Lesion", Values: []string{"no", "yes"}}, {Name: "Grade", Values: []string{"low", "middle", "high"}}},
-		PlansPerStage: plan.Indexed[plan.StagePlan]{{BatchSize: 2, ImageSize: [3]int{8, 20, 20}, CurrentSpacing: [3]float64{4, 1, 1}, OriginalSpacing: [3]float64{4, 1, 1}}},
+		PlansPerStage: indexed.List[plan.StagePlan]{{BatchSize: 2, ImageSize: [3]int{8, 20, 20}, CurrentSpacing: [3]float64{4, 1, 1}, OriginalSpacing: [3]float64{4, 1, 1}}},
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/universal-classifier/uc/internal/atomicfile"
+	"github.com/universal-classifier/uc/internal/fingerprint"
 	"github.com/universal-classifier/uc/internal/i3d"
 	"github.com/universal-classifier/uc/internal/model"
 	"github.com/universal-classifier/uc/internal/npz"
@@ -121,10 +122,10 @@ type preprocessing struct {
 }
 
 type normalization struct {
-	Modality string           `json:"modality"`
-	Scheme   string           `json:"scheme"` // CT, nonCT, noNorm
-	UseMask  bool             `json:"use_mask"`
-	Cohort   *plan.Statistics `json:"cohort,omitempty"` // CT: clip to the percentiles, then mean and sd
+	Modality string                  `json:"modality"`
+	Scheme   string                  `json:"scheme"` // CT, nonCT, noNorm
+	UseMask  bool                    `json:"use_mask"`
+	Cohort   *fingerprint.Statistics `json:"cohort,omitempty"` // CT: clip to the percentiles, then mean and sd
 }
 
 func onnxMetadata(m *model.Model) ([][2]string, error) {
@@ -195,7 +196,7 @@ func shareable(p *plan.Plans) *plan.Plans {
 	fp.IntensityProperties = slices.Clone(fp.IntensityProperties)
 	for i, s := range fp.IntensityProperties {
 		if s != nil {
-			fp.IntensityProperties[i] = &plan.Intensity{Statistics: s.Statistics}
+			fp.IntensityProperties[i] = &fingerprint.Intensity{Statistics: s.Statistics}
 		}
 	}
 	out.DatasetProperties = &fp

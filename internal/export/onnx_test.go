@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/universal-classifier/uc/internal/fingerprint"
+	"github.com/universal-classifier/uc/internal/indexed"
 	"github.com/universal-classifier/uc/internal/npz"
 	"github.com/universal-classifier/uc/internal/onnx/onnxtest"
 	"github.com/universal-classifier/uc/internal/plan"
@@ -24,11 +26,11 @@ func TestONNX(t *testing.T) {
 	}
 	m.Plans.Labels[0].Name = "input" // also a label of that name
 	m.Plans.NumClasses, m.Plans.ListOfNpzFiles = 2, []string{"secret.npz"}
-	m.Plans.PlansPerStage = plan.Indexed[plan.StagePlan]{{ImageSize: [3]int{32, 48, 40}, CurrentSpacing: [3]float64{3, 1, 1}}}
-	m.Plans.NormalizationSchemes, m.Plans.UseMaskForNorm = plan.Indexed[string]{plan.NormCT}, plan.Indexed[bool]{true}
-	m.Plans.DatasetProperties = &plan.Fingerprint{
+	m.Plans.PlansPerStage = indexed.List[plan.StagePlan]{{ImageSize: [3]int{32, 48, 40}, CurrentSpacing: [3]float64{3, 1, 1}}}
+	m.Plans.NormalizationSchemes, m.Plans.UseMaskForNorm = indexed.List[string]{plan.NormCT}, indexed.List[bool]{true}
+	m.Plans.DatasetProperties = &fingerprint.Fingerprint{
 		CaseIDs: []string{"secret"}, SizeReductions: map[string]float64{"secret": 1},
-		IntensityProperties: plan.Indexed[*plan.Intensity]{{Statistics: plan.Statistics{Mean: 12.5}, LocalProps: map[string]plan.Statistics{"secret": {}}}},
+		IntensityProperties: indexed.List[*fingerprint.Intensity]{{Statistics: fingerprint.Statistics{Mean: 12.5}, LocalProps: map[string]fingerprint.Statistics{"secret": {}}}},
 	}
 	files := write(t, "onnx", filepath.Join(t.TempDir(), "new", "model.onnx"), m, true)
 	if len(files) != 1 {

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/universal-classifier/uc/internal/checkpoint"
+	"github.com/universal-classifier/uc/internal/fingerprint"
 	"github.com/universal-classifier/uc/internal/i3d"
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/progress"
@@ -40,7 +41,7 @@ func writeReference(t *testing.T, results, name string, folds ...string) (dir st
 		NumClasses: 1, AllClasses: []int{1}, DataIdentifier: plan.DataIdentifier, TransposeForward: [3]int{0, 1, 2}, TransposeBackward: [3]int{0, 1, 2},
 		PlansPerStage:    []plan.StagePlan{{BatchSize: 2, ImageSize: [3]int{16, 16, 16}, CurrentSpacing: [3]float64{1, 1, 1}, OriginalSpacing: [3]float64{1, 1, 1}}},
 		PreprocessorName: "UniversalClassifierPreprocessor", TaskName: name, Labels: []task.Label{{Name: "ill", Values: []string{"no", "yes"}}},
-		DatasetProperties: &plan.Fingerprint{AllSizes: [][3]int{{16, 16, 16}}, AllSpacings: [][3]float64{{1, 1, 1}}, Modalities: []string{"MRI"}},
+		DatasetProperties: &fingerprint.Fingerprint{AllSizes: [][3]int{{16, 16, 16}}, AllSpacings: [][3]float64{{1, 1, 1}}, Modalities: []string{"MRI"}},
 	}
 	sd := i3d.EmptyStateDict(i3d.Config{InChannels: 2, Outputs: []int{2}})
 	var written []reference.Fold

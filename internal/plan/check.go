@@ -3,22 +3,17 @@ package plan
 import (
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 
+	"github.com/universal-classifier/uc/internal/fingerprint"
 	"github.com/universal-classifier/uc/internal/memory"
 )
 
 // Bounds of what plans may hold; far beyond what any cohort needs, near enough to refuse nonsense.
 const (
-	maxModalities = 256
-	maxLabels     = 1 << 12
-	maxClasses    = 1 << 14 // so that ROI labels fit int16
-	maxBatch      = 1 << 16
-	maxSide       = 1 << 15
-	maxVoxels     = 1 << 33
-	minSpacing    = 1e-9
-	maxSpacing    = 1e9 // mm
+	maxLabels  = 1 << 12
+	maxClasses = 1 << 14 // so that ROI labels fit int16
+	maxBatch   = 1 << 16
 )
 
 // minSide is the shortest axis that the network takes (internal/ops checks it): its blocks each look at neighbours on every axis.
@@ -29,59 +24,6 @@ func checkShape(s [3]int) error {
 	if min(s[0], s[1], s[2]) < minSide {
 		return fmt.Errorf("image size %d x %d x %d, but the network needs %d voxels or more along every axis; it is for volumes, not for single slices, so stack the slices, or check the masks and the spacings in the headers",
 			s[0], s[1], s[2], minSide)
-	}
-	return nil
-}
-
-func checkSpacing(name string, s [3]float64) error {
-	for _, v := range s {
-		if !(v >= minSpacing && v <= maxSpacing) {
-			return fmt.Errorf("%s is %v, expected three lengths in mm", name, s)
-		}
-	}
-	return nil
-}
-
-func checkSize(name string, s [3]int) error {
-	for _, n := range s {
-		if n < 1 || n > maxSide {
-			return fmt.Errorf("%s is %v, expected sides from 1 to %d voxels", name, s, maxSide)
-		}
-	}
-	if s[0]*s[1]*s[2] > maxVoxels {
-		return fmt.Errorf("%s is %v, more than %d voxels", name, s, maxVoxels)
-	}
-	return nil
-}
-
-func (f *Fingerprint) check() error {
-	if len(f.AllSizes) != len(f.AllSpacings) || len(f.AllSizes) == 0 {
-		return fmt.Errorf("all_sizes has %d entries and all_spacings %d, expected one of each per case", len(f.AllSizes), len(f.AllSpacings))
-	}
-	for i := range f.AllSizes {
-		if err := errors.Join(checkSize("a size in all_sizes", f.AllSizes[i]), checkSpacing("a spacing in all_spacings", f.AllSpacings[i])); err != nil {
-			return err
-		}
-	}
-	if n := len(f.Modalities); n < 1 || n > maxModalities {
-		return fmt.Errorf("%d modalities, expected 1 to %d", n, maxModalities)
-	}
-	if n := len(f.IntensityProperties); n != 0 && n != len(f.Modalities) {
-		return fmt.Errorf("intensityproperties has %d entries for %d modalities", n, len(f.Modalities))
-	}
-	for i, p := range f.IntensityProperties {
-		if p == nil {
-			return fmt.Errorf("intensityproperties of modality %d is null", i)
-		}
-		s := p.Statistics
-		for _, v := range []float64{s.Median, s.Mean, s.SD, s.Min, s.Max, s.Percentile00, s.Percentile99} {
-			if math.IsNaN(v) || math.Abs(v) > math.MaxFloat32 {
-				return fmt.Errorf("intensityproperties of modality %d hold %g, expected finite numbers", i, v)
-			}
-		}
-		if s.SD < 0 || s.Percentile00 > s.Percentile99 {
-			return fmt.Errorf("intensityproperties of modality %d: sd %g, percentiles %g and %g are out of order", i, s.SD, s.Percentile00, s.Percentile99)
-		}
 	}
 	return nil
 }
@@ -104,7 +46,7 @@ func (p *Plans) Check() error {
 		return fmt.Errorf("plans_per_stage has %d entries, expected 1", len(p.PlansPerStage))
 	}
 	s := p.PlansPerStage[0]
-	if err := errors.Join(checkSize("image_size", s.ImageSize), checkSpacing("current_spacing", s.CurrentSpacing), checkShape(s.ImageSize)); err != nil {
+	if err := errors.Join(fingerprint.CheckSize("image_size", s.ImageSize), fingerprint.CheckSpacing("current_spacing", s.CurrentSpacing), checkShape(s.ImageSize)); err != nil {
 		return err
 	}
 	if s.BatchSize < 1 || s.BatchSize > maxBatch {
@@ -116,8 +58,8 @@ func (p *Plans) Check() error {
 		}
 	}
 	n := len(p.Modalities)
-	if n < 1 || n > maxModalities {
-		return fmt.Errorf("%d modalities, expected 1 to %d", n, maxModalities)
+	if n < 1 || n > fingerprint.MaxModalities {
+		return fmt.Errorf("%d modalities, expected 1 to %d", n, fingerprint.MaxModalities)
 	}
 	if len(p.NormalizationSchemes) != n || len(p.UseMaskForNorm) != n {
 		return fmt.Errorf("%d normalization_schemes and %d use_mask_for_norm for %d modalities", len(p.NormalizationSchemes), len(p.UseMaskForNorm), n)
@@ -134,7 +76,7 @@ func (p *Plans) Check() error {
 		}
 	}
 	if p.DatasetProperties != nil {
-		if err := p.DatasetProperties.check(); err != nil {
+		if err := p.DatasetProperties.Check(); err != nil {
 			return fmt.Errorf("dataset_properties: %w", err)
 		}
 	}

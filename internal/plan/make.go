@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/universal-classifier/uc/internal/fingerprint"
+	"github.com/universal-classifier/uc/internal/indexed"
 	"github.com/universal-classifier/uc/internal/task"
 )
 
@@ -28,8 +30,8 @@ type Subject struct {
 }
 
 // Make plans a task from its fingerprint, with the reference's rules.
-func Make(fp *Fingerprint, s Subject) (*Plans, error) {
-	if err := fp.check(); err != nil {
+func Make(fp *fingerprint.Fingerprint, s Subject) (*Plans, error) {
+	if err := fp.Check(); err != nil {
 		return nil, err
 	}
 	target := targetSpacing(fp)
@@ -52,7 +54,7 @@ func Make(fp *Fingerprint, s Subject) (*Plans, error) {
 		backward[d] = i
 	}
 	for d := range 3 {
-		if largest[d] > maxSide*float64(maxSide) {
+		if largest[d] > fingerprint.MaxSide*float64(fingerprint.MaxSide) {
 			return nil, fmt.Errorf("the largest case would have %.3g voxels along one axis at the cohort's median spacing %v mm; check the spacings in the image headers", largest[d], target)
 		}
 	}
@@ -75,7 +77,7 @@ func Make(fp *Fingerprint, s Subject) (*Plans, error) {
 		TransposeForward:        forward,
 		TransposeBackward:       backward,
 		DataIdentifier:          DataIdentifier,
-		PlansPerStage:           Indexed[StagePlan]{stage},
+		PlansPerStage:           indexed.List[StagePlan]{stage},
 		PreprocessorName:        preprocessorName,
 		TaskName:                s.TaskName,
 		Labels:                  s.Labels,
@@ -124,7 +126,7 @@ func Follow(given, own *Plans, identifier string) (*Plans, error) {
 }
 
 // targetSpacing is the median spacing per axis, but for a coarse axis of few slices the 10th percentile.
-func targetSpacing(fp *Fingerprint) [3]float64 {
+func targetSpacing(fp *fingerprint.Fingerprint) [3]float64 {
 	var target, size [3]float64
 	column := func(d int, of func(i, d int) float64) []float64 {
 		out := make([]float64, len(fp.AllSizes))
@@ -135,8 +137,8 @@ func targetSpacing(fp *Fingerprint) [3]float64 {
 	}
 	spacing := func(i, d int) float64 { return fp.AllSpacings[i][d] }
 	for d := range 3 {
-		target[d] = Percentile(column(d, spacing), 50)
-		size[d] = Percentile(column(d, func(i, d int) float64 { return float64(fp.AllSizes[i][d]) }), 50)
+		target[d] = fingerprint.Percentile(column(d, spacing), 50)
+		size[d] = fingerprint.Percentile(column(d, func(i, d int) float64 { return float64(fp.AllSizes[i][d]) }), 50)
 	}
 	worst := coarsest(target)
 	otherSpacing, otherSize := 0.0, math.Inf(1)
@@ -147,7 +149,7 @@ func targetSpacing(fp *Fingerprint) [3]float64 {
 		}
 	}
 	if target[worst] > anisotropyThreshold*otherSpacing && size[worst]*anisotropyThreshold < otherSize {
-		t := Percentile(column(worst, spacing), anisotropicTarget)
+		t := fingerprint.Percentile(column(worst, spacing), anisotropicTarget)
 		if t < otherSpacing {
 			t = otherSpacing + clampedExcess
 		}
@@ -225,27 +227,4 @@ func median(sorted []float64) float64 {
 		return sorted[n/2]
 	}
 	return (sorted[n/2-1] + sorted[n/2]) / 2
-}
-
-// Percentile is NumPy's linear percentile q (0 to 100) of values, rounded as NumPy rounds it.
-func Percentile(values []float64, q float64) float64 {
-	sorted := slices.Sorted(slices.Values(values))
-	low, high, t := PercentileRank(len(sorted), q)
-	return Interpolate(sorted[low], sorted[high], t)
-}
-
-// PercentileRank tells which two of n sorted values the percentile q lies between, and how far along.
-func PercentileRank(n int, q float64) (low, high int, t float64) {
-	at := q / 100 * float64(n-1)
-	low = int(math.Floor(at))
-	high = min(low+1, n-1)
-	return low, high, at - math.Floor(at)
-}
-
-// Interpolate goes the fraction t of the way from a to b, from the nearer end as NumPy does.
-func Interpolate(a, b, t float64) float64 {
-	if t >= 0.5 {
-		return b - (b-a)*(1-t)
-	}
-	return a + (b-a)*t
 }

@@ -10,26 +10,28 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/universal-classifier/uc/internal/fingerprint"
+	"github.com/universal-classifier/uc/internal/indexed"
 	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/testref"
 )
 
 // referencePlans is the part of the reference's plans that is compared.
 type referencePlans struct {
-	NumStages            int                `json:"num_stages"`
-	NumModalities        int                `json:"num_modalities"`
-	Modalities           Indexed[string]    `json:"modalities"`
-	NormalizationSchemes Indexed[string]    `json:"normalization_schemes"`
-	NumClasses           int                `json:"num_classes"`
-	AllClasses           []int              `json:"all_classes"`
-	NumClassification    []int              `json:"num_classification_classes"`
-	AllLabels            [][]int            `json:"all_classification_labels"`
-	UseMaskForNorm       Indexed[bool]      `json:"use_mask_for_norm"`
-	TransposeForward     [3]int             `json:"transpose_forward"`
-	TransposeBackward    [3]int             `json:"transpose_backward"`
-	DataIdentifier       string             `json:"data_identifier"`
-	PlansPerStage        Indexed[StagePlan] `json:"plans_per_stage"`
-	PreprocessorName     string             `json:"preprocessor_name"`
+	NumStages            int                     `json:"num_stages"`
+	NumModalities        int                     `json:"num_modalities"`
+	Modalities           indexed.List[string]    `json:"modalities"`
+	NormalizationSchemes indexed.List[string]    `json:"normalization_schemes"`
+	NumClasses           int                     `json:"num_classes"`
+	AllClasses           []int                   `json:"all_classes"`
+	NumClassification    []int                   `json:"num_classification_classes"`
+	AllLabels            [][]int                 `json:"all_classification_labels"`
+	UseMaskForNorm       indexed.List[bool]      `json:"use_mask_for_norm"`
+	TransposeForward     [3]int                  `json:"transpose_forward"`
+	TransposeBackward    [3]int                  `json:"transpose_backward"`
+	DataIdentifier       string                  `json:"data_identifier"`
+	PlansPerStage        indexed.List[StagePlan] `json:"plans_per_stage"`
+	PreprocessorName     string                  `json:"preprocessor_name"`
 }
 
 func near(a, b [3]float64) bool {
@@ -50,7 +52,7 @@ func comparePlans(t *testing.T, name string, got *Plans, want referencePlans) {
 	g.CurrentSpacing, g.OriginalSpacing = w.CurrentSpacing, w.OriginalSpacing
 	mine := referencePlans{got.NumStages, got.NumModalities, got.Modalities, got.NormalizationSchemes, got.NumClasses, got.AllClasses,
 		got.NumClassificationClasses, got.AllClassificationLabels, got.UseMaskForNorm, got.TransposeForward, got.TransposeBackward,
-		got.DataIdentifier, Indexed[StagePlan]{g}, got.PreprocessorName}
+		got.DataIdentifier, indexed.List[StagePlan]{g}, got.PreprocessorName}
 	if !reflect.DeepEqual(mine, want) {
 		t.Errorf("%s:\n got %+v\nwant %+v", name, mine, want)
 	}
@@ -69,8 +71,8 @@ func readJSON(t *testing.T, path string, v any) {
 
 func TestPlannerOnly(t *testing.T) {
 	var all map[string]struct {
-		Properties Fingerprint    `json:"dataset_properties"`
-		Plans      referencePlans `json:"plans"`
+		Properties fingerprint.Fingerprint `json:"dataset_properties"`
+		Plans      referencePlans          `json:"plans"`
 	}
 	readJSON(t, testref.Dir(t, "reference", "preprocessing", "planner_only.json"), &all)
 	if len(all) < 16 {
@@ -94,8 +96,8 @@ func TestPlannerOnly(t *testing.T) {
 func TestVariants(t *testing.T) {
 	for _, variant := range []string{"mri_roi", "mri_noroi", "mri_bigroi", "ct_roi", "aniso", "aniso_mixed", "twomod", "twomod_noroi"} {
 		var c struct {
-			Properties Fingerprint    `json:"dataset_properties"`
-			Plans      referencePlans `json:"plans"`
+			Properties fingerprint.Fingerprint `json:"dataset_properties"`
+			Plans      referencePlans          `json:"plans"`
 		}
 		readJSON(t, testref.Dir(t, "reference", "preprocessing", variant, "expected.json"), &c)
 		got, err := Make(&c.Properties, Subject{})
@@ -110,11 +112,11 @@ func TestVariants(t *testing.T) {
 // sample is a small set of plans with everything filled in.
 func sample(t *testing.T) *Plans {
 	t.Helper()
-	stats := Statistics{1, 2, 3, -4, 5, 4.5, -3.5}
-	fp := &Fingerprint{
+	stats := fingerprint.Statistics{Median: 1, Mean: 2, SD: 3, Min: -4, Max: 5, Percentile99: 4.5, Percentile00: -3.5}
+	fp := &fingerprint.Fingerprint{
 		CaseIDs: []string{"a", "b"}, AllSizes: [][3]int{{10, 20, 30}, {11, 21, 31}}, AllSpacings: [][3]float64{{3, 1, 1}, {3.2, 1, 1}},
-		AllClasses: []int{1, 2}, AllClassificationLabels: [][]int{{0, 1, 2}}, Modalities: Indexed[string]{"CT"},
-		IntensityProperties: Indexed[*Intensity]{{Statistics: stats, LocalProps: map[string]Statistics{"a": stats, "b": stats}}},
+		AllClasses: []int{1, 2}, AllClassificationLabels: [][]int{{0, 1, 2}}, Modalities: indexed.List[string]{"CT"},
+		IntensityProperties: indexed.List[*fingerprint.Intensity]{{Statistics: stats, LocalProps: map[string]fingerprint.Statistics{"a": stats, "b": stats}}},
 		SizeReductions:      map[string]float64{"a": 0.5, "b": 0.25},
 	}
 	fp.SetMaxDimensions()
@@ -206,21 +208,12 @@ func TestFollow(t *testing.T) {
 	if given.DataIdentifier != DataIdentifier {
 		t.Error("the given plans were changed")
 	}
-	own.Modalities = Indexed[string]{"CT", "MRI"}
+	own.Modalities = indexed.List[string]{"CT", "MRI"}
 	if _, err := Follow(given, own, "mine"); err == nil {
 		t.Error("plans of another number of modalities were taken")
 	}
 	if _, err := Follow(given, given, "../x"); err == nil {
 		t.Error("a path was taken as identifier")
-	}
-}
-
-func TestPercentile(t *testing.T) {
-	values := []float64{4, 1, 3, 2}
-	for q, want := range map[float64]float64{0: 1, 50: 2.5, 100: 4, 10: 1.3, 99.5: 3.985} {
-		if got := Percentile(values, q); math.Abs(got-want) > 1e-12 {
-			t.Errorf("percentile %g: %g, want %g", q, got, want)
-		}
 	}
 }
 

@@ -1,9 +1,15 @@
+// Package plan turns the fingerprint of a cohort into the plans that preprocessing, training and prediction follow.
 package plan
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 
+	"github.com/universal-classifier/uc/internal/atomicfile"
+	"github.com/universal-classifier/uc/internal/fingerprint"
+	"github.com/universal-classifier/uc/internal/indexed"
+	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/memory"
 	"github.com/universal-classifier/uc/internal/task"
 )
@@ -34,25 +40,25 @@ func PretrainedIdentifier(identifier string) string { return pretrainedPlans + i
 // Plans say how a task is preprocessed and trained. Field names in JSON are the reference's; those that it has not
 // come last.
 type Plans struct {
-	NumStages                int                `json:"num_stages"`
-	NumModalities            int                `json:"num_modalities"`
-	Modalities               Indexed[string]    `json:"modalities"`
-	NormalizationSchemes     Indexed[string]    `json:"normalization_schemes"`
-	DatasetProperties        *Fingerprint       `json:"dataset_properties"`
-	ListOfNpzFiles           []string           `json:"list_of_npz_files"` // relative to PreprocessedDataFolder
-	OriginalSpacings         [][3]float64       `json:"original_spacings"`
-	OriginalSizes            [][3]int           `json:"original_sizes"` // after cropping
-	PreprocessedDataFolder   string             `json:"preprocessed_data_folder"`
-	NumClasses               int                `json:"num_classes"` // ROI labels without the background
-	AllClasses               []int              `json:"all_classes"`
-	NumClassificationClasses []int              `json:"num_classification_classes"`
-	AllClassificationLabels  [][]int            `json:"all_classification_labels"`
-	UseMaskForNorm           Indexed[bool]      `json:"use_mask_for_norm"`
-	TransposeForward         [3]int             `json:"transpose_forward"`
-	TransposeBackward        [3]int             `json:"transpose_backward"`
-	DataIdentifier           string             `json:"data_identifier"`
-	PlansPerStage            Indexed[StagePlan] `json:"plans_per_stage"`
-	PreprocessorName         string             `json:"preprocessor_name"`
+	NumStages                int                      `json:"num_stages"`
+	NumModalities            int                      `json:"num_modalities"`
+	Modalities               indexed.List[string]     `json:"modalities"`
+	NormalizationSchemes     indexed.List[string]     `json:"normalization_schemes"`
+	DatasetProperties        *fingerprint.Fingerprint `json:"dataset_properties"`
+	ListOfNpzFiles           []string                 `json:"list_of_npz_files"` // relative to PreprocessedDataFolder
+	OriginalSpacings         [][3]float64             `json:"original_spacings"`
+	OriginalSizes            [][3]int                 `json:"original_sizes"` // after cropping
+	PreprocessedDataFolder   string                   `json:"preprocessed_data_folder"`
+	NumClasses               int                      `json:"num_classes"` // ROI labels without the background
+	AllClasses               []int                    `json:"all_classes"`
+	NumClassificationClasses []int                    `json:"num_classification_classes"`
+	AllClassificationLabels  [][]int                  `json:"all_classification_labels"`
+	UseMaskForNorm           indexed.List[bool]       `json:"use_mask_for_norm"`
+	TransposeForward         [3]int                   `json:"transpose_forward"`
+	TransposeBackward        [3]int                   `json:"transpose_backward"`
+	DataIdentifier           string                   `json:"data_identifier"`
+	PlansPerStage            indexed.List[StagePlan]  `json:"plans_per_stage"`
+	PreprocessorName         string                   `json:"preprocessor_name"`
 
 	TaskName             string       `json:"task_name"`
 	OriginalOrientations []string     `json:"original_orientations"` // per case: directions in which x, y and z run, such as RAS
@@ -88,9 +94,9 @@ func (p *Plans) Outputs() []int {
 
 // label is a classification label as dataset.json spells it.
 type label struct {
-	Name    string          `json:"name"`
-	Ordinal bool            `json:"ordinal"`
-	Values  Indexed[string] `json:"values"`
+	Name    string               `json:"name"`
+	Ordinal bool                 `json:"ordinal"`
+	Values  indexed.List[string] `json:"values"`
 }
 
 // plainPlans is Plans without its own JSON methods.
@@ -142,4 +148,26 @@ func Load(path string) (*Plans, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return p, nil
+}
+
+func saveJSON(path string, v any) error {
+	b, err := json.MarshalIndent(v, "", "    ")
+	if err != nil {
+		return fmt.Errorf("cannot write %s: %w", path, err)
+	}
+	return atomicfile.WriteBytes(path, append(b, '\n'))
+}
+
+func loadJSON(path string, v any) error {
+	b, err := infile.ReadFile(path, infile.MaxText)
+	if errors.Is(err, infile.ErrTooLarge) {
+		return fmt.Errorf("%w; this is no plans file", err)
+	}
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(b, v); err != nil {
+		return fmt.Errorf("%s: %w; plans are JSON (a pickle of the Python package is not read: its settings must be written as JSON first)", path, err)
+	}
+	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/universal-classifier/uc/internal/fingerprint"
 	"github.com/universal-classifier/uc/internal/provenance"
 	"github.com/universal-classifier/uc/internal/task"
 )
@@ -12,14 +13,14 @@ import (
 // must never be averaged. What merely lists the cohort is not among them.
 func (p *Plans) Sources() (provenance.Sources, error) {
 	var norms []string
-	var intensities []Statistics
+	var intensities []fingerprint.Statistics
 	for m := range p.Modalities {
 		norm := p.NormalizationSchemes[m]
 		if p.UseMaskForNorm[m] {
 			norm += " over the mask"
 		}
 		norms = append(norms, norm)
-		var s Statistics
+		var s fingerprint.Statistics
 		if p.NormalizationSchemes[m] == NormCT && p.DatasetProperties != nil {
 			s = p.DatasetProperties.IntensityProperties[m].Statistics
 		}

@@ -17,6 +17,7 @@ import (
 	"github.com/universal-classifier/uc/internal/checkpoint"
 	"github.com/universal-classifier/uc/internal/device"
 	"github.com/universal-classifier/uc/internal/evaluate"
+	"github.com/universal-classifier/uc/internal/indexed"
 	"github.com/universal-classifier/uc/internal/mirror"
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/progress"
@@ -28,11 +29,11 @@ import (
 // toyPlans are those of a task with one modality, masks and two labels, 16^3 voxels of 1 mm.
 func toyPlans() *plan.Plans {
 	return &plan.Plans{
-		NumStages: 1, NumModalities: 1, Modalities: plan.Indexed[string]{"MRI"}, NormalizationSchemes: plan.Indexed[string]{plan.NormNonCT},
-		NumClasses: 1, AllClasses: []int{1}, UseMaskForNorm: plan.Indexed[bool]{false}, TransposeForward: [3]int{0, 1, 2}, TransposeBackward: [3]int{0, 1, 2},
+		NumStages: 1, NumModalities: 1, Modalities: indexed.List[string]{"MRI"}, NormalizationSchemes: indexed.List[string]{plan.NormNonCT},
+		NumClasses: 1, AllClasses: []int{1}, UseMaskForNorm: indexed.List[bool]{false}, TransposeForward: [3]int{0, 1, 2}, TransposeBackward: [3]int{0, 1, 2},
 		DataIdentifier: plan.DataIdentifier, TaskName: "Task902_Toy", RealMasks: true,
 		Labels:        []task.Label{{Name: "Lesion", Values: []string{"no", "yes"}}, {Name: "Grade", Values: []string{"low", "middle", "high"}}},
-		PlansPerStage: plan.Indexed[plan.StagePlan]{{BatchSize: 2, ImageSize: [3]int{16, 16, 16}, CurrentSpacing: [3]float64{1, 1, 1}, OriginalSpacing: [3]float64{1, 1, 1}}},
+		PlansPerStage: indexed.List[plan.StagePlan]{{BatchSize: 2, ImageSize: [3]int{16, 16, 16}, CurrentSpacing: [3]float64{1, 1, 1}, OriginalSpacing: [3]float64{1, 1, 1}}},
 	}
 }
 

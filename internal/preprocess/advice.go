@@ -3,6 +3,7 @@ package preprocess
 import (
 	"math"
 
+	"github.com/universal-classifier/uc/internal/fingerprint"
 	"github.com/universal-classifier/uc/internal/imagefile"
 	"github.com/universal-classifier/uc/internal/memory"
 	"github.com/universal-classifier/uc/internal/plan"
@@ -17,7 +18,7 @@ const advisedMargin = 1.05
 // resampled. Cropping only makes cases smaller, so plans for the raw sizes ask for no less.
 func (c *cohort) enough() int64 {
 	modalities := len(c.task.Dataset.Modalities)
-	fp := &plan.Fingerprint{Modalities: c.task.Dataset.Modalities}
+	fp := &fingerprint.Fingerprint{Modalities: c.task.Dataset.Modalities}
 	most := int64(0)
 	for _, one := range c.cases {
 		g, err := imagefile.ReadGeometry(one.Images[0])

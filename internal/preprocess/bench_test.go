@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/universal-classifier/uc/internal/fingerprint"
+	"github.com/universal-classifier/uc/internal/indexed"
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/volume"
@@ -69,10 +71,10 @@ func BenchmarkCase(b *testing.B) {
 			dir := b.TempDir()
 			c := scan(b, dir, bench.size, bench.spacing)
 			p := &plan.Plans{
-				Modalities: plan.Indexed[string]{bench.modality}, NormalizationSchemes: plan.Indexed[string]{plan.NormNonCT},
-				UseMaskForNorm: plan.Indexed[bool]{false}, TransposeForward: [3]int{0, 1, 2}, NumClasses: 3,
-				PlansPerStage: plan.Indexed[plan.StagePlan]{{ImageSize: bench.shape, CurrentSpacing: bench.target}},
-				DatasetProperties: &plan.Fingerprint{IntensityProperties: plan.Indexed[*plan.Intensity]{{Statistics: plan.Statistics{
+				Modalities: indexed.List[string]{bench.modality}, NormalizationSchemes: indexed.List[string]{plan.NormNonCT},
+				UseMaskForNorm: indexed.List[bool]{false}, TransposeForward: [3]int{0, 1, 2}, NumClasses: 3,
+				PlansPerStage: indexed.List[plan.StagePlan]{{ImageSize: bench.shape, CurrentSpacing: bench.target}},
+				DatasetProperties: &fingerprint.Fingerprint{IntensityProperties: indexed.List[*fingerprint.Intensity]{{Statistics: fingerprint.Statistics{
 					Mean: 500, SD: 150, Percentile00: 100, Percentile99: 900}}}},
 			}
 			if bench.modality == "CT" {

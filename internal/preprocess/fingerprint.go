@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/universal-classifier/uc/internal/plan"
+	"github.com/universal-classifier/uc/internal/fingerprint"
 	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/pkg/nifti"
 )
@@ -20,7 +20,7 @@ type measured struct {
 	Orientation   string     `json:"orientation"` // in which directions of the body x, y and z run
 	NonFinite     int        `json:"non_finite"`  // voxels that are NaN or infinite and were read as 0
 
-	distributions []distribution // per modality; only if intensities are asked for
+	distributions []fingerprint.Distribution // per modality; only if intensities are asked for
 }
 
 // measure crops a case and, for stride > 0, samples its region of interest.
@@ -36,9 +36,7 @@ func (c *cohort) measure(i, stride int) (measured, *cropped, error) {
 	}
 	if stride > 0 {
 		for _, data := range crop.data {
-			keys := sample(data, crop.mask, stride)
-			sortKeys(keys)
-			m.distributions = append(m.distributions, distinct(keys))
+			m.distributions = append(m.distributions, fingerprint.Sample(data, crop.mask, stride))
 		}
 	}
 	return m, crop, nil
@@ -58,16 +56,16 @@ func (c *cohort) load(i int) (*cropped, error) {
 
 // fingerprint looks at every case that the records do not know yet and describes the cohort. With intensities every case
 // is looked at.
-func (c *cohort) fingerprint(ctx context.Context, r *records) (*plan.Fingerprint, error) {
+func (c *cohort) fingerprint(ctx context.Context, r *records) (*fingerprint.Fingerprint, error) {
 	d := c.task.Dataset
-	intensities := plan.NeedsIntensities(d.Modalities)
+	intensities := fingerprint.NeedsIntensities(d.Modalities)
 	stride := 0
 	if intensities {
-		stride = plan.Stride(nil) // corrected below if the cohort turns out to be huge
+		stride = fingerprint.Stride(nil) // corrected below if the cohort turns out to be huge
 	}
-	var collected *collector
+	var collected *fingerprint.Collector
 	if intensities {
-		collected = newCollector(c.cases, len(d.Modalities))
+		collected = fingerprint.NewCollector(c.cases, len(d.Modalities), fingerprint.MaxDistinct)
 	}
 	var look []int
 	for i, kase := range c.cases {
@@ -96,7 +94,7 @@ func (c *cohort) fingerprint(ctx context.Context, r *records) (*plan.Fingerprint
 			c.kept.offer(i, crop)
 		}
 		if collected != nil {
-			collected.add(i, m.distributions)
+			collected.Add(i, m.distributions)
 			m.distributions = nil
 		}
 		c.measured[i] = m
@@ -109,26 +107,26 @@ func (c *cohort) fingerprint(ctx context.Context, r *records) (*plan.Fingerprint
 	if !intensities {
 		return fp, nil
 	}
-	if k := plan.Stride(fp.AllSizes); k != stride {
+	if k := fingerprint.Stride(fp.AllSizes); k != stride {
 		c.progress.Note("%d cases hold very many voxels: intensities are taken from every %dth", len(c.cases), k)
 		stride = k
-		collected = newCollector(c.cases, len(d.Modalities))
-		if err := c.rescan(ctx, stride, collected.add); err != nil {
+		collected = fingerprint.NewCollector(c.cases, len(d.Modalities), fingerprint.MaxDistinct)
+		if err := c.rescan(ctx, stride, collected.Add); err != nil {
 			return nil, err
 		}
 	}
-	if collected.overflown() {
-		collected.chooseBins()
-		if err := c.rescan(ctx, stride, collected.refine); err != nil {
+	if collected.Overflown() {
+		collected.ChooseBins()
+		if err := c.rescan(ctx, stride, collected.Refine); err != nil {
 			return nil, err
 		}
 	}
-	fp.IntensityProperties = collected.properties()
+	fp.IntensityProperties = collected.Properties()
 	return fp, nil
 }
 
 // rescan samples all cases again.
-func (c *cohort) rescan(ctx context.Context, stride int, add func(i int, d []distribution)) error {
+func (c *cohort) rescan(ctx context.Context, stride int, add func(i int, d []fingerprint.Distribution)) error {
 	c.progress.Stage("intensities", len(c.cases))
 	return c.each(ctx, indices(len(c.cases)), c.needToCrop, func(i int) error {
 		m, _, err := c.measure(i, stride)
@@ -141,25 +139,13 @@ func (c *cohort) rescan(ctx context.Context, stride int, add func(i int, d []dis
 }
 
 // describe fills in what does not depend on intensities.
-func (c *cohort) describe() *plan.Fingerprint {
-	d := c.task.Dataset
-	fp := &plan.Fingerprint{Modalities: d.Modalities, SizeReductions: map[string]float64{}}
+func (c *cohort) describe() *fingerprint.Fingerprint {
+	cases := make([]fingerprint.Case, len(c.cases))
 	for i, kase := range c.cases {
 		m := c.measured[i]
-		fp.CaseIDs = append(fp.CaseIDs, kase.ID)
-		fp.AllSizes = append(fp.AllSizes, m.CropBox.box().Size())
-		fp.AllSpacings = append(fp.AllSpacings, m.Spacing)
-		fp.AllOrientations = append(fp.AllOrientations, m.Orientation)
-		fp.SizeReductions[kase.ID] = m.SizeReduction
+		cases[i] = fingerprint.Case{ID: kase.ID, Size: m.CropBox.box().Size(), Spacing: m.Spacing, Orientation: m.Orientation, SizeReduction: m.SizeReduction}
 	}
-	for i := 1; i < len(d.ROILabels); i++ {
-		fp.AllClasses = append(fp.AllClasses, i)
-	}
-	for _, l := range d.Labels {
-		fp.AllClassificationLabels = append(fp.AllClassificationLabels, indices(len(l.Values)))
-	}
-	fp.SetMaxDimensions()
-	return fp
+	return fingerprint.Describe(c.task.Dataset, cases)
 }
 
 // sortedCases are the cases in the order of their ids, as the reference lists its files.

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/universal-classifier/uc/internal/fingerprint"
 	"github.com/universal-classifier/uc/internal/plan"
 )
 
@@ -26,15 +27,15 @@ func FuzzProperties(f *testing.F) {
 func FuzzRecords(f *testing.F) {
 	f.Add([]byte(`{"version":1,"fingerprint":"x","cases":{"c":{"files":[{"path":"a","size":1,"modified":"2020-01-01T00:00:00Z","sha256":"x","hashed":"2020-01-01T00:00:10Z"}],"measured":{}}}}`), []byte(`{"all_sizes":[[1,2,3]],"all_spacings":[[1,1,1]],"modalities":{"0":"CT"}}`))
 	dir := f.TempDir()
-	f.Fuzz(func(t *testing.T, records, fingerprint []byte) {
+	f.Fuzz(func(t *testing.T, records, described []byte) {
 		path := filepath.Join(dir, "fingerprint.json")
-		if os.WriteFile(filepath.Join(dir, recordsFile), records, 0o600) != nil || os.WriteFile(path, fingerprint, 0o600) != nil {
+		if os.WriteFile(filepath.Join(dir, recordsFile), records, 0o600) != nil || os.WriteFile(path, described, 0o600) != nil {
 			t.Skip()
 		}
 		if r, err := loadRecords(dir); err == nil && r.Cases == nil {
 			t.Error("records without a map")
 		}
-		if fp, err := plan.LoadFingerprint(path); err == nil {
+		if fp, err := fingerprint.Load(path); err == nil {
 			plan.Make(fp, plan.Subject{})
 		}
 	})

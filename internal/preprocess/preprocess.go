@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 
+	"github.com/universal-classifier/uc/internal/fingerprint"
 	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/lockfile"
 	"github.com/universal-classifier/uc/internal/memory"
@@ -136,7 +137,7 @@ func check(ctx context.Context, t *task.Task, o Options, r progress.Reporter) er
 }
 
 // plan writes the plans and dataset.json to the folder of the preprocessed task.
-func (j *job) plan(fp *plan.Fingerprint, given *plan.Plans) (*plan.Plans, error) {
+func (j *job) plan(fp *fingerprint.Fingerprint, given *plan.Plans) (*plan.Plans, error) {
 	d := j.task.Dataset
 	p, err := plan.Make(fp, plan.Subject{TaskName: j.task.Name, Labels: d.Labels, RealMasks: d.HasMasks})
 	if err != nil {
@@ -147,7 +148,7 @@ func (j *job) plan(fp *plan.Fingerprint, given *plan.Plans) (*plan.Plans, error)
 			return nil, fmt.Errorf("%s: %w", j.options.OverwritePlans, err)
 		}
 	}
-	if err := writeJSON(filepath.Join(j.dir, plan.FingerprintFile), fp); err != nil {
+	if err := writeJSON(filepath.Join(j.dir, fingerprint.File), fp); err != nil {
 		return nil, err
 	}
 	if err := writeJSON(filepath.Join(j.dir, plan.File(j.options.PlansIdentifier)), p); err != nil {

@@ -8,9 +8,9 @@ import (
 	"path/filepath"
 
 	"github.com/universal-classifier/uc/internal/atomicfile"
+	"github.com/universal-classifier/uc/internal/indexed"
 	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/npz"
-	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/provenance"
 	"github.com/universal-classifier/uc/internal/volume"
 )
@@ -30,7 +30,7 @@ type Properties struct {
 	NonzeroBox             Bounds             `json:"nonzero_bbox"` // in the raw image
 	CropBox                Bounds             `json:"crop_bbox"`    // in the crop to NonzeroBox
 	SizeAfterCropping      [3]int             `json:"size_after_cropping"`
-	UseMaskForNorm         plan.Indexed[bool] `json:"use_nonzero_mask_for_norm"`
+	UseMaskForNorm         indexed.List[bool] `json:"use_nonzero_mask_for_norm"`
 	SizeAfterResampling    [3]int             `json:"size_after_resampling"`
 	SpacingAfterResampling [3]float64         `json:"spacing_after_resampling"`
 	SizeAfterPad           [3]int             `json:"size after central pad"`

@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/universal-classifier/uc/internal/fingerprint"
 	"github.com/universal-classifier/uc/internal/imagefile"
 	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/plan"
@@ -160,7 +161,7 @@ func keyOfJSON(v any) (string, error) {
 }
 
 // fingerprintOnce returns the fingerprint of an earlier run if nothing it rests on has changed, else makes it anew.
-func (c *cohort) fingerprintOnce(ctx context.Context, r *records) (*plan.Fingerprint, error) {
+func (c *cohort) fingerprintOnce(ctx context.Context, r *records) (*fingerprint.Fingerprint, error) {
 	d := c.task.Dataset
 	basis := struct {
 		Version    int
@@ -187,7 +188,7 @@ func (c *cohort) fingerprintOnce(ctx context.Context, r *records) (*plan.Fingerp
 		return nil, err
 	}
 	if complete && key == r.Fingerprint {
-		if fp, err := plan.LoadFingerprint(filepath.Join(c.dir, plan.FingerprintFile)); err == nil {
+		if fp, err := fingerprint.Load(filepath.Join(c.dir, fingerprint.File)); err == nil {
 			c.progress.Note("%s: the fingerprint is up to date", c.task.Name)
 			return fp, nil
 		}
@@ -202,7 +203,7 @@ func (c *cohort) fingerprintOnce(ctx context.Context, r *records) (*plan.Fingerp
 		r.Cases[kase.ID] = rec
 	}
 	// The fingerprint first: the records vouch for it.
-	if err := writeJSON(filepath.Join(c.dir, plan.FingerprintFile), fp); err != nil {
+	if err := writeJSON(filepath.Join(c.dir, fingerprint.File), fp); err != nil {
 		return nil, err
 	}
 	r.Fingerprint = key
@@ -211,9 +212,9 @@ func (c *cohort) fingerprintOnce(ctx context.Context, r *records) (*plan.Fingerp
 
 // settingKey identifies everything in the plans that a case's arrays depend on.
 func settingKey(p *plan.Plans) (string, error) {
-	var intensities []plan.Statistics
+	var intensities []fingerprint.Statistics
 	for m, scheme := range p.NormalizationSchemes {
-		var s plan.Statistics
+		var s fingerprint.Statistics
 		if scheme == plan.NormCT {
 			s = p.DatasetProperties.IntensityProperties[m].Statistics
 		}

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/universal-classifier/uc/internal/fingerprint"
+	"github.com/universal-classifier/uc/internal/indexed"
 	"github.com/universal-classifier/uc/internal/npz"
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/progress"
@@ -22,11 +24,11 @@ var variants = []string{"mri_roi", "mri_noroi", "mri_bigroi", "ct_roi", "aniso",
 
 // expected is what the reference made of a variant.
 type expected struct {
-	Task       string           `json:"task"`
-	Properties plan.Fingerprint `json:"dataset_properties"`
+	Task       string                  `json:"task"`
+	Properties fingerprint.Fingerprint `json:"dataset_properties"`
 	Plans      struct {
-		PlansPerStage    plan.Indexed[plan.StagePlan] `json:"plans_per_stage"`
-		UseMaskForNorm   plan.Indexed[bool]           `json:"use_mask_for_norm"`
+		PlansPerStage    indexed.List[plan.StagePlan] `json:"plans_per_stage"`
+		UseMaskForNorm   indexed.List[bool]           `json:"use_mask_for_norm"`
 		TransposeForward [3]int                       `json:"transpose_forward"`
 		NumClasses       int                          `json:"num_classes"`
 	} `json:"plans"`
@@ -219,7 +221,7 @@ func compareProperties(t *testing.T, id string, got, want Properties) {
 	}
 }
 
-func compareFingerprint(t *testing.T, got, want *plan.Fingerprint) {
+func compareFingerprint(t *testing.T, got, want *fingerprint.Fingerprint) {
 	t.Helper()
 	if !slices.Equal(got.AllSizes, want.AllSizes) || !slices.Equal(got.AllClasses, want.AllClasses) ||
 		!reflect.DeepEqual(got.AllClassificationLabels, want.AllClassificationLabels) || !slices.Equal(got.Modalities, want.Modalities) {
@@ -246,7 +248,7 @@ func compareFingerprint(t *testing.T, got, want *plan.Fingerprint) {
 		t.Fatalf("intensities of %d modalities, want %d", len(got.IntensityProperties), len(want.IntensityProperties))
 	}
 	worst := 0.0
-	compare := func(what string, g, w plan.Statistics) {
+	compare := func(what string, g, w fingerprint.Statistics) {
 		a, b := reflect.ValueOf(g), reflect.ValueOf(w)
 		for i := range a.NumField() {
 			e := relativeError(a.Field(i).Float(), b.Field(i).Float())

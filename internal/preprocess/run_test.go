@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/universal-classifier/uc/internal/fingerprint"
+	"github.com/universal-classifier/uc/internal/indexed"
 	"github.com/universal-classifier/uc/internal/npz"
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/progress"
@@ -129,7 +132,7 @@ func TestPlansOnly(t *testing.T) {
 	if exists(f.Stage(madeUp, p.DataIdentifier)) {
 		t.Error("-no_pp wrote cases")
 	}
-	for _, name := range []string{plan.File(plan.Identifier), plan.FingerprintFile, "dataset.json"} {
+	for _, name := range []string{plan.File(plan.Identifier), fingerprint.File, "dataset.json"} {
 		if !exists(filepath.Join(f.PreprocessedTask(madeUp), name)) {
 			t.Errorf("%s is missing", name)
 		}
@@ -142,7 +145,7 @@ func TestFollowedPlans(t *testing.T) {
 	given := *own
 	stage := own.Stage()
 	stage.ImageSize, stage.CurrentSpacing = [3]int{20, 20, 20}, [3]float64{1.3, 1.3, 1.3}
-	given.PlansPerStage = plan.Indexed[plan.StagePlan]{stage}
+	given.PlansPerStage = indexed.List[plan.StagePlan]{stage}
 	file := filepath.Join(t.TempDir(), "given.json")
 	if err := given.Save(file); err != nil {
 		t.Fatal(err)
@@ -167,7 +170,7 @@ func TestFollowedPlans(t *testing.T) {
 		t.Errorf("from a pickle: %+v, want %+v", q, p)
 	}
 	stage.ImageSize = [3]int{2, 20, 20}
-	given.PlansPerStage = plan.Indexed[plan.StagePlan]{stage}
+	given.PlansPerStage = indexed.List[plan.StagePlan]{stage}
 	if err := given.Save(file); err != nil {
 		t.Fatal(err)
 	}
@@ -192,7 +195,7 @@ func TestPredictionUsesTheSameCode(t *testing.T) {
 	small := *p
 	stage := p.Stage()
 	stage.ImageSize[1] = 3
-	small.PlansPerStage = plan.Indexed[plan.StagePlan]{stage}
+	small.PlansPerStage = indexed.List[plan.StagePlan]{stage}
 	larger, err := Case(t.Context(), task.Case{ID: "x", Images: []string{image}, Mask: mask}, &small)
 	if err != nil {
 		t.Fatal(err)
@@ -267,5 +270,33 @@ func TestDataset(t *testing.T) {
 	}
 	if _, err := openDataset(t, stage, false, "c_0"); err == nil {
 		t.Error("a file of another shape was taken")
+	}
+}
+
+// TestSecondScan makes the cohort's values too many to hold: reading all cases twice must give the same statistics.
+func TestSecondScan(t *testing.T) {
+	f := makeTask(t, "CT", cohortOf(4))
+	want := mustRun(t, f, Options{NoPreprocess: true}).DatasetProperties
+	loaded, err := task.Load(f, madeUp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	j := &job{task: loaded, options: Options{Threads: 2, Memory: 1 << 28}, progress: progress.Discard}
+	defer j.limitMemory()()
+	c := &cohort{job: j, cases: sortedCases(loaded.Dataset.Cases)}
+	collected := fingerprint.NewCollector(c.cases, 1, 0)
+	stride := fingerprint.Stride(want.AllSizes)
+	if err := c.rescan(t.Context(), stride, collected.Add); err != nil {
+		t.Fatal(err)
+	}
+	if !collected.Overflown() {
+		t.Fatal("the values were held")
+	}
+	collected.ChooseBins()
+	if err := c.rescan(t.Context(), stride, collected.Refine); err != nil {
+		t.Fatal(err)
+	}
+	if got := collected.Properties(); !reflect.DeepEqual(got, want.IntensityProperties) {
+		t.Errorf("got %+v\nwant %+v", got[0].Statistics, want.IntensityProperties[0].Statistics)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/universal-classifier/uc/internal/fingerprint"
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/task"
@@ -19,13 +20,13 @@ import (
 
 // somePlans are plans as this program makes them, for two modalities and two labels.
 func somePlans() *plan.Plans {
-	statistics := plan.Statistics{Median: 1, Mean: 2.5, SD: 3, Min: -1000, Max: 9, Percentile00: -900, Percentile99: 8}
+	statistics := fingerprint.Statistics{Median: 1, Mean: 2.5, SD: 3, Min: -1000, Max: 9, Percentile00: -900, Percentile99: 8}
 	return &plan.Plans{
 		NumStages: 1, NumModalities: 2, Modalities: []string{"CT", "MRI"}, NormalizationSchemes: []string{plan.NormCT, plan.NormNonCT},
-		DatasetProperties: &plan.Fingerprint{
+		DatasetProperties: &fingerprint.Fingerprint{
 			AllSizes: [][3]int{{20, 30, 40}}, AllSpacings: [][3]float64{{1, 0.5, 0.7}}, AllClasses: []int{1, 2}, AllClassificationLabels: [][]int{{0, 1}, {0, 1, 2}},
 			Modalities:          []string{"CT", "MRI"},
-			IntensityProperties: []*plan.Intensity{{LocalProps: map[string]plan.Statistics{"a": statistics}, Statistics: statistics}, {LocalProps: map[string]plan.Statistics{"a": statistics}, Statistics: statistics}},
+			IntensityProperties: []*fingerprint.Intensity{{LocalProps: map[string]fingerprint.Statistics{"a": statistics}, Statistics: statistics}, {LocalProps: map[string]fingerprint.Statistics{"a": statistics}, Statistics: statistics}},
 			SizeReductions:      map[string]float64{"a": 0.25}, MaxDimensions: [3]float64{20, 15, 28},
 		},
 		ListOfNpzFiles: []string{"a.npz"}, OriginalSpacings: [][3]float64{{1, 0.5, 0.7}}, OriginalSizes: [][3]int{{20, 30, 40}},

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/universal-classifier/uc/internal/fingerprint"
+	"github.com/universal-classifier/uc/internal/indexed"
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/task"
@@ -117,7 +119,7 @@ func pickledPlans(p *plan.Plans) torch.Dict {
 			{Key: "all_spacings", Value: spacings(f.AllSpacings)},
 			{Key: "all_classes", Value: list(f.AllClasses)},
 			{Key: "all_classification_labels", Value: classes(f.AllClassificationLabels)},
-			{Key: "modalities", Value: torch.Dict(indexed(f.Modalities))},
+			{Key: "modalities", Value: torch.Dict(keyed(f.Modalities))},
 			{Key: "intensityproperties", Value: intensities(f.IntensityProperties)},
 			{Key: "size_reductions", Value: reductions},
 			{Key: "max_dimensions", Value: list(f.MaxDimensions[:])},
@@ -128,8 +130,8 @@ func pickledPlans(p *plan.Plans) torch.Dict {
 	return torch.Dict{
 		{Key: "num_stages", Value: 1},
 		{Key: "num_modalities", Value: len(p.Modalities)},
-		{Key: "modalities", Value: torch.Dict(indexed(p.Modalities))},
-		{Key: "normalization_schemes", Value: torch.OrderedDict(indexed(p.NormalizationSchemes))},
+		{Key: "modalities", Value: torch.Dict(keyed(p.Modalities))},
+		{Key: "normalization_schemes", Value: torch.OrderedDict(keyed(p.NormalizationSchemes))},
 		{Key: "dataset_properties", Value: properties},
 		{Key: "list_of_npz_files", Value: files},
 		{Key: "original_spacings", Value: spacings(p.OriginalSpacings)},
@@ -139,7 +141,7 @@ func pickledPlans(p *plan.Plans) torch.Dict {
 		{Key: "all_classes", Value: list(p.AllClasses)},
 		{Key: "num_classification_classes", Value: counts},
 		{Key: "all_classification_labels", Value: labels},
-		{Key: "use_mask_for_norm", Value: torch.OrderedDict(indexed(p.UseMaskForNorm))},
+		{Key: "use_mask_for_norm", Value: torch.OrderedDict(keyed(p.UseMaskForNorm))},
 		{Key: "transpose_forward", Value: list(p.TransposeForward[:])},
 		{Key: "transpose_backward", Value: list(p.TransposeBackward[:])},
 		{Key: "data_identifier", Value: p.DataIdentifier},
@@ -162,8 +164,8 @@ func list[T any](values []T) []any {
 	return out
 }
 
-// indexed keys values 0, 1, ...
-func indexed[T any](values []T) []torch.Item {
+// keyed gives values the keys 0, 1, ...
+func keyed[T any](values []T) []torch.Item {
 	out := make([]torch.Item, len(values))
 	for i, v := range values {
 		out[i] = torch.Item{Key: i, Value: v}
@@ -196,7 +198,7 @@ func spacings(all [][3]float64) []any {
 }
 
 // intensities are the statistics per modality and case, nil if there are none.
-func intensities(all plan.Indexed[*plan.Intensity]) any {
+func intensities(all indexed.List[*fingerprint.Intensity]) any {
 	if len(all) == 0 {
 		return nil
 	}
@@ -212,7 +214,7 @@ func intensities(all plan.Indexed[*plan.Intensity]) any {
 	return out
 }
 
-func statistics(s plan.Statistics) torch.OrderedDict {
+func statistics(s fingerprint.Statistics) torch.OrderedDict {
 	return torch.OrderedDict{
 		{Key: "median", Value: s.Median}, {Key: "mean", Value: s.Mean}, {Key: "sd", Value: s.SD}, {Key: "mn", Value: s.Min}, {Key: "mx", Value: s.Max},
 		{Key: "percentile_99_5", Value: s.Percentile99}, {Key: "percentile_00_5", Value: s.Percentile00},

@@ -16,6 +16,7 @@ import (
 
 	"github.com/universal-classifier/uc/internal/checkpoint"
 	"github.com/universal-classifier/uc/internal/i3d"
+	"github.com/universal-classifier/uc/internal/indexed"
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/predict"
 	"github.com/universal-classifier/uc/internal/progress"
@@ -29,11 +30,11 @@ import (
 func writeArtifact(t *testing.T, folds ...string) (dir, modelDir string) {
 	t.Helper()
 	p := &plan.Plans{
-		NumStages: 1, NumModalities: 1, Modalities: plan.Indexed[string]{"MRI"}, NormalizationSchemes: plan.Indexed[string]{plan.NormNonCT},
-		NumClasses: 1, AllClasses: []int{1}, UseMaskForNorm: plan.Indexed[bool]{false}, TransposeForward: [3]int{0, 1, 2}, TransposeBackward: [3]int{0, 1, 2},
+		NumStages: 1, NumModalities: 1, Modalities: indexed.List[string]{"MRI"}, NormalizationSchemes: indexed.List[string]{plan.NormNonCT},
+		NumClasses: 1, AllClasses: []int{1}, UseMaskForNorm: indexed.List[bool]{false}, TransposeForward: [3]int{0, 1, 2}, TransposeBackward: [3]int{0, 1, 2},
 		DataIdentifier: plan.DataIdentifier, TaskName: "Task904_Toy",
 		Labels:        []task.Label{{Name: "Lesion", Values: []string{"no", "yes"}}, {Name: "Grade", Values: []string{"low", "middle", "high"}}},
-		PlansPerStage: plan.Indexed[plan.StagePlan]{{BatchSize: 2, ImageSize: [3]int{16, 16, 16}, CurrentSpacing: [3]float64{1, 1, 1}, OriginalSpacing: [3]float64{1, 1, 1}}},
+		PlansPerStage: indexed.List[plan.StagePlan]{{BatchSize: 2, ImageSize: [3]int{16, 16, 16}, CurrentSpacing: [3]float64{1, 1, 1}, OriginalSpacing: [3]float64{1, 1, 1}}},
 	}
 	dir = t.TempDir()
 	modelDir = task.Folders{Results: dir}.Model(p.TaskName, task.DefaultTrainer, task.DefaultPlans)

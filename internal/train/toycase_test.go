@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/universal-classifier/uc/internal/indexed"
 	"github.com/universal-classifier/uc/internal/npz"
-	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/preprocess"
 )
 
@@ -35,7 +35,7 @@ func writeToyCase(t *testing.T, stage string, i int, value func(*rand.Rand) floa
 	if err := os.Chtimes(filepath.Join(stage, id+".npz"), later, later); err != nil {
 		t.Fatal(err)
 	}
-	raw, err := json.Marshal(preprocess.Properties{Case: id, Targets: []int{i % 2, i % 3}, UseMaskForNorm: plan.Indexed[bool]{false}, SizeAfterPad: [3]int{side, side, side}})
+	raw, err := json.Marshal(preprocess.Properties{Case: id, Targets: []int{i % 2, i % 3}, UseMaskForNorm: indexed.List[bool]{false}, SizeAfterPad: [3]int{side, side, side}})
 	if err != nil {
 		t.Fatal(err)
 	}

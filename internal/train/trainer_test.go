@@ -21,6 +21,7 @@ import (
 	"github.com/universal-classifier/uc/internal/checkpoint"
 	"github.com/universal-classifier/uc/internal/device"
 	"github.com/universal-classifier/uc/internal/evaluate"
+	"github.com/universal-classifier/uc/internal/indexed"
 	"github.com/universal-classifier/uc/internal/lockfile"
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/progress"
@@ -68,10 +69,10 @@ func toyTaskIn(t *testing.T, root string) Options {
 	}
 	size := [3]int{16, 16, 16}
 	p := &plan.Plans{
-		NumStages: 1, NumModalities: 1, Modalities: plan.Indexed[string]{"MRI"}, NormalizationSchemes: plan.Indexed[string]{plan.NormNonCT},
-		NumClasses: 1, AllClasses: []int{1}, UseMaskForNorm: plan.Indexed[bool]{false}, TransposeForward: [3]int{0, 1, 2}, TransposeBackward: [3]int{0, 1, 2},
+		NumStages: 1, NumModalities: 1, Modalities: indexed.List[string]{"MRI"}, NormalizationSchemes: indexed.List[string]{plan.NormNonCT},
+		NumClasses: 1, AllClasses: []int{1}, UseMaskForNorm: indexed.List[bool]{false}, TransposeForward: [3]int{0, 1, 2}, TransposeBackward: [3]int{0, 1, 2},
 		DataIdentifier: plan.DataIdentifier, TaskName: toyTask, Labels: toyLabels, RealMasks: true,
-		PlansPerStage: plan.Indexed[plan.StagePlan]{{BatchSize: 2, ImageSize: size, CurrentSpacing: [3]float64{1, 1, 1}, OriginalSpacing: [3]float64{1, 1, 1}}},
+		PlansPerStage: indexed.List[plan.StagePlan]{{BatchSize: 2, ImageSize: size, CurrentSpacing: [3]float64{1, 1, 1}, OriginalSpacing: [3]float64{1, 1, 1}}},
 	}
 	stage := folders.Stage(toyTask, p.DataIdentifier)
 	if err := os.MkdirAll(stage, 0o755); err != nil {

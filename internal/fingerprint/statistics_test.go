@@ -1,14 +1,11 @@
-package preprocess
+package fingerprint
 
 import (
 	"math"
 	"math/rand/v2"
-	"reflect"
 	"slices"
 	"testing"
 
-	"github.com/universal-classifier/uc/internal/plan"
-	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/task"
 )
 
@@ -57,7 +54,7 @@ func TestCollector(t *testing.T) {
 	rng := rand.New(rand.NewPCG(2, 3))
 	cases := []task.Case{{ID: "a"}, {ID: "b"}, {ID: "c"}}
 	var all []float64
-	var per []distribution
+	var per []Distribution
 	for i := range cases {
 		var keys []uint32
 		for range 1000 + 301*i {
@@ -75,26 +72,27 @@ func TestCollector(t *testing.T) {
 	for _, v := range all {
 		sd += (v - mean) * (v - mean) / float64(len(all))
 	}
-	want := plan.Statistics{Median: plan.Percentile(all, 50), Mean: mean, SD: math.Sqrt(sd), Min: slices.Min(all), Max: slices.Max(all),
-		Percentile00: plan.Percentile(all, 0.5), Percentile99: plan.Percentile(all, 99.5)}
+	want := Statistics{Median: Percentile(all, 50), Mean: mean, SD: math.Sqrt(sd), Min: slices.Min(all), Max: slices.Max(all),
+		Percentile00: Percentile(all, 0.5), Percentile99: Percentile(all, 99.5)}
 	for _, drop := range []bool{false, true} {
-		c := newCollector(cases, 1)
+		most := MaxDistinct
 		if drop {
-			c.held = maxDistinct
+			most = 0
 		}
+		c := NewCollector(cases, 1, most)
 		for _, i := range []int{2, 0, 1} {
-			c.add(i, per[i:i+1])
+			c.Add(i, per[i:i+1])
 		}
-		if c.overflown() != drop {
-			t.Fatalf("overflown: %v", c.overflown())
+		if c.Overflown() != drop {
+			t.Fatalf("overflown: %v", c.Overflown())
 		}
 		if drop {
-			c.chooseBins()
+			c.ChooseBins()
 			for i := range cases {
-				c.refine(i, per[i:i+1])
+				c.Refine(i, per[i:i+1])
 			}
 		}
-		got := c.properties()[0].Statistics
+		got := c.Properties()[0].Statistics
 		for _, pair := range [][2]float64{{got.Median, want.Median}, {got.Mean, want.Mean}, {got.SD, want.SD}, {got.Min, want.Min}, {got.Max, want.Max},
 			{got.Percentile00, want.Percentile00}, {got.Percentile99, want.Percentile99}} {
 			if relativeError(pair[0], pair[1]) > 1e-6 {
@@ -105,46 +103,18 @@ func TestCollector(t *testing.T) {
 	}
 }
 
-// TestSecondScan makes the cohort's values too many to hold: reading all cases twice must give the same statistics.
-func TestSecondScan(t *testing.T) {
-	f := makeTask(t, "CT", cohortOf(4))
-	want := mustRun(t, f, Options{NoPreprocess: true}).DatasetProperties
-	loaded, err := task.Load(f, madeUp)
-	if err != nil {
-		t.Fatal(err)
+func relativeError(got, want float64) float64 {
+	if got == want {
+		return 0
 	}
-	j := &job{task: loaded, options: Options{Threads: 2, Memory: 1 << 28}, progress: progress.Discard}
-	defer j.limitMemory()()
-	c := &cohort{job: j, cases: sortedCases(loaded.Dataset.Cases)}
-	collected := newCollector(c.cases, 1)
-	collected.held = maxDistinct
-	stride := plan.Stride(want.AllSizes)
-	if err := c.rescan(t.Context(), stride, collected.add); err != nil {
-		t.Fatal(err)
-	}
-	if !collected.overflown() {
-		t.Fatal("the values were held")
-	}
-	collected.chooseBins()
-	if err := c.rescan(t.Context(), stride, collected.refine); err != nil {
-		t.Fatal(err)
-	}
-	if got := collected.properties(); !reflect.DeepEqual(got, want.IntensityProperties) {
-		t.Errorf("got %+v\nwant %+v", got[0].Statistics, want.IntensityProperties[0].Statistics)
-	}
+	return math.Abs(got-want) / max(math.Abs(want), 1e-12)
 }
 
-func TestNormaliseConstantAndEmpty(t *testing.T) {
-	p := &plan.Plans{NormalizationSchemes: plan.Indexed[string]{plan.NormNonCT}, UseMaskForNorm: plan.Indexed[bool]{false}}
-	data := slices.Repeat([]float32{1234.567}, 1001)
-	normaliser{p, 0}.apply(data, make([]int16, len(data)))
-	if slices.ContainsFunc(data, func(v float32) bool { return v != 0 }) {
-		t.Errorf("a constant became %g", data[0])
-	}
-	p.UseMaskForNorm[0] = true
-	data = []float32{1, 2, 3}
-	normaliser{p, 0}.apply(data, []int16{-1, -1, -1})
-	if !slices.Equal(data, []float32{0, 0, 0}) {
-		t.Errorf("outside of the mask: %v", data)
+func TestPercentile(t *testing.T) {
+	values := []float64{4, 1, 3, 2}
+	for q, want := range map[float64]float64{0: 1, 50: 2.5, 100: 4, 10: 1.3, 99.5: 3.985} {
+		if got := Percentile(values, q); math.Abs(got-want) > 1e-12 {
+			t.Errorf("percentile %g: %g, want %g", q, got, want)
+		}
 	}
 }

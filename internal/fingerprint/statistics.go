@@ -1,9 +1,7 @@
-package preprocess
+package fingerprint
 
 import (
 	"math"
-
-	"github.com/universal-classifier/uc/internal/plan"
 )
 
 // The statistics of the cohort are exact to float32, but the voxels are not all held at once. Each float32 has a key:
@@ -11,8 +9,8 @@ import (
 // counts; whole-number images, as CT is, have a few thousand. If the cohort has too many, only a histogram of the
 // upper half of the keys is kept, and a second scan counts the lower halves within the few bins that matter.
 
-// maxDistinct is how many distinct values of a cohort are held, over all cases (8 bytes each).
-const maxDistinct = 1 << 24
+// MaxDistinct is how many distinct values of a cohort are held, over all cases (8 bytes each).
+const MaxDistinct = 1 << 24
 
 // keyOf maps v to an integer that orders as v does; -0 and 0 are one value.
 func keyOf(v float32) uint32 {
@@ -23,6 +21,13 @@ func keyOf(v float32) uint32 {
 func valueOf(key uint32) float32 {
 	b := key ^ 1<<31
 	return math.Float32frombits(b ^ uint32(int32(b)>>31)&0x7fffffff)
+}
+
+// Sample is the distribution of every stride-th voxel of data where mask > 0, the first included.
+func Sample(data []float32, mask []int16, stride int) Distribution {
+	keys := sample(data, mask, stride)
+	sortKeys(keys)
+	return distinct(keys)
 }
 
 // sample appends the keys of every stride-th voxel of data where mask > 0, the first included.
@@ -67,15 +72,15 @@ func sortKeys(keys []uint32) {
 	copy(other, keys) // after an odd number of passes the result lies in the scratch array
 }
 
-// distribution is a multiset of values: distinct keys in ascending order and how often each occurs.
-type distribution struct {
+// Distribution is a multiset of values: distinct keys in ascending order and how often each occurs.
+type Distribution struct {
 	key   []uint32
 	count []uint32 // a cohort's sample stays below 2^32 values by the choice of the stride
 }
 
 // distinct counts equal neighbours of sorted keys.
-func distinct(sorted []uint32) distribution {
-	var d distribution
+func distinct(sorted []uint32) Distribution {
+	var d Distribution
 	for i, k := range sorted {
 		if i == 0 || k != sorted[i-1] {
 			d.key = append(d.key, k)
@@ -93,7 +98,7 @@ type moment struct {
 	min, max float32
 }
 
-func momentOf(d distribution) moment {
+func momentOf(d Distribution) moment {
 	var m moment
 	for i, k := range d.key {
 		m.n += int(d.count[i])
@@ -124,16 +129,16 @@ func (m moment) join(o moment) moment {
 }
 
 // statistics completes the moments with the order statistics that rank finds: rank(i) is the i-th smallest value.
-func (m moment) statistics(rank func(i int) float32) plan.Statistics {
+func (m moment) statistics(rank func(i int) float32) Statistics {
 	percentile := func(q float64) float64 {
-		low, high, t := plan.PercentileRank(m.n, q)
-		return plan.Interpolate(float64(rank(low)), float64(rank(high)), t)
+		low, high, t := PercentileRank(m.n, q)
+		return Interpolate(float64(rank(low)), float64(rank(high)), t)
 	}
 	median := float64(rank(m.n / 2))
 	if m.n%2 == 0 {
 		median = float64(float32((median + float64(rank(m.n/2-1))) / 2))
 	}
-	return plan.Statistics{
+	return Statistics{
 		Median: median, Mean: float64(float32(m.mean)), SD: float64(float32(math.Sqrt(m.m2 / float64(m.n)))),
 		Min: float64(m.min), Max: float64(m.max), Percentile00: percentile(0.5), Percentile99: percentile(99.5),
 	}
@@ -150,7 +155,7 @@ func (m moment) ranks() []int {
 }
 
 // rank is the i-th smallest value of d.
-func (d distribution) rank(i int) float32 {
+func (d Distribution) rank(i int) float32 {
 	for j, n := range d.count {
 		if i -= int(n); i < 0 {
 			return valueOf(d.key[j])
@@ -172,14 +177,14 @@ func newHistogram() *histogram {
 	return &histogram{upper: make([]int64, 1<<(32-lowerBits)), lower: map[uint32][]int64{}}
 }
 
-func (h *histogram) addUpper(d distribution) {
+func (h *histogram) addUpper(d Distribution) {
 	for i, k := range d.key {
 		h.upper[k>>lowerBits] += int64(d.count[i])
 	}
 }
 
 // addLower counts keys whose upper half was chosen.
-func (h *histogram) addLower(d distribution) {
+func (h *histogram) addLower(d Distribution) {
 	for i, k := range d.key {
 		if bin := h.lower[k>>lowerBits]; bin != nil {
 			bin[k&(1<<lowerBits-1)] += int64(d.count[i])
@@ -221,9 +226,9 @@ func (h *histogram) rank(i int) float32 {
 }
 
 // merge joins distributions, pair by pair.
-func merge(all []distribution) distribution {
+func merge(all []Distribution) Distribution {
 	for len(all) > 1 {
-		var next []distribution
+		var next []Distribution
 		for i := 0; i+1 < len(all); i += 2 {
 			next = append(next, mergeTwo(all[i], all[i+1]))
 		}
@@ -233,14 +238,14 @@ func merge(all []distribution) distribution {
 		all = next
 	}
 	if len(all) == 0 {
-		return distribution{}
+		return Distribution{}
 	}
 	return all[0]
 }
 
-func mergeTwo(a, b distribution) distribution {
+func mergeTwo(a, b Distribution) Distribution {
 	n := max(len(a.key), len(b.key))
-	out := distribution{make([]uint32, 0, n), make([]uint32, 0, n)}
+	out := Distribution{make([]uint32, 0, n), make([]uint32, 0, n)}
 	i, j := 0, 0
 	for i < len(a.key) || j < len(b.key) {
 		switch {
