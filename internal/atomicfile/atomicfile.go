@@ -51,10 +51,7 @@ func Write(path string, write func(w io.Writer) error) (err error) {
 	if err = f.Close(); err != nil {
 		return err
 	}
-	if err = fault.At(fault.Rename, path); err != nil {
-		return err
-	}
-	if err = os.Rename(f.Name(), path); err != nil {
+	if err = Rename(f.Name(), path); err != nil {
 		return err
 	}
 	return syncDir(filepath.Dir(path))
@@ -92,7 +89,7 @@ func RemoveLeftovers(dir string) error {
 	}
 	for _, e := range entries {
 		if name := e.Name(); e.Type().IsRegular() && isLeftover(name) {
-			if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			if err := Remove(filepath.Join(dir, name)); err != nil {
 				return err
 			}
 		}
@@ -119,6 +116,9 @@ func WriteBytes(path string, b []byte) error {
 func syncDir(dir string) error {
 	if runtime.GOOS == "windows" {
 		return nil
+	}
+	if err := fault.At(fault.Sync, dir); err != nil {
+		return err
 	}
 	d, err := os.Open(dir)
 	if err != nil {

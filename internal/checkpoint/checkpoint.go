@@ -17,7 +17,6 @@ import (
 	"strings"
 
 	"github.com/universal-classifier/uc/internal/atomicfile"
-	"github.com/universal-classifier/uc/internal/fault"
 	"github.com/universal-classifier/uc/internal/provenance"
 	"github.com/universal-classifier/uc/internal/weights"
 )
@@ -230,10 +229,7 @@ func Any(foldDir string) bool {
 // Remove deletes a checkpoint; one that is not there is no error.
 func Remove(foldDir, name string) error {
 	for _, path := range files(foldDir, name) {
-		if err := fault.At(fault.Remove, path); err != nil {
-			return err
-		}
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := atomicfile.Remove(path); err != nil {
 			return err
 		}
 	}
@@ -248,10 +244,10 @@ func SetAside(foldDir string, validations ...string) ([]string, error) {
 		if _, err := os.Stat(from); errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
-		if err := os.RemoveAll(to); err != nil { // of a training before that
+		if err := atomicfile.RemoveAll(to); err != nil { // of a training before that
 			return err
 		}
-		return os.Rename(from, to)
+		return atomicfile.Rename(from, to)
 	}
 	// The validations first: none may stand beside a network that is not its own.
 	for _, name := range validations {
@@ -270,9 +266,6 @@ func SetAside(foldDir string, validations ...string) ([]string, error) {
 		}
 		to := files(foldDir, name+previousMark)
 		for i, from := range files(foldDir, name) {
-			if err := fault.At(fault.Rename, from); err != nil {
-				return moved, err
-			}
 			if err := rename(from, to[i]); err != nil {
 				return moved, err
 			}
@@ -296,7 +289,7 @@ func RemoveSetAside(foldDir string) error {
 			return err
 		}
 	}
-	if err := os.Remove(filepath.Join(foldDir, previousPlans)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := atomicfile.Remove(filepath.Join(foldDir, previousPlans)); err != nil {
 		return err
 	}
 	entries, err := os.ReadDir(foldDir)
@@ -305,7 +298,7 @@ func RemoveSetAside(foldDir string) error {
 	}
 	for _, e := range entries {
 		if e.IsDir() && strings.HasSuffix(e.Name(), previousMark) {
-			if err := os.RemoveAll(filepath.Join(foldDir, e.Name())); err != nil {
+			if err := atomicfile.RemoveAll(filepath.Join(foldDir, e.Name())); err != nil {
 				return err
 			}
 		}

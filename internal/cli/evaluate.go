@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/universal-classifier/uc/internal/atomicfile"
 	"github.com/universal-classifier/uc/internal/baseline"
 	"github.com/universal-classifier/uc/internal/evaluate"
 	"github.com/universal-classifier/uc/internal/plan"
@@ -88,7 +88,7 @@ func runEvaluate(cmd *cobra.Command, f *evaluateFlags, args []string) error {
 	if out == "" {
 		out = filepath.Join(dir, "evaluation")
 	}
-	if err := os.MkdirAll(out, 0o755); err != nil {
+	if err := atomicfile.MkdirAll(out); err != nil {
 		return err
 	}
 	lock, err := enter(cmd, out, f.noWait)

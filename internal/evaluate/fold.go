@@ -66,7 +66,7 @@ type listedCase struct {
 // WriteFold writes predictions with their targets to dir: <case>.npz (Arrays) and, once those are on disk, cases.json.
 // dir is made if it is not there. What is there already is not written again.
 func WriteFold(dir string, f *Fold) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := atomicfile.MkdirAll(dir); err != nil {
 		return err
 	}
 	list := caseList{Labels: ListLabels(f.Labels), MadeFrom: f.Origin, Cases: []listedCase{}}

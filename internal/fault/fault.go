@@ -1,6 +1,6 @@
 // Package fault lets tests fail the file operations of the program.
 //
-// Whoever opens, reads, writes, syncs, renames or removes a file of the workflow asks At first. There is nothing to it in a program that is
+// Whoever opens, reads, writes, syncs, renames, removes or locks a file of the workflow, or makes a folder, asks At first. There is nothing to it in a program that is
 // shipped: the hook is nil, and nothing but a test may install one. A hook within the process was chosen over a preloaded library or a
 // tracer because it works on every system, needs no tools, and counts the same operations in every run; over a file system handed
 // down through every package because that would put an interface between every function and its files for the tests' sake alone.
@@ -18,6 +18,8 @@ const (
 	Sync   Op = "sync"
 	Rename Op = "rename"
 	Remove Op = "remove"
+	Mkdir  Op = "mkdir"
+	Lock   Op = "lock"
 )
 
 // hook is set once, if at all, before the program begins.

@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 	"strings"
+
+	"github.com/universal-classifier/uc/internal/fault"
 )
 
 // ErrHeld is wrapped when another open file has the lock.
@@ -19,6 +21,9 @@ type Lock struct{ file *os.File }
 // Acquire locks the file at path, made if need be, and writes into it who holds it. It does not wait: if the lock is held the error wraps
 // ErrHeld and names the holder, if the file system or the platform has no locks it wraps errors.ErrUnsupported.
 func Acquire(path string) (*Lock, error) {
+	if err := fault.At(fault.Lock, path); err != nil {
+		return nil, fmt.Errorf("lock %s: %w", path, err)
+	}
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
 		return nil, err
@@ -33,7 +38,7 @@ func Acquire(path string) (*Lock, error) {
 	l := &Lock{f}
 	if err := l.sign(); err != nil {
 		f.Close()
-		return nil, err
+		return nil, fmt.Errorf("lock %s: %w", path, err)
 	}
 	return l, nil
 }
@@ -43,6 +48,9 @@ func (l *Lock) sign() error {
 	text := fmt.Sprintf("process %d", os.Getpid())
 	if host, err := os.Hostname(); err == nil {
 		text += " on " + host
+	}
+	if err := fault.At(fault.Write, l.file.Name()); err != nil {
+		return err
 	}
 	if err := l.file.Truncate(0); err != nil {
 		return err
@@ -68,5 +76,8 @@ func (l *Lock) Release() error {
 	}
 	f := l.file
 	l.file = nil
+	if err := fault.At(fault.Write, f.Name()); err != nil { // what is signed stays, and locks nothing
+		return errors.Join(err, f.Close())
+	}
 	return errors.Join(f.Truncate(0), f.Close())
 }

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 
+	"github.com/universal-classifier/uc/internal/atomicfile"
 	"github.com/universal-classifier/uc/internal/evaluate"
 	"github.com/universal-classifier/uc/internal/interrupt"
 	"github.com/universal-classifier/uc/internal/lockfile"
@@ -31,7 +31,7 @@ type ready struct {
 // kept unless overwrite, if they are valid for the networks, images and masks of today; results of other settings are an error. A case that fails is reported in the summary and does not stop the others; the error is for what concerns
 // all cases. While the network works on a case the next ones are preprocessed.
 func (m *Model) Folder(ctx context.Context, cases []task.Case, found []task.Problem, out string, overwrite bool, r progress.Reporter) (*Summary, error) {
-	if err := os.MkdirAll(out, 0o755); err != nil {
+	if err := atomicfile.MkdirAll(out); err != nil {
 		return nil, err
 	}
 	lock, err := lockfile.Enter(ctx, out, m.options.NoWait, r)

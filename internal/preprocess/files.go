@@ -1,12 +1,11 @@
 package preprocess
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"strings"
 
+	"github.com/universal-classifier/uc/internal/atomicfile"
 	"github.com/universal-classifier/uc/internal/npz"
 	"github.com/universal-classifier/uc/internal/task"
 )
@@ -15,7 +14,7 @@ import (
 func (c *cohort) save(stage string, out *Prepared, kase task.Case, setting string, files []source) error {
 	id := out.Properties.Case
 	for _, path := range []string{propertiesFile(stage, id), unpackedFile(stage, id)} {
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := atomicfile.Remove(path); err != nil {
 			return fmt.Errorf("case %s: %w", id, err)
 		}
 	}
@@ -44,18 +43,17 @@ func writeProperties(dir string, p Properties, taskDir string) error {
 	return nil
 }
 
-// removeStale deletes the files of cases that are no longer listed, and tells of how many. Only what this package wrote is
+// removeStale deletes the files of cases that are no longer listed, and returns of how many. Only what this package wrote is
 // touched: a case whose properties carry a key.
-func removeStale(stage string, cases []task.Case) int {
+func removeStale(stage string, cases []task.Case) (removed int, err error) {
 	listed := map[string]bool{}
 	for _, c := range cases {
 		listed[c.ID] = true
 	}
 	entries, err := os.ReadDir(stage)
 	if err != nil {
-		return 0
+		return 0, err
 	}
-	removed := 0
 	for _, e := range entries {
 		id, ok := strings.CutSuffix(e.Name(), ".json")
 		if !ok || listed[id] {
@@ -64,19 +62,21 @@ func removeStale(stage string, cases []task.Case) int {
 		if p, err := readProperties(stage, id); err != nil || p.Key == "" || p.Case != id {
 			continue
 		}
-		os.Remove(unpackedFile(stage, id))
-		os.Remove(arraysFile(stage, id))
-		if os.Remove(propertiesFile(stage, id)) == nil {
-			removed++
+		// The properties last: without them nobody would know whose the arrays are.
+		for _, path := range []string{unpackedFile(stage, id), arraysFile(stage, id), propertiesFile(stage, id)} {
+			if err := atomicfile.Remove(path); err != nil {
+				return removed, fmt.Errorf("cannot remove case %s, which dataset.json no longer lists: %w", id, err)
+			}
 		}
+		removed++
 	}
-	return removed
+	return removed, nil
 }
 
 // saveCropped writes a cropped case as the reference keeps it: modalities and mask, z, y, x.
 func (c *cohort) saveCropped(kase task.Case, crop *cropped, files []source) error {
 	dir := c.task.Folders.CroppedTask(c.task.Name)
-	if err := os.Remove(propertiesFile(dir, kase.ID)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := atomicfile.Remove(propertiesFile(dir, kase.ID)); err != nil {
 		return fmt.Errorf("case %s: %w", kase.ID, err)
 	}
 	voxels := len(crop.mask)

@@ -5,10 +5,10 @@ import (
 	"context"
 
 	"fmt"
-	"os"
 	"path/filepath"
 	"runtime"
 
+	"github.com/universal-classifier/uc/internal/atomicfile"
 	"github.com/universal-classifier/uc/internal/fingerprint"
 	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/lockfile"
@@ -71,7 +71,7 @@ func Run(ctx context.Context, t *task.Task, o Options, r progress.Reporter) (*pl
 		return nil, err
 	}
 	j := &job{options: o, progress: r, dir: t.Folders.PreprocessedTask(t.Name)}
-	if err := os.MkdirAll(j.dir, 0o755); err != nil {
+	if err := atomicfile.MkdirAll(j.dir); err != nil {
 		return nil, fmt.Errorf("cannot write the preprocessed task: %w", err)
 	}
 	lock, err := lockfile.Enter(ctx, j.dir, o.NoWait, r)
@@ -81,7 +81,7 @@ func Run(ctx context.Context, t *task.Task, o Options, r progress.Reporter) (*pl
 	defer lock.Release()
 	if o.KeepCropped {
 		cropped := t.Folders.CroppedTask(t.Name)
-		if err := os.MkdirAll(cropped, 0o755); err != nil {
+		if err := atomicfile.MkdirAll(cropped); err != nil {
 			return nil, fmt.Errorf("cannot write the cropped cases: %w", err)
 		}
 		lock, err := lockfile.Enter(ctx, cropped, o.NoWait, r)
@@ -164,7 +164,7 @@ func (j *job) plan(fp *fingerprint.Fingerprint, given *plan.Plans) (*plan.Plans,
 // preprocess writes the arrays and properties of every case that is not there yet.
 func (c *cohort) preprocess(ctx context.Context, p *plan.Plans, records *records) error {
 	stage := c.task.Folders.Stage(c.task.Name, p.DataIdentifier)
-	if err := os.MkdirAll(stage, 0o755); err != nil {
+	if err := atomicfile.MkdirAll(stage); err != nil {
 		return fmt.Errorf("cannot write the preprocessed cases: %w", err)
 	}
 	// Trainings unpack their cases into this folder.
@@ -188,7 +188,10 @@ func (c *cohort) preprocess(ctx context.Context, p *plan.Plans, records *records
 		}
 	}
 	c.kept.retain(todo)
-	stale := removeStale(stage, c.cases)
+	stale, err := removeStale(stage, c.cases)
+	if err != nil {
+		return err
+	}
 	if stale > 0 {
 		c.progress.Note("%s: removed %d cases that dataset.json no longer lists", stage, stale)
 	}

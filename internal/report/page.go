@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"html/template"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -24,7 +23,7 @@ var page = template.Must(template.New("page").Parse(pageText))
 // confusion_<label>.png and calibration_<label>.png per label, and report.html, one file that shows all of it. It returns the
 // paths in that order, the page last.
 func Write(dir string, r *evaluate.Report) ([]string, error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := atomicfile.MkdirAll(dir); err != nil {
 		return nil, err
 	}
 	var paths []string

@@ -131,7 +131,7 @@ func keepOriginal(path, original string) error {
 // writeMasks writes the masks of the cases in todo. A mask left by a run that was cut short is checked and kept.
 func (t *Task) writeMasks(ctx context.Context, todo []int, r progress.Reporter) error {
 	dir := filepath.Join(t.Dir, LabelsDir)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := atomicfile.MkdirAll(dir); err != nil {
 		return fmt.Errorf("cannot create the folder for masks: %w", err)
 	}
 	if err := atomicfile.RemoveLeftovers(dir); err != nil {

@@ -25,9 +25,10 @@ import (
 
 const (
 	faultVariable = "UC_TORTURE_FAULT" // KIND:N, what becomes of the N-th operation of a child
-	countVariable = "UC_TORTURE_COUNT" // a file that takes the number of operations
-	fullVariable  = "UC_TORTURE"       // full: every operation; a number: so many of each command, instead of what 15 seconds allow
-	died          = 77                 // exit code of a child that was ended
+	countVariable = "UC_TORTURE_COUNT" // a file that takes the kinds of all operations
+	fullVariable  = "UC_TORTURE"       // full: every operation in every way; K/M: every M-th, from the K-th on; a number: so many
+	// of each command, in one way; instead of what 15 seconds allow
+	died = 77 // exit code of a child that was ended
 )
 
 // TestMain is uc itself where a fault, or a count, is asked for.
@@ -38,9 +39,9 @@ func TestMain(m *testing.M) {
 	}
 	kind, number, _ := strings.Cut(what, ":")
 	at, _ := strconv.Atoi(number)
-	done := newCounter()
+	done := new(counter)
 	fault.Install(func(op fault.Op, path string) error {
-		if done.next() != at {
+		if done.next(op) != at {
 			return nil
 		}
 		switch kind {
@@ -49,7 +50,7 @@ func TestMain(m *testing.M) {
 		case "EIO":
 			return syscall.EIO
 		case "ENOSPC":
-			if op == fault.Create || op == fault.Write || op == fault.Sync {
+			if takesSpace(op) {
 				return syscall.ENOSPC
 			}
 		}
@@ -57,7 +58,7 @@ func TestMain(m *testing.M) {
 	})
 	code := cli.Execute(os.Args[1:], os.Stdout, os.Stderr)
 	if count != "" {
-		if err := os.WriteFile(count, []byte(strconv.Itoa(done.total())), 0o600); err != nil {
+		if err := done.write(count); err != nil {
 			panic(err)
 		}
 	}
@@ -98,12 +99,18 @@ func trainArgs(root string) []string {
 // Whichever file operation a command is ended at, fails at or finds the disk full at: the command that is run again afterwards leaves what
 // an uninterrupted one leaves.
 func TestEveryOperation(t *testing.T) {
-	full := os.Getenv(fullVariable) == "full"
-	few := 6
+	few, first, step := 6, 0, 1
 	n, err := strconv.Atoi(os.Getenv(fullVariable))
 	patient := err == nil
 	if patient {
 		few = n
+	}
+	full := os.Getenv(fullVariable) == "full"
+	if n, err := fmt.Sscanf(os.Getenv(fullVariable), "%d/%d", &first, &step); err == nil && n == 2 {
+		if first < 0 || step < 1 {
+			t.Fatalf("%s=%s", fullVariable, os.Getenv(fullVariable))
+		}
+		full = true
 	}
 	if testing.Short() {
 		t.Skip("takes a while")
@@ -121,16 +128,19 @@ func TestEveryOperation(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		operations, err := strconv.Atoi(string(b))
-		if err != nil || operations < 5 {
-			t.Fatalf("%s: %q operations", s.name, b)
+		operations := strings.Split(string(b), "\n")
+		if len(operations) < 5 {
+			t.Fatalf("%s: operations %q", s.name, operations)
 		}
 		want := results(t, after, s)
 		tried := 0
-		for i, at := range order(operations, full) {
-			kinds := []string{"die", "EIO", "ENOSPC"}
+		for i, at := range order(len(operations), full, first, step) {
+			kinds := []string{"die", "EIO"}
+			if takesSpace(fault.Op(operations[at])) {
+				kinds = append(kinds, "ENOSPC")
+			}
 			if !full {
-				kinds = kinds[i%3 : i%3+1]
+				kinds = kinds[i%len(kinds):][:1]
 			}
 			if !full && (i > 0 && !patient && time.Now().After(deadline) || i >= few) {
 				break
@@ -140,19 +150,19 @@ func TestEveryOperation(t *testing.T) {
 				tried++
 			}
 		}
-		t.Logf("%s: %d operations, %d faults", s.name, operations, tried)
+		t.Logf("%s: %d operations, %d faults", s.name, len(operations), tried)
 		before = after
 	}
 }
 
-// order is in which order operations are failed: all in turn, or a few, spread out, that differ from run to run.
-func order(operations int, full bool) []int {
+// order is in which order operations are failed: every step-th in turn, or a few, spread out, that differ from run to run.
+func order(operations int, full bool, first, step int) []int {
 	if !full {
 		return rand.Perm(operations)
 	}
-	all := make([]int, operations)
-	for i := range all {
-		all[i] = i
+	var all []int
+	for i := first; i < operations; i += step {
+		all = append(all, i)
 	}
 	return all
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/universal-classifier/uc/internal/fault"
 	"github.com/universal-classifier/uc/internal/progress"
 )
 
@@ -22,6 +23,9 @@ type trainingLog struct {
 // openLog starts a new log in dir; what it is told also goes to r.
 func openLog(dir string, now time.Time, r progress.Reporter) (*trainingLog, error) {
 	path := filepath.Join(dir, now.Format("training_log_2006_01_02_15_04_05.txt"))
+	if err := fault.At(fault.Create, path); err != nil {
+		return nil, fmt.Errorf("cannot write the training log: %w", err)
+	}
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("cannot write the training log: %w", err)
@@ -45,6 +49,9 @@ func (l *trainingLog) warn(format string, args ...any) {
 func (l *trainingLog) quiet(format string, args ...any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if fault.At(fault.Write, l.file.Name()) != nil {
+		return
+	}
 	stamp := time.Now().Format("2006-01-02 15:04:05")
 	for _, line := range strings.Split(strings.TrimRight(fmt.Sprintf(format, args...), "\n"), "\n") {
 		fmt.Fprintf(l.file, "%s  %s\n", stamp, line)

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/universal-classifier/uc/internal/atomicfile"
 	"github.com/universal-classifier/uc/internal/checkpoint"
 	"github.com/universal-classifier/uc/internal/device"
 	"github.com/universal-classifier/uc/internal/device/open"
@@ -86,7 +87,7 @@ func newTrainer(o Options, r progress.Reporter) (t *trainer, err error) {
 	if _, err := os.Stat(t.foldDir); errors.Is(err, fs.ErrNotExist) && (o.Continue || o.ValidationOnly) {
 		return nil, fmt.Errorf("fold %s of %s is not trained: %w in %s; train it first, without -c or -val", o.Fold, o.Task, checkpoint.ErrNotFound, t.foldDir)
 	}
-	if err := os.MkdirAll(t.foldDir, 0o755); err != nil {
+	if err := atomicfile.MkdirAll(t.foldDir); err != nil {
 		return nil, err
 	}
 	t.lock, err = lockfile.Acquire(filepath.Join(t.foldDir, LockFile))

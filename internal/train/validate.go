@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"runtime"
 
@@ -27,7 +26,7 @@ func (t *trainer) validate(ctx context.Context, trained *weights.StateDict) (*ev
 	}
 	t.freeTraining()
 	dir := filepath.Join(t.foldDir, t.o.ValFolder)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := atomicfile.MkdirAll(dir); err != nil {
 		return nil, err
 	}
 	origin := &evaluate.Origin{Checkpoint: t.validated.checkpoint, Weights: checkpoint.Digest(trained), Network: t.validated.origin}
