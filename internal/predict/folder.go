@@ -91,6 +91,10 @@ func (s *Summary) addFound(cases []task.Case, found []task.Problem) {
 			s.Unused = append(s.Unused, Unused{p.Field, p.Message})
 			continue
 		}
+		if last := len(s.Failed) - 1; last >= 0 && s.Failed[last].Case == p.Case { // problems are sorted by case
+			s.Failed[last].Err = fmt.Errorf("%w; %s", s.Failed[last].Err, task.Problem{Field: p.Field, Message: p.Message})
+			continue
+		}
 		s.Failed = append(s.Failed, Failure{p.Case, errors.New(p.String())})
 	}
 }

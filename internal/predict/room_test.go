@@ -130,7 +130,8 @@ func TestStrangeCasesCarryWarnings(t *testing.T) {
 	out := t.TempDir()
 	for run := range 2 {
 		w := &warnings{Reporter: progress.Discard}
-		s, err := m.Folder(t.Context(), cases, []task.Problem{{Field: "x.nrrd", Message: "not read"}, {Case: "lost", Field: "lost_0001.nii.gz", Message: "missing"}}, out, false, w)
+		found := []task.Problem{{Field: "x.nrrd", Message: "not read"}, {Case: "lost", Field: "lost_0000.nii.gz", Message: "missing"}, {Case: "lost", Field: "lost_0001.nii.gz", Message: "missing"}}
+		s, err := m.Folder(t.Context(), cases, found, out, false, w)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -142,7 +143,8 @@ func TestStrangeCasesCarryWarnings(t *testing.T) {
 		if len(table.Cases) != 3 || len(table.Cases[0].Warnings) != 0 || len(table.Cases[1].Warnings) != 1 || len(table.Cases[2].Warnings) != 1 {
 			t.Errorf("run %d: %+v", run, table.Cases)
 		}
-		if len(table.Unused) != 1 || table.Unused[0].File != "x.nrrd" || len(table.Failed) != 1 || table.Failed[0].Case != "lost" {
+		if len(table.Unused) != 1 || table.Unused[0].File != "x.nrrd" || len(table.Failed) != 1 || table.Failed[0].Case != "lost" ||
+			table.Failed[0].Error != "case lost: lost_0000.nii.gz: missing; lost_0001.nii.gz: missing" {
 			t.Errorf("run %d: unused %+v, failed %+v", run, table.Unused, table.Failed)
 		}
 	}

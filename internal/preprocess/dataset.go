@@ -75,7 +75,7 @@ func OpenDataset(stage string, cases []string) (*Dataset, error) {
 // already is used if its content is that of the .npz, else the case is unpacked. The stage folder is locked while cases are unpacked.
 func (d *Dataset) Map(ctx context.Context, r progress.Reporter) error {
 	d.mapped = make([]*npz.Mapped, len(d.ids))
-	err := d.each(ctx, d.open)
+	err := d.each(ctx, r, "opening the cases", d.open)
 	if err == nil && slices.Contains(d.mapped, nil) {
 		err = d.unpackMissing(ctx, r)
 	}
@@ -92,7 +92,7 @@ func (d *Dataset) unpackMissing(ctx context.Context, r progress.Reporter) error 
 		return fmt.Errorf("the cases cannot be unpacked: %w (use_compressed_data trains without)", err)
 	}
 	defer lock.Release()
-	return d.each(ctx, func(i int) error {
+	return d.each(ctx, r, "unpacking the cases", func(i int) error {
 		if err := d.open(i); err != nil || d.mapped[i] != nil {
 			return err
 		}
@@ -125,8 +125,15 @@ func (d *Dataset) convert(i int) error {
 	return err
 }
 
-// each calls do for the cases that are not mapped, several at a time.
-func (d *Dataset) each(ctx context.Context, do func(i int) error) error {
+// each calls do for the cases that are not mapped, several at a time. If that takes a while, it is reported as a stage.
+func (d *Dataset) each(ctx context.Context, r progress.Reporter, stage string, do func(i int) error) error {
+	left := 0
+	for _, m := range d.mapped {
+		if m == nil {
+			left++
+		}
+	}
+	advance := progress.Late(r, quickly, stage, left)
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(min(runtime.GOMAXPROCS(0), maxUnpackers))
 	for i, id := range d.ids {
@@ -140,6 +147,7 @@ func (d *Dataset) each(ctx context.Context, do func(i int) error) error {
 			if err := do(i); err != nil {
 				return fmt.Errorf("case %s: %w", id, err)
 			}
+			advance(id)
 			return nil
 		})
 	}

@@ -257,3 +257,62 @@ func TestTwoRunsOfATask(t *testing.T) {
 		t.Error("what a killed process left is still there")
 	}
 }
+
+// The cases whose input files are other ones than when they were planned are found by content.
+func TestChangedInputs(t *testing.T) {
+	f := makeTask(t, "MRI", cohortOf(3))
+	mustRun(t, f, Options{})
+	cases := []string{"c_0", "c_1", "c_2", "unknown"}
+	find := func(want ...string) {
+		t.Helper()
+		got, err := ChangedInputs(t.Context(), f, madeUp, cases, progress.Discard)
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("got %q (%v), want %q", got, err, want)
+		}
+	}
+	find()
+	image, mask := caseFiles(f, 1)
+	for _, path := range []string{image, mask} {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, append(b, 0), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		find("c_1")
+		if err := os.WriteFile(path, b, 0o644); err != nil { // other times, the same content
+			t.Fatal(err)
+		}
+		find()
+	}
+	if err := os.RemoveAll(f.RawTask(madeUp)); err != nil {
+		t.Fatal(err)
+	}
+	find()
+}
+
+// A case that is listed no more keeps its properties until its arrays are gone, so that a later run still knows whose they are.
+func TestStaleCaseThatCannotBeRemoved(t *testing.T) {
+	f := makeTask(t, "MRI", cohortOf(3))
+	stage := f.Stage(madeUp, mustRun(t, f, Options{}).DataIdentifier)
+	arrays := arraysFile(stage, "c_2")
+	if err := os.Remove(arrays); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(arrays, "busy"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := removeStale(stage, nil); err == nil || !strings.Contains(err.Error(), "c_2") || n != 2 {
+		t.Errorf("removed %d, %v", n, err)
+	}
+	if !exists(propertiesFile(stage, "c_2")) {
+		t.Error("the properties went before the arrays")
+	}
+	if err := os.RemoveAll(arrays); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := removeStale(stage, nil); err != nil || n != 1 || exists(propertiesFile(stage, "c_2")) {
+		t.Errorf("removed %d, %v", n, err)
+	}
+}

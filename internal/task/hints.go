@@ -45,6 +45,14 @@ func (v *validator) lookAlike(dir, id, stem string, m int) string {
 			return fmt.Sprintf("%s is there: the modality has four digits, rename it to %s", found, stem+strings.TrimPrefix(found, other))
 		}
 	}
+	for _, other := range []string{id + "-" + stem[len(id)+1:], id + stem[len(id)+1:]} {
+		if found := spelled(other); found != "" {
+			return fmt.Sprintf("%s is there: the modality follows an underscore, rename it to %s", found, stem+strings.TrimPrefix(found, other))
+		}
+	}
+	if last := fmt.Sprintf("%s_%04d", id, len(v.out.Modalities)); m == 0 && spelled(last) != "" {
+		return fmt.Sprintf("%s is there: modalities are counted from 0000, rename the files", spelled(last))
+	}
 	for _, name := range sortedNames(names) {
 		base, ext := imagefile.SplitExtension(name)
 		if ext == "" || base == stem {
@@ -94,7 +102,8 @@ func modalityDoubt(name string) string {
 	switch {
 	case slices.Contains(namesOfCT, name) || name == "noNorm":
 		return ""
-	case plain == "CT", strings.HasPrefix(plain, "CT"), strings.HasSuffix(plain, "CT") && !strings.HasSuffix(plain, "OCT"), strings.HasSuffix(plain, "CTA"), plain == "HU":
+	case plain == "CT", strings.HasPrefix(plain, "CT"), strings.HasSuffix(plain, "CT") && !strings.HasSuffix(plain, "OCT"), strings.HasSuffix(plain, "CTA"), plain == "HU",
+		strings.HasPrefix(plain, "COMPUTED TOMO"), strings.HasPrefix(plain, "COMPUTER TOMO"), strings.HasPrefix(plain, "COMPUTERISED TOMO"), strings.HasPrefix(plain, "COMPUTERIZED TOMO"):
 		return fmt.Sprintf(`%q is not "CT": each image will be normalised by its own mean and sd, not by the cohort's Hounsfield units; write "CT" if these are CT images`, name)
 	case strings.EqualFold(plain, "noNorm"):
 		return fmt.Sprintf(`%q is not "noNorm": the images will be normalised; write "noNorm" if they shall stay as they are`, name)

@@ -42,6 +42,14 @@ func TestMessagesThatLead(t *testing.T) {
 		"five digits": {func(f *fixture) { f.rename("imagesTr/b_0000.nii.gz", "imagesTr/b_00000.nii.gz") },
 			[]string{"rename it to b_0000.nii.gz"}},
 		"no suffix": {func(f *fixture) { f.rename("imagesTr/b_0001.nii.gz", "imagesTr/b.nii.gz") }, []string{"b.nii.gz has no modality suffix"}},
+		"counted from 1": {func(f *fixture) {
+			f.rename("imagesTr/b_0001.nii.gz", "imagesTr/b_0002.nii.gz")
+			f.rename("imagesTr/b_0000.nii.gz", "imagesTr/b_0001.nii.gz")
+		}, []string{"b_0002.nii.gz is there: modalities are counted from 0000"}},
+		"a dash":       {func(f *fixture) { f.rename("imagesTr/b_0001.nii.gz", "imagesTr/b-0001.nii.gz") }, []string{"rename it to b_0001.nii.gz"}},
+		"no separator": {func(f *fixture) { f.rename("imagesTr/b_0001.nii.gz", "imagesTr/b0001.nii.gz") }, []string{"rename it to b_0001.nii.gz"}},
+		"a mask with suffix": {func(f *fixture) { f.rename("labelsTr/b.nii.gz", "labelsTr/b_0000.nii.gz") },
+			[]string{"masks have no modality suffix, rename it to b.nii.gz"}},
 		"small letters": {func(f *fixture) { f.rename("imagesTr/b_0001.nii.gz", "imagesTr/B_0001.nii.gz") },
 			[]string{"B_0001.nii.gz is there: capital and small letters"}},
 		"decomposed accents": {func(f *fixture) {
@@ -82,6 +90,15 @@ func TestMessagesThatLead(t *testing.T) {
 	}
 }
 
+// A case of which only the name is bad does not make the others look as if they lacked a mask.
+func TestBadNameIsTheOnlyProblem(t *testing.T) {
+	f := newFixture(t, false)
+	f.dataset(strings.Replace(f.json(false), "imagesTr/b.nii", "imagesTr/.b.nii", 1))
+	if _, err := f.load(); err == nil || !strings.Contains(err.Error(), "begins with a dot") || strings.Contains(err.Error(), "label: missing") || strings.Contains(err.Error(), "problems") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestUnreadableFoldersSaySo(t *testing.T) {
 	f := newFixture(t, true)
 	for _, dir := range []string{"imagesTr", "labelsTr"} {
@@ -105,6 +122,7 @@ func TestModalityDoubts(t *testing.T) {
 	for name, want := range map[string]string{
 		"CT": "", "ct": "", "MRI": "", "T2": "", "OCT": "", "oct": "", "ADC": "", "noNorm": "", "PET": "", "US": "", "FLAIR": "", "ACT": `is not "CT"`,
 		"CTA": `is not "CT"`, "CT ": `is not "CT"`, " ct": `is not "CT"`, "Ct": `is not "CT"`, "CBCT": `is not "CT"`, "CECT": `is not "CT"`, "CT_portal": `is not "CT"`,
+		"computed tomography": `is not "CT"`, "positron emission tomography": "",
 		"nonorm": `is not "noNorm"`, "MRI ": "space",
 	} {
 		if got := modalityDoubt(name); (got == "") != (want == "") || !strings.Contains(got, want) {

@@ -100,7 +100,11 @@ func (v *validator) mask(c *Case, id, file, usual string, line int) {
 		stem, _ := imagefile.SplitExtension(name)
 		other, err := pick(v.entries(dir), stem)
 		if err != nil || other == "" {
-			v.lost.add(id, "label", "line %d: %s not found; every case needs its mask", line, path.Join(dir, name))
+			text := "every case needs its mask"
+			if found, _ := pick(v.entries(dir), stem+"_0000"); found != "" {
+				text = fmt.Sprintf("%s is there: masks have no modality suffix, rename it to %s", found, stem+strings.TrimPrefix(found, stem+"_0000"))
+			}
+			v.lost.add(id, "label", "line %d: %s not found; %s", line, path.Join(dir, name), text)
 			return
 		}
 		name = other

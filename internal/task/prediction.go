@@ -113,7 +113,11 @@ func (p *predictionFolder) list(modalities int) error {
 	for _, e := range entries {
 		name := e.Name()
 		names = append(names, name)
-		if _, ext := imagefile.SplitExtension(name); ext == "" || !isImage(filepath.Join(p.dir, name)) || e.IsDir() {
+		_, ext := imagefile.SplitExtension(name)
+		if e.IsDir() && ext != "" && p.only == "" && filepath.Join(p.dir, name) != p.skip && filepath.Join(p.dir, name) != p.masksDir {
+			p.add("", QuoteID(name), "a folder with the name of an image; move the image out of it, or it out of the way")
+		}
+		if ext == "" || !isImage(filepath.Join(p.dir, name)) || e.IsDir() {
 			continue // not an image that is read
 		}
 		used[name] = true

@@ -88,6 +88,9 @@ func TestEveryImageIsUsedOrNamed(t *testing.T) {
 	touch(t, filepath.Join(images, "sub", "deeper"), []string{"l.mgz"})
 	touch(t, masks, []string{"a.nii.gz", "b.NII.gz", "c.nii", "m.nrrd"})
 	touch(t, filepath.Join(masks, "old"), []string{"a.nii.gz"})
+	if err := os.Mkdir(filepath.Join(images, "q_0000.nii.gz"), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	touch(t, out, []string{"roc.png", "a.npz"}) // of an earlier prediction
 	dicom := make([]byte, 200)
 	copy(dicom[128:], "DICM")
@@ -125,7 +128,7 @@ func TestEveryImageIsUsedOrNamed(t *testing.T) {
 		named = append(named, p.Field)
 	}
 	slices.Sort(named)
-	want := []string{".h_0000.nii.gz", "IM0001", "d_0000.nrrd", "e_0000.nii.zip", "f_000.nii.gz", "g.nii.gz", "i.dcm", "m.nrrd", "n_0000.nii.gz.bak", "old/a.nii.gz",
+	want := []string{".h_0000.nii.gz", "IM0001", "d_0000.nrrd", "e_0000.nii.zip", "f_000.nii.gz", "g.nii.gz", "i.dcm", "m.nrrd", "n_0000.nii.gz.bak", "old/a.nii.gz", "q_0000.nii.gz",
 		"sub/deeper/l.mgz", "sub/k_0000.nii.gz", "x_0000.png"}
 	if !slices.Equal(named, want) {
 		t.Errorf("named %q\nwant  %q", named, want)

@@ -180,6 +180,7 @@ func (v *validator) training(n *node) {
 	}
 	seen := map[string]int{}
 	var without []string // cases without label
+	unnamed := 0         // cases of which nothing but their bad name is known
 	for i := range n.items {
 		item := &n.items[i]
 		if item.kind != kindObject {
@@ -191,6 +192,7 @@ func (v *validator) training(n *node) {
 			if bad := badID(name); bad != "" {
 				v.add(QuoteID(name), "image", "line %d: the name %s; rename the case's files", item.get("image").line, bad)
 				v.out.Cases = append(v.out.Cases, c)
+				unnamed++
 				continue
 			}
 			c.ID = name
@@ -212,15 +214,14 @@ func (v *validator) training(n *node) {
 		}
 		v.out.Cases = append(v.out.Cases, c)
 	}
-	v.maskRules(without)
+	v.maskRules(without, len(v.out.Cases)-unnamed)
 	v.subjectRules(v.out.Cases)
 	v.problems = append(v.problems, v.unclear...)
 	v.classCounts()
 }
 
-// maskRules checks that masks are all there and declared, or all absent, and settles HasMasks.
-func (v *validator) maskRules(without []string) {
-	cases := len(v.out.Cases)
+// maskRules checks that masks are all there and declared, or all absent, and settles HasMasks. cases is how many were looked at.
+func (v *validator) maskRules(without []string, cases int) {
 	if v.generated && (!v.declared || slices.Equal(v.out.ROILabels, generatedLabels)) {
 		return // the masks are ours: EnsureMasks completes what is missing
 	}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/universal-classifier/uc/internal/atomicfile"
@@ -21,7 +22,7 @@ import (
 )
 
 // recordOrigin gathers what the fold is made from, and compares the preprocessed cases with the plans and with dataset.json.
-func (t *trainer) recordOrigin() error {
+func (t *trainer) recordOrigin(ctx context.Context) error {
 	plans, err := preprocess.Sources(t.plans)
 	if err != nil {
 		return err
@@ -45,7 +46,21 @@ func (t *trainer) recordOrigin() error {
 	if doubles := provenance.Shared(t.origin.Validation, t.origin.Training); t.o.Fold != split.FoldAll && len(doubles) > 0 {
 		t.log.warn("%d validation cases have the images and mask of a training case (%s): their results will tell nothing about new cases", len(doubles), provenance.Names(doubles))
 	}
-	return t.checkListing()
+	if err := t.checkListing(); err != nil {
+		return err
+	}
+	return t.checkInputs(ctx)
+}
+
+// checkInputs compares the images and masks of the fold's cases with those that were preprocessed.
+func (t *trainer) checkInputs(ctx context.Context) error {
+	cases := slices.Compact(slices.Sorted(slices.Values(slices.Concat(t.split.Train, t.split.Val))))
+	changed, err := preprocess.ChangedInputs(ctx, t.o.Folders, t.o.Task, cases, t.log)
+	if err == nil && len(changed) > 0 {
+		err = fmt.Errorf("the images or masks of %d cases have changed since they were preprocessed (%s); run uc plan-and-preprocess -t %s, which does again what has changed only",
+			len(changed), provenance.Names(changed), t.o.Task)
+	}
+	return err
 }
 
 // checkListing compares the preprocessed cases with dataset.json as it is now.
@@ -230,7 +245,7 @@ func (t *trainer) keepPlans(ctx context.Context) error {
 		}
 	}
 	if len(others) > 0 {
-		t.log.warn("%s of this model were trained under other plans (%s); they will not be averaged or evaluated together with this fold: train them anew, too",
+		t.log.warn("other folds of this model were trained under other plans (%s: %s); they will not be averaged or evaluated together with this fold: train them anew, too",
 			provenance.Names(others), strings.Join(changes, "; "))
 	}
 	for _, path := range []string{filepath.Join(t.foldDir, checkpoint.PlansFile), beside} {

@@ -2,8 +2,10 @@ package train
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +14,7 @@ import (
 	"github.com/universal-classifier/uc/internal/checkpoint"
 	"github.com/universal-classifier/uc/internal/evaluate"
 	"github.com/universal-classifier/uc/internal/plan"
+	"github.com/universal-classifier/uc/internal/preprocess"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/split"
 )
@@ -124,7 +127,7 @@ func TestTaskThatChangedAfterTraining(t *testing.T) {
 	other := o
 	other.Fold = "1"
 	r = &recorder{}
-	if _, err := Run(t.Context(), other, r); err != nil || !strings.Contains(r.text(), "fold_0 of this model were trained under other plans") {
+	if _, err := Run(t.Context(), other, r); err != nil || !strings.Contains(r.text(), "were trained under other plans (fold_0: ") {
 		t.Errorf("another fold: %v\n%s", err, r.text())
 	}
 	if own, err := plan.Load(filepath.Join(foldOf(o), checkpoint.PlansFile)); err != nil || own.Labels[0].Values[0] != "no" {
@@ -226,4 +229,44 @@ func TestLeaksAreNamed(t *testing.T) {
 	if err != nil || len(c.Origin.Before) != 8 || len(c.Origin.Training) != 8 || len(c.Origin.Recipe) == 0 {
 		t.Errorf("the checkpoint was made from %+v (%v)", c.Origin, err)
 	}
+}
+
+// Images that were changed after they had been preprocessed are not trained on as they were, whatever their times say.
+func TestImagesThatChangedAfterPlanning(t *testing.T) {
+	o := toyTaskIn(t, t.TempDir())
+	o.Epochs, o.Iterations, o.ValIterations = 1, 1, 1
+	p, err := plan.Load(filepath.Join(o.Folders.PreprocessedTask(o.Task), plan.File(plan.Identifier)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sources, err := preprocess.Sources(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids, err := preprocess.Cases(o.Folders.Stage(o.Task, plan.DataIdentifier))
+	if err != nil {
+		t.Fatal(err)
+	}
+	image := filepath.Join(o.Folders.RawTask(o.Task), "image.nii.gz")
+	if err := os.MkdirAll(filepath.Dir(image), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	write := func(content string) {
+		t.Helper()
+		if err := os.WriteFile(image, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("before")
+	records := fmt.Sprintf(`{"version": %s, "cases": {%q: {"files": [{"path": "image.nii.gz", "size": 6, "sha256": "%x"}, {"path": "lost.nii.gz", "sha256": "00"}]}}}`,
+		sources[preprocess.VersionSource], ids[0], sha256.Sum256([]byte("before")))
+	if err := os.WriteFile(filepath.Join(o.Folders.PreprocessedTask(o.Task), "case_records.json"), []byte(records), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	runTo(t, o)
+	write("after.")
+	fails(t, "changed", o, "have changed since they were preprocessed ("+ids[0]+")", "run uc plan-and-preprocess")
+	again := o
+	again.ValidationOnly = true
+	fails(t, "validated", again, "have changed since they were preprocessed")
 }

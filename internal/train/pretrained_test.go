@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/universal-classifier/uc/internal/evaluate"
 	"github.com/universal-classifier/uc/internal/i3d"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/weights"
@@ -126,6 +127,24 @@ func TestPretrainedWeightsThatDoNotFit(t *testing.T) {
 	o.PretrainedWeights = missing
 	if _, err := Run(t.Context(), o, progress.Discard); err == nil || !strings.Contains(err.Error(), missing) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// A training that cannot start leaves the former one where it was.
+func TestRefusedTrainingLeavesTheFormer(t *testing.T) {
+	o := toyTaskIn(t, t.TempDir())
+	o.Epochs, o.Iterations, o.ValIterations = 1, 1, 1
+	want, _ := runTo(t, o)
+	bad := o
+	bad.PretrainedWeights = filepath.Join(t.TempDir(), "missing.pth")
+	if _, err := Run(t.Context(), bad, progress.Discard); err == nil {
+		t.Fatal("trained from weights that are not there")
+	}
+	if got, _ := finalOf(t, o); !reflect.DeepEqual(got, want) {
+		t.Errorf("the former training's state is %+v, was %+v", got, want)
+	}
+	if _, err := evaluate.ReadFold(foldOf(o)); err != nil {
+		t.Errorf("its validation: %v", err)
 	}
 }
 

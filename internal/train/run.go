@@ -85,7 +85,7 @@ func (t *trainer) openCases(ctx context.Context) error {
 	if err := errors.Join(t.checkCases(), lock.Release()); err != nil {
 		return err
 	}
-	if err := t.recordOrigin(); err != nil || t.o.CompressedData {
+	if err := t.recordOrigin(ctx); err != nil || t.o.CompressedData {
 		return err
 	}
 	return t.data.Map(ctx, t.log)
@@ -141,6 +141,11 @@ func (t *trainer) train(ctx context.Context) (*weights.StateDict, error) {
 		return nil, err
 	}
 	t.describe()
+	if !t.o.Continue { // whatever is wrong with the options has been found by now
+		if err := t.setAside(); err != nil {
+			return nil, err
+		}
+	}
 	if err := t.keepPlans(ctx); err != nil {
 		return nil, err
 	}
@@ -243,9 +248,6 @@ func (t *trainer) start() (*saved, error) {
 			t.log.note("precision %s -> %s: the weights of the checkpoint are fp32 and serve both", before, now)
 		}
 		return last, nil
-	}
-	if err := t.setAside(); err != nil {
-		return nil, err
 	}
 	p, err := newRecipe(t.o, len(t.split.Train), len(t.split.Val), t.plans.Stage().BatchSize)
 	if err != nil {
