@@ -13,6 +13,14 @@ import (
 // maxNamed is how many files a refusal names.
 const maxNamed = 4
 
+// count is a number of things.
+func count(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
 // refuse adds a reason against a series.
 func (s *Series) refuse(kind string, of []*slice, format string, args ...any) {
 	r := &Refusal{Kind: kind, Reason: fmt.Sprintf(format, args...)}
@@ -99,6 +107,7 @@ type feature struct {
 }
 
 const (
+	private    = "\x00" // before values that are not told
 	sortRemedy = "move the others to a folder of their own"
 	ofSplit    = "convert them apart with --split "
 )
@@ -107,11 +116,12 @@ const (
 var features = []feature{
 	{"localizer", "localizers among other images", sortRemedy, func(c *slice) string {
 		if c.file.localizer {
-			return "localizer"
+			return "LOCALIZER"
 		}
-		return "image"
+		return "another Image Type"
 	}},
-	{"mixed-series", "images of several patients", sortRemedy, func(c *slice) string { return c.file.about.PatientID + "\x00" + c.file.about.StudyUID }},
+	{"mixed-series", "images of several patients", sortRemedy, func(c *slice) string { return private + c.file.about.PatientID }},
+	{"mixed-series", "images of several studies", sortRemedy, func(c *slice) string { return private + c.file.about.StudyUID }},
 	{"mixed-series", "several modalities", sortRemedy, func(c *slice) string { return c.file.about.Modality }},
 	{"mixed-series", "several kinds of objects (SOP classes)", sortRemedy, func(c *slice) string { return c.file.sopClass }},
 	{"mixed-series", "several frames of reference", sortRemedy, func(c *slice) string { return c.file.frameOfReference }},
@@ -141,8 +151,8 @@ func (s *Series) checkMixture() {
 		var parts []string
 		var odd []*slice
 		for i, name := range names {
-			text := fmt.Sprintf("%d images", len(values[name]))
-			if !strings.Contains(name, "\x00") && name != "" {
+			text := count(len(values[name]), "image")
+			if !strings.HasPrefix(name, private) && name != "" {
 				text += " with " + name
 			}
 			if i < maxNamed {
@@ -275,7 +285,7 @@ func (s *Series) uneven(at []float64) bool {
 		}
 		kind, what := "uneven-spacing", "uneven spacing"
 		if missing := math.Round(step/median) - 1; missing >= 1 {
-			kind, what = "gap", fmt.Sprintf("gap: %.0f slices are missing", missing)
+			kind, what = "gap", "gap of "+count(int(missing), "slice")
 		}
 		a, b := s.slices[i], s.slices[i+1]
 		s.refuse(kind, []*slice{a, b}, "%s: %.4g mm from %s to %s, but %.4g mm between most; copy the whole series again from the archive", what, step, a.name(), b.name(), median)

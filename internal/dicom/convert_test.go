@@ -96,6 +96,15 @@ func TestConvert(t *testing.T) {
 	if got := column(t, r.Mapping, "patient_id"); !slices.Equal(got, []string{"PAT-1", "'=PAT-2"}) {
 		t.Errorf("patients %q", got)
 	}
+	if got := column(t, r.Mapping, "patient"); !slices.Equal(got, []string{"P0001", "P0002"}) {
+		t.Errorf("pseudonyms %q", got)
+	}
+	dicomtest.Series{UID: "1.2.2", Patient: "PAT-3"}.Write(t, filepath.Join(source, "A"))
+	dicomtest.Series{UID: "1.2.5", Patient: "=PAT-2"}.Write(t, filepath.Join(source, "c"))
+	convert(t, Options{Out: out}, source)
+	if got := column(t, r.Mapping, "patient"); !slices.Equal(got, []string{"P0001", "P0002", "P0003", "P0002"}) {
+		t.Errorf("pseudonyms of a second conversion %q", got)
+	}
 	if b, _ := os.ReadFile(r.Mapping); bytes.Contains(b, []byte("Secret")) || bytes.Contains(b, []byte("19700101")) {
 		t.Error("the mapping names patients")
 	}

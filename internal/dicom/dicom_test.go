@@ -162,15 +162,16 @@ func TestRefusals(t *testing.T) {
 				return nil
 			}
 			return e
-		}, "gap", "1 slices are missing: 5 mm from image 2 to image 4, but 2.5 mm"},
+		}, "gap", "gap of 1 slice: 5 mm from image 2 to image 4, but 2.5 mm"},
 		"duplicate":         {position(3, 0, 0, 5), "duplicate-positions", "image 3 and image 4"},
 		"uneven":            {position(3, 0, 0, 7), "uneven-spacing", "2 mm from image 3 to image 4"},
 		"crooked":           {position(3, 4, 0, 7.5), "crooked", "sideways"},
 		"tilt":              {tilted, "tilted-gantry", "21.8 degrees"},
 		"orientation":       {set(0x00200037, "DS", dicomtest.Numbers(0, 1, 0, 0, 0, -1), 1, 2), "varying-orientation", "2 of 5 images"},
-		"matrix":            {set(0x00280010, "US", []uint16{3}, 1), "varying-matrix", "1 images with 8 x 3"},
+		"matrix":            {set(0x00280010, "US", []uint16{3}, 1), "varying-matrix", "1 image with 8 x 3"},
 		"pixel spacing":     {set(0x00280030, "DS", dicomtest.Numbers(0.7, 0.9), 1), "varying-spacing", "0.9000 x 0.7000"},
 		"patients":          {set(0x00100020, "LO", "PAT-2", 4), "mixed-series", "several patients"},
+		"studies":           {set(0x0020000D, "UI", "1.2.99", 4), "mixed-series", "several studies: 4 images, 1 image;"},
 		"modalities":        {set(0x00080060, "CS", "MR", 4), "mixed-series", "several modalities"},
 		"echoes":            {set(0x00180081, "DS", "30", 4), "mixed-series", "several echoes"},
 		"localizer":         {set(0x00080008, "CS", `ORIGINAL\PRIMARY\LOCALIZER`, 0), "localizer", "localizers among"},

@@ -1,6 +1,7 @@
 package dicom
 
 import (
+	"cmp"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -17,18 +19,30 @@ import (
 
 // mappingColumns are the header of the table that links cases to patients.
 var mappingColumns = []string{
-	"case", "image", "source", "series_uid", "part", "patient_id", "patient_sex", "patient_age", "accession_number", "study_uid", "study_date",
+	"case", "image", "patient", "source", "series_uid", "part", "patient_id", "patient_sex", "patient_age", "accession_number", "study_uid", "study_date",
 	"study_description", "series_number", "series_description", "modality", "institution", "manufacturer", "model", "slices", "made_from",
 }
 
 // The columns that are read again.
 const (
 	caseColumn     = "case"
+	patientColumn  = "patient"
+	idColumn       = "patient_id"
+	studyColumn    = "study_uid"
 	imageColumn    = "image"
 	seriesColumn   = "series_uid"
 	partColumn     = "part"
 	madeFromColumn = "made_from"
 )
+
+// pseudonymNumber is the number in a patient's pseudonym, P0001 and so on; 0 for other names.
+func pseudonymNumber(patient string) int {
+	n, err := strconv.Atoi(strings.TrimPrefix(patient, "P"))
+	if err != nil {
+		return 0
+	}
+	return n
+}
 
 // mapping is the table that links cases to patients. Rows of earlier conversions stay.
 type mapping struct {
@@ -39,6 +53,9 @@ type mapping struct {
 type mappingRow struct {
 	cells                             []string // as mappingColumns
 	caseName, image, series, part, by string   // by is what the image was made from
+	patient                           string   // pseudonym
+	number                            int      // of the pseudonym
+	person                            string   // what tells patients apart: the id, or the study where there is none
 }
 
 // MappingPath is where the table for a source lies: beside it, so that it does not leave with the images.
@@ -111,6 +128,10 @@ func rowOf(cells []string) mappingRow {
 			r.part = cells[i]
 		case madeFromColumn:
 			r.by = cells[i]
+		case patientColumn:
+			r.patient, r.number = cells[i], pseudonymNumber(cells[i])
+		case idColumn, studyColumn: // in this order
+			r.person = cmp.Or(r.person, cells[i])
 		}
 	}
 	return r
@@ -123,7 +144,7 @@ func newRow(s *Series, name, image, madeFrom string) mappingRow {
 		source = abs
 	}
 	cells := []string{
-		name, image, source, s.SeriesUID, s.Part, s.PatientID, s.PatientSex, s.PatientAge, s.AccessionNumber, s.StudyUID, s.StudyDate, s.StudyName,
+		name, image, "", source, s.SeriesUID, s.Part, s.PatientID, s.PatientSex, s.PatientAge, s.AccessionNumber, s.StudyUID, s.StudyDate, s.StudyName,
 		s.SeriesNumber, s.Description, s.Modality, s.Institution, s.Manufacturer, s.Model, strconv.Itoa(s.Slices), madeFrom,
 	}
 	for i, c := range cells {
@@ -151,8 +172,20 @@ func (m *mapping) of(image string) *mappingRow {
 	return nil
 }
 
-// put adds a row or replaces that of the same image.
+// put adds a row or replaces that of the same image. It names the patient by a number, the same in all rows of a patient.
 func (m *mapping) put(r mappingRow) {
+	last := 0
+	for _, other := range m.rows {
+		last = max(last, other.number)
+		if other.person == r.person && other.patient != "" {
+			r.patient = other.patient
+		}
+	}
+	if r.patient == "" {
+		r.patient = fmt.Sprintf("P%04d", last+1)
+	}
+	r.number = pseudonymNumber(r.patient)
+	r.cells[slices.Index(mappingColumns, patientColumn)] = r.patient
 	if old := m.of(r.image); old != nil {
 		*old = r
 		return

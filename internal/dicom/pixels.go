@@ -158,13 +158,16 @@ func (s *Series) scale() (whole, fits bool) {
 	for _, c := range s.slices {
 		lo, hi := c.file.format.limits()
 		a, b := lo*c.slope+c.intercept, hi*c.slope+c.intercept
-		whole = whole && c.slope == math.Trunc(c.slope) && c.intercept == math.Trunc(c.intercept)
+		whole = whole && isWhole(c.slope) && isWhole(c.intercept)
 		fits = fits && min(a, b) >= math.MinInt16 && max(a, b) <= math.MaxInt16
 	}
 	return whole, whole && fits
 }
 
-// Bytes is the memory that Read takes.
+// isWhole reports whether v is a whole number whose product with a stored value stays within 64 bits.
+func isWhole(v float64) bool { return v == math.Trunc(v) && math.Abs(v) <= 1<<30 }
+
+// Bytes is the memory that Read takes at most.
 func (s *Series) Bytes() int64 {
 	const int16Bytes, floatBytes, scratchBytes = 2, 4, 16
 	voxels := int64(1)
@@ -189,8 +192,7 @@ func (s *Series) Read(ctx context.Context) (*Volume, error) {
 	}
 	v := &Volume{Geometry: s.Geometry}
 	n := s.Geometry.Voxels()
-	whole, fits := s.scale()
-	if fits {
+	if whole, _ := s.scale(); whole {
 		v.Int16 = make([]int16, n)
 	} else {
 		v.Float = make([]float32, n)
@@ -206,9 +208,6 @@ func (s *Series) Read(ctx context.Context) (*Volume, error) {
 		if err != nil {
 			return nil, &fileError{h.path, err}
 		}
-	}
-	if whole && !fits {
-		v.narrow()
 	}
 	return v, nil
 }
@@ -226,28 +225,30 @@ func (e *fileError) Unwrap() error { return e.err }
 func (v *Volume) put(c *slice, at int, values []int64) {
 	if v.Int16 != nil {
 		slope, intercept := int64(c.slope), int64(c.intercept)
+		out := v.Int16[at : at+len(values)]
+		fits := true
 		for i, x := range values {
-			v.Int16[at+i] = int16(x*slope + intercept)
+			x = x*slope + intercept
+			out[i] = int16(x)
+			fits = fits && int64(int16(x)) == x
 		}
-		return
+		if fits {
+			return
+		}
+		v.widen()
 	}
 	for i, x := range values {
 		v.Float[at+i] = float32(float64(x)*c.slope + c.intercept)
 	}
 }
 
-// narrow turns whole numbers into int16 if they all fit.
-func (v *Volume) narrow() {
-	for _, x := range v.Float {
-		if x < math.MinInt16 || x > math.MaxInt16 {
-			return
-		}
+// widen turns int16 into float32, which holds each of them.
+func (v *Volume) widen() {
+	v.Float = make([]float32, len(v.Int16))
+	for i, x := range v.Int16 {
+		v.Float[i] = float32(x)
 	}
-	v.Int16 = make([]int16, len(v.Float))
-	for i, x := range v.Float {
-		v.Int16[i] = int16(x)
-	}
-	v.Float = nil
+	v.Int16 = nil
 }
 
 // readFrames decodes frames of a file in their order; got is called for each after its pixels are in values.
