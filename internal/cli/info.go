@@ -31,6 +31,7 @@ type systemInfo struct {
 	Folders  *folderInfo  `json:"folders"`
 	Problem  string       `json:"folders_problem,omitempty"`
 	Tasks    []taskStatus `json:"tasks"`
+	Report   string       `json:"report,omitempty"` // page of the cohort
 }
 
 type folderInfo struct {
@@ -56,14 +57,25 @@ type modelStatus struct {
 
 func infoCommand() *cobra.Command {
 	var dataRoot string
-	var asJSON bool
+	var asJSON, report bool
 	cmd := &cobra.Command{
-		Use:   "info",
+		Use:   "info [TASK]",
 		Short: "Show the version, the machine, its GPU, the folders and how far every task has come",
+		Long: `Shows the version, the machine, its GPU, the folders and how far every task has come, or the one that is named. With
+--report it writes a page about the cohort of that task.`,
 		Example: `  uc info
-  uc info --data-root /path/to/data --json`,
-		Args: exactArgs(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
+  uc info --data-root /path/to/data --json
+  uc info --data-root /path/to/data 1 --report`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return usagef("unexpected argument %q", args[1])
+			}
+			if len(args) == 0 && report {
+				return usagef("missing argument TASK, whose cohort --report shows")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
 			info := systemInfo{
 				Version: version(), Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH, CPUs: runtime.GOMAXPROCS(0),
 				GPU: lookForGPU(), Tasks: []taskStatus{},
@@ -75,12 +87,19 @@ func infoCommand() *cobra.Command {
 			for _, f := range cpulevel.Available() {
 				info.Possible = append(info.Possible, f.String())
 			}
-			if folders, err := task.ResolveFolders(dataRoot); err != nil {
+			if folders, err := task.ResolveFolders(dataRoot); err != nil && len(args) > 0 {
+				return usagef("%v", err)
+			} else if err != nil {
 				info.Problem = err.Error()
 			} else {
 				info.Folders = &folderInfo{folders.Raw, folders.Preprocessed, folders.Results}
 				if info.Tasks, err = taskStatuses(folders); err != nil {
 					return err
+				}
+				if len(args) > 0 {
+					if err := info.only(cmd, folders, args[0], report); err != nil {
+						return err
+					}
 				}
 			}
 			if asJSON {
@@ -91,9 +110,28 @@ func infoCommand() *cobra.Command {
 		},
 	}
 	dataRootFlag(cmd, &dataRoot)
+	reportFlag(cmd, &report)
 	cudaLibsFlag(cmd)
 	jsonFlag(cmd, &asJSON)
 	return cmd
+}
+
+// only leaves one task, and writes the page of its cohort if that is wanted.
+func (info *systemInfo) only(cmd *cobra.Command, f task.Folders, idOrName string, report bool) error {
+	name, err := task.FindName(f, idOrName)
+	if err != nil {
+		return err
+	}
+	info.Tasks = slices.DeleteFunc(info.Tasks, func(t taskStatus) bool { return t.Name != name })
+	if !report {
+		return nil
+	}
+	t, err := task.Load(f, name)
+	if err != nil {
+		return err
+	}
+	info.Report, err = writeCohortPage(cmd, t)
+	return err
 }
 
 // taskStatuses looks what exists of every task.
@@ -180,5 +218,8 @@ func (info *systemInfo) print(w io.Writer) {
 			}
 		}
 		fmt.Fprintf(w, "  %s: %s\n", printable(t.Name), strings.Join(state, "; "))
+	}
+	if info.Report != "" {
+		fmt.Fprintf(w, "report: %s\n", printable(info.Report))
 	}
 }

@@ -32,6 +32,7 @@ type planFlags struct {
 	overwriteIdentifier string
 	keepCropped         bool
 	noWait              bool
+	report              bool
 	memory              string
 	allowOutliers       []string
 	json                bool
@@ -93,6 +94,7 @@ normalised and padded. Where the task has no masks, masks of the whole image are
 	list(fs, "allow-outliers")
 	fs.BoolVar(&f.keepCropped, "keep_cropped", false, "also write the cropped cases to nnUNet_cropped_data")
 	splitFlags(cmd, &f.split, &f.allowPatientOverlap)
+	reportFlag(cmd, &f.report)
 	noWaitFlag(cmd, &f.noWait)
 	jsonFlag(cmd, &f.json)
 	return cmd
@@ -130,6 +132,7 @@ type planned struct {
 	Stage        plan.StagePlan `json:"stage"`
 	Modalities   []modality     `json:"modalities"`
 	Preprocessed string         `json:"preprocessed,omitempty"` // folder of the cases
+	Report       string         `json:"report,omitempty"`       // page of the cohort
 	Seconds      float64        `json:"seconds"`
 }
 
@@ -201,6 +204,15 @@ func runPlan(cmd *cobra.Command, f *planFlags) error {
 		if !f.noPreprocessing {
 			r.Preprocessed = folders.Stage(t.Name, p.DataIdentifier)
 		}
+		if f.report {
+			planned, err := task.Load(folders, t.Name) // with the masks that planning may have made
+			if err != nil {
+				return err
+			}
+			if r.Report, err = writeCohortPage(cmd, planned); err != nil {
+				return fmt.Errorf("%s: %w", t.Name, err)
+			}
+		}
 		results = append(results, r)
 		if !f.json {
 			r.print(cmd.OutOrStdout())
@@ -266,5 +278,8 @@ func (r *planned) print(w io.Writer) {
 	fmt.Fprintf(w, "  plans: %s\n", r.PlansFile)
 	if r.Preprocessed != "" {
 		fmt.Fprintf(w, "  cases: %s\n", r.Preprocessed)
+	}
+	if r.Report != "" {
+		fmt.Fprintf(w, "  report: %s\n", r.Report)
 	}
 }
