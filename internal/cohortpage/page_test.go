@@ -212,11 +212,11 @@ func TestSizeIsBounded(t *testing.T) {
 		}
 		return len(render(t, Input{Task: made, Folds: folds}, looks))
 	}
-	a, b := size(2000), size(4000)
+	a, b := size(1300), size(2600)
 	const bound = 32 << 20
-	t.Logf("%.1f MiB for 2000 cases, %.1f MiB for 4000", float64(a)/(1<<20), float64(b)/(1<<20))
+	t.Logf("%.1f MiB for 1300 cases, %.1f MiB for 2600", float64(a)/(1<<20), float64(b)/(1<<20))
 	if a > bound || float64(b) > 1.05*float64(a) {
-		t.Errorf("%.1f MiB for 2000 cases, %.1f MiB for 4000; the bound is %d MiB", float64(a)/(1<<20), float64(b)/(1<<20), bound>>20)
+		t.Errorf("%.1f MiB for 1300 cases, %.1f MiB for 2600; the bound is %d MiB", float64(a)/(1<<20), float64(b)/(1<<20), bound>>20)
 	}
 }
 
