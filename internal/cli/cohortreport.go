@@ -11,7 +11,7 @@ import (
 
 	"github.com/universal-classifier/uc/internal/cohortpage"
 	"github.com/universal-classifier/uc/internal/task"
-	"github.com/universal-classifier/uc/internal/train"
+	"github.com/universal-classifier/uc/internal/split"
 )
 
 // reportFlag adds --report, which writes the page of a cohort.
@@ -33,7 +33,7 @@ func writeCohortPage(cmd *cobra.Command, t *task.Task) (string, error) {
 	for _, c := range t.Dataset.Cases {
 		ids = append(ids, c.ID)
 	}
-	splits, err := train.ReadSplits(filepath.Join(dir, train.SplitsFile), ids)
+	splits, err := split.ReadSplits(filepath.Join(dir, split.SplitsFile), ids)
 	switch {
 	case err == nil:
 		for i, s := range splits {
