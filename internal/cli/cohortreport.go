@@ -10,8 +10,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/universal-classifier/uc/internal/cohortpage"
-	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/split"
+	"github.com/universal-classifier/uc/internal/task"
 )
 
 // reportFlag adds --report, which writes the page of a cohort.
