@@ -1,9 +1,9 @@
-"""Compares the raw tasks that uc convert writes with their sources, which nibabel, SimpleITK, NumPy and Python's csv write: every voxel, affine, class, patient
+"""Compares the raw tasks that uc convert writes with their sources, which nibabel, SimpleITK, NumPy, pydicom and Python's csv write: every voxel, affine, class, patient
 and split. The names of MedMNIST's classes are compared with the package medmnist where that is installed.
 
     python scripts/check_convert.py [--seed N] [--rounds N] [--uc PATH]
 
-Needs NumPy, nibabel and SimpleITK, and Go if --uc is not given. Exits with 1 if anything differs.
+Needs NumPy, nibabel, SimpleITK and pydicom, and Go if --uc is not given. Exits with 1 if anything differs.
 """
 import argparse
 import ast
@@ -293,6 +293,47 @@ def folders(uc, rng, tmp):
     check(seen == set(files), "folders: cases")
 
 
+def dicom(uc, rng, tmp):
+    """A table and folders of DICOM, which pydicom writes and SimpleITK (GDCM) reads."""
+    from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+    rows = []
+    for i in range(4):
+        q = np.linalg.qr(rng.normal(size=(3, 3)))[0]
+        q[:, 2] = np.cross(q[:, 0], q[:, 1])
+        origin, thickness, series, study = rng.normal(size=3) * 100, rng.uniform(0.5, 5), generate_uid(), generate_uid()
+        folder = tmp / "scans" / f"c{i}" / "series"
+        folder.mkdir(parents=True)
+        for z in rng.permutation(6):
+            d = Dataset()
+            d.file_meta = FileMetaDataset()
+            d.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+            d.file_meta.MediaStorageSOPClassUID = d.SOPClassUID = CTImageStorage
+            d.file_meta.MediaStorageSOPInstanceUID = d.SOPInstanceUID = generate_uid()
+            d.SeriesInstanceUID, d.StudyInstanceUID, d.FrameOfReferenceUID = series, study, study
+            d.PatientID, d.PatientName, d.Modality, d.InstanceNumber = f"p{i}", "Doe^Jane", "CT", int(z) + 1
+            d.Rows, d.Columns, d.BitsAllocated, d.BitsStored, d.HighBit, d.PixelRepresentation = 7, 9, 16, 16, 15, 0
+            d.SamplesPerPixel, d.PhotometricInterpretation = 1, "MONOCHROME2"
+            d.PixelSpacing = [f"{v:.6g}" for v in (0.7, 0.8)]
+            d.ImageOrientationPatient = [f"{v:.10g}"[:16] for v in np.r_[q[:, 0], q[:, 1]]]
+            d.ImagePositionPatient = [f"{v:.10g}"[:16] for v in origin + z * thickness * q[:, 2]]
+            d.SliceThickness, d.RescaleSlope, d.RescaleIntercept = f"{thickness:.6g}", 1, -1024
+            d.PixelData = rng.integers(0, 4000, (7, 9), dtype=np.uint16).tobytes()
+            d.save_as(folder / f"im{rng.integers(1 << 30)}", enforce_file_format=True)
+        rows.append([f"c{i}", ["a", "b"][i % 2]])
+    write_table(rng, tmp / "labels.csv", ["case", "kind"], rows)
+    uc("convert", "table", tmp / "labels.csv", "--images", tmp / "scans", "--data-root", tmp / "D", "--yes")
+    folder, d = task(tmp / "D")
+    check(d["modality"] == {"0": "CT"} and len(d["training"]) == 4, f"dicom: {d}")
+    for i in range(4):
+        reader = sitk.ImageSeriesReader()
+        reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(tmp / "scans" / f"c{i}" / "series")))
+        want, got = reader.Execute(), sitk.ReadImage(str(folder / "imagesTr" / f"c{i}_0000.nii.gz"))
+        check(np.array_equal(sitk.GetArrayFromImage(want), sitk.GetArrayFromImage(got)), f"dicom: voxels of c{i}")
+        for name in ("Spacing", "Origin", "Direction"):
+            check(np.allclose(getattr(want, "Get" + name)(), getattr(got, "Get" + name)(), atol=1e-3), f"dicom: {name} of c{i}")
+
+
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("--seed", type=int, default=0)
@@ -305,7 +346,7 @@ def main():
             subprocess.run(["go", "build", "-o", tmp / "uc", "./cmd/uc"], check=True, cwd=Path(__file__).parent.parent)
         uc = UC(a.uc or tmp / "uc")
         for r in range(a.rounds):
-            for name, job in {"table": table, "medmnist": medmnist, "nnunet-v2": lambda *x: challenge(*x, False), "msd": lambda *x: challenge(*x, True), "folders": folders}.items():
+            for name, job in {"table": table, "medmnist": medmnist, "nnunet-v2": lambda *x: challenge(*x, False), "msd": lambda *x: challenge(*x, True), "folders": folders, "dicom": dicom}.items():
                 where = tmp / f"{name}{r}"
                 where.mkdir()
                 job(uc, np.random.default_rng([a.seed, r]), where)

@@ -93,8 +93,8 @@ func convertFoldersCommand() *cobra.Command {
 		Use:   "folders DIR",
 		Short: "Make a raw task of a folder with one folder of images per class",
 		Long: `Reads a folder that holds one folder per class, and writes a raw task. The images of a case are CASE.nii.gz,
-CASE_0000.nii.gz and so on for several modalities, or the file in a folder CASE; the same for .nii, .mha and .mhd. Where
-DIR holds train, val and test, the folders of the classes lie in those: val is the validation of fold 0, test the
+CASE_0000.nii.gz and so on for several modalities, or the file in a folder CASE; the same for .nii, .mha and .mhd; or the
+DICOM series in a folder CASE, which is converted. Where DIR holds train, val and test, the folders of the classes lie in those: val is the validation of fold 0, test the
 external test set. Cases of one name in two folders get the folder's name in front.`,
 		Example: `  uc convert folders scans --data-root /path/to/data -t 5 --name Kidney
   uc convert folders scans --masks masks --label Malignant --classes benign malignant --data-root /path/to/data --yes`,

@@ -53,8 +53,8 @@ func convertTableCommand() *cobra.Command {
 		Short: "Make a raw task of a spreadsheet and a folder of images",
 		Long: `Reads a table with a header and one row per case (CSV: commas, semicolons or tabs; UTF-8 or UTF-16), finds the images of
 each case by its name and writes a raw task. A case's images are CASE.nii.gz, CASE_0000.nii.gz and so on for several
-modalities, or the file of any name in a folder CASE; the same for .nii, .mha and .mhd. A cell may also hold the path of
-an image within DIR. Masks are found likewise.
+modalities, or the file of any name in a folder CASE; the same for .nii, .mha and .mhd; or the DICOM series in a folder
+CASE, which is converted. A cell may also hold the path of an image within DIR. Masks are found likewise.
 
 The classes and how many cases each has are shown and, on a terminal, confirmed. Everything that is missing, surplus or
 double is listed at once, and nothing is written then. The source is never changed.`,

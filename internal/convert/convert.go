@@ -6,6 +6,7 @@
 package convert
 
 import (
+	"context"
 	"path/filepath"
 	"slices"
 
@@ -40,11 +41,13 @@ type Case struct {
 
 // File is one file of the task to be.
 type File struct {
-	Path   string          // in the source; "" for a file that is made from other data
+	Path   string          // in the source; a folder for a DICOM series; "" for a file that is made from other data
 	Volume int             // of a NIfTI with four axes, the volume to take, counted from 1; 0 for the whole file
 	Values map[int16]int16 // of a mask, what to write for each value; nil to leave the file as it is
 
-	write func(path string) error // makes the file, as .nii.gz, from data that the digest of the cohort knows
+	write    func(ctx context.Context, path string) error // makes the file, as .nii.gz; nil for a file that is taken from Path
+	parts    []string                                     // of a file that is made: the files it is made from, if there are some of its own
+	modality string                                       // as DICOM has it: CT, MR, ...; "" if not known
 }
 
 // IsZero reports whether there is no file.

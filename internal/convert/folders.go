@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/universal-classifier/uc/internal/imagefile"
+	"github.com/universal-classifier/uc/internal/memory"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/task"
 )
@@ -22,6 +23,8 @@ type FoldersOptions struct {
 	Modalities []Modality
 	MaskSuffix string
 	MaskLabels []string
+
+	budget *memory.Budget // for DICOM volumes
 }
 
 // Parts of a folder that is split already.
@@ -39,6 +42,7 @@ func Folders(ctx context.Context, o FoldersOptions, r progress.Reporter) (*Cohor
 		return nil, err
 	}
 	c := &Cohort{Format: "folders", Source: o.Dir, Name: filepath.Base(abs), inputs: []string{fmt.Sprintf("%+v", o)}}
+	o.budget = newBudget()
 	s := &sheet{TableOptions: TableOptions{Modalities: o.Modalities, MaskSuffix: o.MaskSuffix, MaskLabels: o.MaskLabels}, cohort: c}
 	found, p, err := o.find(ctx)
 	if err != nil {
@@ -162,27 +166,39 @@ func (o *FoldersOptions) ofClass(ctx context.Context, part, class string, p *pro
 	for _, other := range x.other {
 		p.add("", rel+"/"+other, "in a format that is not read; convert it to .nii.gz, or move it away")
 	}
-	for series := range x.dicom {
-		p.add("", join(rel, series), "holds DICOM files; turn them into NIfTI first: uc convert dicom")
-	}
 	var ids []string
 	for _, im := range x.images {
 		if id := f.caseName(im); !f.isMask(im) && !slices.Contains(ids, id) {
 			ids = append(ids, id)
 		}
 	}
+	for dir := range x.dicom {
+		id, _, _ := strings.Cut(dir, "/")
+		if dir == "" {
+			p.add("", rel, "DICOM files lie in the folder of the class; give every case a folder of its own")
+		} else if !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
 	if len(ids) == 0 && len(x.dicom) == 0 {
 		p.add("", rel, "no images in this folder; expected those of a class")
 	}
 	var out []*inFolder
 	for _, id := range ids {
 		_, images, why := f.find(id)
+		var series []File
+		if why != "" && len(f.candidates(id)) == 0 && len(f.seriesOf(id)) > 0 {
+			if series, why, err = f.series(ctx, id, o.budget); err != nil {
+				return nil, err
+			}
+		}
 		if why != "" {
 			p.add(task.QuoteID(id), rel, why)
 			continue
 		}
 		k := &inFolder{part: part, class: class, name: id, row: &row{mask: -1}}
-		k.row.ID = id
+		k.row.ID, k.row.Images = id, series
 		for _, i := range images {
 			k.row.Images = append(k.row.Images, File{Path: x.path(i)})
 		}

@@ -2,17 +2,15 @@ package convert
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/universal-classifier/uc/internal/dicom"
 	"github.com/universal-classifier/uc/internal/imagefile"
-	"github.com/universal-classifier/uc/internal/infile"
 )
 
 // maxEntries bounds the walk through a source, in files and folders.
@@ -23,6 +21,7 @@ type image struct {
 	rel  string // path within the root, with slashes
 	dirs []string
 	stem string // name without extension
+	name string // of the case, that the stem spells
 }
 
 // index is the images in a folder and in those below it. Hidden files are left out, among them the "._" files that macOS puts into archives.
@@ -111,14 +110,14 @@ func (w *walker) walk(ctx context.Context, dir, rel string) error {
 		stem, ext := imagefile.SplitExtension(name)
 		switch {
 		case ext != "":
-			im := image{rel: inner, stem: stem}
+			im := image{rel: inner, stem: stem, name: caseOf(stem)}
 			if rel != "" {
 				im.dirs = strings.Split(rel, "/")
 			}
 			w.images = append(w.images, im)
 		case unread[strings.ToLower(filepath.Ext(name))]:
 			w.other = append(w.other, inner)
-		case !w.dicom[rel] && isDICOM(path):
+		case !w.dicom[rel] && dicom.Is(path):
 			w.dicom[rel] = true
 		}
 	}
@@ -133,20 +132,6 @@ func join(rel, name string) string {
 		return name
 	}
 	return rel + "/" + name
-}
-
-// isDICOM reports whether a file has DICOM's mark after its preamble.
-func isDICOM(path string) bool {
-	f, err := infile.Open(path)
-	if err != nil {
-		return false
-	}
-	defer f.Close()
-	var b [132]byte
-	if _, err := io.ReadFull(f, b[:]); err != nil && !errors.Is(err, io.EOF) {
-		return false
-	}
-	return string(b[128:]) == "DICM"
 }
 
 // path is where an image lies.
@@ -175,18 +160,17 @@ func caseOf(stem string) string {
 	return stem
 }
 
-// dicomOf is the folder with DICOM files of a case: the folder of that name, or the only one below it. "" if there is none.
-func (x *index) dicomOf(id string) string {
-	found := ""
+// seriesOf lists the folders of a name that hold DICOM files, the uppermost of each branch.
+func (x *index) seriesOf(name string) []string {
+	var found []string
 	for dir := range x.dicom {
-		if !slices.Contains(strings.Split(dir, "/"), id) {
-			continue
+		parts := strings.Split(dir, "/")
+		if i := slices.Index(parts, name); i >= 0 {
+			if rel := strings.Join(parts[:i+1], "/"); !slices.Contains(found, rel) {
+				found = append(found, rel)
+			}
 		}
-		if found != "" {
-			found = min(found, dir)
-			continue
-		}
-		found = dir
 	}
+	slices.Sort(found)
 	return found
 }

@@ -46,26 +46,40 @@ func (s *sheet) modalities(ctx context.Context, rows []*row, r progress.Reporter
 	if len(s.Modalities) > 0 {
 		return nil
 	}
-	return s.cohort.nameModalities(ctx, func(i, m int) string { return rows[i].Images[m].Path }, len(rows), most, r)
+	var images [][]File
+	for _, row := range rows {
+		images = append(images, row.Images)
+	}
+	return s.cohort.nameModalities(ctx, images, most, r)
 }
 
-// nameModalities tells CT images from others by their Hounsfield units, in a few cases.
-func (c *Cohort) nameModalities(ctx context.Context, path func(i, m int) string, cases, modalities int, r progress.Reporter) error {
-	n := min(cases, sampled)
+// nameModalities names modalities as DICOM does, or else tells CT images from others by their Hounsfield units, in a few cases.
+func (c *Cohort) nameModalities(ctx context.Context, images [][]File, modalities int, r progress.Reporter) error {
+	n := min(len(images), sampled)
 	r.Stage("looking at intensities", n*modalities)
 	for m := range modalities {
+		named, done, err := c.dicomModality(images, m)
+		if err != nil {
+			return err
+		}
+		if done {
+			c.Modalities = append(c.Modalities, named)
+			continue
+		}
 		var hounsfield, other []string
 		for k := range n {
-			file := path(k*cases/n, m)
-			is, err := looksLikeCT(ctx, file)
-			if err != nil {
-				return err
+			f := images[k*len(images)/n][m]
+			is := f.modality == modalityCT
+			if f.modality == "" {
+				if is, err = looksLikeCT(ctx, f.Path); err != nil {
+					return err
+				}
 			}
 			r.Advance("")
 			if is {
-				hounsfield = append(hounsfield, file)
+				hounsfield = append(hounsfield, f.Path)
 			} else {
-				other = append(other, file)
+				other = append(other, f.Path)
 			}
 		}
 		name := modalityUnknown
@@ -81,6 +95,24 @@ func (c *Cohort) nameModalities(ctx context.Context, path func(i, m int) string,
 		c.Modalities = append(c.Modalities, name)
 	}
 	return nil
+}
+
+// dicomModality is the modality that all DICOM series have; done is false if some images are of other formats.
+func (c *Cohort) dicomModality(images [][]File, m int) (name string, done bool, err error) {
+	first := ""
+	for _, of := range images {
+		f := of[m]
+		switch {
+		case f.modality == "":
+			return "", false, nil
+		case name == "":
+			name, first = f.modality, f.Path
+		case name != f.modality:
+			return "", false, fmt.Errorf("modality %d: %s is %s, but %s is %s; convert cohorts of one modality, or say what the images are with --modalities NAME", m, first, name, f.Path, f.modality)
+		}
+	}
+	c.Notes = append(c.Notes, fmt.Sprintf("modality %d: %s, as DICOM has it (--modalities names it otherwise)", m, name))
+	return name, true, nil
 }
 
 // looksLikeCT reports whether an image holds both air and bone in Hounsfield units.

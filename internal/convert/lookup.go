@@ -113,7 +113,7 @@ func (f *finder) known(cell string) bool {
 		_, _, problem := f.findFile(id, file)
 		return problem == ""
 	}
-	return len(f.candidates(id)) > 0
+	return len(f.candidates(id)) > 0 || len(f.seriesOf(id)) > 0
 }
 
 // findFile returns the image that a table names by its path, and, if it is numbered, the other modalities next to it.
@@ -279,9 +279,6 @@ func (f *finder) bySuffix(id string, found []int) (images []int, problem string)
 // notFound says that a case has no image, and what comes near.
 func (f *finder) notFound(id string) string {
 	text := fmt.Sprintf("no image; expected %s.nii.gz, %s_0000.nii.gz or a folder %s in %s", id, id, id, f.root)
-	if dir := f.dicomOf(id); dir != "" {
-		return fmt.Sprintf("the folder %s holds DICOM files; turn them into NIfTI first: uc convert dicom", dir)
-	}
 	for _, rel := range f.other {
 		base := path.Base(rel)
 		if strings.TrimSuffix(base, path.Ext(base)) == id {
@@ -290,13 +287,12 @@ func (f *finder) notFound(id string) string {
 	}
 	near := ""
 	for _, im := range f.images {
-		name := caseOf(im.stem)
 		rest, longer := strings.CutPrefix(im.stem, id)
 		switch {
 		case f.isMask(im):
-		case strings.EqualFold(name, id):
+		case strings.EqualFold(im.name, id):
 			return text + fmt.Sprintf("; %s differs in capital letters", im.rel)
-		case strings.TrimLeft(name, "0") == strings.TrimLeft(strings.TrimSuffix(id, ".0"), "0"):
+		case strings.TrimLeft(im.name, "0") == strings.TrimLeft(strings.TrimSuffix(id, ".0"), "0"):
 			return text + fmt.Sprintf("; is it %s? Spreadsheets drop zeros in front: format the column as text", im.rel)
 		case near == "" && longer && strings.ContainsRune(separators, rune(rest[0])):
 			near = fmt.Sprintf("; for %s name the end of the names: --modalities NAME=%s", im.rel, rest)

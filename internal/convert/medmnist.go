@@ -276,7 +276,7 @@ func (c *Cohort) addMedMNIST(p *medmnistPart, voxels []uint8) {
 		}
 		for ch := range p.channels {
 			from := voxels[k*n*p.channels:][:n*p.channels]
-			one.Images = append(one.Images, File{write: func(path string) error {
+			one.Images = append(one.Images, File{write: func(_ context.Context, path string) error {
 				data := make([]int16, n)
 				for i := range data {
 					data[i] = int16(from[i*p.channels+ch])

@@ -2,6 +2,7 @@ package convert
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -28,10 +29,10 @@ const (
 )
 
 // place puts the file into the task, at a path that has no extension yet.
-func (f File) place(path string, copyAll bool) (placement, error) {
+func (f File) place(ctx context.Context, path string, copyAll bool) (placement, error) {
 	switch {
 	case f.write != nil:
-		return converted, f.write(path + made)
+		return converted, f.write(ctx, path+made)
 	case f.Volume > 0:
 		return converted, writeVolume(path+made, f.Path, f.Volume)
 	case f.Values != nil:

@@ -12,6 +12,7 @@ import (
 
 	"github.com/universal-classifier/uc/internal/csvfile"
 	"github.com/universal-classifier/uc/internal/infile"
+	"github.com/universal-classifier/uc/internal/memory"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/task"
 )
@@ -44,7 +45,8 @@ var (
 )
 
 // Table reads a cohort from a table with one row per case and from folders of images and masks, whose files carry the names of the cases: CASE.nii.gz,
-// CASE_0000.nii.gz and so on for several modalities, or any name in a folder CASE; also .nii, .mha and .mhd. All that is missing, surplus or unclear comes
+// CASE_0000.nii.gz and so on for several modalities, or any name in a folder CASE; also .nii, .mha and .mhd, or the files of a DICOM
+// series in a folder CASE. All that is missing, surplus or unclear comes
 // back in one *task.ValidationError.
 func Table(ctx context.Context, o TableOptions, r progress.Reporter) (*Cohort, error) {
 	name := filepath.Base(o.Table)
@@ -72,6 +74,7 @@ type sheet struct {
 	roiLabels []string // names of the mask values from 0; nil to find them
 	volumes   bool     // several modalities lie in one file with four axes
 
+	budget   *memory.Budget // for DICOM volumes
 	table    *csvfile.Table
 	id       int // columns
 	labels   []int
@@ -83,6 +86,7 @@ type sheet struct {
 }
 
 func (s *sheet) read(ctx context.Context, r progress.Reporter) (*Cohort, error) {
+	s.budget = newBudget()
 	b, err := infile.ReadFile(s.Table, infile.MaxText)
 	if err != nil {
 		return nil, err
@@ -105,7 +109,10 @@ func (s *sheet) read(ctx context.Context, r progress.Reporter) (*Cohort, error) 
 	if err != nil {
 		return nil, fmt.Errorf("--classes: %w", err)
 	}
-	rows := s.rows()
+	rows, err := s.rows(ctx, r)
+	if err != nil {
+		return nil, err
+	}
 	s.classes(rows, order)
 	s.covariates(rows)
 	s.surplus()
@@ -328,7 +335,7 @@ func (s *sheet) guessID() (int, error) {
 		}
 		for _, p := range s.parts {
 			if len(files) == 0 && len(p.finder.dicom) > 0 {
-				have = "it holds DICOM files; turn them into NIfTI first: uc convert dicom"
+				have = "it holds DICOM files, but in no folder with the name of a case; uc convert dicom finds the series in them"
 			}
 		}
 		return -1, fmt.Errorf("%s: no column (%s) names images in %s: %s; name the column of the cases with --id", s.Table, strings.Join(s.table.Header, ", "), s.parts[0].images, have)
@@ -375,8 +382,9 @@ type row struct {
 }
 
 // rows finds the files of every row.
-func (s *sheet) rows() []*row {
+func (s *sheet) rows(ctx context.Context, progress progress.Reporter) ([]*row, error) {
 	var rows []*row
+	progress.Stage("looking for images", len(s.table.Rows))
 	lines := map[string]int{}
 	for i, cells := range s.table.Rows {
 		line := s.table.Lines[i]
@@ -390,12 +398,20 @@ func (s *sheet) rows() []*row {
 		for k := range s.parts {
 			p := &s.parts[k]
 			id, images, problem := p.finder.find(cell)
-			if r.part == nil || len(r.images) == 0 && (problem == "" || !p.test && why == "") {
-				r.ID, r.images, r.part, why = id, images, p, problem
+			var series []File
+			if problem != "" && len(p.finder.candidates(id)) == 0 && len(p.finder.seriesOf(id)) > 0 {
+				var err error
+				if series, problem, err = p.finder.series(ctx, id, s.budget); err != nil {
+					return nil, err
+				}
+			}
+			if r.part == nil || len(r.images)+len(r.Images) == 0 && (problem == "" || !p.test && why == "") {
+				r.ID, r.images, r.Images, r.part, why = id, images, series, p, problem
 			} else if problem == "" && why == "" {
 				why = fmt.Sprintf("the case is in %s and in %s", r.part.images, p.images)
 			}
 		}
+		progress.Advance(r.ID)
 		if first, twice := lines[r.ID]; twice {
 			s.problems.add(task.QuoteID(r.ID), "", fmt.Sprintf("line %d: the case is named in line %d already; remove one of the rows", line, first))
 			continue
@@ -419,7 +435,7 @@ func (s *sheet) rows() []*row {
 		}
 		s.takeFiles(r, line)
 	}
-	return rows
+	return rows, nil
 }
 
 // takeFiles gives a row its files.
@@ -527,12 +543,17 @@ func (s *sheet) surplus() {
 		for i, im := range p.finder.images {
 			switch {
 			case p.used[i], p.finder.isMask(im):
-			case ids[caseOf(im.stem)], ids[im.stem], slices.ContainsFunc(im.dirs, func(d string) bool { return ids[d] }): // of a case that has a problem, or files beside the modalities
+			case ids[im.name], ids[im.stem], slices.ContainsFunc(im.dirs, func(d string) bool { return ids[d] }): // of a case that has a problem, or files beside the modalities
 			case bySuffix && slices.ContainsFunc(prefixes(im.stem), func(id string) bool { return ids[id] }):
 			case p.test:
 				rest++
 			default:
 				s.partial.add("", im.rel, remedy)
+			}
+		}
+		for dir := range p.finder.dicom {
+			if !p.test && !slices.ContainsFunc(strings.Split(dir, "/"), func(d string) bool { return ids[d] }) {
+				s.partial.add("", dir, "a folder with DICOM files; "+remedy)
 			}
 		}
 		if rest > 0 {

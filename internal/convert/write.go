@@ -182,7 +182,14 @@ func (c *Cohort) digest() (string, error) {
 				continue
 			}
 			d := file{Path: f.Path, Volume: f.Volume, Values: f.Values}
-			if f.Path != "" {
+			for _, part := range f.parts {
+				info, err := os.Stat(part)
+				if err != nil {
+					return "", err
+				}
+				files = append(files, file{Path: part, Size: info.Size(), Time: info.ModTime().UnixNano()})
+			}
+			if f.Path != "" && len(f.parts) == 0 {
 				info, err := os.Stat(f.Path)
 				if err != nil {
 					return "", err
@@ -247,6 +254,7 @@ func (c *Cohort) Write(ctx context.Context, t *Target, copyAll bool, r progress.
 	}
 	undo, err := c.writeSplits(t)
 	if err != nil {
+		undo()
 		return nil, err
 	}
 	if err := t.replace(staged.RawTask(t.Name)); err != nil {
@@ -281,7 +289,7 @@ func (c *Cohort) build(ctx context.Context, dir string, t *Target, copyAll bool,
 		if err := os.MkdirAll(filepath.Join(dir, filepath.Dir(filepath.FromSlash(j.to))), 0o755); err != nil {
 			return nil, err
 		}
-		if j.file.Path != "" {
+		if j.file.Path != "" && len(j.file.parts) == 0 { // folders of DICOM are often called as the patient
 			rec.Files[j.to] = absolute(j.file.Path)
 		}
 	}
@@ -295,7 +303,7 @@ func (c *Cohort) build(ctx context.Context, dir string, t *Target, copyAll bool,
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			how, err := j.file.place(filepath.Join(dir, filepath.FromSlash(j.to)), copyAll)
+			how, err := j.file.place(ctx, filepath.Join(dir, filepath.FromSlash(j.to)), copyAll)
 			if err != nil {
 				return fmt.Errorf("case %s: %w", task.QuoteID(j.id), err)
 			}
