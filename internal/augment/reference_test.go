@@ -10,7 +10,7 @@ import (
 	"github.com/universal-classifier/uc/internal/augment/rows"
 	"github.com/universal-classifier/uc/internal/cpulevel"
 	"github.com/universal-classifier/uc/internal/npz"
-	"github.com/universal-classifier/uc/internal/testref"
+	"github.com/universal-classifier/uc/internal/testutil"
 )
 
 // tolerance is the largest difference to the reference that counts as equal.
@@ -47,14 +47,14 @@ type reference struct {
 func loadReference(t *testing.T) reference {
 	t.Helper()
 	var meta struct{ Vectors []vector }
-	text, err := os.ReadFile(testref.Dir(t, "reference", "augmentation", "meta.json"))
+	text, err := os.ReadFile(testutil.Shared(t, "reference", "augmentation", "meta.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := json.Unmarshal(text, &meta); err != nil {
 		t.Fatal(err)
 	}
-	arrays, err := npz.Read(testref.Dir(t, "reference", "augmentation", "arrays.npz"))
+	arrays, err := npz.Read(testutil.Shared(t, "reference", "augmentation", "arrays.npz"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/universal-classifier/uc/internal/task"
-	"github.com/universal-classifier/uc/internal/testref"
+	"github.com/universal-classifier/uc/internal/testutil"
 )
 
 // looseNumber also reads "NaN".
@@ -72,7 +72,7 @@ type metricVectors struct {
 
 func TestMetricsEqualScikitLearn(t *testing.T) {
 	t.Run("small", func(t *testing.T) { checkVectors(t, filepath.Join("..", "..", "testdata", "metrics", "metrics.json")) })
-	t.Run("all", func(t *testing.T) { checkVectors(t, testref.Dir(t, "reference", "metrics", "metrics.json")) })
+	t.Run("all", func(t *testing.T) { checkVectors(t, testutil.Shared(t, "reference", "metrics", "metrics.json")) })
 }
 
 func checkVectors(t *testing.T, path string) {

@@ -15,7 +15,7 @@ import (
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/task"
-	"github.com/universal-classifier/uc/internal/testref"
+	"github.com/universal-classifier/uc/internal/testutil"
 	"github.com/universal-classifier/uc/internal/torch"
 	"github.com/universal-classifier/uc/internal/weights"
 )
@@ -77,7 +77,7 @@ func TestWeightsAreWrittenWithTheReferencesNames(t *testing.T) {
 		if w := sd.Get("conv3d_0c_1x1.conv3d.weight"); w == nil || !reflect.DeepEqual(w.Shape, []int{400, 1024, 1, 1, 1}) {
 			t.Errorf("the unused layer is %v", w)
 		}
-		layout := testref.Dir(t, "reference", "interop", "kinetics_layout.json")
+		layout := testutil.Shared(t, "reference", "interop", "kinetics_layout.json")
 		raw, err := os.ReadFile(layout)
 		if err != nil {
 			t.Fatal(err)

@@ -13,7 +13,7 @@ import (
 	"github.com/universal-classifier/uc/internal/device"
 	"github.com/universal-classifier/uc/internal/device/cpu"
 	"github.com/universal-classifier/uc/internal/npz"
-	"github.com/universal-classifier/uc/internal/testref"
+	"github.com/universal-classifier/uc/internal/testutil"
 	"github.com/universal-classifier/uc/internal/weights"
 )
 
@@ -34,11 +34,11 @@ func kinetics() *weights.StateDict {
 }
 
 func TestTransferEqualsTheReferencesFirstLayer(t *testing.T) {
-	arrays, err := npz.Read(testref.Dir(t, "reference", "interop", "first_layer.npz"))
+	arrays, err := npz.Read(testutil.Shared(t, "reference", "interop", "first_layer.npz"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	raw, err := os.ReadFile(testref.Dir(t, "reference", "interop", "first_layer.json"))
+	raw, err := os.ReadFile(testutil.Shared(t, "reference", "interop", "first_layer.json"))
 	if err != nil {
 		t.Fatal(err)
 	}

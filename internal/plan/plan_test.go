@@ -13,7 +13,7 @@ import (
 	"github.com/universal-classifier/uc/internal/fingerprint"
 	"github.com/universal-classifier/uc/internal/indexed"
 	"github.com/universal-classifier/uc/internal/task"
-	"github.com/universal-classifier/uc/internal/testref"
+	"github.com/universal-classifier/uc/internal/testutil"
 )
 
 // referencePlans is the part of the reference's plans that is compared.
@@ -74,7 +74,7 @@ func TestPlannerOnly(t *testing.T) {
 		Properties fingerprint.Fingerprint `json:"dataset_properties"`
 		Plans      referencePlans          `json:"plans"`
 	}
-	readJSON(t, testref.Dir(t, "reference", "preprocessing", "planner_only.json"), &all)
+	readJSON(t, testutil.Shared(t, "reference", "preprocessing", "planner_only.json"), &all)
 	if len(all) < 16 {
 		t.Fatalf("only %d entries", len(all))
 	}
@@ -99,7 +99,7 @@ func TestVariants(t *testing.T) {
 			Properties fingerprint.Fingerprint `json:"dataset_properties"`
 			Plans      referencePlans          `json:"plans"`
 		}
-		readJSON(t, testref.Dir(t, "reference", "preprocessing", variant, "expected.json"), &c)
+		readJSON(t, testutil.Shared(t, "reference", "preprocessing", variant, "expected.json"), &c)
 		got, err := Make(&c.Properties, Subject{})
 		if err != nil {
 			t.Errorf("%s: %v", variant, err)

@@ -14,7 +14,7 @@ import (
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/reference"
 	"github.com/universal-classifier/uc/internal/task"
-	"github.com/universal-classifier/uc/internal/testref"
+	"github.com/universal-classifier/uc/internal/testutil"
 	"github.com/universal-classifier/uc/internal/weights"
 	"github.com/universal-classifier/uc/pkg/nifti"
 )
@@ -43,7 +43,7 @@ type artifactRecord struct {
 func writeArtifact(t *testing.T, dir string, r artifactRecord) {
 	t.Helper()
 	var expected struct{ Plans *plan.Plans }
-	readJSON(t, testref.Dir(t, append([]string{"reference"}, strings.Split(r.PlansFrom, "/")...)...), &expected)
+	readJSON(t, testutil.Shared(t, append([]string{"reference"}, strings.Split(r.PlansFrom, "/")...)...), &expected)
 	p := expected.Plans
 	if r.Modalities != nil {
 		for len(p.Modalities) < *r.Modalities {
@@ -79,9 +79,9 @@ func (artifactRecord) image(t *testing.T, name string) string {
 	var k int
 	var from string
 	if n, _ := fmt.Sscanf(name, "derived %d of %s", &k, &from); n != 2 {
-		return testref.Dir(t, append([]string{"reference"}, strings.Split(name, "/")...)...)
+		return testutil.Shared(t, append([]string{"reference"}, strings.Split(name, "/")...)...)
 	}
-	im, err := nifti.ReadImage(testref.Dir(t, append([]string{"reference"}, strings.Split(from, "/")...)...))
+	im, err := nifti.ReadImage(testutil.Shared(t, append([]string{"reference"}, strings.Split(from, "/")...)...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +127,7 @@ func probabilities(t *testing.T, result []json.RawMessage) [][]float64 {
 }
 
 func TestModelFoldersOfTheReferencePredictTheSame(t *testing.T) {
-	dir := testref.Dir(t, "reference", "interop", "predict")
+	dir := testutil.Shared(t, "reference", "interop", "predict")
 	records, err := filepath.Glob(filepath.Join(dir, "*.json"))
 	if err != nil || len(records) == 0 {
 		t.Fatalf("no records in %s: %v", dir, err)

@@ -14,7 +14,7 @@ import (
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/task"
-	"github.com/universal-classifier/uc/internal/testref"
+	"github.com/universal-classifier/uc/internal/testutil"
 	"github.com/universal-classifier/uc/internal/weights"
 )
 
@@ -84,9 +84,9 @@ func TestPredictionsEqualTheReference(t *testing.T) {
 	for _, variant := range []string{"mri_roi", "mri_noroi", "ct_roi", "aniso", "twomod"} {
 		t.Run(variant, func(t *testing.T) {
 			var want referencePrediction
-			readJSON(t, testref.Dir(t, "reference", "predictions", variant+".json"), &want)
+			readJSON(t, testutil.Shared(t, "reference", "predictions", variant+".json"), &want)
 			var expected struct{ Plans *plan.Plans }
-			readJSON(t, testref.Dir(t, "reference", "preprocessing", variant, "expected.json"), &expected)
+			readJSON(t, testutil.Shared(t, "reference", "preprocessing", variant, "expected.json"), &expected)
 			p := expected.Plans
 			p.TaskName, p.RealMasks = "Task004_Hippocampus", variant != "mri_noroi"
 			p.Labels = []task.Label{{Name: "A", Values: []string{"no", "yes"}}, {Name: "B", Values: []string{"no", "yes"}}}
@@ -153,9 +153,9 @@ func tooLarge(t *testing.T, m *Model, c task.Case, p *plan.Plans) {
 }
 
 func referenceCase(t *testing.T, variant, id string, p *plan.Plans) task.Case {
-	raw := testref.Dir(t, "data", "raw", "nnUNet_raw_data", "Task004_Hippocampus")
+	raw := testutil.Shared(t, "data", "raw", "nnUNet_raw_data", "Task004_Hippocampus")
 	if slices.Contains([]string{"ct_roi", "aniso", "twomod"}, variant) {
-		raw = testref.Dir(t, "reference", "preprocessing", variant, "raw")
+		raw = testutil.Shared(t, "reference", "preprocessing", variant, "raw")
 	}
 	c := task.Case{ID: id}
 	for k := range p.Modalities {

@@ -17,7 +17,7 @@ import (
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/task"
-	"github.com/universal-classifier/uc/internal/testref"
+	"github.com/universal-classifier/uc/internal/testutil"
 )
 
 var variants = []string{"mri_roi", "mri_noroi", "mri_bigroi", "ct_roi", "aniso", "aniso_mixed", "twomod", "twomod_noroi"}
@@ -48,7 +48,7 @@ type expected struct {
 // rawTask copies a variant's raw task below a new data root and loads it.
 func rawTask(t *testing.T, variant string) (*task.Task, expected) {
 	t.Helper()
-	dir := testref.Dir(t, "reference", "preprocessing", variant)
+	dir := testutil.Shared(t, "reference", "preprocessing", variant)
 	b, err := os.ReadFile(filepath.Join(dir, "expected.json"))
 	if err != nil {
 		t.Fatal(err)
@@ -127,7 +127,7 @@ func TestReference(t *testing.T) {
 			if p.RealMasks == strings.HasSuffix(variant, "_noroi") {
 				t.Errorf("real_masks is %v", p.RealMasks)
 			}
-			dir := testref.Dir(t, "reference", "preprocessing", variant)
+			dir := testutil.Shared(t, "reference", "preprocessing", variant)
 			folder := raw.Folders.Stage(raw.Name, p.DataIdentifier)
 			worst, worstMask, worstMoment := 0.0, 0.0, 0.0
 			for id, w := range want.Cases {

@@ -13,7 +13,7 @@ import (
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/task"
-	"github.com/universal-classifier/uc/internal/testref"
+	"github.com/universal-classifier/uc/internal/testutil"
 	"github.com/universal-classifier/uc/internal/torch"
 	"github.com/universal-classifier/uc/internal/weights"
 )
@@ -94,13 +94,13 @@ func samePlans(t *testing.T, got, want *plan.Plans) {
 }
 
 func TestPlansOfTheReferenceAreRead(t *testing.T) {
-	files, _ := filepath.Glob(filepath.Join(testref.Dir(t, "reference", "interop", "plans"), "*.pkl"))
+	files, _ := filepath.Glob(filepath.Join(testutil.Shared(t, "reference", "interop", "plans"), "*.pkl"))
 	if len(files) != 8 {
 		t.Fatalf("%d plans, expected 8", len(files))
 	}
 	for _, file := range files {
 		variant := strings.TrimSuffix(filepath.Base(file), ".pkl")
-		raw, err := os.ReadFile(testref.Dir(t, "reference", "preprocessing", variant, "expected.json"))
+		raw, err := os.ReadFile(testutil.Shared(t, "reference", "preprocessing", variant, "expected.json"))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/universal-classifier/uc/internal/testref"
+	"github.com/universal-classifier/uc/internal/testutil"
 )
 
 // readReference decodes a file of the reference splits, from the clone's own copy and, if it lies there, from the shared folder.
@@ -27,7 +27,7 @@ func readReference(t *testing.T, name string, v any) {
 }
 
 func TestCopiesEqualTheSharedReference(t *testing.T) {
-	dir := testref.Dir(t, "reference", "splits")
+	dir := testutil.Shared(t, "reference", "splits")
 	for _, name := range []string{"kfold.json", "fallback.json", "permutation.json", "poly_lr.json", "trainer_state.json"} {
 		want, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil {

@@ -11,7 +11,7 @@ import (
 
 	"github.com/universal-classifier/uc/internal/preprocess"
 	"github.com/universal-classifier/uc/internal/task"
-	"github.com/universal-classifier/uc/internal/testref"
+	"github.com/universal-classifier/uc/internal/testutil"
 	"github.com/universal-classifier/uc/internal/torch"
 )
 
@@ -79,7 +79,7 @@ func TestPickledSplitsAreHonoured(t *testing.T) {
 func TestSplitsOfTheReferenceAreRead(t *testing.T) {
 	for _, name := range []string{"Task100_MriRoi", "Task106_TwomodNoroi"} {
 		dir := t.TempDir()
-		from := testref.Dir(t, "reference", "interop", "training", "preprocessed", name)
+		from := testutil.Shared(t, "reference", "interop", "training", "preprocessed", name)
 		ids, err := preprocess.Cases(filepath.Join(from, task.DefaultDataIdentifier+"_stage0"))
 		if err != nil {
 			t.Fatal(err)

@@ -10,7 +10,7 @@ import (
 
 	"github.com/universal-classifier/uc/internal/integrity"
 	"github.com/universal-classifier/uc/internal/progress"
-	"github.com/universal-classifier/uc/internal/testref"
+	"github.com/universal-classifier/uc/internal/testutil"
 	"github.com/universal-classifier/uc/internal/volume"
 	"github.com/universal-classifier/uc/pkg/nifti"
 )
@@ -19,7 +19,7 @@ import (
 // mask voxel for voxel and in its geometry.
 func TestGeneratedMasksAsReference(t *testing.T) {
 	for variant, caseID := range map[string]string{"mri_noroi": "hippocampus_040", "twomod_noroi": "hippocampus_190"} {
-		dir := testref.Dir(t, "reference", "preprocessing", variant)
+		dir := testutil.Shared(t, "reference", "preprocessing", variant)
 		root := t.TempDir()
 		folders := Folders{Raw: root}
 		raw := folders.RawTask("Task003_NoROI")

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/universal-classifier/uc/internal/testref"
+	"github.com/universal-classifier/uc/internal/testutil"
 )
 
 func TestGoodDataset(t *testing.T) {
@@ -253,7 +253,7 @@ func TestBadJSON(t *testing.T) {
 }
 
 func TestRealDatasets(t *testing.T) {
-	folders := Folders{Raw: testref.Dir(t, "data", "raw")}
+	folders := Folders{Raw: testutil.Shared(t, "data", "raw")}
 	task, err := Load(folders, "4")
 	if err != nil {
 		t.Fatal(err)

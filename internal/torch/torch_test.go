@@ -13,7 +13,7 @@ import (
 	"testing"
 
 	"github.com/universal-classifier/uc/internal/npz"
-	"github.com/universal-classifier/uc/internal/testref"
+	"github.com/universal-classifier/uc/internal/testutil"
 	"github.com/universal-classifier/uc/internal/weights"
 )
 
@@ -51,11 +51,11 @@ func sameTensor(t *testing.T, name string, got *weights.Tensor, want npz.Array) 
 
 func expected(t *testing.T) (arrays map[string]npz.Array, rest map[string]any) {
 	t.Helper()
-	arrays, err := npz.Read(testref.Dir(t, "reference", "mini_checkpoint", "expected.npz"))
+	arrays, err := npz.Read(testutil.Shared(t, "reference", "mini_checkpoint", "expected.npz"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := os.ReadFile(testref.Dir(t, "reference", "mini_checkpoint", "expected.json"))
+	b, err := os.ReadFile(testutil.Shared(t, "reference", "mini_checkpoint", "expected.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +67,7 @@ func expected(t *testing.T) (arrays map[string]npz.Array, rest map[string]any) {
 
 func TestReadsTheReferencesCheckpoint(t *testing.T) {
 	arrays, rest := expected(t)
-	dir := testref.Dir(t, "reference", "mini_checkpoint")
+	dir := testutil.Shared(t, "reference", "mini_checkpoint")
 	sd, extras, err := Read(filepath.Join(dir, "fold_0", "model_final_checkpoint.model"))
 	if err != nil {
 		t.Fatal(err)
@@ -112,7 +112,7 @@ func TestReadsTheReferencesCheckpoint(t *testing.T) {
 
 func TestReadsTheOldFormat(t *testing.T) {
 	arrays, _ := expected(t)
-	path := testref.Dir(t, "reference", "mini_checkpoint", "legacy_format.pth")
+	path := testutil.Shared(t, "reference", "mini_checkpoint", "legacy_format.pth")
 	sd, _, err := Read(path)
 	if err != nil {
 		t.Fatal(err)
@@ -133,7 +133,7 @@ func TestReadsTheOldFormat(t *testing.T) {
 func TestReadPickleReadsThePlans(t *testing.T) {
 	_, rest := expected(t)
 	want := rest["pkl"].(map[string]any)
-	got, err := ReadPickle(testref.Dir(t, "reference", "mini_checkpoint", "fold_0", "model_final_checkpoint.model.pkl"))
+	got, err := ReadPickle(testutil.Shared(t, "reference", "mini_checkpoint", "fold_0", "model_final_checkpoint.model.pkl"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +142,7 @@ func TestReadPickleReadsThePlans(t *testing.T) {
 			t.Errorf("%s:\n%s\nwant\n%s", key, g, w)
 		}
 	}
-	plans, err := ReadPickle(testref.Dir(t, "reference", "mini_checkpoint", "plans.pkl"))
+	plans, err := ReadPickle(testutil.Shared(t, "reference", "mini_checkpoint", "plans.pkl"))
 	if err != nil {
 		t.Fatal(err)
 	}

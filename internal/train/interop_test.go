@@ -10,13 +10,13 @@ import (
 	"github.com/universal-classifier/uc/internal/preprocess"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/task"
-	"github.com/universal-classifier/uc/internal/testref"
+	"github.com/universal-classifier/uc/internal/testutil"
 )
 
 // referenceTask copies a preprocessed folder of the reference under a data root of its own.
 func referenceTask(t *testing.T, name string) task.Folders {
 	t.Helper()
-	from := testref.Dir(t, "reference", "interop", "training", "preprocessed", name)
+	from := testutil.Shared(t, "reference", "interop", "training", "preprocessed", name)
 	folders, err := task.ResolveFolders(t.TempDir())
 	if err != nil {
 		t.Fatal(err)

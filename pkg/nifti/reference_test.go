@@ -11,12 +11,12 @@ import (
 
 	gonii "github.com/okieraised/gonii/pkg/nifti"
 
-	"github.com/universal-classifier/uc/internal/testref"
+	"github.com/universal-classifier/uc/internal/testutil"
 )
 
 // TestRealFiles compares every image and mask of the reference cases with a plain reading of their bytes.
 func TestRealFiles(t *testing.T) {
-	root := testref.Dir(t, "reference", "preprocessing")
+	root := testutil.Shared(t, "reference", "preprocessing")
 	var files []string
 	for _, pattern := range []string{"*/raw/imagesTr/*.nii.gz", "*/raw/labelsTr/*.nii.gz", "*/expected_label_*.nii.gz"} {
 		found, err := filepath.Glob(filepath.Join(root, pattern))

@@ -1,9 +1,6 @@
 package cpu
 
-import (
-	"math"
-	"unsafe"
-)
+import "github.com/universal-classifier/uc/internal/device/cpu/kernel"
 
 // AdamW are the numbers of one step of torch.optim.AdamW (Loshchilov & Hutter 2019), preceded by a scaling of the gradient (clipping).
 type AdamW struct {
@@ -26,29 +23,12 @@ func AdamWStep(p *Pool, o AdamW, params, grads, first, second []float32) {
 			clear(m)
 			clear(v)
 		}
-		whole := len(w) / Block * Block
+		whole := len(w) / kernel.Block * kernel.Block
 		if whole > 0 {
-			k.adamw(&w[0], &g[0], &m[0], &v[0], whole/Block, &numbers)
+			k.Adamw(&w[0], &g[0], &m[0], &v[0], whole/kernel.Block, &numbers)
 		}
-		adamw(w[whole:], g[whole:], m[whole:], v[whole:], &numbers)
+		kernel.Adamw(w[whole:], g[whole:], m[whole:], v[whole:], &numbers)
 	})
-}
-
-// adamw is the step on slices of one length.
-func adamw(w, g, m, v []float32, k *[9]float32) {
-	scale, b1, c1, b2, c2, shrink, negativeRate, root, eps := k[0], k[1], k[2], k[3], k[4], k[5], k[6], k[7], k[8]
-	g, m, v = g[:len(w)], m[:len(w)], v[:len(w)]
-	for i := range w {
-		f := scale * g[i]
-		m[i] = b1*m[i] + c1*f
-		v[i] = b2*v[i] + c2*(f*f)
-		w[i] = shrink*w[i] + negativeRate*(m[i]/(float32(math.Sqrt(float64(v[i])))*root+eps))
-	}
-}
-
-func adamwGeneric(w, g, m, v *float32, count int, k *[9]float32) {
-	n := count * Block
-	adamw(unsafe.Slice(w, n), unsafe.Slice(g, n), unsafe.Slice(m, n), unsafe.Slice(v, n), k)
 }
 
 // Average computes dst = keep*dst + (1-keep)*src; keep 0 copies.

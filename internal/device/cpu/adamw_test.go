@@ -4,6 +4,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/universal-classifier/uc/internal/testutil"
 )
 
 // TestAdamW compares three steps with torch.optim.AdamW's formula in float64.
@@ -31,9 +33,9 @@ func TestAdamW(t *testing.T) {
 					want[i] -= lr / c1 * first[i] / (math.Sqrt(second[i])/math.Sqrt(c2) + eps)
 				}
 			}
-			near(t, "parameters", f64(w), want, 1e-5)
-			near(t, "first moment", f64(m[:n]), first, 1e-6)
-			near(t, "second moment", f64(v[:n]), second, 1e-6)
+			testutil.Near(t, "parameters", testutil.Float64(w), want, 1e-5)
+			testutil.Near(t, "first moment", testutil.Float64(m[:n]), first, 1e-6)
+			testutil.Near(t, "second moment", testutil.Float64(v[:n]), second, 1e-6)
 			if m[n] != guard || v[n] != guard {
 				t.Fatal("wrote beyond the moments")
 			}

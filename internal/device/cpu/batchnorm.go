@@ -1,16 +1,20 @@
 package cpu
 
-import "math"
+import (
+	"math"
+
+	"github.com/universal-classifier/uc/internal/device/cpu/kernel"
+)
 
 // statChunk is the number of voxels summed into one partial result of a channel statistic. Partial results are
 // added in order, in float64, so sums do not depend on the number of threads.
 const statChunk = 4096
 
 // lanes16 returns the 16 values of a per-channel array for block b, rest where channels end (or values is nil).
-func lanes16(values []float32, b, channels int, rest float32) (out [Block]float32) {
+func lanes16(values []float32, b, channels int, rest float32) (out [kernel.Block]float32) {
 	for i := range out {
 		out[i] = rest
-		if c := b*Block + i; values != nil && c < channels {
+		if c := b*kernel.Block + i; values != nil && c < channels {
 			out[i] = values[c]
 		}
 	}
@@ -19,27 +23,27 @@ func lanes16(values []float32, b, channels int, rest float32) (out [Block]float3
 
 // chunked has f overwrite two 16-wide float64 sums for pieces of at most statChunk voxels of every (sample, block) of a, then hands the
 // sums over all pieces, added in fixed order, to finish for every block.
-func chunked(p *Pool, a Act, s *Scratch, f func(n, b, from, count int, out *float64), finish func(b int, s1, s2 *[Block]float64)) {
+func chunked(p *Pool, a Act, s *Scratch, f func(n, b, from, count int, out *float64), finish func(b int, s1, s2 *[kernel.Block]float64)) {
 	vox, cb := a.Voxels(), Blocks(a.C)
 	pieces := (vox + statChunk - 1) / statChunk
-	part := s.doubles(a.N * cb * pieces * 2 * Block)
+	part := s.doubles(a.N * cb * pieces * 2 * kernel.Block)
 	p.Run(a.N*cb*pieces, func(_, tile int) {
 		n, b, piece := tile/(cb*pieces), tile/pieces%cb, tile%pieces
-		f(n, b, piece*statChunk, min(statChunk, vox-piece*statChunk), &part[tile*2*Block])
+		f(n, b, piece*statChunk, min(statChunk, vox-piece*statChunk), &part[tile*2*kernel.Block])
 	})
 	addPieces(part, a.N, cb, pieces, finish)
 }
 
 // addPieces hands finish, for every block, the sums over all samples and pieces of part [sample][block][piece][2][16], added in this order.
-func addPieces(part []float64, batch, blocks, pieces int, finish func(b int, s1, s2 *[Block]float64)) {
+func addPieces(part []float64, batch, blocks, pieces int, finish func(b int, s1, s2 *[kernel.Block]float64)) {
 	for b := range blocks {
-		var t1, t2 [Block]float64
+		var t1, t2 [kernel.Block]float64
 		for n := range batch {
 			for piece := range pieces {
-				sums := part[((n*blocks+b)*pieces+piece)*2*Block:][:2*Block]
+				sums := part[((n*blocks+b)*pieces+piece)*2*kernel.Block:][:2*kernel.Block]
 				for i := range t1 {
 					t1[i] += sums[i]
-					t2[i] += sums[Block+i]
+					t2[i] += sums[kernel.Block+i]
 				}
 			}
 		}
@@ -49,24 +53,24 @@ func addPieces(part []float64, batch, blocks, pieces int, finish func(b int, s1,
 
 // channelSums overwrites sum and sumSq, one value per channel.
 func channelSums(p *Pool, a Act, sum, sumSq []float64, s *Scratch) {
-	k, vec := p.kernels().on(a), a.vec()
+	k, vec := p.kernels().On(a.Half), a.vec()
 	chunked(p, a, s, func(n, b, from, count int, out *float64) {
-		k.sums(&a.block(n, b)[from*vec], count, out)
+		k.Sums(&a.block(n, b)[from*vec], count, out)
 	}, storeSums(a.C, sum, sumSq))
 }
 
 // storeSums returns what overwrites sum and sumSq, one value per channel, by the sums of a block.
-func storeSums(channels int, sum, sumSq []float64) func(b int, s1, s2 *[Block]float64) {
-	return func(b int, s1, s2 *[Block]float64) {
-		for i := range min(Block, channels-b*Block) {
-			sum[b*Block+i], sumSq[b*Block+i] = s1[i], s2[i]
+func storeSums(channels int, sum, sumSq []float64) func(b int, s1, s2 *[kernel.Block]float64) {
+	return func(b int, s1, s2 *[kernel.Block]float64) {
+		for i := range min(kernel.Block, channels-b*kernel.Block) {
+			sum[b*kernel.Block+i], sumSq[b*kernel.Block+i] = s1[i], s2[i]
 		}
 	}
 }
 
 // normParams are what the batch norm kernels need of a block of channels.
 type normParams struct {
-	scale, shift, floor, slope, offset [Block]float32
+	scale, shift, floor, slope, offset [kernel.Block]float32
 }
 
 // eachPiece runs f on pieces of every (sample, block) of a.
@@ -108,16 +112,16 @@ func BatchNormForward(p *Pool, x Act, mean, invstd, gamma, beta []float32, relu 
 	for b := range params {
 		params[b].affine(mean, invstd, gamma, beta, b, x.C, relu)
 	}
-	k, vec := p.kernels().on(x), x.vec()
+	k, vec := p.kernels().On(x.Half), x.vec()
 	eachPiece(p, x, func(n, b, from, count int) {
-		k.normalize(&y.block(n, b)[from*vec], &x.block(n, b)[from*vec], count, &params[b].scale[0])
+		k.Normalize(&y.block(n, b)[from*vec], &x.block(n, b)[from*vec], count, &params[b].scale[0])
 	})
 }
 
 // affine writes the batch norm of block b as y = max(x*scale + shift, floor); lanes without a channel get zeros.
 func (q *normParams) affine(mean, invstd, gamma, beta []float32, b, channels int, relu bool) {
-	for i := range min(Block, channels-b*Block) {
-		c := b*Block + i
+	for i := range min(kernel.Block, channels-b*kernel.Block) {
+		c := b*kernel.Block + i
 		q.scale[i] = invstd[c] * gamma[c]
 		q.shift[i] = beta[c] - mean[c]*q.scale[i]
 	}
@@ -135,7 +139,7 @@ func BatchNormBackward(p *Pool, x, dy Act, mean, invstd, gamma, beta []float32, 
 	checkSame("batch norm backward", x, dy)
 	checkSame("batch norm backward", x, dx)
 	s.reset()
-	k, vec := p.kernels().on(x), x.vec()
+	k, vec := p.kernels().On(x.Half), x.vec()
 	params := make([]normParams, Blocks(x.C))
 	for b := range params {
 		params[b].affine(mean, invstd, gamma, beta, b, x.C, relu)
@@ -143,12 +147,12 @@ func BatchNormBackward(p *Pool, x, dy Act, mean, invstd, gamma, beta []float32, 
 	}
 	total := float64(x.N * x.Voxels())
 	chunked(p, x, s, func(n, b, from, count int, out *float64) {
-		k.gradientSums(&x.block(n, b)[from*vec], &dy.block(n, b)[from*vec], count, &params[b].scale[0], out)
-	}, func(b int, s1, s2 *[Block]float64) {
+		k.GradientSums(&x.block(n, b)[from*vec], &dy.block(n, b)[from*vec], count, &params[b].scale[0], out)
+	}, func(b int, s1, s2 *[kernel.Block]float64) {
 		q := &params[b]
-		q.slope = [Block]float32{}
-		for i := range min(Block, x.C-b*Block) {
-			c := b*Block + i
+		q.slope = [kernel.Block]float32{}
+		for i := range min(kernel.Block, x.C-b*kernel.Block) {
+			c := b*kernel.Block + i
 			inv := float64(invstd[c])
 			dbeta[c], dgamma[c] = float32(s1[i]), float32(s2[i]*inv)
 			// dx = scale*(g - sum(g)/total - (x-mean)*invstd*dgamma/total) = scale*g + x*slope + offset
@@ -158,6 +162,6 @@ func BatchNormBackward(p *Pool, x, dy Act, mean, invstd, gamma, beta []float32, 
 		}
 	})
 	eachPiece(p, x, func(n, b, from, count int) {
-		k.normalizeBack(&dx.block(n, b)[from*vec], &x.block(n, b)[from*vec], &dy.block(n, b)[from*vec], count, &params[b].scale[0])
+		k.NormalizeBack(&dx.block(n, b)[from*vec], &x.block(n, b)[from*vec], &dy.block(n, b)[from*vec], count, &params[b].scale[0])
 	})
 }

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"github.com/universal-classifier/uc/internal/device/cpu/kernel"
 )
 
 // networkConvs are convolutions of the network for images of 64x64x64 voxels.
@@ -49,7 +51,7 @@ func BenchmarkConv(b *testing.B) {
 		b.Run(k.name, func(b *testing.B) {
 			best := map[string]float64{}
 			for b.Loop() {
-				for _, t := range measureConv(p, &k.c, batch, k.c.In < Block, 20*time.Millisecond, &s) {
+				for _, t := range measureConv(p, &k.c, batch, k.c.In < kernel.Block, 20*time.Millisecond, &s) {
 					best[t.Direction] = max(best[t.Direction], t.GFLOPs)
 				}
 			}
@@ -71,7 +73,7 @@ func TestMeasureConv(t *testing.T) {
 		t.Errorf("ceiling %g GFLOP/s", rate)
 	}
 	for _, k := range []Conv{SameConv(32, 32, [3]int{3, 3, 3}, [3]int{1, 1, 1}, [3]int{6, 6, 6}), SameConv(2, 16, [3]int{7, 7, 7}, [3]int{2, 2, 2}, [3]int{9, 9, 9})} {
-		planar := k.In < Block
+		planar := k.In < kernel.Block
 		timings := measureConv(p, &k, 2, planar, time.Millisecond, &s)
 		if want := map[bool]int{true: 2, false: 3}[planar]; len(timings) != want {
 			t.Fatalf("%d directions, want %d", len(timings), want)

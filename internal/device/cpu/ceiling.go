@@ -11,13 +11,13 @@ func MeasureFMA(p *Pool, d time.Duration) float64 {
 	best := 0.0
 	for r := 0; r < rounds; {
 		start := time.Now()
-		p.Run(p.Threads(), func(int, int) { k.ceiling(iterations) })
+		p.Run(p.Threads(), func(int, int) { k.Ceiling(iterations) })
 		took := time.Since(start)
 		if took < d/(2*rounds) {
 			iterations *= 2
 			continue
 		}
-		best = max(best, float64(p.Threads())*float64(iterations)*k.ceilingFlops/took.Seconds()/1e9)
+		best = max(best, float64(p.Threads())*float64(iterations)*k.CeilingFlops/took.Seconds()/1e9)
 		r++
 	}
 	return best

@@ -1,6 +1,10 @@
 package cpu
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/universal-classifier/uc/internal/device/cpu/kernel"
+)
 
 // Conv describes a 3D convolution (cross-correlation, as PyTorch's Conv3d, no groups, no dilation).
 // Arrays are (depth, height, width). Input voxel = output*Stride - PadLo + tap; what lies outside is zero, so the
@@ -39,16 +43,16 @@ func (c *Conv) FLOPs(batch int) float64 {
 }
 
 // inner returns the input channels that lie side by side in packed weights: 16, or all of fewer.
-func (c *Conv) inner() int { return min(c.In, Block) }
+func (c *Conv) inner() int { return min(c.In, kernel.Block) }
 
 // PackedLen returns the floats of the packed weights, see PackWeights.
 func PackedLen(c *Conv) int {
-	return Blocks(c.Out) * Blocks(c.In) * c.Taps() * c.inner() * Block
+	return Blocks(c.Out) * Blocks(c.In) * c.Taps() * c.inner() * kernel.Block
 }
 
 // packedBlock returns the weights of an output and an input block: [tap][inner][16 outputs].
 func (c *Conv) packedBlock(packed []float32, ob, ib int) []float32 {
-	size := c.Taps() * c.inner() * Block
+	size := c.Taps() * c.inner() * kernel.Block
 	start := (ob*Blocks(c.In) + ib) * size
 	return packed[start : start+size : start+size]
 }
@@ -80,8 +84,8 @@ func (c *Conv) eachWeight(f func(plain, packed int, pad bool)) {
 	for ob := range Blocks(c.Out) {
 		for ib := range Blocks(c.In) {
 			for tap := range taps {
-				for i := ib * Block; i < ib*Block+inner; i++ {
-					for o := ob * Block; o < (ob+1)*Block; o++ {
+				for i := ib * kernel.Block; i < ib*kernel.Block+inner; i++ {
+					for o := ob * kernel.Block; o < (ob+1)*kernel.Block; o++ {
 						f((o*c.In+i)*taps+tap, pos, o >= c.Out || i >= c.In)
 						pos++
 					}
@@ -159,9 +163,9 @@ func winogradForward(p *Pool, c *Conv, x Act, w []float32, y Act, e *Epilogue, s
 		use = anyScheme
 	}
 	plan, _ := c.winogradPlan(x.N, use)
-	how := convolution{kind: outputTransform, forms: e.Forms}
+	how := convolution{kind: kernel.OutputTransform, forms: e.Forms}
 	if e.ReLU {
-		how.kind, how.bias = outputReLUTransform, paddedBias(s, e.Bias, c.Out)
+		how.kind, how.bias = kernel.OutputReLUTransform, paddedBias(s, e.Bias, c.Out)
 	}
 	plan.convolve(p, x, w, y, &how, s)
 	if !e.ReLU {
@@ -173,7 +177,7 @@ func winogradForward(p *Pool, c *Conv, x Act, w []float32, y Act, e *Epilogue, s
 
 // paddedBias returns the bias filled up with zeros to whole blocks.
 func paddedBias(s *Scratch, bias []float32, out int) []float32 {
-	padded := s.floats(Blocks(out) * Block)
+	padded := s.floats(Blocks(out) * kernel.Block)
 	clear(padded)
 	copy(padded, bias[:min(len(bias), out)])
 	return padded
@@ -186,9 +190,9 @@ func ConvBackwardData(p *Pool, c *Conv, dy Act, w []float32, dx Act, accumulate 
 	mirror := c.mirrored()
 	if plan, ok := mirror.winogradPlan(dy.N, forOutputs); ok {
 		plan.inner = c.inner()
-		how := convolution{mirror: true, kind: outputTransform}
+		how := convolution{mirror: true, kind: kernel.OutputTransform}
 		if accumulate {
-			how.kind = outputAddTransform
+			how.kind = kernel.OutputAddTransform
 		}
 		plan.convolve(p, dy, w, dx, &how, s)
 		return

@@ -1,6 +1,10 @@
 package cpu
 
-import "math"
+import (
+	"math"
+
+	"github.com/universal-classifier/uc/internal/device/cpu/kernel"
+)
 
 // tapRange returns the kernel taps along one axis for which output position o reads inside [0, size).
 func tapRange(o, stride, pad, kernel, size int) (lo, hi int) {
@@ -12,9 +16,9 @@ func tapRange(o, stride, pad, kernel, size int) (lo, hi int) {
 func (a Act) lanes(n, ib int) (data []float32, voxel, lane int) {
 	if a.Planar {
 		vox := a.Voxels()
-		return a.Data[n*a.NStride+ib*Block*vox:], 1, vox
+		return a.Data[n*a.NStride+ib*kernel.Block*vox:], 1, vox
 	}
-	return a.block(n, ib), Block, 1
+	return a.block(n, ib), kernel.Block, 1
 }
 
 // convForwardDirect is the specification of ConvForward: one tile is a plane of one output block.
@@ -22,17 +26,17 @@ func convForwardDirect(p *Pool, c *Conv, x Act, w []float32, y Act) {
 	obs, ibs, inner := Blocks(c.Out), Blocks(c.In), c.inner()
 	p.Run(y.N*obs*y.D, func(_, tile int) {
 		n, ob, d := tile/(obs*y.D), tile/y.D%obs, tile%y.D
-		out := y.block(n, ob)[d*y.H*y.W*Block:]
+		out := y.block(n, ob)[d*y.H*y.W*kernel.Block:]
 		d0, d1 := tapRange(d, c.Stride[0], c.PadLo[0], c.Kernel[0], x.D)
 		for h := range y.H {
 			h0, h1 := tapRange(h, c.Stride[1], c.PadLo[1], c.Kernel[1], x.H)
 			for v := range y.W {
 				w0, w1 := tapRange(v, c.Stride[2], c.PadLo[2], c.Kernel[2], x.W)
-				var acc [Block]float32
+				var acc [kernel.Block]float32
 				for ib := range ibs {
 					src, voxel, lane := x.lanes(n, ib)
 					wb := c.packedBlock(w, ob, ib)
-					count := min(inner, c.In-ib*Block)
+					count := min(inner, c.In-ib*kernel.Block)
 					for kd := d0; kd < d1; kd++ {
 						for kh := h0; kh < h1; kh++ {
 							row := ((d*c.Stride[0]-c.PadLo[0]+kd)*x.H+h*c.Stride[1]-c.PadLo[1]+kh)*x.W + v*c.Stride[2] - c.PadLo[2]
@@ -41,7 +45,7 @@ func convForwardDirect(p *Pool, c *Conv, x Act, w []float32, y Act) {
 								at := (row + kw) * voxel
 								for i := range count {
 									f := src[at+i*lane]
-									wv := (*[Block]float32)(wb[(tap*inner+i)*Block:])
+									wv := (*[kernel.Block]float32)(wb[(tap*inner+i)*kernel.Block:])
 									for o := range acc {
 										acc[o] += f * wv[o]
 									}
@@ -50,7 +54,7 @@ func convForwardDirect(p *Pool, c *Conv, x Act, w []float32, y Act) {
 						}
 					}
 				}
-				copy(out[(h*y.W+v)*Block:], acc[:])
+				copy(out[(h*y.W+v)*kernel.Block:], acc[:])
 			}
 		}
 	})
@@ -61,11 +65,11 @@ func convBackwardDataDirect(p *Pool, c *Conv, dy Act, w []float32, dx Act, accum
 	obs, ibs, inner := Blocks(c.Out), Blocks(c.In), c.inner()
 	p.Run(dx.N*ibs*dx.D, func(_, tile int) {
 		n, ib, d := tile/(ibs*dx.D), tile/dx.D%ibs, tile%dx.D
-		out := dx.block(n, ib)[d*dx.H*dx.W*Block:]
-		count := min(inner, c.In-ib*Block)
+		out := dx.block(n, ib)[d*dx.H*dx.W*kernel.Block:]
+		count := min(inner, c.In-ib*kernel.Block)
 		for h := range dx.H {
 			for v := range dx.W {
-				var acc [Block]float32
+				var acc [kernel.Block]float32
 				for ob := range obs {
 					src, wb := dy.block(n, ob), c.packedBlock(w, ob, ib)
 					for kd := range c.Kernel[0] {
@@ -84,9 +88,9 @@ func convBackwardDataDirect(p *Pool, c *Conv, dy Act, w []float32, dx Act, accum
 									continue
 								}
 								tap := (kd*c.Kernel[1]+kh)*c.Kernel[2] + kw
-								g := (*[Block]float32)(src[((od*dy.H+oh)*dy.W+ow)*Block:])
+								g := (*[kernel.Block]float32)(src[((od*dy.H+oh)*dy.W+ow)*kernel.Block:])
 								for i := range count {
-									wv := (*[Block]float32)(wb[(tap*inner+i)*Block:])
+									wv := (*[kernel.Block]float32)(wb[(tap*inner+i)*kernel.Block:])
 									var sum float32
 									for o := range g {
 										sum += g[o] * wv[o]
@@ -97,7 +101,7 @@ func convBackwardDataDirect(p *Pool, c *Conv, dy Act, w []float32, dx Act, accum
 						}
 					}
 				}
-				dst := (*[Block]float32)(out[(h*dx.W+v)*Block:])
+				dst := (*[kernel.Block]float32)(out[(h*dx.W+v)*kernel.Block:])
 				for i := range dst {
 					if accumulate {
 						dst[i] += acc[i]
@@ -125,8 +129,8 @@ func convBackwardWeightsDirect(p *Pool, c *Conv, x, dy Act, dw []float32) {
 	p.Run(obs*ibs*taps, func(_, tile int) {
 		ob, ib, tap := tile/(ibs*taps), tile/taps%ibs, tile%taps
 		kd, kh, kw := tap/(c.Kernel[1]*c.Kernel[2]), tap/c.Kernel[2]%c.Kernel[1], tap%c.Kernel[2]
-		count := min(inner, c.In-ib*Block)
-		var acc [Block * Block]float32
+		count := min(inner, c.In-ib*kernel.Block)
+		var acc [kernel.Block * kernel.Block]float32
 		for n := range dy.N {
 			g := dy.block(n, ob)
 			src, voxel, lane := x.lanes(n, ib)
@@ -145,11 +149,11 @@ func convBackwardWeightsDirect(p *Pool, c *Conv, x, dy Act, dw []float32) {
 						if iw < 0 || iw >= x.W {
 							continue
 						}
-						gv := (*[Block]float32)(g[((od*dy.H+oh)*dy.W+ow)*Block:])
+						gv := (*[kernel.Block]float32)(g[((od*dy.H+oh)*dy.W+ow)*kernel.Block:])
 						at := ((id*x.H+ih)*x.W + iw) * voxel
 						for i := range count {
 							f := src[at+i*lane]
-							row := (*[Block]float32)(acc[i*Block:])
+							row := (*[kernel.Block]float32)(acc[i*kernel.Block:])
 							for o := range gv {
 								row[o] += f * gv[o]
 							}
@@ -158,7 +162,7 @@ func convBackwardWeightsDirect(p *Pool, c *Conv, x, dy Act, dw []float32) {
 				}
 			}
 		}
-		copy(c.packedBlock(dw, ob, ib)[tap*inner*Block:][:inner*Block], acc[:])
+		copy(c.packedBlock(dw, ob, ib)[tap*inner*kernel.Block:][:inner*kernel.Block], acc[:])
 	})
 }
 
@@ -181,10 +185,10 @@ func (e *Epilogue) shifts(channels int) []normParams {
 // applyEpilogue adds the bias, applies ReLU and sums up, as e asks.
 func applyEpilogue(p *Pool, y Act, e *Epilogue, s *Scratch) {
 	if params := e.shifts(y.C); params != nil {
-		k, vec := p.kernels().on(y), y.vec()
+		k, vec := p.kernels().On(y.Half), y.vec()
 		eachPiece(p, y, func(n, b, from, count int) {
 			at := &y.block(n, b)[from*vec]
-			k.normalize(at, at, count, &params[b].scale[0])
+			k.Normalize(at, at, count, &params[b].scale[0])
 		})
 	}
 	if e.Sum != nil {

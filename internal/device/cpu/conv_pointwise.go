@@ -1,5 +1,7 @@
 package cpu
 
+import "github.com/universal-classifier/uc/internal/device/cpu/kernel"
+
 // A convolution with a 1x1x1 kernel is a matrix product over voxels.
 
 // pointwiseChunk is the number of voxels of one tile, pointwiseWeights the bytes of weights that should stay in the second-level cache.
@@ -9,13 +11,13 @@ const (
 )
 
 func (c *Conv) pointwise() bool {
-	return c.Taps() == 1 && c.Stride == [3]int{1, 1, 1} && c.PadLo == [3]int{} && c.InSize == c.OutSize && c.inner() == Block
+	return c.Taps() == 1 && c.Stride == [3]int{1, 1, 1} && c.PadLo == [3]int{} && c.InSize == c.OutSize && c.inner() == kernel.Block
 }
 
 // pointwiseProduct computes y (+)= x * w for w packed as [blocks of y][blocks of x][16 of x][16 of y], between activations in bfloat16 as
 // [blocks of y][blocks of x][8][16 of y][2 of x], and does with y what e asks.
 func pointwiseProduct(p *Pool, x Act, w []float32, y Act, add bool, e *Epilogue, s *Scratch) {
-	if x.N > 1 && x.Voxels() < 2*p.kernels().rows {
+	if x.N > 1 && x.Voxels() < 2*p.kernels().Rows {
 		rows := x.N * x.Voxels()
 		gathered := gatherSamples(p, x, s)
 		result := y.like(s.floats(ActLen(1, y.C, 1, 1, rows)), 1, y.C, 1, 1, rows)
@@ -30,8 +32,8 @@ func pointwiseProduct(p *Pool, x Act, w []float32, y Act, add bool, e *Epilogue,
 }
 
 func pointwiseBlocks(p *Pool, x Act, w []float32, y Act, add bool, e *Epilogue, s *Scratch) {
-	k, ky, vec := p.kernels(), p.kernels().on(y), x.vec()
-	square := vec * Block // of a pair of blocks
+	k, ky, vec := p.kernels(), p.kernels().On(y.Half), x.vec()
+	square := vec * kernel.Block // of a pair of blocks
 	ins, outs, vox := Blocks(x.C), Blocks(y.C), x.Voxels()
 	group := min(outs, max(2, pointwiseWeights/(ins*square*4)/2*2))
 	groups := (outs + group - 1) / group
@@ -47,7 +49,7 @@ func pointwiseBlocks(p *Pool, x Act, w []float32, y Act, add bool, e *Epilogue, 
 	}
 	var part []float64 // sums of the pieces, see addPieces
 	if e.Sum != nil {
-		part = s.doubles(x.N * outs * pieces * 2 * Block)
+		part = s.doubles(x.N * outs * pieces * 2 * kernel.Block)
 	}
 	p.Run(groups*x.N*pieces, func(_, tile int) {
 		g, n, piece := tile/(x.N*pieces), tile/pieces%x.N, tile%pieces
@@ -56,19 +58,19 @@ func pointwiseBlocks(p *Pool, x Act, w []float32, y Act, add bool, e *Epilogue, 
 		rows, blocks := min(step, vox-from), min(group, outs-o)
 		switch {
 		case !x.Half:
-			k.multiply(false, a, vox*vec, b, ins*square, x.C, c, vox*vec, rows, blocks, add)
+			k.Multiply(false, a, vox*vec, b, ins*square, x.C, c, vox*vec, rows, blocks, add)
 		case bias != nil:
-			k.half.multiply(a, vox*vec, b, ins*square, x.C, c, vox*vec, rows, blocks, add, bias[o*Block:], e.ReLU)
+			k.BF16.Multiply(a, vox*vec, b, ins*square, x.C, c, vox*vec, rows, blocks, add, bias[o*kernel.Block:], e.ReLU)
 		default:
-			k.half.multiply(a, vox*vec, b, ins*square, x.C, c, vox*vec, rows, blocks, add, nil, e.ReLU)
+			k.BF16.Multiply(a, vox*vec, b, ins*square, x.C, c, vox*vec, rows, blocks, add, nil, e.ReLU)
 		}
 		for i := range blocks {
 			at := &c[i*vox*vec]
 			if shifts != nil {
-				ky.normalize(at, at, rows, &shifts[o+i].scale[0])
+				ky.Normalize(at, at, rows, &shifts[o+i].scale[0])
 			}
 			if part != nil {
-				ky.sums(at, rows, &part[((n*outs+o+i)*pieces+piece)*2*Block])
+				ky.Sums(at, rows, &part[((n*outs+o+i)*pieces+piece)*2*kernel.Block])
 			}
 		}
 	})
@@ -84,7 +86,7 @@ func pointwiseForwardHalf(p *Pool, c *Conv, x Act, w []float32, y Act, e *Epilog
 	pack := func(pairs []float32) {
 		p.Run(Blocks(c.Out), func(_, ob int) {
 			row := size / Blocks(c.Out)
-			k.half.packPairs(&pairs[ob*row/2], &w[ob*row], row/(2*Block))
+			k.BF16.PackPairs(&pairs[ob*row/2], &w[ob*row], row/(2*kernel.Block))
 		})
 	}
 	var pairs []float32
@@ -122,17 +124,17 @@ func scatterSamples(p *Pool, row, y Act) {
 func pointwiseBackwardData(p *Pool, c *Conv, dy Act, w []float32, dx Act, add bool, s *Scratch) {
 	ins, outs := Blocks(c.In), Blocks(c.Out)
 	k := p.kernels()
-	wt := s.floats(ins * outs * Block * Block)
+	wt := s.floats(ins * outs * kernel.Block * kernel.Block)
 	p.Run(ins, func(_, ib int) {
 		for ob := range outs {
-			k.transpose(&wt[(ib*outs+ob)*Block*Block], &w[(ob*ins+ib)*Block*Block])
+			k.Transpose(&wt[(ib*outs+ob)*kernel.Block*kernel.Block], &w[(ob*ins+ib)*kernel.Block*kernel.Block])
 		}
 	})
 	if dy.Half {
 		pairs := s.floats(len(wt) / 2)
 		p.Run(ins, func(_, ib int) {
-			row := outs * Block * Block
-			k.half.packPairs(&pairs[ib*row/2], &wt[ib*row], row/(2*Block))
+			row := outs * kernel.Block * kernel.Block
+			k.BF16.PackPairs(&pairs[ib*row/2], &wt[ib*row], row/(2*kernel.Block))
 		})
 		wt = pairs
 	}
@@ -150,8 +152,8 @@ func pointwiseBackwardWeights(p *Pool, c *Conv, x, dy Act, dw []float32, s *Scra
 	const piece = 256 // voxels of a sum before it is added to the memory
 	pieces := (vox + piece - 1) / piece
 	total := x.N * pieces
-	parts := min(total, 16, max(1, total*piece*(ins+outs)*Block*4/(4<<20)))
-	size := outs * ins * Block * Block
+	parts := min(total, 16, max(1, total*piece*(ins+outs)*kernel.Block*4/(4<<20)))
+	size := outs * ins * kernel.Block * kernel.Block
 	sums := dw
 	if parts > 1 {
 		sums = s.floats(parts * size)
@@ -161,7 +163,7 @@ func pointwiseBackwardWeights(p *Pool, c *Conv, x, dy Act, dw []float32, s *Scra
 	var pairs [][]float32 // per worker: a piece of x and of dy in pairs of voxels
 	if x.Half {
 		for range p.Threads() {
-			pairs = append(pairs, s.floats(piece/2*Block*(ins+group)))
+			pairs = append(pairs, s.floats(piece/2*kernel.Block*(ins+group)))
 		}
 	}
 	p.Run(parts*groups, func(worker, tile int) {
@@ -172,21 +174,21 @@ func pointwiseBackwardWeights(p *Pool, c *Conv, x, dy Act, dw []float32, s *Scra
 			rows, add := min(piece, vox-from), i > part*total/parts
 			if x.Half {
 				outerPairs(k, x.Data[n*x.NStride+from*x.vec():], vox*x.vec(), dy.Data[n*dy.NStride+(o*vox+from)*x.vec():], rows,
-					sums[part*size+o*ins*Block*Block:], ins, blocks, add, pairs[worker])
+					sums[part*size+o*ins*kernel.Block*kernel.Block:], ins, blocks, add, pairs[worker])
 				continue
 			}
 			for ib := range ins {
-				k.outerProducts(x.Data[n*x.NStride+(ib*vox+from)*Block:], dy.Data[n*dy.NStride+(o*vox+from)*Block:], vox*Block, rows,
-					sums[part*size+(o*ins+ib)*Block*Block:], ins*Block*Block, blocks, add)
+				k.OuterProducts(x.Data[n*x.NStride+(ib*vox+from)*kernel.Block:], dy.Data[n*dy.NStride+(o*vox+from)*kernel.Block:], vox*kernel.Block, rows,
+					sums[part*size+(o*ins+ib)*kernel.Block*kernel.Block:], ins*kernel.Block*kernel.Block, blocks, add)
 			}
 		}
 	})
 	if parts > 1 {
 		p.Run(outs, func(_, ob int) {
-			block := dw[ob*ins*Block*Block:][:ins*Block*Block]
-			copy(block, sums[ob*ins*Block*Block:])
+			block := dw[ob*ins*kernel.Block*kernel.Block:][:ins*kernel.Block*kernel.Block]
+			copy(block, sums[ob*ins*kernel.Block*kernel.Block:])
 			for part := 1; part < parts; part++ {
-				for i, v := range sums[part*size+ob*ins*Block*Block:][:len(block)] {
+				for i, v := range sums[part*size+ob*ins*kernel.Block*kernel.Block:][:len(block)] {
 					block[i] += v
 				}
 			}
@@ -196,16 +198,16 @@ func pointwiseBackwardWeights(p *Pool, c *Conv, x, dy Act, dw []float32, s *Scra
 
 // outerPairs adds up the gradient of the weights between ins blocks of x and outs blocks of z over rows voxels in bfloat16; blocks of both lie
 // stride floats apart. pairs is working memory.
-func outerPairs(k *kernels, x []float32, stride int, z []float32, rows int, c []float32, ins, outs int, add bool, pairs []float32) {
-	n := (rows + 1) / 2 * Block
+func outerPairs(k *kernel.Set, x []float32, stride int, z []float32, rows int, c []float32, ins, outs int, add bool, pairs []float32) {
+	n := (rows + 1) / 2 * kernel.Block
 	for ib := range ins {
-		k.half.interleave(&pairs[ib*n], &x[ib*stride], rows)
+		k.BF16.Interleave(&pairs[ib*n], &x[ib*stride], rows)
 	}
 	px, pz := pairs[:ins*n], pairs[ins*n:]
 	for ob := range outs {
-		k.half.interleave(&pz[ob*n], &z[ob*stride], rows)
+		k.BF16.Interleave(&pz[ob*n], &z[ob*stride], rows)
 	}
 	for ib := range ins {
-		k.half.outerProducts(px[ib*n:], pz, n, n/Block, c[ib*Block*Block:], ins*Block*Block, outs, add)
+		k.BF16.OuterProducts(px[ib*n:], pz, n, n/kernel.Block, c[ib*kernel.Block*kernel.Block:], ins*kernel.Block*kernel.Block, outs, add)
 	}
 }

@@ -1,6 +1,10 @@
 package cpu
 
-import "unsafe"
+import (
+	"unsafe"
+
+	"github.com/universal-classifier/uc/internal/device/cpu/kernel"
+)
 
 // A convolution with stride 2 is a convolution with stride 1 over the 2x2x2 phases of its input: input voxel 2u+q of channel c
 // becomes voxel u of channel 8c + 4qd + 2qh + qw, and tap k, which reads at 2o + k - pad = 2(o+j) + q, becomes tap j of that channel.
@@ -28,13 +32,13 @@ func splitPhases(p *Pool, x, y Act) {
 	p.Run(x.N*blocks*y.D, func(_, tile int) {
 		n, b, d := tile/(blocks*y.D), tile/y.D%blocks, tile%y.D
 		for h := range y.H {
-			row := y.block(n, b)[(d*y.H+h)*y.W*Block:][:y.W*Block]
-			for pair := range Block / 2 {
-				channel := b*(Block/8) + pair/4
+			row := y.block(n, b)[(d*y.H+h)*y.W*kernel.Block:][:y.W*kernel.Block]
+			for pair := range kernel.Block / 2 {
+				channel := b*(kernel.Block/8) + pair/4
 				xd, xh := 2*d+pair/2%2, 2*h+pair%2
 				dst := row[2*pair:]
 				if channel >= x.C || xd >= x.D || xh >= x.H {
-					for v := 0; v < len(dst); v += Block {
+					for v := 0; v < len(dst); v += kernel.Block {
 						dst[v], dst[v+1] = 0, 0
 					}
 					continue
@@ -43,7 +47,7 @@ func splitPhases(p *Pool, x, y Act) {
 				full := x.W / 2
 				copyPairs(dst, src, full)
 				if full < y.W {
-					dst[full*Block], dst[full*Block+1] = src[x.W-1], 0
+					dst[full*kernel.Block], dst[full*kernel.Block+1] = src[x.W-1], 0
 				}
 			}
 		}
@@ -55,7 +59,7 @@ func copyPairs(dst, src []float32, pairs int) {
 	if pairs == 0 {
 		return
 	}
-	_, _ = dst[(pairs-1)*Block+1], src[2*pairs-1]
+	_, _ = dst[(pairs-1)*kernel.Block+1], src[2*pairs-1]
 	d, s := unsafe.Pointer(&dst[0]), unsafe.Pointer(&src[0])
 	for i := range pairs {
 		*(*[2]float32)(unsafe.Add(d, i*64)) = *(*[2]float32)(unsafe.Add(s, i*8))
@@ -77,8 +81,8 @@ func (c *Conv) phaseWeights(phases *Conv, f func(weight, phase int)) {
 				jw, qw := at(2, tap%c.Kernel[2])
 				channel := 8*i + 4*qd + 2*qh + qw
 				to := (jd*phases.Kernel[1]+jh)*phases.Kernel[2] + jw
-				f((((ob*Blocks(c.In)+i/Block)*c.Taps()+tap)*inner+i%Block)*Block,
-					(((ob*Blocks(phases.In)+channel/Block)*phases.Taps()+to)*outer+channel%Block)*Block)
+				f((((ob*Blocks(c.In)+i/kernel.Block)*c.Taps()+tap)*inner+i%kernel.Block)*kernel.Block,
+					(((ob*Blocks(phases.In)+channel/kernel.Block)*phases.Taps()+to)*outer+channel%kernel.Block)*kernel.Block)
 			}
 		}
 	}
@@ -98,7 +102,7 @@ func polyphaseForward(p *Pool, c, phases *Conv, x Act, w []float32, y Act, e *Ep
 	size := PackedLen(phases)
 	split := func(packed []float32) {
 		clear(packed)
-		c.phaseWeights(phases, func(weight, phase int) { copy(packed[phase:phase+Block], w[weight:weight+Block]) })
+		c.phaseWeights(phases, func(weight, phase int) { copy(packed[phase:phase+kernel.Block], w[weight:weight+kernel.Block]) })
 	}
 	var packed []float32
 	if e.Forms != nil {
@@ -115,5 +119,5 @@ func polyphaseBackwardWeights(p *Pool, c, phases *Conv, x, dy Act, dw []float32,
 	packed := s.floats(PackedLen(phases))
 	plan, _ := phases.winogradPlan(x.N, anyScheme)
 	plan.weightGradient(p, c.split(p, phases, x, s), dy, packed, s)
-	c.phaseWeights(phases, func(weight, phase int) { copy(dw[weight:weight+Block], packed[phase:phase+Block]) })
+	c.phaseWeights(phases, func(weight, phase int) { copy(dw[weight:weight+kernel.Block], packed[phase:phase+kernel.Block]) })
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/universal-classifier/uc/internal/cpulevel"
+	"github.com/universal-classifier/uc/internal/testutil"
 )
 
 type convCase struct {
@@ -68,7 +69,7 @@ func TestConv(t *testing.T) {
 		dy := randomTensor(r, k.n, c.Out, c.OutSize)
 		before := randomTensor(r, k.n, c.In, c.InSize)
 		w := randomTensor(r, c.Out, c.In, c.Kernel)
-		bias := toF32(randomTensor(r, 1, c.Out, [3]int{1, 1, 1}).v)
+		bias := testutil.Float32(randomTensor(r, 1, c.Out, [3]int{1, 1, 1}).v)
 		y := naiveConv(&c, x, w.v)
 		dx, dw := naiveConvBackward(&c, x, dy, w.v)
 		sum, sumSq := make([]float64, c.Out), make([]float64, c.Out)
@@ -85,7 +86,7 @@ func TestConv(t *testing.T) {
 				PackWeights(&c, w.f32(), packed)
 				back := make([]float32, len(w.v))
 				UnpackWeights(&c, packed, back)
-				near(t, "unpacked weights", f64(back), w.v, 0)
+				testutil.Near(t, "unpacked weights", testutil.Float64(back), w.v, 0)
 
 				for _, planar := range []bool{false, true} {
 					what := fmt.Sprintf("planar %v: ", planar)
@@ -96,12 +97,12 @@ func TestConv(t *testing.T) {
 					ya := randomTensor(r, k.n, c.Out, c.OutSize).act(p)
 					e := Epilogue{Sum: make([]float64, c.Out), SumSq: make([]float64, c.Out)}
 					ConvForward(p, &c, xa, packed, ya, &e, &scratch)
-					near(t, what+"forward", y.fromAct(p, ya).v, y.v, convTolerance)
+					testutil.Near(t, what+"forward", y.fromAct(p, ya).v, y.v, convTolerance)
 					checkGuards(t, what+"forward", ya)
-					near(t, what+"sums", e.Sum, sum, 1e-4)
-					near(t, what+"sums of squares", e.SumSq, sumSq, 1e-4)
+					testutil.Near(t, what+"sums", e.Sum, sum, 1e-4)
+					testutil.Near(t, what+"sums of squares", e.SumSq, sumSq, 1e-4)
 					ConvForward(p, &c, xa, packed, ya, &Epilogue{Bias: bias, ReLU: true}, &scratch)
-					near(t, what+"forward, bias, ReLU", y.fromAct(p, ya).v, rectified.v, convTolerance)
+					testutil.Near(t, what+"forward, bias, ReLU", y.fromAct(p, ya).v, rectified.v, convTolerance)
 					checkGuards(t, what+"forward, bias, ReLU", ya)
 					got := make([]float32, len(packed))
 					for i := range got {
@@ -109,7 +110,7 @@ func TestConv(t *testing.T) {
 					}
 					ConvBackwardWeights(p, &c, xa, dy.act(p), got, &scratch)
 					UnpackWeights(&c, got, back)
-					near(t, what+"backward weights", f64(back), dw, convTolerance)
+					testutil.Near(t, what+"backward weights", testutil.Float64(back), dw, convTolerance)
 					PackWeights(&c, back, packed)
 					for i := range got {
 						if got[i] != packed[i] {
@@ -120,7 +121,7 @@ func TestConv(t *testing.T) {
 				}
 				da := before.act(p)
 				ConvBackwardData(p, &c, dy.act(p), packed, da, false, &scratch)
-				near(t, "backward data", dx.fromAct(p, da).v, dx.v, convTolerance)
+				testutil.Near(t, "backward data", dx.fromAct(p, da).v, dx.v, convTolerance)
 				checkGuards(t, "backward data", da)
 				da = before.act(p)
 				ConvBackwardData(p, &c, dy.act(p), packed, da, true, &scratch)
@@ -128,7 +129,7 @@ func TestConv(t *testing.T) {
 				for i := range added.v {
 					added.v[i] = before.v[i] + dx.v[i]
 				}
-				near(t, "backward data, added", dx.fromAct(p, da).v, added.v, convTolerance)
+				testutil.Near(t, "backward data, added", dx.fromAct(p, da).v, added.v, convTolerance)
 				checkGuards(t, "backward data, added", da)
 			})
 		})
@@ -157,7 +158,7 @@ func TestThreadsBitEqual(t *testing.T) {
 				ConvForward(p, &c, xa, packed, y, &e, &s)
 				ConvBackwardData(p, &c, da, packed, dx, false, &s)
 				ConvBackwardWeights(p, &c, xa, da, dw, &s)
-				all := append(append(append(append([]float32{}, y.Data...), dx.Data...), dw...), toF32(append(e.Sum, e.SumSq...))...)
+				all := append(append(append(append([]float32{}, y.Data...), dx.Data...), dw...), testutil.Float32(append(e.Sum, e.SumSq...))...)
 				if first == nil {
 					first = all
 				}

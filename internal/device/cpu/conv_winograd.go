@@ -3,6 +3,7 @@ package cpu
 import (
 	"math"
 
+	"github.com/universal-classifier/uc/internal/device/cpu/kernel"
 	"github.com/universal-classifier/uc/internal/device/cpu/winograd"
 )
 
@@ -57,7 +58,7 @@ func (c *Conv) chooseSchemes(use winogradUse) (scheme [3]int, ok bool) {
 		if c.Stride[a] != 1 {
 			return scheme, false
 		}
-		for i, s := range schemes {
+		for i, s := range kernel.Schemes {
 			if s.R+2*s.TapSkip != c.Kernel[a] || (s.Alpha > carefulAlpha && use != anyScheme) {
 				continue
 			}
@@ -73,7 +74,7 @@ func (c *Conv) chooseSchemes(use winogradUse) (scheme [3]int, ok bool) {
 			for _, v := range fit[2] {
 				products, noise := 1.0, 1.0
 				for a, i := range [3]int{d, h, v} {
-					s := &schemes[i]
+					s := &kernel.Schemes[i]
 					products *= float64((c.OutSize[a] + s.M - 1) / s.M * s.Alpha)
 					noise *= s.Noise
 				}
@@ -101,7 +102,7 @@ func (c *Conv) winogradPlan(batch int, use winogradUse) (w winogradPlan, ok bool
 		return w, false
 	}
 	for a := range 3 {
-		s := &schemes[w.scheme[a]]
+		s := &kernel.Schemes[w.scheme[a]]
 		w.tiles[a] = (w.out[a] + s.M - 1) / s.M
 		w.alphas *= s.Alpha
 		w.total *= w.tiles[a]
@@ -110,7 +111,7 @@ func (c *Conv) winogradPlan(batch int, use winogradUse) (w winogradPlan, ok bool
 	if w.alphas*w.ins*w.outs*w.square()*4 > winogradManyWeights {
 		bytes = winogradLongBytes
 	}
-	fit := max(14, bytes/(w.alphas*4*(w.ins*w.lane()+Block*min(w.outs, winogradGroup)))/14*14)
+	fit := max(14, bytes/(w.alphas*4*(w.ins*w.lane()+kernel.Block*min(w.outs, winogradGroup)))/14*14)
 	chunks := (w.total + fit - 1) / fit
 	w.chunk = (w.total + chunks - 1) / chunks
 	return w, true
@@ -121,17 +122,17 @@ const winogradGroup = 8
 
 // odd makes a stride in floats an odd number of cache lines, so that the products of a tile do not all fall into the same cache set.
 func odd(stride int) int {
-	if stride/Block%2 == 0 {
-		return stride + Block
+	if stride/kernel.Block%2 == 0 {
+		return stride + kernel.Block
 	}
 	return stride
 }
 
-func (w *winogradPlan) axis(a int) *winograd.Scheme { return &schemes[w.scheme[a]] }
+func (w *winogradPlan) axis(a int) *winograd.Scheme { return &kernel.Schemes[w.scheme[a]] }
 
 // cube strides in floats: depth and height of a transformed tile that lies dense.
 func (w *winogradPlan) cube() (d, h int) {
-	h = w.axis(2).Alpha * Block
+	h = w.axis(2).Alpha * kernel.Block
 	return w.axis(1).Alpha * h, h
 }
 
@@ -147,7 +148,7 @@ func (w *winogradPlan) position(t int) (n int, at [3]int) {
 
 // forwardTile transforms one tile of a block of x, which begins at start and of which [lo, hi) exists along each axis, to v, whose products
 // lie stride floats apart. kind is inputTransform or gradientTransform; kx are the kernels for x, whose voxels take vec floats.
-func (w *winogradPlan) forwardTile(k, kx *kernels, kind int, x []float32, vec int, size, start, count [3]int, v []float32, stride int, cube []float32) {
+func (w *winogradPlan) forwardTile(k, kx *kernel.Set, kind int, x []float32, vec int, size, start, count [3]int, v []float32, stride int, cube []float32) {
 	var lo, hi [3]int
 	for a := range 3 {
 		lo[a], hi[a] = max(0, -start[a]), min(count[a], size[a]-start[a])
@@ -164,31 +165,31 @@ func (w *winogradPlan) forwardTile(k, kx *kernels, kind int, x []float32, vec in
 	plane := size[1] * row
 	from := (start[0]+lo[0])*plane + (start[1]+lo[1])*row + start[2]*vec
 	first := cube[lo[0]*sd:]
-	kx.transforms[w.scheme[2]][kind](&first[lo[1]*sh], &x[0], from*4, 64, vec*4,
+	kx.Transforms[w.scheme[2]][kind](&first[lo[1]*sh], &x[0], from*4, 64, vec*4,
 		hi[1]-lo[1], sh*4, row*4, hi[0]-lo[0], sd*4, plane*4, mask(2), nil)
-	k.transforms[w.scheme[1]][kind](&first[0], &first[0], 0, sh*4, sh*4,
-		sh/Block, 64, 64, hi[0]-lo[0], sd*4, sd*4, mask(1), nil)
-	last := k.transforms[w.scheme[0]][kind]
+	k.Transforms[w.scheme[1]][kind](&first[0], &first[0], 0, sh*4, sh*4,
+		sh/kernel.Block, 64, 64, hi[0]-lo[0], sd*4, sd*4, mask(1), nil)
+	last := k.Transforms[w.scheme[0]][kind]
 	if w.half {
-		last = k.half.transformsV[w.scheme[0]]
+		last = k.BF16.TransformsV[w.scheme[0]]
 	}
-	last(&v[0], &cube[0], 0, sd/Block*stride*4, sd*4, sd/Block, stride*4, 64, 1, 0, 0, mask(0), nil)
+	last(&v[0], &cube[0], 0, sd/kernel.Block*stride*4, sd*4, sd/kernel.Block, stride*4, 64, 1, 0, 0, mask(0), nil)
 }
 
 // lane returns the floats of memory that 16 channels of a transformed input take.
 func (w *winogradPlan) lane() int {
 	if w.half {
-		return Block / 2
+		return kernel.Block / 2
 	}
-	return Block
+	return kernel.Block
 }
 
 // square returns the floats of memory that the transformed weights of a pair of blocks take.
-func (w *winogradPlan) square() int { return w.lane() * Block }
+func (w *winogradPlan) square() int { return w.lane() * kernel.Block }
 
 // inputTiles transforms tiles [from, from+count) of x to V.
 func (w *winogradPlan) inputTiles(p *Pool, kind int, x Act, from, count int, v []float32, stride int, work []winogradWork) {
-	k, kx, vec := p.kernels(), p.kernels().on(x), x.vec()
+	k, kx, vec := p.kernels(), p.kernels().On(x.Half), x.vec()
 	blocks := Blocks(x.C)
 	p.Run(count*blocks, func(worker, tile int) {
 		t, b := tile/blocks, tile%blocks
@@ -197,12 +198,12 @@ func (w *winogradPlan) inputTiles(p *Pool, kind int, x Act, from, count int, v [
 }
 
 // inputTile transforms tile t of block b of x to v; see forwardTile.
-func (w *winogradPlan) inputTile(k, kx *kernels, kind int, x Act, vec, t, b int, v []float32, stride int, cube []float32) {
+func (w *winogradPlan) inputTile(k, kx *kernel.Set, kind int, x Act, vec, t, b int, v []float32, stride int, cube []float32) {
 	n, at := w.position(t)
 	var start, size [3]int
 	for a := range 3 {
 		s := w.axis(a)
-		if kind == inputTransform {
+		if kind == kernel.InputTransform {
 			start[a], size[a] = at[a]*s.M-w.pad[a]+s.Skip, s.Inputs
 		} else {
 			start[a], size[a] = at[a]*s.M, s.M
@@ -212,10 +213,10 @@ func (w *winogradPlan) inputTile(k, kx *kernels, kind int, x Act, vec, t, b int,
 }
 
 // outputTile transforms the products m of tile t to its part of output block ob of y. kind is one of the output transformations.
-func (w *winogradPlan) outputTile(k *kernels, kind int, m []float32, stride, t int, y Act, ob int, bias, cube []float32) {
+func (w *winogradPlan) outputTile(k *kernel.Set, kind int, m []float32, stride, t int, y Act, ob int, bias, cube []float32) {
 	n, at := w.position(t)
 	sd, sh := w.cube()
-	ky, vec := k.on(y), y.vec()
+	ky, vec := k.On(y.Half), y.vec()
 	row := y.W * vec
 	plane := y.H * row
 	var start, have [3]int
@@ -224,41 +225,41 @@ func (w *winogradPlan) outputTile(k *kernels, kind int, m []float32, stride, t i
 		have[a] = min(w.axis(a).M, w.out[a]-start[a])
 	}
 	mask := func(a int) int { return 1<<have[a] - 1 }
-	k.transforms[w.scheme[0]][outputTransform](&cube[0], &m[0], 0, sd*4, sd/Block*stride*4,
-		sd/Block, 64, stride*4, 1, 0, 0, mask(0), nil)
-	k.transforms[w.scheme[1]][outputTransform](&cube[0], &cube[0], 0, sh*4, sh*4,
-		sh/Block, 64, 64, have[0], sd*4, sd*4, mask(1), nil)
+	k.Transforms[w.scheme[0]][kernel.OutputTransform](&cube[0], &m[0], 0, sd*4, sd/kernel.Block*stride*4,
+		sd/kernel.Block, 64, stride*4, 1, 0, 0, mask(0), nil)
+	k.Transforms[w.scheme[1]][kernel.OutputTransform](&cube[0], &cube[0], 0, sh*4, sh*4,
+		sh/kernel.Block, 64, 64, have[0], sd*4, sd*4, mask(1), nil)
 	var shift *float32
 	if bias != nil {
-		shift = &bias[ob*Block]
+		shift = &bias[ob*kernel.Block]
 	}
 	dst := y.block(n, ob)[start[0]*plane+start[1]*row+start[2]*vec:]
-	ky.transforms[w.scheme[2]][kind](&dst[0], &cube[0], 0, vec*4, 64,
+	ky.Transforms[w.scheme[2]][kind](&dst[0], &cube[0], 0, vec*4, 64,
 		have[1], row*4, sh*4, have[0], plane*4, sd*4, mask(2), shift)
 }
 
 // weights transforms the packed weights of output block ob and input block ib to u, whose products lie stride floats apart. With
 // mirror, the packed weights are those of the convolution whose input gradient w computes: taps and channels change sides.
-func (w *winogradPlan) weights(k *kernels, packed []float32, ob, ib int, u []float32, stride int, mirror bool, work *winogradWork) {
+func (w *winogradPlan) weights(k *kernel.Set, packed []float32, ob, ib int, u []float32, stride int, mirror bool, work *winogradWork) {
 	taps := w.kernel[0] * w.kernel[1] * w.kernel[2]
-	inner, size := w.inner, taps*w.inner*Block
+	inner, size := w.inner, taps*w.inner*kernel.Block
 	var src []float32
 	if mirror {
 		// w.outs counts the blocks of the convolution's input
 		from := packed[(ib*w.outs+ob)*size:][:size]
 		for tap := range taps {
-			turnBlock(k, work.turned[tap*Block*Block:], from[(taps-1-tap)*inner*Block:], inner)
+			turnBlock(k, work.turned[tap*kernel.Block*kernel.Block:], from[(taps-1-tap)*inner*kernel.Block:], inner)
 		}
-		inner, src = Block, work.turned
+		inner, src = kernel.Block, work.turned
 	} else {
 		src = packed[(ob*w.ins+ib)*size:][:size]
-		if inner < Block {
+		if inner < kernel.Block {
 			for a := range w.alphas {
-				clear(u[a*stride:][:Block*Block])
+				clear(u[a*stride:][:kernel.Block*kernel.Block])
 			}
 		}
 	}
-	w.weightsBlock(k, weightsTransform, src, inner, u, stride, work.cube)
+	w.weightsBlock(k, kernel.WeightsTransform, src, inner, u, stride, work.cube)
 }
 
 // winogradWork is the working memory of one worker.
@@ -269,13 +270,13 @@ type winogradWork struct {
 }
 
 // cubeLen is the floats of the largest transformed tile.
-const cubeLen = 7 * 7 * 7 * Block
+const cubeLen = 7 * 7 * 7 * kernel.Block
 
 // work borrows the working memory of all workers, which lies in s until the next call. c is nil for gradients of weights.
 func (w *winogradPlan) work(p *Pool, s *Scratch, c *convolution, u, m int) []winogradWork {
 	turned := 0
 	if c != nil && c.mirror {
-		turned = w.kernel[0] * w.kernel[1] * w.kernel[2] * Block * Block
+		turned = w.kernel[0] * w.kernel[1] * w.kernel[2] * kernel.Block * kernel.Block
 	}
 	work := p.winograd
 	for i := range work {
@@ -285,36 +286,36 @@ func (w *winogradPlan) work(p *Pool, s *Scratch, c *convolution, u, m int) []win
 }
 
 // turnBlock writes the transposed [inner][16] matrix to the 16x16 matrix dst, filled up with zeros.
-func turnBlock(k *kernels, dst, src []float32, inner int) {
-	if inner == Block {
-		k.transpose(&dst[0], &src[0])
+func turnBlock(k *kernel.Set, dst, src []float32, inner int) {
+	if inner == kernel.Block {
+		k.Transpose(&dst[0], &src[0])
 		return
 	}
-	clear(dst[:Block*Block])
+	clear(dst[:kernel.Block*kernel.Block])
 	for i := range inner {
-		for o := range Block {
-			dst[o*Block+i] = src[i*Block+o]
+		for o := range kernel.Block {
+			dst[o*kernel.Block+i] = src[i*kernel.Block+o]
 		}
 	}
 }
 
 // weightsBlock transforms the weights [tap][inner][16] of a pair of blocks to u, or (weightsBackTransform) the gradient u to the weights.
-func (w *winogradPlan) weightsBlock(k *kernels, kind int, packed []float32, inner int, u []float32, stride int, cube []float32) {
+func (w *winogradPlan) weightsBlock(k *kernel.Set, kind int, packed []float32, inner int, u []float32, stride int, cube []float32) {
 	sd, sh := w.cube()
 	d, h, v := w.axis(0), w.axis(1), w.axis(2)
-	tap := inner * Block
+	tap := inner * kernel.Block
 	row, plane := w.kernel[2]*tap, w.kernel[1]*w.kernel[2]*tap
 	for i := range inner {
-		taps := packed[d.TapSkip*plane+h.TapSkip*row+v.TapSkip*tap+i*Block:]
-		products := u[i*Block:]
-		if kind == weightsTransform {
-			k.transforms[w.scheme[2]][kind](&cube[0], &taps[0], 0, 64, tap*4, h.R, sh*4, row*4, d.R, sd*4, plane*4, 0, nil)
-			k.transforms[w.scheme[1]][kind](&cube[0], &cube[0], 0, sh*4, sh*4, sh/Block, 64, 64, d.R, sd*4, sd*4, 0, nil)
-			k.transforms[w.scheme[0]][kind](&products[0], &cube[0], 0, sd/Block*stride*4, sd*4, sd/Block, stride*4, 64, 1, 0, 0, 0, nil)
+		taps := packed[d.TapSkip*plane+h.TapSkip*row+v.TapSkip*tap+i*kernel.Block:]
+		products := u[i*kernel.Block:]
+		if kind == kernel.WeightsTransform {
+			k.Transforms[w.scheme[2]][kind](&cube[0], &taps[0], 0, 64, tap*4, h.R, sh*4, row*4, d.R, sd*4, plane*4, 0, nil)
+			k.Transforms[w.scheme[1]][kind](&cube[0], &cube[0], 0, sh*4, sh*4, sh/kernel.Block, 64, 64, d.R, sd*4, sd*4, 0, nil)
+			k.Transforms[w.scheme[0]][kind](&products[0], &cube[0], 0, sd/kernel.Block*stride*4, sd*4, sd/kernel.Block, stride*4, 64, 1, 0, 0, 0, nil)
 		} else {
-			k.transforms[w.scheme[0]][kind](&cube[0], &products[0], 0, sd*4, sd/Block*stride*4, sd/Block, 64, stride*4, 1, 0, 0, 0, nil)
-			k.transforms[w.scheme[1]][kind](&cube[0], &cube[0], 0, sh*4, sh*4, sh/Block, 64, 64, d.R, sd*4, sd*4, 0, nil)
-			k.transforms[w.scheme[2]][kind](&taps[0], &cube[0], 0, tap*4, 64, h.R, row*4, sh*4, d.R, plane*4, sd*4, 0, nil)
+			k.Transforms[w.scheme[0]][kind](&cube[0], &products[0], 0, sd*4, sd/kernel.Block*stride*4, sd/kernel.Block, 64, stride*4, 1, 0, 0, 0, nil)
+			k.Transforms[w.scheme[1]][kind](&cube[0], &cube[0], 0, sh*4, sh*4, sh/kernel.Block, 64, 64, d.R, sd*4, sd*4, 0, nil)
+			k.Transforms[w.scheme[2]][kind](&taps[0], &cube[0], 0, tap*4, 64, h.R, row*4, sh*4, d.R, plane*4, sd*4, 0, nil)
 		}
 	}
 }
@@ -336,9 +337,9 @@ func (w *winogradPlan) transformWeights(p *Pool, packed []float32, mirror bool, 
 			w.weights(k, packed, tile/w.ins, tile%w.ins, to, stride, mirror, own)
 			return
 		}
-		w.weights(k, packed, tile/w.ins, tile%w.ins, own.u, Block*Block, mirror, own)
+		w.weights(k, packed, tile/w.ins, tile%w.ins, own.u, kernel.Block*kernel.Block, mirror, own)
 		for a := range w.alphas {
-			k.half.packPairs(&to[a*stride], &own.u[a*Block*Block], Block/2)
+			k.BF16.PackPairs(&to[a*stride], &own.u[a*kernel.Block*kernel.Block], kernel.Block/2)
 		}
 	})
 }
@@ -364,26 +365,26 @@ func (w *winogradPlan) convolve(p *Pool, x Act, packed []float32, y Act, c *conv
 		return
 	}
 	k := p.kernels()
-	if w.alphas*localTiles*4*(w.ins*w.lane()+k.cols*Block) <= localBytes {
+	if w.alphas*localTiles*4*(w.ins*w.lane()+k.Cols*kernel.Block) <= localBytes {
 		w.convolveLocal(p, x, packed, y, c, s)
 		return
 	}
 	work := w.work(p, s, c, w.halfWeights(), 0)
 	group := min(w.outs, winogradGroup)
-	vs, ms, sq := odd(w.ins*w.chunk*w.lane()), odd(group*w.chunk*Block), w.square()
+	vs, ms, sq := odd(w.ins*w.chunk*w.lane()), odd(group*w.chunk*kernel.Block), w.square()
 	v, m := s.floats(w.alphas*vs), s.floats(w.alphas*ms)
 	u, us := w.transformedWeights(p, packed, c, s, work)
 	for from := 0; from < w.total; from += w.chunk {
 		count := min(w.chunk, w.total-from)
-		w.inputTiles(p, inputTransform, x, from, count, v, vs, work)
+		w.inputTiles(p, kernel.InputTransform, x, from, count, v, vs, work)
 		for first := 0; first < w.outs; first += group {
 			blocks := min(group, w.outs-first)
 			p.Run(w.alphas, func(_, a int) {
-				k.multiply(w.half, v[a*vs:], count*w.lane(), u[a*us+first*w.ins*sq:], w.ins*sq, x.C, m[a*ms:], count*Block, count, blocks, false)
+				k.Multiply(w.half, v[a*vs:], count*w.lane(), u[a*us+first*w.ins*sq:], w.ins*sq, x.C, m[a*ms:], count*kernel.Block, count, blocks, false)
 			})
 			p.Run(count*blocks, func(worker, tile int) {
 				t, b := tile/blocks, tile%blocks
-				w.outputTile(k, c.kind, m[(b*count+t)*Block:], ms, from+t, y, first+b, c.bias, work[worker].cube)
+				w.outputTile(k, c.kind, m[(b*count+t)*kernel.Block:], ms, from+t, y, first+b, c.bias, work[worker].cube)
 			})
 		}
 	}
@@ -399,9 +400,9 @@ const (
 // convolveLocal is convolve for few input blocks, where moving transformed inputs and products costs more than multiplying: every worker takes
 // a few tiles from the input to the output.
 func (w *winogradPlan) convolveLocal(p *Pool, x Act, packed []float32, y Act, c *convolution, s *Scratch) {
-	k, kx, vec := p.kernels(), p.kernels().on(x), x.vec()
-	group := max(k.cols, 1)
-	vs, ms, sq := odd(w.ins*localTiles*w.lane()), odd(group*localTiles*Block), w.square()
+	k, kx, vec := p.kernels(), p.kernels().On(x.Half), x.vec()
+	group := max(k.Cols, 1)
+	vs, ms, sq := odd(w.ins*localTiles*w.lane()), odd(group*localTiles*kernel.Block), w.square()
 	work := w.work(p, s, c, max(w.halfWeights(), w.alphas*vs), w.alphas*ms)
 	u, us := w.transformedWeights(p, packed, c, s, work)
 	// As many tiles at a time as keep the workers equally long at work.
@@ -413,17 +414,17 @@ func (w *winogradPlan) convolveLocal(p *Pool, x Act, packed []float32, y Act, c 
 		v := own.u
 		for b := range w.ins {
 			for t := range count {
-				w.inputTile(k, kx, inputTransform, x, vec, from+t, b, v[(b*count+t)*w.lane():], vs, own.cube)
+				w.inputTile(k, kx, kernel.InputTransform, x, vec, from+t, b, v[(b*count+t)*w.lane():], vs, own.cube)
 			}
 		}
 		for first := 0; first < w.outs; first += group {
 			blocks := min(group, w.outs-first)
 			for a := range w.alphas {
-				k.multiply(w.half, v[a*vs:], count*w.lane(), u[a*us+first*w.ins*sq:], w.ins*sq, x.C, own.m[a*ms:], count*Block, count, blocks, false)
+				k.Multiply(w.half, v[a*vs:], count*w.lane(), u[a*us+first*w.ins*sq:], w.ins*sq, x.C, own.m[a*ms:], count*kernel.Block, count, blocks, false)
 			}
 			for b := range blocks {
 				for t := range count {
-					w.outputTile(k, c.kind, own.m[(b*count+t)*Block:], ms, from+t, y, first+b, c.bias, own.cube)
+					w.outputTile(k, c.kind, own.m[(b*count+t)*kernel.Block:], ms, from+t, y, first+b, c.bias, own.cube)
 				}
 			}
 		}
@@ -433,7 +434,7 @@ func (w *winogradPlan) convolveLocal(p *Pool, x Act, packed []float32, y Act, c 
 // halfWeights returns the floats that a worker needs to transform a pair of blocks before rounding.
 func (w *winogradPlan) halfWeights() int {
 	if w.half {
-		return w.alphas * Block * Block
+		return w.alphas * kernel.Block * kernel.Block
 	}
 	return 0
 }
@@ -442,9 +443,9 @@ func (w *winogradPlan) halfWeights() int {
 // transformed weights are kept, goes through the input blocks, so that transformed weights and products stay in its own cache.
 func (w *winogradPlan) convolveFew(p *Pool, x Act, packed []float32, y Act, c *convolution, s *Scratch) {
 	k := p.kernels()
-	group := max(k.cols, 1)
-	ms, vs := odd(group*w.total*Block), odd(w.ins*w.total*w.lane())
-	own := odd(group * Block * Block)
+	group := max(k.Cols, 1)
+	ms, vs := odd(group*w.total*kernel.Block), odd(w.ins*w.total*w.lane())
+	own := odd(group * kernel.Block * kernel.Block)
 	if c.forms != nil {
 		own = w.halfWeights() / w.alphas
 	}
@@ -455,7 +456,7 @@ func (w *winogradPlan) convolveFew(p *Pool, x Act, packed []float32, y Act, c *c
 	if c.forms != nil {
 		u, us = w.transformedWeights(p, packed, c, s, work)
 	}
-	w.inputTiles(p, inputTransform, x, 0, w.total, v, vs, work)
+	w.inputTiles(p, kernel.InputTransform, x, 0, w.total, v, vs, work)
 	// Where a part of the workers would have a whole group more to do than the others, the last groups are of one block.
 	whole := w.outs / group
 	if rest := w.outs - whole/p.threads*p.threads*group; rest <= p.threads {
@@ -470,21 +471,21 @@ func (w *winogradPlan) convolveFew(p *Pool, x Act, packed []float32, y Act, c *c
 		if u != nil {
 			sq := w.ins * w.square()
 			for a := range w.alphas {
-				k.multiply(w.half, v[a*vs:], w.total*w.lane(), u[a*us+first*sq:], sq, x.C, mine.m[a*ms:], w.total*Block, w.total, blocks, false)
+				k.Multiply(w.half, v[a*vs:], w.total*w.lane(), u[a*us+first*sq:], sq, x.C, mine.m[a*ms:], w.total*kernel.Block, w.total, blocks, false)
 			}
 		} else {
 			for ib := range w.ins {
 				for b := range blocks {
-					w.weights(k, packed, first+b, ib, mine.u[b*Block*Block:], own, c.mirror, mine)
+					w.weights(k, packed, first+b, ib, mine.u[b*kernel.Block*kernel.Block:], own, c.mirror, mine)
 				}
 				for a := range w.alphas {
-					k.multiply(false, v[a*vs+ib*w.total*Block:], 0, mine.u[a*own:], Block*Block, min(Block, x.C-ib*Block), mine.m[a*ms:], w.total*Block, w.total, blocks, ib > 0)
+					k.Multiply(false, v[a*vs+ib*w.total*kernel.Block:], 0, mine.u[a*own:], kernel.Block*kernel.Block, min(kernel.Block, x.C-ib*kernel.Block), mine.m[a*ms:], w.total*kernel.Block, w.total, blocks, ib > 0)
 				}
 			}
 		}
 		for b := range blocks {
 			for t := range w.total {
-				w.outputTile(k, c.kind, mine.m[(b*w.total+t)*Block:], ms, t, y, first+b, c.bias, mine.cube)
+				w.outputTile(k, c.kind, mine.m[(b*w.total+t)*kernel.Block:], ms, t, y, first+b, c.bias, mine.cube)
 			}
 		}
 	})
@@ -494,49 +495,49 @@ func (w *winogradPlan) convolveFew(p *Pool, x Act, packed []float32, y Act, c *c
 func (w *winogradPlan) weightGradient(p *Pool, x, dy Act, dw []float32, s *Scratch) {
 	k := p.kernels()
 	taps := w.kernel[0] * w.kernel[1] * w.kernel[2]
-	size := taps * w.inner * Block
+	size := taps * w.inner * kernel.Block
 	back := func(tile int, u []float32, stride int, cube []float32) {
 		dst := dw[tile*size:][:size]
 		if w.axis(0).TapSkip+w.axis(1).TapSkip+w.axis(2).TapSkip > 0 {
 			clear(dst)
 		}
-		w.weightsBlock(k, weightsBackTransform, dst, w.inner, u, stride, cube)
+		w.weightsBlock(k, kernel.WeightsBackTransform, dst, w.inner, u, stride, cube)
 	}
-	vs, zs := odd(w.ins*w.chunk*Block), odd(w.outs*w.chunk*Block)
+	vs, zs := odd(w.ins*w.chunk*kernel.Block), odd(w.outs*w.chunk*kernel.Block)
 	if w.chunk == w.total {
-		group := min(k.outerCols, 2)
-		us := odd(group * Block * Block)
+		group := min(k.OuterCols, 2)
+		us := odd(group * kernel.Block * kernel.Block)
 		work := w.work(p, s, nil, w.alphas*us, 0)
 		v, z := s.floats(w.alphas*vs), s.floats(w.alphas*zs)
-		w.inputTiles(p, inputTransform, x, 0, w.total, v, vs, work)
-		w.inputTiles(p, gradientTransform, dy, 0, w.total, z, zs, work)
+		w.inputTiles(p, kernel.InputTransform, x, 0, w.total, v, vs, work)
+		w.inputTiles(p, kernel.GradientTransform, dy, 0, w.total, z, zs, work)
 		p.Run((w.outs+group-1)/group*w.ins, func(worker, tile int) {
 			own := &work[worker]
 			first, ib := tile/w.ins*group, tile%w.ins
 			blocks := min(group, w.outs-first)
 			for a := range w.alphas {
-				k.outerProducts(v[a*vs+ib*w.total*Block:], z[a*zs+first*w.total*Block:], w.total*Block, w.total, own.u[a*us:], Block*Block, blocks, false)
+				k.OuterProducts(v[a*vs+ib*w.total*kernel.Block:], z[a*zs+first*w.total*kernel.Block:], w.total*kernel.Block, w.total, own.u[a*us:], kernel.Block*kernel.Block, blocks, false)
 			}
 			for b := range blocks {
-				back((first+b)*w.ins+ib, own.u[b*Block*Block:], us, own.cube)
+				back((first+b)*w.ins+ib, own.u[b*kernel.Block*kernel.Block:], us, own.cube)
 			}
 		})
 		return
 	}
-	us := odd(w.outs * w.ins * Block * Block)
+	us := odd(w.outs * w.ins * kernel.Block * kernel.Block)
 	work := w.work(p, s, nil, 0, 0)
 	v, z, u := s.floats(w.alphas*vs), s.floats(w.alphas*zs), s.floats(w.alphas*us)
 	for from := 0; from < w.total; from += w.chunk {
 		count := min(w.chunk, w.total-from)
-		w.inputTiles(p, inputTransform, x, from, count, v, vs, work)
-		w.inputTiles(p, gradientTransform, dy, from, count, z, zs, work)
+		w.inputTiles(p, kernel.InputTransform, x, from, count, v, vs, work)
+		w.inputTiles(p, kernel.GradientTransform, dy, from, count, z, zs, work)
 		p.Run(w.alphas, func(_, a int) {
 			for ib := range w.ins {
-				k.outerProducts(v[a*vs+ib*count*Block:], z[a*zs:], count*Block, count, u[a*us+ib*Block*Block:], w.ins*Block*Block, w.outs, from > 0)
+				k.OuterProducts(v[a*vs+ib*count*kernel.Block:], z[a*zs:], count*kernel.Block, count, u[a*us+ib*kernel.Block*kernel.Block:], w.ins*kernel.Block*kernel.Block, w.outs, from > 0)
 			}
 		})
 	}
-	p.Run(w.outs*w.ins, func(worker, tile int) { back(tile, u[tile*Block*Block:], us, work[worker].cube) })
+	p.Run(w.outs*w.ins, func(worker, tile int) { back(tile, u[tile*kernel.Block*kernel.Block:], us, work[worker].cube) })
 }
 
 // mirrored returns the convolution that computes the input's gradient of a stride-1 convolution from dy.

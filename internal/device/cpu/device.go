@@ -8,6 +8,7 @@ import (
 	"unsafe"
 
 	"github.com/universal-classifier/uc/internal/cpulevel"
+	"github.com/universal-classifier/uc/internal/device/cpu/kernel"
 
 	"github.com/universal-classifier/uc/internal/device"
 	"github.com/universal-classifier/uc/internal/memory"
@@ -37,7 +38,7 @@ func Open(threads int, kernels string, mixed bool) (device.Device, error) {
 // New returns the CPU with the best kernels that it has. It computes in bfloat16 only where the processor has instructions for it.
 func New(threads int, mixed bool) *cpuDevice {
 	d := &cpuDevice{pool: NewPool(threads)}
-	d.half = mixed && d.pool.HasHalf() && d.pool.Features() > Generic
+	d.half = mixed && d.pool.HasHalf() && d.pool.Features() > cpulevel.Generic
 	return d
 }
 
@@ -108,7 +109,7 @@ func (d *cpuDevice) NewBlock(bytes int64) (device.Block, error) {
 	if free := memory.Available(); bytes > free {
 		return nil, fmt.Errorf("the network needs a block of %s of memory, %s are free; a smaller batch or smaller images need less", memory.Format(bytes), memory.Format(free))
 	}
-	return cpuBlock(AlignedFloats(int((bytes + 3) / 4))), nil
+	return cpuBlock(kernel.AlignedFloats(int((bytes + 3) / 4))), nil
 }
 
 func (d *cpuDevice) Place(s device.Spec, b device.Block, offset int64) *device.Tensor {

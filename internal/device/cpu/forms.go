@@ -1,5 +1,7 @@
 package cpu
 
+import "github.com/universal-classifier/uc/internal/device/cpu/kernel"
+
 // Forms keeps what convolutions have made of weights that stay as they are: transformed, or in pairs of bfloat16. The zero value is ready.
 type Forms struct {
 	made map[formKey][]float32
@@ -16,7 +18,7 @@ type formKey struct {
 func (f *Forms) get(key formKey, floats int, fill func(form []float32)) []float32 {
 	form, ok := f.made[key]
 	if !ok {
-		form = AlignedFloats(floats)
+		form = kernel.AlignedFloats(floats)
 		fill(form)
 		if f.made == nil {
 			f.made = map[formKey][]float32{}

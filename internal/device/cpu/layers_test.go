@@ -4,6 +4,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/universal-classifier/uc/internal/testutil"
 )
 
 func TestMaxPool(t *testing.T) {
@@ -63,14 +65,14 @@ func TestMaxPool(t *testing.T) {
 		eachPool(t, func(t *testing.T, p *Pool) {
 			xa, ya, da := x.act(p), y.act(p), before.act(p)
 			MaxPoolForward(p, &q, xa, ya, nil, &Scratch{})
-			near(t, "max pooling", y.fromAct(p, ya).v, y.v, 0)
+			testutil.Near(t, "max pooling", y.fromAct(p, ya).v, y.v, 0)
 			idx := make([]uint8, PoolIndexLen(&q, 2, channels))
 			ya = dy.act(p)
 			MaxPoolForward(p, &q, xa, ya, idx, &Scratch{})
-			near(t, "max pooling with indices", y.fromAct(p, ya).v, y.v, 0)
+			testutil.Near(t, "max pooling with indices", y.fromAct(p, ya).v, y.v, 0)
 			checkGuards(t, "max pooling", ya)
 			MaxPoolBackward(p, &q, dy.act(p), idx, da, false, &Scratch{})
-			near(t, "max pooling backward", dx.fromAct(p, da).v, dx.v, 1e-6)
+			testutil.Near(t, "max pooling backward", dx.fromAct(p, da).v, dx.v, 1e-6)
 			checkGuards(t, "max pooling backward", da)
 			da = before.act(p)
 			MaxPoolBackward(p, &q, dy.act(p), idx, da, true, &Scratch{})
@@ -78,7 +80,7 @@ func TestMaxPool(t *testing.T) {
 			for i := range sum.v {
 				sum.v[i] = before.v[i] + dx.v[i]
 			}
-			near(t, "max pooling backward, added", dx.fromAct(p, da).v, sum.v, 1e-6)
+			testutil.Near(t, "max pooling backward, added", dx.fromAct(p, da).v, sum.v, 1e-6)
 			checkGuards(t, "max pooling backward, added", da)
 		})
 	}
@@ -134,9 +136,9 @@ func TestBatchNorm(t *testing.T) {
 				raw, ya := x.act(p), dy.act(p)
 				e := Epilogue{Sum: make([]float64, c), SumSq: make([]float64, c)}
 				ConvForward(p, &conv, x.act(p), packed, raw, &e, &s)
-				mu, inv, rm, rv := make([]float32, c), make([]float32, c), toF32(runMean), toF32(runVar)
+				mu, inv, rm, rv := make([]float32, c), make([]float32, c), testutil.Float32(runMean), testutil.Float32(runVar)
 				BatchNormStats(e.Sum, e.SumSq, count, eps, momentum, mu, inv, rm, rv)
-				near(t, "mean", f64(mu), mean, 1e-5)
+				testutil.Near(t, "mean", testutil.Float64(mu), mean, 1e-5)
 				for k := range c {
 					if want := 0.9*runVar[k] + 0.1*variance[k]*float64(count)/float64(count-1); math.Abs(float64(rv[k])-want) > 1e-5 {
 						t.Fatalf("running variance %g, want %g", rv[k], want)
@@ -145,14 +147,14 @@ func TestBatchNorm(t *testing.T) {
 						t.Fatalf("running mean %g, want %g", rm[k], want)
 					}
 				}
-				BatchNormForward(p, raw, mu, inv, toF32(gamma), toF32(beta), relu, ya)
-				near(t, "batch norm", y.fromAct(p, ya).v, y.v, 1e-5)
+				BatchNormForward(p, raw, mu, inv, testutil.Float32(gamma), testutil.Float32(beta), relu, ya)
+				testutil.Near(t, "batch norm", y.fromAct(p, ya).v, y.v, 1e-5)
 				checkGuards(t, "batch norm", ya)
 				da, dg, db := dy.act(p), make([]float32, c), make([]float32, c)
-				BatchNormBackward(p, raw, da, mu, inv, toF32(gamma), toF32(beta), relu, da, dg, db, &s)
-				near(t, "gamma's gradient", f64(dg), dgamma, 1e-4)
-				near(t, "beta's gradient", f64(db), dbeta, 1e-4)
-				near(t, "batch norm backward", dx.fromAct(p, da).v, dx.v, 1e-4)
+				BatchNormBackward(p, raw, da, mu, inv, testutil.Float32(gamma), testutil.Float32(beta), relu, da, dg, db, &s)
+				testutil.Near(t, "gamma's gradient", testutil.Float64(dg), dgamma, 1e-4)
+				testutil.Near(t, "beta's gradient", testutil.Float64(db), dbeta, 1e-4)
+				testutil.Near(t, "batch norm backward", dx.fromAct(p, da).v, dx.v, 1e-4)
 				checkGuards(t, "batch norm backward", da)
 			})
 		}
@@ -161,7 +163,7 @@ func TestBatchNorm(t *testing.T) {
 
 func TestAvgPoolMean(t *testing.T) {
 	r := rand.New(rand.NewPCG(11, 12))
-	kernel := [3]int{2, 2, 7}
+	window := [3]int{2, 2, 7}
 	for _, size := range [][3]int{{1, 1, 1}, {4, 1, 1}, {8, 2, 2}, {3, 4, 9}} {
 		x := randomTensor(r, 2, 20, size)
 		k := [3]int{min(2, size[0]), min(2, size[1]), min(7, size[2])}
@@ -184,11 +186,11 @@ func TestAvgPoolMean(t *testing.T) {
 		}
 		eachPool(t, func(t *testing.T, p *Pool) {
 			out := make([]float32, len(want))
-			AvgPoolMean(p, kernel, x.act(p), out)
-			near(t, "mean", f64(out), want, 1e-6)
+			AvgPoolMean(p, window, x.act(p), out)
+			testutil.Near(t, "mean", testutil.Float64(out), want, 1e-6)
 			da := x.act(p)
-			AvgPoolMeanBackward(p, kernel, dout.f32(), da)
-			near(t, "mean backward", dx.fromAct(p, da).v, dx.v, 1e-6)
+			AvgPoolMeanBackward(p, window, dout.f32(), da)
+			testutil.Near(t, "mean backward", dx.fromAct(p, da).v, dx.v, 1e-6)
 			checkGuards(t, "mean backward", da)
 		})
 	}
@@ -223,8 +225,8 @@ func TestSGD(t *testing.T) {
 					want[i] -= 0.1 * (g + 0.9*buf[i])
 				}
 			}
-			near(t, "parameters", f64(w), want, 1e-6)
-			near(t, "momentum", f64(m[:n]), buf, 1e-6)
+			testutil.Near(t, "parameters", testutil.Float64(w), want, 1e-6)
+			testutil.Near(t, "momentum", testutil.Float64(m[:n]), buf, 1e-6)
 			if m[n] != guard {
 				t.Fatal("wrote beyond the momentum")
 			}

@@ -6,13 +6,14 @@
 // bit-equal for any thread count.
 package cpu
 
-import "fmt"
+import (
+	"fmt"
 
-// Block is the number of channels that lie side by side in a blocked array: one AVX-512 register of float32.
-const Block = 16
+	"github.com/universal-classifier/uc/internal/device/cpu/kernel"
+)
 
 // Blocks returns ceil(channels/Block).
-func Blocks(channels int) int { return (channels + Block - 1) / Block }
+func Blocks(channels int) int { return (channels + kernel.Block - 1) / kernel.Block }
 
 // Act is a view of an activation (or of its gradient).
 //
@@ -36,28 +37,28 @@ type Act struct {
 // vec returns the floats of memory that the 16 channels of a voxel take.
 func (a Act) vec() int {
 	if a.Half {
-		return Block / 2
+		return kernel.Block / 2
 	}
-	return Block
+	return kernel.Block
 }
 
 // NewAct allocates a blocked activation of zeros.
 func NewAct(n, c, d, h, w int) Act {
-	return ActOn(AlignedFloats(ActLen(n, c, d, h, w)), n, c, d, h, w)
+	return ActOn(kernel.AlignedFloats(ActLen(n, c, d, h, w)), n, c, d, h, w)
 }
 
 // ActLen returns the number of floats of a dense blocked activation.
-func ActLen(n, c, d, h, w int) int { return n * Blocks(c) * d * h * w * Block }
+func ActLen(n, c, d, h, w int) int { return n * Blocks(c) * d * h * w * kernel.Block }
 
 // ActOn views the beginning of data as a dense blocked activation.
 func ActOn(data []float32, n, c, d, h, w int) Act {
-	stride := Blocks(c) * d * h * w * Block
+	stride := Blocks(c) * d * h * w * kernel.Block
 	return Act{Data: data[:n*stride], N: n, C: c, D: d, H: h, W: w, NStride: stride}
 }
 
 // HalfOn views the beginning of data as a dense blocked activation in bfloat16.
 func HalfOn(data []float32, n, c, d, h, w int) Act {
-	stride := Blocks(c) * d * h * w * Block / 2
+	stride := Blocks(c) * d * h * w * kernel.Block / 2
 	return Act{Data: data[:n*stride], N: n, C: c, D: d, H: h, W: w, NStride: stride, Half: true}
 }
 
@@ -77,10 +78,10 @@ func PlanarOn(data []float32, n, c, d, h, w int) Act {
 
 // Slice views channels [first, first+count); first must be a multiple of Block.
 func (a Act) Slice(first, count int) Act {
-	if first%Block != 0 || first < 0 || first+count > Blocks(a.C)*Block || a.Planar {
+	if first%kernel.Block != 0 || first < 0 || first+count > Blocks(a.C)*kernel.Block || a.Planar {
 		panic(fmt.Sprintf("cpu: channels [%d, %d) are no blocked slice of %d channels", first, first+count, a.C))
 	}
-	a.Data = a.Data[first/Block*a.D*a.H*a.W*a.vec():]
+	a.Data = a.Data[first/kernel.Block*a.D*a.H*a.W*a.vec():]
 	a.C = count
 	return a
 }
@@ -116,11 +117,11 @@ func PackActivations(p *Pool, ncdhw []float32, y Act) {
 		set := func(at int, f float32) { dst[at] = f }
 		if y.Half {
 			values := halves(dst)
-			set = func(at int, f float32) { values[at] = toHalf(f) }
+			set = func(at int, f float32) { values[at] = kernel.ToHalf(f) }
 		}
-		for c := range min(Block, y.C-b*Block) {
-			for v, f := range ncdhw[(n*y.C+b*Block+c)*vox:][:vox] {
-				set(v*Block+c, f)
+		for c := range min(kernel.Block, y.C-b*kernel.Block) {
+			for v, f := range ncdhw[(n*y.C+b*kernel.Block+c)*vox:][:vox] {
+				set(v*kernel.Block+c, f)
 			}
 		}
 	})
@@ -136,12 +137,12 @@ func UnpackActivations(p *Pool, x Act, ncdhw []float32) {
 		get := func(at int) float32 { return src[at] }
 		if x.Half {
 			values := halves(src)
-			get = func(at int) float32 { return fromHalf(values[at]) }
+			get = func(at int) float32 { return kernel.FromHalf(values[at]) }
 		}
-		for c := range min(Block, x.C-b*Block) {
-			dst := ncdhw[(n*x.C+b*Block+c)*vox:][:vox]
+		for c := range min(kernel.Block, x.C-b*kernel.Block) {
+			dst := ncdhw[(n*x.C+b*kernel.Block+c)*vox:][:vox]
 			for v := range dst {
-				dst[v] = get(v*Block + c)
+				dst[v] = get(v*kernel.Block + c)
 			}
 		}
 	})

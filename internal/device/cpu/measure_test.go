@@ -1,6 +1,10 @@
 package cpu
 
-import "time"
+import (
+	"time"
+
+	"github.com/universal-classifier/uc/internal/device/cpu/kernel"
+)
 
 // convTiming is what one direction of a convolution was measured at.
 type convTiming struct {
@@ -28,7 +32,7 @@ func measureConv(p *Pool, c *Conv, batch int, planar bool, d time.Duration, s *S
 		PackActivations(p, numbers, x)
 	}
 	PackActivations(p, numbers, y)
-	w, dw := AlignedFloats(PackedLen(c)), AlignedFloats(PackedLen(c))
+	w, dw := kernel.AlignedFloats(PackedLen(c)), kernel.AlignedFloats(PackedLen(c))
 	PackWeights(c, fill(c.Out*c.In*c.Taps()), w)
 
 	bytes := 4 * float64(batch*(c.In*c.InVoxels()+c.Out*c.OutVoxels())+c.Out*c.In*c.Taps())

@@ -2,11 +2,12 @@ package cpu
 
 import (
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"testing"
 
 	"github.com/universal-classifier/uc/internal/cpulevel"
+	"github.com/universal-classifier/uc/internal/device/cpu/kernel"
+	"github.com/universal-classifier/uc/internal/testutil"
 )
 
 // tensor is a plain (N, C, D, H, W) array of float64, on which the references of the tests compute.
@@ -36,15 +37,7 @@ func (t tensor) inside(d, h, w int) bool {
 	return d >= 0 && h >= 0 && w >= 0 && d < t.size[0] && h < t.size[1] && w < t.size[2]
 }
 
-func (t tensor) f32() []float32 { return toF32(t.v) }
-
-func toF32(v []float64) []float32 {
-	out := make([]float32, len(v))
-	for i, f := range v {
-		out[i] = float32(f)
-	}
-	return out
-}
+func (t tensor) f32() []float32 { return testutil.Float32(t.v) }
 
 const guard = float32(-12345.5)
 
@@ -53,19 +46,19 @@ const guard = float32(-12345.5)
 func (t tensor) act(p *Pool) Act {
 	vox := t.size[0] * t.size[1] * t.size[2]
 	cb := Blocks(t.c)
-	wide := Act{N: t.n, C: (cb + 2) * Block, D: t.size[0], H: t.size[1], W: t.size[2], NStride: (cb + 2) * Block * vox}
-	wide.Data = AlignedFloats(t.n * wide.NStride)
+	wide := Act{N: t.n, C: (cb + 2) * kernel.Block, D: t.size[0], H: t.size[1], W: t.size[2], NStride: (cb + 2) * kernel.Block * vox}
+	wide.Data = kernel.AlignedFloats(t.n * wide.NStride)
 	for i := range wide.Data {
 		wide.Data[i] = guard
 	}
-	a := wide.Slice(Block, t.c)
+	a := wide.Slice(kernel.Block, t.c)
 	PackActivations(p, t.f32(), a)
 	return a
 }
 
 func checkGuards(t *testing.T, what string, a Act) {
 	t.Helper()
-	size := Blocks(a.C) * Block * a.Voxels()
+	size := Blocks(a.C) * kernel.Block * a.Voxels()
 	for n := range a.N {
 		for i := size; i < a.NStride && n*a.NStride+i < len(a.Data); i++ {
 			if a.Data[n*a.NStride+i] != guard {
@@ -75,8 +68,8 @@ func checkGuards(t *testing.T, what string, a Act) {
 		for b := range Blocks(a.C) {
 			blk := a.block(n, b)
 			for i := range blk {
-				if b*Block+i%Block >= a.C && blk[i] != 0 {
-					t.Fatalf("%s: channel %d of %d is %g, must be zero", what, b*Block+i%Block, a.C, blk[i])
+				if b*kernel.Block+i%kernel.Block >= a.C && blk[i] != 0 {
+					t.Fatalf("%s: channel %d of %d is %g, must be zero", what, b*kernel.Block+i%kernel.Block, a.C, blk[i])
 				}
 			}
 		}
@@ -89,31 +82,6 @@ func (t tensor) fromAct(p *Pool, a Act) tensor {
 	out := newTensor(t.n, t.c, t.size)
 	for i, v := range f {
 		out.v[i] = float64(v)
-	}
-	return out
-}
-
-// near reports the first place where got differs from want by more than tol times the largest value of want.
-func near(t *testing.T, what string, got, want []float64, tol float64) {
-	t.Helper()
-	if len(got) != len(want) {
-		t.Fatalf("%s: %d values, want %d", what, len(got), len(want))
-	}
-	scale := 1e-30
-	for _, v := range want {
-		scale = max(scale, math.Abs(v))
-	}
-	for i := range want {
-		if d := math.Abs(got[i] - want[i]); !(d <= tol*scale) {
-			t.Fatalf("%s: value %d of %d is %g, want %g (error %.2g of %.3g)", what, i, len(want), got[i], want[i], d, scale)
-		}
-	}
-}
-
-func f64(v []float32) []float64 {
-	out := make([]float64, len(v))
-	for i, f := range v {
-		out[i] = float64(f)
 	}
 	return out
 }

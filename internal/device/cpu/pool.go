@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/universal-classifier/uc/internal/cpulevel"
+	"github.com/universal-classifier/uc/internal/device/cpu/kernel"
 )
 
 // Pool runs tiles of work on persistent workers. The caller of Run is worker 0. A Pool also carries the kernel
@@ -16,7 +17,7 @@ import (
 // workers that have taken part: one that the system has not woken yet joins the next Run.
 type Pool struct {
 	threads  int
-	features Features
+	features cpulevel.Level
 	spins    int
 	job      func(worker, tile int)
 	tiles    int64
@@ -59,7 +60,7 @@ const spinRounds = 20000
 func NewPool(threads int) *Pool { return NewPoolFeatures(threads, cpulevel.Default()) }
 
 // NewPoolFeatures is NewPool with a chosen kernel set, lowered to what the processor has.
-func NewPoolFeatures(threads int, f Features) *Pool {
+func NewPoolFeatures(threads int, f cpulevel.Level) *Pool {
 	if threads < 1 {
 		threads = runtime.GOMAXPROCS(0)
 	}
@@ -79,7 +80,12 @@ func NewPoolFeatures(threads int, f Features) *Pool {
 func (p *Pool) Threads() int { return p.threads }
 
 // Features returns the kernel set this pool's work uses.
-func (p *Pool) Features() Features { return p.features }
+func (p *Pool) Features() cpulevel.Level { return p.features }
+
+func (p *Pool) kernels() *kernel.Set { return kernel.KernelSets[p.features] }
+
+// HasHalf tells whether this pool's kernel set has kernels for activations in bfloat16.
+func (p *Pool) HasHalf() bool { return p.kernels().BF16 != nil }
 
 // Close ends the workers; the pool must be idle.
 func (p *Pool) Close() { p.closed.Do(func() { close(p.quit) }) }

@@ -1,6 +1,10 @@
 package cpu
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/universal-classifier/uc/internal/device/cpu/kernel"
+)
 
 // Pooling describes a 3D max pooling of a zero-padded array: Kernel, Stride, and the zeros in front and behind every
 // axis, which take part in the maximum. A window may reach beyond the zeros behind (ceil mode); what lies there is ignored.
@@ -27,7 +31,7 @@ func SamePooling(kernel, stride, size [3]int) Pooling {
 
 // PoolIndexLen returns the number of index bytes for a batch of the given channels.
 func PoolIndexLen(q *Pooling, batch, channels int) int {
-	return batch * Blocks(channels) * q.OutSize[0] * q.OutSize[1] * q.OutSize[2] * Block
+	return batch * Blocks(channels) * q.OutSize[0] * q.OutSize[1] * q.OutSize[2] * kernel.Block
 }
 
 func (q *Pooling) check(x, y Act) {
@@ -40,7 +44,7 @@ func (q *Pooling) check(x, y Act) {
 // windowList is what the pooling kernels need of a run of windows that see the same taps.
 type windowList struct {
 	offsets [maxPoolTaps]int
-	taps    [maxPoolTaps][Block]uint8 // the number of the tap, 16 times
+	taps    [maxPoolTaps][kernel.Block]uint8 // the number of the tap, 16 times
 	count   int
 	before  int // taps in front of the first zero of the padding
 	zeroTap int // the number of that zero, -1 without
@@ -145,37 +149,37 @@ func meanWeights(size, kernel int) []float32 {
 	return w
 }
 
-// AvgPoolMean writes out[n*C+c], the mean over what an average pooling (kernel clipped to the size, stride 1) leaves of channel c.
-func AvgPoolMean(p *Pool, kernel [3]int, x Act, out []float32) {
-	wd, wh, ww := meanWeights(x.D, kernel[0]), meanWeights(x.H, kernel[1]), meanWeights(x.W, kernel[2])
-	k, vec := p.kernels().on(x), x.vec()
+// AvgPoolMean writes out[n*C+c], the mean over what an average pooling (window clipped to the size, stride 1) leaves of channel c.
+func AvgPoolMean(p *Pool, window [3]int, x Act, out []float32) {
+	wd, wh, ww := meanWeights(x.D, window[0]), meanWeights(x.H, window[1]), meanWeights(x.W, window[2])
+	k, vec := p.kernels().On(x.Half), x.vec()
 	cb := Blocks(x.C)
 	p.Run(x.N*cb, func(_, tile int) {
 		n, b := tile/cb, tile%cb
 		src := x.block(n, b)
-		var acc [Block]float64
-		var values [Block]float32
+		var acc [kernel.Block]float64
+		var values [kernel.Block]float32
 		for d := range x.D {
 			for h := range x.H {
 				for w := range x.W {
 					f := wd[d] * wh[h] * ww[w]
-					k.widen(&values[0], &src[((d*x.H+h)*x.W+w)*vec], 1)
+					k.Widen(&values[0], &src[((d*x.H+h)*x.W+w)*vec], 1)
 					for i, v := range values {
 						acc[i] += float64(f * v)
 					}
 				}
 			}
 		}
-		for i := range min(Block, x.C-b*Block) {
-			out[n*x.C+b*Block+i] = float32(acc[i])
+		for i := range min(kernel.Block, x.C-b*kernel.Block) {
+			out[n*x.C+b*kernel.Block+i] = float32(acc[i])
 		}
 	})
 }
 
 // AvgPoolMeanBackward overwrites dx by the gradient, given dout[n*C+c].
-func AvgPoolMeanBackward(p *Pool, kernel [3]int, dout []float32, dx Act) {
-	wd, wh, ww := meanWeights(dx.D, kernel[0]), meanWeights(dx.H, kernel[1]), meanWeights(dx.W, kernel[2])
-	k, vec := p.kernels().on(dx), dx.vec()
+func AvgPoolMeanBackward(p *Pool, window [3]int, dout []float32, dx Act) {
+	wd, wh, ww := meanWeights(dx.D, window[0]), meanWeights(dx.H, window[1]), meanWeights(dx.W, window[2])
+	k, vec := p.kernels().On(dx.Half), dx.vec()
 	cb := Blocks(dx.C)
 	p.Run(dx.N*cb, func(_, tile int) {
 		n, b := tile/cb, tile%cb
@@ -185,11 +189,11 @@ func AvgPoolMeanBackward(p *Pool, kernel [3]int, dout []float32, dx Act) {
 			for h := range dx.H {
 				for w := range dx.W {
 					f := wd[d] * wh[h] * ww[w]
-					var to [Block]float32
+					var to [kernel.Block]float32
 					for i := range to {
 						to[i] = f * g[i]
 					}
-					k.narrow(&dst[((d*dx.H+h)*dx.W+w)*vec], &to[0], 1)
+					k.Narrow(&dst[((d*dx.H+h)*dx.W+w)*vec], &to[0], 1)
 				}
 			}
 		}

@@ -1,6 +1,10 @@
 package cpu
 
-import "unsafe"
+import (
+	"unsafe"
+
+	"github.com/universal-classifier/uc/internal/device/cpu/kernel"
+)
 
 // Max pooling with winners goes along one axis after the other as well: width, height, depth, and the gradient the other way. The first of equals
 // along every axis is the first of the box, as its taps count width fastest. In bfloat16 the sums of gradients are rounded after every axis.
@@ -13,13 +17,13 @@ type axisMemory struct {
 
 // axisMemory borrows memory for so many vectors in a's format.
 func (s *Scratch) axisMemory(a Act, vectors int) axisMemory {
-	return axisMemory{s.floats(vectors * a.vec()), unsafe.Slice((*uint8)(unsafe.Pointer(unsafe.SliceData(s.floats(vectors*Block/4)))), vectors*Block)}
+	return axisMemory{s.floats(vectors * a.vec()), unsafe.Slice((*uint8)(unsafe.Pointer(unsafe.SliceData(s.floats(vectors*kernel.Block/4)))), vectors*kernel.Block)}
 }
 
 // clear makes vectors from first on zeros that tap 0 won.
 func (m axisMemory) clear(a Act, first int) {
 	clear(m.values[first*a.vec():])
-	clear(m.winners[first*Block:])
+	clear(m.winners[first*kernel.Block:])
 }
 
 // along returns the pooling of a row.
@@ -56,7 +60,7 @@ func (q *Pooling) outputs(l *windowList, a, i, count, span int) {
 // maxPoolWinners writes the maxima of x to y and their taps to idx. Tiles are those of maxPoolSeparable.
 func maxPoolWinners(p *Pool, q *Pooling, x, y Act, idx []uint8, s *Scratch) {
 	s.reset()
-	k, vec, cb := p.kernels().on(x), x.vec(), Blocks(x.C)
+	k, vec, cb := p.kernels().On(x.Half), x.vec(), Blocks(x.C)
 	along, plane := q.along(), y.H*y.W
 	runs := p.windowRuns(&along, vec*4)
 	flat := q.Kernel[0] == 1 && q.PadLo[0] == 0 // nothing to do along the depth
@@ -78,13 +82,13 @@ func maxPoolWinners(p *Pool, q *Pooling, x, y Act, idx []uint8, s *Scratch) {
 				for _, r := range runs {
 					for h := range x.H {
 						at := h*y.W + r.first
-						k.windowArgMax(&rows.values[at*vec], &rows.winners[at*Block], &src[(id*x.H+h)*x.W*vec], q.Stride[2]*vec*4, r.windows,
+						k.WindowArgMax(&rows.values[at*vec], &rows.winners[at*kernel.Block], &src[(id*x.H+h)*x.W*vec], q.Stride[2]*vec*4, r.windows,
 							&r.offsets[0], &r.taps[0], r.before, r.count-r.before, r.zeroTap)
 					}
 				}
-				values, winners := planes.values[id%q.Kernel[0]*plane*vec:], planes.winners[id%q.Kernel[0]*plane*Block:]
+				values, winners := planes.values[id%q.Kernel[0]*plane*vec:], planes.winners[id%q.Kernel[0]*plane*kernel.Block:]
 				if flat {
-					values, winners = dst[d*plane*vec:], idx[(pair*y.D+d)*plane*Block:]
+					values, winners = dst[d*plane*vec:], idx[(pair*y.D+d)*plane*kernel.Block:]
 				}
 				for h, n := 0, 0; h < y.H; h += n {
 					n = 1
@@ -92,7 +96,7 @@ func maxPoolWinners(p *Pool, q *Pooling, x, y Act, idx []uint8, s *Scratch) {
 						n = q.run(1, h)
 					}
 					q.pieces(l, 1, h, x.H, y.W, q.Kernel[2])
-					k.combineMax(&values[h*y.W*vec], &winners[h*y.W*Block], &rows.values[0], &rows.winners[0], n*y.W, &l.offsets[0], &l.taps[0], l.count)
+					k.CombineMax(&values[h*y.W*vec], &winners[h*y.W*kernel.Block], &rows.values[0], &rows.winners[0], n*y.W, &l.offsets[0], &l.taps[0], l.count)
 				}
 				done = id
 			}
@@ -100,7 +104,7 @@ func maxPoolWinners(p *Pool, q *Pooling, x, y Act, idx []uint8, s *Scratch) {
 				continue
 			}
 			q.pieces(l, 0, d, q.Kernel[0], plane, q.Kernel[1]*q.Kernel[2])
-			k.combineMax(&dst[d*plane*vec], &idx[(pair*y.D+d)*plane*Block], &planes.values[0], &planes.winners[0], plane, &l.offsets[0], &l.taps[0], l.count)
+			k.CombineMax(&dst[d*plane*vec], &idx[(pair*y.D+d)*plane*kernel.Block], &planes.values[0], &planes.winners[0], plane, &l.offsets[0], &l.taps[0], l.count)
 		}
 	})
 }
@@ -110,7 +114,7 @@ func maxPoolWinners(p *Pool, q *Pooling, x, y Act, idx []uint8, s *Scratch) {
 func MaxPoolBackward(p *Pool, q *Pooling, dy Act, idx []uint8, dx Act, accumulate bool, s *Scratch) {
 	q.check(dx, dy)
 	s.reset()
-	k, vec, cb := p.kernels().on(dx), dx.vec(), Blocks(dx.C)
+	k, vec, cb := p.kernels().On(dx.Half), dx.vec(), Blocks(dx.C)
 	along, plane := q.along(), dy.H*dy.W
 	type memory struct{ plane, rows axisMemory }
 	work := make([]memory, p.Threads())
@@ -118,16 +122,16 @@ func MaxPoolBackward(p *Pool, q *Pooling, dy Act, idx []uint8, dx Act, accumulat
 		work[i] = memory{s.axisMemory(dx, plane), s.axisMemory(dx, dx.H*dy.W)}
 	}
 	flat := q.Kernel[0] == 1 && q.Stride[0] == 1 && q.PadLo[0] == 0 // nothing to do along the depth
-	add := flag(accumulate)
+	add := kernel.Flag(accumulate)
 	p.Run(dx.N*cb*dx.D, func(worker, tile int) {
 		pair, d := tile/dx.D, tile%dx.D
 		src, dst, own, l := dy.block(pair/cb, pair%cb), dx.block(pair/cb, pair%cb), work[worker], &p.windows[worker]
 		var from axisMemory
 		if flat {
-			from = axisMemory{src[d*plane*vec:], idx[(pair*dy.D+d)*plane*Block:]}
+			from = axisMemory{src[d*plane*vec:], idx[(pair*dy.D+d)*plane*kernel.Block:]}
 		} else {
 			q.outputs(l, 0, d, plane, q.Kernel[1]*q.Kernel[2])
-			k.splitSum(&own.plane.values[0], &own.plane.winners[0], &src[0], &idx[pair*dy.Voxels()*Block], plane, &l.offsets[0], &l.taps[0], l.count, q.Kernel[1]*q.Kernel[2])
+			k.SplitSum(&own.plane.values[0], &own.plane.winners[0], &src[0], &idx[pair*dy.Voxels()*kernel.Block], plane, &l.offsets[0], &l.taps[0], l.count, q.Kernel[1]*q.Kernel[2])
 			from = own.plane
 		}
 		for h, n := 0, 0; h < dx.H; h += n {
@@ -136,14 +140,14 @@ func MaxPoolBackward(p *Pool, q *Pooling, dy Act, idx []uint8, dx Act, accumulat
 				n = q.runOf(1, h)
 			}
 			q.outputs(l, 1, h, dy.W, q.Kernel[2])
-			k.splitSum(&own.rows.values[h*dy.W*vec], &own.rows.winners[h*dy.W*Block], &from.values[0], &from.winners[0], n*dy.W, &l.offsets[0], &l.taps[0], l.count, q.Kernel[2])
+			k.SplitSum(&own.rows.values[h*dy.W*vec], &own.rows.winners[h*dy.W*kernel.Block], &from.values[0], &from.winners[0], n*dy.W, &l.offsets[0], &l.taps[0], l.count, q.Kernel[2])
 		}
 		for phase := range min(q.Stride[2], dx.W) {
 			for w, n := phase, 0; w < dx.W; w += n * q.Stride[2] {
 				n = q.runOf(2, w)
 				along.outputs(l, 2, w, 1, 1)
 				for h := range dx.H {
-					k.winnersSum(&dst[((d*dx.H+h)*dx.W+w)*vec], q.Stride[2]*vec*4, &own.rows.values[h*dy.W*vec], &own.rows.winners[h*dy.W*Block],
+					k.WinnersSum(&dst[((d*dx.H+h)*dx.W+w)*vec], q.Stride[2]*vec*4, &own.rows.values[h*dy.W*vec], &own.rows.winners[h*dy.W*kernel.Block],
 						n, &l.offsets[0], &l.taps[0], l.count, add)
 				}
 			}

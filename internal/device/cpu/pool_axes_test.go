@@ -6,11 +6,14 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"github.com/universal-classifier/uc/internal/device/cpu/kernel"
+	"github.com/universal-classifier/uc/internal/testutil"
 )
 
 // half returns t as an activation in bfloat16.
 func (t tensor) half(p *Pool) Act {
-	a := HalfOn(AlignedFloats(ActLen(t.n, t.c, t.size[0], t.size[1], t.size[2])/2), t.n, t.c, t.size[0], t.size[1], t.size[2])
+	a := HalfOn(kernel.AlignedFloats(ActLen(t.n, t.c, t.size[0], t.size[1], t.size[2])/2), t.n, t.c, t.size[0], t.size[1], t.size[2])
 	PackActivations(p, t.f32(), a)
 	return a
 }
@@ -41,17 +44,17 @@ func TestHalfMaxPool(t *testing.T) {
 			winners, winnersHalf := make([]uint8, PoolIndexLen(&q, 2, channels)), make([]uint8, PoolIndexLen(&q, 2, channels))
 			MaxPoolForward(p, &q, x.act(p), y, winners, &s)
 			MaxPoolForward(p, &q, x.half(p), yh, winnersHalf, &s)
-			near(t, name, dy.fromAct(p, yh).v, dy.fromAct(p, y).v, 0)
+			testutil.Near(t, name, dy.fromAct(p, yh).v, dy.fromAct(p, y).v, 0)
 			if !slices.Equal(winners, winnersHalf) {
 				t.Fatalf("%s: winners differ", name)
 			}
 			MaxPoolForward(p, &q, x.half(p), yh, nil, &s)
-			near(t, name+", without winners", dy.fromAct(p, yh).v, dy.fromAct(p, y).v, 0)
+			testutil.Near(t, name+", without winners", dy.fromAct(p, yh).v, dy.fromAct(p, y).v, 0)
 			for _, accumulate := range []bool{false, true} {
 				dx, dxh := before.act(p), before.half(p)
 				MaxPoolBackward(p, &q, dy.act(p), winners, dx, accumulate, &s)
 				MaxPoolBackward(p, &q, dy.half(p), winners, dxh, accumulate, &s)
-				near(t, name+", backward", x.fromAct(p, dxh).v, x.fromAct(p, dx).v, 0)
+				testutil.Near(t, name+", backward", x.fromAct(p, dxh).v, x.fromAct(p, dx).v, 0)
 			}
 		})
 	}

@@ -1,5 +1,7 @@
 package cpu
 
+import "github.com/universal-classifier/uc/internal/device/cpu/kernel"
+
 // The maximum over a box is the maximum along one axis after the other: of n taps per axis, 3n comparisons instead of n*n*n. Which tap won is
 // lost on the way, so this serves inference only.
 
@@ -61,7 +63,7 @@ func maxPoolSeparable(p *Pool, q *Pooling, x, y Act, s *Scratch) {
 		maxPoolWhole(p, q, x, y, s)
 		return
 	}
-	k, vec, cb := p.kernels().on(x), x.vec(), Blocks(x.C)
+	k, vec, cb := p.kernels().On(x.Half), x.vec(), Blocks(x.C)
 	row, plane := y.W*vec, y.H*y.W*vec
 	rows, columns := q.axisRuns(1), q.axisRuns(2)
 	zeros := s.floats(plane)
@@ -80,14 +82,14 @@ func maxPoolSeparable(p *Pool, q *Pooling, x, y Act, s *Scratch) {
 			lo, hi, zero := q.axisTaps(0, d)
 			for id := max(lo, done+1); id < hi; id++ {
 				for _, r := range columns {
-					k.maximaAlong(r, own.rows, vec, src[id*x.H*x.W*vec:], vec, vec, x.H, row, x.W*vec, r.windows, q.Stride[2]*vec)
+					maximaAlong(k, r, own.rows, vec, src[id*x.H*x.W*vec:], vec, vec, x.H, row, x.W*vec, r.windows, q.Stride[2]*vec)
 				}
 				for _, r := range rows {
-					k.maximaAlong(r, own.planes[id%q.Kernel[0]*plane:], row, own.rows, row, vec, r.windows, row, q.Stride[1]*row, y.W, vec)
+					maximaAlong(k, r, own.planes[id%q.Kernel[0]*plane:], row, own.rows, row, vec, r.windows, row, q.Stride[1]*row, y.W, vec)
 				}
 				done = id
 			}
-			k.maxima(dst[d*plane:][:plane], own.planes, zeros, lo, hi, q.Kernel[0], zero, y.H*y.W)
+			maxima(k, dst[d*plane:][:plane], own.planes, zeros, lo, hi, q.Kernel[0], zero, y.H*y.W)
 		}
 	})
 }
@@ -97,7 +99,7 @@ const poolWhole = 48 << 10
 
 // maxPoolWhole is maxPoolSeparable with stride 1 for blocks that stay in a first-level cache: one call reduces all planes of one.
 func maxPoolWhole(p *Pool, q *Pooling, x, y Act, s *Scratch) {
-	k, vec, cb := p.kernels().on(x), x.vec(), Blocks(x.C)
+	k, vec, cb := p.kernels().On(x.Half), x.vec(), Blocks(x.C)
 	row, plane := y.W*vec, y.H*y.W*vec
 	depths, rows, columns := q.axisRuns(0), q.axisRuns(1), q.axisRuns(2)
 	type memory struct{ rows, planes []float32 }
@@ -108,13 +110,13 @@ func maxPoolWhole(p *Pool, q *Pooling, x, y Act, s *Scratch) {
 	p.Run(x.N*cb, func(worker, pair int) {
 		src, dst, own := x.block(pair/cb, pair%cb), y.block(pair/cb, pair%cb), &work[worker]
 		for _, r := range columns {
-			k.maximaAlong(r, own.rows, vec, src, vec, vec, x.D*x.H, row, x.W*vec, r.windows, vec)
+			maximaAlong(k, r, own.rows, vec, src, vec, vec, x.D*x.H, row, x.W*vec, r.windows, vec)
 		}
 		for _, r := range rows {
-			k.maximaAlong(r, own.planes, row, own.rows, row, vec, x.D, plane, x.H*row, r.windows*y.W, vec)
+			maximaAlong(k, r, own.planes, row, own.rows, row, vec, x.D, plane, x.H*row, r.windows*y.W, vec)
 		}
 		for _, r := range depths {
-			k.maximaAlong(r, dst, plane, own.planes, plane, vec, 1, 0, 0, r.windows*y.H*y.W, vec)
+			maximaAlong(k, r, dst, plane, own.planes, plane, vec, 1, 0, 0, r.windows*y.H*y.W, vec)
 		}
 	})
 }
@@ -140,7 +142,7 @@ func (q *Pooling) axisRuns(a int) (runs []axisRun) {
 
 // maximaAlong computes the maxima of a run for lines of count voxels. Windows and inputs lie dstWindow and tap floats apart, results vec floats, lines
 // dstLine and srcLine floats, and sources of neighbouring results step floats.
-func (k *kernels) maximaAlong(r axisRun, dst []float32, dstWindow int, src []float32, tap, vec, lines, dstLine, srcLine, count, step int) {
+func maximaAlong(k *kernel.Set, r axisRun, dst []float32, dstWindow int, src []float32, tap, vec, lines, dstLine, srcLine, count, step int) {
 	dst = dst[r.first*dstWindow:]
 	if r.taps == 0 {
 		for l := range lines {
@@ -154,14 +156,14 @@ func (k *kernels) maximaAlong(r axisRun, dst []float32, dstWindow int, src []flo
 	}
 	for t := 0; t < r.taps; t += 3 {
 		more := min(3, r.taps-t) - 1
-		k.axisMax(&dst[0], &src[(r.lo+t)*tap], lines, dstLine*4, srcLine*4, count, step*4, min(1, more)*tap*4, min(2, more)*tap*4, start)
+		k.AxisMax(&dst[0], &src[(r.lo+t)*tap], lines, dstLine*4, srcLine*4, count, step*4, min(1, more)*tap*4, min(2, more)*tap*4, start)
 		start = 1
 	}
 }
 
 // maxima writes the maximum of the pieces [lo, hi) of src, which holds ring pieces of dst's length, piece i at place i % ring, and
 // of zeros if zero. count is the number of vectors in a piece.
-func (k *kernels) maxima(dst, src, zeros []float32, lo, hi, ring int, zero bool, count int) {
+func maxima(k *kernel.Set, dst, src, zeros []float32, lo, hi, ring int, zero bool, count int) {
 	n := hi - lo
 	if zero {
 		n++
@@ -172,8 +174,8 @@ func (k *kernels) maxima(dst, src, zeros []float32, lo, hi, ring int, zero bool,
 		}
 		return &src[(lo+min(i, n-1))%ring*len(dst)]
 	}
-	k.max3(&dst[0], piece(0), piece(1), piece(2), count)
+	k.Max3(&dst[0], piece(0), piece(1), piece(2), count)
 	for i := 3; i < n; i += 2 {
-		k.max3(&dst[0], &dst[0], piece(i), piece(i+1), count)
+		k.Max3(&dst[0], &dst[0], piece(i), piece(i+1), count)
 	}
 }

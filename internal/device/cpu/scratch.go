@@ -1,5 +1,7 @@
 package cpu
 
+import "github.com/universal-classifier/uc/internal/device/cpu/kernel"
+
 // Scratch is working memory that kernels borrow for the length of one call. The zero value is ready; it grows to
 // the largest need and is then reused, so a repeated step allocates nothing. One call at a time may use it.
 type Scratch struct {
@@ -13,17 +15,17 @@ type Scratch struct {
 func (s *Scratch) reset() {
 	if s.demand > len(s.slab) {
 		s.slab = nil // may be collected before the larger one is made
-		s.slab = AlignedFloats(s.demand)
+		s.slab = kernel.AlignedFloats(s.demand)
 	}
 	s.used, s.demand = 0, 0
 }
 
 // floats returns n floats of undefined content that begin on a 64-byte boundary.
 func (s *Scratch) floats(n int) []float32 {
-	rounded := (n + Block - 1) / Block * Block
+	rounded := (n + kernel.Block - 1) / kernel.Block * kernel.Block
 	s.demand += rounded
 	if s.used+rounded > len(s.slab) {
-		return AlignedFloats(n) // the slab grows at the next call
+		return kernel.AlignedFloats(n) // the slab grows at the next call
 	}
 	f := s.slab[s.used : s.used+n : s.used+n]
 	s.used += rounded

@@ -1,5 +1,7 @@
 package cpu
 
+import "github.com/universal-classifier/uc/internal/device/cpu/kernel"
+
 // sgdChunk is the number of parameters of one tile of the optimiser's pass.
 const sgdChunk = 1 << 15
 
@@ -14,20 +16,20 @@ type SGD struct {
 func SumSquares(p *Pool, x []float32, s *Scratch) float64 {
 	k := p.kernels()
 	tiles := (len(x) + sgdChunk - 1) / sgdChunk
-	part := s.doubles(tiles * 2 * Block)
+	part := s.doubles(tiles * 2 * kernel.Block)
 	p.Run(tiles, func(_, t int) {
 		piece := x[t*sgdChunk : min(len(x), (t+1)*sgdChunk)]
-		out := part[t*2*Block:][:2*Block]
-		if len(piece) >= Block {
-			k.sums(&piece[0], len(piece)/Block, &out[0])
+		out := part[t*2*kernel.Block:][:2*kernel.Block]
+		if len(piece) >= kernel.Block {
+			k.Sums(&piece[0], len(piece)/kernel.Block, &out[0])
 		}
-		for i := len(piece) / Block * Block; i < len(piece); i++ {
-			out[Block] += float64(piece[i]) * float64(piece[i])
+		for i := len(piece) / kernel.Block * kernel.Block; i < len(piece); i++ {
+			out[kernel.Block] += float64(piece[i]) * float64(piece[i])
 		}
 	})
 	var sum float64
 	for t := range tiles {
-		for _, v := range part[t*2*Block+Block:][:Block] {
+		for _, v := range part[t*2*kernel.Block+kernel.Block:][:kernel.Block] {
 			sum += v
 		}
 	}
@@ -47,10 +49,10 @@ func SGDStep(p *Pool, o SGD, params, grads, momentum []float32) {
 	p.Run(tiles, func(_, t int) {
 		from, to := t*sgdChunk, min(len(params), (t+1)*sgdChunk)
 		w, g, m := params[from:to], grads[from:to], momentum[from:to]
-		if len(w) >= Block {
-			k.sgd(&w[0], &g[0], &m[0], len(w)/Block, o.Scale, o.WeightDecay, keep, o.Momentum, -o.LR)
+		if len(w) >= kernel.Block {
+			k.Sgd(&w[0], &g[0], &m[0], len(w)/kernel.Block, o.Scale, o.WeightDecay, keep, o.Momentum, -o.LR)
 		}
-		for i := len(w) / Block * Block; i < len(w); i++ {
+		for i := len(w) / kernel.Block * kernel.Block; i < len(w); i++ {
 			f := o.Scale*g[i] + o.WeightDecay*w[i]
 			m[i] = keep*m[i] + f
 			w[i] -= o.LR * (f + o.Momentum*m[i])

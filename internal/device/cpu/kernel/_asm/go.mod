@@ -1,0 +1,16 @@
+module github.com/universal-classifier/uc/internal/device/cpu/kernel/_asm
+
+go 1.26.0
+
+require (
+	github.com/mmcloughlin/avo v0.6.0
+	github.com/universal-classifier/uc v0.0.0
+)
+
+require (
+	golang.org/x/mod v0.29.0 // indirect
+	golang.org/x/sync v0.24.0 // indirect
+	golang.org/x/tools v0.38.0 // indirect
+)
+
+replace github.com/universal-classifier/uc => ../../../../..

@@ -1,0 +1,59 @@
+// Command asm writes the assembly of package kernel; `go generate ./internal/device/cpu/kernel` runs it.
+package main
+
+import (
+	"os"
+
+	"github.com/mmcloughlin/avo/build"
+)
+
+func main() {
+	build.ConstraintExpr("amd64,!noasm")
+	switch kind := os.Args[1]; kind {
+	case "gemm":
+		for mr := 1; mr <= 14; mr++ {
+			for nr := 1; nr <= 2; nr++ {
+				gemmAVX512(mr, nr)
+			}
+		}
+		for mr := 1; mr <= 6; mr++ {
+			gemmAVX2(mr)
+		}
+		for nr := 1; nr <= 3; nr++ {
+			outerAVX512(nr)
+		}
+		outerAVX2()
+		transposeAVX512()
+	case "winograd":
+		winogradKernels()
+		writeTable("../winograd_table_amd64.go")
+	case "winograd_bf16":
+		winogradHalfKernels()
+		writeHalfTable("../winograd_bf16_table_amd64.go")
+	case "elementwise":
+		elementwiseKernels()
+	case "elementwise_bf16":
+		elementwiseHalfKernels()
+	case "gemm_bf16":
+		for mr := 1; mr <= 14; mr++ {
+			for nr := 1; nr <= 2; nr++ {
+				gemmBF16(mr, nr, false)
+				gemmBF16(mr, nr, true)
+			}
+		}
+		for nr := 1; nr <= 3; nr++ {
+			outerBF16(nr)
+		}
+		rearrangements()
+		writeHalfProducts("../gemm_bf16_table_amd64.go")
+	case "pooling":
+		poolingKernels()
+	case "pooling_bf16":
+		poolingHalfKernels()
+	default:
+		panic("no kernels named " + kind)
+	}
+	// avo's own flags follow the kind
+	os.Args = append(os.Args[:1], os.Args[2:]...)
+	build.Generate()
+}
