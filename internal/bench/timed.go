@@ -138,11 +138,11 @@ func (d *timed) BatchNormReLUBackward(x, dy *device.Tensor, b device.BatchNorm, 
 		x, dy, dx, b.Mean, b.InvStd, b.Gamma, b.Beta, dgamma, dbeta)
 }
 
-func (d *timed) MaxPool(p device.Pool, x, y, winners *device.Tensor) {
+func (d *timed) MaxPool(p device.Pooling, x, y, winners *device.Tensor) {
 	d.do(call{operation: "max pool" + window(p.Kernel, p.Stride), direction: forward}, func() { d.Device.MaxPool(p, x, y, winners) }, x, y, winners)
 }
 
-func (d *timed) MaxPoolBackward(p device.Pool, dy, winners, dx *device.Tensor, accumulate bool) {
+func (d *timed) MaxPoolBackward(p device.Pooling, dy, winners, dx *device.Tensor, accumulate bool) {
 	d.do(call{operation: "max pool" + window(p.Kernel, p.Stride), direction: backward},
 		func() { d.Device.MaxPoolBackward(p, dy, winners, dx, accumulate) }, dy, winners, dx, twice(dx, accumulate))
 }

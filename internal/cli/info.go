@@ -13,7 +13,6 @@ import (
 
 	"github.com/universal-classifier/uc/internal/checkpoint"
 	"github.com/universal-classifier/uc/internal/cpulevel"
-	"github.com/universal-classifier/uc/internal/device/cpu"
 	"github.com/universal-classifier/uc/internal/reference"
 	"github.com/universal-classifier/uc/internal/task"
 )
@@ -81,9 +80,7 @@ func infoCommand() *cobra.Command {
 				GPU: lookForGPU(), Tasks: []taskStatus{},
 			}
 			info.Devices = info.GPU.devices()
-			pool := cpu.NewPool(1)
-			info.Kernels = pool.Features().String()
-			pool.Close()
+			info.Kernels = cpulevel.Default().String()
 			for _, f := range cpulevel.Available() {
 				info.Possible = append(info.Possible, f.String())
 			}

@@ -40,8 +40,8 @@ type Conv struct {
 	Fixed bool
 }
 
-// Pool is a 3D max pooling with the padding of Conv (its zeros take part in the maximum) in ceil mode.
-type Pool struct {
+// Pooling is a 3D max pooling with the padding of Conv (its zeros take part in the maximum) in ceil mode.
+type Pooling struct {
 	Kernel, Stride [3]int
 }
 
@@ -126,9 +126,9 @@ type Device interface {
 	BatchNormReLUBackward(x, dy *Tensor, b BatchNorm, dx, dgamma, dbeta *Tensor)
 
 	// MaxPool computes the maxima y and, unless nil, which tap won each (the first of equals).
-	MaxPool(p Pool, x, y, winners *Tensor)
+	MaxPool(p Pooling, x, y, winners *Tensor)
 	// MaxPoolBackward sends dy to the winners, into dx or added to it.
-	MaxPoolBackward(p Pool, dy, winners, dx *Tensor, accumulate bool)
+	MaxPoolBackward(p Pooling, dy, winners, dx *Tensor, accumulate bool)
 
 	// AvgPoolMean computes features (N, C): the mean over all positions of an average pooling with stride 1 and the given
 	// window, clipped to the size of x.

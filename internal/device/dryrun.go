@@ -26,8 +26,8 @@ func (dryRun) ConvBackwardWeights(Conv, *Tensor, *Tensor, *Tensor)              
 func (dryRun) BatchNormStats(*Tensor, int, BatchNorm)                           {}
 func (dryRun) BatchNormReLU(*Tensor, BatchNorm, *Tensor)                        {}
 func (dryRun) BatchNormReLUBackward(_, _ *Tensor, _ BatchNorm, _, _, _ *Tensor) {}
-func (dryRun) MaxPool(Pool, *Tensor, *Tensor, *Tensor)                          {}
-func (dryRun) MaxPoolBackward(Pool, *Tensor, *Tensor, *Tensor, bool)            {}
+func (dryRun) MaxPool(Pooling, *Tensor, *Tensor, *Tensor)                       {}
+func (dryRun) MaxPoolBackward(Pooling, *Tensor, *Tensor, *Tensor, bool)         {}
 func (dryRun) AvgPoolMean([3]int, *Tensor, *Tensor)                             {}
 func (dryRun) AvgPoolMeanBackward([3]int, *Tensor, *Tensor)                     {}
 func (dryRun) Linear(_, _, _, _ *Tensor)                                        {}

@@ -2,8 +2,9 @@ package device
 
 func outSize(size, kernel, stride [3]int, ceil bool) [3]int {
 	var out [3]int
+	low, high := samePadding(kernel, stride)
 	for a := range 3 {
-		padded := size[a] + max(kernel[a]-stride[a], 0)
+		padded := size[a] + low[a] + high[a]
 		if !ceil {
 			out[a] = max(0, padded-kernel[a]+stride[a]) / stride[a]
 			continue
@@ -20,12 +21,18 @@ func outSize(size, kernel, stride [3]int, ceil bool) [3]int {
 func (c Conv) OutSize(size [3]int) [3]int { return outSize(size, c.Kernel, c.Stride, false) }
 
 // OutSize is the size (D, H, W) of the pooling's output.
-func (p Pool) OutSize(size [3]int) [3]int { return outSize(size, p.Kernel, p.Stride, true) }
+func (p Pooling) OutSize(size [3]int) [3]int { return outSize(size, p.Kernel, p.Stride, true) }
 
-// Padding is SAME padding: the zeros in front of and behind every axis.
-func (c Conv) Padding() (low, high [3]int) {
+// Padding is the zeros in front of and behind every axis.
+func (c Conv) Padding() (low, high [3]int) { return samePadding(c.Kernel, c.Stride) }
+
+// Padding is the zeros in front of and behind every axis.
+func (p Pooling) Padding() (low, high [3]int) { return samePadding(p.Kernel, p.Stride) }
+
+// samePadding is TensorFlow's SAME padding for kernel - stride, whatever the input's size; the lower side gets the smaller half.
+func samePadding(kernel, stride [3]int) (low, high [3]int) {
 	for a := range 3 {
-		total := max(c.Kernel[a]-c.Stride[a], 0)
+		total := max(kernel[a]-stride[a], 0)
 		low[a], high[a] = total/2, total-total/2
 	}
 	return low, high

@@ -34,7 +34,7 @@ type stage struct {
 	name    string
 	outputs int
 	conv    device.Conv
-	pool    *device.Pool
+	pool    *device.Pooling
 	mixed   []int
 }
 
@@ -45,7 +45,7 @@ func unit(name string, outputs, kernel, stride int) stage {
 }
 
 func pool(name string, kernel, stride [3]int) stage {
-	return stage{name: name, pool: &device.Pool{Kernel: kernel, Stride: stride}}
+	return stage{name: name, pool: &device.Pooling{Kernel: kernel, Stride: stride}}
 }
 
 func mixed(name string, widths ...int) stage { return stage{name: name, mixed: widths} }

@@ -78,7 +78,7 @@ func samePadding(kernel, stride [3]int) (lo, hi []int) {
 // maxPool adds a pooling. The network's is zero-padded and rounds its size up. Its inputs come from ReLUs and no window
 // lies in the padding alone, so ONNX's padding, which never wins, gives the same maxima as zeros do; and with stride - 1
 // more of it at the upper side, rounding down gives the size that rounding up gives. Not all runtimes agree on ceil_mode.
-func (n onnxNetwork) maxPool(name, x string, p device.Pool) string {
+func (n onnxNetwork) maxPool(name, x string, p device.Pooling) string {
 	lo, hi := samePadding(p.Kernel, p.Stride)
 	for a := range hi {
 		hi[a] += p.Stride[a] - 1

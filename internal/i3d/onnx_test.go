@@ -16,7 +16,7 @@ import (
 
 // TestONNXPoolingSizes compares sizes and paddings of the written poolings with the network's.
 func TestONNXPoolingSizes(t *testing.T) {
-	pools := []device.Pool{ops.MixedPool}
+	pools := []device.Pooling{ops.MixedPool}
 	for _, s := range stages {
 		if s.pool != nil {
 			pools = append(pools, *s.pool)

@@ -7,7 +7,7 @@ import (
 )
 
 // MaxPool adds a max pooling; training says whether its gradient will be wanted.
-func MaxPool(rt *Runtime, name string, x *gorgonia.Node, p device.Pool, training bool) (*gorgonia.Node, error) {
+func MaxPool(rt *Runtime, name string, x *gorgonia.Node, p device.Pooling, training bool) (*gorgonia.Node, error) {
 	batch, channels, size := imageShape(x)
 	out := p.OutSize(size)
 	var winners *device.Tensor

@@ -11,7 +11,7 @@ type AdamW struct {
 
 // AdamWStep updates params and both moments in one pass; grads are only read:
 // g = Scale*grad; m = Beta1*m + (1-Beta1)*g; v = Beta2*v + (1-Beta2)*g*g; p = Shrink*p - Rate*m/(sqrt(v)*Root + Eps).
-func AdamWStep(p *Pool, o AdamW, params, grads, first, second []float32) {
+func AdamWStep(p *Workers, o AdamW, params, grads, first, second []float32) {
 	k := p.kernels()
 	numbers := [9]float32{o.Scale, float32(o.Beta1), float32(1 - o.Beta1), float32(o.Beta2), float32(1 - o.Beta2),
 		float32(o.Shrink), float32(-o.Rate), float32(o.Root), float32(o.Eps)}
@@ -32,7 +32,7 @@ func AdamWStep(p *Pool, o AdamW, params, grads, first, second []float32) {
 }
 
 // Average computes dst = keep*dst + (1-keep)*src; keep 0 copies.
-func Average(p *Pool, dst, src []float32, keep float32) {
+func Average(p *Workers, dst, src []float32, keep float32) {
 	tiles := (len(dst) + sgdChunk - 1) / sgdChunk
 	p.Run(tiles, func(_, t int) {
 		from, to := t*sgdChunk, min(len(dst), (t+1)*sgdChunk)

@@ -14,7 +14,7 @@ func TestAdamW(t *testing.T) {
 	r := rand.New(rand.NewPCG(15, 16))
 	for _, n := range []int{1, 15, 16, 1000, sgdChunk*2 + 77} {
 		start, grad := randomTensor(r, 1, n, [3]int{1, 1, 1}), randomTensor(r, 1, n, [3]int{1, 1, 1})
-		eachPool(t, func(t *testing.T, p *Pool) {
+		eachPool(t, func(t *testing.T, p *Workers) {
 			w, m, v := start.f32(), make([]float32, n+1), make([]float32, n+1)
 			for i := range m {
 				m[i], v[i] = float32(math.NaN()), float32(math.NaN()) // the first step does not look at them
@@ -44,7 +44,7 @@ func TestAdamW(t *testing.T) {
 }
 
 func TestAverage(t *testing.T) {
-	eachPool(t, func(t *testing.T, p *Pool) {
+	eachPool(t, func(t *testing.T, p *Workers) {
 		n := sgdChunk + 5
 		dst, src := make([]float32, n+1), make([]float32, n)
 		for i := range src {
@@ -71,7 +71,7 @@ func TestAverage(t *testing.T) {
 }
 
 func BenchmarkAdamW(b *testing.B) {
-	p := NewPool(1)
+	p := NewWorkers(1)
 	n := 12 << 20
 	w, g, m, v := make([]float32, n), make([]float32, n), make([]float32, n), make([]float32, n)
 	for i := range g {

@@ -23,7 +23,7 @@ func lanes16(values []float32, b, channels int, rest float32) (out [kernel.Block
 
 // chunked has f overwrite two 16-wide float64 sums for pieces of at most statChunk voxels of every (sample, block) of a, then hands the
 // sums over all pieces, added in fixed order, to finish for every block.
-func chunked(p *Pool, a Act, s *Scratch, f func(n, b, from, count int, out *float64), finish func(b int, s1, s2 *[kernel.Block]float64)) {
+func chunked(p *Workers, a Act, s *Scratch, f func(n, b, from, count int, out *float64), finish func(b int, s1, s2 *[kernel.Block]float64)) {
 	vox, cb := a.Voxels(), Blocks(a.C)
 	pieces := (vox + statChunk - 1) / statChunk
 	part := s.doubles(a.N * cb * pieces * 2 * kernel.Block)
@@ -52,8 +52,8 @@ func addPieces(part []float64, batch, blocks, pieces int, finish func(b int, s1,
 }
 
 // channelSums overwrites sum and sumSq, one value per channel.
-func channelSums(p *Pool, a Act, sum, sumSq []float64, s *Scratch) {
-	k, vec := p.kernels().On(a.Half), a.vec()
+func channelSums(p *Workers, a Act, sum, sumSq []float64, s *Scratch) {
+	k, vec := p.kernels().On(a.BF16), a.vec()
 	chunked(p, a, s, func(n, b, from, count int, out *float64) {
 		k.Sums(&a.block(n, b)[from*vec], count, out)
 	}, storeSums(a.C, sum, sumSq))
@@ -74,7 +74,7 @@ type normParams struct {
 }
 
 // eachPiece runs f on pieces of every (sample, block) of a.
-func eachPiece(p *Pool, a Act, f func(n, b, from, count int)) {
+func eachPiece(p *Workers, a Act, f func(n, b, from, count int)) {
 	vox, cb := a.Voxels(), Blocks(a.C)
 	pieces := (vox + statChunk - 1) / statChunk
 	p.Run(a.N*cb*pieces, func(_, tile int) {
@@ -106,13 +106,13 @@ func BatchNormStats(sum, sumSq []float64, count int, eps, momentum float64, mean
 
 // BatchNormForward writes y = (x-mean)*invstd*gamma + beta, followed by ReLU on request. x is the raw output of the
 // convolution; y may be x itself or a slice of a wider array. Parameters are per channel.
-func BatchNormForward(p *Pool, x Act, mean, invstd, gamma, beta []float32, relu bool, y Act) {
+func BatchNormForward(p *Workers, x Act, mean, invstd, gamma, beta []float32, relu bool, y Act) {
 	checkSame("batch norm", x, y)
 	params := make([]normParams, Blocks(x.C))
 	for b := range params {
 		params[b].affine(mean, invstd, gamma, beta, b, x.C, relu)
 	}
-	k, vec := p.kernels().On(x.Half), x.vec()
+	k, vec := p.kernels().On(x.BF16), x.vec()
 	eachPiece(p, x, func(n, b, from, count int) {
 		k.Normalize(&y.block(n, b)[from*vec], &x.block(n, b)[from*vec], count, &params[b].scale[0])
 	})
@@ -135,11 +135,11 @@ func (q *normParams) affine(mean, invstd, gamma, beta []float32, b, channels int
 // BatchNormBackward is the gradient of BatchNormForward with batch statistics. x is the saved raw convolution output, dy
 // the gradient of the result (after ReLU if relu). It overwrites dgamma and dbeta and writes the gradient of x to dx, which may be
 // dy or x itself. The ReLU mask is found again from x.
-func BatchNormBackward(p *Pool, x, dy Act, mean, invstd, gamma, beta []float32, relu bool, dx Act, dgamma, dbeta []float32, s *Scratch) {
+func BatchNormBackward(p *Workers, x, dy Act, mean, invstd, gamma, beta []float32, relu bool, dx Act, dgamma, dbeta []float32, s *Scratch) {
 	checkSame("batch norm backward", x, dy)
 	checkSame("batch norm backward", x, dx)
 	s.reset()
-	k, vec := p.kernels().On(x.Half), x.vec()
+	k, vec := p.kernels().On(x.BF16), x.vec()
 	params := make([]normParams, Blocks(x.C))
 	for b := range params {
 		params[b].affine(mean, invstd, gamma, beta, b, x.C, relu)

@@ -43,7 +43,7 @@ func BenchmarkConv(b *testing.B) {
 	if n, err := strconv.Atoi(os.Getenv("UC_BENCH_BATCH")); err == nil {
 		batch = n
 	}
-	p := NewPool(0)
+	p := NewWorkers(0)
 	defer p.Close()
 	var s Scratch
 	ceiling := MeasureFMA(p, 100*time.Millisecond)
@@ -66,7 +66,7 @@ func BenchmarkConv(b *testing.B) {
 
 // TestMeasureConv checks the table's directions and that a repeated call needs no memory.
 func TestMeasureConv(t *testing.T) {
-	p := NewPool(1)
+	p := NewWorkers(1)
 	defer p.Close()
 	var s Scratch
 	if rate := MeasureFMA(p, 10*time.Millisecond); !(rate > 0) {

@@ -4,7 +4,7 @@ import "time"
 
 // MeasureFMA returns the fused-multiply-add ceiling of the pool's kernel set in GFLOP/s: all workers run independent
 // multiply-adds on registers for about the given time; the best of the rounds counts.
-func MeasureFMA(p *Pool, d time.Duration) float64 {
+func MeasureFMA(p *Workers, d time.Duration) float64 {
 	const rounds = 5
 	k := p.kernels()
 	iterations := 1 << 14

@@ -3,6 +3,7 @@ package cpu
 import (
 	"fmt"
 
+	"github.com/universal-classifier/uc/internal/device"
 	"github.com/universal-classifier/uc/internal/device/cpu/kernel"
 )
 
@@ -15,16 +16,11 @@ type Conv struct {
 	InSize, OutSize       [3]int
 }
 
-// SameConv returns the convolution with TensorFlow's SAME padding for kernel - stride, as the reference network
-// has it: pad max(kernel-stride, 0), the lower side gets the smaller half.
+// SameConv returns the convolution of device.Conv, with its SAME padding.
 func SameConv(in, out int, kernel, stride, size [3]int) Conv {
-	c := Conv{In: in, Out: out, Kernel: kernel, Stride: stride, InSize: size}
-	for a := range 3 {
-		total := max(kernel[a]-stride[a], 0)
-		c.PadLo[a] = total / 2
-		c.OutSize[a] = (size[a]+total-kernel[a])/stride[a] + 1
-	}
-	return c
+	c := device.Conv{Kernel: kernel, Stride: stride}
+	low, _ := c.Padding()
+	return Conv{In: in, Out: out, Kernel: kernel, Stride: stride, PadLo: low, InSize: size, OutSize: c.OutSize(size)}
 }
 
 // Taps returns the number of kernel positions.
@@ -106,7 +102,7 @@ type Epilogue struct {
 }
 
 func (c *Conv) check(what string, x, y Act, packed []float32) {
-	if x.Half != y.Half && !x.Planar {
+	if x.BF16 != y.BF16 && !x.Planar {
 		panic(fmt.Sprintf("cpu: %s: activations in different formats", what))
 	}
 	if x.C != c.In || x.Size() != c.InSize || y.C != c.Out || y.Size() != c.OutSize || x.N != y.N || y.Planar {
@@ -120,7 +116,7 @@ func (c *Conv) check(what string, x, y Act, packed []float32) {
 
 // ConvForward computes y = conv(x, w) [+ bias] [ReLU] and, on request, the sums of a following batch norm.
 // x is (N, In, InSize), blocked or planar; w is packed; y is blocked (N, Out, OutSize), in x's format unless x is planar.
-func ConvForward(p *Pool, c *Conv, x Act, w []float32, y Act, e *Epilogue, s *Scratch) {
+func ConvForward(p *Workers, c *Conv, x Act, w []float32, y Act, e *Epilogue, s *Scratch) {
 	c.check("forward", x, y, w)
 	s.reset()
 	if e == nil {
@@ -137,15 +133,15 @@ func ConvForward(p *Pool, c *Conv, x Act, w []float32, y Act, e *Epilogue, s *Sc
 	switch {
 	case !c.pointwise() || x.Planar:
 		wide := widened(p, x, s)
-		if y.Half {
+		if y.BF16 {
 			result := wideTwin(y, s)
 			convForwardDirect(p, c, wide, w, result)
 			narrow(p, result, y)
 		} else {
 			convForwardDirect(p, c, wide, w, y)
 		}
-	case x.Half:
-		pointwiseForwardHalf(p, c, x, w, y, e, s)
+	case x.BF16:
+		pointwiseForwardBF16(p, c, x, w, y, e, s)
 		return
 	default:
 		pointwiseProduct(p, x, w, y, false, e, s)
@@ -154,12 +150,12 @@ func ConvForward(p *Pool, c *Conv, x Act, w []float32, y Act, e *Epilogue, s *Sc
 	applyEpilogue(p, y, e, s)
 }
 
-func winogradForward(p *Pool, c *Conv, x Act, w []float32, y Act, e *Epilogue, s *Scratch) {
+func winogradForward(p *Workers, c *Conv, x Act, w []float32, y Act, e *Epilogue, s *Scratch) {
 	use := forOutputs
 	switch {
-	case x.Half && e.Forms != nil:
-		use = halfProducts
-	case y.Half || e.Forms != nil:
+	case x.BF16 && e.Forms != nil:
+		use = bf16Products
+	case y.BF16 || e.Forms != nil:
 		use = anyScheme
 	}
 	plan, _ := c.winogradPlan(x.N, use)
@@ -184,7 +180,7 @@ func paddedBias(s *Scratch, bias []float32, out int) []float32 {
 }
 
 // ConvBackwardData computes the gradient of the input, dx = conv'(dy, w), or adds it to dx. Both are blocked.
-func ConvBackwardData(p *Pool, c *Conv, dy Act, w []float32, dx Act, accumulate bool, s *Scratch) {
+func ConvBackwardData(p *Workers, c *Conv, dy Act, w []float32, dx Act, accumulate bool, s *Scratch) {
 	c.check("backward data", dx, dy, w)
 	s.reset()
 	mirror := c.mirrored()
@@ -203,13 +199,13 @@ func ConvBackwardData(p *Pool, c *Conv, dy Act, w []float32, dx Act, accumulate 
 	}
 	result := widened(p, dx, s)
 	convBackwardDataDirect(p, c, widened(p, dy, s), w, result, accumulate)
-	if dx.Half {
+	if dx.BF16 {
 		narrow(p, result, dx)
 	}
 }
 
 // ConvBackwardWeights overwrites dw, packed, by the gradient of the weights. x may be planar.
-func ConvBackwardWeights(p *Pool, c *Conv, x, dy Act, dw []float32, s *Scratch) {
+func ConvBackwardWeights(p *Workers, c *Conv, x, dy Act, dw []float32, s *Scratch) {
 	c.check("backward weights", x, dy, dw)
 	s.reset()
 	if plan, ok := c.winogradPlan(x.N, anyScheme); ok && !x.Planar {

@@ -22,7 +22,7 @@ func (a Act) lanes(n, ib int) (data []float32, voxel, lane int) {
 }
 
 // convForwardDirect is the specification of ConvForward: one tile is a plane of one output block.
-func convForwardDirect(p *Pool, c *Conv, x Act, w []float32, y Act) {
+func convForwardDirect(p *Workers, c *Conv, x Act, w []float32, y Act) {
 	obs, ibs, inner := Blocks(c.Out), Blocks(c.In), c.inner()
 	p.Run(y.N*obs*y.D, func(_, tile int) {
 		n, ob, d := tile/(obs*y.D), tile/y.D%obs, tile%y.D
@@ -61,7 +61,7 @@ func convForwardDirect(p *Pool, c *Conv, x Act, w []float32, y Act) {
 }
 
 // convBackwardDataDirect is the specification of ConvBackwardData: one tile is a plane of one input block.
-func convBackwardDataDirect(p *Pool, c *Conv, dy Act, w []float32, dx Act, accumulate bool) {
+func convBackwardDataDirect(p *Workers, c *Conv, dy Act, w []float32, dx Act, accumulate bool) {
 	obs, ibs, inner := Blocks(c.Out), Blocks(c.In), c.inner()
 	p.Run(dx.N*ibs*dx.D, func(_, tile int) {
 		n, ib, d := tile/(ibs*dx.D), tile/dx.D%ibs, tile%dx.D
@@ -124,7 +124,7 @@ func outputAt(in, tap, stride, pad, size int) (int, bool) {
 }
 
 // convBackwardWeightsDirect is the specification of ConvBackwardWeights: one tile is one tap of one pair of blocks.
-func convBackwardWeightsDirect(p *Pool, c *Conv, x, dy Act, dw []float32) {
+func convBackwardWeightsDirect(p *Workers, c *Conv, x, dy Act, dw []float32) {
 	obs, ibs, inner, taps := Blocks(c.Out), Blocks(c.In), c.inner(), c.Taps()
 	p.Run(obs*ibs*taps, func(_, tile int) {
 		ob, ib, tap := tile/(ibs*taps), tile/taps%ibs, tile%taps
@@ -183,9 +183,9 @@ func (e *Epilogue) shifts(channels int) []normParams {
 }
 
 // applyEpilogue adds the bias, applies ReLU and sums up, as e asks.
-func applyEpilogue(p *Pool, y Act, e *Epilogue, s *Scratch) {
+func applyEpilogue(p *Workers, y Act, e *Epilogue, s *Scratch) {
 	if params := e.shifts(y.C); params != nil {
-		k, vec := p.kernels().On(y.Half), y.vec()
+		k, vec := p.kernels().On(y.BF16), y.vec()
 		eachPiece(p, y, func(n, b, from, count int) {
 			at := &y.block(n, b)[from*vec]
 			k.Normalize(at, at, count, &params[b].scale[0])

@@ -16,7 +16,7 @@ func (c *Conv) pointwise() bool {
 
 // pointwiseProduct computes y (+)= x * w for w packed as [blocks of y][blocks of x][16 of x][16 of y], between activations in bfloat16 as
 // [blocks of y][blocks of x][8][16 of y][2 of x], and does with y what e asks.
-func pointwiseProduct(p *Pool, x Act, w []float32, y Act, add bool, e *Epilogue, s *Scratch) {
+func pointwiseProduct(p *Workers, x Act, w []float32, y Act, add bool, e *Epilogue, s *Scratch) {
 	if x.N > 1 && x.Voxels() < 2*p.kernels().Rows {
 		rows := x.N * x.Voxels()
 		gathered := gatherSamples(p, x, s)
@@ -31,8 +31,8 @@ func pointwiseProduct(p *Pool, x Act, w []float32, y Act, add bool, e *Epilogue,
 	pointwiseBlocks(p, x, w, y, add, e, s)
 }
 
-func pointwiseBlocks(p *Pool, x Act, w []float32, y Act, add bool, e *Epilogue, s *Scratch) {
-	k, ky, vec := p.kernels(), p.kernels().On(y.Half), x.vec()
+func pointwiseBlocks(p *Workers, x Act, w []float32, y Act, add bool, e *Epilogue, s *Scratch) {
+	k, ky, vec := p.kernels(), p.kernels().On(y.BF16), x.vec()
 	square := vec * kernel.Block // of a pair of blocks
 	ins, outs, vox := Blocks(x.C), Blocks(y.C), x.Voxels()
 	group := min(outs, max(2, pointwiseWeights/(ins*square*4)/2*2))
@@ -42,7 +42,7 @@ func pointwiseBlocks(p *Pool, x Act, w []float32, y Act, add bool, e *Epilogue, 
 	var bias []float32      // for kernels that add it
 	var shifts []normParams // for those that do not
 	switch {
-	case !x.Half:
+	case !x.BF16:
 		shifts = e.shifts(y.C)
 	case e.Bias != nil:
 		bias = paddedBias(s, e.Bias, y.C)
@@ -57,7 +57,7 @@ func pointwiseBlocks(p *Pool, x Act, w []float32, y Act, add bool, e *Epilogue, 
 		a, b, c := x.Data[n*x.NStride+from*vec:], w[o*ins*square:], y.Data[n*y.NStride+(o*vox+from)*vec:]
 		rows, blocks := min(step, vox-from), min(group, outs-o)
 		switch {
-		case !x.Half:
+		case !x.BF16:
 			k.Multiply(false, a, vox*vec, b, ins*square, x.C, c, vox*vec, rows, blocks, add)
 		case bias != nil:
 			k.BF16.Multiply(a, vox*vec, b, ins*square, x.C, c, vox*vec, rows, blocks, add, bias[o*kernel.Block:], e.ReLU)
@@ -79,8 +79,8 @@ func pointwiseBlocks(p *Pool, x Act, w []float32, y Act, add bool, e *Epilogue, 
 	}
 }
 
-// pointwiseForwardHalf is ConvForward between activations in bfloat16.
-func pointwiseForwardHalf(p *Pool, c *Conv, x Act, w []float32, y Act, e *Epilogue, s *Scratch) {
+// pointwiseForwardBF16 is ConvForward between activations in bfloat16.
+func pointwiseForwardBF16(p *Workers, c *Conv, x Act, w []float32, y Act, e *Epilogue, s *Scratch) {
 	k := p.kernels()
 	size := PackedLen(c)
 	pack := func(pairs []float32) {
@@ -91,7 +91,7 @@ func pointwiseForwardHalf(p *Pool, c *Conv, x Act, w []float32, y Act, e *Epilog
 	}
 	var pairs []float32
 	if e.Forms != nil {
-		pairs = e.Forms.get(formKey{weights: &w[0], half: true}, size/2, pack)
+		pairs = e.Forms.get(formKey{weights: &w[0], bf16: true}, size/2, pack)
 	} else {
 		pairs = s.floats(size / 2)
 		pack(pairs)
@@ -100,7 +100,7 @@ func pointwiseForwardHalf(p *Pool, c *Conv, x Act, w []float32, y Act, e *Epilog
 }
 
 // gatherSamples copies a batch into one row of voxels, sample after sample, that lies in s until the next call; scatterSamples copies back.
-func gatherSamples(p *Pool, x Act, s *Scratch) Act {
+func gatherSamples(p *Workers, x Act, s *Scratch) Act {
 	row := x.like(s.floats(ActLen(1, x.C, 1, 1, x.N*x.Voxels())), 1, x.C, 1, 1, x.N*x.Voxels())
 	size := x.Voxels() * x.vec()
 	p.Run(Blocks(x.C), func(_, b int) {
@@ -111,7 +111,7 @@ func gatherSamples(p *Pool, x Act, s *Scratch) Act {
 	return row
 }
 
-func scatterSamples(p *Pool, row, y Act) {
+func scatterSamples(p *Workers, row, y Act) {
 	size := y.Voxels() * y.vec()
 	p.Run(Blocks(y.C), func(_, b int) {
 		for n := range y.N {
@@ -121,7 +121,7 @@ func scatterSamples(p *Pool, row, y Act) {
 }
 
 // pointwiseBackwardData computes dx (+)= dy * transposed w.
-func pointwiseBackwardData(p *Pool, c *Conv, dy Act, w []float32, dx Act, add bool, s *Scratch) {
+func pointwiseBackwardData(p *Workers, c *Conv, dy Act, w []float32, dx Act, add bool, s *Scratch) {
 	ins, outs := Blocks(c.In), Blocks(c.Out)
 	k := p.kernels()
 	wt := s.floats(ins * outs * kernel.Block * kernel.Block)
@@ -130,7 +130,7 @@ func pointwiseBackwardData(p *Pool, c *Conv, dy Act, w []float32, dx Act, add bo
 			k.Transpose(&wt[(ib*outs+ob)*kernel.Block*kernel.Block], &w[(ob*ins+ib)*kernel.Block*kernel.Block])
 		}
 	})
-	if dy.Half {
+	if dy.BF16 {
 		pairs := s.floats(len(wt) / 2)
 		p.Run(ins, func(_, ib int) {
 			row := outs * kernel.Block * kernel.Block
@@ -143,7 +143,7 @@ func pointwiseBackwardData(p *Pool, c *Conv, dy Act, w []float32, dx Act, add bo
 
 // pointwiseBackwardWeights overwrites dw. The voxels are cut into a number of parts that depends on the shape alone; every part sums
 // on its own and the parts are added in order.
-func pointwiseBackwardWeights(p *Pool, c *Conv, x, dy Act, dw []float32, s *Scratch) {
+func pointwiseBackwardWeights(p *Workers, c *Conv, x, dy Act, dw []float32, s *Scratch) {
 	k := p.kernels()
 	ins, outs, vox := Blocks(c.In), Blocks(c.Out), x.Voxels()
 	if x.N > 1 && vox < 64 {
@@ -161,7 +161,7 @@ func pointwiseBackwardWeights(p *Pool, c *Conv, x, dy Act, dw []float32, s *Scra
 	group := 6 // output blocks of a tile
 	groups := (outs + group - 1) / group
 	var pairs [][]float32 // per worker: a piece of x and of dy in pairs of voxels
-	if x.Half {
+	if x.BF16 {
 		for range p.Threads() {
 			pairs = append(pairs, s.floats(piece/2*kernel.Block*(ins+group)))
 		}
@@ -172,7 +172,7 @@ func pointwiseBackwardWeights(p *Pool, c *Conv, x, dy Act, dw []float32, s *Scra
 		for i := part * total / parts; i < (part+1)*total/parts; i++ {
 			n, from := i/pieces, i%pieces*piece
 			rows, add := min(piece, vox-from), i > part*total/parts
-			if x.Half {
+			if x.BF16 {
 				outerPairs(k, x.Data[n*x.NStride+from*x.vec():], vox*x.vec(), dy.Data[n*dy.NStride+(o*vox+from)*x.vec():], rows,
 					sums[part*size+o*ins*kernel.Block*kernel.Block:], ins, blocks, add, pairs[worker])
 				continue

@@ -27,7 +27,7 @@ func (c *Conv) polyphase() (phases Conv, ok bool) {
 }
 
 // splitPhases writes the phases of the planar x to the blocked y.
-func splitPhases(p *Pool, x, y Act) {
+func splitPhases(p *Workers, x, y Act) {
 	blocks := Blocks(y.C)
 	p.Run(x.N*blocks*y.D, func(_, tile int) {
 		n, b, d := tile/(blocks*y.D), tile/y.D%blocks, tile%y.D
@@ -89,7 +89,7 @@ func (c *Conv) phaseWeights(phases *Conv, f func(weight, phase int)) {
 }
 
 // split returns the phases of x and the dense activation that holds them.
-func (c *Conv) split(p *Pool, phases *Conv, x Act, s *Scratch) Act {
+func (c *Conv) split(p *Workers, phases *Conv, x Act, s *Scratch) Act {
 	size := phases.InSize
 	y := ActOn(s.floats(ActLen(x.N, phases.In, size[0], size[1], size[2])), x.N, phases.In, size[0], size[1], size[2])
 	splitPhases(p, x, y)
@@ -98,7 +98,7 @@ func (c *Conv) split(p *Pool, phases *Conv, x Act, s *Scratch) Act {
 
 // polyphaseForward is ConvForward of a planar x by the convolution over phases, whose products are never rounded: its schemes amplify the rounding
 // of the network's input too much.
-func polyphaseForward(p *Pool, c, phases *Conv, x Act, w []float32, y Act, e *Epilogue, s *Scratch) {
+func polyphaseForward(p *Workers, c, phases *Conv, x Act, w []float32, y Act, e *Epilogue, s *Scratch) {
 	size := PackedLen(phases)
 	split := func(packed []float32) {
 		clear(packed)
@@ -115,7 +115,7 @@ func polyphaseForward(p *Pool, c, phases *Conv, x Act, w []float32, y Act, e *Ep
 }
 
 // polyphaseBackwardWeights is ConvBackwardWeights of a planar x.
-func polyphaseBackwardWeights(p *Pool, c, phases *Conv, x, dy Act, dw []float32, s *Scratch) {
+func polyphaseBackwardWeights(p *Workers, c, phases *Conv, x, dy Act, dw []float32, s *Scratch) {
 	packed := s.floats(PackedLen(phases))
 	plan, _ := phases.winogradPlan(x.N, anyScheme)
 	plan.weightGradient(p, c.split(p, phases, x, s), dy, packed, s)

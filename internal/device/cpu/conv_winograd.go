@@ -16,7 +16,7 @@ import (
 //
 // alpha is the product of the axes' products per tile. The gradient of the weights is GT (sum over tiles of V (A dy)).
 
-// With half products, V and U are rounded to bfloat16 and U lies in pairs, [alpha][out/16][in/16][8][16][2]; M stays float32.
+// With bf16 products, V and U are rounded to bfloat16 and U lies in pairs, [alpha][out/16][in/16][8][16][2]; M stays float32.
 
 // winogradPlan is a stride-1 convolution seen through one scheme per axis.
 type winogradPlan struct {
@@ -30,7 +30,7 @@ type winogradPlan struct {
 	alphas       int
 	batch, total int // samples; tiles of the batch
 	chunk        int // tiles per pass
-	half         bool
+	bf16         bool
 }
 
 // winogradUse says what a convolution is computed for, which bounds the error of the schemes.
@@ -39,15 +39,15 @@ type winogradUse int
 const (
 	forOutputs   winogradUse = iota // results and gradients of inputs in float32
 	anyScheme                       // gradients of weights, where no later layer amplifies the rounding; results that are rounded to bfloat16; inference
-	halfProducts                    // results of factors that are rounded to bfloat16
+	bf16Products                    // results of factors that are rounded to bfloat16
 )
 
-// halfNoise bounds how much the schemes of the three axes together may amplify the rounding of their factors to bfloat16: F(3,3) on all axes
+// bf16Noise bounds how much the schemes of the three axes together may amplify the rounding of their factors to bfloat16: F(3,3) on all axes
 // (4.2) and F(4,3), F(3,3) and F(2,3) on one each (4.6) are within it. The rounding is then about 1 % of the results' standard deviation, where a
 // direct convolution in bfloat16 has 0.3 %; F(4,3) on all axes (10.4) would have 2.3 %.
-const halfNoise = 4.6
+const bf16Noise = 4.6
 
-// carefulAlpha is the most products per tile and axis that forOutputs and halfProducts may use; F(4,4) and F(5,3), which have one more, are left to
+// carefulAlpha is the most products per tile and axis that forOutputs and bf16Products may use; F(4,4) and F(5,3), which have one more, are left to
 // anyScheme: in the stem's forward pass F(4,4) (3.7e-6 of the result, F(3,4) has a third of it) moved the logits of a training in float32 by up to 2e-4.
 const carefulAlpha = 6
 
@@ -78,7 +78,7 @@ func (c *Conv) chooseSchemes(use winogradUse) (scheme [3]int, ok bool) {
 					products *= float64((c.OutSize[a] + s.M - 1) / s.M * s.Alpha)
 					noise *= s.Noise
 				}
-				if products < best && (use != halfProducts || noise <= halfNoise) {
+				if products < best && (use != bf16Products || noise <= bf16Noise) {
 					best, scheme = products, [3]int{d, h, v}
 				}
 			}
@@ -97,7 +97,7 @@ const (
 )
 
 func (c *Conv) winogradPlan(batch int, use winogradUse) (w winogradPlan, ok bool) {
-	w = winogradPlan{ins: Blocks(c.In), outs: Blocks(c.Out), in: c.InSize, out: c.OutSize, pad: c.PadLo, kernel: c.Kernel, inner: c.inner(), batch: batch, alphas: 1, total: batch, half: use == halfProducts}
+	w = winogradPlan{ins: Blocks(c.In), outs: Blocks(c.Out), in: c.InSize, out: c.OutSize, pad: c.PadLo, kernel: c.Kernel, inner: c.inner(), batch: batch, alphas: 1, total: batch, bf16: use == bf16Products}
 	if w.scheme, ok = c.chooseSchemes(use); !ok {
 		return w, false
 	}
@@ -170,7 +170,7 @@ func (w *winogradPlan) forwardTile(k, kx *kernel.Set, kind int, x []float32, vec
 	k.Transforms[w.scheme[1]][kind](&first[0], &first[0], 0, sh*4, sh*4,
 		sh/kernel.Block, 64, 64, hi[0]-lo[0], sd*4, sd*4, mask(1), nil)
 	last := k.Transforms[w.scheme[0]][kind]
-	if w.half {
+	if w.bf16 {
 		last = k.BF16.TransformsV[w.scheme[0]]
 	}
 	last(&v[0], &cube[0], 0, sd/kernel.Block*stride*4, sd*4, sd/kernel.Block, stride*4, 64, 1, 0, 0, mask(0), nil)
@@ -178,7 +178,7 @@ func (w *winogradPlan) forwardTile(k, kx *kernel.Set, kind int, x []float32, vec
 
 // lane returns the floats of memory that 16 channels of a transformed input take.
 func (w *winogradPlan) lane() int {
-	if w.half {
+	if w.bf16 {
 		return kernel.Block / 2
 	}
 	return kernel.Block
@@ -188,8 +188,8 @@ func (w *winogradPlan) lane() int {
 func (w *winogradPlan) square() int { return w.lane() * kernel.Block }
 
 // inputTiles transforms tiles [from, from+count) of x to V.
-func (w *winogradPlan) inputTiles(p *Pool, kind int, x Act, from, count int, v []float32, stride int, work []winogradWork) {
-	k, kx, vec := p.kernels(), p.kernels().On(x.Half), x.vec()
+func (w *winogradPlan) inputTiles(p *Workers, kind int, x Act, from, count int, v []float32, stride int, work []winogradWork) {
+	k, kx, vec := p.kernels(), p.kernels().On(x.BF16), x.vec()
 	blocks := Blocks(x.C)
 	p.Run(count*blocks, func(worker, tile int) {
 		t, b := tile/blocks, tile%blocks
@@ -216,7 +216,7 @@ func (w *winogradPlan) inputTile(k, kx *kernel.Set, kind int, x Act, vec, t, b i
 func (w *winogradPlan) outputTile(k *kernel.Set, kind int, m []float32, stride, t int, y Act, ob int, bias, cube []float32) {
 	n, at := w.position(t)
 	sd, sh := w.cube()
-	ky, vec := k.On(y.Half), y.vec()
+	ky, vec := k.On(y.BF16), y.vec()
 	row := y.W * vec
 	plane := y.H * row
 	var start, have [3]int
@@ -273,7 +273,7 @@ type winogradWork struct {
 const cubeLen = 7 * 7 * 7 * kernel.Block
 
 // work borrows the working memory of all workers, which lies in s until the next call. c is nil for gradients of weights.
-func (w *winogradPlan) work(p *Pool, s *Scratch, c *convolution, u, m int) []winogradWork {
+func (w *winogradPlan) work(p *Workers, s *Scratch, c *convolution, u, m int) []winogradWork {
 	turned := 0
 	if c != nil && c.mirror {
 		turned = w.kernel[0] * w.kernel[1] * w.kernel[2] * kernel.Block * kernel.Block
@@ -329,11 +329,11 @@ type convolution struct {
 }
 
 // transformWeights transforms all weights to u, whose products lie stride floats apart.
-func (w *winogradPlan) transformWeights(p *Pool, packed []float32, mirror bool, u []float32, stride int, work []winogradWork) {
+func (w *winogradPlan) transformWeights(p *Workers, packed []float32, mirror bool, u []float32, stride int, work []winogradWork) {
 	k := p.kernels()
 	p.Run(w.outs*w.ins, func(worker, tile int) {
 		own, to := &work[worker], u[tile*w.square():]
-		if !w.half {
+		if !w.bf16 {
 			w.weights(k, packed, tile/w.ins, tile%w.ins, to, stride, mirror, own)
 			return
 		}
@@ -346,20 +346,20 @@ func (w *winogradPlan) transformWeights(p *Pool, packed []float32, mirror bool, 
 
 // transformedWeights returns all transformed weights and their stride: from c.forms, where they are made on first use, or in memory that
 // lies in s until the next call.
-func (w *winogradPlan) transformedWeights(p *Pool, packed []float32, c *convolution, s *Scratch, work []winogradWork) (u []float32, stride int) {
+func (w *winogradPlan) transformedWeights(p *Workers, packed []float32, c *convolution, s *Scratch, work []winogradWork) (u []float32, stride int) {
 	stride = odd(w.outs * w.ins * w.square())
 	if c.forms == nil {
 		u = s.floats(w.alphas * stride)
 		w.transformWeights(p, packed, c.mirror, u, stride, work)
 		return u, stride
 	}
-	return c.forms.get(formKey{&packed[0], w.scheme, w.half}, w.alphas*stride, func(u []float32) {
+	return c.forms.get(formKey{&packed[0], w.scheme, w.bf16}, w.alphas*stride, func(u []float32) {
 		w.transformWeights(p, packed, c.mirror, u, stride, work)
 	}), stride
 }
 
 // convolve computes y = conv(x, packed).
-func (w *winogradPlan) convolve(p *Pool, x Act, packed []float32, y Act, c *convolution, s *Scratch) {
+func (w *winogradPlan) convolve(p *Workers, x Act, packed []float32, y Act, c *convolution, s *Scratch) {
 	if w.chunk == w.total {
 		w.convolveFew(p, x, packed, y, c, s)
 		return
@@ -369,7 +369,7 @@ func (w *winogradPlan) convolve(p *Pool, x Act, packed []float32, y Act, c *conv
 		w.convolveLocal(p, x, packed, y, c, s)
 		return
 	}
-	work := w.work(p, s, c, w.halfWeights(), 0)
+	work := w.work(p, s, c, w.bf16Weights(), 0)
 	group := min(w.outs, winogradGroup)
 	vs, ms, sq := odd(w.ins*w.chunk*w.lane()), odd(group*w.chunk*kernel.Block), w.square()
 	v, m := s.floats(w.alphas*vs), s.floats(w.alphas*ms)
@@ -380,7 +380,7 @@ func (w *winogradPlan) convolve(p *Pool, x Act, packed []float32, y Act, c *conv
 		for first := 0; first < w.outs; first += group {
 			blocks := min(group, w.outs-first)
 			p.Run(w.alphas, func(_, a int) {
-				k.Multiply(w.half, v[a*vs:], count*w.lane(), u[a*us+first*w.ins*sq:], w.ins*sq, x.C, m[a*ms:], count*kernel.Block, count, blocks, false)
+				k.Multiply(w.bf16, v[a*vs:], count*w.lane(), u[a*us+first*w.ins*sq:], w.ins*sq, x.C, m[a*ms:], count*kernel.Block, count, blocks, false)
 			})
 			p.Run(count*blocks, func(worker, tile int) {
 				t, b := tile/blocks, tile%blocks
@@ -399,11 +399,11 @@ const (
 
 // convolveLocal is convolve for few input blocks, where moving transformed inputs and products costs more than multiplying: every worker takes
 // a few tiles from the input to the output.
-func (w *winogradPlan) convolveLocal(p *Pool, x Act, packed []float32, y Act, c *convolution, s *Scratch) {
-	k, kx, vec := p.kernels(), p.kernels().On(x.Half), x.vec()
+func (w *winogradPlan) convolveLocal(p *Workers, x Act, packed []float32, y Act, c *convolution, s *Scratch) {
+	k, kx, vec := p.kernels(), p.kernels().On(x.BF16), x.vec()
 	group := max(k.Cols, 1)
 	vs, ms, sq := odd(w.ins*localTiles*w.lane()), odd(group*localTiles*kernel.Block), w.square()
-	work := w.work(p, s, c, max(w.halfWeights(), w.alphas*vs), w.alphas*ms)
+	work := w.work(p, s, c, max(w.bf16Weights(), w.alphas*vs), w.alphas*ms)
 	u, us := w.transformedWeights(p, packed, c, s, work)
 	// As many tiles at a time as keep the workers equally long at work.
 	rounds := (w.total + localTiles*p.threads - 1) / (localTiles * p.threads)
@@ -420,7 +420,7 @@ func (w *winogradPlan) convolveLocal(p *Pool, x Act, packed []float32, y Act, c 
 		for first := 0; first < w.outs; first += group {
 			blocks := min(group, w.outs-first)
 			for a := range w.alphas {
-				k.Multiply(w.half, v[a*vs:], count*w.lane(), u[a*us+first*w.ins*sq:], w.ins*sq, x.C, own.m[a*ms:], count*kernel.Block, count, blocks, false)
+				k.Multiply(w.bf16, v[a*vs:], count*w.lane(), u[a*us+first*w.ins*sq:], w.ins*sq, x.C, own.m[a*ms:], count*kernel.Block, count, blocks, false)
 			}
 			for b := range blocks {
 				for t := range count {
@@ -431,9 +431,9 @@ func (w *winogradPlan) convolveLocal(p *Pool, x Act, packed []float32, y Act, c 
 	})
 }
 
-// halfWeights returns the floats that a worker needs to transform a pair of blocks before rounding.
-func (w *winogradPlan) halfWeights() int {
-	if w.half {
+// bf16Weights returns the floats that a worker needs to transform a pair of blocks before rounding.
+func (w *winogradPlan) bf16Weights() int {
+	if w.bf16 {
 		return w.alphas * kernel.Block * kernel.Block
 	}
 	return 0
@@ -441,13 +441,13 @@ func (w *winogradPlan) halfWeights() int {
 
 // convolveFew is convolve for so few tiles that transforming the weights counts: every worker takes pairs of output blocks and, unless
 // transformed weights are kept, goes through the input blocks, so that transformed weights and products stay in its own cache.
-func (w *winogradPlan) convolveFew(p *Pool, x Act, packed []float32, y Act, c *convolution, s *Scratch) {
+func (w *winogradPlan) convolveFew(p *Workers, x Act, packed []float32, y Act, c *convolution, s *Scratch) {
 	k := p.kernels()
 	group := max(k.Cols, 1)
 	ms, vs := odd(group*w.total*kernel.Block), odd(w.ins*w.total*w.lane())
 	own := odd(group * kernel.Block * kernel.Block)
 	if c.forms != nil {
-		own = w.halfWeights() / w.alphas
+		own = w.bf16Weights() / w.alphas
 	}
 	work := w.work(p, s, c, w.alphas*own, w.alphas*ms)
 	v := s.floats(w.alphas * vs)
@@ -471,7 +471,7 @@ func (w *winogradPlan) convolveFew(p *Pool, x Act, packed []float32, y Act, c *c
 		if u != nil {
 			sq := w.ins * w.square()
 			for a := range w.alphas {
-				k.Multiply(w.half, v[a*vs:], w.total*w.lane(), u[a*us+first*sq:], sq, x.C, mine.m[a*ms:], w.total*kernel.Block, w.total, blocks, false)
+				k.Multiply(w.bf16, v[a*vs:], w.total*w.lane(), u[a*us+first*sq:], sq, x.C, mine.m[a*ms:], w.total*kernel.Block, w.total, blocks, false)
 			}
 		} else {
 			for ib := range w.ins {
@@ -492,7 +492,7 @@ func (w *winogradPlan) convolveFew(p *Pool, x Act, packed []float32, y Act, c *c
 }
 
 // weightGradient overwrites dw by the gradient of the packed weights.
-func (w *winogradPlan) weightGradient(p *Pool, x, dy Act, dw []float32, s *Scratch) {
+func (w *winogradPlan) weightGradient(p *Workers, x, dy Act, dw []float32, s *Scratch) {
 	k := p.kernels()
 	taps := w.kernel[0] * w.kernel[1] * w.kernel[2]
 	size := taps * w.inner * kernel.Block

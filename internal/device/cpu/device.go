@@ -18,9 +18,9 @@ import (
 // network's input stays as it is, since blocks of 16 would waste most of its memory.
 type cpuDevice struct {
 	mu      sync.Mutex
-	pool    *Pool
+	pool    *Workers
 	scratch Scratch
-	half    bool // activations are in bfloat16
+	bf16    bool // activations are in bfloat16
 }
 
 // Open returns the CPU with a kernel set chosen by name (generic, avx2 or avx512), lowered to what the processor has. mixed asks for
@@ -30,24 +30,24 @@ func Open(threads int, kernels string, mixed bool) (device.Device, error) {
 	if !ok {
 		return nil, fmt.Errorf("unknown kernel set %q: expected generic, avx2 or avx512", kernels)
 	}
-	d := &cpuDevice{pool: NewPoolFeatures(threads, f)}
-	d.half = mixed && d.pool.HasHalf()
+	d := &cpuDevice{pool: NewWorkersAt(threads, f)}
+	d.bf16 = mixed && d.pool.HasBF16()
 	return d, nil
 }
 
 // New returns the CPU with the best kernels that it has. It computes in bfloat16 only where the processor has instructions for it.
 func New(threads int, mixed bool) *cpuDevice {
-	d := &cpuDevice{pool: NewPool(threads)}
-	d.half = mixed && d.pool.HasHalf() && d.pool.Features() > cpulevel.Generic
+	d := &cpuDevice{pool: NewWorkers(threads)}
+	d.bf16 = mixed && d.pool.HasBF16() && d.pool.Level() > cpulevel.Generic
 	return d
 }
 
 func (d *cpuDevice) Name() string {
-	return fmt.Sprintf("cpu (%s, %d threads)", d.pool.Features(), d.pool.Threads())
+	return fmt.Sprintf("cpu (%s, %d threads)", d.pool.Level(), d.pool.Threads())
 }
 
 func (d *cpuDevice) Precision() string {
-	if d.half {
+	if d.bf16 {
 		return "bf16"
 	}
 	return "fp32"
@@ -83,7 +83,7 @@ func (d *cpuDevice) floats(s device.Spec) int {
 	switch s.Kind {
 	case device.Activation:
 		n = ActLen(s.Shape[0], s.Shape[1], s.Shape[2], s.Shape[3], s.Shape[4])
-		if d.half {
+		if d.bf16 {
 			n /= 2
 		}
 	case device.Weights:
@@ -118,8 +118,8 @@ func (d *cpuDevice) Place(s device.Spec, b device.Block, offset int64) *device.T
 	switch s.Kind {
 	case device.Activation:
 		on := ActOn
-		if d.half {
-			on = HalfOn
+		if d.bf16 {
+			on = BF16On
 		}
 		st.act = on(st.data, s.Shape[0], s.Shape[1], s.Shape[2], s.Shape[3], s.Shape[4])
 	case device.Weights:
@@ -277,14 +277,14 @@ func (d *cpuDevice) BatchNormReLUBackward(x, dy *device.Tensor, b device.BatchNo
 		act(dx), values(dgamma), values(dbeta), &d.scratch)
 }
 
-func (d *cpuDevice) MaxPool(p device.Pool, x, y, w *device.Tensor) {
+func (d *cpuDevice) MaxPool(p device.Pooling, x, y, w *device.Tensor) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	g := SamePooling(p.Kernel, p.Stride, [3]int(x.Spec().Shape[2:5]))
 	MaxPoolForward(d.pool, &g, act(x), act(y), winners(w), &d.scratch)
 }
 
-func (d *cpuDevice) MaxPoolBackward(p device.Pool, dy, w, dx *device.Tensor, accumulate bool) {
+func (d *cpuDevice) MaxPoolBackward(p device.Pooling, dy, w, dx *device.Tensor, accumulate bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	g := SamePooling(p.Kernel, p.Stride, [3]int(dx.Spec().Shape[2:5]))

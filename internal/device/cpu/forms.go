@@ -11,7 +11,7 @@ type Forms struct {
 type formKey struct {
 	weights *float32
 	scheme  [3]int
-	half    bool
+	bf16    bool
 }
 
 // get returns the form under a key, which make fills when it is not there yet.

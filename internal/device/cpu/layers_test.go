@@ -62,7 +62,7 @@ func TestMaxPool(t *testing.T) {
 				dx.v[from] += dy.v[i]
 			}
 		}
-		eachPool(t, func(t *testing.T, p *Pool) {
+		eachPool(t, func(t *testing.T, p *Workers) {
 			xa, ya, da := x.act(p), y.act(p), before.act(p)
 			MaxPoolForward(p, &q, xa, ya, nil, &Scratch{})
 			testutil.Near(t, "max pooling", y.fromAct(p, ya).v, y.v, 0)
@@ -124,7 +124,7 @@ func TestBatchNorm(t *testing.T) {
 				k := channel(i)
 				dx.v[i] = gamma[k] / math.Sqrt(variance[k]+eps) * (g.v[i] - dbeta[k]/float64(count) - hat(i)*dgamma[k]/float64(count))
 			}
-			eachPool(t, func(t *testing.T, p *Pool) {
+			eachPool(t, func(t *testing.T, p *Workers) {
 				var s Scratch
 				conv := SameConv(c, c, [3]int{1, 1, 1}, [3]int{1, 1, 1}, size)
 				unit := make([]float32, c*c)
@@ -184,7 +184,7 @@ func TestAvgPoolMean(t *testing.T) {
 				}
 			}
 		}
-		eachPool(t, func(t *testing.T, p *Pool) {
+		eachPool(t, func(t *testing.T, p *Workers) {
 			out := make([]float32, len(want))
 			AvgPoolMean(p, window, x.act(p), out)
 			testutil.Near(t, "mean", testutil.Float64(out), want, 1e-6)
@@ -200,7 +200,7 @@ func TestSGD(t *testing.T) {
 	r := rand.New(rand.NewPCG(13, 14))
 	for _, n := range []int{1, 15, 16, 1000, sgdChunk*2 + 77} {
 		start, grad := randomTensor(r, 1, n, [3]int{1, 1, 1}), randomTensor(r, 1, n, [3]int{1, 1, 1})
-		eachPool(t, func(t *testing.T, p *Pool) {
+		eachPool(t, func(t *testing.T, p *Workers) {
 			var s Scratch
 			var norm float64
 			for _, g := range grad.v {

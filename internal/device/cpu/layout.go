@@ -21,7 +21,7 @@ func Blocks(channels int) int { return (channels + kernel.Block - 1) / kernel.Bl
 // n*NStride + ((c/16*D+d)*H+h)*W+w)*16 + c%16. NStride may be larger than Blocks(C)*D*H*W*16, so that a view can be
 // a slice of the channels of a wider array (see Slice). Channels C..Blocks(C)*16-1 must be zero and stay zero.
 //
-// Half: the same order with values in bfloat16, two to a float of Data: a voxel of a block takes 8 floats of memory instead of 16, and NStride
+// BF16: the same order with values in bfloat16, two to a float of Data: a voxel of a block takes 8 floats of memory instead of 16, and NStride
 // counts floats of memory.
 //
 // Planar: sample n, channel c, voxel (d,h,w) lies at n*NStride + ((c*D+d)*H+h)*W+w, as PyTorch has it. Only the
@@ -31,12 +31,12 @@ type Act struct {
 	N, C, D, H, W int
 	NStride       int
 	Planar        bool
-	Half          bool
+	BF16          bool
 }
 
 // vec returns the floats of memory that the 16 channels of a voxel take.
 func (a Act) vec() int {
-	if a.Half {
+	if a.BF16 {
 		return kernel.Block / 2
 	}
 	return kernel.Block
@@ -56,16 +56,16 @@ func ActOn(data []float32, n, c, d, h, w int) Act {
 	return Act{Data: data[:n*stride], N: n, C: c, D: d, H: h, W: w, NStride: stride}
 }
 
-// HalfOn views the beginning of data as a dense blocked activation in bfloat16.
-func HalfOn(data []float32, n, c, d, h, w int) Act {
+// BF16On views the beginning of data as a dense blocked activation in bfloat16.
+func BF16On(data []float32, n, c, d, h, w int) Act {
 	stride := Blocks(c) * d * h * w * kernel.Block / 2
-	return Act{Data: data[:n*stride], N: n, C: c, D: d, H: h, W: w, NStride: stride, Half: true}
+	return Act{Data: data[:n*stride], N: n, C: c, D: d, H: h, W: w, NStride: stride, BF16: true}
 }
 
 // like views the beginning of data as a dense activation in a's format.
 func (a Act) like(data []float32, n, c, d, h, w int) Act {
-	if a.Half {
-		return HalfOn(data, n, c, d, h, w)
+	if a.BF16 {
+		return BF16On(data, n, c, d, h, w)
 	}
 	return ActOn(data, n, c, d, h, w)
 }
@@ -101,13 +101,13 @@ func (a Act) block(n, cb int) []float32 {
 
 // checkSame panics unless both have the same samples, channels and size.
 func checkSame(what string, a, b Act) {
-	if a.N != b.N || a.C != b.C || a.Size() != b.Size() || a.Half != b.Half {
+	if a.N != b.N || a.C != b.C || a.Size() != b.Size() || a.BF16 != b.BF16 {
 		panic(fmt.Sprintf("cpu: %s: shapes differ: (%d,%d,%v) and (%d,%d,%v)", what, a.N, a.C, a.Size(), b.N, b.C, b.Size()))
 	}
 }
 
 // PackActivations rearranges a dense [N][C][D][H][W] array into the blocked y.
-func PackActivations(p *Pool, ncdhw []float32, y Act) {
+func PackActivations(p *Workers, ncdhw []float32, y Act) {
 	vox := y.Voxels()
 	cb := Blocks(y.C)
 	p.Run(y.N*cb, func(_, tile int) {
@@ -115,9 +115,9 @@ func PackActivations(p *Pool, ncdhw []float32, y Act) {
 		dst := y.block(n, b)
 		clear(dst)
 		set := func(at int, f float32) { dst[at] = f }
-		if y.Half {
+		if y.BF16 {
 			values := halves(dst)
-			set = func(at int, f float32) { values[at] = kernel.ToHalf(f) }
+			set = func(at int, f float32) { values[at] = kernel.ToBF16(f) }
 		}
 		for c := range min(kernel.Block, y.C-b*kernel.Block) {
 			for v, f := range ncdhw[(n*y.C+b*kernel.Block+c)*vox:][:vox] {
@@ -128,16 +128,16 @@ func PackActivations(p *Pool, ncdhw []float32, y Act) {
 }
 
 // UnpackActivations rearranges the blocked x into a dense [N][C][D][H][W] array.
-func UnpackActivations(p *Pool, x Act, ncdhw []float32) {
+func UnpackActivations(p *Workers, x Act, ncdhw []float32) {
 	vox := x.Voxels()
 	cb := Blocks(x.C)
 	p.Run(x.N*cb, func(_, tile int) {
 		n, b := tile/cb, tile%cb
 		src := x.block(n, b)
 		get := func(at int) float32 { return src[at] }
-		if x.Half {
+		if x.BF16 {
 			values := halves(src)
-			get = func(at int) float32 { return kernel.FromHalf(values[at]) }
+			get = func(at int) float32 { return kernel.FromBF16(values[at]) }
 		}
 		for c := range min(kernel.Block, x.C-b*kernel.Block) {
 			dst := ncdhw[(n*x.C+b*kernel.Block+c)*vox:][:vox]

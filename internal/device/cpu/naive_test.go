@@ -43,7 +43,7 @@ const guard = float32(-12345.5)
 
 // act returns t as a blocked activation that is channels [16, 16+C) of a wider array filled with guard values, which
 // checkGuards expects unharmed.
-func (t tensor) act(p *Pool) Act {
+func (t tensor) act(p *Workers) Act {
 	vox := t.size[0] * t.size[1] * t.size[2]
 	cb := Blocks(t.c)
 	wide := Act{N: t.n, C: (cb + 2) * kernel.Block, D: t.size[0], H: t.size[1], W: t.size[2], NStride: (cb + 2) * kernel.Block * vox}
@@ -76,7 +76,7 @@ func checkGuards(t *testing.T, what string, a Act) {
 	}
 }
 
-func (t tensor) fromAct(p *Pool, a Act) tensor {
+func (t tensor) fromAct(p *Workers, a Act) tensor {
 	f := make([]float32, len(t.v))
 	UnpackActivations(p, a, f)
 	out := newTensor(t.n, t.c, t.size)
@@ -123,11 +123,11 @@ func (c *Conv) eachProduct(x, y tensor, f func(xi, wi, yi int)) {
 }
 
 // eachPool runs f for every kernel set with one and with three threads.
-func eachPool(t *testing.T, f func(t *testing.T, p *Pool)) {
+func eachPool(t *testing.T, f func(t *testing.T, p *Workers)) {
 	for _, set := range cpulevel.Available() {
 		for _, threads := range []int{1, 3} {
 			t.Run(fmt.Sprintf("%v/%d", set, threads), func(t *testing.T) {
-				p := NewPoolFeatures(threads, set)
+				p := NewWorkersAt(threads, set)
 				defer p.Close()
 				f(t, p)
 			})

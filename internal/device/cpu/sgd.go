@@ -13,7 +13,7 @@ type SGD struct {
 }
 
 // SumSquares returns the sum of squares in float64, added in an order that does not depend on the threads.
-func SumSquares(p *Pool, x []float32, s *Scratch) float64 {
+func SumSquares(p *Workers, x []float32, s *Scratch) float64 {
 	k := p.kernels()
 	tiles := (len(x) + sgdChunk - 1) / sgdChunk
 	part := s.doubles(tiles * 2 * kernel.Block)
@@ -38,7 +38,7 @@ func SumSquares(p *Pool, x []float32, s *Scratch) float64 {
 
 // SGDStep updates params and momentum in one pass; grads are only read:
 // g = Scale*grad + WeightDecay*p; m = Momentum*m + g (m = g on the first step); p -= LR*(g + Momentum*m).
-func SGDStep(p *Pool, o SGD, params, grads, momentum []float32) {
+func SGDStep(p *Workers, o SGD, params, grads, momentum []float32) {
 	k := p.kernels()
 	keep := o.Momentum
 	if o.First {

@@ -88,7 +88,7 @@ func New(card Card, t kernels.Type, exact bool, cacheDir string) (device.Device,
 	}
 	d.control = kernels.Ptr(p)
 	d.numbers.LossScale = 1
-	if t != kernels.Half {
+	if t != kernels.FP16 {
 		return d, nil
 	}
 	d.numbers.LossScale, d.numbers.Growth = firstLossScale, lossGrowth
@@ -669,12 +669,12 @@ func (d *gpuDevice) BatchNormReLUBackward(x, dy *device.Tensor, b device.BatchNo
 }
 
 // MaxPool implements Device.
-func (d *gpuDevice) MaxPool(p device.Pool, x, y, w *device.Tensor) {
+func (d *gpuDevice) MaxPool(p device.Pooling, x, y, w *device.Tensor) {
 	d.do(func() error { return d.run(d.t.MaxPool(kernels.Pooling(p), viewOf(x), viewOf(y), ptrOf(w))) })
 }
 
 // MaxPoolBackward implements Device.
-func (d *gpuDevice) MaxPoolBackward(p device.Pool, dy, w, dx *device.Tensor, accumulate bool) {
+func (d *gpuDevice) MaxPoolBackward(p device.Pooling, dy, w, dx *device.Tensor, accumulate bool) {
 	d.do(func() error {
 		return d.run(d.t.MaxPoolBackward(kernels.Pooling(p), viewOf(dy), ptrOf(w), viewOf(dx), accumulate))
 	})
@@ -708,7 +708,7 @@ func (d *gpuDevice) LinearBackward(x, dy, w, dx, dw, db *device.Tensor) {
 func (d *gpuDevice) CrossEntropy(classes []int, logits, targets, loss, dlogits *device.Tensor) {
 	d.do(func() error {
 		control := kernels.Ptr(0)
-		if d.t == kernels.Half {
+		if d.t == kernels.FP16 {
 			control = d.control
 		}
 		return d.run(d.t.CrossEntropy(classes, logits.Dim(0), ptrOf(logits), ptrOf(targets), ptrOf(loss), ptrOf(dlogits), control)...)

@@ -43,7 +43,7 @@ func eachGPU(t *testing.T, f func(t *testing.T, d testDevice)) {
 		{"emulated/fp32 without slices or fusion", kernels.Float32, true, func(p driver.Problem) bool { return pitched(p) || p.Bias || p.ReLU }},
 		{"emulated/bf16", kernels.BFloat16, true, nil},
 		{"emulated/bf16 without slices", kernels.BFloat16, true, pitched},
-		{"emulated/fp16", kernels.Half, true, nil},
+		{"emulated/fp16", kernels.FP16, true, nil},
 	} {
 		if testing.Short() && c.name != "emulated/bf16" {
 			continue
@@ -168,7 +168,7 @@ func TestCardLost(t *testing.T) {
 	d, card := recorded(t, func(c *fake.Card) { c.LostAt = 3 })
 	x := place(t, d, device.Activation, 1, 16, 4, 4, 4)
 	v := place(t, d, device.Values, 16)
-	pool := device.Pool{Kernel: [3]int{3, 3, 3}, Stride: [3]int{1, 1, 1}}
+	pool := device.Pooling{Kernel: [3]int{3, 3, 3}, Stride: [3]int{1, 1, 1}}
 	try := func(f func()) (err error) {
 		defer device.Recover(&err)
 		f()
@@ -298,9 +298,9 @@ func TestPrefetch(t *testing.T) {
 
 // TestLossScale checks on the emulator that the gradient carries the scale, that a step takes it out again, and what an overflow does.
 func TestLossScale(t *testing.T) {
-	card := fake.New(kernels.Half)
-	card.Computer = emulator.Start(t, kernels.Half)
-	dev, err := cuda.New(card, kernels.Half, false, "")
+	card := fake.New(kernels.FP16)
+	card.Computer = emulator.Start(t, kernels.FP16)
+	dev, err := cuda.New(card, kernels.FP16, false, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -379,7 +379,7 @@ func TestRecordedPass(t *testing.T) {
 	z, winners := place(t, d, device.Activation, 1, 16, 2, 2, 3), place(t, d, device.Winners, 1, 16, 2, 2, 3)
 	pass := func() error {
 		d.ConvForward(cubicConv, x, w, y, device.Epilogue{})
-		d.MaxPool(device.Pool{Kernel: [3]int{3, 3, 3}, Stride: [3]int{2, 2, 2}}, y, z, winners)
+		d.MaxPool(device.Pooling{Kernel: [3]int{3, 3, 3}, Stride: [3]int{2, 2, 2}}, y, z, winners)
 		return nil
 	}
 	rng := rand.New(rand.NewPCG(5, 6))

@@ -223,7 +223,7 @@ func TestMaxPoolings(t *testing.T) {
 	v := loadVectors(t)
 	eachKernelSet(t, func(t *testing.T, d testDevice) {
 		for _, c := range v.Maxpool {
-			p := device.Pool{Kernel: three(t, c.Kernel), Stride: three(t, c.Stride)}
+			p := device.Pooling{Kernel: three(t, c.Kernel), Stride: three(t, c.Stride)}
 			if got := p.OutSize([3]int(c.X[2:])); got != [3]int(c.Y[2:]) {
 				t.Fatalf("%s: output %v, reference %v", c.Name, got, c.Y)
 			}
@@ -246,7 +246,7 @@ func TestMaxPoolings(t *testing.T) {
 }
 
 // singleMaxPoolGradient is the gradient of a max pooling's input in single precision.
-func singleMaxPoolGradient(t *testing.T, p device.Pool, x []float32, xShape []int, gy []float32, yShape []int) []float32 {
+func singleMaxPoolGradient(t *testing.T, p device.Pooling, x []float32, xShape []int, gy []float32, yShape []int) []float32 {
 	dev, err := cpu.Open(1, "generic", false)
 	if err != nil {
 		t.Fatal(err)

@@ -92,16 +92,16 @@ func openAuto(o Options) device.Device {
 // Compute capabilities from which a format is fast.
 const (
 	capabilityBFloat16 = 80
-	capabilityHalf     = 70
+	capabilityFP16     = 70
 )
 
 // gpuType is the number format in which a card computes.
 func gpuType(capability int, mixed bool) kernels.Type {
 	switch {
-	case !mixed || capability < capabilityHalf:
+	case !mixed || capability < capabilityFP16:
 		return kernels.Float32
 	case capability < capabilityBFloat16:
-		return kernels.Half
+		return kernels.FP16
 	}
 	return kernels.BFloat16
 }

@@ -149,7 +149,7 @@ func exercise(dev device.Device) (results []namedValues, err error) {
 	cube := func(n int) [3]int { return [3]int{n, n, n} }
 	stem := device.Conv{Kernel: cube(7), Stride: cube(2)}
 	cubic, point := device.Conv{Kernel: cube(3), Stride: cube(1)}, device.Conv{Kernel: cube(1), Stride: cube(1)}
-	pool := device.Pool{Kernel: [3]int{1, 3, 3}, Stride: [3]int{1, 2, 2}}
+	pool := device.Pooling{Kernel: [3]int{1, 3, 3}, Stride: [3]int{1, 2, 2}}
 
 	input := tensor(device.Input, 0.9, batch, 2, 16, 18, 15)
 	w1, g1 := tensor(device.Weights, 0.5, 64, 2, 7, 7, 7), tensor(device.Weights, 0, 64, 2, 7, 7, 7)

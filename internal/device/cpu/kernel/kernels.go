@@ -85,7 +85,7 @@ type Set struct {
 	Ceiling       ceilingFunc
 	CeilingFlops  float64 // of a round of ceiling
 
-	BF16   *halfKernels // nil without bfloat16
+	BF16   *bf16Kernels // nil without bfloat16
 	halved *Set         // this set with activations in bfloat16
 }
 
@@ -113,7 +113,7 @@ var KernelSets = func() (sets [cpulevel.AVX512 + 1]*Set) {
 	g.Max3, g.CombineMax, g.SplitSum = max3Generic, combineGeneric, splitGeneric
 	g.Transpose = transposeGeneric
 	g.Ceiling, g.CeilingFlops = ceilingGeneric, 16
-	g.BF16 = halfGeneric(g)
+	g.BF16 = bf16Generic(g)
 	sets[cpulevel.Generic] = g
 	addKernelSets(&sets)
 	for _, k := range sets {
@@ -126,8 +126,8 @@ var KernelSets = func() (sets [cpulevel.AVX512 + 1]*Set) {
 }()
 
 // on returns the kernels for activations in bfloat16 or float32.
-func (k *Set) On(half bool) *Set {
-	if half {
+func (k *Set) On(bf16 bool) *Set {
+	if bf16 {
 		return k.halved
 	}
 	return k
@@ -139,8 +139,8 @@ func vector(p *float32, offset int) *[Block]float32 {
 }
 
 // multiply computes c[o][m][:] (+)= sum_k a[k/16][m][k%16] b[o][k][:] for rows m and blocks o with the micro-kernels. Strides are in
-// floats; inner is the number of k, a multiple of 4 or rounded up to one (a's filling is zero). With half, a is in bfloat16 and b in pairs of it.
-func (k *Set) Multiply(half bool, a []float32, aStride int, b []float32, bStride int, inner int, c []float32, cStride int, rows, blocks int, add bool) {
+// floats; inner is the number of k, a multiple of 4 or rounded up to one (a's filling is zero). With bf16, a is in bfloat16 and b in pairs of it.
+func (k *Set) Multiply(bf16 bool, a []float32, aStride int, b []float32, bStride int, inner int, c []float32, cStride int, rows, blocks int, add bool) {
 	if rows == 0 {
 		return
 	}
@@ -149,7 +149,7 @@ func (k *Set) Multiply(half bool, a []float32, aStride int, b []float32, bStride
 		flag = 1
 	}
 	most, cols, gemm, lane := k.Rows, k.Cols, &k.gemm, Block
-	if half {
+	if bf16 {
 		most, cols, gemm, lane = k.BF16.rows, k.BF16.cols, &k.BF16.gemm, Block/2
 	}
 	count := (rows + most - 1) / most

@@ -49,6 +49,6 @@ func addKernelSets(sets *[cpulevel.AVX512 + 1]*Set) {
 		AxisMax: axisMaxAVX512, WindowArgMax: windowArgMaxAVX512, WinnersSum: winnersSumAVX512, CombineMax: combineMaxAVX512, SplitSum: splitSumAVX512, Max3: max3AVX512,
 		Transpose: transposeAVX512, Ceiling: ceilingAVX512, CeilingFlops: 12 * 2 * 16,
 
-		BF16: halfAVX512(),
+		BF16: bf16AVX512(),
 	}
 }

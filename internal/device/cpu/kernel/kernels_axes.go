@@ -41,26 +41,26 @@ func combineGeneric(dst *float32, winners *uint8, src *float32, srcWinners *uint
 	}
 }
 
-// halfKey maps the bits of a bfloat16 to a number of the same order, and back.
-func halfKey(h int16) int16 { return h ^ h>>15&0x7fff }
+// bf16Key maps the bits of a bfloat16 to a number of the same order, and back.
+func bf16Key(h int16) int16 { return h ^ h>>15&0x7fff }
 
-func combineHalfGeneric(dst *float32, winners *uint8, src *float32, srcWinners *uint8, count int, offsets *int, taps *[16]uint8, n int) {
+func combineBF16Generic(dst *float32, winners *uint8, src *float32, srcWinners *uint8, count int, offsets *int, taps *[16]uint8, n int) {
 	positions, numbers := unsafe.Slice(offsets, n), unsafe.Slice(taps, n)
 	for v := range count {
 		var best [Block]int16
 		var which [Block]uint8
 		for t, at := range positions {
 			from := winnersAt(srcWinners, v+at)
-			for i, h := range halfVector(src, (v+at)*32) {
-				if key := halfKey(int16(h)); t == 0 || key > best[i] {
+			for i, h := range bf16Vector(src, (v+at)*32) {
+				if key := bf16Key(int16(h)); t == 0 || key > best[i] {
 					best[i], which[i] = key, from[i]+numbers[t][0]
 				}
 			}
 		}
 		*winnersAt(winners, v) = which
-		out := halfVector(dst, v*32)
+		out := bf16Vector(dst, v*32)
 		for i, key := range best {
-			out[i] = uint16(halfKey(key))
+			out[i] = uint16(bf16Key(key))
 		}
 	}
 }
@@ -78,15 +78,15 @@ func axisMaxGeneric(dst, src *float32, lines, dstLine, srcLine, count, step, tap
 	}
 }
 
-func axisMaxHalfGeneric(dst, src *float32, lines, dstLine, srcLine, count, step, tap1, tap2, start int) {
+func axisMaxBF16Generic(dst, src *float32, lines, dstLine, srcLine, count, step, tap1, tap2, start int) {
 	for l := range lines {
 		for v := range count {
-			best := startOfMax(loadHalf(dst, l*dstLine+v*32), start)
+			best := startOfMax(loadBF16(dst, l*dstLine+v*32), start)
 			for _, at := range [...]int{0, tap1, tap2} {
-				f := loadHalf(src, l*srcLine+v*step+at)
+				f := loadBF16(src, l*srcLine+v*step+at)
 				maxInto(&best, &f)
 			}
-			storeHalf(dst, l*dstLine+v*32, &best)
+			storeBF16(dst, l*dstLine+v*32, &best)
 		}
 	}
 }
@@ -116,8 +116,8 @@ func splitGeneric(dst *float32, winners *uint8, g *float32, w *uint8, count int,
 	split(winners, w, count, offsets, taps, n, span, func(v int) *[Block]float32 { return vector(g, v*64) }, func(v int, acc *[Block]float32) { *vector(dst, v*64) = *acc })
 }
 
-func splitHalfGeneric(dst *float32, winners *uint8, g *float32, w *uint8, count int, offsets *int, taps *[16]uint8, n, span int) {
-	split(winners, w, count, offsets, taps, n, span, func(v int) *[Block]float32 { f := loadHalf(g, v*32); return &f }, func(v int, acc *[Block]float32) { storeHalf(dst, v*32, acc) })
+func splitBF16Generic(dst *float32, winners *uint8, g *float32, w *uint8, count int, offsets *int, taps *[16]uint8, n, span int) {
+	split(winners, w, count, offsets, taps, n, span, func(v int) *[Block]float32 { f := loadBF16(g, v*32); return &f }, func(v int, acc *[Block]float32) { storeBF16(dst, v*32, acc) })
 }
 
 func split(winners, w *uint8, count int, offsets *int, taps *[16]uint8, n, span int, read func(v int) *[Block]float32, write func(v int, acc *[Block]float32)) {

@@ -11,7 +11,7 @@ import (
 )
 
 // eachFormat runs f for the kernels of every set, on float32 and, where it has them, on bfloat16.
-func eachFormat(t *testing.T, f func(t *testing.T, k *Set, half bool)) {
+func eachFormat(t *testing.T, f func(t *testing.T, k *Set, bf16 bool)) {
 	for _, set := range cpulevel.Available() {
 		k := KernelSets[set]
 		t.Run(set.String(), func(t *testing.T) { f(t, k, false) })
@@ -36,7 +36,7 @@ func newLines(r *rand.Rand, value func() uint16) lines {
 	l := lines{count: 1 + r.IntN(9), n: 1 + r.IntN(5), span: 1 + r.IntN(9)}
 	l.values = newGuarded(r, (l.count-1+reach)*Block, value)
 	i := -1
-	l.floats = newGuarded(r, len(l.values.values), func() float32 { i++; return FromHalf(l.values.values[i]) })
+	l.floats = newGuarded(r, len(l.values.values), func() float32 { i++; return FromBF16(l.values.values[i]) })
 	l.winners = newGuarded(r, len(l.values.values), func() uint8 { return uint8(r.IntN(40)) })
 	for i := range l.n {
 		l.offsets = append(l.offsets, r.IntN(reach))
@@ -49,30 +49,30 @@ func newLines(r *rand.Rand, value func() uint16) lines {
 	return l
 }
 
-func (l *lines) start(half bool) *float32 {
-	if half {
+func (l *lines) start(bf16 bool) *float32 {
+	if bf16 {
 		return l.values.start()
 	}
 	return l.floats.start()
 }
 
 // out returns memory for count voxels in both formats and a function that reads it.
-func (l *lines) out(r *rand.Rand, half bool) (start *float32, read func(t *testing.T, what string) []float32) {
-	values, floats := newGuarded(r, l.count*Block, randomHalf(r)), newGuarded(r, l.count*Block, randomFloat(r))
-	if half {
+func (l *lines) out(r *rand.Rand, bf16 bool) (start *float32, read func(t *testing.T, what string) []float32) {
+	values, floats := newGuarded(r, l.count*Block, randomBF16(r)), newGuarded(r, l.count*Block, randomFloat(r))
+	if bf16 {
 		return values.start(), func(t *testing.T, what string) []float32 { values.check(t, what); return halves32(values.values) }
 	}
 	return floats.start(), func(t *testing.T, what string) []float32 { floats.check(t, what); return floats.values }
 }
 
 func TestCombineMax(t *testing.T) {
-	eachFormat(t, func(t *testing.T, k *Set, half bool) {
+	eachFormat(t, func(t *testing.T, k *Set, bf16 bool) {
 		r := rand.New(rand.NewPCG(51, 52))
 		for range 80 {
-			l := newLines(r, func() uint16 { return ToHalf(float32(r.IntN(8) - 4)) })
-			dst, read := l.out(r, half)
+			l := newLines(r, func() uint16 { return ToBF16(float32(r.IntN(8) - 4)) })
+			dst, read := l.out(r, bf16)
 			winners := newGuarded(r, l.count*Block, func() uint8 { return 9 })
-			k.CombineMax(dst, &winners.values[0], l.start(half), &l.winners.values[0], l.count, &l.offsets[0], &l.taps[0], l.n)
+			k.CombineMax(dst, &winners.values[0], l.start(bf16), &l.winners.values[0], l.count, &l.offsets[0], &l.taps[0], l.n)
 			what := fmt.Sprintf("maxima of %d for %d voxels", l.n, l.count)
 			got := read(t, what)
 			winners.check(t, what)
@@ -92,14 +92,14 @@ func TestCombineMax(t *testing.T) {
 }
 
 func TestSplitSum(t *testing.T) {
-	eachFormat(t, func(t *testing.T, k *Set, half bool) {
+	eachFormat(t, func(t *testing.T, k *Set, bf16 bool) {
 		r := rand.New(rand.NewPCG(53, 54))
 		for range 80 {
-			l := newLines(r, func() uint16 { return ToHalf(float32(r.IntN(64)-32) / 8) }) // sums are exact in bfloat16
+			l := newLines(r, func() uint16 { return ToBF16(float32(r.IntN(64)-32) / 8) }) // sums are exact in bfloat16
 			l.n = r.IntN(l.n + 1)
-			dst, read := l.out(r, half)
+			dst, read := l.out(r, bf16)
 			winners := newGuarded(r, l.count*Block, func() uint8 { return 9 })
-			k.SplitSum(dst, &winners.values[0], l.start(half), &l.winners.values[0], l.count, &l.offsets[0], &l.taps[0], l.n, l.span)
+			k.SplitSum(dst, &winners.values[0], l.start(bf16), &l.winners.values[0], l.count, &l.offsets[0], &l.taps[0], l.n, l.span)
 			what := fmt.Sprintf("sums of %d for %d voxels, span %d", l.n, l.count, l.span)
 			got := read(t, what)
 			winners.check(t, what)
@@ -121,24 +121,24 @@ func TestSplitSum(t *testing.T) {
 }
 
 func TestAxisMax(t *testing.T) {
-	eachFormat(t, func(t *testing.T, k *Set, half bool) {
+	eachFormat(t, func(t *testing.T, k *Set, bf16 bool) {
 		r := rand.New(rand.NewPCG(55, 56))
 		bytes := 4
-		if half {
+		if bf16 {
 			bytes = 2
 		}
 		for range 120 {
 			rows, count, gap, step, tap1, tap2, start := 1+r.IntN(4), 1+r.IntN(5), r.IntN(3), 1+r.IntN(2), r.IntN(3), r.IntN(5), r.IntN(3)-1
 			const span = 20 // vectors of a line of the source
 			l := lines{count: (rows-1)*(count+gap) + count}
-			l.values = newGuarded(r, rows*span*Block, func() uint16 { return ToHalf(float32(r.IntN(16) - 12)) })
+			l.values = newGuarded(r, rows*span*Block, func() uint16 { return ToBF16(float32(r.IntN(16) - 12)) })
 			i := -1
-			l.floats = newGuarded(r, len(l.values.values), func() float32 { i++; return FromHalf(l.values.values[i]) })
-			dst, read := l.out(r, half)
+			l.floats = newGuarded(r, len(l.values.values), func() float32 { i++; return FromBF16(l.values.values[i]) })
+			dst, read := l.out(r, bf16)
 			what := fmt.Sprintf("maxima along an axis: %d lines of %d, step %d, taps %d and %d, start %d", rows, count, step, tap1, tap2, start)
 			before := slices.Clone(read(t, what))
 			vector := Block * bytes
-			k.AxisMax(dst, l.start(half), rows, (count+gap)*vector, span*vector, count, step*vector, tap1*vector, tap2*vector, start)
+			k.AxisMax(dst, l.start(bf16), rows, (count+gap)*vector, span*vector, count, step*vector, tap1*vector, tap2*vector, start)
 			for i, got := range read(t, what) {
 				line, voxel, c := i/Block/(count+gap), i/Block%(count+gap), i%Block
 				want := before[i]

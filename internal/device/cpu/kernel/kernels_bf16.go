@@ -13,16 +13,16 @@ import (
 // below 2^-126 into zeros of their sign. The products of assembly kernels take such inputs for zeros too, and flush such sums; the
 // portable ones do not.
 type (
-	// productFunc is gemmFunc with a and c in bfloat16 and b in pairs (see halfKernels.gemm): c[j][m][:] = the sum over k, plus c[j][m][:]
+	// productFunc is gemmFunc with a and c in bfloat16 and b in pairs (see bf16Kernels.gemm): c[j][m][:] = the sum over k, plus c[j][m][:]
 	// if add, plus bias[j*16:][:16] unless it is nil, at least 0 if relu. It is rounded once.
 	productFunc func(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int, bias *float32, relu int)
 	// rearrangeFunc writes count vectors, rows or pairs of rows of src to dst in another format.
 	rearrangeFunc func(dst, src *float32, count int)
 )
 
-// halfKernels are the kernels of a set on bfloat16. Those without a comment are the kernels of the same name with all activations (and their
+// bf16Kernels are the kernels of a set on bfloat16. Those without a comment are the kernels of the same name with all activations (and their
 // gradients) in bfloat16; they compute in float32, or in float64 where the others do, but may add up 16 voxels in float32 before.
-type halfKernels struct {
+type bf16Kernels struct {
 	rows, cols int // largest mr and nr of gemm and product
 
 	// gemm takes a in bfloat16, 32 bytes a row, and b in bfloat16 in pairs of inner indices, [k/2][16][2]; c is float32. By mr, nr.
@@ -54,8 +54,8 @@ type halfKernels struct {
 	max3          func(dst, x, y, z *float32, count int)
 }
 
-// toHalf rounds to bfloat16.
-func ToHalf(f float32) uint16 {
+// toBF16 rounds to bfloat16.
+func ToBF16(f float32) uint16 {
 	b := math.Float32bits(f)
 	switch {
 	case b&0x7f800000 == 0:
@@ -66,22 +66,22 @@ func ToHalf(f float32) uint16 {
 	return uint16((b + 0x7fff + b>>16&1) >> 16)
 }
 
-// fromHalf returns the value of a bfloat16.
-func FromHalf(h uint16) float32 { return math.Float32frombits(uint32(h) << 16) }
+// fromBF16 returns the value of a bfloat16.
+func FromBF16(h uint16) float32 { return math.Float32frombits(uint32(h) << 16) }
 
-// halfVector returns the 16 bfloat16 at a byte offset.
-func halfVector(p *float32, offset int) *[Block]uint16 {
+// bf16Vector returns the 16 bfloat16 at a byte offset.
+func bf16Vector(p *float32, offset int) *[Block]uint16 {
 	return (*[Block]uint16)(unsafe.Add(unsafe.Pointer(p), offset))
 }
 
-// halfPairs returns the 16 pairs of bfloat16 at a byte offset.
-func halfPairs(p *float32, offset int) *[Block][2]uint16 {
+// bf16Pairs returns the 16 pairs of bfloat16 at a byte offset.
+func bf16Pairs(p *float32, offset int) *[Block][2]uint16 {
 	return (*[Block][2]uint16)(unsafe.Add(unsafe.Pointer(p), offset))
 }
 
 // multiply computes c[o][m][:] = sum_k a[k/16][m][k%16] b[o][k][:], plus c if add, plus bias[o][:] unless nil, at least 0 if relu, for rows m and blocks
 // o. Strides are in floats of memory; a and c are in bfloat16, b in pairs of it, inner is the number of k, rounded up to a multiple of 4.
-func (h *halfKernels) Multiply(a []float32, aStride int, b []float32, bStride int, inner int, c []float32, cStride int, rows, blocks int, add bool, bias []float32, relu bool) {
+func (h *bf16Kernels) Multiply(a []float32, aStride int, b []float32, bStride int, inner int, c []float32, cStride int, rows, blocks int, add bool, bias []float32, relu bool) {
 	const lane = Block / 2
 	k4, count := (inner+3)/4, (rows+h.rows-1)/h.rows
 	mr, longer := rows/count, rows%count
@@ -103,7 +103,7 @@ func (h *halfKernels) Multiply(a []float32, aStride int, b []float32, bStride in
 }
 
 // outerProducts computes c[o][i][:] (+)= sum_m a[m][i] z[o][m][:] for rows in pairs; strides are in floats of memory.
-func (h *halfKernels) OuterProducts(a, z []float32, zStride, pairs int, c []float32, cStride, blocks int, add bool) {
+func (h *bf16Kernels) OuterProducts(a, z []float32, zStride, pairs int, c []float32, cStride, blocks int, add bool) {
 	most := len(h.outer) - 1
 	for h.outer[most] == nil {
 		most--
@@ -123,7 +123,7 @@ func Flag(b bool) int {
 }
 
 // over returns k with activations in bfloat16, nil for no kernels.
-func (h *halfKernels) over(k *Set) *Set {
+func (h *bf16Kernels) over(k *Set) *Set {
 	if h == nil {
 		return nil
 	}

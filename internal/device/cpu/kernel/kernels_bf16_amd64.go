@@ -4,12 +4,12 @@ package kernel
 
 import "golang.org/x/sys/cpu"
 
-// halfAVX512 returns the kernels of AVX512_BF16, nil if the processor lacks it.
-func halfAVX512() *halfKernels {
+// bf16AVX512 returns the kernels of AVX512_BF16, nil if the processor lacks it.
+func bf16AVX512() *bf16Kernels {
 	if !cpu.X86.HasAVX512BF16 {
 		return nil
 	}
-	return &halfKernels{
+	return &bf16Kernels{
 		rows: 14, cols: 2, gemm: gemmBF16, product: productBF16,
 		outer:      [4]outerFunc{1: outerBF16x1, 2: outerBF16x2, 3: outerBF16x3},
 		Interleave: interleaveBF16, PackPairs: packPairsBF16, Narrow: narrowBF16, Widen: widenBF16,

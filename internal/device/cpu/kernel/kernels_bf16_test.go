@@ -11,8 +11,8 @@ import (
 	"github.com/universal-classifier/uc/internal/testutil"
 )
 
-// eachHalf runs f for every kernel set of this processor that has kernels on bfloat16.
-func eachHalf(t *testing.T, f func(t *testing.T, h *halfKernels)) {
+// eachBF16 runs f for every kernel set of this processor that has kernels on bfloat16.
+func eachBF16(t *testing.T, f func(t *testing.T, h *bf16Kernels)) {
 	for _, set := range cpulevel.Available() {
 		if h := KernelSets[set].BF16; h != nil {
 			t.Run(set.String(), func(t *testing.T) { f(t, h) })
@@ -67,8 +67,8 @@ func (g guarded[T]) copy(r *rand.Rand) guarded[T] {
 	return newGuarded(r, len(g.values), func() T { i++; return g.values[i] })
 }
 
-func randomHalf(r *rand.Rand) func() uint16 {
-	return func() uint16 { return ToHalf(float32(r.NormFloat64())) }
+func randomBF16(r *rand.Rand) func() uint16 {
+	return func() uint16 { return ToBF16(float32(r.NormFloat64())) }
 }
 
 func randomFloat(r *rand.Rand) func() float32 {
@@ -78,15 +78,15 @@ func randomFloat(r *rand.Rand) func() float32 {
 func halves64(v []uint16) []float64 {
 	out := make([]float64, len(v))
 	for i, h := range v {
-		out[i] = float64(FromHalf(h))
+		out[i] = float64(FromBF16(h))
 	}
 	return out
 }
 
 func halves32(v []uint16) []float32 { return testutil.Float32(halves64(v)) }
 
-// halfTolerance bounds the rounding of a result to bfloat16 where kernels may sum in another order, of the largest value.
-const halfTolerance = 1.0 / 256
+// bf16Tolerance bounds the rounding of a result to bfloat16 where kernels may sum in another order, of the largest value.
+const bf16Tolerance = 1.0 / 256
 
 // exact fails unless all bits agree.
 func exact[T float32 | uint16 | uint8](t *testing.T, what string, got, want []T) {
@@ -98,24 +98,24 @@ func exact[T float32 | uint16 | uint8](t *testing.T, what string, got, want []T)
 	}
 }
 
-func TestHalfRounding(t *testing.T) {
+func TestBF16Rounding(t *testing.T) {
 	inf := math.Inf(1)
 	for _, c := range []struct {
 		in, out float64
 	}{
 		{0, 0}, {1, 1}, {-1.5, -1.5}, {1 + 1.0/256, 1}, {1 + 3.0/256, 1 + 4.0/256}, {1 + 1.0/256 + 1.0/8192, 1 + 1.0/128},
-		{255.5, 256}, {-257, -256}, {3e38, float64(FromHalf(0x7f62))}, {math.MaxFloat32, inf}, {-inf, -inf}, {inf, inf}, {1e-40, 0}, {0x1p-126, 0x1p-126},
+		{255.5, 256}, {-257, -256}, {3e38, float64(FromBF16(0x7f62))}, {math.MaxFloat32, inf}, {-inf, -inf}, {inf, inf}, {1e-40, 0}, {0x1p-126, 0x1p-126},
 	} {
-		if got := float64(FromHalf(ToHalf(float32(c.in)))); got != c.out {
+		if got := float64(FromBF16(ToBF16(float32(c.in)))); got != c.out {
 			t.Errorf("%g rounds to %g, want %g", c.in, got, c.out)
 		}
 	}
 	for _, bits := range []uint32{0x7fc00000, 0x7f800001, 0xffffffff, 0x7fffffff} {
-		if f := FromHalf(ToHalf(math.Float32frombits(bits))); f == f {
+		if f := FromBF16(ToBF16(math.Float32frombits(bits))); f == f {
 			t.Errorf("%#x, not a number, rounds to %g", bits, f)
 		}
 	}
-	if got := ToHalf(math.Float32frombits(0x80000001)); got != 0x8000 {
+	if got := ToBF16(math.Float32frombits(0x80000001)); got != 0x8000 {
 		t.Errorf("a denormal below zero rounds to %#x, want 0x8000", got)
 	}
 }
@@ -140,17 +140,17 @@ func roundings(r *rand.Rand) func() float32 {
 	}
 }
 
-func TestHalfRearrangements(t *testing.T) {
-	eachHalf(t, func(t *testing.T, h *halfKernels) {
+func TestBF16Rearrangements(t *testing.T) {
+	eachBF16(t, func(t *testing.T, h *bf16Kernels) {
 		r := rand.New(rand.NewPCG(21, 22))
 		for count := 1; count <= 37; count++ {
 			what := fmt.Sprintf("%d vectors", count)
 			floats := newGuarded(r, count*32, roundings(r))
 			rounded := make([]uint16, count*32)
 			for i, f := range floats.values {
-				rounded[i] = ToHalf(f)
+				rounded[i] = ToBF16(f)
 			}
-			out := newGuarded(r, count*16, randomHalf(r))
+			out := newGuarded(r, count*16, randomBF16(r))
 			h.Narrow(out.start(), floats.start(), count)
 			exact(t, "narrow: "+what, out.values, rounded[:count*16])
 			out.check(t, "narrow: "+what)
@@ -161,7 +161,7 @@ func TestHalfRearrangements(t *testing.T) {
 			exact(t, "widen: "+what, wide.values, halves32(values.values))
 			wide.check(t, "widen: "+what)
 
-			pairs := newGuarded(r, count*32, randomHalf(r))
+			pairs := newGuarded(r, count*32, randomBF16(r))
 			h.PackPairs(pairs.start(), floats.start(), count)
 			want := make([]uint16, count*32)
 			for i, f := range rounded {
@@ -170,7 +170,7 @@ func TestHalfRearrangements(t *testing.T) {
 			exact(t, "pairs: "+what, pairs.values, want)
 			pairs.check(t, "pairs: "+what)
 
-			both := newGuarded(r, (count+1)/2*32, randomHalf(r))
+			both := newGuarded(r, (count+1)/2*32, randomBF16(r))
 			clear(want)
 			for i, f := range values.values {
 				want[i/32*32+i%16*2+i/16%2] = f
@@ -182,9 +182,9 @@ func TestHalfRearrangements(t *testing.T) {
 	})
 }
 
-// TestHalfProducts checks gemm and product of every size against sums in float64.
-func TestHalfProducts(t *testing.T) {
-	eachHalf(t, func(t *testing.T, h *halfKernels) {
+// TestBF16Products checks gemm and product of every size against sums in float64.
+func TestBF16Products(t *testing.T) {
+	eachBF16(t, func(t *testing.T, h *bf16Kernels) {
 		r := rand.New(rand.NewPCG(23, 24))
 		for mr := 1; mr <= h.rows; mr++ {
 			for nr := 1; nr <= h.cols; nr++ {
@@ -192,8 +192,8 @@ func TestHalfProducts(t *testing.T) {
 					k4, tiles := 1+r.IntN(13), 1+r.IntN(3)
 					rows, blocks := tiles*mr, (4*k4+Block-1)/Block
 					aRows, bRows, cRows := rows+r.IntN(3), 2*k4+r.IntN(3), rows+r.IntN(3)
-					a := newGuarded(r, ((blocks-1)*aRows+rows)*Block, randomHalf(r))
-					b := newGuarded(r, ((nr-1)*bRows+2*k4)*2*Block, randomHalf(r))
+					a := newGuarded(r, ((blocks-1)*aRows+rows)*Block, randomBF16(r))
+					b := newGuarded(r, ((nr-1)*bRows+2*k4)*2*Block, randomBF16(r))
 					size := ((nr-1)*cRows + rows) * Block
 					av, bv := halves64(a.values), halves64(b.values)
 					bias, biased := newGuarded(r, nr*Block, randomFloat(r)), r.IntN(2) == 1
@@ -222,7 +222,7 @@ func TestHalfProducts(t *testing.T) {
 					testutil.Near(t, "gemm "+what, testutil.Float64(c.values), want, 1e-5)
 					c.check(t, "gemm "+what)
 
-					d := newGuarded(r, size, randomHalf(r))
+					d := newGuarded(r, size, randomBF16(r))
 					want = sums(halves64(d.values))
 					between := append([]uint16{}, d.values...)
 					var shift *float32
@@ -244,7 +244,7 @@ func TestHalfProducts(t *testing.T) {
 							want[i] = max(0, want[i])
 						}
 					}
-					testutil.Near(t, "product "+what, halves64(d.values), want, halfTolerance)
+					testutil.Near(t, "product "+what, halves64(d.values), want, bf16Tolerance)
 					d.check(t, "product "+what)
 				}
 			}
@@ -252,8 +252,8 @@ func TestHalfProducts(t *testing.T) {
 	})
 }
 
-func TestHalfOuter(t *testing.T) {
-	eachHalf(t, func(t *testing.T, h *halfKernels) {
+func TestBF16Outer(t *testing.T) {
+	eachBF16(t, func(t *testing.T, h *bf16Kernels) {
 		r := rand.New(rand.NewPCG(25, 26))
 		for nr, outer := range h.outer {
 			if outer == nil {
@@ -262,8 +262,8 @@ func TestHalfOuter(t *testing.T) {
 			for range 30 {
 				pairs, add := 1+r.IntN(20), r.IntN(2)
 				zPairs, cRows := pairs+r.IntN(3), Block+r.IntN(3)
-				a := newGuarded(r, pairs*2*Block, randomHalf(r))
-				z := newGuarded(r, ((nr-1)*zPairs+pairs)*2*Block, randomHalf(r))
+				a := newGuarded(r, pairs*2*Block, randomBF16(r))
+				z := newGuarded(r, ((nr-1)*zPairs+pairs)*2*Block, randomBF16(r))
 				c := newGuarded(r, ((nr-1)*cRows+Block)*Block, randomFloat(r))
 				av, zv, want := halves64(a.values), halves64(z.values), testutil.Float64(c.values)
 				for j := range nr {
@@ -285,10 +285,10 @@ func TestHalfOuter(t *testing.T) {
 	})
 }
 
-// TestHalfTransforms checks the transformations of all schemes against those on float32.
-func TestHalfTransforms(t *testing.T) {
+// TestBF16Transforms checks the transformations of all schemes against those on float32.
+func TestBF16Transforms(t *testing.T) {
 	floats := KernelSets[cpulevel.Generic]
-	eachHalf(t, func(t *testing.T, h *halfKernels) {
+	eachBF16(t, func(t *testing.T, h *bf16Kernels) {
 		r := rand.New(rand.NewPCG(27, 28))
 		for i, s := range Schemes {
 			for _, k := range []struct {
@@ -331,7 +331,7 @@ func TestHalfTransforms(t *testing.T) {
 					if masksIn && se > 1 {
 						first, last = from, to
 					}
-					src := newGuarded(r, (last-first)*n1*n2*Block, randomHalf(r))
+					src := newGuarded(r, (last-first)*n1*n2*Block, randomBF16(r))
 					srcFloats := newGuarded(r, len(src.values), randomFloat(r))
 					if k.reads {
 						copy(srcFloats.values, halves32(src.values))
@@ -340,7 +340,7 @@ func TestHalfTransforms(t *testing.T) {
 					if !masksIn && de > 1 {
 						last = to
 					}
-					dst := newGuarded(r, last*n1*n2*Block, randomHalf(r))
+					dst := newGuarded(r, last*n1*n2*Block, randomBF16(r))
 					dstFloats := newGuarded(r, len(dst.values), randomFloat(r))
 					if k.writes {
 						copy(dstFloats.values, halves32(dst.values))
@@ -359,7 +359,7 @@ func TestHalfTransforms(t *testing.T) {
 					k.kernel(pd, ps, -first*se*sv, de*dv, se*sv, n1, d1*dv, s1*sv, n2, d2*dv, s2*sv, mask, bias.start())
 					what := fmt.Sprintf("%s %s, %dx%d lines, mask %b, strides %d -> %d", s.Name, k.name, n1, n2, mask, se, de)
 					if k.writes {
-						testutil.Near(t, what, halves64(dst.values), testutil.Float64(want.values), halfTolerance)
+						testutil.Near(t, what, halves64(dst.values), testutil.Float64(want.values), bf16Tolerance)
 						dst.check(t, what)
 					} else {
 						testutil.Near(t, what, testutil.Float64(dstFloats.values), testutil.Float64(want.values), 1e-6)
@@ -371,14 +371,14 @@ func TestHalfTransforms(t *testing.T) {
 	})
 }
 
-// TestHalfNormalization checks the kernels of batch norm against those on float32.
-func TestHalfNormalization(t *testing.T) {
+// TestBF16Normalization checks the kernels of batch norm against those on float32.
+func TestBF16Normalization(t *testing.T) {
 	floats := KernelSets[cpulevel.Generic]
-	eachHalf(t, func(t *testing.T, h *halfKernels) {
+	eachBF16(t, func(t *testing.T, h *bf16Kernels) {
 		r := rand.New(rand.NewPCG(29, 30))
 		for count := 1; count <= 40; count++ {
 			what := fmt.Sprintf("%d voxels", count)
-			x, g := newGuarded(r, count*Block, randomHalf(r)), newGuarded(r, count*Block, randomHalf(r))
+			x, g := newGuarded(r, count*Block, randomBF16(r)), newGuarded(r, count*Block, randomBF16(r))
 			// Scales are powers of two and shifts have few digits, so that all kernels see the same side of the floor.
 			params := newGuarded(r, 5*Block, func() float32 { return float32(r.IntN(33)-16) / 16 })
 			for i := range Block {
@@ -391,18 +391,18 @@ func TestHalfNormalization(t *testing.T) {
 			want := make([]float32, count*Block)
 
 			floats.Normalize(&want[0], &xf[0], count, params.start())
-			y := newGuarded(r, count*Block, randomHalf(r))
+			y := newGuarded(r, count*Block, randomBF16(r))
 			h.normalize(y.start(), x.start(), count, params.start())
-			testutil.Near(t, "normalize: "+what, halves64(y.values), testutil.Float64(want), halfTolerance)
+			testutil.Near(t, "normalize: "+what, halves64(y.values), testutil.Float64(want), bf16Tolerance)
 			y.check(t, "normalize: "+what)
 			y = x.copy(r)
 			h.normalize(y.start(), y.start(), count, params.start())
-			testutil.Near(t, "normalize in place: "+what, halves64(y.values), testutil.Float64(want), halfTolerance)
+			testutil.Near(t, "normalize in place: "+what, halves64(y.values), testutil.Float64(want), bf16Tolerance)
 
 			floats.NormalizeBack(&want[0], &xf[0], &gf[0], count, params.start())
 			y = g.copy(r)
 			h.normalizeBack(y.start(), x.start(), y.start(), count, params.start())
-			testutil.Near(t, "normalize back: "+what, halves64(y.values), testutil.Float64(want), halfTolerance)
+			testutil.Near(t, "normalize back: "+what, halves64(y.values), testutil.Float64(want), bf16Tolerance)
 			y.check(t, "normalize back: "+what)
 
 			sums, wantSums := newGuarded(r, 2*Block, r.Float64), make([]float64, 2*Block)
@@ -424,14 +424,14 @@ func fewHalves(r *rand.Rand, wild bool) func() uint16 {
 		if wild && r.IntN(8) == 0 {
 			return []uint16{0x7fc0, 0xffc1, 0x7f80, 0xff80}[r.IntN(4)]
 		}
-		return ToHalf(float32(r.IntN(8)) - 4.5)
+		return ToBF16(float32(r.IntN(8)) - 4.5)
 	}
 }
 
-// TestHalfWindows checks the kernels of max pooling against those on float32.
-func TestHalfWindows(t *testing.T) {
+// TestBF16Windows checks the kernels of max pooling against those on float32.
+func TestBF16Windows(t *testing.T) {
 	floats := KernelSets[cpulevel.Generic]
-	eachHalf(t, func(t *testing.T, h *halfKernels) {
+	eachBF16(t, func(t *testing.T, h *bf16Kernels) {
 		r := rand.New(rand.NewPCG(31, 32))
 		for trial := range 60 {
 			count, step, n := 1+r.IntN(9), 1+r.IntN(3), r.IntN(9)
@@ -454,7 +454,7 @@ func TestHalfWindows(t *testing.T) {
 			want, winners := make([]float32, count*Block), make([]uint8, count*Block)
 			floats.WindowArgMax(&want[0], &winners[0], &xf[0], step*64, count, &wide[0], &taps[0], before, n-before, zeroTap)
 			what := fmt.Sprintf("%d windows of %d taps, zero %d", count, n, zeroTap)
-			y, w := newGuarded(r, count*Block, randomHalf(r)), newGuarded(r, count*Block, func() uint8 { return 1 })
+			y, w := newGuarded(r, count*Block, randomBF16(r)), newGuarded(r, count*Block, func() uint8 { return 1 })
 			h.windowArgMax(y.start(), &w.values[0], x.start(), step*32, count, &offsets[0], &taps[0], before, n-before, zeroTap)
 			exact(t, "maxima: "+what, halves32(y.values), want)
 			exact(t, "winners: "+what, w.values, winners)
@@ -464,14 +464,14 @@ func TestHalfWindows(t *testing.T) {
 	})
 }
 
-func TestHalfWinners(t *testing.T) {
+func TestBF16Winners(t *testing.T) {
 	floats := KernelSets[cpulevel.Generic]
-	eachHalf(t, func(t *testing.T, h *halfKernels) {
+	eachBF16(t, func(t *testing.T, h *bf16Kernels) {
 		r := rand.New(rand.NewPCG(33, 34))
 		for range 60 {
 			count, step, n, add := 1+r.IntN(9), 1+r.IntN(3), r.IntN(9), r.IntN(2)
 			const reach = 7
-			g := newGuarded(r, (count-1+reach)*Block, randomHalf(r))
+			g := newGuarded(r, (count-1+reach)*Block, randomBF16(r))
 			w := newGuarded(r, len(g.values), func() uint8 { return uint8(r.IntN(4)) })
 			taps, offsets := make([][16]uint8, n+1), make([]int, n+1)
 			for i := range n {
@@ -480,13 +480,13 @@ func TestHalfWinners(t *testing.T) {
 					taps[i][l] = uint8(i % 4)
 				}
 			}
-			dst := newGuarded(r, ((count-1)*step+1)*Block, randomHalf(r))
+			dst := newGuarded(r, ((count-1)*step+1)*Block, randomBF16(r))
 			want, gf := halves32(dst.values), halves32(g.values)
 			floats.WinnersSum(&want[0], step*64, &gf[0], &w.values[0], count, &offsets[0], &taps[0], n, add)
 			h.winnersSum(dst.start(), step*32, g.start(), &w.values[0], count, &offsets[0], &taps[0], n, add)
 			what := fmt.Sprintf("winners' sum: %d voxels, %d windows, add %d", count, n, add)
 			for i, f := range want {
-				want[i] = FromHalf(ToHalf(f))
+				want[i] = FromBF16(ToBF16(f))
 			}
 			exact(t, what, halves32(dst.values), want)
 			dst.check(t, what)
@@ -531,13 +531,13 @@ func TestMax3(t *testing.T) {
 			if k.BF16 == nil {
 				continue
 			}
-			half := newGuarded(r, count*Block, randomHalf(r))
-			k.BF16.max3(half.start(), in[0].start(), in[1].start(), in[2].start(), count)
-			exact(t, what+", bfloat16", halves32(half.values), want)
-			half.check(t, what+", bfloat16")
-			half = in[0].copy(r)
-			k.BF16.max3(half.start(), half.start(), in[1].start(), in[2].start(), count)
-			exact(t, what+", bfloat16, in place", halves32(half.values), want)
+			bf16 := newGuarded(r, count*Block, randomBF16(r))
+			k.BF16.max3(bf16.start(), in[0].start(), in[1].start(), in[2].start(), count)
+			exact(t, what+", bfloat16", halves32(bf16.values), want)
+			bf16.check(t, what+", bfloat16")
+			bf16 = in[0].copy(r)
+			k.BF16.max3(bf16.start(), bf16.start(), in[1].start(), in[2].start(), count)
+			exact(t, what+", bfloat16, in place", halves32(bf16.values), want)
 		}
 	}
 }

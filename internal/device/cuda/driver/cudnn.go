@@ -155,7 +155,7 @@ const (
 // Numbers of smaller enumerations.
 const (
 	dataFloat    = 0 // cudnnDataType_t
-	dataHalf     = 2
+	dataFP16     = 2
 	dataBFloat16 = 9
 
 	crossCorrelation = 1 // cudnnConvolutionMode_t

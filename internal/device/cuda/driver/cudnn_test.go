@@ -31,7 +31,7 @@ func problems() []Problem {
 	}
 	var all []Problem
 	for _, p := range base {
-		for _, format := range []Type{Float32, BFloat16, Half} {
+		for _, format := range []Type{Float32, BFloat16, FP16} {
 			p.Type = format
 			for _, op := range []Op{Forward, BackwardData, BackwardWeights} {
 				p.Op = op

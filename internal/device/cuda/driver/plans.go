@@ -42,7 +42,7 @@ func (c *cudnnAPI) tensor(id int64, format int32, s tensorShape, virtual bool) *
 	return d
 }
 
-func (t Type) cudnn() int32 { return [...]int32{dataFloat, dataBFloat16, dataHalf}[t] }
+func (t Type) cudnn() int32 { return [...]int32{dataFloat, dataBFloat16, dataFP16}[t] }
 
 // operations describes the graph of a problem: one convolution, and what follows it.
 func (c *cudnnAPI) operations(p Problem) (ops, parts []*descriptor) {

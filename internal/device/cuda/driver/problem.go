@@ -21,7 +21,7 @@ type Type uint8
 const (
 	Float32 Type = iota
 	BFloat16
-	Half
+	FP16
 )
 
 func (t Type) String() string { return [...]string{"fp32", "bf16", "fp16"}[t] }

@@ -112,7 +112,7 @@ func TestStemTensorCores(t *testing.T) {
 		}
 		conv := device.Conv{Kernel: [3]int{7, 7, 7}, Stride: [3]int{2, 2, 2}}
 		for i, s := range stems {
-			if b.typ == kernels.Half && i > 1 {
+			if b.typ == kernels.FP16 && i > 1 {
 				break // the indices are those of bfloat16
 			}
 			out := conv.OutSize(s.in)

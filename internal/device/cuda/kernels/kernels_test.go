@@ -49,7 +49,7 @@ func (b *bench) rounded(v float32) float32 {
 	switch b.typ {
 	case kernels.BFloat16:
 		return math.Float32frombits((bits + 0x7fff + bits>>16&1) &^ 0xffff)
-	case kernels.Half:
+	case kernels.FP16:
 		unit := math.Ldexp(1, max(math.Ilogb(float64(v)), -14)-10)
 		if v == 0 {
 			return 0
@@ -181,7 +181,7 @@ func TestActivations(t *testing.T) {
 			want := make([]float32, len(x))
 			for j := range x {
 				want[j] = b.rounded(x[j])
-				if b.typ == kernels.Half && math.Abs(float64(x[j])) >= 65520 {
+				if b.typ == kernels.FP16 && math.Abs(float64(x[j])) >= 65520 {
 					want[j] = float32(math.Inf(int(x[j])))
 				}
 			}
@@ -335,7 +335,7 @@ func TestMaxPool(t *testing.T) {
 	eachType(t, func(b *bench) {
 		for i, k := range cases {
 			c, px, py := []int{1, 5, 16, 24, 70, 272, 8}[i], places[i%len(places)], places[(i+1)%len(places)]
-			pool, out := kernels.Pooling{Kernel: k.k, Stride: k.s}, device.Pool{Kernel: k.k, Stride: k.s}.OutSize(k.size)
+			pool, out := kernels.Pooling{Kernel: k.k, Stride: k.s}, device.Pooling{Kernel: k.k, Stride: k.s}.OutSize(k.size)
 			xs := b.random(2 * c * k.size[0] * k.size[1] * k.size[2])
 			before := b.random(len(xs))
 			for j := range xs { // few values, so that ties happen; negative ones, so that zeros win
@@ -344,7 +344,7 @@ func TestMaxPool(t *testing.T) {
 			gs := b.random(2 * c * out[0] * out[1] * out[2])
 			in, outShape := b.image(2, c, k.size), b.image(2, c, out)
 			wantY, won, wantDX := b.tensor(device.Activation, nil, outShape...), b.tensor(device.Winners, nil, outShape...), b.tensor(device.Activation, before, in...)
-			p := device.Pool{Kernel: k.k, Stride: k.s}
+			p := device.Pooling{Kernel: k.k, Stride: k.s}
 			b.Device.MaxPool(p, b.tensor(device.Activation, xs, in...), wantY, won)
 
 			x, y, dy := b.activation(px, xs, 2, c, k.size), b.view(py, 2, c, out), b.activation(py, gs, 2, c, out)

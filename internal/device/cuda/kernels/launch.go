@@ -42,11 +42,11 @@ type Type uint8
 const (
 	Float32 Type = iota
 	BFloat16
-	Half
+	FP16
 )
 
 // Types are all element types.
-var Types = []Type{Float32, BFloat16, Half}
+var Types = []Type{Float32, BFloat16, FP16}
 
 // Bytes is the size of an element.
 func (t Type) Bytes() int {

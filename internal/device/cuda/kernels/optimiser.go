@@ -11,7 +11,7 @@ type Control struct {
 	LR, Momentum, WeightDecay float32
 	ClipNorm                  float32 // largest gradient norm; 0 switches clipping off
 	Keep                      float32 // Momentum, or 0 as long as there is none: it becomes the gradient
-	LossScale                 float32 // the gradients are this times too large; 1 unless T is Half
+	LossScale                 float32 // the gradients are this times too large; 1 unless T is FP16
 	Growth                    int32   // good steps until the loss scale doubles; 0: it is fixed, and no step is skipped
 	Good                      int32   // good steps since it changed
 	SkippedTotal              int32

@@ -1,6 +1,6 @@
 package kernels
 
-// Pooling is device.Pool with its padding.
+// Pooling is device.Pooling with its padding.
 type Pooling struct {
 	Kernel, Stride [3]int
 }

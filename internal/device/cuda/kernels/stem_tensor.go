@@ -16,7 +16,7 @@ const (
 
 // TensorCores says whether a card of the given compute capability multiplies matrices of T, so that a module has the kernels of the stem on them.
 func TensorCores(t Type, arch int) bool {
-	return t == BFloat16 && arch >= 80 || t == Half && arch >= 75
+	return t == BFloat16 && arch >= 80 || t == FP16 && arch >= 75
 }
 
 // FitsStem says whether the stem on tensor cores takes c input channels and the output, or its gradient, v.

@@ -215,7 +215,7 @@ func decode(t kernels.Type, raw []byte) []float32 {
 			values[i] = math.Float32frombits(binary.LittleEndian.Uint32(raw[4*i:]))
 		case kernels.BFloat16:
 			values[i] = math.Float32frombits(uint32(binary.LittleEndian.Uint16(raw[2*i:])) << 16)
-		case kernels.Half:
+		case kernels.FP16:
 			values[i] = halfToFloat(binary.LittleEndian.Uint16(raw[2*i:]))
 		}
 	}
@@ -234,7 +234,7 @@ func encode(t kernels.Type, values []float32) []byte {
 				b += 0x7fff + b>>16&1 // to the nearest, ties to even
 			}
 			binary.LittleEndian.PutUint16(raw[2*i:], uint16(b>>16))
-		case kernels.Half:
+		case kernels.FP16:
 			binary.LittleEndian.PutUint16(raw[2*i:], floatToHalf(v))
 		}
 	}

@@ -3,6 +3,7 @@ package cpu
 import (
 	"fmt"
 
+	"github.com/universal-classifier/uc/internal/device"
 	"github.com/universal-classifier/uc/internal/device/cpu/kernel"
 )
 
@@ -13,20 +14,11 @@ type Pooling struct {
 	InSize, OutSize              [3]int
 }
 
-// SamePooling returns the pooling of the reference network: TensorFlow's SAME padding for kernel - stride and ceil mode.
+// SamePooling returns the pooling of device.Pooling, with its SAME padding and ceil mode.
 func SamePooling(kernel, stride, size [3]int) Pooling {
-	q := Pooling{Kernel: kernel, Stride: stride, InSize: size}
-	for a := range 3 {
-		total := max(kernel[a]-stride[a], 0)
-		q.PadLo[a], q.PadHi[a] = total/2, total-total/2
-		padded := size[a] + total
-		out := (max(padded-kernel[a], 0)+stride[a]-1)/stride[a] + 1
-		if (out-1)*stride[a] >= padded { // the last window must start inside, as in PyTorch
-			out--
-		}
-		q.OutSize[a] = out
-	}
-	return q
+	p := device.Pooling{Kernel: kernel, Stride: stride}
+	low, high := p.Padding()
+	return Pooling{Kernel: kernel, Stride: stride, PadLo: low, PadHi: high, InSize: size, OutSize: p.OutSize(size)}
 }
 
 // PoolIndexLen returns the number of index bytes for a batch of the given channels.
@@ -109,7 +101,7 @@ func (q *Pooling) run(a, o int) int {
 
 // MaxPoolForward writes the maxima of x to y and, unless idx is nil, which tap (kd*KH+kh)*KW+kw won: the first of equals,
 // as in PyTorch. idx has PoolIndexLen bytes, laid out like a dense y.
-func MaxPoolForward(p *Pool, q *Pooling, x, y Act, idx []uint8, s *Scratch) {
+func MaxPoolForward(p *Workers, q *Pooling, x, y Act, idx []uint8, s *Scratch) {
 	q.check(x, y)
 	if idx == nil {
 		maxPoolSeparable(p, q, x, y, s)
@@ -150,9 +142,9 @@ func meanWeights(size, kernel int) []float32 {
 }
 
 // AvgPoolMean writes out[n*C+c], the mean over what an average pooling (window clipped to the size, stride 1) leaves of channel c.
-func AvgPoolMean(p *Pool, window [3]int, x Act, out []float32) {
+func AvgPoolMean(p *Workers, window [3]int, x Act, out []float32) {
 	wd, wh, ww := meanWeights(x.D, window[0]), meanWeights(x.H, window[1]), meanWeights(x.W, window[2])
-	k, vec := p.kernels().On(x.Half), x.vec()
+	k, vec := p.kernels().On(x.BF16), x.vec()
 	cb := Blocks(x.C)
 	p.Run(x.N*cb, func(_, tile int) {
 		n, b := tile/cb, tile%cb
@@ -177,9 +169,9 @@ func AvgPoolMean(p *Pool, window [3]int, x Act, out []float32) {
 }
 
 // AvgPoolMeanBackward overwrites dx by the gradient, given dout[n*C+c].
-func AvgPoolMeanBackward(p *Pool, window [3]int, dout []float32, dx Act) {
+func AvgPoolMeanBackward(p *Workers, window [3]int, dout []float32, dx Act) {
 	wd, wh, ww := meanWeights(dx.D, window[0]), meanWeights(dx.H, window[1]), meanWeights(dx.W, window[2])
-	k, vec := p.kernels().On(dx.Half), dx.vec()
+	k, vec := p.kernels().On(dx.BF16), dx.vec()
 	cb := Blocks(dx.C)
 	p.Run(dx.N*cb, func(_, tile int) {
 		n, b := tile/cb, tile%cb

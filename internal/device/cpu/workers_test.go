@@ -8,7 +8,7 @@ import (
 // TestPoolRunsEveryTileOnce runs many short jobs, so that workers are caught spinning, sleeping and late.
 func TestPoolRunsEveryTileOnce(t *testing.T) {
 	for _, threads := range []int{1, 2, 3, 9} {
-		p := NewPool(threads)
+		p := NewWorkers(threads)
 		for run := range 2000 {
 			tiles := run % 17
 			var done [17]atomic.Int32
@@ -29,7 +29,7 @@ func TestPoolRunsEveryTileOnce(t *testing.T) {
 }
 
 func TestPoolPanics(t *testing.T) {
-	p := NewPool(3)
+	p := NewWorkers(3)
 	defer p.Close()
 	for range 3 {
 		func() {

@@ -58,9 +58,9 @@ func (q *Pooling) outputs(l *windowList, a, i, count, span int) {
 }
 
 // maxPoolWinners writes the maxima of x to y and their taps to idx. Tiles are those of maxPoolSeparable.
-func maxPoolWinners(p *Pool, q *Pooling, x, y Act, idx []uint8, s *Scratch) {
+func maxPoolWinners(p *Workers, q *Pooling, x, y Act, idx []uint8, s *Scratch) {
 	s.reset()
-	k, vec, cb := p.kernels().On(x.Half), x.vec(), Blocks(x.C)
+	k, vec, cb := p.kernels().On(x.BF16), x.vec(), Blocks(x.C)
 	along, plane := q.along(), y.H*y.W
 	runs := p.windowRuns(&along, vec*4)
 	flat := q.Kernel[0] == 1 && q.PadLo[0] == 0 // nothing to do along the depth
@@ -111,10 +111,10 @@ func maxPoolWinners(p *Pool, q *Pooling, x, y Act, idx []uint8, s *Scratch) {
 
 // MaxPoolBackward writes (or adds) to dx the gradient dy of every maximum at the voxel that won; zeros of the padding
 // that won take theirs with them.
-func MaxPoolBackward(p *Pool, q *Pooling, dy Act, idx []uint8, dx Act, accumulate bool, s *Scratch) {
+func MaxPoolBackward(p *Workers, q *Pooling, dy Act, idx []uint8, dx Act, accumulate bool, s *Scratch) {
 	q.check(dx, dy)
 	s.reset()
-	k, vec, cb := p.kernels().On(dx.Half), dx.vec(), Blocks(dx.C)
+	k, vec, cb := p.kernels().On(dx.BF16), dx.vec(), Blocks(dx.C)
 	along, plane := q.along(), dy.H*dy.W
 	type memory struct{ plane, rows axisMemory }
 	work := make([]memory, p.Threads())

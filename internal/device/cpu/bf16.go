@@ -17,8 +17,8 @@ func wideTwin(a Act, s *Scratch) Act {
 }
 
 // widened returns a, or a float32 copy of it that lies in s until the next call.
-func widened(p *Pool, a Act, s *Scratch) Act {
-	if !a.Half {
+func widened(p *Workers, a Act, s *Scratch) Act {
+	if !a.BF16 {
 		return a
 	}
 	wide, k := wideTwin(a, s), p.kernels()
@@ -29,7 +29,7 @@ func widened(p *Pool, a Act, s *Scratch) Act {
 }
 
 // narrow rounds wide to y, in bfloat16.
-func narrow(p *Pool, wide, y Act) {
+func narrow(p *Workers, wide, y Act) {
 	k := p.kernels()
 	eachPiece(p, y, func(n, b, from, count int) {
 		k.BF16.Narrow(&y.block(n, b)[from*y.vec()], &wide.block(n, b)[from*kernel.Block], count)

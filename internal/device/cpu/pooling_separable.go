@@ -13,7 +13,7 @@ func (q *Pooling) axisTaps(a, o int) (lo, hi int, zero bool) {
 }
 
 // poolParts returns into how many tiles a channel block of a sample is cut, so that all workers are busy; each begins its planes anew.
-func poolParts(p *Pool, blocks, planes int) int { return min(planes, max(1, 4*p.Threads()/blocks)) }
+func poolParts(p *Workers, blocks, planes int) int { return min(planes, max(1, 4*p.Threads()/blocks)) }
 
 // windowRun is a run of windows along one axis that see the same taps.
 type windowRun struct {
@@ -38,11 +38,11 @@ type runsKey struct {
 	voxel int
 }
 
-// maxRuns bounds how many poolings a Pool remembers the runs of.
+// maxRuns bounds how many poolings the Workers remember the runs of.
 const maxRuns = 64
 
 // windowRuns returns q.runs(voxel), which p remembers: for small images making them takes longer than using them.
-func (p *Pool) windowRuns(q *Pooling, voxel int) []*windowRun {
+func (p *Workers) windowRuns(q *Pooling, voxel int) []*windowRun {
 	key := runsKey{*q, voxel}
 	runs, ok := p.runs[key]
 	if !ok {
@@ -57,13 +57,13 @@ func (p *Pool) windowRuns(q *Pooling, voxel int) []*windowRun {
 
 // maxPoolSeparable writes the maxima of x to y. A tile is a channel block of a sample; the planes that the windows of one output plane
 // see, already reduced along height and width, stay in the worker's memory.
-func maxPoolSeparable(p *Pool, q *Pooling, x, y Act, s *Scratch) {
+func maxPoolSeparable(p *Workers, q *Pooling, x, y Act, s *Scratch) {
 	s.reset()
 	if q.Stride == [3]int{1, 1, 1} && max(x.D, y.D)*max(x.H, y.H)*max(x.W, y.W)*x.vec()*4 <= poolWhole {
 		maxPoolWhole(p, q, x, y, s)
 		return
 	}
-	k, vec, cb := p.kernels().On(x.Half), x.vec(), Blocks(x.C)
+	k, vec, cb := p.kernels().On(x.BF16), x.vec(), Blocks(x.C)
 	row, plane := y.W*vec, y.H*y.W*vec
 	rows, columns := q.axisRuns(1), q.axisRuns(2)
 	zeros := s.floats(plane)
@@ -98,8 +98,8 @@ func maxPoolSeparable(p *Pool, q *Pooling, x, y Act, s *Scratch) {
 const poolWhole = 48 << 10
 
 // maxPoolWhole is maxPoolSeparable with stride 1 for blocks that stay in a first-level cache: one call reduces all planes of one.
-func maxPoolWhole(p *Pool, q *Pooling, x, y Act, s *Scratch) {
-	k, vec, cb := p.kernels().On(x.Half), x.vec(), Blocks(x.C)
+func maxPoolWhole(p *Workers, q *Pooling, x, y Act, s *Scratch) {
+	k, vec, cb := p.kernels().On(x.BF16), x.vec(), Blocks(x.C)
 	row, plane := y.W*vec, y.H*y.W*vec
 	depths, rows, columns := q.axisRuns(0), q.axisRuns(1), q.axisRuns(2)
 	type memory struct{ rows, planes []float32 }

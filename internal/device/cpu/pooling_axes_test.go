@@ -11,15 +11,15 @@ import (
 	"github.com/universal-classifier/uc/internal/testutil"
 )
 
-// half returns t as an activation in bfloat16.
-func (t tensor) half(p *Pool) Act {
-	a := HalfOn(kernel.AlignedFloats(ActLen(t.n, t.c, t.size[0], t.size[1], t.size[2])/2), t.n, t.c, t.size[0], t.size[1], t.size[2])
+// bf16 returns t as an activation in bfloat16.
+func (t tensor) bf16(p *Workers) Act {
+	a := BF16On(kernel.AlignedFloats(ActLen(t.n, t.c, t.size[0], t.size[1], t.size[2])/2), t.n, t.c, t.size[0], t.size[1], t.size[2])
 	PackActivations(p, t.f32(), a)
 	return a
 }
 
-// TestHalfMaxPool checks that max pooling of numbers that bfloat16 holds, and whose sums it holds, is that of float32 in value and winners.
-func TestHalfMaxPool(t *testing.T) {
+// TestBF16MaxPool checks that max pooling of numbers that bfloat16 holds, and whose sums it holds, is that of float32 in value and winners.
+func TestBF16MaxPool(t *testing.T) {
 	r := rand.New(rand.NewPCG(61, 62))
 	for range 40 {
 		var kernel, stride, size [3]int
@@ -35,25 +35,25 @@ func TestHalfMaxPool(t *testing.T) {
 			}
 		}
 		name := fmt.Sprintf("kernel %v, stride %v, size %v", kernel, stride, size)
-		eachPool(t, func(t *testing.T, p *Pool) {
-			if !p.HasHalf() {
+		eachPool(t, func(t *testing.T, p *Workers) {
+			if !p.HasBF16() {
 				t.Skip("no kernels on bfloat16")
 			}
 			var s Scratch
-			y, yh := dy.act(p), dy.half(p)
-			winners, winnersHalf := make([]uint8, PoolIndexLen(&q, 2, channels)), make([]uint8, PoolIndexLen(&q, 2, channels))
+			y, yh := dy.act(p), dy.bf16(p)
+			winners, winnersBF16 := make([]uint8, PoolIndexLen(&q, 2, channels)), make([]uint8, PoolIndexLen(&q, 2, channels))
 			MaxPoolForward(p, &q, x.act(p), y, winners, &s)
-			MaxPoolForward(p, &q, x.half(p), yh, winnersHalf, &s)
+			MaxPoolForward(p, &q, x.bf16(p), yh, winnersBF16, &s)
 			testutil.Near(t, name, dy.fromAct(p, yh).v, dy.fromAct(p, y).v, 0)
-			if !slices.Equal(winners, winnersHalf) {
+			if !slices.Equal(winners, winnersBF16) {
 				t.Fatalf("%s: winners differ", name)
 			}
-			MaxPoolForward(p, &q, x.half(p), yh, nil, &s)
+			MaxPoolForward(p, &q, x.bf16(p), yh, nil, &s)
 			testutil.Near(t, name+", without winners", dy.fromAct(p, yh).v, dy.fromAct(p, y).v, 0)
 			for _, accumulate := range []bool{false, true} {
-				dx, dxh := before.act(p), before.half(p)
+				dx, dxh := before.act(p), before.bf16(p)
 				MaxPoolBackward(p, &q, dy.act(p), winners, dx, accumulate, &s)
-				MaxPoolBackward(p, &q, dy.half(p), winners, dxh, accumulate, &s)
+				MaxPoolBackward(p, &q, dy.bf16(p), winners, dxh, accumulate, &s)
 				testutil.Near(t, name+", backward", x.fromAct(p, dxh).v, x.fromAct(p, dx).v, 0)
 			}
 		})

@@ -10,14 +10,14 @@ import (
 	"github.com/universal-classifier/uc/internal/device/cpu/kernel"
 )
 
-// Pool runs tiles of work on persistent workers. The caller of Run is worker 0. A Pool also carries the kernel
+// Workers runs tiles of work on persistent workers. The caller of Run is worker 0. They also carry the kernel
 // set its work uses and the workers' working memory. One Run at a time.
 //
 // Workers that have just worked spin for some microseconds before they sleep, as the next Run mostly follows at once. Run waits only for
 // workers that have taken part: one that the system has not woken yet joins the next Run.
-type Pool struct {
+type Workers struct {
 	threads  int
-	features cpulevel.Level
+	level    cpulevel.Level
 	spins    int
 	job      func(worker, tile int)
 	tiles    int64
@@ -45,7 +45,7 @@ type worker struct {
 	_      [64]byte
 }
 
-// The parts of Pool.state.
+// The parts of Workers.state.
 const (
 	stateCount = 1<<16 - 1
 	stateOpen  = 1 << 16
@@ -55,16 +55,16 @@ const (
 // spinRounds is how often an idle worker looks for work before it sleeps, about 20 microseconds.
 const spinRounds = 20000
 
-// NewPool starts threads-1 workers beside the caller; threads < 1 means GOMAXPROCS, which knows cgroup limits.
+// NewWorkers starts threads-1 workers beside the caller; threads < 1 means GOMAXPROCS, which knows cgroup limits.
 // The kernel set is the best one, unless UC_CPU names another.
-func NewPool(threads int) *Pool { return NewPoolFeatures(threads, cpulevel.Default()) }
+func NewWorkers(threads int) *Workers { return NewWorkersAt(threads, cpulevel.Default()) }
 
-// NewPoolFeatures is NewPool with a chosen kernel set, lowered to what the processor has.
-func NewPoolFeatures(threads int, f cpulevel.Level) *Pool {
+// NewWorkersAt is NewWorkers with a chosen kernel set, lowered to what the processor has.
+func NewWorkersAt(threads int, f cpulevel.Level) *Workers {
 	if threads < 1 {
 		threads = runtime.GOMAXPROCS(0)
 	}
-	p := &Pool{threads: threads, features: min(f, slices.Max(cpulevel.Available())), workers: make([]worker, threads-1), quit: make(chan struct{}), ended: make(chan struct{}, 1),
+	p := &Workers{threads: threads, level: min(f, slices.Max(cpulevel.Available())), workers: make([]worker, threads-1), quit: make(chan struct{}), ended: make(chan struct{}, 1),
 		windows: make([]windowList, threads), winograd: make([]winogradWork, threads), runs: map[runsKey][]*windowRun{}}
 	if threads <= runtime.GOMAXPROCS(0) {
 		p.spins = spinRounds
@@ -77,23 +77,23 @@ func NewPoolFeatures(threads int, f cpulevel.Level) *Pool {
 }
 
 // Threads returns the number of workers, the caller of Run included.
-func (p *Pool) Threads() int { return p.threads }
+func (p *Workers) Threads() int { return p.threads }
 
-// Features returns the kernel set this pool's work uses.
-func (p *Pool) Features() cpulevel.Level { return p.features }
+// Level returns the kernel set this pool's work uses.
+func (p *Workers) Level() cpulevel.Level { return p.level }
 
-func (p *Pool) kernels() *kernel.Set { return kernel.KernelSets[p.features] }
+func (p *Workers) kernels() *kernel.Set { return kernel.KernelSets[p.level] }
 
-// HasHalf tells whether this pool's kernel set has kernels for activations in bfloat16.
-func (p *Pool) HasHalf() bool { return p.kernels().BF16 != nil }
+// HasBF16 tells whether this pool's kernel set has kernels for activations in bfloat16.
+func (p *Workers) HasBF16() bool { return p.kernels().BF16 != nil }
 
 // Close ends the workers; the pool must be idle.
-func (p *Pool) Close() { p.closed.Do(func() { close(p.quit) }) }
+func (p *Workers) Close() { p.closed.Do(func() { close(p.quit) }) }
 
 // Run calls f(worker, tile) once for every tile in [0, tiles) and returns when all are done. Tiles are handed out
 // in rising order to whichever worker is free; f must write to places that depend on the tile alone
 // (worker, in [0, Threads()), may choose scratch memory). A panic in f is raised again here.
-func (p *Pool) Run(tiles int, f func(worker, tile int)) {
+func (p *Workers) Run(tiles int, f func(worker, tile int)) {
 	if tiles <= 1 || p.threads == 1 {
 		for t := range tiles {
 			f(0, t)
@@ -127,7 +127,7 @@ func (p *Pool) Run(tiles int, f func(worker, tile int)) {
 }
 
 // serve is the life of a worker.
-func (p *Pool) serve(number int) {
+func (p *Workers) serve(number int) {
 	self := &p.workers[number-1]
 	last, idle := uint64(0), 0
 	joinable := func(state uint64) bool { return state&stateOpen != 0 && state/stateRun != last }
@@ -160,7 +160,7 @@ func (p *Pool) serve(number int) {
 }
 
 // work does tiles until none is left.
-func (p *Pool) work(worker int) {
+func (p *Workers) work(worker int) {
 	defer func() {
 		if r := recover(); r != nil {
 			p.failure.CompareAndSwap(nil, &r)
