@@ -1,4 +1,4 @@
-# Targets for people: build, demo, test, torture, bench, lint, generate, wheel, cuda-compile, gpu-kit, clean. `.ci/run` is what a change must pass.
+# `make help` lists the targets. `.ci/run` is what a change must pass.
 
 GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
@@ -7,35 +7,58 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 export CGO_ENABLED ?= 0
 
-.PHONY: build demo test torture bench lint generate wheel cuda-compile gpu-kit clean
+.DEFAULT_GOAL := build
+.PHONY: help build demo test race noasm arm64 fuzz torture bench lint lint-docs generate wheel release-snapshot cuda-compile gpu-kit clean
 
-build:
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## build bin/uc
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/uc
 
-demo: build
+demo: build ## plan, train, predict and evaluate artificial scans, in a few minutes
 	scripts/demo.sh demo
 
-test:
+test: ## run all tests, in less than ten minutes on two cores
 	$(GO) test -timeout 10m ./...
 
-# Ends plan, train, predict and evaluate at every file operation, fails it, and finds the disk full; about an hour.
-torture:
+# The packages that start goroutines or share memory between them. The race detector needs a C compiler.
+RACE ?= ./internal/atomicfile ./internal/inflate ./internal/device/cpu ./internal/interrupt ./internal/lockfile ./internal/serve
+race: ## test packages with concurrency under the race detector
+	CGO_ENABLED=1 $(GO) test -race -short -timeout 20m $(RACE)
+
+# The packages that have machine code are those in which a file names the build tag.
+noasm: ## build everything without machine code, and test the packages that have some
+	$(GO) build -tags noasm ./...
+	$(GO) test -tags noasm -timeout 10m $$(git grep -lE '^//go:build.*noasm' -- '*.go' | xargs -n 1 dirname | grep -v /_asm | sort -u | sed 's|^|./|')
+
+# Packages without I/O to speak of, so that the emulator takes seconds. On another machine than Linux on amd64, `make test` is the better test.
+ARM64 ?= ./internal/cpulevel
+arm64: ## test leaf packages for arm64 on an emulator (qemu-aarch64-static)
+	GOARCH=arm64 $(GO) test -timeout 20m -exec qemu-aarch64-static $(ARM64)
+
+fuzz: ## fuzz every reader, FUZZTIME (10s) for each target
+	GO='$(GO)' scripts/fuzz.sh
+
+torture: ## fail every file operation of the workflow in turn; about an hour
 	UC_TORTURE=full $(GO) test -timeout 6h -count 1 -v ./internal/torture
 
-bench: build
+bench: build ## run the benchmarks of kernels, preprocessing and augmentation once, and uc bench
 	$(GO) test -run '^$$' -bench . -benchtime 5x ./internal/device/... ./internal/preprocess/... ./internal/augment/...
 	bin/uc bench --shape 64,64,64 --batch 2
 
-lint:
+lint: ## gofmt, go vet, static analysis
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "not gofmt'ed: $$unformatted"; exit 1; }
 	$(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
 
-generate:
+lint-docs: ## check the links between Markdown files and the width of comments
+	$(GO) run ./scripts/lintdocs
+
+generate: ## regenerate assembly and the reference of the commands
 	$(GO) generate ./...
 
-# The Python package for every platform, and its source distribution, in dist.
-wheel:
+wheel: ## build the Python package for every platform, and its source distribution, in dist
 	GO='$(GO)' python3 scripts/wheel/build_backend.py --out dist --version '$(VERSION)'
 
 # Compiles every CUDA kernel for every card that we name, and has cuDNN check what it would be told, without a card. The two libraries come
@@ -43,12 +66,11 @@ wheel:
 UC_NVRTC ?= $(abspath dist/cuda)/nvidia/cu13/lib/libnvrtc.so.13
 UC_CUDNN ?= $(abspath dist/cuda)/nvidia/cudnn/lib/libcudnn.so.9
 
-cuda-compile:
+cuda-compile: ## compile every CUDA kernel for every card named, without a card
 	test -e '$(UC_NVRTC)' -a -e '$(UC_CUDNN)' || python3 -m pip install --quiet --no-deps --target dist/cuda nvidia-cuda-nvrtc==13.5.37 nvidia-cudnn-cu13==9.26.0.51
 	UC_NVRTC='$(UC_NVRTC)' UC_CUDNN='$(UC_CUDNN)' $(GO) test -count 1 -run 'TestCompile|TestRealCompiler|TestDescriptors' ./internal/device/cuda/...
 
-# What scripts/gpu_check.sh needs on a machine with a card, in one folder; Go is not among it.
-gpu-kit: build
+gpu-kit: build ## collect in dist/gpu-check what scripts/gpu_check.sh needs on a machine with a card
 	rm -rf dist/gpu-check
 	mkdir -p dist/gpu-check/internal/device/open dist/gpu-check/internal/i3d dist/gpu-check/testdata
 	cp bin/uc scripts/gpu_check.sh dist/gpu-check/
@@ -56,5 +78,5 @@ gpu-kit: build
 	$(GO) test -c -o dist/gpu-check/open.test ./internal/device/open
 	$(GO) test -c -o dist/gpu-check/i3d.test ./internal/i3d
 
-clean:
+clean: ## remove bin, dist and demo
 	rm -rf bin dist demo
