@@ -133,24 +133,26 @@ func TestEveryOperation(t *testing.T) {
 			t.Fatalf("%s: operations %q", s.name, operations)
 		}
 		want := results(t, after, s)
-		tried := 0
-		for i, at := range order(len(operations), full, first, step) {
-			kinds := []string{"die", "EIO"}
-			if takesSpace(fault.Op(operations[at])) {
-				kinds = append(kinds, "ENOSPC")
+		t.Run(s.name, func(t *testing.T) {
+			tried := 0
+			for i, at := range order(len(operations), full, first, step) {
+				kinds := []string{"die", "EIO"}
+				if takesSpace(fault.Op(operations[at])) {
+					kinds = append(kinds, "ENOSPC")
+				}
+				if !full {
+					kinds = kinds[i%len(kinds):][:1]
+				}
+				if !full && (i > 0 && !patient && time.Now().After(deadline) || i >= few) {
+					break
+				}
+				for _, kind := range kinds {
+					s.torture(t, before, want, fmt.Sprintf("%s:%d", kind, at))
+					tried++
+				}
 			}
-			if !full {
-				kinds = kinds[i%len(kinds):][:1]
-			}
-			if !full && (i > 0 && !patient && time.Now().After(deadline) || i >= few) {
-				break
-			}
-			for _, kind := range kinds {
-				s.torture(t, before, want, fmt.Sprintf("%s:%d", kind, at))
-				tried++
-			}
-		}
-		t.Logf("%s: %d operations, %d faults", s.name, len(operations), tried)
+			t.Logf("%s: %d operations, %d faults", s.name, len(operations), tried)
+		})
 		before = after
 	}
 }
