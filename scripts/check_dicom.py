@@ -6,7 +6,8 @@
 
 Series come from pydicom's test files (the wheels of pydicom and pydicom-data; nothing is fetched) and from generators below: oblique
 orientations, reversed order, a scale of its own for each slice, signed and unsigned pixels, all uncompressed transfer syntaxes, RLE,
-JPEG Baseline, enhanced CT and MR, tilted gantry. Series that must be refused are generated as well. A table goes to standard output; the exit
+JPEG Baseline, enhanced CT and MR, tilted gantry. Series that must be refused are generated as well. Where DCMTK and GDCM are installed
+(Debian: dcmtk, libgdcm-tools), series that these have encoded anew must give the same volumes. A table goes to standard output; the exit
 code is 1 if anything differs.
 """
 
@@ -168,6 +169,26 @@ def legacy(folder):
     os.makedirs(folder)
     LegacyConvertedEnhancedCTImage(parts, generate_uid(), 1, generate_uid(), 1).save_as(os.path.join(folder, "enhanced"))
     shutil.rmtree(folder + "_parts")
+
+
+def recoded(root):
+    """name -> folder of a series or an enhanced file that DCMTK or GDCM have written anew; the first of a kind is what they started from."""
+    variants = {f"{s}, {n}": ["dcmconv", s, e] for s in ("+te", "+ti", "+tb", "+td") for e, n in (("+e", "defined lengths"), ("-e", "undefined lengths"))}
+    variants.update({"no meta information": ["dcmconv", "-F", "+te"], "no meta information, implicit": ["dcmconv", "-F", "+ti"], "dcmcrle": ["dcmcrle"],
+                     "gdcmconv --rle": ["gdcmconv", "--rle"], "JPEG Lossless and back": (["gdcmconv", "--jpeg"], ["dcmdjpeg"]),
+                     "JPEG-LS and back": (["gdcmconv", "--jpegls"], ["dcmdjpls"]), "JPEG 2000 and back": (["gdcmconv", "--j2k"], ["gdcmconv", "--raw"])})
+    for kind, make in (("classic", lambda f: classic(f, dtype=np.uint16, bits=12, direction=rotation(20, -15, 35))), ("enhanced", lambda f: enhanced(f, "MR"))):
+        start = os.path.join(root, kind)
+        make(start)
+        yield kind, kind, start
+        for name, commands in variants.items():
+            folder = start
+            for i, command in enumerate(commands if isinstance(commands, tuple) else (commands,)):
+                source, folder = folder, os.path.join(root, f"{kind} {name} {i}")
+                os.makedirs(folder)
+                for f in os.listdir(source):
+                    subprocess.run([*command, os.path.join(source, f), os.path.join(folder, f)], check=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            yield kind, f"{kind}, {name}", folder
 
 
 def data_folder(package):
@@ -416,6 +437,20 @@ def main(uc):
         ok = kind in kinds and p.returncode == 1 and not os.listdir(out) or [f for f in os.listdir(out) if f.endswith(".gz")] == [] and kind in kinds and p.returncode == 1
         bad += not ok
         rows.append((name, "refused", ("ok: " if ok else "NOT REFUSED: ") + "; ".join(r["reason"] for s in answer["series"] for r in s["reasons"])))
+    if all(shutil.which(p) for p in ("dcmconv", "dcmcrle", "dcmdjpeg", "dcmdjpls", "gdcmconv")):
+        first = {}
+        for kind, name, folder in recoded(root):
+            answer, p = convert(uc, folder, folder + "_out")
+            images = [s["image"] for s in answer["series"] if s["status"] == "converted"]
+            ok = len(images) == 1
+            if ok:
+                im = nibabel.load(images[0])
+                a, A = first.setdefault(kind, (np.asarray(im.dataobj), im.affine))
+                ok = np.array_equal(a, np.asarray(im.dataobj)) and np.array_equal(A, im.affine)
+            bad += not ok
+            rows.append((name, "recoded", "ok: same voxels and affine" if ok else "DIFFERS: " + p.stderr[-200:]))
+    else:
+        print("DCMTK and GDCM (dcmconv, gdcmconv, ...) are not installed: what they write is not compared")
     for name, reference, text in rows:
         print(f"{name:34s} {reference:10s} {text}")
     print(f"{len(rows)} comparisons, {bad} bad")

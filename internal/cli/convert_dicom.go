@@ -128,6 +128,11 @@ func seriesError(r *dicom.Result) error {
 	}
 	switch {
 	case len(r.Outcomes) == 0 && unreadable == "":
+		for _, i := range r.Ignored {
+			if i.Kind == dicom.Directory {
+				return errors.New("no DICOM image found; name the folder of the images that the DICOMDIR lists")
+			}
+		}
 		return errors.New("no DICOM image found")
 	case len(parts) > 0:
 		text := fmt.Sprintf("of %d series %s, see above; leave out series that are not wanted with --modality, --series-description and --min-slices", len(r.Outcomes), strings.Join(parts, " and "))

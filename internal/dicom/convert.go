@@ -111,12 +111,15 @@ func Convert(ctx context.Context, sources []string, o Options, r progress.Report
 			return nil, err
 		}
 	}
-	o.Skip = cmp.Or(o.Public, o.Out)
-	scan, err := Look(ctx, sources, o.ScanOptions, r)
+	m, err := readMapping(o.Mapping)
+	if err == nil && !o.DryRun {
+		err = m.tryWriting()
+	}
 	if err != nil {
 		return nil, err
 	}
-	m, err := readMapping(o.Mapping)
+	o.Skip = cmp.Or(o.Public, o.Out)
+	scan, err := Look(ctx, sources, o.ScanOptions, r)
 	if err != nil {
 		return nil, err
 	}

@@ -188,6 +188,7 @@ func TestRefusals(t *testing.T) {
 		"too few pixels":    {set(0x7FE00010, "OW", make([]uint16, 10), 2), "broken-file", "20 bytes of pixels, expected 96"},
 		"too many pixels":   {set(0x7FE00010, "OW", make([]uint16, 96), 2), "broken-file", "192 bytes of pixels, expected 96"},
 		"no number":         {set(0x00281053, "DS", "one", 2), "broken-file", `"one" is not a number`},
+		"slope 0":           {set(0x00281053, "DS", "0", 2), "broken-file", "Rescale Slope"},
 		"table of values":   {set(0x00283000, "SQ", [][]dicomtest.Element{{}}), "broken-file", "Modality LUT"},
 		"frames":            {set(0x00280008, "IS", "4"), "broken-file", "4 frames without their places"},
 	} {
@@ -323,6 +324,22 @@ func TestEnhanced(t *testing.T) {
 				t.Fatalf("%s: voxel %d is %d, want %d", syntax, i, x, want)
 			}
 		}
+	}
+}
+
+// Archives that do not know an element store it as UN, with its value in implicit VR (PS3.5, 6.2.2, note 3).
+func TestUnknownRepresentation(t *testing.T) {
+	elements := enhanced([]int{3}, nil)
+	for i, e := range elements {
+		if e.Tag != 0x52009230 && e.Tag != 0x52009229 && e.Tag != 0x00280010 {
+			continue
+		}
+		_, value, _ := bytes.Cut(dicomtest.Encode(dicomtest.ImplicitLittle, []dicomtest.Element{e}), []byte("1.2.840.10008.1.2\x00"))
+		elements[i] = dicomtest.Element{Tag: e.Tag, VR: "UN", Value: value[8:]}
+	}
+	v := read(t, lookOne(t, writeFile(t, dicomtest.Encode(dicomtest.ExplicitLittle, elements)), ScanOptions{}))
+	if v.Size != [3]int{1, 6, 8} || !near(v.Spacing[:], []float64{3, 0.7, 0.8}) || !near(v.Origin[:], []float64{1, 2, 9}) || v.Int16[9] != 2*int16(dicomtest.Stored(3, 1, 1))+3 {
+		t.Errorf("%+v, %v", v.Geometry, v.Int16[9])
 	}
 }
 

@@ -28,7 +28,7 @@ type header struct {
 	path   string
 	size   int64
 	syntax transferSyntax
-	about  About
+	about  *About // shared by the files of a series
 
 	sopClass, sopInstance, frameOfReference string
 	localizer, mosaic                       bool
@@ -60,6 +60,9 @@ type slice struct {
 
 const dicomDirectoryClass = "1.2.840.10008.1.3.10"
 
+// Directory is the kind of files that list the images of a disc.
+const Directory = "DICOMDIR"
+
 // notImageError says what a DICOM file is that is no image.
 type notImageError struct{ kind string }
 
@@ -79,7 +82,7 @@ func readHeader(path string) (*header, error) {
 	h := &header{path: path, size: o.size, syntax: o.syntax, pixels: o.pixels, broken: errors.Join(walkErr, err)}
 	h.describe(e)
 	if h.sopClass == dicomDirectoryClass {
-		return nil, &notImageError{"DICOMDIR"}
+		return nil, &notImageError{Directory}
 	}
 	if h.broken == nil && !o.pixels.found && !o.other {
 		return nil, &notImageError{kindWithoutPixels(h.about.Modality)}
@@ -110,7 +113,7 @@ func kindWithoutPixels(modality string) string {
 
 // describe takes the texts.
 func (h *header) describe(e elements) {
-	h.about = About{
+	h.about = &About{
 		PatientID: e.text(patientID), PatientSex: e.text(patientSex), PatientAge: e.text(patientAge),
 		AccessionNumber: e.text(accessionNumber), StudyID: e.text(studyID), StudyUID: e.text(studyInstanceUID), StudyDate: e.text(studyDate),
 		StudyName: e.text(studyDescription), SeriesUID: e.text(seriesInstanceUID), SeriesNumber: e.text(seriesNumber), Modality: e.text(modality),
@@ -124,8 +127,13 @@ func (h *header) describe(e elements) {
 }
 
 // image takes what the pixels need: their format, and the place and scale of every frame.
-func (h *header) image(e elements) error {
+func (h *header) image(e elements) (err error) {
 	var r numberReader
+	defer func() {
+		if err == nil && slices.ContainsFunc(h.slices, func(c slice) bool { return c.slope == 0 }) {
+			err = errors.New("a Rescale Slope (0028,1053) of 0 leaves nothing of the values")
+		}
+	}()
 	f := &h.format
 	f.rows, f.columns = r.whole(e, rows, 0), r.whole(e, columns, 0)
 	f.samples, f.allocated = r.whole(e, samplesPerPixel, 1), r.whole(e, bitsAllocated, 0)

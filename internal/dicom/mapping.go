@@ -203,6 +203,19 @@ func (m *mapping) drop(image string) {
 	}
 }
 
+// tryWriting finds out before long work whether the table can be written.
+func (m *mapping) tryWriting() error {
+	f, err := os.CreateTemp(filepath.Dir(m.path), ".mapping")
+	if err != nil {
+		return unwritable(err)
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
+}
+
+func unwritable(err error) error {
+	return fmt.Errorf("the mapping CSV, which links cases to patients: %w; name a file that can be written with --mapping", err)
+}
+
 // write writes the table, for its owner alone to read.
 func (m *mapping) write() error {
 	err := atomicfile.Write(m.path, func(w io.Writer) error {
@@ -219,7 +232,7 @@ func (m *mapping) write() error {
 		return c.Error()
 	})
 	if err != nil {
-		return fmt.Errorf("the mapping CSV, which links cases to patients: %w; name a file that can be written with --mapping", err)
+		return unwritable(err)
 	}
 	return os.Chmod(m.path, 0o600)
 }

@@ -16,7 +16,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strings"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -87,7 +86,7 @@ func Look(ctx context.Context, sources []string, o ScanOptions, r progress.Repor
 	errs := make([]error, len(paths))
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(2 * runtime.GOMAXPROCS(0)) // half of them wait for the disk
-	texts := &interner{known: map[string]string{}}
+	texts := &interner{known: map[string]string{}, abouts: map[About]*About{}}
 	for i, path := range paths {
 		g.Go(func() error {
 			if err := ctx.Err(); err != nil {
@@ -203,20 +202,20 @@ func list(ctx context.Context, sources []string, skip string) (files, links []st
 
 // interner keeps one copy of the texts that the files of a series have in common.
 type interner struct {
-	mu    sync.Mutex
-	known map[string]string
+	mu     sync.Mutex
+	known  map[string]string
+	abouts map[About]*About
 }
 
 func (t *interner) share(h *header) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	a := &h.about
-	for _, text := range []*string{
-		&a.PatientID, &a.PatientSex, &a.PatientAge, &a.AccessionNumber, &a.StudyID, &a.StudyUID, &a.StudyDate, &a.StudyName, &a.SeriesUID,
-		&a.SeriesNumber, &a.Modality, &a.Description, &a.Protocol, &a.Institution, &a.Manufacturer, &a.Model, &h.sopClass, &h.frameOfReference,
-	} {
-		*text = t.one(*text)
+	if same := t.abouts[*h.about]; same != nil {
+		h.about = same
+	} else {
+		t.abouts[*h.about] = h.about
 	}
+	h.sopClass, h.frameOfReference = t.one(h.sopClass), t.one(h.frameOfReference)
 	for i := range h.slices {
 		h.slices[i].stack, h.slices[i].kind = t.one(h.slices[i].stack), t.one(h.slices[i].kind)
 	}
@@ -226,7 +225,6 @@ func (t *interner) one(text string) string {
 	if same, known := t.known[text]; known {
 		return same
 	}
-	text = strings.Clone(text)
 	t.known[text] = text
 	return text
 }

@@ -91,7 +91,7 @@ func group(headers []*header, by []Split) []*Series {
 		key := [2]string{h.about.SeriesUID, part}
 		s := found[key]
 		if s == nil {
-			s = &Series{About: h.about, Part: part, Folder: filepath.Dir(h.path), Localizer: true}
+			s = &Series{About: *h.about, Part: part, Folder: filepath.Dir(h.path), Localizer: true}
 			found[key], all = s, append(all, s)
 		}
 		if len(s.headers) == 0 || s.headers[len(s.headers)-1] != h {
