@@ -31,11 +31,11 @@ func put16(b []byte, at int, v uint16) { binary.LittleEndian.PutUint16(b[at:], v
 func TestBrokenImages(t *testing.T) {
 	for _, test := range []struct {
 		name  string
-		spoil func(t *testing.T, c cohort)
+		spoil func(t *testing.T, c testCohort)
 		want  []string // beside the case's name
 		more  []string // further arguments
 	}{
-		{"truncated gzip", func(t *testing.T, c cohort) {
+		{"truncated gzip", func(t *testing.T, c testCohort) {
 			b, err := os.ReadFile(c.image(t, 1))
 			if err != nil {
 				t.Fatal(err)
@@ -44,7 +44,7 @@ func TestBrokenImages(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, []string{"_0000.nii.gz"}, nil},
-		{"10^12 voxels", func(t *testing.T, c cohort) {
+		{"10^12 voxels", func(t *testing.T, c testCohort) {
 			rewrite(t, c.image(t, 1), func(b []byte) []byte {
 				for axis := 1; axis <= 3; axis++ {
 					put16(b, niftiDim+2*axis, 10000)
@@ -52,43 +52,43 @@ func TestBrokenImages(t *testing.T) {
 				return b
 			})
 		}, []string{"_0000.nii.gz"}, nil},
-		{"complex voxels", func(t *testing.T, c cohort) {
+		{"complex voxels", func(t *testing.T, c testCohort) {
 			rewrite(t, c.image(t, 1), func(b []byte) []byte {
 				put16(b, niftiDataType, 32)
 				put16(b, niftiBits, 64)
 				return append(b, make([]byte, 3*(len(b)-niftiHeader))...)
 			})
 		}, []string{"_0000.nii.gz", "complex"}, nil},
-		{"RGB voxels", func(t *testing.T, c cohort) {
+		{"RGB voxels", func(t *testing.T, c testCohort) {
 			rewrite(t, c.image(t, 1), func(b []byte) []byte {
 				put16(b, niftiDataType, 128)
 				put16(b, niftiBits, 24)
 				return append(b, make([]byte, (len(b)-niftiHeader)/2)...)
 			})
 		}, []string{"_0000.nii.gz", "RGB"}, nil},
-		{"four axes", func(t *testing.T, c cohort) {
+		{"four axes", func(t *testing.T, c testCohort) {
 			rewrite(t, c.image(t, 1), func(b []byte) []byte {
 				put16(b, niftiDim, 4)
 				put16(b, niftiDim+8, 2)
 				return append(b, b[niftiHeader:]...)
 			})
 		}, []string{"_0000.nii.gz"}, nil},
-		{"not NIfTI at all", func(t *testing.T, c cohort) {
+		{"not NIfTI at all", func(t *testing.T, c testCohort) {
 			if err := os.WriteFile(c.image(t, 1), []byte("hello"), 0o644); err != nil {
 				t.Fatal(err)
 			}
 		}, []string{"_0000.nii.gz"}, nil},
-		{"huge voxels", func(t *testing.T, c cohort) {
+		{"huge voxels", func(t *testing.T, c testCohort) {
 			rewrite(t, c.image(t, 1), func(b []byte) []byte {
 				binary.LittleEndian.PutUint32(b[niftiSlope:], math.Float32bits(1e30))
 				return b
 			})
 		}, []string{"_0000.nii.gz", "too large to be resampled"}, nil},
-		{"spacing in metres", func(t *testing.T, c cohort) {
+		{"spacing in metres", func(t *testing.T, c testCohort) {
 			rewrite(t, c.image(t, 1), func(b []byte) []byte { b[niftiUnits] = 1; return b })
 			rewrite(t, c.mask(t, 1), func(b []byte) []byte { b[niftiUnits] = 1; return b })
 		}, []string{"_0000.nii.gz", "median of the cohort", "--allow-outliers"}, nil},
-		{"pixdim that the sform contradicts", func(t *testing.T, c cohort) {
+		{"pixdim that the sform contradicts", func(t *testing.T, c testCohort) {
 			for _, path := range []string{c.image(t, 1), c.mask(t, 1)} {
 				rewrite(t, path, func(b []byte) []byte {
 					for axis := range 3 {
@@ -98,7 +98,7 @@ func TestBrokenImages(t *testing.T) {
 				})
 			}
 		}, []string{"_0000.nii.gz", "pixdim says 3 x 3 x 3 mm, but the sform", "--allow-outliers"}, nil},
-		{"mask elsewhere", func(t *testing.T, c cohort) {
+		{"mask elsewhere", func(t *testing.T, c testCohort) {
 			rewrite(t, c.mask(t, 1), func(b []byte) []byte {
 				for _, at := range []int{268, 292} { // qoffset_x, srow_x[3]
 					binary.LittleEndian.PutUint32(b[at:], math.Float32bits(77))
@@ -106,13 +106,13 @@ func TestBrokenImages(t *testing.T) {
 				return b
 			})
 		}, []string{"labelsTr", "origin"}, []string{"--verify_dataset_integrity"}},
-		{"all-zero image", func(t *testing.T, c cohort) {
+		{"all-zero image", func(t *testing.T, c testCohort) {
 			rewrite(t, c.image(t, 1), func(b []byte) []byte { clear(b[niftiHeader:]); return b })
 		}, []string{"zero"}, nil},
-		{"empty mask", func(t *testing.T, c cohort) {
+		{"empty mask", func(t *testing.T, c testCohort) {
 			rewrite(t, c.mask(t, 1), func(b []byte) []byte { clear(b[niftiHeader:]); return b })
 		}, []string{"mask"}, nil},
-		{"mask of another size", func(t *testing.T, c cohort) {
+		{"mask of another size", func(t *testing.T, c testCohort) {
 			m, err := nifti.ReadMask(c.mask(t, 1))
 			if err != nil {
 				t.Fatal(err)
@@ -123,7 +123,7 @@ func TestBrokenImages(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, []string{"size"}, nil},
-		{"undeclared mask value", func(t *testing.T, c cohort) {
+		{"undeclared mask value", func(t *testing.T, c testCohort) {
 			m, err := nifti.ReadMask(c.mask(t, 1))
 			if err != nil {
 				t.Fatal(err)
@@ -133,7 +133,7 @@ func TestBrokenImages(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, []string{"values 7"}, nil},
-		{"missing modality", func(t *testing.T, c cohort) {
+		{"missing modality", func(t *testing.T, c testCohort) {
 			if err := os.Remove(c.image(t, 1)); err != nil {
 				t.Fatal(err)
 			}

@@ -18,7 +18,7 @@ import (
 var openFields = []string{"made_from", "augmentation", "size_reductions", "local_props", "training[]"}
 
 // checkFilesPage wants every file under the data root, and every field in it, to be named in docs/reference/files.md.
-func checkFilesPage(t *testing.T, c cohort) {
+func checkFilesPage(t *testing.T, c testCohort) {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join(docs, "reference", "files.md"))
 	if err != nil {

@@ -101,7 +101,7 @@ func TestSpecialFilesAreRefused(t *testing.T) {
 }
 
 // validated is a case of the validation of fold 0.
-func (c cohort) validated(t *testing.T) string {
+func (c testCohort) validated(t *testing.T) string {
 	t.Helper()
 	results, err := filepath.Glob(filepath.Join(c.model(), "fold_0", "validation_raw", "*.npz"))
 	if err != nil || len(results) == 0 {

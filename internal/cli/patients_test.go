@@ -14,7 +14,7 @@ import (
 )
 
 // declare gives the training cases patients with so many scans each, and sites in turn.
-func (c cohort) declare(t *testing.T, scans, sites int) {
+func (c testCohort) declare(t *testing.T, scans, sites int) {
 	t.Helper()
 	c.changeDataset(t, func(d map[string]any) {
 		for i, e := range d["training"].([]any) {
@@ -24,7 +24,7 @@ func (c cohort) declare(t *testing.T, scans, sites int) {
 	})
 }
 
-func (c cohort) splits(t *testing.T) []split.Split {
+func (c testCohort) splits(t *testing.T) []split.Split {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join(c.root, "preprocessed", c.name, split.SplitsFile))
 	if err != nil {

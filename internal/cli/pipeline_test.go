@@ -25,12 +25,12 @@ import (
 // Trainings in these tests are as short as they can be: they show that the stages fit together, not that they learn.
 var short = []string{"--epochs", "1", "--iterations", "2", "--val-iterations", "1", "--batch-size", "2", "--seed", "5"}
 
-func (c cohort) trainArgs(fold string, more ...string) []string {
+func (c testCohort) trainArgs(fold string, more ...string) []string {
 	args := []string{"train", "--data-root", c.root, "3d_fullres", "ClassifierTrainer", c.name, fold}
 	return append(append(args, short...), more...)
 }
 
-func (c cohort) model() string {
+func (c testCohort) model() string {
 	return filepath.Join(c.root, "trained_models", "nnUNet", "3d_fullres", c.name, "ClassifierTrainer__UniversalClassifierPlansv1.0")
 }
 

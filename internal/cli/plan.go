@@ -9,9 +9,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/universal-classifier/uc/internal/cohort"
 	"github.com/universal-classifier/uc/internal/memory"
 	"github.com/universal-classifier/uc/internal/plan"
-	"github.com/universal-classifier/uc/internal/preprocess"
 	"github.com/universal-classifier/uc/internal/task"
 )
 
@@ -248,7 +248,7 @@ func planTask(cmd *cobra.Command, t *task.Task, f *planFlags, budget int64) (*pl
 	for _, w := range t.Dataset.Warnings {
 		d.Warn("%s", w)
 	}
-	p, err := preprocess.Run(cmd.Context(), t, preprocess.Options{
+	p, err := cohort.Preprocess(cmd.Context(), t, cohort.Options{
 		Threads: f.threads, Memory: budget, NoPreprocess: f.noPreprocessing, KeepCropped: f.keepCropped, NoWait: f.noWait,
 		OverwritePlans: f.overwritePlans, OverwriteIdentifier: f.overwriteIdentifier,
 		Verify: f.verify, AllowOutliers: f.allowOutliers,

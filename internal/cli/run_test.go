@@ -68,27 +68,27 @@ func refused(t testing.TB, code int, want []string, args ...string) {
 }
 
 // A cohort is a data root with one raw task of phantom scans.
-type cohort struct {
+type testCohort struct {
 	root, dir, name string
 }
 
 // newCohort makes a cohort with masks and both labels of the phantoms.
-func newCohort(t testing.TB, cases int) cohort {
+func newCohort(t testing.TB, cases int) testCohort {
 	t.Helper()
 	root := t.TempDir()
 	o := phantom.Options{Cases: cases, TestCases: 2, Seed: 1, TaskID: 1}
 	if err := phantom.Generate(context.Background(), root, o, progress.Discard); err != nil {
 		t.Fatal(err)
 	}
-	return cohort{root, filepath.Join(root, "raw", "nnUNet_raw_data", o.TaskName()), o.TaskName()}
+	return testCohort{root, filepath.Join(root, "raw", "nnUNet_raw_data", o.TaskName()), o.TaskName()}
 }
 
-func (c cohort) path(parts ...string) string {
+func (c testCohort) path(parts ...string) string {
 	return filepath.Join(append([]string{c.dir}, parts...)...)
 }
 
 // image is the file of the i-th training image in order of names.
-func (c cohort) image(t testing.TB, i int) string {
+func (c testCohort) image(t testing.TB, i int) string {
 	t.Helper()
 	files, err := filepath.Glob(c.path("imagesTr", "*.nii.gz"))
 	if err != nil || len(files) <= i {
@@ -98,12 +98,12 @@ func (c cohort) image(t testing.TB, i int) string {
 }
 
 // mask is the file of the mask that belongs to the i-th training image.
-func (c cohort) mask(t testing.TB, i int) string {
+func (c testCohort) mask(t testing.TB, i int) string {
 	return c.path("labelsTr", strings.Replace(filepath.Base(c.image(t, i)), "_0000.nii.gz", ".nii.gz", 1))
 }
 
 // caseID is the name of the i-th case.
-func (c cohort) caseID(t testing.TB, i int) string {
+func (c testCohort) caseID(t testing.TB, i int) string {
 	return strings.TrimSuffix(filepath.Base(c.image(t, i)), "_0000.nii.gz")
 }
 
@@ -137,7 +137,7 @@ func rewrite(t testing.TB, path string, change func([]byte) []byte) {
 }
 
 // changeDataset edits dataset.json.
-func (c cohort) changeDataset(t testing.TB, change func(d map[string]any)) {
+func (c testCohort) changeDataset(t testing.TB, change func(d map[string]any)) {
 	t.Helper()
 	b, err := os.ReadFile(c.path("dataset.json"))
 	if err != nil {
@@ -162,7 +162,7 @@ func training(d map[string]any, i int) map[string]any {
 }
 
 // withoutMasks takes the masks away, as in a task that came without.
-func (c cohort) withoutMasks(t testing.TB) {
+func (c testCohort) withoutMasks(t testing.TB) {
 	t.Helper()
 	if err := os.RemoveAll(c.path("labelsTr")); err != nil {
 		t.Fatal(err)
@@ -175,6 +175,6 @@ func (c cohort) withoutMasks(t testing.TB) {
 	})
 }
 
-func (c cohort) planArgs(more ...string) []string {
+func (c testCohort) planArgs(more ...string) []string {
 	return append([]string{"plan-and-preprocess", "--data-root", c.root, "-t", "1", "-tf", "2"}, more...)
 }

@@ -20,7 +20,7 @@ import (
 )
 
 // endless is a training that has not ended when the test has.
-func (c cohort) endless(fold string) []string {
+func (c testCohort) endless(fold string) []string {
 	return []string{"train", "--data-root", c.root, "3d_fullres", "ClassifierTrainer", "1", fold, "--deterministic",
 		"--epochs", "100000", "--iterations", "1", "--val-iterations", "1", "--batch-size", "2"}
 }
@@ -63,7 +63,7 @@ func ended(t *testing.T, cmd *exec.Cmd) int {
 	}
 }
 
-func (c cohort) hasCheckpoint(t *testing.T, fold string) {
+func (c testCohort) hasCheckpoint(t *testing.T, fold string) {
 	t.Helper()
 	if !exists(filepath.Join(c.model(), "fold_"+fold, "model_latest.safetensors")) {
 		t.Error("no checkpoint was kept")

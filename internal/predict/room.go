@@ -182,7 +182,7 @@ func (m *Model) prepareWithin(ctx context.Context, c task.Case) (p *preprocess.P
 }
 
 // crop reads and crops a case, and says what it needs from there on, and what the network needs for it.
-func (m *Model) crop(c task.Case, reading int64) (crop *preprocess.Cropped, most, network int64, err error) {
+func (m *Model) crop(c task.Case, reading int64) (crop *preprocess.Planned, most, network int64, err error) {
 	if crop, err = preprocess.Crop(c, m.plans); err != nil {
 		return nil, 0, 0, err
 	}

@@ -1,3 +1,4 @@
+// Package preprocess crops, resamples, normalises and pads one case, for training and for prediction alike.
 package preprocess
 
 import (
@@ -34,39 +35,40 @@ func Case(ctx context.Context, c task.Case, p *plan.Plans) (*Prepared, error) {
 	return crop.Finish(ctx)
 }
 
-// Cropped is a case between Crop and Finish, the two halves of Case: what it will need is known, and not taken yet.
-type Cropped struct {
+// Planned is a cropped case and the plans that it is to follow, between Crop and Finish, the two halves of Case: what it
+// will need is known, and not taken yet.
+type Planned struct {
 	c     task.Case
 	plans *plan.Plans
-	crop  *cropped
+	crop  *Cropped
 	shape [3]int
 }
 
 // Crop reads the files of a case and crops them.
-func Crop(c task.Case, p *plan.Plans) (*Cropped, error) {
+func Crop(c task.Case, p *plan.Plans) (*Planned, error) {
 	if len(c.Images) != len(p.Modalities) {
 		return nil, fmt.Errorf("case %s: %d image files, but the plans are for %d modalities", c.ID, len(c.Images), len(p.Modalities))
 	}
-	crop, err := loadCropped(c, p.NumClasses+1)
+	crop, err := Load(c, p.NumClasses+1)
 	if err != nil {
 		return nil, err
 	}
 	_, shape, err := sizes(c, crop, p)
-	return &Cropped{c, p, crop, shape}, err
+	return &Planned{c, p, crop, shape}, err
 }
 
 // Shape is the size of the prepared case, in the order of the plans' axes.
-func (c *Cropped) Shape() [3]int { return c.shape }
+func (c *Planned) Shape() [3]int { return c.shape }
 
 // FinishBytes is the memory in bytes that Finish needs, the cropped case included.
-func (c *Cropped) FinishBytes() int64 {
-	return finishBytes(c.crop.size, c.crop.geometry.Spacing, c.plans)
+func (c *Planned) FinishBytes() int64 {
+	return FinishBytes(c.crop.Size, c.crop.Geometry.Spacing, c.plans)
 }
 
 // Finish resamples, normalises and pads the case, whose arrays it uses up.
-func (c *Cropped) Finish(ctx context.Context) (*Prepared, error) {
-	warnings := append(strangeness(c.crop, c.plans), c.crop.notes...)
-	out, err := finish(ctx, c.c, c.crop, c.plans)
+func (c *Planned) Finish(ctx context.Context) (*Prepared, error) {
+	warnings := append(strangeness(c.crop, c.plans), c.crop.Notes...)
+	out, err := Finish(ctx, c.c, c.crop, c.plans)
 	if err != nil {
 		return nil, err
 	}
@@ -75,11 +77,11 @@ func (c *Cropped) Finish(ctx context.Context) (*Prepared, error) {
 }
 
 // strangeness says in what a case is unlike those that the plans were made for.
-func strangeness(crop *cropped, p *plan.Plans) []string {
+func strangeness(crop *Cropped, p *plan.Plans) []string {
 	var all []string
 	for _, text := range append(crop.doubts,
-		integrity.StrangeOrientation(nifti.Orientation(crop.geometry), p.OriginalOrientations),
-		integrity.StrangeSpacing(crop.geometry.Spacing, p.OriginalSpacings)) {
+		integrity.StrangeOrientation(nifti.Orientation(crop.Geometry), p.OriginalOrientations),
+		integrity.StrangeSpacing(crop.Geometry.Spacing, p.OriginalSpacings)) {
 		if text != "" {
 			all = append(all, text)
 		}
@@ -87,11 +89,11 @@ func strangeness(crop *cropped, p *plan.Plans) []string {
 	return all
 }
 
-// finish takes a cropped case to the plans' grid. It uses up the case's arrays.
-func finish(ctx context.Context, c task.Case, crop *cropped, p *plan.Plans) (*Prepared, error) {
+// Finish takes a cropped case to the plans' grid. It uses up the case's arrays.
+func Finish(ctx context.Context, c task.Case, crop *Cropped, p *plan.Plans) (*Prepared, error) {
 	stage := p.Stage()
-	spacing := volume.Permute(crop.geometry.Spacing, p.TransposeForward)
-	from := volume.Permute(crop.size, p.TransposeForward)
+	spacing := volume.Permute(crop.Geometry.Spacing, p.TransposeForward)
+	from := volume.Permute(crop.Size, p.TransposeForward)
 	size, target, err := sizes(c, crop, p)
 	if err != nil {
 		return nil, err
@@ -100,19 +102,19 @@ func finish(ctx context.Context, c task.Case, crop *cropped, p *plan.Plans) (*Pr
 	offset := volume.PadOffset(size, target)
 	voxels := target[0] * target[1] * target[2]
 	out := &Prepared{
-		Shape: [4]int{len(crop.data) + 1, target[0], target[1], target[2]},
-		Data:  make([]float32, (len(crop.data)+1)*voxels),
+		Shape: [4]int{len(crop.Data) + 1, target[0], target[1], target[2]},
+		Data:  make([]float32, (len(crop.Data)+1)*voxels),
 	}
-	mask := resample.Labels(volume.Transpose(crop.mask, crop.size, p.TransposeForward), from, size, axis)
-	crop.mask = nil
+	mask := resample.Labels(volume.Transpose(crop.Mask, crop.Size, p.TransposeForward), from, size, axis)
+	crop.Mask = nil
 	block := voxels - len(mask) // each channel is made at the end of its place, then padded within it
-	for m := range crop.data {
+	for m := range crop.Data {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		data := crop.data[m]
-		crop.data[m] = nil
-		data = volume.Transpose(data, crop.size, p.TransposeForward)
+		data := crop.Data[m]
+		crop.Data[m] = nil
+		data = volume.Transpose(data, crop.Size, p.TransposeForward)
 		channel := out.Data[m*voxels:][:voxels]
 		resample.Data(channel[block:], data, from, size, axis)
 		normaliser{p, m}.apply(channel[block:], mask)
@@ -127,7 +129,7 @@ func finish(ctx context.Context, c task.Case, crop *cropped, p *plan.Plans) (*Pr
 		channel[block+i] = float32(v)
 	}
 	volume.PadInPlace(channel, target, size, offset)
-	out.Properties = cropProperties(c, crop)
+	out.Properties = CropProperties(c, crop)
 	out.Properties.UseMaskForNorm = p.UseMaskForNorm
 	out.Properties.SizeAfterResampling = size
 	out.Properties.SpacingAfterResampling = stage.CurrentSpacing
@@ -136,9 +138,9 @@ func finish(ctx context.Context, c task.Case, crop *cropped, p *plan.Plans) (*Pr
 }
 
 // sizes are those of a cropped case after resampling, and after padding.
-func sizes(c task.Case, crop *cropped, p *plan.Plans) (size, target [3]int, err error) {
+func sizes(c task.Case, crop *Cropped, p *plan.Plans) (size, target [3]int, err error) {
 	stage := p.Stage()
-	from, spacing := volume.Permute(crop.size, p.TransposeForward), volume.Permute(crop.geometry.Spacing, p.TransposeForward)
+	from, spacing := volume.Permute(crop.Size, p.TransposeForward), volume.Permute(crop.Geometry.Spacing, p.TransposeForward)
 	voxels := 1.0
 	var exact [3]float64
 	for d := range 3 {
@@ -147,7 +149,7 @@ func sizes(c task.Case, crop *cropped, p *plan.Plans) (size, target [3]int, err 
 	}
 	if !(voxels <= maxVoxels) {
 		return size, target, fmt.Errorf("case %s: %s: spacing %s gives %.6g x %.6g x %.6g voxels at the plans' %v mm; check the spacing in the header",
-			c.ID, c.Images[0], integrity.SpacingText(crop.geometry.Spacing), exact[0], exact[1], exact[2], stage.CurrentSpacing)
+			c.ID, c.Images[0], integrity.SpacingText(crop.Geometry.Spacing), exact[0], exact[1], exact[2], stage.CurrentSpacing)
 	}
 	size, target = resample.Shape(from, spacing, stage.CurrentSpacing), stage.ImageSize
 	for d := range 3 {
@@ -156,37 +158,24 @@ func sizes(c task.Case, crop *cropped, p *plan.Plans) (size, target [3]int, err 
 	return size, target, nil
 }
 
-// cropProperties are the properties of a case that is cropped and no more.
-func cropProperties(c task.Case, crop *cropped) Properties {
+// CropProperties are the properties of a case that is cropped and no more.
+func CropProperties(c task.Case, crop *Cropped) Properties {
 	return Properties{
 		Case:              c.ID,
 		Targets:           c.Targets,
-		OriginalSize:      crop.geometry.Size,
-		OriginalSpacing:   crop.geometry.Spacing,
+		OriginalSize:      crop.Geometry.Size,
+		OriginalSpacing:   crop.Geometry.Spacing,
 		DataFiles:         c.Images,
 		SegFile:           c.Mask,
-		ITKOrigin:         crop.geometry.Origin,
-		ITKSpacing:        reversed(crop.geometry.Spacing),
-		ITKDirection:      crop.geometry.Direction,
-		NonzeroBox:        bounds(crop.nonzeroBox),
-		CropBox:           bounds(crop.roiBox),
-		SizeAfterCropping: crop.roiBox.Size(),
+		ITKOrigin:         crop.Geometry.Origin,
+		ITKSpacing:        reversed(crop.Geometry.Spacing),
+		ITKDirection:      crop.Geometry.Direction,
+		NonzeroBox:        BoundsOf(crop.NonzeroBox),
+		CropBox:           BoundsOf(crop.ROIBox),
+		SizeAfterCropping: crop.ROIBox.Size(),
 		Measures:          crop.measures,
 	}
 }
 
 // maxVoxels is more than any scan has; beyond it a header's spacing is wrong.
 const maxVoxels = 1 << 33
-
-// NetworkInput sets dst to what the network sees of a prepared case of the given shape: the modalities as they are, then
-// the mask with -1 set to 0 and divided by the number of ROI labels + 1. dst may be data.
-func NetworkInput(dst, data []float32, shape [4]int, numROILabels int) {
-	voxels := shape[1] * shape[2] * shape[3]
-	images := (shape[0] - 1) * voxels
-	copy(dst[:images], data[:images])
-	scale := float32(numROILabels + 1)
-	to := dst[images : images+voxels]
-	for i, v := range data[images : images+voxels] {
-		to[i] = max(v, 0) / scale
-	}
-}

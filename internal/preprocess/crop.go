@@ -16,32 +16,32 @@ const ROIMargin = 0.05
 // outside marks mask voxels that are neither labelled nor inside the filled region that the case was cropped to.
 const outside = -1
 
-// cropped is a case cut to its region of interest, before anything touches its intensities, which are all finite.
-type cropped struct {
-	geometry    volume.Geometry // of the raw images
-	nonzeroBox  volume.Box      // in the raw images
-	roiBox      volume.Box      // in the crop to nonzeroBox
-	size        [3]int          // of the arrays
-	data        [][]float32     // per modality
-	mask        []int16         // -1 outside, 0 background, 1.. labels
-	rawFraction float64         // voxels after / before
-	nonFinite   int             // voxels of the files that are NaN or infinite and were read as 0
+// Cropped is a case cut to its region of interest, before anything touches its intensities, which are all finite.
+type Cropped struct {
+	Geometry    volume.Geometry // of the raw images
+	NonzeroBox  volume.Box      // in the raw images
+	ROIBox      volume.Box      // in the crop to NonzeroBox
+	Size        [3]int          // of the arrays
+	Data        [][]float32     // per modality
+	Mask        []int16         // -1 outside, 0 background, 1.. labels
+	RawFraction float64         // voxels after / before
+	NonFinite   int             // voxels of the files that are NaN or infinite and were read as 0
 	doubts      []string        // what in the headers speaks against the spacing, per file
 	measures    *Measures
-	notes       []string // what is odd about the files but loses nothing
+	Notes       []string // what is odd about the files but loses nothing
 }
 
 // note keeps what was odd about the file at path.
-func (c *cropped) note(path string, notes []string) {
+func (c *Cropped) note(path string, notes []string) {
 	for _, n := range notes {
-		c.notes = append(c.notes, fmt.Sprintf("%s: %s", path, n))
+		c.Notes = append(c.Notes, fmt.Sprintf("%s: %s", path, n))
 	}
 }
 
-// loadCropped reads a case and crops it: first to what is not zero in any modality, then to the region of interest. Modalities
+// Load reads a case and crops it: first to what is not zero in any modality, then to the region of interest. Modalities
 // and mask must lie on one grid, and the mask must hold 0 to roiLabels-1.
-func loadCropped(c task.Case, roiLabels int) (*cropped, error) {
-	out := new(cropped)
+func Load(c task.Case, roiLabels int) (*Cropped, error) {
+	out := new(Cropped)
 	images := make([]*volume.Image, len(c.Images))
 	for m, path := range c.Images {
 		im, err := imagefile.ReadImage(path)
@@ -54,29 +54,29 @@ func loadCropped(c task.Case, roiLabels int) (*cropped, error) {
 			}
 		}
 		images[m] = im
-		out.nonFinite += im.NonFinite
+		out.NonFinite += im.NonFinite
 		if im.SpacingDoubt != "" {
 			out.doubts = append(out.doubts, fmt.Sprintf("%s: %s", filepath.Base(path), im.SpacingDoubt))
 		}
 		out.note(path, im.Notes)
 	}
-	out.geometry = images[0].Geometry
-	size := out.geometry.Size
-	nonzero := make([]uint8, out.geometry.Voxels())
+	out.Geometry = images[0].Geometry
+	size := out.Geometry.Size
+	nonzero := make([]uint8, out.Geometry.Voxels())
 	for _, im := range images {
 		markNonzero(nonzero, im.Data)
 	}
 	var ok bool
-	if out.nonzeroBox, ok = volume.BoundingBox(nonzero, size); !ok {
+	if out.NonzeroBox, ok = volume.BoundingBox(nonzero, size); !ok {
 		what := "0"
-		if out.nonFinite > 0 {
+		if out.NonFinite > 0 {
 			what = "0, NaN or infinite"
 		}
 		return nil, fmt.Errorf("case %s: %s: every voxel is %s (in all modalities); expected an image, check the export or remove the case", c.ID, c.Images[0], what)
 	}
 	// A hole of the whole image is a hole of the box around it: background outside the box reaches the border.
-	nonzero = volume.Crop(nonzero, size, out.nonzeroBox)
-	inner := out.nonzeroBox.Size()
+	nonzero = volume.Crop(nonzero, size, out.NonzeroBox)
+	inner := out.NonzeroBox.Size()
 	volume.FillHoles(nonzero, inner)
 
 	mask, err := out.loadMask(c, roiLabels)
@@ -94,33 +94,33 @@ func loadCropped(c task.Case, roiLabels int) (*cropped, error) {
 		}
 		roi[i] = 0
 	}
-	if out.roiBox, ok = volume.BoundingBox(roi, inner); !ok {
+	if out.ROIBox, ok = volume.BoundingBox(roi, inner); !ok {
 		return nil, emptyROI(c)
 	}
-	out.roiBox = out.roiBox.Grow(ROIMargin, inner)
+	out.ROIBox = out.ROIBox.Grow(ROIMargin, inner)
 	// Cut first: as above, holes stay holes.
-	mask = volume.Crop(mask, inner, out.roiBox)
-	roi = volume.Crop(roi, inner, out.roiBox)
-	out.size = out.roiBox.Size()
-	volume.FillHoles(roi, out.size)
+	mask = volume.Crop(mask, inner, out.ROIBox)
+	roi = volume.Crop(roi, inner, out.ROIBox)
+	out.Size = out.ROIBox.Size()
+	volume.FillHoles(roi, out.Size)
 	for i, v := range mask {
 		if v == 0 && roi[i] == 0 {
 			mask[i] = outside
 		}
 	}
-	out.mask = mask
+	out.Mask = mask
 	out.measures = measureImages(images)
-	raw := out.roiBox.Shift(out.nonzeroBox.Min)
+	raw := out.ROIBox.Shift(out.NonzeroBox.Min)
 	for m, im := range images {
 		data := volume.Crop(im.Data, size, raw)
 		if i := integrity.FirstHuge(data); i >= 0 {
 			return nil, hugeVoxel(c, m, data[i], i, raw)
 		}
-		out.data = append(out.data, data)
+		out.Data = append(out.Data, data)
 		images[m] = nil
 	}
-	out.measures.measureROI(out.geometry, out.data, mask)
-	out.rawFraction = float64(len(mask)) / float64(out.geometry.Voxels())
+	out.measures.measureROI(out.Geometry, out.Data, mask)
+	out.RawFraction = float64(len(mask)) / float64(out.Geometry.Voxels())
 	return out, nil
 }
 
@@ -147,8 +147,8 @@ func hugeVoxel(c task.Case, modality int, v float32, i int, box volume.Box) erro
 }
 
 // loadMask reads the part of a case's mask that lies in the box of what is not zero. Without a mask everything is foreground.
-func (c *cropped) loadMask(of task.Case, roiLabels int) ([]int16, error) {
-	g, box := c.geometry, c.nonzeroBox
+func (c *Cropped) loadMask(of task.Case, roiLabels int) ([]int16, error) {
+	g, box := c.Geometry, c.NonzeroBox
 	if of.Mask == "" {
 		n := box.Size()
 		mask := make([]int16, n[0]*n[1]*n[2])

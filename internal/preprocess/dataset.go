@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -30,6 +31,9 @@ type Dataset struct {
 	mapped     []*npz.Mapped // nil if cases are read compressed
 }
 
+// quickly is how long a look at all cases may take before it is reported.
+const quickly = 2 * time.Second
+
 // maxUnpackers bounds how many cases are looked through or unpacked at a time.
 const maxUnpackers = 4
 
@@ -42,7 +46,7 @@ func OpenDataset(stage string, cases []string) (*Dataset, error) {
 	d := &Dataset{stage: stage, ids: cases}
 	pickled := pickledCases{stage: stage}
 	for _, id := range cases {
-		p, err := readProperties(stage, id)
+		p, err := ReadProperties(stage, id)
 		if errors.Is(err, fs.ErrNotExist) && pickled.has(id) {
 			p, err = pickled.read(id)
 		}
@@ -53,18 +57,18 @@ func OpenDataset(stage string, cases []string) (*Dataset, error) {
 		if len(d.properties) == 0 {
 			d.shape = shape
 		} else if shape != d.shape {
-			return nil, fmt.Errorf("case %s: %s: shape %v, but case %s has %v; run plan-and-preprocess again", id, propertiesFile(stage, id), shape, cases[0], d.shape)
+			return nil, fmt.Errorf("case %s: %s: shape %v, but case %s has %v; run plan-and-preprocess again", id, PropertiesFile(stage, id), shape, cases[0], d.shape)
 		}
-		m, err := npz.Stat(arraysFile(stage, id), arraysName)
+		m, err := npz.Stat(ArraysFile(stage, id), ArraysName)
 		if err != nil {
 			return nil, fmt.Errorf("case %s: %w; run plan-and-preprocess again", id, err)
 		}
-		if want := p.MadeFrom[fromArrays]; want != "" && want != m.String() {
-			return nil, fmt.Errorf("case %s: %s is not the file that %s belongs to; run plan-and-preprocess again", id, arraysFile(stage, id), propertiesFile(stage, id))
+		if want := p.MadeFrom[FromArrays]; want != "" && want != m.String() {
+			return nil, fmt.Errorf("case %s: %s is not the file that %s belongs to; run plan-and-preprocess again", id, ArraysFile(stage, id), PropertiesFile(stage, id))
 		}
 		const header = 1 << 16 // the most that is in front of the values
 		if values := int64(4 * shape[0] * shape[1] * shape[2] * shape[3]); m.Size < values || m.Size > values+header {
-			return nil, fmt.Errorf("case %s: %s holds %d bytes unpacked, but %v float32 values are expected; run plan-and-preprocess again", id, arraysFile(stage, id), m.Size, shape)
+			return nil, fmt.Errorf("case %s: %s holds %d bytes unpacked, but %v float32 values are expected; run plan-and-preprocess again", id, ArraysFile(stage, id), m.Size, shape)
 		}
 		d.properties, d.arrays = append(d.properties, p), append(d.arrays, m)
 	}
@@ -96,8 +100,8 @@ func (d *Dataset) unpackMissing(ctx context.Context, r progress.Reporter) error 
 		if err := d.open(i); err != nil || d.mapped[i] != nil {
 			return err
 		}
-		packed, unpacked := arraysFile(d.stage, d.ids[i]), unpackedFile(d.stage, d.ids[i])
-		now, err := npz.Unpack(packed, arraysName, unpacked)
+		packed, unpacked := ArraysFile(d.stage, d.ids[i]), UnpackedFile(d.stage, d.ids[i])
+		now, err := npz.Unpack(packed, ArraysName, unpacked)
 		if err != nil {
 			return fmt.Errorf("%w; the unpacked case needs %d MB (use_compressed_data trains without)", err, d.arrays[i].Size/1e6)
 		}
@@ -113,11 +117,11 @@ func (d *Dataset) unpackMissing(ctx context.Context, r progress.Reporter) error 
 
 // convert unpacks arrays in a form that cannot be mapped as it is, such as Fortran's order, which other programs write.
 func (d *Dataset) convert(i int) error {
-	data, err := d.load(arraysFile(d.stage, d.ids[i]))
+	data, err := d.load(ArraysFile(d.stage, d.ids[i]))
 	if err != nil {
 		return err
 	}
-	unpacked := unpackedFile(d.stage, d.ids[i])
+	unpacked := UnpackedFile(d.stage, d.ids[i])
 	if err := npz.WriteNPY(unpacked, npz.Array{Shape: d.shape[:], Data: data}); err != nil {
 		return err
 	}
@@ -156,7 +160,7 @@ func (d *Dataset) each(ctx context.Context, r progress.Reporter, stage string, d
 
 // open maps a case if its unpacked arrays are there and those of the packed ones.
 func (d *Dataset) open(i int) error {
-	unpacked := unpackedFile(d.stage, d.ids[i])
+	unpacked := UnpackedFile(d.stage, d.ids[i])
 	m, err := npz.OpenUnpacked(unpacked, d.arrays[i])
 	switch {
 	case errors.Is(err, npz.ErrFormat) || m == nil && err == nil:
@@ -174,7 +178,7 @@ func (d *Dataset) open(i int) error {
 
 // replaced says that a case was preprocessed anew since the dataset was opened.
 func (d *Dataset) replaced(i int) error {
-	return fmt.Errorf("case %s: %s was replaced after this training had begun; start the training again", d.ids[i], arraysFile(d.stage, d.ids[i]))
+	return fmt.Errorf("case %s: %s was replaced after this training had begun; start the training again", d.ids[i], ArraysFile(d.stage, d.ids[i]))
 }
 
 // load reads a packed case.
@@ -183,7 +187,7 @@ func (d *Dataset) load(path string) ([]float32, error) {
 	if err != nil {
 		return nil, err
 	}
-	a, ok := arrays[arraysName]
+	a, ok := arrays[ArraysName]
 	if !ok || !d.fits(a.Shape) {
 		return nil, fmt.Errorf("%s: array data has shape %v, expected %v; run plan-and-preprocess again", path, a.Shape, d.shape)
 	}
@@ -209,18 +213,18 @@ func (d *Dataset) Shape() [4]int { return d.shape }
 
 // Case is where case i comes from.
 func (d *Dataset) Case(i int) provenance.Case {
-	return provenance.Case{ID: d.ids[i], Files: d.properties[i].MadeFrom[fromFiles], Targets: d.properties[i].Targets}
+	return provenance.Case{ID: d.ids[i], Files: d.properties[i].MadeFrom[FromFiles], Targets: d.properties[i].Targets}
 }
 
 // Made compares the cases with plans: other are those that were preprocessed under other plans or by another version, unknown those of an
 // earlier version, which did not record its plans.
 func (d *Dataset) Made(p *plan.Plans) (other, unknown []string, err error) {
-	setting, err := settingKey(p)
+	setting, err := SettingKey(p)
 	if err != nil {
 		return nil, nil, err
 	}
 	for i, id := range d.ids {
-		switch d.properties[i].MadeFrom[fromPlans] {
+		switch d.properties[i].MadeFrom[FromPlans] {
 		case setting:
 		case "":
 			unknown = append(unknown, id)
@@ -241,15 +245,15 @@ func (d *Dataset) Read(i int, dst []float32) error {
 	}
 	if d.mapped != nil {
 		if err := d.mapped[i].CopyTo(dst); err != nil {
-			return fmt.Errorf("case %s: %s: %w", d.ids[i], unpackedFile(d.stage, d.ids[i]), err)
+			return fmt.Errorf("case %s: %s: %w", d.ids[i], UnpackedFile(d.stage, d.ids[i]), err)
 		}
 		return nil
 	}
-	data, err := d.load(arraysFile(d.stage, d.ids[i]))
+	data, err := d.load(ArraysFile(d.stage, d.ids[i]))
 	if err != nil {
 		return fmt.Errorf("case %s: %w", d.ids[i], err)
 	}
-	if now, err := npz.Stat(arraysFile(d.stage, d.ids[i]), arraysName); err != nil || now != d.arrays[i] {
+	if now, err := npz.Stat(ArraysFile(d.stage, d.ids[i]), ArraysName); err != nil || now != d.arrays[i] {
 		return d.replaced(i)
 	}
 	copy(dst, data)
@@ -276,8 +280,8 @@ func CaseFiles(stage string) (map[string]string, error) {
 	}
 	files := map[string]string{}
 	for _, id := range ids {
-		if p, err := readProperties(stage, id); err == nil && p.MadeFrom[fromFiles] != "" {
-			files[id] = p.MadeFrom[fromFiles]
+		if p, err := ReadProperties(stage, id); err == nil && p.MadeFrom[FromFiles] != "" {
+			files[id] = p.MadeFrom[FromFiles]
 		}
 	}
 	return files, nil
@@ -295,7 +299,7 @@ func Cases(stage string) ([]string, error) {
 		if !ok {
 			continue
 		}
-		_, err := os.Stat(propertiesFile(stage, id))
+		_, err := os.Stat(PropertiesFile(stage, id))
 		if err == nil || (pickledCases{stage: stage}).has(id) {
 			ids = append(ids, id)
 		}

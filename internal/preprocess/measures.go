@@ -59,6 +59,3 @@ func moments64(values []float32, mask []int16) (mean, sd float64, n int) {
 	mean = (first[0] + first[1]) / float64(n)
 	return origin + mean, math.Sqrt(max(0, (second[0]+second[1])/float64(n)-mean*mean)), n
 }
-
-// ReadProperties reads how a case in a stage folder was preprocessed.
-func ReadProperties(stage, id string) (Properties, error) { return readProperties(stage, id) }

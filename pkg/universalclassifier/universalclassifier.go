@@ -10,8 +10,8 @@ import (
 	"fmt"
 	"strconv"
 
+	"github.com/universal-classifier/uc/internal/cohort"
 	"github.com/universal-classifier/uc/internal/evaluate"
-	"github.com/universal-classifier/uc/internal/preprocess"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/split"
 	"github.com/universal-classifier/uc/internal/task"
@@ -85,7 +85,7 @@ func (w *Workspace) preprocess(ctx context.Context, taskName string, o Preproces
 	if o.Threads == 0 {
 		o.Threads = 4
 	}
-	_, err = preprocess.Run(ctx, t, preprocess.Options{
+	_, err = cohort.Preprocess(ctx, t, cohort.Options{
 		Threads: o.Threads, Memory: o.Memory, NoPreprocess: planOnly, Verify: o.Verify, AllowOutliers: o.AllowOutliers,
 	}, r)
 	return err

@@ -1,4 +1,4 @@
-package preprocess
+package cohort
 
 import (
 	"context"
@@ -19,10 +19,13 @@ import (
 // quickly is how long a look at all cases may take before it is reported.
 const quickly = 2 * time.Second
 
+// maxReaders bounds how many cases are looked through at a time.
+const maxReaders = 4
+
 // ChangedInputs names those of the cases whose images or mask in the raw task are other ones than when the task was planned. Files whose size and
 // times are those of then are not read. Files that are not there, as where the raw data lie on another machine, are not missed.
 func ChangedInputs(ctx context.Context, f task.Folders, name string, cases []string, r progress.Reporter) ([]string, error) {
-	known, err := loadRecords(f.PreprocessedTask(name))
+	known, err := loadManifest(f.PreprocessedTask(name))
 	if err != nil {
 		return nil, err
 	}
@@ -30,7 +33,7 @@ func ChangedInputs(ctx context.Context, f task.Folders, name string, cases []str
 	var changed []string
 	advance := progress.Late(r, quickly, "comparing the images with those that were preprocessed", len(cases))
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(min(runtime.GOMAXPROCS(0), maxUnpackers))
+	group.SetLimit(min(runtime.GOMAXPROCS(0), maxReaders))
 	for _, id := range cases {
 		group.Go(func() error {
 			if err := ctx.Err(); err != nil {

@@ -1,4 +1,4 @@
-package preprocess
+package cohort
 
 import (
 	"bytes"
@@ -11,24 +11,26 @@ import (
 	"testing"
 	"time"
 
+	"github.com/universal-classifier/uc/internal/cohort/cohorttest"
 	"github.com/universal-classifier/uc/internal/lockfile"
 	"github.com/universal-classifier/uc/internal/npz"
+	"github.com/universal-classifier/uc/internal/preprocess"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/task"
 )
 
 // What a training reads is the content of the .npz, whatever .npy lies beside it and however old that claims to be.
 func TestUnpackedCaseIsThatOfThePackedOne(t *testing.T) {
-	f := makeTask(t, "MRI", cohortOf(3))
+	f := cohorttest.MakeTask(t, "MRI", cohorttest.Cases(3))
 	p := mustRun(t, f, Options{})
-	stage := f.Stage(madeUp, p.DataIdentifier)
-	want := readData(t, arraysFile(stage, "c_0")).Floats()
+	stage := f.Stage(cohorttest.Task, p.DataIdentifier)
+	want := readData(t, preprocess.ArraysFile(stage, "c_0")).Floats()
 	for _, c := range []struct {
 		name   string
 		change func(unpacked []byte) []byte
 	}{
 		{"of another case", func([]byte) []byte {
-			other := readData(t, arraysFile(stage, "c_1"))
+			other := readData(t, preprocess.ArraysFile(stage, "c_1"))
 			path := filepath.Join(t.TempDir(), "other.npy")
 			if err := npz.WriteNPY(path, other); err != nil {
 				t.Fatal(err)
@@ -49,7 +51,7 @@ func TestUnpackedCaseIsThatOfThePackedOne(t *testing.T) {
 			t.Fatal(err)
 		}
 		d.Close()
-		path := unpackedFile(stage, "c_0")
+		path := preprocess.UnpackedFile(stage, "c_0")
 		b, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
@@ -80,28 +82,28 @@ func TestUnpackedCaseIsThatOfThePackedOne(t *testing.T) {
 
 // Arrays that were exchanged beside their properties, or that change under a training, are an error.
 func TestArraysThatAreNotThoseOfTheirProperties(t *testing.T) {
-	f := makeTask(t, "MRI", cohortOf(3))
+	f := cohorttest.MakeTask(t, "MRI", cohorttest.Cases(3))
 	p := mustRun(t, f, Options{})
-	stage := f.Stage(madeUp, p.DataIdentifier)
-	was, err := os.ReadFile(arraysFile(stage, "c_0"))
+	stage := f.Stage(cohorttest.Task, p.DataIdentifier)
+	was, err := os.ReadFile(preprocess.ArraysFile(stage, "c_0"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	other, err := os.ReadFile(arraysFile(stage, "c_1"))
+	other, err := os.ReadFile(preprocess.ArraysFile(stage, "c_1"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	put := func(b []byte) {
 		t.Helper()
-		if err := os.WriteFile(arraysFile(stage, "c_0"), b, 0o644); err != nil {
+		if err := os.WriteFile(preprocess.ArraysFile(stage, "c_0"), b, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	unpacking, err := OpenDataset(stage, []string{"c_0"})
+	unpacking, err := preprocess.OpenDataset(stage, []string{"c_0"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	compressed, err := OpenDataset(stage, []string{"c_0"})
+	compressed, err := preprocess.OpenDataset(stage, []string{"c_0"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,16 +112,16 @@ func TestArraysThatAreNotThoseOfTheirProperties(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer mapped.Close()
-	before := make([]float32, len(readData(t, arraysFile(stage, "c_0")).Floats()))
+	before := make([]float32, len(readData(t, preprocess.ArraysFile(stage, "c_0")).Floats()))
 	if err := mapped.Read(0, before); err != nil {
 		t.Fatal(err)
 	}
 
 	put(other)
-	if err := os.Remove(unpackedFile(stage, "c_0")); err != nil && runtime.GOOS != "windows" {
+	if err := os.Remove(preprocess.UnpackedFile(stage, "c_0")); err != nil && runtime.GOOS != "windows" {
 		t.Fatal(err)
 	}
-	if _, err := OpenDataset(stage, []string{"c_0"}); err == nil || !strings.Contains(err.Error(), "plan-and-preprocess again") {
+	if _, err := preprocess.OpenDataset(stage, []string{"c_0"}); err == nil || !strings.Contains(err.Error(), "plan-and-preprocess again") {
 		t.Errorf("opened: %v", err)
 	}
 	dst := make([]float32, len(before))
@@ -133,7 +135,7 @@ func TestArraysThatAreNotThoseOfTheirProperties(t *testing.T) {
 		t.Errorf("a mapped case changed under its reader (%v)", err)
 	}
 	mustRun(t, f, Options{})
-	if now, err := os.ReadFile(arraysFile(stage, "c_0")); err != nil || !bytes.Equal(now, was) {
+	if now, err := os.ReadFile(preprocess.ArraysFile(stage, "c_0")); err != nil || !bytes.Equal(now, was) {
 		t.Error("the case was not made again")
 	}
 }
@@ -173,32 +175,32 @@ func TestFileReplacedWithItsTimeKept(t *testing.T) {
 
 // A folder of an earlier version is taken over: nothing is computed again, and its sources are recorded.
 func TestCasesWithoutSourcesAreTakenOver(t *testing.T) {
-	f := makeTask(t, "MRI", cohortOf(3))
+	f := cohorttest.MakeTask(t, "MRI", cohorttest.Cases(3))
 	p := mustRun(t, f, Options{})
-	stage := f.Stage(madeUp, p.DataIdentifier)
+	stage := f.Stage(cohorttest.Task, p.DataIdentifier)
 	for _, id := range []string{"c_0", "c_1", "c_2"} {
-		q, err := readProperties(stage, id)
+		q, err := preprocess.ReadProperties(stage, id)
 		if err != nil {
 			t.Fatal(err)
 		}
 		q.MadeFrom = nil
-		if err := writeJSON(propertiesFile(stage, id), q); err != nil {
+		if err := writeJSON(preprocess.PropertiesFile(stage, id), q); err != nil {
 			t.Fatal(err)
 		}
 	}
-	d, err := OpenDataset(stage, []string{"c_0", "c_1", "c_2"})
+	d, err := preprocess.OpenDataset(stage, []string{"c_0", "c_1", "c_2"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if other, unknown, err := d.Made(p); err != nil || len(other) > 0 || len(unknown) != 3 {
 		t.Errorf("of other plans %v, unknown %v (%v)", other, unknown, err)
 	}
-	touched := age(t, stage)
+	touched := cohorttest.Age(t, stage)
 	mustRun(t, f, Options{})
 	if got, want := touched(), []string{"c_0.json", "c_1.json", "c_2.json"}; !slices.Equal(got, want) {
 		t.Errorf("written: %v, want %v", got, want)
 	}
-	if d, err = OpenDataset(stage, []string{"c_0", "c_1", "c_2"}); err != nil {
+	if d, err = preprocess.OpenDataset(stage, []string{"c_0", "c_1", "c_2"}); err != nil {
 		t.Fatal(err)
 	}
 	if other, unknown, err := d.Made(p); err != nil || len(other)+len(unknown) > 0 || d.Case(0).Files == "" {
@@ -214,18 +216,18 @@ func TestCasesWithoutSourcesAreTakenOver(t *testing.T) {
 
 // Two runs at a time: the second waits, or refuses.
 func TestTwoRunsOfATask(t *testing.T) {
-	f := makeTask(t, "MRI", cohortOf(5))
+	f := cohorttest.MakeTask(t, "MRI", cohorttest.Cases(5))
 	loaded := make([]*task.Task, 2)
 	for i := range loaded {
 		var err error
-		if loaded[i], err = task.Load(f, madeUp); err != nil {
+		if loaded[i], err = task.Load(f, cohorttest.Task); err != nil {
 			t.Fatal(err)
 		}
 	}
 	errs := make(chan error, len(loaded))
 	for _, l := range loaded {
 		go func() {
-			_, err := Run(t.Context(), l, Options{Threads: 2}, progress.Discard)
+			_, err := Preprocess(t.Context(), l, Options{Threads: 2}, progress.Discard)
 			errs <- err
 		}()
 	}
@@ -234,7 +236,7 @@ func TestTwoRunsOfATask(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	dir := f.PreprocessedTask(madeUp)
+	dir := f.PreprocessedTask(cohorttest.Task)
 	lock, err := lockfile.Enter(t.Context(), dir, false, progress.Discard)
 	if err != nil {
 		t.Fatal(err)
@@ -260,18 +262,18 @@ func TestTwoRunsOfATask(t *testing.T) {
 
 // The cases whose input files are other ones than when they were planned are found by content.
 func TestChangedInputs(t *testing.T) {
-	f := makeTask(t, "MRI", cohortOf(3))
+	f := cohorttest.MakeTask(t, "MRI", cohorttest.Cases(3))
 	mustRun(t, f, Options{})
 	cases := []string{"c_0", "c_1", "c_2", "unknown"}
 	find := func(want ...string) {
 		t.Helper()
-		got, err := ChangedInputs(t.Context(), f, madeUp, cases, progress.Discard)
+		got, err := ChangedInputs(t.Context(), f, cohorttest.Task, cases, progress.Discard)
 		if err != nil || !slices.Equal(got, want) {
 			t.Errorf("got %q (%v), want %q", got, err, want)
 		}
 	}
 	find()
-	image, mask := caseFiles(f, 1)
+	image, mask := cohorttest.CaseFiles(f, 1)
 	for _, path := range []string{image, mask} {
 		b, err := os.ReadFile(path)
 		if err != nil {
@@ -286,7 +288,7 @@ func TestChangedInputs(t *testing.T) {
 		}
 		find()
 	}
-	if err := os.RemoveAll(f.RawTask(madeUp)); err != nil {
+	if err := os.RemoveAll(f.RawTask(cohorttest.Task)); err != nil {
 		t.Fatal(err)
 	}
 	find()
@@ -294,9 +296,9 @@ func TestChangedInputs(t *testing.T) {
 
 // A case that is listed no more keeps its properties until its arrays are gone, so that a later run still knows whose they are.
 func TestStaleCaseThatCannotBeRemoved(t *testing.T) {
-	f := makeTask(t, "MRI", cohortOf(3))
-	stage := f.Stage(madeUp, mustRun(t, f, Options{}).DataIdentifier)
-	arrays := arraysFile(stage, "c_2")
+	f := cohorttest.MakeTask(t, "MRI", cohorttest.Cases(3))
+	stage := f.Stage(cohorttest.Task, mustRun(t, f, Options{}).DataIdentifier)
+	arrays := preprocess.ArraysFile(stage, "c_2")
 	if err := os.Remove(arrays); err != nil {
 		t.Fatal(err)
 	}
@@ -306,13 +308,13 @@ func TestStaleCaseThatCannotBeRemoved(t *testing.T) {
 	if n, err := removeStale(stage, nil); err == nil || !strings.Contains(err.Error(), "c_2") || n != 2 {
 		t.Errorf("removed %d, %v", n, err)
 	}
-	if !exists(propertiesFile(stage, "c_2")) {
+	if !exists(preprocess.PropertiesFile(stage, "c_2")) {
 		t.Error("the properties went before the arrays")
 	}
 	if err := os.RemoveAll(arrays); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := removeStale(stage, nil); err != nil || n != 1 || exists(propertiesFile(stage, "c_2")) {
+	if n, err := removeStale(stage, nil); err != nil || n != 1 || exists(preprocess.PropertiesFile(stage, "c_2")) {
 		t.Errorf("removed %d, %v", n, err)
 	}
 }

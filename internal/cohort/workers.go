@@ -1,4 +1,4 @@
-package preprocess
+package cohort
 
 import (
 	"cmp"
@@ -9,12 +9,9 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/universal-classifier/uc/internal/imagefile"
 	"github.com/universal-classifier/uc/internal/memory"
 	"github.com/universal-classifier/uc/internal/plan"
-	"github.com/universal-classifier/uc/internal/resample"
-	"github.com/universal-classifier/uc/internal/task"
-	"github.com/universal-classifier/uc/internal/volume"
+	"github.com/universal-classifier/uc/internal/preprocess"
 )
 
 // limitMemory sets up the budget and tells the garbage collector of it. The function it returns undoes the latter.
@@ -90,51 +87,13 @@ func (c *cohort) acquire(ctx context.Context, w work) error {
 	return err
 }
 
-// Bytes per voxel of what a stage holds at its peak.
-const (
-	floatBytes = 4
-	maskBytes  = 2
-	flagBytes  = 2 // the flags themselves and the runs of background found in them
-)
-
 // needToCrop is the memory for reading and cropping a case.
-func (c *cohort) needToCrop(i int) (int64, error) { return CropBytes(c.cases[i]) }
-
-// CropBytes is the memory in bytes for reading and cropping a case, by the header of its first image.
-func CropBytes(c task.Case) (int64, error) {
-	g, err := imagefile.ReadGeometry(c.Images[0])
-	if err != nil {
-		return 0, fmt.Errorf("case %s: %w", c.ID, err)
-	}
-	return cropBytes(g.Size, len(c.Images)), nil
-}
-
-// cropBytes is for the images, the mask and the flags of a case, each cut in place or to less than half.
-func cropBytes(size [3]int, modalities int) int64 {
-	voxels := int64(size[0]) * int64(size[1]) * int64(size[2])
-	return voxels*int64(modalities*floatBytes+maskBytes+flagBytes) + voxels/2*floatBytes
-}
+func (c *cohort) needToCrop(i int) (int64, error) { return preprocess.CropBytes(c.cases[i]) }
 
 // needToFinish is the memory for all of a case's preprocessing.
 func (c *cohort) needToFinish(i int, p *plan.Plans) int64 { return needOf(c.measured[i], p) }
 
 // needOf is the memory for reading and cropping a case, or for what comes then, whichever is more.
 func needOf(m measured, p *plan.Plans) int64 {
-	return max(cropBytes(m.Size, len(p.Modalities)), finishBytes(m.CropBox.box().Size(), m.Spacing, p))
-}
-
-// finishBytes is for the cropped arrays (twice, for the transposition), the result and what resampling needs between.
-func finishBytes(cropped [3]int, cropSpacing [3]float64, p *plan.Plans) int64 {
-	size, spacing := volume.Permute(cropped, p.TransposeForward), volume.Permute(cropSpacing, p.TransposeForward)
-	target := p.Stage().CurrentSpacing
-	to := resample.Shape(size, spacing, target)
-	in, out, padded := int64(1), int64(1), int64(1)
-	for d, n := range p.Stage().ImageSize {
-		in *= int64(size[d])
-		out *= int64(to[d])
-		padded *= int64(max(n, to[d]))
-	}
-	modalities := int64(len(p.Modalities))
-	scratch := int64(resample.Scratch(size, to, resample.SeparateAxis(spacing, target)))
-	return in*(2*modalities*floatBytes+maskBytes) + out*maskBytes + scratch*floatBytes + (modalities+1)*floatBytes*padded
+	return max(preprocess.CropBytesOf(m.Size, len(p.Modalities)), preprocess.FinishBytes(m.CropBox.Box().Size(), m.Spacing, p))
 }

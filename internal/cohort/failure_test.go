@@ -1,4 +1,4 @@
-package preprocess
+package cohort
 
 import (
 	"context"
@@ -12,7 +12,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/universal-classifier/uc/internal/cohort/cohorttest"
 	"github.com/universal-classifier/uc/internal/memory"
+	"github.com/universal-classifier/uc/internal/preprocess"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/task"
 )
@@ -21,39 +23,39 @@ func TestBadCasesAreNamed(t *testing.T) {
 	zero := func(int, int, int) float32 { return 0 }
 	none := func(int, int, int) int16 { return 0 }
 	for name, c := range map[string]struct {
-		spoil func(d *drawn)
+		spoil func(d *cohorttest.Drawn)
 		other bool // write the mask on another grid
 		want  []string
 	}{
-		"all zero":   {spoil: func(d *drawn) { d.voxel = zero }, want: []string{"case c_1", "c_1_0000.nii.gz", "every voxel is 0"}},
-		"empty mask": {spoil: func(d *drawn) { d.label = none }, want: []string{"case c_1", "labelsTr", "no voxel is labelled"}},
-		"infinite": {spoil: func(d *drawn) {
-			d.voxel = func(z, y, x int) float32 { return float32(math.Inf(z - 5)) }
+		"all zero":   {spoil: func(d *cohorttest.Drawn) { d.Voxel = zero }, want: []string{"case c_1", "c_1_0000.nii.gz", "every voxel is 0"}},
+		"empty mask": {spoil: func(d *cohorttest.Drawn) { d.Label = none }, want: []string{"case c_1", "labelsTr", "no voxel is labelled"}},
+		"infinite": {spoil: func(d *cohorttest.Drawn) {
+			d.Voxel = func(z, y, x int) float32 { return float32(math.Inf(z - 5)) }
 		}, want: []string{"case c_1", "every voxel is 0, NaN or infinite"}},
-		"huge": {spoil: func(d *drawn) { // as some tools mark missing data
-			d.voxel = func(z, y, x int) float32 { return 5 - math.MaxFloat32*float32(1-min(z, 1)) }
-			d.label = func(z, y, x int) int16 { return 1 }
+		"huge": {spoil: func(d *cohorttest.Drawn) { // as some tools mark missing data
+			d.Voxel = func(z, y, x int) float32 { return 5 - math.MaxFloat32*float32(1-min(z, 1)) }
+			d.Label = func(z, y, x int) int16 { return 1 }
 		}, want: []string{"case c_1", "c_1_0000.nii.gz", "voxel (0, 0, 0) is -3.40282e+38", "replace it by 0 or NaN"}},
-		"huge, but small enough to be resampled": {spoil: func(d *drawn) {
-			d.voxel = func(z, y, x int) float32 { return 1 + 1e20*float32(z/(d.size[0]-1)) }
-			d.label = func(z, y, x int) int16 { return 1 }
+		"huge, but small enough to be resampled": {spoil: func(d *cohorttest.Drawn) {
+			d.Voxel = func(z, y, x int) float32 { return 1 + 1e20*float32(z/(d.Size[0]-1)) }
+			d.Label = func(z, y, x int) int16 { return 1 }
 		}, want: []string{"case c_1", "c_1_0000.nii.gz", "is 1e+20"}},
-		"undeclared label": {spoil: func(d *drawn) { d.label = func(z, y, x int) int16 { return int16(255 * (z % 2)) } }, want: []string{"case c_1", "labelsTr", "255"}},
-		"negative label":   {spoil: func(d *drawn) { d.label = func(z, y, x int) int16 { return int16(1 - 2*(z%2)) } }, want: []string{"case c_1", "labelsTr", "-1"}},
-		"elsewhere": {spoil: func(d *drawn) {
-			d.voxel = func(z, y, x int) float32 { return float32(1 - min(z, 1)) }
-			d.label = func(z, y, x int) int16 { return int16(z / (d.size[0] - 1)) }
+		"undeclared label": {spoil: func(d *cohorttest.Drawn) { d.Label = func(z, y, x int) int16 { return int16(255 * (z % 2)) } }, want: []string{"case c_1", "labelsTr", "255"}},
+		"negative label":   {spoil: func(d *cohorttest.Drawn) { d.Label = func(z, y, x int) int16 { return int16(1 - 2*(z%2)) } }, want: []string{"case c_1", "labelsTr", "-1"}},
+		"elsewhere": {spoil: func(d *cohorttest.Drawn) {
+			d.Voxel = func(z, y, x int) float32 { return float32(1 - min(z, 1)) }
+			d.Label = func(z, y, x int) int16 { return int16(z / (d.Size[0] - 1)) }
 		}, want: []string{"case c_1", "region of interest lies where the image"}},
 		"other size": {other: true, want: []string{"case c_1", "labelsTr", "3x3x3", "grid"}},
 	} {
-		cases := cohortOf(3)
+		cases := cohorttest.Cases(3)
 		if c.spoil != nil {
 			c.spoil(&cases[1])
 		}
-		f := makeTask(t, "CT", cases)
+		f := cohorttest.MakeTask(t, "CT", cases)
 		if c.other {
-			_, mask := caseFiles(f, 1)
-			drawn{[3]int{3, 3, 3}, [3]float64{1, 1, 1}, zero, func(int, int, int) int16 { return 1 }}.write(t, filepath.Join(t.TempDir(), "x.nii"), mask)
+			_, mask := cohorttest.CaseFiles(f, 1)
+			cohorttest.Drawn{Size: [3]int{3, 3, 3}, Spacing: [3]float64{1, 1, 1}, Voxel: zero, Label: func(int, int, int) int16 { return 1 }}.Write(t, filepath.Join(t.TempDir(), "x.nii"), mask)
 		}
 		_, err := run(t, f, Options{})
 		if err == nil {
@@ -76,18 +78,18 @@ func TestNaNBackgroundIsZero(t *testing.T) {
 	for _, modality := range []string{"MRI", "CT"} {
 		var want []string
 		for _, background := range []float32{0, float32(math.NaN()), float32(math.Inf(1)), float32(math.Inf(-1))} {
-			cases := cohortOf(3)
+			cases := cohorttest.Cases(3)
 			for i := range cases {
-				inner := cases[i].voxel
-				size := cases[i].size
-				cases[i].voxel = func(z, y, x int) float32 {
+				inner := cases[i].Voxel
+				size := cases[i].Size
+				cases[i].Voxel = func(z, y, x int) float32 {
 					if z < 2 || z > size[0]-3 || y < 3 || x < 2 {
 						return background
 					}
 					return inner(z, y, x)
 				}
 			}
-			f := makeTask(t, modality, cases)
+			f := cohorttest.MakeTask(t, modality, cases)
 			p, err := run(t, f, Options{})
 			if err != nil {
 				t.Fatal(err)
@@ -95,15 +97,15 @@ func TestNaNBackgroundIsZero(t *testing.T) {
 			var got []string
 			for i := range cases {
 				id := fmt.Sprintf("c_%d", i)
-				stage := f.Stage(madeUp, p.DataIdentifier)
-				properties, err := readProperties(stage, id)
+				stage := f.Stage(cohorttest.Task, p.DataIdentifier)
+				properties, err := preprocess.ReadProperties(stage, id)
 				if err != nil {
 					t.Fatal(err)
 				}
 				if properties.NonzeroBox[0][0] != 2 || properties.NonzeroBox[1][0] != 3 {
 					t.Errorf("background %g: nonzero_bbox %v", background, properties.NonzeroBox)
 				}
-				data := readData(t, arraysFile(stage, id))
+				data := readData(t, preprocess.ArraysFile(stage, id))
 				got = append(got, fmt.Sprint(properties.NonzeroBox, properties.CropBox, data.Shape, data.Floats()))
 			}
 			if want == nil {
@@ -117,12 +119,12 @@ func TestNaNBackgroundIsZero(t *testing.T) {
 
 // Every case is named whose extent would blow up the plans, unless it is allowed, or only its region of interest is unusual.
 func TestExtentFarFromTheCohort(t *testing.T) {
-	cases := cohortOf(5)
-	size := cases[3].size
+	cases := cohorttest.Cases(5)
+	size := cases[3].Size
 	size[2] *= 10
-	long := drawn{size, cases[3].spacing, func(z, y, x int) float32 { return 1 }, func(z, y, x int) int16 { return 1 }}
+	long := cohorttest.Drawn{Size: size, Spacing: cases[3].Spacing, Voxel: func(z, y, x int) float32 { return 1 }, Label: func(z, y, x int) int16 { return 1 }}
 	cases[3] = long
-	f := makeTask(t, "MRI", cases)
+	f := cohorttest.MakeTask(t, "MRI", cases)
 	_, err := run(t, f, Options{NoPreprocess: true})
 	if err == nil || !strings.Contains(err.Error(), "case c_3: imagesTr/c_3_0000.nii.gz: extent") || !strings.Contains(err.Error(), "--allow-outliers c_3") || strings.Contains(err.Error(), "c_2") {
 		t.Errorf("error %v", err)
@@ -131,27 +133,27 @@ func TestExtentFarFromTheCohort(t *testing.T) {
 		t.Errorf("an outlier that is allowed: %v", err)
 	}
 	// A long scan whose region of interest is as those of the others.
-	cases[3].label = func(z, y, x int) int16 { return int16(min(1, max(0, 9-x))) }
-	if _, err = run(t, makeTask(t, "MRI", cases), Options{NoPreprocess: true}); err != nil {
+	cases[3].Label = func(z, y, x int) int16 { return int16(min(1, max(0, 9-x))) }
+	if _, err = run(t, cohorttest.MakeTask(t, "MRI", cases), Options{NoPreprocess: true}); err != nil {
 		t.Errorf("a long scan that is cropped: %v", err)
 	}
 }
 
 func TestSingleSlicesAreRefused(t *testing.T) {
-	cases := cohortOf(3)
+	cases := cohorttest.Cases(3)
 	for i := range cases {
-		cases[i].size[0], cases[i].spacing = 1, [3]float64{1, 1, 1}
-		cases[i].label = func(z, y, x int) int16 { return 1 }
+		cases[i].Size[0], cases[i].Spacing = 1, [3]float64{1, 1, 1}
+		cases[i].Label = func(z, y, x int) int16 { return 1 }
 	}
-	if _, err := run(t, makeTask(t, "MRI", cases), Options{}); err == nil || !strings.Contains(err.Error(), "2 voxels or more along every axis") {
+	if _, err := run(t, cohorttest.MakeTask(t, "MRI", cases), Options{}); err == nil || !strings.Contains(err.Error(), "2 voxels or more along every axis") {
 		t.Errorf("error %v", err)
 	}
 }
 
 func TestMemory(t *testing.T) {
-	cases := cohortOf(3)
-	cases[2] = drawn{[3]int{60, 60, 60}, [3]float64{1, 1, 1}, func(z, y, x int) float32 { return float32(z + 1) }, ball([3]int{60, 60, 60})}
-	f := makeTask(t, "MRI", cases)
+	cases := cohorttest.Cases(3)
+	cases[2] = cohorttest.Drawn{Size: [3]int{60, 60, 60}, Spacing: [3]float64{1, 1, 1}, Voxel: func(z, y, x int) float32 { return float32(z + 1) }, Label: cohorttest.Ball([3]int{60, 60, 60})}
+	f := cohorttest.MakeTask(t, "MRI", cases)
 	_, err := run(t, f, Options{Memory: 1 << 20, Threads: 8})
 	var large *memory.TooLargeError
 	if !errors.As(err, &large) || !strings.Contains(err.Error(), "case c_2") || strings.Contains(err.Error(), "case c_0") {
@@ -175,18 +177,18 @@ func TestMemory(t *testing.T) {
 // The advice suffices when followed, for all stages, whichever of them needs most: a case that resampling makes larger, one that is
 // cropped to little, many modalities' worth of padding.
 func TestMemoryAdviceSuffices(t *testing.T) {
-	large := func(size [3]int, spacing [3]float64) drawn {
-		return drawn{size, spacing, func(z, y, x int) float32 { return float32(z + y + 1) }, ball(size)}
+	large := func(size [3]int, spacing [3]float64) cohorttest.Drawn {
+		return cohorttest.Drawn{Size: size, Spacing: spacing, Voxel: func(z, y, x int) float32 { return float32(z + y + 1) }, Label: cohorttest.Ball(size)}
 	}
-	for name, odd := range map[string]drawn{
+	for name, odd := range map[string]cohorttest.Drawn{
 		"a large case":             large([3]int{60, 60, 60}, [3]float64{1, 1, 1}),
 		"a coarse case":            large([3]int{40, 40, 40}, [3]float64{3, 3, 3}),
 		"a fine case, one axis":    large([3]int{90, 20, 20}, [3]float64{0.4, 1, 1}),
 		"a case of few voxels":     large([3]int{12, 12, 12}, [3]float64{8, 8, 8}),
 		"long and thin, and large": large([3]int{20, 20, 90}, [3]float64{1, 1, 1}),
 	} {
-		cases := append(cohortOf(3), odd)
-		f := makeTask(t, "CT", cases)
+		cases := append(cohorttest.Cases(3), odd)
+		f := cohorttest.MakeTask(t, "CT", cases)
 		_, err := run(t, f, Options{Memory: 1 << 16, Threads: 2})
 		var tooLarge *memory.TooLargeError
 		if !errors.As(err, &tooLarge) {
@@ -208,27 +210,27 @@ func TestMemoryAdviceSuffices(t *testing.T) {
 }
 
 func TestCancel(t *testing.T) {
-	f := makeTask(t, "MRI", cohortOf(3))
-	loaded, err := task.Load(f, madeUp)
+	f := cohorttest.MakeTask(t, "MRI", cohorttest.Cases(3))
+	loaded, err := task.Load(f, cohorttest.Task)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := Run(ctx, loaded, Options{}, progress.Discard); !errors.Is(err, context.Canceled) {
+	if _, err := Preprocess(ctx, loaded, Options{}, progress.Discard); !errors.Is(err, context.Canceled) {
 		t.Errorf("a cancelled run: %v", err)
 	}
 }
 
 func TestUnwritableOutput(t *testing.T) {
-	f := makeTask(t, "MRI", cohortOf(2))
+	f := cohorttest.MakeTask(t, "MRI", cohorttest.Cases(2))
 	if err := os.MkdirAll(f.Preprocessed, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(f.PreprocessedTask(madeUp), nil, 0o644); err != nil {
+	if err := os.WriteFile(f.PreprocessedTask(cohorttest.Task), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := run(t, f, Options{}); err == nil || !strings.Contains(err.Error(), f.PreprocessedTask(madeUp)) {
+	if _, err := run(t, f, Options{}); err == nil || !strings.Contains(err.Error(), f.PreprocessedTask(cohorttest.Task)) {
 		t.Errorf("a file where the output folder should be: %v", err)
 	}
 }

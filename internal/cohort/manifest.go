@@ -1,4 +1,4 @@
-package preprocess
+package cohort
 
 import (
 	"context"
@@ -12,26 +12,25 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"strconv"
 	"time"
 
 	"github.com/universal-classifier/uc/internal/fingerprint"
 	"github.com/universal-classifier/uc/internal/imagefile"
 	"github.com/universal-classifier/uc/internal/infile"
-	"github.com/universal-classifier/uc/internal/plan"
+	"github.com/universal-classifier/uc/internal/preprocess"
 	"github.com/universal-classifier/uc/internal/provenance"
 	"github.com/universal-classifier/uc/internal/task"
 )
 
-// recordsFile remembers, beside the fingerprint, which input files it was made from.
-const recordsFile = "case_records.json"
+// manifestFile remembers, beside the fingerprint, which input files it was made from.
+const manifestFile = "case_records.json"
 
 // settled is how old a file's last change must be for its size and time to vouch for its content: a second change within the
 // same tick of the clock would go unseen.
 const settled = 2 * time.Second
 
-// records is what an earlier run knew of the cases.
-type records struct {
+// manifest is what an earlier run knew of the cases.
+type manifest struct {
 	Version     int               `json:"version"`
 	Fingerprint string            `json:"fingerprint"` // key of the fingerprint that was written
 	Cases       map[string]record `json:"cases"`
@@ -53,25 +52,25 @@ type source struct {
 	Hashed   time.Time `json:"hashed"` // when
 }
 
-// loadRecords reads the records; damaged or foreign ones count as none, they only save time.
-func loadRecords(dir string) (*records, error) {
-	none := &records{Version: version, Cases: map[string]record{}}
-	b, err := infile.ReadFile(filepath.Join(dir, recordsFile), infile.MaxText)
+// loadManifest reads the manifest; damaged or foreign ones count as none, they only save time.
+func loadManifest(dir string) (*manifest, error) {
+	none := &manifest{Version: preprocess.Version, Cases: map[string]record{}}
+	b, err := infile.ReadFile(filepath.Join(dir, manifestFile), infile.MaxText)
 	if errors.Is(err, fs.ErrNotExist) {
 		return none, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	r := new(records)
-	if json.Unmarshal(b, r) != nil || r.Version != version || r.Cases == nil {
+	r := new(manifest)
+	if json.Unmarshal(b, r) != nil || r.Version != preprocess.Version || r.Cases == nil {
 		return none, nil
 	}
 	return r, nil
 }
 
 // update identifies the input files of all cases, and forgets what was measured on others.
-func (r *records) update(ctx context.Context, c *cohort) error {
+func (r *manifest) update(ctx context.Context, c *cohort) error {
 	fresh := make([]record, len(c.cases))
 	none := func(int) (int64, error) { return 0, nil }
 	c.progress.Stage("reading the case list", len(c.cases))
@@ -150,18 +149,8 @@ func relative(path, dir string) string {
 	return path
 }
 
-// keyOfJSON is the hash of v's JSON.
-func keyOfJSON(v any) (string, error) {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return "", err
-	}
-	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:]), nil
-}
-
 // fingerprintOnce returns the fingerprint of an earlier run if nothing it rests on has changed, else makes it anew.
-func (c *cohort) fingerprintOnce(ctx context.Context, r *records) (*fingerprint.Fingerprint, error) {
+func (c *cohort) fingerprintOnce(ctx context.Context, r *manifest) (*fingerprint.Fingerprint, error) {
 	d := c.task.Dataset
 	basis := struct {
 		Version    int
@@ -169,7 +158,7 @@ func (c *cohort) fingerprintOnce(ctx context.Context, r *records) (*fingerprint.
 		ROILabels  []string
 		Labels     []task.Label
 		Cases      map[string][]string
-	}{version, d.Modalities, d.ROILabels, d.Labels, map[string][]string{}}
+	}{preprocess.Version, d.Modalities, d.ROILabels, d.Labels, map[string][]string{}}
 	complete := true
 	c.measured = make([]measured, len(c.cases))
 	for i, kase := range c.cases {
@@ -183,10 +172,11 @@ func (c *cohort) fingerprintOnce(ctx context.Context, r *records) (*fingerprint.
 			c.measured[i] = *rec.Measured
 		}
 	}
-	key, err := keyOfJSON(basis)
+	digest, err := provenance.DigestJSON(basis)
 	if err != nil {
 		return nil, err
 	}
+	key := provenance.Hex(digest)
 	if complete && key == r.Fingerprint {
 		if fp, err := fingerprint.Load(filepath.Join(c.dir, fingerprint.File)); err == nil {
 			c.progress.Note("%s: the fingerprint is up to date", c.task.Name)
@@ -207,34 +197,8 @@ func (c *cohort) fingerprintOnce(ctx context.Context, r *records) (*fingerprint.
 		return nil, err
 	}
 	r.Fingerprint = key
-	return fp, writeJSON(filepath.Join(c.dir, recordsFile), r)
+	return fp, writeJSON(filepath.Join(c.dir, manifestFile), r)
 }
-
-// settingKey identifies everything in the plans that a case's arrays depend on.
-func settingKey(p *plan.Plans) (string, error) {
-	var intensities []fingerprint.Statistics
-	for m, scheme := range p.NormalizationSchemes {
-		var s fingerprint.Statistics
-		if scheme == plan.NormCT {
-			s = p.DatasetProperties.IntensityProperties[m].Statistics
-		}
-		intensities = append(intensities, s)
-	}
-	stage := p.Stage()
-	return keyOfJSON([]any{version, stage.ImageSize, stage.CurrentSpacing, p.TransposeForward, p.NormalizationSchemes, p.UseMaskForNorm, intensities})
-}
-
-// Sources are what the plans decide of a network (plan.Plans.Sources), and the version of the preprocessing.
-func Sources(p *plan.Plans) (provenance.Sources, error) {
-	s, err := p.Sources()
-	if err == nil {
-		s[VersionSource] = strconv.Itoa(version)
-	}
-	return s, err
-}
-
-// VersionSource is the name of the version in Sources.
-const VersionSource = "version of the preprocessing"
 
 // caseKey identifies the arrays of one case.
 func caseKey(setting string, files []source) string {
@@ -249,7 +213,7 @@ func caseKey(setting string, files []source) string {
 // upToDate reports whether a case's arrays are there and made from these files with this setting. Targets that changed in dataset.json are
 // written anew: the arrays do not depend on them.
 func (c *cohort) upToDate(stage string, kase task.Case, setting string, files []source) (bool, error) {
-	p, err := readProperties(stage, kase.ID)
+	p, err := preprocess.ReadProperties(stage, kase.ID)
 	if err != nil || p.Key != caseKey(setting, files) || p.Measures == nil {
 		return false, nil
 	}
@@ -258,7 +222,7 @@ func (c *cohort) upToDate(stage string, kase task.Case, setting string, files []
 		return false, nil
 	}
 	p.Targets, p.MadeFrom = kase.Targets, now
-	return true, writeJSON(propertiesFile(stage, kase.ID), p)
+	return true, writeJSON(preprocess.PropertiesFile(stage, kase.ID), p)
 }
 
 // content are the files that make a case what it is: not a mask that was generated from its image, which a prediction does without.

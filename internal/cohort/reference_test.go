@@ -1,4 +1,4 @@
-package preprocess
+package cohort
 
 import (
 	"encoding/json"
@@ -15,6 +15,7 @@ import (
 	"github.com/universal-classifier/uc/internal/indexed"
 	"github.com/universal-classifier/uc/internal/npz"
 	"github.com/universal-classifier/uc/internal/plan"
+	"github.com/universal-classifier/uc/internal/preprocess"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/testutil"
@@ -33,15 +34,15 @@ type expected struct {
 		NumClasses       int                          `json:"num_classes"`
 	} `json:"plans"`
 	Cases map[string]struct {
-		NonzeroBox        Bounds     `json:"nonzero_bbox"`
-		ROIBox            Bounds     `json:"roi_bbox_in_nonzero_crop"`
-		CroppedShape      [4]int     `json:"cropped_shape"`
-		CroppedSegValues  []float32  `json:"cropped_seg_values"`
-		PreprocessedShape [4]int     `json:"preprocessed_shape"`
-		SegValues         []float32  `json:"preprocessed_seg_values"`
-		Mean              []float64  `json:"preprocessed_channel_mean"`
-		SD                []float64  `json:"preprocessed_channel_std"`
-		Properties        Properties `json:"properties"`
+		NonzeroBox        preprocess.Bounds     `json:"nonzero_bbox"`
+		ROIBox            preprocess.Bounds     `json:"roi_bbox_in_nonzero_crop"`
+		CroppedShape      [4]int                `json:"cropped_shape"`
+		CroppedSegValues  []float32             `json:"cropped_seg_values"`
+		PreprocessedShape [4]int                `json:"preprocessed_shape"`
+		SegValues         []float32             `json:"preprocessed_seg_values"`
+		Mean              []float64             `json:"preprocessed_channel_mean"`
+		SD                []float64             `json:"preprocessed_channel_std"`
+		Properties        preprocess.Properties `json:"properties"`
 	} `json:"cases"`
 }
 
@@ -113,7 +114,7 @@ func TestReference(t *testing.T) {
 	for _, variant := range variants {
 		t.Run(variant, func(t *testing.T) {
 			raw, want := rawTask(t, variant)
-			p, err := Run(t.Context(), raw, Options{Threads: 2, KeepCropped: true}, progress.Discard)
+			p, err := Preprocess(t.Context(), raw, Options{Threads: 2, KeepCropped: true}, progress.Discard)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -131,7 +132,7 @@ func TestReference(t *testing.T) {
 			folder := raw.Folders.Stage(raw.Name, p.DataIdentifier)
 			worst, worstMask, worstMoment := 0.0, 0.0, 0.0
 			for id, w := range want.Cases {
-				got, err := readProperties(folder, id)
+				got, err := preprocess.ReadProperties(folder, id)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -139,7 +140,7 @@ func TestReference(t *testing.T) {
 				if got.NonzeroBox != w.NonzeroBox || got.CropBox != w.ROIBox {
 					t.Errorf("%s: boxes %v %v, want %v %v", id, got.NonzeroBox, got.CropBox, w.NonzeroBox, w.ROIBox)
 				}
-				cropped := readData(t, arraysFile(raw.Folders.CroppedTask(raw.Name), id))
+				cropped := readData(t, preprocess.ArraysFile(raw.Folders.CroppedTask(raw.Name), id))
 				if [4]int(cropped.Shape) != w.CroppedShape {
 					t.Errorf("%s: cropped shape %v, want %v", id, cropped.Shape, w.CroppedShape)
 				}
@@ -151,7 +152,7 @@ func TestReference(t *testing.T) {
 						t.Errorf("%s: the cropped arrays differ", id)
 					}
 				}
-				final := readData(t, arraysFile(folder, id))
+				final := readData(t, preprocess.ArraysFile(folder, id))
 				if [4]int(final.Shape) != w.PreprocessedShape {
 					t.Errorf("%s: shape %v, want %v", id, final.Shape, w.PreprocessedShape)
 					continue
@@ -192,7 +193,7 @@ func lastChannelValues(a npz.Array) []float32 {
 	return slices.Compact(values)
 }
 
-func compareProperties(t *testing.T, id string, got, want Properties) {
+func compareProperties(t *testing.T, id string, got, want preprocess.Properties) {
 	t.Helper()
 	if len(got.DataFiles) != len(want.DataFiles) || !strings.HasSuffix(want.SegFile, got.SegFile) {
 		t.Errorf("%s: files %v %s, want %v %s", id, got.DataFiles, got.SegFile, want.DataFiles, want.SegFile)

@@ -1,10 +1,11 @@
-package preprocess
+package cohort
 
 import (
 	"slices"
 	"sync"
 
 	"github.com/universal-classifier/uc/internal/memory"
+	"github.com/universal-classifier/uc/internal/preprocess"
 )
 
 // keptShare is the most of the workers' memory that cases read for the fingerprint may hold until they are preprocessed.
@@ -17,23 +18,14 @@ type kept struct {
 
 	mu    sync.Mutex
 	total int64
-	crops map[int]*cropped
+	crops map[int]*preprocess.Cropped
 }
 
-func newKept(b *memory.Budget) *kept { return &kept{budget: b, crops: map[int]*cropped{}} }
-
-// bytes is the memory that a cropped case holds.
-func (c *cropped) bytes() int64 {
-	n := int64(cap(c.mask)) * maskBytes
-	for _, d := range c.data {
-		n += int64(cap(d)) * floatBytes
-	}
-	return n
-}
+func newKept(b *memory.Budget) *kept { return &kept{budget: b, crops: map[int]*preprocess.Cropped{}} }
 
 // offer keeps the case i if there is memory to spare.
-func (k *kept) offer(i int, c *cropped) {
-	n := c.bytes()
+func (k *kept) offer(i int, c *preprocess.Cropped) {
+	n := c.Bytes()
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if float64(k.total+n) > keptShare*float64(k.budget.Total()) || !k.budget.TryAcquire(n) {
@@ -44,7 +36,7 @@ func (k *kept) offer(i int, c *cropped) {
 }
 
 // take hands out case i, nil if it is not there. Its memory counts as the taker's.
-func (k *kept) take(i int) *cropped {
+func (k *kept) take(i int) *preprocess.Cropped {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	c := k.crops[i]
@@ -82,8 +74,8 @@ func (k *kept) makeRoom(n int64) bool {
 
 func (k *kept) remove(i int) {
 	if c := k.crops[i]; c != nil {
-		k.total -= c.bytes()
-		k.budget.Release(c.bytes())
+		k.total -= c.Bytes()
+		k.budget.Release(c.Bytes())
 		delete(k.crops, i)
 	}
 }

@@ -1,4 +1,4 @@
-package preprocess
+package cohort
 
 import (
 	"path/filepath"
@@ -13,7 +13,7 @@ import (
 func (c *cohort) checkExtents() error {
 	whole, cropped := make([][3]float64, len(c.cases)), make([][3]float64, len(c.cases))
 	for i, m := range c.measured {
-		size := m.CropBox.box().Size()
+		size := m.CropBox.Box().Size()
 		for d := range 3 {
 			whole[i][d], cropped[i][d] = float64(m.Size[d])*m.Spacing[d], float64(size[d])*m.Spacing[d]
 		}

@@ -1,4 +1,4 @@
-package preprocess
+package cohort
 
 import (
 	"context"
@@ -6,37 +6,38 @@ import (
 	"strings"
 
 	"github.com/universal-classifier/uc/internal/fingerprint"
+	"github.com/universal-classifier/uc/internal/preprocess"
 	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/pkg/nifti"
 )
 
 // measured is what the first look at a case leaves behind.
 type measured struct {
-	Size          [3]int     `json:"size"` // of the raw image
-	Spacing       [3]float64 `json:"spacing"`
-	NonzeroBox    Bounds     `json:"nonzero_bbox"`
-	CropBox       Bounds     `json:"crop_bbox"`
-	SizeReduction float64    `json:"size_reduction"`
-	Orientation   string     `json:"orientation"` // in which directions of the body x, y and z run
-	NonFinite     int        `json:"non_finite"`  // voxels that are NaN or infinite and were read as 0
+	Size          [3]int            `json:"size"` // of the raw image
+	Spacing       [3]float64        `json:"spacing"`
+	NonzeroBox    preprocess.Bounds `json:"nonzero_bbox"`
+	CropBox       preprocess.Bounds `json:"crop_bbox"`
+	SizeReduction float64           `json:"size_reduction"`
+	Orientation   string            `json:"orientation"` // in which directions of the body x, y and z run
+	NonFinite     int               `json:"non_finite"`  // voxels that are NaN or infinite and were read as 0
 
 	distributions []fingerprint.Distribution // per modality; only if intensities are asked for
 }
 
 // measure crops a case and, for stride > 0, samples its region of interest.
-func (c *cohort) measure(i, stride int) (measured, *cropped, error) {
+func (c *cohort) measure(i, stride int) (measured, *preprocess.Cropped, error) {
 	crop, err := c.load(i)
 	if err != nil {
 		return measured{}, nil, err
 	}
 	m := measured{
-		Size: crop.geometry.Size, Spacing: crop.geometry.Spacing,
-		NonzeroBox: bounds(crop.nonzeroBox), CropBox: bounds(crop.roiBox), SizeReduction: crop.rawFraction,
-		Orientation: nifti.Orientation(crop.geometry), NonFinite: crop.nonFinite,
+		Size: crop.Geometry.Size, Spacing: crop.Geometry.Spacing,
+		NonzeroBox: preprocess.BoundsOf(crop.NonzeroBox), CropBox: preprocess.BoundsOf(crop.ROIBox), SizeReduction: crop.RawFraction,
+		Orientation: nifti.Orientation(crop.Geometry), NonFinite: crop.NonFinite,
 	}
 	if stride > 0 {
-		for _, data := range crop.data {
-			m.distributions = append(m.distributions, fingerprint.Sample(data, crop.mask, stride))
+		for _, data := range crop.Data {
+			m.distributions = append(m.distributions, fingerprint.Sample(data, crop.Mask, stride))
 		}
 	}
 	return m, crop, nil
@@ -50,13 +51,13 @@ type cohort struct {
 }
 
 // load reads and crops case i.
-func (c *cohort) load(i int) (*cropped, error) {
-	return loadCropped(c.cases[i], len(c.task.Dataset.ROILabels))
+func (c *cohort) load(i int) (*preprocess.Cropped, error) {
+	return preprocess.Load(c.cases[i], len(c.task.Dataset.ROILabels))
 }
 
 // fingerprint looks at every case that the records do not know yet and describes the cohort. With intensities every case
 // is looked at.
-func (c *cohort) fingerprint(ctx context.Context, r *records) (*fingerprint.Fingerprint, error) {
+func (c *cohort) fingerprint(ctx context.Context, r *manifest) (*fingerprint.Fingerprint, error) {
 	d := c.task.Dataset
 	intensities := fingerprint.NeedsIntensities(d.Modalities)
 	stride := 0
@@ -82,7 +83,7 @@ func (c *cohort) fingerprint(ctx context.Context, r *records) (*fingerprint.Fing
 		if err != nil {
 			return err
 		}
-		for _, n := range crop.notes {
+		for _, n := range crop.Notes {
 			c.progress.Warn("case %s: %s", c.cases[i].ID, n)
 		}
 		if files := r.Cases[c.cases[i].ID].Files; !c.croppedDone(c.cases[i], files) {
@@ -143,7 +144,7 @@ func (c *cohort) describe() *fingerprint.Fingerprint {
 	cases := make([]fingerprint.Case, len(c.cases))
 	for i, kase := range c.cases {
 		m := c.measured[i]
-		cases[i] = fingerprint.Case{ID: kase.ID, Size: m.CropBox.box().Size(), Spacing: m.Spacing, Orientation: m.Orientation, SizeReduction: m.SizeReduction}
+		cases[i] = fingerprint.Case{ID: kase.ID, Size: m.CropBox.Box().Size(), Spacing: m.Spacing, Orientation: m.Orientation, SizeReduction: m.SizeReduction}
 	}
 	return fingerprint.Describe(c.task.Dataset, cases)
 }

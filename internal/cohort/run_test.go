@@ -1,4 +1,4 @@
-package preprocess
+package cohort
 
 import (
 	"bytes"
@@ -9,10 +9,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/universal-classifier/uc/internal/cohort/cohorttest"
 	"github.com/universal-classifier/uc/internal/fingerprint"
 	"github.com/universal-classifier/uc/internal/indexed"
 	"github.com/universal-classifier/uc/internal/npz"
 	"github.com/universal-classifier/uc/internal/plan"
+	"github.com/universal-classifier/uc/internal/preprocess"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/reference"
 	"github.com/universal-classifier/uc/internal/task"
@@ -22,11 +24,11 @@ func TestAnyNumberOfThreadsGivesTheSameFiles(t *testing.T) {
 	for _, modality := range []string{"MRI", "CT"} {
 		var first map[string][]byte
 		for _, o := range []Options{{Threads: 1}, {Threads: 3}, {Threads: 8}, {Threads: 8, Memory: 300 << 10}} { // the last reads cases twice
-			f := makeTask(t, modality, cohortOf(6))
+			f := cohorttest.MakeTask(t, modality, cohorttest.Cases(6))
 			mustRun(t, f, o)
 			now := map[string][]byte{}
-			for path, b := range snapshot(t, f.PreprocessedTask(madeUp)) {
-				if rel, _ := filepath.Rel(f.Preprocessed, path); filepath.Base(rel) != recordsFile {
+			for path, b := range cohorttest.Snapshot(t, f.PreprocessedTask(cohorttest.Task)) {
+				if rel, _ := filepath.Rel(f.Preprocessed, path); filepath.Base(rel) != manifestFile {
 					now[rel] = b
 				}
 			}
@@ -47,14 +49,14 @@ func TestAnyNumberOfThreadsGivesTheSameFiles(t *testing.T) {
 
 func TestNothingChangedNothingDone(t *testing.T) {
 	for _, modality := range []string{"CT", "MRI"} {
-		f := makeTask(t, modality, cohortOf(4))
+		f := cohorttest.MakeTask(t, modality, cohorttest.Cases(4))
 		mustRun(t, f, Options{KeepCropped: true})
-		stage := f.Stage(madeUp, plan.DataIdentifier)
+		stage := f.Stage(cohorttest.Task, plan.DataIdentifier)
 		killed := filepath.Join(stage, ".c_1.npz.123.tmp")
 		if err := os.WriteFile(killed, []byte("half"), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		touched, touchedCropped := age(t, f.PreprocessedTask(madeUp)), age(t, f.CroppedTask(madeUp))
+		touched, touchedCropped := cohorttest.Age(t, f.PreprocessedTask(cohorttest.Task)), cohorttest.Age(t, f.CroppedTask(cohorttest.Task))
 		mustRun(t, f, Options{Threads: 1, KeepCropped: true})
 		if got := append(touched(), touchedCropped()...); len(got) > 0 {
 			t.Errorf("%s: written again: %v", modality, got)
@@ -62,28 +64,28 @@ func TestNothingChangedNothingDone(t *testing.T) {
 		if exists(killed) {
 			t.Error("what a killed run had begun is still there")
 		}
-		if err := os.Remove(arraysFile(f.CroppedTask(madeUp), "c_2")); err != nil {
+		if err := os.Remove(preprocess.ArraysFile(f.CroppedTask(cohorttest.Task), "c_2")); err != nil {
 			t.Fatal(err)
 		}
 		mustRun(t, f, Options{KeepCropped: true})
-		got := slices.DeleteFunc(touched(), func(s string) bool { return s == recordsFile })
-		if len(got) > 0 || !exists(arraysFile(f.CroppedTask(madeUp), "c_2")) {
+		got := slices.DeleteFunc(touched(), func(s string) bool { return s == manifestFile })
+		if len(got) > 0 || !exists(preprocess.ArraysFile(f.CroppedTask(cohorttest.Task), "c_2")) {
 			t.Errorf("%s: after the loss of a cropped case these were written: %v", modality, got)
 		}
 	}
 }
 
 func TestOneChangedCaseIsRedoneAlone(t *testing.T) {
-	cases := cohortOf(4)
-	f := makeTask(t, "MRI", cases)
+	cases := cohorttest.Cases(4)
+	f := cohorttest.MakeTask(t, "MRI", cases)
 	mustRun(t, f, Options{})
-	was := cases[1].voxel
-	cases[1].voxel = func(z, y, x int) float32 { return was(z, y, x) + float32(x) }
-	image, mask := caseFiles(f, 1)
-	cases[1].write(t, image, mask)
-	touched := age(t, f.PreprocessedTask(madeUp))
+	was := cases[1].Voxel
+	cases[1].Voxel = func(z, y, x int) float32 { return was(z, y, x) + float32(x) }
+	image, mask := cohorttest.CaseFiles(f, 1)
+	cases[1].Write(t, image, mask)
+	touched := cohorttest.Age(t, f.PreprocessedTask(cohorttest.Task))
 	mustRun(t, f, Options{})
-	if got, want := touched(), []string{"c_1.json", "c_1.npz", recordsFile}; !slices.Equal(sorted(got), sorted(want)) {
+	if got, want := touched(), []string{"c_1.json", "c_1.npz", manifestFile}; !slices.Equal(sorted(got), sorted(want)) {
 		t.Errorf("written again: %v, want %v", got, want)
 	}
 }
@@ -94,11 +96,11 @@ func sorted(s []string) []string {
 }
 
 func TestChangedTargetsAndLostCases(t *testing.T) {
-	f := makeTask(t, "MRI", cohortOf(4))
+	f := cohorttest.MakeTask(t, "MRI", cohorttest.Cases(4))
 	p := mustRun(t, f, Options{})
-	stage := f.Stage(madeUp, p.DataIdentifier)
-	writeDataset(t, f, "MRI", 4, 1)
-	touched := age(t, f.PreprocessedTask(madeUp))
+	stage := f.Stage(cohorttest.Task, p.DataIdentifier)
+	cohorttest.WriteDataset(t, f, "MRI", 4, 1)
+	touched := cohorttest.Age(t, f.PreprocessedTask(cohorttest.Task))
 	mustRun(t, f, Options{})
 	if got := touched(); slices.ContainsFunc(got, func(s string) bool { return strings.HasSuffix(s, ".npz") }) || !slices.Contains(got, "c_0.json") {
 		t.Errorf("after a change of targets these were written: %v", got)
@@ -115,9 +117,9 @@ func TestChangedTargetsAndLostCases(t *testing.T) {
 	if err := os.WriteFile(foreign, []byte("{}"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	writeDataset(t, f, "MRI", 3, 0)
+	cohorttest.WriteDataset(t, f, "MRI", 3, 0)
 	mustRun(t, f, Options{})
-	ids, err := Cases(stage)
+	ids, err := preprocess.Cases(stage)
 	if err != nil || !slices.Equal(ids, []string{"c_0", "c_1", "c_2"}) {
 		t.Errorf("cases left: %v (%v)", ids, err)
 	}
@@ -127,20 +129,20 @@ func TestChangedTargetsAndLostCases(t *testing.T) {
 }
 
 func TestPlansOnly(t *testing.T) {
-	f := makeTask(t, "MRI", cohortOf(3))
+	f := cohorttest.MakeTask(t, "MRI", cohorttest.Cases(3))
 	p := mustRun(t, f, Options{NoPreprocess: true})
-	if exists(f.Stage(madeUp, p.DataIdentifier)) {
+	if exists(f.Stage(cohorttest.Task, p.DataIdentifier)) {
 		t.Error("-no_pp wrote cases")
 	}
 	for _, name := range []string{plan.File(plan.Identifier), fingerprint.File, "dataset.json"} {
-		if !exists(filepath.Join(f.PreprocessedTask(madeUp), name)) {
+		if !exists(filepath.Join(f.PreprocessedTask(cohorttest.Task), name)) {
 			t.Errorf("%s is missing", name)
 		}
 	}
 }
 
 func TestFollowedPlans(t *testing.T) {
-	f := makeTask(t, "MRI", cohortOf(3))
+	f := cohorttest.MakeTask(t, "MRI", cohorttest.Cases(3))
 	own := mustRun(t, f, Options{NoPreprocess: true})
 	given := *own
 	stage := own.Stage()
@@ -154,10 +156,10 @@ func TestFollowedPlans(t *testing.T) {
 	if p.Stage() != stage {
 		t.Errorf("stage %+v, want %+v", p.Stage(), stage)
 	}
-	if _, err := plan.Load(filepath.Join(f.PreprocessedTask(madeUp), "nnUNetPlans_pretrained_MINE_plans_3D.json")); err != nil {
+	if _, err := plan.Load(filepath.Join(f.PreprocessedTask(cohorttest.Task), "nnUNetPlans_pretrained_MINE_plans_3D.json")); err != nil {
 		t.Error(err)
 	}
-	a := readData(t, arraysFile(filepath.Join(f.PreprocessedTask(madeUp), "nnUNetData_pretrained_MINE_stage0"), "c_2"))
+	a := readData(t, preprocess.ArraysFile(filepath.Join(f.PreprocessedTask(cohorttest.Task), "nnUNetData_pretrained_MINE_stage0"), "c_2"))
 	if !slices.Equal(a.Shape, []int{2, 20, 20, 20}) {
 		t.Errorf("shape %v", a.Shape)
 	}
@@ -166,7 +168,7 @@ func TestFollowedPlans(t *testing.T) {
 		t.Fatal(err)
 	}
 	q := mustRun(t, f, Options{OverwritePlans: filepath.Join(pickled, reference.PlansFile), OverwriteIdentifier: "PICKLED", NoPreprocess: true})
-	if q.Stage() != stage || q.TaskName != madeUp || q.MasksUnknown || q.RealMasks != p.RealMasks || !slices.Equal(q.Outputs(), p.Outputs()) {
+	if q.Stage() != stage || q.TaskName != cohorttest.Task || q.MasksUnknown || q.RealMasks != p.RealMasks || !slices.Equal(q.Outputs(), p.Outputs()) {
 		t.Errorf("from a pickle: %+v, want %+v", q, p)
 	}
 	stage.ImageSize = [3]int{2, 20, 20}
@@ -180,14 +182,14 @@ func TestFollowedPlans(t *testing.T) {
 }
 
 func TestPredictionUsesTheSameCode(t *testing.T) {
-	f := makeTask(t, "MRI", cohortOf(3))
+	f := cohorttest.MakeTask(t, "MRI", cohorttest.Cases(3))
 	p := mustRun(t, f, Options{})
-	image, mask := caseFiles(f, 2)
-	out, err := Case(t.Context(), task.Case{ID: "x", Images: []string{image}, Mask: mask}, p)
+	image, mask := cohorttest.CaseFiles(f, 2)
+	out, err := preprocess.Case(t.Context(), task.Case{ID: "x", Images: []string{image}, Mask: mask}, p)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := readData(t, arraysFile(f.Stage(madeUp, p.DataIdentifier), "c_2"))
+	want := readData(t, preprocess.ArraysFile(f.Stage(cohorttest.Task, p.DataIdentifier), "c_2"))
 	if !slices.Equal(out.Shape[:], want.Shape) || !slices.Equal(out.Data, want.Floats()) {
 		t.Error("the case differs from what training saw")
 	}
@@ -196,7 +198,7 @@ func TestPredictionUsesTheSameCode(t *testing.T) {
 	stage := p.Stage()
 	stage.ImageSize[1] = 3
 	small.PlansPerStage = indexed.List[plan.StagePlan]{stage}
-	larger, err := Case(t.Context(), task.Case{ID: "x", Images: []string{image}, Mask: mask}, &small)
+	larger, err := preprocess.Case(t.Context(), task.Case{ID: "x", Images: []string{image}, Mask: mask}, &small)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -204,7 +206,7 @@ func TestPredictionUsesTheSameCode(t *testing.T) {
 		t.Errorf("shape %v, want %v", got, want)
 	}
 	input := make([]float32, len(out.Data))
-	NetworkInput(input, out.Data, out.Shape, 2)
+	preprocess.NetworkInput(input, out.Data, out.Shape, 2)
 	n := len(input) / 2
 	if !slices.Equal(input[:n], out.Data[:n]) {
 		t.Error("the modalities changed on their way to the network")
@@ -217,9 +219,9 @@ func TestPredictionUsesTheSameCode(t *testing.T) {
 }
 
 // openDataset opens cases for reading, unpacked unless compressed.
-func openDataset(t *testing.T, stage string, compressed bool, cases ...string) (*Dataset, error) {
+func openDataset(t *testing.T, stage string, compressed bool, cases ...string) (*preprocess.Dataset, error) {
 	t.Helper()
-	d, err := OpenDataset(stage, cases)
+	d, err := preprocess.OpenDataset(stage, cases)
 	if err == nil && !compressed {
 		err = d.Map(t.Context(), progress.Discard)
 	}
@@ -227,18 +229,18 @@ func openDataset(t *testing.T, stage string, compressed bool, cases ...string) (
 }
 
 func TestDataset(t *testing.T) {
-	f := makeTask(t, "MRI", cohortOf(3))
+	f := cohorttest.MakeTask(t, "MRI", cohorttest.Cases(3))
 	p := mustRun(t, f, Options{})
-	stage := f.Stage(madeUp, p.DataIdentifier)
+	stage := f.Stage(cohorttest.Task, p.DataIdentifier)
 	for _, compressed := range []bool{true, false, false} {
 		d, err := openDataset(t, stage, compressed, "c_2", "c_0")
 		if err != nil {
 			t.Fatal(err)
 		}
-		if exists(unpackedFile(stage, "c_2")) == compressed {
+		if exists(preprocess.UnpackedFile(stage, "c_2")) == compressed {
 			t.Errorf("compressed %v: unpacked file there: %v", compressed, !compressed)
 		}
-		want := readData(t, arraysFile(stage, "c_2")).Floats()
+		want := readData(t, preprocess.ArraysFile(stage, "c_2")).Floats()
 		got := make([]float32, len(want))
 		if err := d.Read(0, got); err != nil {
 			t.Fatal(err)
@@ -254,7 +256,7 @@ func TestDataset(t *testing.T) {
 		}
 	}
 	// An unpacked file that is damaged is made again.
-	if err := os.WriteFile(unpackedFile(stage, "c_0"), []byte("damaged"), 0o644); err != nil {
+	if err := os.WriteFile(preprocess.UnpackedFile(stage, "c_0"), []byte("damaged"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	d, err := openDataset(t, stage, false, "c_0")
@@ -265,7 +267,7 @@ func TestDataset(t *testing.T) {
 	if _, err := openDataset(t, stage, false, "c_9"); err == nil || !strings.Contains(err.Error(), "plan-and-preprocess") {
 		t.Errorf("a case that is not there: %v", err)
 	}
-	if err := npz.Write(arraysFile(stage, "c_0"), []npz.Array{{Name: "data", Shape: []int{1}, Data: []float32{1}}}, true); err != nil {
+	if err := npz.Write(preprocess.ArraysFile(stage, "c_0"), []npz.Array{{Name: "data", Shape: []int{1}, Data: []float32{1}}}, true); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := openDataset(t, stage, false, "c_0"); err == nil {
@@ -275,9 +277,9 @@ func TestDataset(t *testing.T) {
 
 // TestSecondScan makes the cohort's values too many to hold: reading all cases twice must give the same statistics.
 func TestSecondScan(t *testing.T) {
-	f := makeTask(t, "CT", cohortOf(4))
+	f := cohorttest.MakeTask(t, "CT", cohorttest.Cases(4))
 	want := mustRun(t, f, Options{NoPreprocess: true}).DatasetProperties
-	loaded, err := task.Load(f, madeUp)
+	loaded, err := task.Load(f, cohorttest.Task)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -299,4 +301,22 @@ func TestSecondScan(t *testing.T) {
 	if got := collected.Properties(); !reflect.DeepEqual(got, want.IntensityProperties) {
 		t.Errorf("got %+v\nwant %+v", got[0].Statistics, want.IntensityProperties[0].Statistics)
 	}
+}
+
+func run(t *testing.T, f task.Folders, o Options) (*plan.Plans, error) {
+	t.Helper()
+	loaded, err := task.Load(f, cohorttest.Task)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Preprocess(t.Context(), loaded, o, progress.Discard)
+}
+
+func mustRun(t *testing.T, f task.Folders, o Options) *plan.Plans {
+	t.Helper()
+	p, err := run(t, f, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
 }

@@ -1,5 +1,5 @@
-// Package preprocess crops, resamples, normalises and pads cases, for training and for prediction alike.
-package preprocess
+// Package cohort plans and preprocesses all cases of a task, as many at a time as fit the memory, and does again only what has changed.
+package cohort
 
 import (
 	"context"
@@ -14,6 +14,7 @@ import (
 	"github.com/universal-classifier/uc/internal/lockfile"
 	"github.com/universal-classifier/uc/internal/memory"
 	"github.com/universal-classifier/uc/internal/plan"
+	"github.com/universal-classifier/uc/internal/preprocess"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/reference"
 	"github.com/universal-classifier/uc/internal/task"
@@ -33,9 +34,6 @@ type Options struct {
 	NoWait              bool     // an error, rather than waiting, while another process writes the task's folder
 }
 
-// Version of the arrays that this package writes. A change of their numbers raises it, and with it every case is redone.
-const version = 2 // 2: NaN and infinities are 0 from the start, cropping included
-
 // job is one task under work.
 type job struct {
 	task     *task.Task
@@ -46,10 +44,10 @@ type job struct {
 	dir      string // of the preprocessed task
 }
 
-// Run plans a task and preprocesses its cases. Cases that are done already, with the same input files, plans and version,
+// Preprocess plans a task and preprocesses its cases. Cases that are done already, with the same input files, plans and preprocess.Version,
 // are left alone. If cases fail in the look at the cohort there can be no plans, and the error names each of them; if
 // cases fail afterwards the others are finished first.
-func Run(ctx context.Context, t *task.Task, o Options, r progress.Reporter) (*plan.Plans, error) {
+func Preprocess(ctx context.Context, t *task.Task, o Options, r progress.Reporter) (*plan.Plans, error) {
 	if o.Threads <= 0 {
 		o.Threads = runtime.GOMAXPROCS(0)
 	}
@@ -99,14 +97,14 @@ func Run(ctx context.Context, t *task.Task, o Options, r progress.Reporter) (*pl
 	}
 	defer j.limitMemory()()
 	c := &cohort{job: j, cases: sortedCases(j.task.Dataset.Cases)}
-	records, err := loadRecords(j.dir)
+	known, err := loadManifest(j.dir)
 	if err != nil {
 		return nil, err
 	}
-	if err := records.update(ctx, c); err != nil {
+	if err := known.update(ctx, c); err != nil {
 		return nil, err
 	}
-	fp, err := c.fingerprintOnce(ctx, records)
+	fp, err := c.fingerprintOnce(ctx, known)
 	if err != nil {
 		return nil, err
 	}
@@ -121,7 +119,7 @@ func Run(ctx context.Context, t *task.Task, o Options, r progress.Reporter) (*pl
 	if o.NoPreprocess {
 		return p, nil
 	}
-	return p, c.preprocess(ctx, p, records)
+	return p, c.preprocess(ctx, p, known)
 }
 
 // check looks at the files of the task before anything is made of them.
@@ -162,7 +160,7 @@ func (j *job) plan(fp *fingerprint.Fingerprint, given *plan.Plans) (*plan.Plans,
 }
 
 // preprocess writes the arrays and properties of every case that is not there yet.
-func (c *cohort) preprocess(ctx context.Context, p *plan.Plans, records *records) error {
+func (c *cohort) preprocess(ctx context.Context, p *plan.Plans, known *manifest) error {
 	stage := c.task.Folders.Stage(c.task.Name, p.DataIdentifier)
 	if err := atomicfile.MkdirAll(stage); err != nil {
 		return fmt.Errorf("cannot write the preprocessed cases: %w", err)
@@ -173,13 +171,13 @@ func (c *cohort) preprocess(ctx context.Context, p *plan.Plans, records *records
 		return err
 	}
 	defer lock.Release()
-	setting, err := settingKey(p)
+	setting, err := preprocess.SettingKey(p)
 	if err != nil {
 		return err
 	}
 	var todo []int
 	for i, kase := range c.cases {
-		done, err := c.upToDate(stage, kase, setting, records.Cases[kase.ID].Files)
+		done, err := c.upToDate(stage, kase, setting, known.Cases[kase.ID].Files)
 		if err != nil {
 			return err
 		}
@@ -213,7 +211,7 @@ func (c *cohort) preprocess(ctx context.Context, p *plan.Plans, records *records
 				return err
 			}
 		}
-		out, err := finish(ctx, kase, crop, p)
+		out, err := preprocess.Finish(ctx, kase, crop, p)
 		if err != nil {
 			return err
 		}
@@ -221,6 +219,6 @@ func (c *cohort) preprocess(ctx context.Context, p *plan.Plans, records *records
 			return fmt.Errorf("case %s: %v voxels after resampling, but the plans' shape is %v; training needs one shape, so follow plans with room for the case or let this task be planned by itself",
 				kase.ID, out.Properties.SizeAfterResampling, shape)
 		}
-		return c.save(stage, out, kase, setting, records.Cases[kase.ID].Files)
+		return c.save(stage, out, kase, setting, known.Cases[kase.ID].Files)
 	})
 }

@@ -1,4 +1,5 @@
-package preprocess
+// Package cohorttest makes up small tasks for tests of what is done with preprocessed cases.
+package cohorttest
 
 import (
 	"encoding/json"
@@ -13,22 +14,21 @@ import (
 	"time"
 
 	"github.com/universal-classifier/uc/internal/lockfile"
-	"github.com/universal-classifier/uc/internal/plan"
-	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/volume"
 	"github.com/universal-classifier/uc/pkg/nifti"
 )
 
-// drawn is a case made up for a test.
-type drawn struct {
-	size    [3]int
-	spacing [3]float64
-	voxel   func(z, y, x int) float32
-	label   func(z, y, x int) int16
+// Drawn is a case made up for a test.
+type Drawn struct {
+	Size    [3]int
+	Spacing [3]float64
+	Voxel   func(z, y, x int) float32
+	Label   func(z, y, x int) int16
 }
 
-func ball(size [3]int) func(z, y, x int) int16 {
+// Ball is a mask of two labels, one within the other, in the middle of an image of the given size.
+func Ball(size [3]int) func(z, y, x int) int16 {
 	return func(z, y, x int) int16 {
 		r := 0.0
 		for d, v := range [3]int{z, y, x} {
@@ -45,29 +45,30 @@ func ball(size [3]int) func(z, y, x int) int16 {
 	}
 }
 
-func draw(rng *rand.Rand) drawn {
-	d := drawn{size: [3]int{10 + rng.IntN(5), 12 + rng.IntN(5), 14 + rng.IntN(5)}}
+func draw(rng *rand.Rand) Drawn {
+	d := Drawn{Size: [3]int{10 + rng.IntN(5), 12 + rng.IntN(5), 14 + rng.IntN(5)}}
 	for i := range 3 {
-		d.spacing[i] = 0.9 + 0.2*rng.Float64()
+		d.Spacing[i] = 0.9 + 0.2*rng.Float64()
 	}
 	phase := rng.Float64()
-	d.voxel = func(z, y, x int) float32 {
+	d.Voxel = func(z, y, x int) float32 {
 		return float32(math.Round(100 * (2 + math.Sin(phase+float64(z)/3) + math.Cos(float64(y)/4)*math.Sin(float64(x)/5))))
 	}
-	d.label = ball(d.size)
+	d.Label = Ball(d.Size)
 	return d
 }
 
-func (d drawn) write(t *testing.T, image, mask string) {
+// Write writes the image and, unless its name is empty, the mask.
+func (d Drawn) Write(t *testing.T, image, mask string) {
 	t.Helper()
-	g := volume.Geometry{Size: d.size, Spacing: d.spacing, Direction: [9]float64{1, 0, 0, 0, 1, 0, 0, 0, 1}}
+	g := volume.Geometry{Size: d.Size, Spacing: d.Spacing, Direction: [9]float64{1, 0, 0, 0, 1, 0, 0, 0, 1}}
 	im := &volume.Image{Geometry: g, Data: make([]float32, g.Voxels())}
 	m := &volume.Mask{Geometry: g, Data: make([]int16, g.Voxels())}
 	i := 0
-	for z := range d.size[0] {
-		for y := range d.size[1] {
-			for x := range d.size[2] {
-				im.Data[i], m.Data[i] = d.voxel(z, y, x), d.label(z, y, x)
+	for z := range d.Size[0] {
+		for y := range d.Size[1] {
+			for x := range d.Size[2] {
+				im.Data[i], m.Data[i] = d.Voxel(z, y, x), d.Label(z, y, x)
 				i++
 			}
 		}
@@ -83,35 +84,37 @@ func (d drawn) write(t *testing.T, image, mask string) {
 	}
 }
 
-const madeUp = "Task007_MadeUp"
+// Task is the name of the tasks that MakeTask writes.
+const Task = "Task007_MadeUp"
 
-func caseFiles(f task.Folders, i int) (image, mask string) {
-	dir := f.RawTask(madeUp)
+// CaseFiles are the files of case i, c_0, c_1, ..., of a made-up task.
+func CaseFiles(f task.Folders, i int) (image, mask string) {
+	dir := f.RawTask(Task)
 	return filepath.Join(dir, "imagesTr", fmt.Sprintf("c_%d_0000.nii.gz", i)), filepath.Join(dir, "labelsTr", fmt.Sprintf("c_%d.nii.gz", i))
 }
 
-// makeTask writes a raw task of the given cases.
-func makeTask(t *testing.T, modality string, cases []drawn) task.Folders {
+// MakeTask writes a raw task of the given cases.
+func MakeTask(t *testing.T, modality string, cases []Drawn) task.Folders {
 	t.Helper()
 	f, err := task.ResolveFolders(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, dir := range []string{"imagesTr", "labelsTr"} {
-		if err := os.MkdirAll(filepath.Join(f.RawTask(madeUp), dir), 0o755); err != nil {
+		if err := os.MkdirAll(filepath.Join(f.RawTask(Task), dir), 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for i, c := range cases {
-		image, mask := caseFiles(f, i)
-		c.write(t, image, mask)
+		image, mask := CaseFiles(f, i)
+		c.Write(t, image, mask)
 	}
-	writeDataset(t, f, modality, len(cases), 0)
+	WriteDataset(t, f, modality, len(cases), 0)
 	return f
 }
 
-// writeDataset lists n cases; their classes alternate from first on.
-func writeDataset(t *testing.T, f task.Folders, modality string, n, first int) {
+// WriteDataset lists n cases; their classes alternate from first on.
+func WriteDataset(t *testing.T, f task.Folders, modality string, n, first int) {
 	t.Helper()
 	var training []map[string]any
 	for i := range n {
@@ -128,40 +131,23 @@ func writeDataset(t *testing.T, f task.Folders, modality string, n, first int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(f.RawTask(madeUp), "dataset.json"), b, 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(f.RawTask(Task), "dataset.json"), b, 0o644); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func cohortOf(n int) []drawn {
+// Cases draws n cases, always the same.
+func Cases(n int) []Drawn {
 	rng := rand.New(rand.NewPCG(5, 6))
-	var out []drawn
+	var out []Drawn
 	for range n {
 		out = append(out, draw(rng))
 	}
 	return out
 }
 
-func run(t *testing.T, f task.Folders, o Options) (*plan.Plans, error) {
-	t.Helper()
-	loaded, err := task.Load(f, madeUp)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return Run(t.Context(), loaded, o, progress.Discard)
-}
-
-func mustRun(t *testing.T, f task.Folders, o Options) *plan.Plans {
-	t.Helper()
-	p, err := run(t, f, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
-}
-
-// snapshot reads all files below dir but locks.
-func snapshot(t *testing.T, dir string) map[string][]byte {
+// Snapshot reads all files below dir but locks.
+func Snapshot(t *testing.T, dir string) map[string][]byte {
 	t.Helper()
 	out := map[string][]byte{}
 	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
@@ -178,18 +164,18 @@ func snapshot(t *testing.T, dir string) map[string][]byte {
 	return out
 }
 
-// age sets the times of all files below dir to an hour ago, and returns which were touched since.
-func age(t *testing.T, dir string) (touched func() []string) {
+// Age sets the times of all files below dir to an hour ago, and returns which were touched since.
+func Age(t *testing.T, dir string) (touched func() []string) {
 	t.Helper()
 	then := time.Now().Add(-time.Hour).Truncate(time.Second)
-	for path := range snapshot(t, dir) {
+	for path := range Snapshot(t, dir) {
 		if err := os.Chtimes(path, then, then); err != nil {
 			t.Fatal(err)
 		}
 	}
 	return func() []string {
 		var out []string
-		for path := range snapshot(t, dir) {
+		for path := range Snapshot(t, dir) {
 			info, err := os.Stat(path)
 			if err != nil {
 				t.Fatal(err)

@@ -1,4 +1,4 @@
-package preprocess
+package cohort
 
 import (
 	"math"
@@ -7,6 +7,7 @@ import (
 	"github.com/universal-classifier/uc/internal/imagefile"
 	"github.com/universal-classifier/uc/internal/memory"
 	"github.com/universal-classifier/uc/internal/plan"
+	"github.com/universal-classifier/uc/internal/preprocess"
 	"github.com/universal-classifier/uc/internal/volume"
 )
 
@@ -26,11 +27,11 @@ func (c *cohort) enough() int64 {
 			continue // told when the case is read
 		}
 		fp.AllSizes, fp.AllSpacings = append(fp.AllSizes, g.Size), append(fp.AllSpacings, g.Spacing)
-		most = max(most, cropBytes(g.Size, modalities))
+		most = max(most, preprocess.CropBytesOf(g.Size, modalities))
 	}
 	if p, err := plan.Make(fp, plan.Subject{TaskName: c.task.Name}); err == nil {
 		for i, size := range fp.AllSizes {
-			whole := measured{Size: size, Spacing: fp.AllSpacings[i], CropBox: bounds(volume.Box{Max: size})}
+			whole := measured{Size: size, Spacing: fp.AllSpacings[i], CropBox: preprocess.BoundsOf(volume.Box{Max: size})}
 			most = max(most, needOf(whole, p))
 		}
 	}

@@ -1,4 +1,4 @@
-package preprocess
+package cohort
 
 import (
 	"math"
@@ -9,6 +9,7 @@ import (
 	"github.com/universal-classifier/uc/internal/fingerprint"
 	"github.com/universal-classifier/uc/internal/indexed"
 	"github.com/universal-classifier/uc/internal/plan"
+	"github.com/universal-classifier/uc/internal/preprocess"
 	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/volume"
 	"github.com/universal-classifier/uc/pkg/nifti"
@@ -81,7 +82,7 @@ func BenchmarkCase(b *testing.B) {
 				p.NormalizationSchemes[0] = plan.NormCT
 			}
 			for b.Loop() {
-				out, err := Case(b.Context(), c, p)
+				out, err := preprocess.Case(b.Context(), c, p)
 				if err != nil {
 					b.Fatal(err)
 				}

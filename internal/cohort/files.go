@@ -1,0 +1,147 @@
+package cohort
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/universal-classifier/uc/internal/atomicfile"
+	"github.com/universal-classifier/uc/internal/infile"
+	"github.com/universal-classifier/uc/internal/npz"
+	"github.com/universal-classifier/uc/internal/preprocess"
+	"github.com/universal-classifier/uc/internal/provenance"
+	"github.com/universal-classifier/uc/internal/task"
+)
+
+// save writes a case: the arrays first, then the properties that vouch for them.
+func (c *cohort) save(stage string, out *preprocess.Prepared, kase task.Case, setting string, files []source) error {
+	id := out.Properties.Case
+	for _, path := range []string{preprocess.PropertiesFile(stage, id), preprocess.UnpackedFile(stage, id)} {
+		if err := atomicfile.Remove(path); err != nil {
+			return fmt.Errorf("case %s: %w", id, err)
+		}
+	}
+	a := npz.Array{Name: preprocess.ArraysName, Shape: out.Shape[:], Data: out.Data}
+	if err := npz.Write(preprocess.ArraysFile(stage, id), []npz.Array{a}, true); err != nil {
+		return fmt.Errorf("case %s: %w", id, err)
+	}
+	var err error
+	if out.Properties.MadeFrom, err = madeFrom(stage, id, setting, c.content(kase, files)); err != nil {
+		return err
+	}
+	out.Properties.Key = caseKey(setting, files)
+	return writeProperties(stage, out.Properties, c.task.Dir)
+}
+
+// writeProperties writes a case's properties with its files' paths relative to the raw task.
+func writeProperties(dir string, p preprocess.Properties, taskDir string) error {
+	files := make([]string, len(p.DataFiles))
+	for i, f := range p.DataFiles {
+		files[i] = relative(f, taskDir)
+	}
+	p.DataFiles, p.SegFile = files, relative(p.SegFile, taskDir)
+	if err := writeJSON(preprocess.PropertiesFile(dir, p.Case), p); err != nil {
+		return fmt.Errorf("case %s: %w", p.Case, err)
+	}
+	return nil
+}
+
+// removeStale deletes the files of cases that are no longer listed, and returns of how many. Only what this package wrote is
+// touched: a case whose properties carry a key.
+func removeStale(stage string, cases []task.Case) (removed int, err error) {
+	listed := map[string]bool{}
+	for _, c := range cases {
+		listed[c.ID] = true
+	}
+	entries, err := os.ReadDir(stage)
+	if err != nil {
+		return 0, err
+	}
+	for _, e := range entries {
+		id, ok := strings.CutSuffix(e.Name(), ".json")
+		if !ok || listed[id] {
+			continue
+		}
+		if p, err := preprocess.ReadProperties(stage, id); err != nil || p.Key == "" || p.Case != id {
+			continue
+		}
+		// The properties last: without them nobody would know whose the arrays are.
+		for _, path := range []string{preprocess.UnpackedFile(stage, id), preprocess.ArraysFile(stage, id), preprocess.PropertiesFile(stage, id)} {
+			if err := atomicfile.Remove(path); err != nil {
+				return removed, fmt.Errorf("cannot remove case %s, which dataset.json no longer lists: %w", id, err)
+			}
+		}
+		removed++
+	}
+	return removed, nil
+}
+
+// saveCropped writes a cropped case as the reference keeps it: modalities and mask, z, y, x.
+func (c *cohort) saveCropped(kase task.Case, crop *preprocess.Cropped, files []source) error {
+	dir := c.task.Folders.CroppedTask(c.task.Name)
+	if err := atomicfile.Remove(preprocess.PropertiesFile(dir, kase.ID)); err != nil {
+		return fmt.Errorf("case %s: %w", kase.ID, err)
+	}
+	voxels := len(crop.Mask)
+	all := make([]float32, 0, (len(crop.Data)+1)*voxels)
+	for _, data := range crop.Data {
+		all = append(all, data...)
+	}
+	for _, v := range crop.Mask {
+		all = append(all, float32(v))
+	}
+	a := npz.Array{Name: "data", Shape: []int{len(crop.Data) + 1, crop.Size[0], crop.Size[1], crop.Size[2]}, Data: all}
+	if err := npz.Write(preprocess.ArraysFile(dir, kase.ID), []npz.Array{a}, true); err != nil {
+		return fmt.Errorf("case %s: %w", kase.ID, err)
+	}
+	p := preprocess.CropProperties(kase, crop)
+	p.Key = caseKey(cropSetting, files)
+	return writeProperties(dir, p, c.task.Dir)
+}
+
+// cropSetting stands for the plans in the key of a cropped case, which depends on none.
+var cropSetting = fmt.Sprintf("cropped, version %d", preprocess.Version)
+
+// croppedDone tells whether the cropped case need not be written: it is not wanted, or there.
+func (c *cohort) croppedDone(kase task.Case, files []source) bool {
+	if !c.options.KeepCropped {
+		return true
+	}
+	dir := c.task.Folders.CroppedTask(c.task.Name)
+	p, err := preprocess.ReadProperties(dir, kase.ID)
+	if err != nil || p.Key != caseKey(cropSetting, files) {
+		return false
+	}
+	_, err = os.Stat(preprocess.ArraysFile(dir, kase.ID))
+	return err == nil
+}
+
+// madeFrom are the sources of a case whose arrays are on disk.
+func madeFrom(stage, id, setting string, files []source) (provenance.Sources, error) {
+	arrays, err := npz.Stat(preprocess.ArraysFile(stage, id), preprocess.ArraysName)
+	if err != nil {
+		return nil, fmt.Errorf("case %s: %w", id, err)
+	}
+	digests := make([]string, len(files))
+	for i, f := range files {
+		digests[i] = f.SHA256
+	}
+	return provenance.Sources{preprocess.FromPlans: setting, preprocess.FromFiles: provenance.DigestOf(digests...), preprocess.FromArrays: arrays.String()}, nil
+}
+
+// writeJSON writes v unless the file holds it already, so that nothing changes where nothing is new.
+func writeJSON(path string, v any) error {
+	b, err := json.MarshalIndent(v, "", "    ")
+	if err != nil {
+		return fmt.Errorf("cannot write %s: %w", path, err)
+	}
+	return writeIfNew(path, append(b, '\n'))
+}
+
+func writeIfNew(path string, b []byte) error {
+	if old, err := infile.ReadFile(path, infile.MaxText); err == nil && string(old) == string(b) {
+		return nil
+	}
+	return atomicfile.WriteBytes(path, b)
+}

@@ -1,0 +1,47 @@
+package preprocess
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+
+	"github.com/universal-classifier/uc/internal/infile"
+)
+
+// Names in Properties.MadeFrom.
+const (
+	FromPlans  = "plans"  // what of the plans the arrays depend on, and the version
+	FromFiles  = "files"  // content of images and mask
+	FromArrays = "arrays" // checksum and size of the arrays that belong to these properties
+)
+
+// ArraysName is the array in a case's .npz.
+const ArraysName = "data"
+
+// PropertiesFile is the file of the properties of a case in a stage folder.
+func PropertiesFile(stage, id string) string { return filepath.Join(stage, id+".json") }
+
+// ArraysFile is the file of its arrays, compressed.
+func ArraysFile(stage, id string) string { return filepath.Join(stage, id+".npz") }
+
+// UnpackedFile is the file of its arrays, unpacked to be mapped.
+func UnpackedFile(stage, id string) string { return filepath.Join(stage, id+".npy") }
+
+// ReadProperties reads how a case in a stage folder was preprocessed.
+func ReadProperties(stage, id string) (Properties, error) {
+	path := PropertiesFile(stage, id)
+	var p Properties
+	b, err := infile.ReadFile(path, infile.MaxText)
+	if errors.Is(err, fs.ErrNotExist) {
+		return p, fmt.Errorf("case %s: %s not found; run plan-and-preprocess for the task: %w", id, path, err)
+	}
+	if err != nil {
+		return p, err
+	}
+	if err := json.Unmarshal(b, &p); err != nil {
+		return p, fmt.Errorf("case %s: %s: %w; run plan-and-preprocess again", id, path, err)
+	}
+	return p, nil
+}
