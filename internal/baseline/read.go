@@ -7,9 +7,9 @@ import (
 	"path/filepath"
 
 	"github.com/universal-classifier/uc/internal/checkpoint"
+	"github.com/universal-classifier/uc/internal/dataset"
 	"github.com/universal-classifier/uc/internal/evaluate"
 	"github.com/universal-classifier/uc/internal/plan"
-	"github.com/universal-classifier/uc/internal/preprocess"
 	"github.com/universal-classifier/uc/internal/split"
 	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/train"
@@ -24,12 +24,12 @@ func Read(r *evaluate.Report, folders task.Folders, name, modelDir string) (*Coh
 	}
 	c := &Cohort{Cases: map[string]Case{}, Training: map[string][]string{}, ROI: p.RealMasks}
 	stage := folders.Stage(name, p.DataIdentifier)
-	ids, err := preprocess.Cases(stage)
+	ids, err := dataset.Cases(stage)
 	if err != nil {
 		return nil, err
 	}
 	for _, id := range ids {
-		of, err := preprocess.ReadProperties(stage, id)
+		of, err := dataset.ReadProperties(stage, id)
 		if err != nil {
 			return nil, err
 		}

@@ -12,9 +12,9 @@ import (
 
 	"github.com/universal-classifier/uc/internal/atomicfile"
 	"github.com/universal-classifier/uc/internal/baseline"
+	"github.com/universal-classifier/uc/internal/dataset"
 	"github.com/universal-classifier/uc/internal/evaluate"
 	"github.com/universal-classifier/uc/internal/plan"
-	"github.com/universal-classifier/uc/internal/preprocess"
 	"github.com/universal-classifier/uc/internal/report"
 	"github.com/universal-classifier/uc/internal/split"
 	"github.com/universal-classifier/uc/internal/task"
@@ -160,7 +160,7 @@ func today(cmd *cobra.Command, folders task.Folders, name, plans string) (now ev
 	}
 	p, err := plan.Load(filepath.Join(folders.PreprocessedTask(name), plan.File(plans)))
 	if err == nil {
-		now.Files, err = preprocess.CaseFiles(folders.Stage(name, p.DataIdentifier))
+		now.Files, err = dataset.CaseFiles(folders.Stage(name, p.DataIdentifier))
 	}
 	if err != nil {
 		warn(err)

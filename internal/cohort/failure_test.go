@@ -13,8 +13,8 @@ import (
 	"testing"
 
 	"github.com/universal-classifier/uc/internal/cohort/cohorttest"
+	"github.com/universal-classifier/uc/internal/dataset"
 	"github.com/universal-classifier/uc/internal/memory"
-	"github.com/universal-classifier/uc/internal/preprocess"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/task"
 )
@@ -98,14 +98,14 @@ func TestNaNBackgroundIsZero(t *testing.T) {
 			for i := range cases {
 				id := fmt.Sprintf("c_%d", i)
 				stage := f.Stage(cohorttest.Task, p.DataIdentifier)
-				properties, err := preprocess.ReadProperties(stage, id)
+				properties, err := dataset.ReadProperties(stage, id)
 				if err != nil {
 					t.Fatal(err)
 				}
 				if properties.NonzeroBox[0][0] != 2 || properties.NonzeroBox[1][0] != 3 {
 					t.Errorf("background %g: nonzero_bbox %v", background, properties.NonzeroBox)
 				}
-				data := readData(t, preprocess.ArraysFile(stage, id))
+				data := readData(t, dataset.ArraysFile(stage, id))
 				got = append(got, fmt.Sprint(properties.NonzeroBox, properties.CropBox, data.Shape, data.Floats()))
 			}
 			if want == nil {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/universal-classifier/uc/internal/atomicfile"
+	"github.com/universal-classifier/uc/internal/dataset"
 	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/npz"
 	"github.com/universal-classifier/uc/internal/preprocess"
@@ -17,13 +18,13 @@ import (
 // save writes a case: the arrays first, then the properties that vouch for them.
 func (c *cohort) save(stage string, out *preprocess.Prepared, kase task.Case, setting string, files []source) error {
 	id := out.Properties.Case
-	for _, path := range []string{preprocess.PropertiesFile(stage, id), preprocess.UnpackedFile(stage, id)} {
+	for _, path := range []string{dataset.PropertiesFile(stage, id), dataset.UnpackedFile(stage, id)} {
 		if err := atomicfile.Remove(path); err != nil {
 			return fmt.Errorf("case %s: %w", id, err)
 		}
 	}
-	a := npz.Array{Name: preprocess.ArraysName, Shape: out.Shape[:], Data: out.Data}
-	if err := npz.Write(preprocess.ArraysFile(stage, id), []npz.Array{a}, true); err != nil {
+	a := npz.Array{Name: dataset.ArraysName, Shape: out.Shape[:], Data: out.Data}
+	if err := npz.Write(dataset.ArraysFile(stage, id), []npz.Array{a}, true); err != nil {
 		return fmt.Errorf("case %s: %w", id, err)
 	}
 	var err error
@@ -41,7 +42,7 @@ func writeProperties(dir string, p preprocess.Properties, taskDir string) error 
 		files[i] = relative(f, taskDir)
 	}
 	p.DataFiles, p.SegFile = files, relative(p.SegFile, taskDir)
-	if err := writeJSON(preprocess.PropertiesFile(dir, p.Case), p); err != nil {
+	if err := writeJSON(dataset.PropertiesFile(dir, p.Case), p); err != nil {
 		return fmt.Errorf("case %s: %w", p.Case, err)
 	}
 	return nil
@@ -63,11 +64,11 @@ func removeStale(stage string, cases []task.Case) (removed int, err error) {
 		if !ok || listed[id] {
 			continue
 		}
-		if p, err := preprocess.ReadProperties(stage, id); err != nil || p.Key == "" || p.Case != id {
+		if p, err := dataset.ReadProperties(stage, id); err != nil || p.Key == "" || p.Case != id {
 			continue
 		}
 		// The properties last: without them nobody would know whose the arrays are.
-		for _, path := range []string{preprocess.UnpackedFile(stage, id), preprocess.ArraysFile(stage, id), preprocess.PropertiesFile(stage, id)} {
+		for _, path := range []string{dataset.UnpackedFile(stage, id), dataset.ArraysFile(stage, id), dataset.PropertiesFile(stage, id)} {
 			if err := atomicfile.Remove(path); err != nil {
 				return removed, fmt.Errorf("cannot remove case %s, which dataset.json no longer lists: %w", id, err)
 			}
@@ -80,7 +81,7 @@ func removeStale(stage string, cases []task.Case) (removed int, err error) {
 // saveCropped writes a cropped case as the reference keeps it: modalities and mask, z, y, x.
 func (c *cohort) saveCropped(kase task.Case, crop *preprocess.Cropped, files []source) error {
 	dir := c.task.Folders.CroppedTask(c.task.Name)
-	if err := atomicfile.Remove(preprocess.PropertiesFile(dir, kase.ID)); err != nil {
+	if err := atomicfile.Remove(dataset.PropertiesFile(dir, kase.ID)); err != nil {
 		return fmt.Errorf("case %s: %w", kase.ID, err)
 	}
 	voxels := len(crop.Mask)
@@ -92,7 +93,7 @@ func (c *cohort) saveCropped(kase task.Case, crop *preprocess.Cropped, files []s
 		all = append(all, float32(v))
 	}
 	a := npz.Array{Name: "data", Shape: []int{len(crop.Data) + 1, crop.Size[0], crop.Size[1], crop.Size[2]}, Data: all}
-	if err := npz.Write(preprocess.ArraysFile(dir, kase.ID), []npz.Array{a}, true); err != nil {
+	if err := npz.Write(dataset.ArraysFile(dir, kase.ID), []npz.Array{a}, true); err != nil {
 		return fmt.Errorf("case %s: %w", kase.ID, err)
 	}
 	p := preprocess.CropProperties(kase, crop)
@@ -109,17 +110,17 @@ func (c *cohort) croppedDone(kase task.Case, files []source) bool {
 		return true
 	}
 	dir := c.task.Folders.CroppedTask(c.task.Name)
-	p, err := preprocess.ReadProperties(dir, kase.ID)
+	p, err := dataset.ReadProperties(dir, kase.ID)
 	if err != nil || p.Key != caseKey(cropSetting, files) {
 		return false
 	}
-	_, err = os.Stat(preprocess.ArraysFile(dir, kase.ID))
+	_, err = os.Stat(dataset.ArraysFile(dir, kase.ID))
 	return err == nil
 }
 
 // madeFrom are the sources of a case whose arrays are on disk.
 func madeFrom(stage, id, setting string, files []source) (provenance.Sources, error) {
-	arrays, err := npz.Stat(preprocess.ArraysFile(stage, id), preprocess.ArraysName)
+	arrays, err := npz.Stat(dataset.ArraysFile(stage, id), dataset.ArraysName)
 	if err != nil {
 		return nil, fmt.Errorf("case %s: %w", id, err)
 	}
@@ -127,7 +128,7 @@ func madeFrom(stage, id, setting string, files []source) (provenance.Sources, er
 	for i, f := range files {
 		digests[i] = f.SHA256
 	}
-	return provenance.Sources{preprocess.FromPlans: setting, preprocess.FromFiles: provenance.DigestOf(digests...), preprocess.FromArrays: arrays.String()}, nil
+	return provenance.Sources{dataset.FromPlans: setting, dataset.FromFiles: provenance.DigestOf(digests...), dataset.FromArrays: arrays.String()}, nil
 }
 
 // writeJSON writes v unless the file holds it already, so that nothing changes where nothing is new.

@@ -5,9 +5,9 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/universal-classifier/uc/internal/dataset"
 	"github.com/universal-classifier/uc/internal/fingerprint"
 	"github.com/universal-classifier/uc/internal/plan"
-	"github.com/universal-classifier/uc/internal/preprocess"
 )
 
 // FuzzProperties reads any properties of a case.
@@ -16,10 +16,10 @@ func FuzzProperties(f *testing.F) {
 	f.Add([]byte(`{"case":"c","targets":null,"use_nonzero_mask_for_norm":{"0":false,"7":true},"size after central pad":[9223372036854775807,2,-2]}`))
 	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if err := os.WriteFile(preprocess.PropertiesFile(dir, "c"), b, 0o600); err != nil {
+		if err := os.WriteFile(dataset.PropertiesFile(dir, "c"), b, 0o600); err != nil {
 			t.Skip(err)
 		}
-		preprocess.ReadProperties(dir, "c")
+		dataset.ReadProperties(dir, "c")
 		removeStale(dir, nil)
 	})
 }

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/universal-classifier/uc/internal/dataset"
 	"github.com/universal-classifier/uc/internal/fingerprint"
 	"github.com/universal-classifier/uc/internal/imagefile"
 	"github.com/universal-classifier/uc/internal/infile"
@@ -213,7 +214,7 @@ func caseKey(setting string, files []source) string {
 // upToDate reports whether a case's arrays are there and made from these files with this setting. Targets that changed in dataset.json are
 // written anew: the arrays do not depend on them.
 func (c *cohort) upToDate(stage string, kase task.Case, setting string, files []source) (bool, error) {
-	p, err := preprocess.ReadProperties(stage, kase.ID)
+	p, err := dataset.ReadProperties(stage, kase.ID)
 	if err != nil || p.Key != caseKey(setting, files) || p.Measures == nil {
 		return false, nil
 	}
@@ -222,7 +223,7 @@ func (c *cohort) upToDate(stage string, kase task.Case, setting string, files []
 		return false, nil
 	}
 	p.Targets, p.MadeFrom = kase.Targets, now
-	return true, writeJSON(preprocess.PropertiesFile(stage, kase.ID), p)
+	return true, writeJSON(dataset.PropertiesFile(stage, kase.ID), p)
 }
 
 // content are the files that make a case what it is: not a mask that was generated from its image, which a prediction does without.

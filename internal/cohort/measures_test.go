@@ -9,8 +9,8 @@ import (
 	"testing"
 
 	"github.com/universal-classifier/uc/internal/cohort/cohorttest"
+	"github.com/universal-classifier/uc/internal/dataset"
 	"github.com/universal-classifier/uc/internal/plan"
-	"github.com/universal-classifier/uc/internal/preprocess"
 	"github.com/universal-classifier/uc/pkg/nifti"
 )
 
@@ -29,7 +29,7 @@ func TestMeasuresOfRawCases(t *testing.T) {
 	f := cohorttest.MakeTask(t, "MRI", cases)
 	mustRun(t, f, Options{})
 	for i, c := range cases {
-		p, err := preprocess.ReadProperties(f.Stage(cohorttest.Task, plan.DataIdentifier), []string{"c_0", "c_1", "c_2"}[i])
+		p, err := dataset.ReadProperties(f.Stage(cohorttest.Task, plan.DataIdentifier), []string{"c_0", "c_1", "c_2"}[i])
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -90,7 +90,7 @@ func TestCasesWithoutMeasuresAreRedone(t *testing.T) {
 	f := cohorttest.MakeTask(t, "MRI", cohorttest.Cases(3))
 	p := mustRun(t, f, Options{})
 	stage := f.Stage(cohorttest.Task, p.DataIdentifier)
-	want, err := os.ReadFile(preprocess.PropertiesFile(stage, "c_1"))
+	want, err := os.ReadFile(dataset.PropertiesFile(stage, "c_1"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +103,7 @@ func TestCasesWithoutMeasuresAreRedone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(preprocess.PropertiesFile(stage, "c_1"), earlier, 0o644); err != nil {
+	if err := os.WriteFile(dataset.PropertiesFile(stage, "c_1"), earlier, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	touched := cohorttest.Age(t, f.PreprocessedTask(cohorttest.Task))

@@ -1,7 +1,6 @@
 package cohort
 
 import (
-	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
@@ -12,133 +11,11 @@ import (
 	"time"
 
 	"github.com/universal-classifier/uc/internal/cohort/cohorttest"
+	"github.com/universal-classifier/uc/internal/dataset"
 	"github.com/universal-classifier/uc/internal/lockfile"
-	"github.com/universal-classifier/uc/internal/npz"
-	"github.com/universal-classifier/uc/internal/preprocess"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/task"
 )
-
-// What a training reads is the content of the .npz, whatever .npy lies beside it and however old that claims to be.
-func TestUnpackedCaseIsThatOfThePackedOne(t *testing.T) {
-	f := cohorttest.MakeTask(t, "MRI", cohorttest.Cases(3))
-	p := mustRun(t, f, Options{})
-	stage := f.Stage(cohorttest.Task, p.DataIdentifier)
-	want := readData(t, preprocess.ArraysFile(stage, "c_0")).Floats()
-	for _, c := range []struct {
-		name   string
-		change func(unpacked []byte) []byte
-	}{
-		{"of another case", func([]byte) []byte {
-			other := readData(t, preprocess.ArraysFile(stage, "c_1"))
-			path := filepath.Join(t.TempDir(), "other.npy")
-			if err := npz.WriteNPY(path, other); err != nil {
-				t.Fatal(err)
-			}
-			b, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return b
-		}},
-		{"with a voxel changed", func(b []byte) []byte { b[len(b)-1] ^= 1; return b }},
-		{"cut short", func(b []byte) []byte { return b[:len(b)-4] }},
-		{"longer", func(b []byte) []byte { return append(b, 0, 0, 0, 0) }},
-		{"empty", func([]byte) []byte { return nil }},
-	} {
-		d, err := openDataset(t, stage, false, "c_0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		d.Close()
-		path := preprocess.UnpackedFile(stage, "c_0")
-		b, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		info, err := os.Stat(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, c.change(b), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		for _, when := range []time.Time{info.ModTime(), time.Now().Add(time.Hour)} {
-			if err := os.Chtimes(path, when, when); err != nil {
-				t.Fatal(err)
-			}
-			d, err := openDataset(t, stage, false, "c_0")
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := make([]float32, len(want))
-			if err := d.Read(0, got); err != nil || !slices.Equal(got, want) {
-				t.Errorf("an unpacked case %s was used (%v)", c.name, err)
-			}
-			d.Close()
-		}
-	}
-}
-
-// Arrays that were exchanged beside their properties, or that change under a training, are an error.
-func TestArraysThatAreNotThoseOfTheirProperties(t *testing.T) {
-	f := cohorttest.MakeTask(t, "MRI", cohorttest.Cases(3))
-	p := mustRun(t, f, Options{})
-	stage := f.Stage(cohorttest.Task, p.DataIdentifier)
-	was, err := os.ReadFile(preprocess.ArraysFile(stage, "c_0"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	other, err := os.ReadFile(preprocess.ArraysFile(stage, "c_1"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	put := func(b []byte) {
-		t.Helper()
-		if err := os.WriteFile(preprocess.ArraysFile(stage, "c_0"), b, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	unpacking, err := preprocess.OpenDataset(stage, []string{"c_0"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	compressed, err := preprocess.OpenDataset(stage, []string{"c_0"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	mapped, err := openDataset(t, stage, false, "c_0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer mapped.Close()
-	before := make([]float32, len(readData(t, preprocess.ArraysFile(stage, "c_0")).Floats()))
-	if err := mapped.Read(0, before); err != nil {
-		t.Fatal(err)
-	}
-
-	put(other)
-	if err := os.Remove(preprocess.UnpackedFile(stage, "c_0")); err != nil && runtime.GOOS != "windows" {
-		t.Fatal(err)
-	}
-	if _, err := preprocess.OpenDataset(stage, []string{"c_0"}); err == nil || !strings.Contains(err.Error(), "plan-and-preprocess again") {
-		t.Errorf("opened: %v", err)
-	}
-	dst := make([]float32, len(before))
-	if err := compressed.Read(0, dst); err == nil || !strings.Contains(err.Error(), "was replaced") {
-		t.Errorf("read compressed: %v", err)
-	}
-	if err := unpacking.Map(t.Context(), progress.Discard); err == nil || !strings.Contains(err.Error(), "was replaced") {
-		t.Errorf("unpacked: %v", err)
-	}
-	if err := mapped.Read(0, dst); err != nil || !slices.Equal(dst, before) {
-		t.Errorf("a mapped case changed under its reader (%v)", err)
-	}
-	mustRun(t, f, Options{})
-	if now, err := os.ReadFile(preprocess.ArraysFile(stage, "c_0")); err != nil || !bytes.Equal(now, was) {
-		t.Error("the case was not made again")
-	}
-}
 
 // A file that was replaced by another one of the same size, its time kept, is noticed.
 func TestFileReplacedWithItsTimeKept(t *testing.T) {
@@ -179,16 +56,16 @@ func TestCasesWithoutSourcesAreTakenOver(t *testing.T) {
 	p := mustRun(t, f, Options{})
 	stage := f.Stage(cohorttest.Task, p.DataIdentifier)
 	for _, id := range []string{"c_0", "c_1", "c_2"} {
-		q, err := preprocess.ReadProperties(stage, id)
+		q, err := dataset.ReadProperties(stage, id)
 		if err != nil {
 			t.Fatal(err)
 		}
 		q.MadeFrom = nil
-		if err := writeJSON(preprocess.PropertiesFile(stage, id), q); err != nil {
+		if err := writeJSON(dataset.PropertiesFile(stage, id), q); err != nil {
 			t.Fatal(err)
 		}
 	}
-	d, err := preprocess.OpenDataset(stage, []string{"c_0", "c_1", "c_2"})
+	d, err := dataset.Open(stage, []string{"c_0", "c_1", "c_2"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,7 +77,7 @@ func TestCasesWithoutSourcesAreTakenOver(t *testing.T) {
 	if got, want := touched(), []string{"c_0.json", "c_1.json", "c_2.json"}; !slices.Equal(got, want) {
 		t.Errorf("written: %v, want %v", got, want)
 	}
-	if d, err = preprocess.OpenDataset(stage, []string{"c_0", "c_1", "c_2"}); err != nil {
+	if d, err = dataset.Open(stage, []string{"c_0", "c_1", "c_2"}); err != nil {
 		t.Fatal(err)
 	}
 	if other, unknown, err := d.Made(p); err != nil || len(other)+len(unknown) > 0 || d.Case(0).Files == "" {
@@ -298,7 +175,7 @@ func TestChangedInputs(t *testing.T) {
 func TestStaleCaseThatCannotBeRemoved(t *testing.T) {
 	f := cohorttest.MakeTask(t, "MRI", cohorttest.Cases(3))
 	stage := f.Stage(cohorttest.Task, mustRun(t, f, Options{}).DataIdentifier)
-	arrays := preprocess.ArraysFile(stage, "c_2")
+	arrays := dataset.ArraysFile(stage, "c_2")
 	if err := os.Remove(arrays); err != nil {
 		t.Fatal(err)
 	}
@@ -308,13 +185,13 @@ func TestStaleCaseThatCannotBeRemoved(t *testing.T) {
 	if n, err := removeStale(stage, nil); err == nil || !strings.Contains(err.Error(), "c_2") || n != 2 {
 		t.Errorf("removed %d, %v", n, err)
 	}
-	if !exists(preprocess.PropertiesFile(stage, "c_2")) {
+	if !exists(dataset.PropertiesFile(stage, "c_2")) {
 		t.Error("the properties went before the arrays")
 	}
 	if err := os.RemoveAll(arrays); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := removeStale(stage, nil); err != nil || n != 1 || exists(preprocess.PropertiesFile(stage, "c_2")) {
+	if n, err := removeStale(stage, nil); err != nil || n != 1 || exists(dataset.PropertiesFile(stage, "c_2")) {
 		t.Errorf("removed %d, %v", n, err)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/universal-classifier/uc/internal/dataset"
 	"github.com/universal-classifier/uc/internal/fingerprint"
 	"github.com/universal-classifier/uc/internal/indexed"
 	"github.com/universal-classifier/uc/internal/npz"
@@ -132,7 +133,7 @@ func TestReference(t *testing.T) {
 			folder := raw.Folders.Stage(raw.Name, p.DataIdentifier)
 			worst, worstMask, worstMoment := 0.0, 0.0, 0.0
 			for id, w := range want.Cases {
-				got, err := preprocess.ReadProperties(folder, id)
+				got, err := dataset.ReadProperties(folder, id)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -140,7 +141,7 @@ func TestReference(t *testing.T) {
 				if got.NonzeroBox != w.NonzeroBox || got.CropBox != w.ROIBox {
 					t.Errorf("%s: boxes %v %v, want %v %v", id, got.NonzeroBox, got.CropBox, w.NonzeroBox, w.ROIBox)
 				}
-				cropped := readData(t, preprocess.ArraysFile(raw.Folders.CroppedTask(raw.Name), id))
+				cropped := readData(t, dataset.ArraysFile(raw.Folders.CroppedTask(raw.Name), id))
 				if [4]int(cropped.Shape) != w.CroppedShape {
 					t.Errorf("%s: cropped shape %v, want %v", id, cropped.Shape, w.CroppedShape)
 				}
@@ -152,7 +153,7 @@ func TestReference(t *testing.T) {
 						t.Errorf("%s: the cropped arrays differ", id)
 					}
 				}
-				final := readData(t, preprocess.ArraysFile(folder, id))
+				final := readData(t, dataset.ArraysFile(folder, id))
 				if [4]int(final.Shape) != w.PreprocessedShape {
 					t.Errorf("%s: shape %v, want %v", id, final.Shape, w.PreprocessedShape)
 					continue

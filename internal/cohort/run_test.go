@@ -10,9 +10,9 @@ import (
 	"testing"
 
 	"github.com/universal-classifier/uc/internal/cohort/cohorttest"
+	"github.com/universal-classifier/uc/internal/dataset"
 	"github.com/universal-classifier/uc/internal/fingerprint"
 	"github.com/universal-classifier/uc/internal/indexed"
-	"github.com/universal-classifier/uc/internal/npz"
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/preprocess"
 	"github.com/universal-classifier/uc/internal/progress"
@@ -64,12 +64,12 @@ func TestNothingChangedNothingDone(t *testing.T) {
 		if exists(killed) {
 			t.Error("what a killed run had begun is still there")
 		}
-		if err := os.Remove(preprocess.ArraysFile(f.CroppedTask(cohorttest.Task), "c_2")); err != nil {
+		if err := os.Remove(dataset.ArraysFile(f.CroppedTask(cohorttest.Task), "c_2")); err != nil {
 			t.Fatal(err)
 		}
 		mustRun(t, f, Options{KeepCropped: true})
 		got := slices.DeleteFunc(touched(), func(s string) bool { return s == manifestFile })
-		if len(got) > 0 || !exists(preprocess.ArraysFile(f.CroppedTask(cohorttest.Task), "c_2")) {
+		if len(got) > 0 || !exists(dataset.ArraysFile(f.CroppedTask(cohorttest.Task), "c_2")) {
 			t.Errorf("%s: after the loss of a cropped case these were written: %v", modality, got)
 		}
 	}
@@ -119,7 +119,7 @@ func TestChangedTargetsAndLostCases(t *testing.T) {
 	}
 	cohorttest.WriteDataset(t, f, "MRI", 3, 0)
 	mustRun(t, f, Options{})
-	ids, err := preprocess.Cases(stage)
+	ids, err := dataset.Cases(stage)
 	if err != nil || !slices.Equal(ids, []string{"c_0", "c_1", "c_2"}) {
 		t.Errorf("cases left: %v (%v)", ids, err)
 	}
@@ -159,7 +159,7 @@ func TestFollowedPlans(t *testing.T) {
 	if _, err := plan.Load(filepath.Join(f.PreprocessedTask(cohorttest.Task), "nnUNetPlans_pretrained_MINE_plans_3D.json")); err != nil {
 		t.Error(err)
 	}
-	a := readData(t, preprocess.ArraysFile(filepath.Join(f.PreprocessedTask(cohorttest.Task), "nnUNetData_pretrained_MINE_stage0"), "c_2"))
+	a := readData(t, dataset.ArraysFile(filepath.Join(f.PreprocessedTask(cohorttest.Task), "nnUNetData_pretrained_MINE_stage0"), "c_2"))
 	if !slices.Equal(a.Shape, []int{2, 20, 20, 20}) {
 		t.Errorf("shape %v", a.Shape)
 	}
@@ -189,7 +189,7 @@ func TestPredictionUsesTheSameCode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := readData(t, preprocess.ArraysFile(f.Stage(cohorttest.Task, p.DataIdentifier), "c_2"))
+	want := readData(t, dataset.ArraysFile(f.Stage(cohorttest.Task, p.DataIdentifier), "c_2"))
 	if !slices.Equal(out.Shape[:], want.Shape) || !slices.Equal(out.Data, want.Floats()) {
 		t.Error("the case differs from what training saw")
 	}
@@ -219,60 +219,13 @@ func TestPredictionUsesTheSameCode(t *testing.T) {
 }
 
 // openDataset opens cases for reading, unpacked unless compressed.
-func openDataset(t *testing.T, stage string, compressed bool, cases ...string) (*preprocess.Dataset, error) {
+func openDataset(t *testing.T, stage string, compressed bool, cases ...string) (*dataset.Dataset, error) {
 	t.Helper()
-	d, err := preprocess.OpenDataset(stage, cases)
+	d, err := dataset.Open(stage, cases)
 	if err == nil && !compressed {
 		err = d.Map(t.Context(), progress.Discard)
 	}
 	return d, err
-}
-
-func TestDataset(t *testing.T) {
-	f := cohorttest.MakeTask(t, "MRI", cohorttest.Cases(3))
-	p := mustRun(t, f, Options{})
-	stage := f.Stage(cohorttest.Task, p.DataIdentifier)
-	for _, compressed := range []bool{true, false, false} {
-		d, err := openDataset(t, stage, compressed, "c_2", "c_0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if exists(preprocess.UnpackedFile(stage, "c_2")) == compressed {
-			t.Errorf("compressed %v: unpacked file there: %v", compressed, !compressed)
-		}
-		want := readData(t, preprocess.ArraysFile(stage, "c_2")).Floats()
-		got := make([]float32, len(want))
-		if err := d.Read(0, got); err != nil {
-			t.Fatal(err)
-		}
-		if !slices.Equal(got, want) || d.ID(0) != "c_2" || d.Len() != 2 {
-			t.Errorf("compressed %v: case 0 is %s and differs from its file", compressed, d.ID(0))
-		}
-		if err := d.Read(0, got[1:]); err == nil {
-			t.Error("read into a buffer that is too small")
-		}
-		if err := d.Close(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	// An unpacked file that is damaged is made again.
-	if err := os.WriteFile(preprocess.UnpackedFile(stage, "c_0"), []byte("damaged"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	d, err := openDataset(t, stage, false, "c_0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	d.Close()
-	if _, err := openDataset(t, stage, false, "c_9"); err == nil || !strings.Contains(err.Error(), "plan-and-preprocess") {
-		t.Errorf("a case that is not there: %v", err)
-	}
-	if err := npz.Write(preprocess.ArraysFile(stage, "c_0"), []npz.Array{{Name: "data", Shape: []int{1}, Data: []float32{1}}}, true); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := openDataset(t, stage, false, "c_0"); err == nil {
-		t.Error("a file of another shape was taken")
-	}
 }
 
 // TestSecondScan makes the cohort's values too many to hold: reading all cases twice must give the same statistics.

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/universal-classifier/uc/internal/preprocess"
+	"github.com/universal-classifier/uc/internal/dataset"
 	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/testutil"
 	"github.com/universal-classifier/uc/internal/torch"
@@ -80,7 +80,7 @@ func TestSplitsOfTheReferenceAreRead(t *testing.T) {
 	for _, name := range []string{"Task100_MriRoi", "Task106_TwomodNoroi"} {
 		dir := t.TempDir()
 		from := testutil.Shared(t, "reference", "interop", "training", "preprocessed", name)
-		ids, err := preprocess.Cases(filepath.Join(from, task.DefaultDataIdentifier+"_stage0"))
+		ids, err := dataset.Cases(filepath.Join(from, task.DefaultDataIdentifier+"_stage0"))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/universal-classifier/uc/internal/preprocess"
+	"github.com/universal-classifier/uc/internal/dataset"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/testutil"
@@ -62,11 +62,11 @@ func TestTrainingOnAFolderThatTheReferencePreprocessed(t *testing.T) {
 		if p.RealMasks != realMasks || p.MasksUnknown == realMasks {
 			t.Errorf("%s: masks real %v, unknown %v", name, p.RealMasks, p.MasksUnknown)
 		}
-		ids, err := preprocess.Cases(folders.Stage(name, task.DefaultDataIdentifier))
+		ids, err := dataset.Cases(folders.Stage(name, task.DefaultDataIdentifier))
 		if err != nil {
 			t.Fatal(err)
 		}
-		data, err := preprocess.OpenDataset(folders.Stage(name, task.DefaultDataIdentifier), ids)
+		data, err := dataset.Open(folders.Stage(name, task.DefaultDataIdentifier), ids)
 		if err != nil {
 			t.Fatal(err)
 		}

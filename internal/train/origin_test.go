@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/universal-classifier/uc/internal/checkpoint"
+	"github.com/universal-classifier/uc/internal/dataset"
 	"github.com/universal-classifier/uc/internal/evaluate"
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/preprocess"
@@ -243,7 +244,7 @@ func TestImagesThatChangedAfterPlanning(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ids, err := preprocess.Cases(o.Folders.Stage(o.Task, plan.DataIdentifier))
+	ids, err := dataset.Cases(o.Folders.Stage(o.Task, plan.DataIdentifier))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,9 +14,9 @@ import (
 
 	"github.com/universal-classifier/uc/internal/augment"
 	"github.com/universal-classifier/uc/internal/checkpoint"
+	"github.com/universal-classifier/uc/internal/dataset"
 	"github.com/universal-classifier/uc/internal/device"
 	"github.com/universal-classifier/uc/internal/i3d"
-	"github.com/universal-classifier/uc/internal/preprocess"
 	"github.com/universal-classifier/uc/internal/provenance"
 	"github.com/universal-classifier/uc/internal/report"
 	"github.com/universal-classifier/uc/internal/split"
@@ -56,7 +56,7 @@ func (t *trainer) openCases(ctx context.Context) error {
 	}
 	dir := t.o.Folders.PreprocessedTask(t.o.Task)
 	stage := t.o.Folders.Stage(t.o.Task, t.plans.DataIdentifier)
-	ids, err := preprocess.Cases(stage)
+	ids, err := dataset.Cases(stage)
 	if err != nil {
 		return err
 	}
@@ -79,7 +79,7 @@ func (t *trainer) openCases(ctx context.Context) error {
 	}
 	t.patients = drawing.Patients()
 	used := slices.Compact(slices.Sorted(slices.Values(slices.Concat(t.split.Train, t.split.Val))))
-	if t.data, err = preprocess.OpenDataset(stage, used); err != nil {
+	if t.data, err = dataset.Open(stage, used); err != nil {
 		return err
 	}
 	if err := errors.Join(t.checkCases(), lock.Release()); err != nil {

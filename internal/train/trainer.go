@@ -10,12 +10,12 @@ import (
 
 	"github.com/universal-classifier/uc/internal/atomicfile"
 	"github.com/universal-classifier/uc/internal/checkpoint"
+	"github.com/universal-classifier/uc/internal/dataset"
 	"github.com/universal-classifier/uc/internal/device"
 	"github.com/universal-classifier/uc/internal/device/open"
 	"github.com/universal-classifier/uc/internal/i3d"
 	"github.com/universal-classifier/uc/internal/lockfile"
 	"github.com/universal-classifier/uc/internal/plan"
-	"github.com/universal-classifier/uc/internal/preprocess"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/provenance"
 	"github.com/universal-classifier/uc/internal/split"
@@ -33,7 +33,7 @@ type trainer struct {
 	log      *trainingLog
 	plans    *plan.Plans
 	config   i3d.Config
-	data     *preprocess.Dataset
+	data     *dataset.Dataset
 	split    *split.ChosenSplit
 	patients map[string]string // by case, where they are declared
 	members  [2][]int          // indices into data of the training and the validation cases

@@ -13,8 +13,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/universal-classifier/uc/internal/dataset"
 	"github.com/universal-classifier/uc/internal/evaluate"
-	"github.com/universal-classifier/uc/internal/preprocess"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/split"
 	"github.com/universal-classifier/uc/internal/task"
@@ -148,7 +148,7 @@ func splitOf(folders task.Folders, name, fold string) (*split.ChosenSplit, error
 	if fold == official {
 		fold = officialFold
 	}
-	ids, err := preprocess.Cases(folders.Stage(name, task.DefaultDataIdentifier))
+	ids, err := dataset.Cases(folders.Stage(name, task.DefaultDataIdentifier))
 	if err != nil {
 		return nil, err
 	}
@@ -190,7 +190,7 @@ func (s *study) prepare(ctx context.Context, c cohort, root string, folders task
 	if err := w.Preprocess(ctx, c.task, universalclassifier.PreprocessOptions{}); err != nil {
 		return err
 	}
-	ids, err := preprocess.Cases(folders.Stage(c.task, task.DefaultDataIdentifier))
+	ids, err := dataset.Cases(folders.Stage(c.task, task.DefaultDataIdentifier))
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package preprocess
+package dataset
 
 import (
 	"encoding/json"
@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/universal-classifier/uc/internal/preprocess"
 	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/torch"
 )
@@ -24,8 +25,8 @@ func (c pickledCases) has(id string) bool {
 	return err == nil
 }
 
-func (c *pickledCases) read(id string) (Properties, error) {
-	var p Properties
+func (c *pickledCases) read(id string) (preprocess.Properties, error) {
+	var p preprocess.Properties
 	v, err := torch.ReadPickle(c.file(id))
 	if err != nil {
 		return p, fmt.Errorf("case %s: %w", id, err)

@@ -1,4 +1,4 @@
-package preprocess
+package dataset
 
 import (
 	"encoding/json"
@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/universal-classifier/uc/internal/infile"
+	"github.com/universal-classifier/uc/internal/preprocess"
 )
 
 // Names in Properties.MadeFrom.
@@ -30,9 +31,9 @@ func ArraysFile(stage, id string) string { return filepath.Join(stage, id+".npz"
 func UnpackedFile(stage, id string) string { return filepath.Join(stage, id+".npy") }
 
 // ReadProperties reads how a case in a stage folder was preprocessed.
-func ReadProperties(stage, id string) (Properties, error) {
+func ReadProperties(stage, id string) (preprocess.Properties, error) {
 	path := PropertiesFile(stage, id)
-	var p Properties
+	var p preprocess.Properties
 	b, err := infile.ReadFile(path, infile.MaxText)
 	if errors.Is(err, fs.ErrNotExist) {
 		return p, fmt.Errorf("case %s: %s not found; run plan-and-preprocess for the task: %w", id, path, err)

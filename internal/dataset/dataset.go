@@ -1,4 +1,5 @@
-package preprocess
+// Package dataset knows how preprocessed cases are stored in a stage folder, and reads them.
+package dataset
 
 import (
 	"context"
@@ -16,6 +17,7 @@ import (
 	"github.com/universal-classifier/uc/internal/lockfile"
 	"github.com/universal-classifier/uc/internal/npz"
 	"github.com/universal-classifier/uc/internal/plan"
+	"github.com/universal-classifier/uc/internal/preprocess"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/provenance"
 )
@@ -25,7 +27,7 @@ import (
 type Dataset struct {
 	stage      string
 	ids        []string
-	properties []Properties
+	properties []preprocess.Properties
 	arrays     []npz.Member // of each case's .npz
 	shape      [4]int
 	mapped     []*npz.Mapped // nil if cases are read compressed
@@ -37,9 +39,9 @@ const quickly = 2 * time.Second
 // maxUnpackers bounds how many cases are looked through or unpacked at a time.
 const maxUnpackers = 4
 
-// OpenDataset opens the cases in a stage folder, to be read compressed unless Map follows. All cases must have one shape, and the arrays of
+// Open opens the cases in a stage folder, to be read compressed unless Map follows. All cases must have one shape, and the arrays of
 // each must be those that its properties tell of.
-func OpenDataset(stage string, cases []string) (*Dataset, error) {
+func Open(stage string, cases []string) (*Dataset, error) {
 	if len(cases) == 0 {
 		return nil, fmt.Errorf("%s: no cases asked for", stage)
 	}
@@ -219,7 +221,7 @@ func (d *Dataset) Case(i int) provenance.Case {
 // Made compares the cases with plans: other are those that were preprocessed under other plans or by another version, unknown those of an
 // earlier version, which did not record its plans.
 func (d *Dataset) Made(p *plan.Plans) (other, unknown []string, err error) {
-	setting, err := SettingKey(p)
+	setting, err := preprocess.SettingKey(p)
 	if err != nil {
 		return nil, nil, err
 	}
