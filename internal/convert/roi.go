@@ -83,11 +83,12 @@ func (s *sheet) settleMasks(rows []*row, all []int16, found [][]int16, p *proble
 				row.Mask.Values = to
 			}
 		}
-		s.cohort.Notes = append(s.cohort.Notes, fmt.Sprintf("the masks hold the values %v, which are written as 1 to %d", all, len(all)))
-		all = make([]int16, len(all))
-		for i := range all {
-			all[i] = int16(i + 1)
+		numbers := make([]int16, len(all))
+		for i := range numbers {
+			numbers[i] = int16(i + 1)
 		}
+		s.cohort.Notes = append(s.cohort.Notes, fmt.Sprintf("masks: %s written as %s", valuesText(all), valuesText(numbers)))
+		all = numbers
 	} else if s.roiLabels != nil {
 		for i, row := range rows {
 			for _, v := range found[i] {
@@ -108,6 +109,17 @@ func (s *sheet) settleMasks(rows []*row, all []int16, found [][]int16, p *proble
 		}
 		s.roiLabels = append(s.roiLabels, name)
 	}
+}
+
+func valuesText(values []int16) string {
+	var out []string
+	for _, v := range values {
+		out = append(out, fmt.Sprint(v))
+	}
+	if len(out) == 1 {
+		return "the value " + out[0]
+	}
+	return "the values " + some(out)
 }
 
 var errTooMany = errors.New("too many values")
