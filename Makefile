@@ -4,6 +4,7 @@ GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 LDFLAGS := -s -w -X github.com/universal-classifier/uc/internal/cli.Version=$(VERSION)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GORELEASER := github.com/goreleaser/goreleaser/v2@v2.15.1
 
 export CGO_ENABLED ?= 0
 
@@ -33,7 +34,7 @@ noasm: ## build everything without machine code, and test the packages that have
 	$(GO) test -tags noasm -timeout 10m $$(git grep -lE '^//go:build.*noasm' -- '*.go' | xargs -n 1 dirname | grep -v /_asm | sort -u | sed 's|^|./|')
 
 # Packages without I/O to speak of, so that the emulator takes seconds. On another machine than Linux on amd64, `make test` is the better test.
-ARM64 ?= ./internal/cpulevel
+ARM64 ?= ./internal/augment/rows ./internal/resample ./internal/volume ./internal/voxels
 arm64: ## test leaf packages for arm64 on an emulator (qemu-aarch64-static)
 	GOARCH=arm64 $(GO) test -timeout 20m -exec qemu-aarch64-static $(ARM64)
 
@@ -52,11 +53,14 @@ lint: ## gofmt, go vet, static analysis
 	$(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
 
-lint-docs: ## check the links between Markdown files and the width of comments
+lint-docs: ## check the links between Markdown files
 	$(GO) run ./scripts/lintdocs
 
 generate: ## regenerate assembly and the reference of the commands
 	$(GO) generate ./...
+
+release-snapshot: ## build the release archives of every platform in dist/release, without publishing
+	$(GO) run $(GORELEASER) release --snapshot --clean
 
 wheel: ## build the Python package for every platform, and its source distribution, in dist
 	GO='$(GO)' python3 scripts/wheel/build_backend.py --out dist --version '$(VERSION)'

@@ -10,12 +10,9 @@ import (
 	"unicode/utf8"
 )
 
-// columns is how wide a line that is a comment may be; a tab counts as one.
-const columns = 120
-
-// wideComments lists the comments of a Go file that are too wide. Generated files, directives, and comments that follow
-// code on their line are exempt.
-func wideComments(path string) ([]string, error) {
+// wideComments lists the lines of comments in a Go file that have more columns than allowed; a tab counts as one. Generated
+// files, directives, and comments that follow code on their line are exempt.
+func wideComments(path string, columns int) ([]string, error) {
 	src, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err

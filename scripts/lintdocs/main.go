@@ -1,7 +1,8 @@
-// Command lintdocs finds links between Markdown files that lead nowhere, and comments of more than 120 columns.
+// Command lintdocs finds links between Markdown files that lead nowhere, and comments that are too wide.
 package main
 
 import (
+	"flag"
 	"fmt"
 	"io/fs"
 	"log"
@@ -13,11 +14,9 @@ import (
 
 func main() {
 	log.SetFlags(0)
-	root := "."
-	if len(os.Args) == 2 {
-		root = os.Args[1]
-	}
-	problems, err := check(root)
+	columns := flag.Int("columns", 0, "check that comments have at most this many columns; 0: do not check")
+	flag.Parse()
+	problems, err := check(".", *columns)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -31,7 +30,7 @@ func main() {
 
 // check reads every Markdown and Go file below root, except in hidden folders, in those that builds write and among
 // test data.
-func check(root string) ([]string, error) {
+func check(root string, columns int) ([]string, error) {
 	var pages, sources []string
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		switch {
@@ -54,8 +53,11 @@ func check(root string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	if columns == 0 {
+		sources = nil
+	}
 	for _, path := range sources {
-		wide, err := wideComments(path)
+		wide, err := wideComments(path, columns)
 		if err != nil {
 			return nil, err
 		}

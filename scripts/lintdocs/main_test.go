@@ -20,7 +20,7 @@ func problemsOf(t *testing.T, files map[string]string) string {
 			t.Fatal(err)
 		}
 	}
-	problems, err := check(dir)
+	problems, err := check(dir, 120)
 	if err != nil {
 		t.Fatal(err)
 	}
