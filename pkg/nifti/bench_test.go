@@ -5,13 +5,11 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-
-	"github.com/universal-classifier/uc/internal/volume"
 )
 
 // BenchmarkReadImage reads an int16 volume of 256 x 256 x 128 with the entropy of a scan; MB/s of decompressed voxels.
 func BenchmarkReadImage(b *testing.B) {
-	g := volume.Geometry{Size: [3]int{128, 256, 256}, Spacing: [3]float64{1, 1, 1}, Direction: identity}
+	g := Geometry{Size: [3]int{128, 256, 256}, Spacing: [3]float64{1, 1, 1}, Direction: identity}
 	data := make([]int16, g.Voxels())
 	rng := rand.New(rand.NewPCG(1, 1))
 	for i := range data {

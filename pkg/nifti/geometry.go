@@ -5,8 +5,6 @@ import (
 	"math"
 
 	gonii "github.com/okieraised/gonii/pkg/nifti"
-
-	"github.com/universal-classifier/uc/internal/volume"
 )
 
 // place fills in spacing, origin and direction as ITK's NiftiImageIO does: the spacing is pixdim (in mm), the rest
@@ -252,7 +250,7 @@ func quaternion(m [9]float64) (bcd [3]float64, qfac float64) {
 
 // Orientation names the anatomical direction in which each voxel axis (x, y, z as stored) runs, for people: "RAS" means
 // that x grows to the patient's right, y to the front, z to the head.
-func Orientation(g volume.Geometry) string {
+func Orientation(g Geometry) string {
 	names := [3][2]byte{{'L', 'R'}, {'P', 'A'}, {'S', 'I'}} // LPS: + is left, posterior, superior
 	out := make([]byte, 3)
 	for j := range 3 {

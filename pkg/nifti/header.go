@@ -1,8 +1,3 @@
-// Package nifti reads NIfTI files into volumes and writes volumes as NIfTI files, with ITK's conventions.
-//
-// The header layouts, the codes and the header writer are gonii's. Everything that a damaged or hostile file could turn
-// against the program (sizes, offsets, decompression) and everything that touches each voxel is done here: gonii
-// allocates what the header claims, decodes voxel by voxel, and its quaternion arithmetic starts from 1.01.
 package nifti
 
 import (
@@ -14,50 +9,25 @@ import (
 
 	gonii "github.com/okieraised/gonii/pkg/nifti"
 
-	"github.com/universal-classifier/uc/internal/volume"
 	"github.com/universal-classifier/uc/internal/voxels"
 )
 
 // Header is what a NIfTI header says, checked: a three-dimensional grid of real numbers that fits the file.
 type Header struct {
-	volume.Geometry         // size and spacing (z, y, x); origin and direction as ITK gives them (LPS)
-	Version         int     // 1 or 2
-	BigEndian       bool    // byte order of header and voxels
-	Datatype        int32   // NIfTI code, one of gonii's DT_*
-	Slope, Inter    float64 // voxel = stored * Slope + Inter; 1 and 0 when the file declares no scaling
-	Offset          int64   // first byte of the voxels in the (decompressed) file
-	SpacingDoubt    string  // what in the header speaks against the spacing read (pixdim, as ITK takes it); "" if nothing does
+	Geometry              // size and spacing (z, y, x); origin and direction as ITK gives them (LPS)
+	Version      int      // 1 or 2
+	BigEndian    bool     // byte order of header and voxels
+	Datatype     Datatype // of the stored voxels
+	Slope, Inter float64  // voxel = stored * Slope + Inter; 1 and 0 when the file declares no scaling
+	Offset       int64    // first byte of the voxels in the (decompressed) file
+	SpacingDoubt string   // what in the header speaks against the spacing read (pixdim, as ITK takes it); "" if nothing does
 
 	notes []string // what the header has wrong and nothing depends on
-}
-
-// BytesPerVoxel is the size of one stored voxel.
-func (h *Header) BytesPerVoxel() int {
-	n, _ := gonii.AssignDatatypeSize(h.Datatype)
-	return int(n)
 }
 
 // layout says how the voxels are stored.
 func (h *Header) layout() voxels.Layout {
 	return voxels.Layout{Type: types[h.Datatype], BigEndian: h.BigEndian, Slope: h.Slope, Inter: h.Inter}
-}
-
-// types are the datatypes that are read.
-var types = map[int32]voxels.Type{
-	gonii.DT_UINT8: voxels.Uint8, gonii.DT_INT8: voxels.Int8, gonii.DT_UINT16: voxels.Uint16, gonii.DT_INT16: voxels.Int16,
-	gonii.DT_UINT32: voxels.Uint32, gonii.DT_INT32: voxels.Int32, gonii.DT_UINT64: voxels.Uint64, gonii.DT_INT64: voxels.Int64,
-	gonii.DT_FLOAT32: voxels.Float32, gonii.DT_FLOAT64: voxels.Float64,
-}
-
-// TypeName is the datatype as people write it: "int16", "float32", ...
-func (h *Header) TypeName() string { return typeName(h.Datatype) }
-
-func typeName(datatype int32) string {
-	name := (&gonii.Nii{Datatype: datatype}).GetDatatype()
-	if name == gonii.ILLEGAL {
-		return fmt.Sprintf("code %d", datatype)
-	}
-	return strings.ToLower(name)
 }
 
 // rawHeader holds the fields of either version that matter here, in the wider types.
@@ -66,7 +36,7 @@ type rawHeader struct {
 	order                binary.ByteOrder
 	dim                  [8]int64
 	pixdim               [8]float64
-	datatype             int32
+	datatype             Datatype
 	bitpix               int
 	voxOffset            float64
 	slope, inter         float64
@@ -119,7 +89,7 @@ func decodeHeader(b []byte, order binary.ByteOrder) (*rawHeader, error) {
 			return nil, errAnalyze
 		}
 		h := &rawHeader{
-			version: 1, order: order, datatype: int32(n.Datatype), bitpix: int(n.Bitpix), voxOffset: float64(n.VoxOffset),
+			version: 1, order: order, datatype: Datatype(n.Datatype), bitpix: int(n.Bitpix), voxOffset: float64(n.VoxOffset),
 			slope: float64(n.SclSlope), inter: float64(n.SclInter),
 			qformCode: int(n.QformCode), sformCode: int(n.SformCode),
 			quatern: [3]float64{float64(n.QuaternB), float64(n.QuaternC), float64(n.QuaternD)},
@@ -148,7 +118,7 @@ func decodeHeader(b []byte, order binary.ByteOrder) (*rawHeader, error) {
 		return nil, errMagic
 	}
 	return &rawHeader{
-		version: 2, order: order, dim: n.Dim, pixdim: n.Pixdim, datatype: int32(n.Datatype), bitpix: int(n.Bitpix),
+		version: 2, order: order, dim: n.Dim, pixdim: n.Pixdim, datatype: Datatype(n.Datatype), bitpix: int(n.Bitpix),
 		voxOffset: float64(n.VoxOffset), slope: n.SclSlope, inter: n.SclInter,
 		qformCode: int(n.QformCode), sformCode: int(n.SformCode),
 		quatern: [3]float64{n.QuaternB, n.QuaternC, n.QuaternD},
@@ -194,11 +164,11 @@ func (r *rawHeader) check(limit int64) (*Header, error) {
 		h.Size[3-i] = int(r.dim[i])
 	}
 
-	if err := checkType(r.datatype); err != nil {
+	if err := r.datatype.check(); err != nil {
 		return nil, err
 	}
-	if n := 8 * h.BytesPerVoxel(); r.bitpix != n && r.bitpix != 0 {
-		h.notes = append(h.notes, fmt.Sprintf("the header says %d bits per voxel, but its datatype %s has %d; the datatype counts", r.bitpix, typeName(r.datatype), n))
+	if n := 8 * h.Datatype.Bytes(); r.bitpix != n && r.bitpix != 0 {
+		h.notes = append(h.notes, fmt.Sprintf("the header says %d bits per voxel, but its datatype %s has %d; the datatype counts", r.bitpix, r.datatype, n))
 	}
 	h.Offset = int64(r.voxOffset)
 	first := int64(gonii.NII1HeaderSize + gonii.DefaultHeaderPadding)
@@ -211,10 +181,10 @@ func (r *rawHeader) check(limit int64) (*Header, error) {
 	if float64(h.Offset) != r.voxOffset && r.voxOffset != 0 || h.Offset < first {
 		return nil, fmt.Errorf("voxels are said to start at byte %g, expected %d or more; the file is damaged, export it again", r.voxOffset, first)
 	}
-	bytesNeeded := voxels * int64(h.BytesPerVoxel())
+	bytesNeeded := voxels * int64(h.Datatype.Bytes())
 	if h.Offset > limit || bytesNeeded > limit-h.Offset {
 		return nil, fmt.Errorf("the header claims %s voxels of %s (%d bytes), but the file holds at most %d bytes; it is truncated or damaged, copy or export it again",
-			r.sizeText(), typeName(r.datatype), bytesNeeded, max(limit-h.Offset, 0))
+			r.sizeText(), r.datatype, bytesNeeded, max(limit-h.Offset, 0))
 	}
 
 	h.Slope, h.Inter = 1, 0
@@ -226,21 +196,6 @@ func (r *rawHeader) check(limit int64) (*Header, error) {
 	}
 	r.place(h)
 	return h, nil
-}
-
-// checkType refuses everything but real numbers of up to 64 bits.
-func checkType(datatype int32) error {
-	switch datatype {
-	case gonii.DT_UINT8, gonii.DT_INT8, gonii.DT_UINT16, gonii.DT_INT16, gonii.DT_UINT32, gonii.DT_INT32,
-		gonii.DT_UINT64, gonii.DT_INT64, gonii.DT_FLOAT32, gonii.DT_FLOAT64:
-	case gonii.DT_COMPLEX64, gonii.DT_COMPLEX128, gonii.DT_COMPLEX256:
-		return fmt.Errorf("voxels are complex numbers (%s), expected real ones; save the magnitude instead", typeName(datatype))
-	case gonii.DT_RGB24, gonii.DT_RGBA32:
-		return fmt.Errorf("voxels are colours (%s), expected one number each; convert to grey or to one file per channel", typeName(datatype))
-	default:
-		return fmt.Errorf("datatype %s is not supported, expected integers or floats of 8 to 64 bits; convert to int16 or float32", typeName(datatype))
-	}
-	return nil
 }
 
 // sizeText is the size as the file orders it: x, y, z, ...

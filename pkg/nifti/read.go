@@ -3,7 +3,6 @@ package nifti
 import (
 	"errors"
 
-	"github.com/universal-classifier/uc/internal/volume"
 	"github.com/universal-classifier/uc/internal/voxels"
 )
 
@@ -22,7 +21,7 @@ func ReadHeader(path string) (*Header, error) {
 // to 64 bits. Voxels come as float32 with scl_slope and scl_inter applied; NaN and infinities in the file count as 0, as in
 // ITK, and a finite value beyond float32 becomes infinite. 4D, complex and colour images are errors, and so are files
 // shorter than their header claims.
-func ReadImage(path string) (*volume.Image, error) {
+func ReadImage(path string) (*Image, error) {
 	s, err := open(path)
 	if err != nil {
 		return nil, err
@@ -31,7 +30,7 @@ func ReadImage(path string) (*volume.Image, error) {
 	return s.image()
 }
 
-func (s *source) image() (*volume.Image, error) {
+func (s *source) image() (*Image, error) {
 	all := s.voxels()
 	data, err := all.Image()
 	if err != nil {
@@ -40,11 +39,11 @@ func (s *source) image() (*volume.Image, error) {
 	if err := s.finish(); err != nil {
 		return nil, err
 	}
-	return &volume.Image{Geometry: s.Geometry, Data: data, NonFinite: all.NonFinite, SpacingDoubt: s.SpacingDoubt, Notes: s.notes}, nil
+	return &Image{Geometry: s.Geometry, Data: data, NonFinite: all.NonFinite, SpacingDoubt: s.SpacingDoubt, Notes: s.notes}, nil
 }
 
 // ReadMask reads a file of labels: whole numbers from -32768 to 32767, stored as any type that ReadImage takes.
-func ReadMask(path string) (*volume.Mask, error) {
+func ReadMask(path string) (*Mask, error) {
 	s, err := open(path)
 	if err != nil {
 		return nil, err
@@ -53,7 +52,7 @@ func ReadMask(path string) (*volume.Mask, error) {
 	return s.mask()
 }
 
-func (s *source) mask() (*volume.Mask, error) {
+func (s *source) mask() (*Mask, error) {
 	data, err := s.voxels().Labels()
 	var label *voxels.LabelError
 	if errors.As(err, &label) {
@@ -65,7 +64,7 @@ func (s *source) mask() (*volume.Mask, error) {
 	if err := s.finish(); err != nil {
 		return nil, err
 	}
-	return &volume.Mask{Geometry: s.Geometry, Data: data, Notes: s.notes}, nil
+	return &Mask{Geometry: s.Geometry, Data: data, Notes: s.notes}, nil
 }
 
 // ErrStop ends a Scan early without an error.

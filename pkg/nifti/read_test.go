@@ -36,7 +36,7 @@ func TestEveryType(t *testing.T) {
 						s.version, s.order, s.datatype, s.slope, s.inter = version, order, datatype, scale[0], scale[1]
 						values := append(extremes, ramp(24-len(extremes))...)
 						s.voxels = s.encode(values)
-						where := fmt.Sprintf("%s v%d %v %s slope %g", typeName(datatype), version, order, name, scale[0])
+						where := fmt.Sprintf("%s v%d %v %s slope %g", Datatype(datatype), version, order, name, scale[0])
 						im, err := ReadImage(s.write(t, name))
 						if err != nil {
 							t.Fatalf("%s: %v", where, err)
@@ -335,7 +335,7 @@ func TestEveryLength(t *testing.T) {
 				}
 				for i, v := range values {
 					if im.Data[i] != float32(v) || m.Data[i] != int16(v) {
-						t.Fatalf("%s %v, %d voxels: voxel %d is %g and %d, want %g", typeName(datatype), order, n, i, im.Data[i], m.Data[i], v)
+						t.Fatalf("%s %v, %d voxels: voxel %d is %g and %d, want %g", Datatype(datatype), order, n, i, im.Data[i], m.Data[i], v)
 					}
 				}
 			}

@@ -96,7 +96,7 @@ func newSource(name string, r io.Reader, size, trailer int64) (*source, error) {
 	if s.Header, err = fields.check(limit); err != nil {
 		return nil, s.wrap(err)
 	}
-	whole := s.Offset + int64(s.Voxels())*int64(s.BytesPerVoxel())
+	whole := s.Offset + int64(s.Voxels())*int64(s.Datatype.Bytes())
 	s.exact = s.gzip == nil || trailer == whole&0xffffffff
 	return s, nil
 }
@@ -138,7 +138,7 @@ func (s *source) fillVoxels(b []byte) error {
 	}
 	if !s.begun {
 		s.begun = true
-		if s.gzip != nil && s.Voxels()*s.BytesPerVoxel() >= aheadFrom && runtime.GOMAXPROCS(0) > 1 {
+		if s.gzip != nil && s.Voxels()*s.Datatype.Bytes() >= aheadFrom && runtime.GOMAXPROCS(0) > 1 {
 			s.gzip.Ahead()
 		}
 	}
@@ -172,7 +172,7 @@ func (s *source) fail(err error) error {
 		if s.Header == nil {
 			return s.wrap(fmt.Errorf("the file ends within its header (after %d bytes); it is truncated, copy or export it again", s.read))
 		}
-		want := s.Offset + int64(s.Voxels())*int64(s.BytesPerVoxel())
+		want := s.Offset + int64(s.Voxels())*int64(s.Datatype.Bytes())
 		if s.read >= want {
 			return s.wrap(fmt.Errorf("the compressed file ends early, behind its last voxel; it is truncated, copy or export it again"))
 		}

@@ -11,13 +11,12 @@ import (
 	gonii "github.com/okieraised/gonii/pkg/nifti"
 
 	"github.com/universal-classifier/uc/internal/atomicfile"
-	"github.com/universal-classifier/uc/internal/volume"
 )
 
 // WriteImage writes voxels as float32. The file is compressed if path ends in .gz, appears whole or not at all, and is
 // NIfTI-1 unless an axis is longer than 32767 voxels.
-func WriteImage(path string, im *volume.Image) error {
-	return write(path, im.Geometry, gonii.DT_FLOAT32, len(im.Data), func(b []byte, from, to int) []byte {
+func WriteImage(path string, im *Image) error {
+	return write(path, im.Geometry, Float32, len(im.Data), func(b []byte, from, to int) []byte {
 		for _, v := range im.Data[from:to] {
 			b = binary.NativeEndian.AppendUint32(b, math.Float32bits(v))
 		}
@@ -26,11 +25,11 @@ func WriteImage(path string, im *volume.Image) error {
 }
 
 // WriteMask writes labels as int16, as WriteImage does.
-func WriteMask(path string, m *volume.Mask) error { return WriteInt16(path, m.Geometry, m.Data) }
+func WriteMask(path string, m *Mask) error { return WriteInt16(path, m.Geometry, m.Data) }
 
 // WriteInt16 writes whole numbers (Z*Y*X, X fastest), as WriteImage does.
-func WriteInt16(path string, g volume.Geometry, data []int16) error {
-	return write(path, g, gonii.DT_INT16, len(data), func(b []byte, from, to int) []byte {
+func WriteInt16(path string, g Geometry, data []int16) error {
+	return write(path, g, Int16, len(data), func(b []byte, from, to int) []byte {
 		for _, v := range data[from:to] {
 			b = binary.NativeEndian.AppendUint16(b, uint16(v))
 		}
@@ -43,11 +42,9 @@ const chunkVoxels = 1 << 16
 
 // write streams a header and n voxels; encode appends the voxels from..to to its buffer, in the byte order of this
 // machine, which is the one that gonii writes the header in.
-func write(path string, g volume.Geometry, datatype int32, n int, encode func(b []byte, from, to int) []byte) error {
-	for _, size := range g.Size {
-		if size < 1 {
-			return fmt.Errorf("%s: cannot write a volume of size %v", path, g.Size)
-		}
+func write(path string, g Geometry, datatype Datatype, n int, encode func(b []byte, from, to int) []byte) error {
+	if err := g.Check(); err != nil {
+		return fmt.Errorf("%s: cannot write the volume: %w", path, err)
 	}
 	if n != g.Voxels() {
 		return fmt.Errorf("%s: cannot write %d voxels as a volume of size %v", path, n, g.Size)
@@ -82,17 +79,19 @@ func write(path string, g volume.Geometry, datatype int32, n int, encode func(b 
 // encodeHeader is the header of a single-file NIfTI with its four bytes of (no) extensions. Placement is written as
 // qform and sform, both with code 1 (scanner), as ITK writes it. Of directions that are not perpendicular, as in a scan with a tilted
 // gantry, the sform has all and the qform the nearest rotation that keeps the first axis and the plane of the first two.
-func encodeHeader(g volume.Geometry, datatype int32) ([]byte, error) {
+func encodeHeader(g Geometry, datatype Datatype) ([]byte, error) {
 	ras := g.Direction
+	if ras == [9]float64{} {
+		ras = identity
+	}
 	for i := range 6 { // LPS to RAS+: the x and y rows
 		ras[i] = -ras[i]
 	}
 	bcd, qfac := quaternion(perpendicular(ras))
-	width, _ := gonii.AssignDatatypeSize(datatype)
 	n := gonii.Nii{
 		NDim: 3, Nx: int64(g.Size[2]), Ny: int64(g.Size[1]), Nz: int64(g.Size[0]), Nt: 1, Nu: 1, Nv: 1, Nw: 1,
 		Dx: g.Spacing[2], Dy: g.Spacing[1], Dz: g.Spacing[0], Dt: 1, Du: 1, Dv: 1, Dw: 1,
-		Datatype: datatype, NByPer: int32(width), SclSlope: 1, XYZUnits: int32(gonii.NIFTI_UNITS_MM),
+		Datatype: int32(datatype), NByPer: int32(datatype.Bytes()), SclSlope: 1, XYZUnits: int32(gonii.NIFTI_UNITS_MM),
 		QformCode: gonii.NIFTI_XFORM_SCANNER_ANAT, SformCode: gonii.NIFTI_XFORM_SCANNER_ANAT,
 		QuaternB: bcd[0], QuaternC: bcd[1], QuaternD: bcd[2], QFac: qfac,
 		QoffsetX: -g.Origin[0], QoffsetY: -g.Origin[1], QoffsetZ: g.Origin[2],

@@ -7,15 +7,13 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-
-	"github.com/universal-classifier/uc/internal/volume"
 )
 
 // TestWhatIsWrittenIsRead writes volumes of random size and place, and reads them back.
 func TestWhatIsWrittenIsRead(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for round := range 40 {
-		g := volume.Geometry{Direction: randomDirection(rng)}
+		g := Geometry{Direction: randomDirection(rng)}
 		for i := range 3 {
 			g.Size[i] = 1 + rng.IntN(9)
 			g.Spacing[i] = 0.3 + 3*rng.Float64()
@@ -24,8 +22,8 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 		if round == 0 {
 			g.Size = [3]int{1, 1, 40000} // too long for NIfTI-1
 		}
-		im := &volume.Image{Geometry: g, Data: make([]float32, g.Voxels())}
-		m := &volume.Mask{Geometry: g, Data: make([]int16, g.Voxels())}
+		im := &Image{Geometry: g, Data: make([]float32, g.Voxels())}
+		m := &Mask{Geometry: g, Data: make([]int16, g.Voxels())}
 		for i := range im.Data {
 			im.Data[i], m.Data[i] = float32(rng.NormFloat64()), int16(rng.IntN(1<<16)-1<<15)
 		}
@@ -77,7 +75,7 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 	}
 }
 
-func samePlace(t *testing.T, got, want volume.Geometry, tolerance float64) {
+func samePlace(t *testing.T, got, want Geometry, tolerance float64) {
 	t.Helper()
 	if got.Size != want.Size {
 		t.Fatalf("size %v, want %v", got.Size, want.Size)
@@ -125,7 +123,7 @@ func normalised(v [3]float64, length float64) [3]float64 {
 
 func TestWriteRefusesNonsense(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.nii.gz")
-	g := volume.Geometry{Size: [3]int{2, 2, 2}, Direction: identity}
+	g := Geometry{Size: [3]int{2, 2, 2}, Direction: identity}
 	if err := WriteInt16(path, g, make([]int16, 7)); err == nil {
 		t.Error("seven voxels were written as eight")
 	}
@@ -133,7 +131,7 @@ func TestWriteRefusesNonsense(t *testing.T) {
 	if err := WriteInt16(path, g, nil); err == nil {
 		t.Error("an empty volume was written")
 	}
-	if err := WriteInt16(filepath.Join(t.TempDir(), "none", "a.nii"), volume.Geometry{Size: [3]int{1, 1, 1}}, make([]int16, 1)); err == nil {
+	if err := WriteInt16(filepath.Join(t.TempDir(), "none", "a.nii"), Geometry{Size: [3]int{1, 1, 1}}, make([]int16, 1)); err == nil {
 		t.Error("written into a folder that does not exist")
 	}
 }
@@ -141,7 +139,7 @@ func TestWriteRefusesNonsense(t *testing.T) {
 // The sform carries a shear whole; the qform, which cannot, keeps the plane of the slices.
 func TestShearedPlacement(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.nii")
-	im := &volume.Image{Geometry: volume.Geometry{
+	im := &Image{Geometry: Geometry{
 		Size: [3]int{2, 2, 2}, Spacing: [3]float64{2.5, 0.7, 0.8}, Origin: [3]float64{1, 2, 3}, Direction: [9]float64{1, 0, 0, 0, 1, 0.2, 0, 0, 1},
 	}, Data: make([]float32, 8)}
 	if err := WriteImage(path, im); err != nil {
