@@ -183,10 +183,10 @@ func TestSizeIsBounded(t *testing.T) {
 	g := volume.Geometry{Size: [3]int{1, smallSlice, smallSlice}, Spacing: [3]float64{9, 1, 1}, Direction: [9]float64{1, 0, 0, 0, 1, 0, 0, 0, 1}}
 	worst := draw(noise, inside, g, viewOf(g), smallSlice)
 	size := func(n int) int {
-		d := &task.Dataset{Modalities: make([]string, n), HasMasks: true, Labels: make([]task.Label, 50)}
+		d := &task.Dataset{Modalities: make([]string, n), HasMasks: true, Labels: make([]task.Label, 22)}
 		for i := range d.Labels {
 			d.Labels[i].Name = strings.Repeat("x", 400)
-			for range 80 {
+			for range 45 {
 				d.Labels[i].Values = append(d.Labels[i].Values, strings.Repeat("y", 400))
 			}
 		}
@@ -197,7 +197,7 @@ func TestSizeIsBounded(t *testing.T) {
 		for i := range n {
 			c := task.Case{ID: fmt.Sprint(strings.Repeat("z", 190), i), Site: fmt.Sprint("site", i), Patient: fmt.Sprint("p", i), Covariates: map[string]any{fmt.Sprint(i): 1.0}}
 			for l := range d.Labels {
-				c.Targets = append(c.Targets, (i+l)%80)
+				c.Targets = append(c.Targets, (i+l)%45)
 			}
 			d.Cases = append(d.Cases, c)
 			l := &look{size: [3]int{i + 1, 5, 5}, spacing: [3]float64{1, 1, 1}, orientation: fmt.Sprint("o", i), doubt: strings.Repeat("d", 5000), constant: true,

@@ -593,3 +593,32 @@ func TestLinksAndCopies(t *testing.T) {
 		}
 	}
 }
+
+// A mask on another grid than its image is refused by the name of its case before anything appears.
+func TestChecksGrids(t *testing.T) {
+	s := newSource(t)
+	s.image("images/A1.nii.gz", 1)
+	s.image("images/A2.nii.gz", 1)
+	s.mask("masks/A1.nii.gz", 1)
+	other := geometry
+	other.Size = [3]int{3, 5, 6}
+	data := make([]int16, other.Voxels())
+	data[7] = 1
+	if err := nifti.WriteInt16(s.path("masks/A2.nii.gz"), other, data); err != nil {
+		t.Fatal(err)
+	}
+	c := table(t, TableOptions{Table: s.text("l.csv", "case,kind\nA1,a\nA2,b\n"), Images: s.path("images"), Masks: s.path("masks")})
+	root := t.TempDir()
+	folders, _ := task.ResolveFolders(root)
+	target, err := c.Target(folders, 1, "New", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = c.Write(context.Background(), target, false, progress.Discard)
+	if err == nil || !strings.Contains(err.Error(), "case A2") || !strings.Contains(err.Error(), "6x5x3") || strings.Contains(err.Error(), stagingDir) {
+		t.Errorf("got %v", err)
+	}
+	if now := snapshot(t, root); len(now) > 0 {
+		t.Errorf("there is %v", keysOf(now))
+	}
+}
