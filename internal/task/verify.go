@@ -21,27 +21,33 @@ import (
 
 // Verify reads every file of the task to the end and checks what dataset.json and the headers cannot show: images that are not
 // zero everywhere, masks that are not empty, lie where their images do and hold declared values only, and no image in the folders that belongs to no
-// case. All that is wrong comes back in one *ValidationError. Memory is constant; threads files are read at a time (0: all
-// cores). Headers are for CheckHeaders.
-func (t *Task) Verify(ctx context.Context, threads int, r progress.Reporter) error {
+// case. The external test set, if there is one, is checked likewise, and so are its headers. All that is wrong comes back in one *ValidationError. Memory is constant; threads files are read at a time (0: all
+// cores). Headers are for CheckHeaders. watch, unless nil, is shown every image.
+func (t *Task) Verify(ctx context.Context, threads int, watch Watch, r progress.Reporter) error {
 	if threads < 1 {
 		threads = runtime.GOMAXPROCS(0)
 	}
 	d := t.Dataset
-	r.Stage("verifying dataset integrity", len(d.Cases))
-	found := make([]problems, len(d.Cases))
+	cases := slices.Concat(d.Cases, d.Test)
+	r.Stage("verifying dataset integrity", len(cases))
+	found := make([]problems, len(cases))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(threads)
-	for i := range d.Cases {
+	for i := range cases {
 		group.Go(func() error {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			v := caseVerifier{t: t, c: &d.Cases[i]}
-			v.run(ctx)
+			v := caseVerifier{t: t, c: &cases[i], watch: watch, test: i >= len(d.Cases)}
+			if v.test {
+				v.problems = t.lookAtHeaders(cases[i]).problems
+			}
+			if len(v.problems) == 0 {
+				v.run(ctx)
+			}
 			found[i] = v.problems
 			if ctx.Err() == nil {
-				r.Advance(d.Cases[i].ID)
+				r.Advance(cases[i].ID)
 			}
 			return ctx.Err()
 		})
@@ -49,32 +55,44 @@ func (t *Task) Verify(ctx context.Context, threads int, r progress.Reporter) err
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	all := t.stragglers()
+	all := append(t.stragglers(), d.testProblems...)
 	for _, p := range found {
 		all = append(all, p...)
 	}
 	return all.err(t.Dir)
 }
 
+// Watch is shown an image of a case, of the external test set or not: visit takes its voxels in order, done its end.
+type Watch func(c Case, modality int, test bool) (visit func(g volume.Geometry, values []float32), done func())
+
 // caseVerifier checks the files of one case.
 type caseVerifier struct {
 	problems
-	t    *Task
-	c    *Case
-	zero bool
+	t     *Task
+	c     *Case
+	watch Watch
+	test  bool
+	zero  bool
 }
 
 func (v *caseVerifier) run(ctx context.Context) {
 	v.zero = true
-	for _, path := range v.c.Images {
-		v.scan(ctx, path, v.image)
+	for m, path := range v.c.Images {
+		visit, done := func(volume.Geometry, []float32) {}, func() {}
+		if v.watch != nil {
+			visit, done = v.watch(*v.c, m, v.test)
+		}
+		v.scan(ctx, path, visit, func(path string) (func([]float32), func()) {
+			look, _ := v.image(path)
+			return look, done
+		})
 	}
 	if len(v.problems) == 0 && v.zero {
 		v.add(v.c.ID, "image", "every voxel is zero; nothing can be learned from it, remove the case or export it again")
 	}
 	if v.c.Mask != "" {
 		v.maskPlace()
-		v.scan(ctx, v.c.Mask, v.mask)
+		v.scan(ctx, v.c.Mask, func(volume.Geometry, []float32) {}, v.mask)
 	}
 }
 
@@ -91,11 +109,12 @@ func (v *caseVerifier) maskPlace() {
 	}
 }
 
-// scan reads one file and lets check look at its voxels; check's result is called at the end.
-func (v *caseVerifier) scan(ctx context.Context, path string, check func(path string) (visit func([]float32), done func())) {
+// scan reads one file and lets watch and check look at its voxels; check's result is called at the end.
+func (v *caseVerifier) scan(ctx context.Context, path string, watch func(volume.Geometry, []float32), check func(path string) (visit func([]float32), done func())) {
 	visit, done := check(path)
-	err := imagefile.Scan(path, func(_ volume.Geometry, values []float32) error {
+	err := imagefile.Scan(path, func(g volume.Geometry, values []float32) error {
 		visit(values)
+		watch(g, values)
 		return ctx.Err()
 	})
 	if err != nil {
