@@ -37,6 +37,7 @@ type planFlags struct {
 	allowOutliers       []string
 	json                bool
 
+	mapping             string
 	split               string
 	allowPatientOverlap bool
 }
@@ -66,7 +67,8 @@ normalised and padded. Where the task has no masks, masks of the whole image are
 	fs.BoolVar(&f.noPreprocessing, "no_pp", false, "plan only, do not preprocess")
 	spell(fs, "no_pp", "-no_pp")
 	fs.BoolVar(&f.verify, "verify_dataset_integrity", false, "first read every file to the end: images that are not zero "+
-		"everywhere, masks that are not empty and hold declared values, no stray images. Headers and what is read while planning are always checked")
+		"everywhere, masks that are not empty and hold declared values, no stray images. Headers and what is read while planning are always checked. "+
+		"Also warns of scans that are there twice, also with another window, grid or position, and of labels that the headers predict")
 	spell(fs, "verify_dataset_integrity", "--verify_dataset_integrity")
 	fs.StringVar(&f.planner, "planner3d", planner, "`NAME` of the planner: the default, or "+plannerPretrained+
 		" beside -overwrite_plans")
@@ -93,6 +95,8 @@ normalised and padded. Where the task has no masks, masks of the whole image are
 		"cohort's median, or their header contradicts itself about the spacing")
 	list(fs, "allow-outliers")
 	fs.BoolVar(&f.keepCropped, "keep_cropped", false, "also write the cropped cases to nnUNet_cropped_data")
+	fs.StringVar(&f.mapping, "mapping", "", "with --verify_dataset_integrity: table `FILE` (CSV) with the columns case and patient_id, as uc convert dicom writes it. Warns of patients "+
+		"that have two names in dataset.json, and of labels that its columns on the scanner predict")
 	splitFlags(cmd, &f.split, &f.allowPatientOverlap)
 	reportFlag(cmd, &f.report)
 	noWaitFlag(cmd, &f.noWait)
@@ -104,6 +108,9 @@ normalised and padded. Where the task has no masks, masks of the whole image are
 func (f *planFlags) check() error {
 	if err := checkSplit(f.split); err != nil {
 		return err
+	}
+	if f.mapping != "" && !f.verify {
+		return usagef("--mapping needs --verify_dataset_integrity, which compares it with the task")
 	}
 	if len(f.tasks) == 0 {
 		return usagef("missing -t TASK")
@@ -248,12 +255,19 @@ func planTask(cmd *cobra.Command, t *task.Task, f *planFlags, budget int64) (*pl
 	for _, w := range t.Dataset.Warnings {
 		d.Warn("%s", w)
 	}
+	leaks, err := newLeakSearch(f)
+	if err != nil {
+		return nil, err
+	}
 	p, err := cohort.Preprocess(cmd.Context(), t, cohort.Options{
 		Threads: f.threads, Memory: budget, NoPreprocess: f.noPreprocessing, KeepCropped: f.keepCropped, NoWait: f.noWait,
 		OverwritePlans: f.overwritePlans, OverwriteIdentifier: f.overwriteIdentifier,
-		Verify: f.verify, AllowOutliers: f.allowOutliers,
+		Verify: f.verify, Watch: leaks.watcher.Watch, AllowOutliers: f.allowOutliers,
 	}, d)
 	if err != nil {
+		return nil, err
+	}
+	if err := leaks.report(cmd.Context(), t, f, d); err != nil {
 		return nil, err
 	}
 	return p, drawSplits(cmd.Context(), t, f, d)

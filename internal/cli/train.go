@@ -89,6 +89,7 @@ Ctrl-C stops after the current iteration and keeps a checkpoint; -c goes on from
 
 	dataRootFlag(cmd, &dataRoot)
 	splitFlags(cmd, &o.Split, &o.AllowPatientOverlap)
+	fs.BoolVar(&o.AllowDuplicates, "allow-duplicates", false, "train and validate on one scan under two names nevertheless")
 	fs.IntVar(&o.Epochs, "epochs", 0, "`N` epochs, that is reports, of the training (default 50; reference: 200)")
 	fs.IntVar(&o.Iterations, "iterations", 0, "`N` training iterations per epoch (default: by the number of cases; reference: 250)")
 	fs.IntVar(&o.ValIterations, "val-iterations", 0, "`N` validation iterations per epoch, on cases drawn at random (default: every validation case once; reference: 50)")

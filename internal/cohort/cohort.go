@@ -22,16 +22,17 @@ import (
 
 // Options of plan-and-preprocess.
 type Options struct {
-	Threads             int      // cases worked on at a time; 0: as many as there are processors
-	Memory              int64    // bytes that all workers together may hold; 0: memory.Default
-	NoPreprocess        bool     // stop after the plans
-	KeepCropped         bool     // also write the cropped cases to nnUNet_cropped_data
-	OverwritePlans      string   // plans file to follow instead of planning, JSON or a pickle of the reference
-	OverwriteIdentifier string   // under which the followed plans and their data are stored
-	PlansIdentifier     string   // name of the plans; empty: plan.Identifier
-	Verify              bool     // first read every file to the end and check what only its voxels show
-	AllowOutliers       []string // cases that are planned with although their headers are far from the cohort's
-	NoWait              bool     // an error, rather than waiting, while another process writes the task's folder
+	Threads             int        // cases worked on at a time; 0: as many as there are processors
+	Memory              int64      // bytes that all workers together may hold; 0: memory.Default
+	NoPreprocess        bool       // stop after the plans
+	KeepCropped         bool       // also write the cropped cases to nnUNet_cropped_data
+	OverwritePlans      string     // plans file to follow instead of planning, JSON or a pickle of the reference
+	OverwriteIdentifier string     // under which the followed plans and their data are stored
+	PlansIdentifier     string     // name of the plans; empty: plan.Identifier
+	Verify              bool       // first read every file to the end and check what only its voxels show
+	Watch               task.Watch // with Verify, is shown every image
+	AllowOutliers       []string   // cases that are planned with although their headers are far from the cohort's
+	NoWait              bool       // an error, rather than waiting, while another process writes the task's folder
 }
 
 // job is one task under work.
@@ -128,7 +129,7 @@ func check(ctx context.Context, t *task.Task, o Options, r progress.Reporter) er
 		return err
 	}
 	if o.Verify {
-		return t.Verify(ctx, o.Threads, r)
+		return t.Verify(ctx, o.Threads, o.Watch, r)
 	}
 	t.WarnOfStragglers(r)
 	return nil

@@ -228,7 +228,7 @@ func TestTableMasks(t *testing.T) {
 			if !made.Dataset.HasMasks {
 				t.Fatal("the task has no masks")
 			}
-			if err := made.Verify(context.Background(), 1, progress.Discard); err != nil {
+			if err := made.Verify(context.Background(), 1, nil, progress.Discard); err != nil {
 				t.Error(err)
 			}
 			for _, k := range made.Dataset.Cases {

@@ -203,6 +203,16 @@ func (f *Findings) Warnings() []string {
 	return out
 }
 
+// SuspiciousHeaders is how many fields of the headers tell a class apart.
+func (f *Findings) SuspiciousHeaders() (n int) {
+	for _, h := range f.Headers {
+		if h.Suspicious() {
+			n++
+		}
+	}
+	return n
+}
+
 // names lists the first few of many.
 func names(all []string) string {
 	const most = 4

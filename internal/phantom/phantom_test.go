@@ -32,7 +32,7 @@ func generate(t *testing.T, dir string, opt Options) *task.Task {
 func TestCohortIsAValidTask(t *testing.T) {
 	dir := t.TempDir()
 	loaded := generate(t, dir, Options{Cases: 12, TestCases: 3, Seed: 1})
-	if err := loaded.Verify(context.Background(), 0, progress.Discard); err != nil {
+	if err := loaded.Verify(context.Background(), 0, nil, progress.Discard); err != nil {
 		t.Error(err)
 	}
 	d := loaded.Dataset
@@ -136,7 +136,7 @@ func TestReplacesItsOwnCohortOnly(t *testing.T) {
 	dir := t.TempDir()
 	generate(t, dir, Options{Cases: 3, TestCases: 2})
 	again := generate(t, dir, Options{Cases: 2, TestCases: -1})
-	if err := again.Verify(context.Background(), 0, progress.Discard); err != nil {
+	if err := again.Verify(context.Background(), 0, nil, progress.Discard); err != nil {
 		t.Error("files of the earlier cohort are left:", err)
 	}
 	own := filepath.Join(again.Dir, task.DatasetFile)

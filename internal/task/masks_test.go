@@ -136,7 +136,7 @@ func TestKilledMidway(t *testing.T) {
 		if again.Dataset.HasMasks {
 			t.Errorf("%s: masks count as real afterwards", name)
 		}
-		if err := again.Verify(context.Background(), 1, progress.Discard); err != nil {
+		if err := again.Verify(context.Background(), 1, nil, progress.Discard); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 		if _, err := os.Stat(filepath.Join(f.dir, "labelsTr", ".c.nii.gz.123.tmp")); err == nil {

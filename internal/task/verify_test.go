@@ -61,7 +61,7 @@ func TestVerify(t *testing.T) {
 			f := newFixture(t, true)
 			test.change(f)
 			r := &recorder{}
-			err := f.mustLoad().Verify(context.Background(), 2, r)
+			err := f.mustLoad().Verify(context.Background(), 2, nil, r)
 			if r.items != 3 {
 				t.Errorf("%d cases reported", r.items)
 			}
@@ -88,7 +88,7 @@ func TestVerifyDoubtsGeneratedMasks(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.image("labelsTr/b.nii.gz", func(im *volume.Image) { im.Data[0] = 0 })
-	err := f.mustLoad().Verify(context.Background(), 1, &recorder{})
+	err := f.mustLoad().Verify(context.Background(), 1, nil, &recorder{})
 	if err == nil || !strings.Contains(err.Error(), OriginalFile) {
 		t.Errorf("error %v", err)
 	}

@@ -33,6 +33,7 @@ type Options struct {
 
 	Split               string // one of split.SplitModes, for folds that are still to be drawn; default: split.SplitGrouped if patients are declared, else split.SplitReference
 	AllowPatientOverlap bool   // train and validate on scans of one patient nevertheless
+	AllowDuplicates     bool   // train and validate on one scan under two names nevertheless
 
 	Epochs        int
 	Iterations    int // training iterations per epoch

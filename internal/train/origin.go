@@ -44,8 +44,8 @@ func (t *trainer) recordOrigin(ctx context.Context) error {
 		t.log.warn("%d cases were preprocessed by the reference or an earlier version, which did not record from what; uc plan-and-preprocess -t %s records it",
 			len(unknown), t.o.Task)
 	}
-	if doubles := provenance.Shared(t.origin.Validation, t.origin.Training); t.o.Fold != split.FoldAll && len(doubles) > 0 {
-		t.log.warn("%d validation cases have the images and mask of a training case (%s): their results will tell nothing about new cases", len(doubles), provenance.Names(doubles))
+	if err := t.refuseDuplicates(); err != nil {
+		return err
 	}
 	if err := t.checkListing(); err != nil {
 		return err
