@@ -18,14 +18,20 @@ type Header struct {
 	Label string            `json:"label"`
 	Class string            `json:"class"`
 	Cases int               `json:"cases"`
-	AUC   evaluate.Estimate `json:"auc"` // at least 0.5 for numbers: whichever direction is better
+	Of    int               `json:"positives"` // of the class
+	AUC   evaluate.Estimate `json:"auc"`       // at least 0.5 for numbers: whichever direction is better
 }
 
 // suspicious is the lower bound of the interval of an AUC from which a field is warned of: with 0.5 or a little more, chance would often do among many fields.
 const suspicious = 0.6
 
+// fewest is how many cases of the class, and of the others, the interval needs to be believed.
+const fewest = 5
+
 // Suspicious reports whether the field tells the class apart beyond chance.
-func (h Header) Suspicious() bool { return float64(h.AUC.Low) >= suspicious }
+func (h Header) Suspicious() bool {
+	return float64(h.AUC.Low) >= suspicious && min(h.Of, h.Cases-h.Of) >= fewest
+}
 
 func (h Header) String() string {
 	return fmt.Sprintf("label %q: %s alone tells %q apart (AUC %s on %d cases): a network may learn the acquisition in place of the disease; balance it over the classes, "+
@@ -128,7 +134,13 @@ func (f field) measure(cases []task.Case, label, class int) (Header, bool) {
 		}
 		auc, _ = evaluate.ClusteredAUC(truth, scores, patients)
 	}
-	return Header{Field: f.name, Cases: len(truth), AUC: auc}, true
+	positives := 0
+	for _, of := range truth {
+		if of {
+			positives++
+		}
+	}
+	return Header{Field: f.name, Cases: len(truth), Of: positives, AUC: auc}, true
 }
 
 // rates scores each case by how often the other cases with its text are of the class; a case alone with its text by how often all others are.
