@@ -239,17 +239,17 @@ func (d *Dataset) Made(p *plan.Plans) (other, unknown []string, err error) {
 
 // Same reports whether cases i and j were made from the same files or hold the same values.
 func (d *Dataset) Same(i, j int) (bool, error) {
-	if files := d.properties[i].MadeFrom[fromFiles]; files != "" && files == d.properties[j].MadeFrom[fromFiles] {
+	if files := d.properties[i].MadeFrom[FromFiles]; files != "" && files == d.properties[j].MadeFrom[FromFiles] {
 		return true, nil
 	}
 	if d.arrays[i] != d.arrays[j] { // checksums and sizes
 		return false, nil
 	}
-	first, err := d.load(arraysFile(d.stage, d.ids[i]))
+	first, err := d.load(ArraysFile(d.stage, d.ids[i]))
 	if err != nil {
 		return false, fmt.Errorf("case %s: %w", d.ids[i], err)
 	}
-	second, err := d.load(arraysFile(d.stage, d.ids[j]))
+	second, err := d.load(ArraysFile(d.stage, d.ids[j]))
 	if err != nil {
 		return false, fmt.Errorf("case %s: %w", d.ids[j], err)
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/universal-classifier/uc/internal/imagefile"
 	"github.com/universal-classifier/uc/internal/phantom"
 	"github.com/universal-classifier/uc/internal/progress"
-	"github.com/universal-classifier/uc/internal/testref"
+	"github.com/universal-classifier/uc/internal/testutil"
 	"github.com/universal-classifier/uc/internal/volume"
 )
 
@@ -84,7 +84,7 @@ func TestPhantoms(t *testing.T) {
 
 // Crops of hippocampi look more alike than most scans do.
 func TestHippocampi(t *testing.T) {
-	dir := testref.Dir(t, "data", "raw", "nnUNet_raw_data", "Task004_Hippocampus", "imagesTr")
+	dir := testutil.Shared(t, "data", "raw", "nnUNet_raw_data", "Task004_Hippocampus", "imagesTr")
 	check(t, readAll(t, filepath.Join(dir, "*.nii.gz"), 40), 6)
 }
 
