@@ -13,7 +13,7 @@ import (
 )
 
 // copyScan puts the image of one case, changed, in the place of another's, with its mask.
-func (c cohort) copyScan(t *testing.T, from, to string, change func(float32) float32) {
+func (c testCohort) copyScan(t *testing.T, from, to string, change func(float32) float32) {
 	t.Helper()
 	im, err := nifti.ReadImage(c.path("imagesTr", from+"_0000.nii.gz"))
 	if err != nil {
@@ -34,7 +34,7 @@ func (c cohort) copyScan(t *testing.T, from, to string, change func(float32) flo
 	}
 }
 
-func (c cohort) ownSplit(t *testing.T, of split.Split) {
+func (c testCohort) ownSplit(t *testing.T, of split.Split) {
 	t.Helper()
 	b, err := json.Marshal([]split.Split{of})
 	if err != nil {
