@@ -112,7 +112,7 @@ const (
 	ofSplit    = "convert them apart with --split "
 )
 
-// features are compared in this order; the first in which slices differ is told for each kind.
+// features are compared in this order.
 var features = []feature{
 	{"localizer", "localizers among other images", sortRemedy, func(c *slice) string {
 		if c.file.localizer {
@@ -125,12 +125,12 @@ var features = []feature{
 	{"mixed-series", "several modalities", sortRemedy, func(c *slice) string { return c.file.about.Modality }},
 	{"mixed-series", "several kinds of objects (SOP classes)", sortRemedy, func(c *slice) string { return c.file.sopClass }},
 	{"mixed-series", "several frames of reference", sortRemedy, func(c *slice) string { return c.file.frameOfReference }},
-	{"varying-matrix", "varying matrix", ofSplit + "matrix", splits[3].key},
+	{"varying-matrix", "varying matrix", ofSplit + "matrix", splitKey("matrix")},
 	{"varying-spacing", "varying pixel spacing", sortRemedy, func(c *slice) string {
 		return fmt.Sprintf("%.4f x %.4f mm", c.spacing[1], c.spacing[0])
 	}},
-	{"mixed-series", "several echoes", ofSplit + "echo", splits[1].key},
-	{"stacks", "several stacks", ofSplit + "stack", splits[5].key},
+	{"mixed-series", "several echoes", ofSplit + "echo", splitKey("echo")},
+	{"stacks", "several stacks", ofSplit + "stack", splitKey("stack")},
 }
 
 // checkMixture refuses a series whose slices do not belong together.

@@ -61,6 +61,11 @@ var splits = []Split{
 	{"b-value", func(c *slice) string { return fmt.Sprintf("%g", c.bValue) }},
 }
 
+// splitKey is what a series is split by under a name that is in splits.
+func splitKey(name string) func(*slice) string {
+	return splits[slices.IndexFunc(splits, func(s Split) bool { return s.name == name })].key
+}
+
 // SplitNames are what a series may be split by.
 func SplitNames() []string {
 	var names []string
