@@ -150,6 +150,7 @@ func TestTableFindsFiles(t *testing.T) {
 		"suffixes, folders":  {files: []string{"A1/t2.nii.gz", "A1/adc.nii.gz", "A2/A2_t2.nii.gz", "A2/A2_adc.nii.gz"}, modalities: []string{"T2=t2", "ADC=adc"}},
 		"paths":              {files: []string{"x/one.nii.gz", "y/two.nii.gz"}, cells: [2]string{"x/one.nii.gz", `y\two.nii.gz`}},
 		"names of files":     {files: []string{"x/one.nii.gz", "y/two_0000.nii.gz"}, cells: [2]string{"one.nii.gz", "two_0000.nii.gz"}},
+		"numbered files":     {files: []string{"scan_0000.nii.gz", "scan_0001.nii.gz"}, cells: [2]string{"scan_0000.nii.gz", "scan_0001.nii.gz"}},
 		"a name of numbers":  {files: []string{"0007.nii.gz", "0008.nii.gz"}, cells: [2]string{"0007", "0008"}},
 		"a name with spaces": {files: []string{"A 1.nii.gz", "A 2.nii.gz"}, cells: [2]string{"A 1", "A 2"}},
 	} {

@@ -166,6 +166,7 @@ func (o *FoldersOptions) ofClass(ctx context.Context, part, class string, p *pro
 	for _, other := range x.other {
 		p.add("", rel+"/"+other, "in a format that is not read; convert it to .nii.gz, or move it away")
 	}
+	f.plain = f.numbersAreCases()
 	var ids []string
 	for _, im := range x.images {
 		if id := f.caseName(im); !f.isMask(im) && !slices.Contains(ids, id) {
@@ -192,6 +193,9 @@ func (o *FoldersOptions) ofClass(ctx context.Context, part, class string, p *pro
 			if series, why, err = f.series(ctx, id, o.budget); err != nil {
 				return nil, err
 			}
+		}
+		if why == "" && len(images) > maxByNumber && len(o.Modalities) == 0 {
+			why = fmt.Sprintf("%d images by their numbers (%s); name the modalities with --modalities, or, if each is a case, give it a folder of its own", len(images), some(x.rels(images)))
 		}
 		if why != "" {
 			p.add(task.QuoteID(id), rel, why)
@@ -220,7 +224,29 @@ func (f *finder) caseName(im image) string {
 			return bases[0]
 		}
 	}
-	return caseOf(im.stem)
+	if f.plain {
+		return im.stem
+	}
+	return im.name
+}
+
+// maxByNumber is how many modalities a case may have that are told by numbers alone: more are rather the cases themselves.
+const maxByNumber = 4
+
+// numbersAreCases reports whether the files of a class are scan_0001.nii.gz, scan_0002.nii.gz and so on, each a case.
+func (f *finder) numbersAreCases() bool {
+	names := map[string]bool{}
+	n := 0
+	for _, im := range f.images {
+		if len(im.dirs) == 0 && !f.isMask(im) {
+			names[im.name] = true
+			n++
+			if im.name == im.stem {
+				return false
+			}
+		}
+	}
+	return len(names) == 1 && n > 1 && n != len(f.modalities)
 }
 
 // tellApart puts the folder's name in front of the names of all cases if two have one name.

@@ -74,14 +74,17 @@ func (m maskNames) is(stem, id string) bool {
 	return false
 }
 
-// cell is how a table names a case: by its id, or by the path or name of an image file.
-func cellID(cell string) (id, file string) {
+// cellID reads how a table names a case: by its id, or by the path or name of an image file.
+func (f *finder) cellID(cell string) (id, file string) {
 	name := strings.ReplaceAll(cell, `\`, "/")
 	base, ext := imagefile.SplitExtension(filepath.Base(filepath.FromSlash(name)))
 	if ext == "" {
 		return cell, ""
 	}
-	return caseOf(base), strings.TrimPrefix(filepath.ToSlash(filepath.Clean(filepath.FromSlash(name))), "./")
+	if !f.plain {
+		base = caseOf(base)
+	}
+	return base, strings.TrimPrefix(filepath.ToSlash(filepath.Clean(filepath.FromSlash(name))), "./")
 }
 
 // finder looks for the images of cases.
@@ -90,11 +93,12 @@ type finder struct {
 	modalities []Modality // nil if they are not named
 	volumes    bool       // a file may hold all modalities, along a fourth axis
 	isMask     func(im image) bool
+	plain      bool // a number at the end of a file's name, _0001, is part of the case's, not that of a modality
 }
 
 // find returns the images of a case, one per modality; or why they are not found, with the files that stand in the way.
 func (f *finder) find(cell string) (id string, images []int, problem string) {
-	id, file := cellID(cell)
+	id, file := f.cellID(cell)
 	if file != "" {
 		return f.findFile(id, file)
 	}
@@ -108,7 +112,7 @@ func (f *finder) find(cell string) (id string, images []int, problem string) {
 
 // known reports whether a cell names a case that has an image.
 func (f *finder) known(cell string) bool {
-	id, file := cellID(cell)
+	id, file := f.cellID(cell)
 	if file != "" {
 		_, _, problem := f.findFile(id, file)
 		return problem == ""

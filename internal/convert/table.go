@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/universal-classifier/uc/internal/csvfile"
+	"github.com/universal-classifier/uc/internal/imagefile"
 	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/memory"
 	"github.com/universal-classifier/uc/internal/progress"
@@ -109,6 +110,7 @@ func (s *sheet) read(ctx context.Context, r progress.Reporter) (*Cohort, error) 
 	if err != nil {
 		return nil, fmt.Errorf("--classes: %w", err)
 	}
+	s.readNumbers()
 	rows, err := s.rows(ctx, r)
 	if err != nil {
 		return nil, err
@@ -371,6 +373,19 @@ func (s *sheet) guessLabel() (int, error) {
 	return -1, fmt.Errorf("%s: which columns are the classes? Name them with --labels: %s", s.Table, strings.Join(about, ", "))
 }
 
+// readNumbers decides what the numbers mean in cells such as scan_0001.nii.gz: the case, if any is not that of the first modality.
+func (s *sheet) readNumbers() {
+	for _, cells := range s.table.Rows {
+		base, ext := imagefile.SplitExtension(cells[s.id])
+		if m := modalityStem.FindStringSubmatch(base); ext != "" && m != nil && m[2] != "0000" {
+			for k := range s.parts {
+				s.parts[k].finder.plain = true
+			}
+			return
+		}
+	}
+}
+
 // row is one case of the table.
 type row struct {
 	Case
@@ -533,7 +548,7 @@ func (s *sheet) surplus() {
 	bySuffix := len(s.Modalities) > 0 && s.Modalities[0].Suffix != ""
 	ids := map[string]bool{}
 	for _, cells := range s.table.Rows {
-		id, _ := cellID(cells[s.id])
+		id, _ := s.parts[0].finder.cellID(cells[s.id])
 		ids[id] = true
 	}
 	const remedy = "no row names its case; add the row, or move the file away"
