@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -102,6 +103,8 @@ func runConvertDICOM(cmd *cobra.Command, f *convertDICOMFlags, sources []string)
 	}
 	d := newDisplay(cmd.ErrOrStderr())
 	defer d.Close()
+	f.options.Memory = cmp.Or(f.options.Memory, memory.Default())
+	defer limitHeap(f.options.Memory)()
 	r, err := dicom.Convert(cmd.Context(), sources, f.options, d)
 	if r == nil {
 		return err

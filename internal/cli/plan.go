@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -259,6 +260,8 @@ func planTask(cmd *cobra.Command, t *task.Task, f *planFlags, budget int64) (*pl
 	if err != nil {
 		return nil, err
 	}
+	budget = cmp.Or(budget, memory.Default())
+	defer limitHeap(budget)()
 	p, err := cohort.Preprocess(cmd.Context(), t, cohort.Options{
 		Threads: f.threads, Memory: budget, NoPreprocess: f.noPreprocessing, KeepCropped: f.keepCropped, NoWait: f.noWait,
 		OverwritePlans: f.overwritePlans, OverwriteIdentifier: f.overwriteIdentifier,

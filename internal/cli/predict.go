@@ -151,13 +151,15 @@ func runPredict(cmd *cobra.Command, f *predictFlags) error {
 	}
 	d := newDisplay(cmd.ErrOrStderr())
 	defer d.Close()
+	limit := cmp.Or(budget, memory.Default())
 	model, err := predict.Open(dir, predict.Options{
-		Folds: f.folds, Checkpoint: f.checkpoint, Device: f.device, Threads: f.threads, FP32: f.fp32, DisableTTA: f.noTTA, NoWait: f.noWait, Memory: budget,
+		Folds: f.folds, Checkpoint: f.checkpoint, Device: f.device, Threads: f.threads, FP32: f.fp32, DisableTTA: f.noTTA, NoWait: f.noWait, Memory: limit,
 	}, d)
 	if err != nil {
 		return err
 	}
 	defer model.Close()
+	defer limitHeap(limit)()
 	wantMasks := model.WantMasks() || model.MasksUnknown() && f.masks != ""
 	var cases []task.Case
 	var found []task.Problem

@@ -96,7 +96,7 @@ func Preprocess(ctx context.Context, t *task.Task, o Options, r progress.Reporte
 	if err := j.task.EnsureMasks(ctx, r); err != nil {
 		return nil, err
 	}
-	defer j.limitMemory()()
+	j.limitMemory()
 	c := &cohort{job: j, cases: sortedCases(j.task.Dataset.Cases)}
 	known, err := loadManifest(j.dir)
 	if err != nil {

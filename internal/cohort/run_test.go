@@ -237,7 +237,7 @@ func TestSecondScan(t *testing.T) {
 		t.Fatal(err)
 	}
 	j := &job{task: loaded, options: Options{Threads: 2, Memory: 1 << 28}, progress: progress.Discard}
-	defer j.limitMemory()()
+	j.limitMemory()
 	c := &cohort{job: j, cases: sortedCases(loaded.Dataset.Cases)}
 	collected := fingerprint.NewCollector(c.cases, 1, 0)
 	stride := fingerprint.Stride(want.AllSizes)

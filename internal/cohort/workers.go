@@ -14,11 +14,10 @@ import (
 	"github.com/universal-classifier/uc/internal/preprocess"
 )
 
-// limitMemory sets up the budget and tells the garbage collector of it. The function it returns undoes the latter.
-func (j *job) limitMemory() (undo func()) {
+// limitMemory sets up the budget.
+func (j *job) limitMemory() {
 	j.budget = memory.NewBudget(int64(memory.WorkShare * float64(j.options.Memory)))
 	j.kept = newKept(j.budget)
-	return memory.LimitHeap(j.options.Memory)
 }
 
 // work is one case to be worked on.

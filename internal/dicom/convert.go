@@ -271,7 +271,6 @@ func (o *Options) convertAll(ctx context.Context, all []*Outcome, r progress.Rep
 		budget = memory.Default()
 	}
 	shared := memory.NewBudget(int64(memory.WorkShare * float64(budget)))
-	defer memory.LimitHeap(budget)()
 	workers := o.Workers
 	if workers == 0 {
 		workers = runtime.GOMAXPROCS(0)

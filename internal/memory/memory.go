@@ -60,6 +60,9 @@ func Format(bytes int64) string {
 	}
 }
 
+// WorkShare of a budget is for the arrays that are accounted for; the rest is for garbage not collected yet, buffers and the program.
+const WorkShare = 0.8
+
 // Budget shares a number of bytes out among workers, first come first served.
 type Budget struct {
 	total int64

@@ -11,7 +11,6 @@ import (
 	"github.com/universal-classifier/uc/internal/evaluate"
 	"github.com/universal-classifier/uc/internal/interrupt"
 	"github.com/universal-classifier/uc/internal/lockfile"
-	"github.com/universal-classifier/uc/internal/memory"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/task"
 )
@@ -60,7 +59,6 @@ func (m *Model) Folder(ctx context.Context, cases []task.Case, found []task.Prob
 	s.keep(cases, todo)
 	warnOfOthers(out, results, cases, s, r)
 	r.Stage("prediction", len(todo))
-	defer memory.LimitHeap(m.options.Memory)()
 	err = m.predictAll(ctx, todo, out, s, r)
 	m.warnOfLearned(s, r)
 	defer interrupt.Hold(ctx)()

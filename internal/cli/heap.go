@@ -1,9 +1,6 @@
-package memory
+package cli
 
 import "runtime/debug"
-
-// WorkShare of a budget is for the arrays that are accounted for; the rest is for garbage not collected yet, buffers and the program.
-const WorkShare = 0.8
 
 // limitShare of the budget is what the garbage collector aims to stay below; the rest is for what it does not see.
 const limitShare = 0.95
@@ -15,8 +12,9 @@ const leastLimit = 128 << 20
 // collections cost next to nothing and memory that a stage has finished with comes back before the next one takes more.
 const collectAt = 20
 
-// LimitHeap has the garbage collector of this process keep to a budget in bytes. The function it returns undoes that.
-func LimitHeap(budget int64) (undo func()) {
+// limitHeap has the garbage collector of this process keep to a budget in bytes. Only the command line does so: the
+// packages below, which other programs import, leave the collector as it is. The function it returns undoes that.
+func limitHeap(budget int64) (undo func()) {
 	limit := debug.SetMemoryLimit(-1)
 	percent := debug.SetGCPercent(collectAt)
 	debug.SetMemoryLimit(min(limit, max(int64(limitShare*float64(budget)), leastLimit)))
