@@ -147,6 +147,7 @@ func tables(all []result) string {
 			g.write(&b)
 		}
 	}
+	b.WriteString(switchTable(all))
 	return b.String()
 }
 
@@ -194,6 +195,9 @@ func titleOf(name string) string {
 		if r.name == name {
 			return fmt.Sprintf("`%s`: %s", name, r.what)
 		}
+	}
+	if text := titleOfSwitched(name); text != "" {
+		return fmt.Sprintf("`%s`: %s", name, text)
 	}
 	return "`" + name + "`"
 }
