@@ -18,8 +18,8 @@ var switches = []struct{ name, short, what string }{
 }
 
 // design is which switches were tried together, each time on one fold: the eight trainings of a 2^(7-4) plan
-// (Box & Hunter 1961), the fold being its seventh factor. Every switch is on in four trainings and off in four, and each
-// other switch is on in two of either four.
+// (Box & Hunter 1961), the fold being its seventh factor. Every switch is on in four trainings and off in four, and
+// each other switch is on in two of either four.
 var design = []struct{ recipe, fold string }{
 	{"adamw", "0"}, {"drop-balanced-mixup", "1"}, {"smooth-decay-balanced", "1"}, {"mixup-smooth-drop-decay", "0"},
 	{"half-drop-decay-balanced", "0"}, {"mixup-half-decay", "1"}, {"smooth-half-drop", "1"}, {"mixup-smooth-half-balanced", "0"},
@@ -44,9 +44,9 @@ func titleOfSwitched(name string) string {
 	return strings.Join(parts, ", ")
 }
 
-// effects are, for every switch, the mean AUC of the four trainings with it minus that of those without; nil unless all
-// have been made. The error is Lenth's (1989): most switches are taken to do nothing, so the middle of what they seem to
-// do is noise.
+// effects are, for every switch, the mean AUC of the four trainings with it minus that of those without; nil unless
+// all have been made. The error is Lenth's (1989): most switches are taken to do nothing, so the middle of what they
+// seem to do is noise.
 func effects(all []result) (effect []float64, standardError float64) {
 	aucs := make([]float64, len(design))
 	for i, d := range design {
