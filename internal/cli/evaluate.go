@@ -26,6 +26,9 @@ type evaluateFlags struct {
 	folds       []string
 	predictions string
 	truth       string
+	test        bool
+	device      string
+	threads     int
 	out         string
 	noWait      bool
 	json        bool
@@ -46,13 +49,18 @@ With --predictions and --truth instead of a TASK, measures a folder that uc pred
 separated by commas, semicolons or tabs: a column case, and one per classification label that holds the name of the class or
 its number. Where classes are named by other classes' numbers, a column "LABEL value" holds names alone.
 
+With --test, measures the external test set of the TASK: the entries of "test" in dataset.json that carry classes. They are predicted with
+the folds given, as uc predict does, unless --predictions names a folder in which they are, and measured apart from the cross-validation, which they never enter. Says in which numbers the test cases
+differ from the training cases (sizes, spacings, intensities, shares of the classes), and which scans and patients are in both.
+
 Where dataset.json names patients, or the table has a column patient, and a patient has several of the cases, intervals are clustered by patient.`,
 		Example: `  uc evaluate --data-root /path/to/data 4
   uc evaluate Task004_Hippocampus -f 0 1 2
   uc evaluate 4 --json
+  uc evaluate 4 --test -f 0 1 2 3 4
   uc evaluate --predictions predictions --truth truthTs.csv`,
 		Args: func(cmd *cobra.Command, args []string) error {
-			if f.predictions == "" && f.truth == "" {
+			if f.test || f.predictions == "" && f.truth == "" {
 				return exactArgs("TASK")(cmd, args)
 			}
 			return exactArgs()(cmd, args)
@@ -60,13 +68,15 @@ Where dataset.json names patients, or the table has a column patient, and a pati
 		RunE: func(cmd *cobra.Command, args []string) error { return runEvaluate(cmd, &f, args) },
 	}
 	fs := cmd.Flags()
-	fs.StringSliceVarP(&f.folds, "folds", "f", nil, "`FOLDS` to pool (default: all that are validated, without all); give TASK before it")
+	fs.BoolVar(&f.test, "test", false, "measure the external test set of the task instead of its cross-validation")
+	fs.StringSliceVarP(&f.folds, "folds", "f", nil, "`FOLDS` to pool (default: all that are validated, without all), or, with --test, to average; give TASK before it")
 	list(fs, "folds")
 	f.model.add(cmd)
-	fs.StringVar(&f.predictions, "predictions", "", "`DIR` that uc predict wrote, instead of TASK; with --truth")
+	fs.StringVar(&f.predictions, "predictions", "", "`DIR` that uc predict wrote, instead of TASK; with --truth, or with TASK and --test")
 	fs.StringVar(&f.truth, "truth", "", "table `FILE` (CSV) with the true classes of the cases in --predictions")
 	fs.StringVarP(&f.out, "output_folder", "o", "", "`DIR` for the files (default: evaluation in the model's folder, or in that of the predictions)")
 	dataRootFlag(cmd, &f.dataRoot)
+	deviceFlags(cmd, &f.device, &f.threads)
 	noWaitFlag(cmd, &f.noWait)
 	jsonFlag(cmd, &f.json)
 	return cmd
@@ -75,10 +85,18 @@ Where dataset.json names patients, or the table has a column patient, and a pati
 func runEvaluate(cmd *cobra.Command, f *evaluateFlags, args []string) error {
 	var r *evaluate.Report
 	var dir string
-	var err error
-	if len(args) == 0 {
+	var err, incomplete error
+	for _, name := range []string{"device", "threads"} {
+		if cmd.Flags().Changed(name) && !f.test {
+			return usagef("flag --%s belongs to --test, which predicts", name)
+		}
+	}
+	switch {
+	case f.test:
+		r, dir, incomplete, err = f.testSet(cmd, args[0])
+	case len(args) == 0:
 		r, dir, err = f.againstTruth(cmd)
-	} else {
+	default:
 		r, dir, err = f.crossValidation(cmd, args[0])
 	}
 	if err != nil {
@@ -101,10 +119,10 @@ func runEvaluate(cmd *cobra.Command, f *evaluateFlags, args []string) error {
 		return err
 	}
 	if f.json {
-		return r.JSON(cmd.OutOrStdout())
+		return cmp.Or(r.JSON(cmd.OutOrStdout()), incomplete)
 	}
 	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\n%s\n", printable(r.Table()), strings.Join(files, "\n"))
-	return err
+	return cmp.Or(err, incomplete)
 }
 
 // crossValidation measures the trained folds of a task; the second result is the model's folder.

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/universal-classifier/uc/internal/drift"
 )
 
 // JSON writes the whole report, with the points of the ROC curves.
@@ -109,11 +111,18 @@ func (r *Report) Table() string {
 		b.WriteString("\n")
 		align(&b, confusionRows(l))
 	}
+	if len(r.Drift) > 0 {
+		b.WriteString("\nTest cases beside training cases (mean +- SD):\n")
+		align(&b, driftRows(r.Drift))
+	}
 	return b.String()
 }
 
 // count says how many cases the report is about, and of whom.
 func (r *Report) count() string {
+	if r.External {
+		return "external test set: " + (&Report{Cases: r.Cases, Patients: r.Patients}).count()
+	}
 	if r.Patients == 0 {
 		return fmt.Sprintf("%d cases", r.Cases)
 	}
@@ -201,4 +210,21 @@ func (e Estimate) String() string {
 		return "-"
 	}
 	return fmt.Sprintf("%s [%s, %s]", e.Value, e.Low, e.High)
+}
+
+// driftRows is one row per number in which the test cases may differ from the training cases.
+func driftRows(all []drift.Difference) [][]string {
+	rows := [][]string{{"", "test", "training", "standardised difference", "KS distance", "p", ""}}
+	for _, d := range all {
+		standardised, mark := "-", ""
+		if d.Standardised != nil {
+			standardised = fmt.Sprintf("%+.2f", *d.Standardised)
+		}
+		if d.Differs {
+			mark = "differs"
+		}
+		rows = append(rows, []string{d.Name, fmt.Sprintf("%.4g +- %.3g", d.TestMean, d.TestSD), fmt.Sprintf("%.4g +- %.3g", d.TrainingMean, d.TrainingSD),
+			standardised, fmt.Sprintf("%.2f", d.KS), fmt.Sprintf("%.2g", d.P), mark})
+	}
+	return rows
 }

@@ -8,6 +8,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/universal-classifier/uc/internal/drift"
 	"github.com/universal-classifier/uc/internal/provenance"
 	"github.com/universal-classifier/uc/internal/task"
 )
@@ -59,6 +60,9 @@ type Report struct {
 	Warnings     []string      `json:"warnings,omitempty"`
 	Labels       []LabelReport `json:"labels"`
 	PerFold      []FoldReport  `json:"per_fold,omitempty"`
+
+	External bool               `json:"external,omitempty"` // the cases are those of an external test set
+	Drift    []drift.Difference `json:"drift,omitempty"`    // of these from the training cases
 
 	MadeFrom provenance.Sources `json:"made_from,omitempty"` // digests of the networks
 

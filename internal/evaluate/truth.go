@@ -25,9 +25,33 @@ func AgainstTruth(dir, path string) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
+	return table.measure(dir, path, labels, truth, patients, incomplete)
+}
+
+// AgainstCases measures the predictions in dir against the classes of cases, such as those of an external test set.
+func AgainstCases(dir string, cases []task.Case, labels []task.Label, source string) (*Report, error) {
+	table, err := ReadTable(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := table.check(dir); err != nil {
+		return nil, err
+	}
+	if predicted := labelsOf(table.Labels); !slices.EqualFunc(predicted, labels, sameLabel) {
+		return nil, fmt.Errorf("%s predicts the labels %s, but %s has %s; predict with a model of this task", dir, labelNames(predicted), source, labelNames(labels))
+	}
+	truth, patients := map[string][]int{}, map[string]string{}
+	for _, c := range cases {
+		truth[c.ID], patients[c.ID] = c.Targets, c.Patient
+	}
+	return table.measure(dir, source, labels, truth, patients, nil)
+}
+
+// measure evaluates the table in dir against the truth that source holds.
+func (t *Table) measure(dir, source string, labels []task.Label, truth map[string][]int, patients map[string]string, incomplete []string) (*Report, error) {
 	var predictions []Prediction
 	var unknown []string
-	for _, c := range table.Cases {
+	for _, c := range t.Cases {
 		targets, known := truth[c.Case]
 		delete(truth, c.Case)
 		switch {
@@ -44,7 +68,7 @@ func AgainstTruth(dir, path string) (*Report, error) {
 		predictions = append(predictions, p)
 	}
 	if len(predictions) == 0 {
-		return nil, fmt.Errorf("%s has the classes of none of the %d cases predicted in %s (%s)", path, len(table.Cases), dir, shortened(unknown))
+		return nil, fmt.Errorf("%s has the classes of none of the %d cases predicted in %s (%s)", source, len(t.Cases), dir, shortened(unknown))
 	}
 	var missing []string
 	for id := range truth {
@@ -52,15 +76,15 @@ func AgainstTruth(dir, path string) (*Report, error) {
 	}
 	slices.SortFunc(missing, compareNames)
 	r := Evaluate(labels, predictions)
-	r.Task, r.Model = table.Task, table.Model
+	r.Task, r.Model = t.Task, t.Model
 	var notes []string
 	for _, n := range []struct {
 		cases []string
 		what  string
 	}{
-		{unknown, "predicted cases are not in " + path},
-		{incomplete, "cases lack a class in " + path},
-		{missing, "cases of " + path + " are not predicted"},
+		{unknown, "predicted cases are not in " + source},
+		{incomplete, "cases lack a class in " + source},
+		{missing, "cases of " + source + " are not predicted"},
 	} {
 		if len(n.cases) > 0 {
 			notes = append(notes, fmt.Sprintf("%d %s and left out: %s", len(n.cases), n.what, shortened(n.cases)))
