@@ -50,7 +50,7 @@ func TestRecipeOfEarlierCheckpoints(t *testing.T) {
 
 // The default's length follows the cohort within limits, and its schedule rises, falls and ends near 0.
 func TestDefaultRecipe(t *testing.T) {
-	for _, c := range []struct{ cases, batch, iterations int }{{80, 12, 400}, {1029, 20, 50 * 21}, {100000, 2, 25000}} {
+	for _, c := range []struct{ cases, batch, iterations int }{{80, 12, 800}, {1029, 20, 50 * 21}, {100000, 2, 25000}} {
 		p, err := newRecipe(Options{Trainer: task.DefaultTrainer}, c.cases, c.cases/4, c.batch)
 		if err != nil {
 			t.Fatal(err)

@@ -25,8 +25,7 @@ const (
 	flatShare        = 0.98 // of the entropy: a training loss above has told nothing of the cases
 	learnedShare     = 0.9  // of the entropy: a training loss below has told something
 	wellLearnedShare = 0.8  // of the entropy: no noise brings a training loss back from below to the entropy for several epochs
-	learningSteps    = 500  // iterations that a network may need before it has learned anything; in a shorter training three quarters of it,
-	fewestSteps      = 300  // but no fewer than these
+	learningSteps    = 500  // iterations that a network may need before it has learned anything
 	hopelessLoss     = 1.25 // times the entropy: a training loss above for long is not that of a network that learns
 	deadShare        = 0.3
 	explodingNorm    = 100 // times the median of the epochs before; the gradient of a healthy training gets smaller
@@ -59,10 +58,7 @@ func (m *Monitor) present(of ...Sign) bool {
 }
 
 // longEnough reports whether the training has had the time to learn something.
-func (m *Monitor) longEnough() bool {
-	all := m.cohort.Epochs * m.cohort.Iterations
-	return m.now()*m.cohort.Iterations >= min(max(all*3/4, fewestSteps), learningSteps)
-}
+func (m *Monitor) longEnough() bool { return m.now()*m.cohort.Iterations >= learningSteps }
 
 // ended reports whether the training is over.
 func (m *Monitor) ended() bool { return m.now() >= m.cohort.Epochs }
