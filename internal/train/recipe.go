@@ -98,8 +98,8 @@ func defaultRecipe(cases, valCases, batch int) Recipe {
 	return p
 }
 
-// The length of a training by the default recipe: passes over the training cases, within limits in iterations. Longer trainings of a small cohort
-// learn it by heart; shorter ones have not begun to learn on some folds.
+// The length of a training by the default recipe: passes over the training cases, within limits in iterations. Longer
+// trainings of a small cohort learn it by heart; shorter ones have not begun to learn on some folds.
 const (
 	defaultEpochs   = 50
 	defaultPasses   = 20
