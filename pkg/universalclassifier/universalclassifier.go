@@ -107,6 +107,12 @@ type TrainOptions struct {
 	Continue                                     bool   // go on from the last checkpoint
 	PretrainedWeights                            string
 	Progress                                     Progress
+
+	// Split is how folds are drawn if none were trained yet: "reference", "stratified", "grouped" or "leave-one-site-out". Default: grouped where
+	// dataset.json names patients, else reference.
+	Split               string
+	AllowPatientOverlap bool // train and validate on scans of one patient nevertheless
+	AllowDuplicates     bool // train and validate on one scan under two names nevertheless
 }
 
 // Training is the outcome of training a fold.
@@ -139,6 +145,7 @@ func (w *Workspace) Train(ctx context.Context, taskName string, fold int, o Trai
 		Epochs: o.Epochs, Iterations: o.Iterations, ValIterations: o.ValIterations, BatchSize: o.BatchSize,
 		LearningRate: o.LearningRate, Seed: o.Seed, Device: o.Device, Threads: o.Threads,
 		FP32: o.FP32, Deterministic: o.Deterministic, Continue: o.Continue, PretrainedWeights: o.PretrainedWeights,
+		Split: o.Split, AllowPatientOverlap: o.AllowPatientOverlap, AllowDuplicates: o.AllowDuplicates,
 	}, reporter(o.Progress))
 	if err != nil {
 		return nil, err
