@@ -45,7 +45,7 @@ func toyPlans() *plan.Plans {
 func trained(t *testing.T, folds ...string) (task.Folders, PackOptions) {
 	t.Helper()
 	f, p := task.Folders{Results: t.TempDir()}, toyPlans()
-	o := PackOptions{Task: p.TaskName, Trainer: task.DefaultTrainer, Plans: task.DefaultPlans, Device: "cpu", Version: "v1"}
+	o := PackOptions{Task: p.TaskName, Trainer: task.DefaultTrainer, Plans: task.DefaultPlans, Machine: Machine{Device: "cpu"}, Version: "v1"}
 	dir := f.Model(o.Task, o.Trainer, o.Plans)
 	cfg := i3d.Config{InChannels: p.InputChannels(), Outputs: p.Outputs()}
 	for i, fold := range folds {
@@ -93,17 +93,17 @@ func TestPackAndCheck(t *testing.T) {
 	}
 	t.Run("content", func(t *testing.T) { content(t, out, m, o) })
 	t.Run("check", func(t *testing.T) {
-		outcome, err := Check(t.Context(), out, "cpu", 0, progress.Discard)
+		outcome, err := Check(t.Context(), out, Machine{Device: "cpu"}, progress.Discard)
 		if err != nil || !outcome.Passed() {
 			t.Fatalf("%+v (%v)", outcome, err)
 		}
 		if got := outcome.Got.Logits; len(got) != 2 || len(got[0]) != 2 || len(got[1]) != 3 || got[0][0] == got[0][1] {
 			t.Errorf("logits %v", got)
 		}
-		if _, err := Check(t.Context(), f.Results, "cpu", 0, progress.Discard); !errors.Is(err, ErrNoSelfTest) {
+		if _, err := Check(t.Context(), f.Results, Machine{Device: "cpu"}, progress.Discard); !errors.Is(err, ErrNoSelfTest) {
 			t.Errorf("a folder of results: %v", err)
 		}
-		if _, err := Check(t.Context(), t.TempDir(), "cpu", 0, progress.Discard); !errors.Is(err, fs.ErrNotExist) {
+		if _, err := Check(t.Context(), t.TempDir(), Machine{Device: "cpu"}, progress.Discard); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("an empty folder: %v", err)
 		}
 	})
@@ -213,7 +213,7 @@ func broken(t *testing.T, out string, o PackOptions) {
 			before[path] = raw
 		}
 		c.damage()
-		got, err := Check(t.Context(), out, "cpu", 0, progress.Discard)
+		got, err := Check(t.Context(), out, Machine{Device: "cpu"}, progress.Discard)
 		switch {
 		case err != nil || got.Passed():
 			t.Errorf("%s: passed: %+v (%v)", name, got, err)

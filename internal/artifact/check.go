@@ -25,7 +25,7 @@ type Outcome struct {
 func (o *Outcome) Passed() bool { return o.Files == nil && o.Difference.Passed }
 
 // Check compares the files of the artifact dir with its manifest and predicts the self-test in it, in float32 without mirroring.
-func Check(ctx context.Context, dir, device string, threads int, r progress.Reporter) (*Outcome, error) {
+func Check(ctx context.Context, dir string, on Machine, r progress.Reporter) (*Outcome, error) {
 	m, err := ReadManifest(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, locateErr := Locate(dir, Model{}, r); locateErr != nil {
@@ -47,7 +47,7 @@ func Check(ctx context.Context, dir, device string, threads int, r progress.Repo
 	if err := readJSON(filepath.Join(dir, selfTestDir, expectedFile), o.Want); err != nil {
 		return nil, errors.Join(o.Files, err)
 	}
-	if o.Got, err = answer(ctx, dir, modelDir, options(modelDir, m.Checkpoint, device, threads), r); err != nil {
+	if o.Got, err = answer(ctx, dir, modelDir, options(modelDir, m.Checkpoint, on), r); err != nil {
 		return nil, errors.Join(o.Files, err)
 	}
 	o.Difference = compare(o.Got, o.Want)

@@ -22,9 +22,8 @@ type PackOptions struct {
 	Folds                []string // "0", "1", ... or "all"; none: all if it is trained, else every trained fold
 	Checkpoint           string   // default checkpoint.Final
 	KeepCaseNames        bool     // leave the names of the training cases, and where they lay, in the plans
-	Device               string   // that computes the self-test's result
-	Threads              int
-	Version              string // of the program, for the record
+	Machine                       // that computes the self-test's result
+	Version              string   // of the program, for the record
 }
 
 // Pack writes the trained model in the folders f as an artifact to out, which must not exist or be empty: plans, the weights of
@@ -116,7 +115,7 @@ func fill(ctx context.Context, dir string, f task.Folders, o PackOptions, r prog
 	if err := writeTestCase(dir, p); err != nil {
 		return nil, err
 	}
-	want, err := answer(ctx, dir, to, options(to, o.Checkpoint, o.Device, o.Threads), r)
+	want, err := answer(ctx, dir, to, options(to, o.Checkpoint, o.Machine), r)
 	if err != nil {
 		return nil, fmt.Errorf("self-test: %w", err)
 	}

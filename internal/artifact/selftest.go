@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/universal-classifier/uc/internal/device/open"
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/predict"
 	"github.com/universal-classifier/uc/internal/progress"
@@ -39,8 +40,15 @@ type Answer struct {
 }
 
 // options are those of the self-test, which are also the defaults of the Python package: float32, one pass.
-func options(modelDir, checkpoint, device string, threads int) predict.Options {
-	return predict.Options{Folds: DefaultFolds(modelDir), Checkpoint: checkpoint, Device: device, Threads: threads, FP32: true, DisableTTA: true}
+// Machine says what computes.
+type Machine struct {
+	Device  string // "auto", "cpu", "cuda", "cuda:1"
+	Threads int
+	GPU     open.GPU
+}
+
+func options(modelDir, checkpoint string, on Machine) predict.Options {
+	return predict.Options{Folds: DefaultFolds(modelDir), Checkpoint: checkpoint, Device: on.Device, Threads: on.Threads, GPU: on.GPU, FP32: true, DisableTTA: true}
 }
 
 // testCase is the case of the self-test in the artifact dir.

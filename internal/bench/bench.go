@@ -25,6 +25,7 @@ type Options struct {
 	Channels int // modalities and the mask
 	Steps    int // measurements, of which the median counts
 	Device   string
+	GPU      open.GPU
 	Threads  int               // of the CPU; below 1 all that the process may use
 	DType    string            // one of DTypes
 	Layers   bool              // also say where the time goes
@@ -76,7 +77,7 @@ func Run(ctx context.Context, o Options) (r *Result, err error) {
 	if o.Threads < 1 {
 		o.Threads = runtime.GOMAXPROCS(0) // knows the limits of control groups
 	}
-	opened, err := open.Device(open.Options{Device: o.Device, Threads: o.Threads, Mixed: o.DType != "fp32", Choice: o.Choice})
+	opened, err := open.Device(open.Options{Device: o.Device, GPU: o.GPU, Threads: o.Threads, Mixed: o.DType != "fp32", Choice: o.Choice})
 	if err != nil {
 		return nil, err
 	}

@@ -90,7 +90,7 @@ some samples than for others, so 30 steps and more give a steady figure.`,
 	fs.BoolVar(&o.Layers, "layers", false, "also say where the time goes, layer by layer")
 	fs.BoolVar(&pipeline, "pipeline", false, "also time a training that workers feed with augmented samples")
 	fs.IntVar(&workers, "workers", 0, "`N` workers prepare the samples of --pipeline (default as of uc train)")
-	deviceFlags(cmd, &o.Device, &o.Threads)
+	deviceFlags(cmd, &o.Device, &o.Threads, &o.GPU)
 	jsonFlag(cmd, &asJSON)
 	return cmd
 }

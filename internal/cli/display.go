@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/schollz/progressbar/v3"
+	"github.com/universal-classifier/uc/internal/env"
 	"golang.org/x/term"
 )
 
@@ -31,7 +32,7 @@ type display struct {
 // newDisplay shows progress on w.
 func newDisplay(w io.Writer) *display {
 	f, isFile := w.(interface{ Fd() uintptr })
-	return &display{w: w, now: time.Now, terminal: isFile && !plainTerminal() && term.IsTerminal(int(f.Fd()))}
+	return &display{w: w, now: time.Now, terminal: isFile && !env.PlainTerminal() && term.IsTerminal(int(f.Fd()))}
 }
 
 // Stage begins a stage of total items; total 0 means the number is not known.

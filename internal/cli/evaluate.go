@@ -13,6 +13,7 @@ import (
 	"github.com/universal-classifier/uc/internal/atomicfile"
 	"github.com/universal-classifier/uc/internal/baseline"
 	"github.com/universal-classifier/uc/internal/dataset"
+	"github.com/universal-classifier/uc/internal/device/open"
 	"github.com/universal-classifier/uc/internal/evaluate"
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/report"
@@ -28,6 +29,7 @@ type evaluateFlags struct {
 	truth       string
 	test        bool
 	device      string
+	gpu         open.GPU
 	threads     int
 	out         string
 	noWait      bool
@@ -76,7 +78,7 @@ Where dataset.json names patients, or the table has a column patient, and a pati
 	fs.StringVar(&f.truth, "truth", "", "table `FILE` (CSV) with the true classes of the cases in --predictions")
 	fs.StringVarP(&f.out, "output_folder", "o", "", "`DIR` for the files (default: evaluation in the model's folder, or in that of the predictions)")
 	dataRootFlag(cmd, &f.dataRoot)
-	deviceFlags(cmd, &f.device, &f.threads)
+	deviceFlags(cmd, &f.device, &f.threads, &f.gpu)
 	noWaitFlag(cmd, &f.noWait)
 	jsonFlag(cmd, &f.json)
 	return cmd

@@ -3,33 +3,42 @@ package cli
 import (
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"github.com/universal-classifier/uc/internal/device/cuda/driver"
 	"github.com/universal-classifier/uc/internal/device/open"
+	"github.com/universal-classifier/uc/internal/env"
 	"github.com/universal-classifier/uc/internal/memory"
 )
 
-// cudaLibs is the flag that stands for a variable of the environment, as the process that looks at the GPU sees it too.
-type cudaLibs struct{}
+// probeCommand is the hidden command of the process that looks at the GPU, so that a broken driver takes down only that.
+const probeCommand = "gpu-probe"
 
-func (cudaLibs) String() string { return "" }
-func (cudaLibs) Type() string   { return "string" }
-
-func (cudaLibs) Set(dir string) error {
-	dir, err := filepath.Abs(dir)
-	if err != nil {
-		return err
+func newProbe() *cobra.Command {
+	return &cobra.Command{
+		Use: probeCommand + " QUESTION", Short: "Look at the GPU and answer one question about it", Hidden: true, Args: exactArgs("QUESTION"),
+		RunE: func(cmd *cobra.Command, args []string) error { return open.AnswerProbe(args[0], cmd.OutOrStdout()) },
 	}
-	return os.Setenv(open.CUDALibsVariable, dir)
 }
 
-// cudaLibsFlag adds --cuda-libs.
-func cudaLibsFlag(cmd *cobra.Command) {
-	cmd.Flags().Var(cudaLibs{}, "cuda-libs", "the `DIR` that holds NVRTC and cuDNN for a GPU, or Python packages with them; it is looked into first (default: "+open.CUDALibsVariable+" of the environment)")
+// folderValue is a flag whose value is kept as an absolute path.
+type folderValue string
+
+func (f *folderValue) String() string { return string(*f) }
+func (f *folderValue) Type() string   { return "string" }
+
+func (f *folderValue) Set(dir string) error {
+	dir, err := filepath.Abs(dir)
+	*f = folderValue(dir)
+	return err
+}
+
+// gpuFlags adds --cuda-libs.
+func gpuFlags(cmd *cobra.Command, g *open.GPU) {
+	g.Probe = driver.Child(probeCommand)
+	cmd.Flags().Var((*folderValue)(&g.Libraries), "cuda-libs", "the `DIR` that holds NVRTC and cuDNN for a GPU, or Python packages with them; it is looked into first (default: "+env.CUDALibs+" of the environment)")
 }
 
 // gpuInfo is what the machine has for a GPU.
@@ -39,8 +48,8 @@ type gpuInfo struct {
 	Verdict string `json:"verdict"` // in words
 }
 
-func lookForGPU() gpuInfo {
-	r := open.Libraries()
+func lookForGPU(gpu open.GPU) gpuInfo {
+	r := gpu.Look()
 	g := gpuInfo{Report: r, Usable: true, Verdict: "--device auto tests cuda:0 once and takes it"}
 	switch err := r.Usable(0); {
 	case err != nil:

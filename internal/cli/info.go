@@ -13,6 +13,7 @@ import (
 
 	"github.com/universal-classifier/uc/internal/checkpoint"
 	"github.com/universal-classifier/uc/internal/cpulevel"
+	"github.com/universal-classifier/uc/internal/device/open"
 	"github.com/universal-classifier/uc/internal/reference"
 	"github.com/universal-classifier/uc/internal/task"
 )
@@ -56,6 +57,7 @@ type modelStatus struct {
 
 func infoCommand() *cobra.Command {
 	var dataRoot string
+	var gpu open.GPU
 	var asJSON, report bool
 	cmd := &cobra.Command{
 		Use:   "info [TASK]",
@@ -77,7 +79,7 @@ func infoCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			info := systemInfo{
 				Version: version(), Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH, CPUs: runtime.GOMAXPROCS(0),
-				GPU: lookForGPU(), Tasks: []taskStatus{},
+				GPU: lookForGPU(gpu), Tasks: []taskStatus{},
 			}
 			info.Devices = info.GPU.devices()
 			info.Kernels = cpulevel.Default().String()
@@ -108,7 +110,7 @@ func infoCommand() *cobra.Command {
 	}
 	dataRootFlag(cmd, &dataRoot)
 	reportFlag(cmd, &report)
-	cudaLibsFlag(cmd)
+	gpuFlags(cmd, &gpu)
 	jsonFlag(cmd, &asJSON)
 	return cmd
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/universal-classifier/uc/internal/artifact"
+	"github.com/universal-classifier/uc/internal/device/open"
 	"github.com/universal-classifier/uc/internal/task"
 )
 
@@ -21,6 +22,7 @@ type packageFlags struct {
 	checkpoint string
 	keepNames  bool
 	device     string
+	gpu        open.GPU
 	threads    int
 	json       bool
 }
@@ -51,7 +53,7 @@ cases are left out. Python's universalclassifier.predict and uc serve-stdio pred
 	spell(fs, "chk", "-chk")
 	fs.BoolVar(&f.keepNames, "keep-case-names", false, "leave the names of the training cases, and the folder they lay in, in the plans")
 	dataRootFlag(cmd, &f.dataRoot)
-	deviceFlags(cmd, &f.device, &f.threads)
+	deviceFlags(cmd, &f.device, &f.threads, &f.gpu)
 	jsonFlag(cmd, &f.json)
 	return cmd
 }
@@ -88,7 +90,7 @@ func runPackage(cmd *cobra.Command, f *packageFlags) error {
 	defer d.Close()
 	m, err := artifact.Pack(cmd.Context(), folders, artifact.PackOptions{
 		Task: name, Trainer: f.model.trainer, Plans: f.model.plans, Folds: f.folds, Checkpoint: f.checkpoint,
-		KeepCaseNames: f.keepNames, Device: f.device, Threads: f.threads, Version: version(),
+		KeepCaseNames: f.keepNames, Machine: artifact.Machine{Device: f.device, Threads: f.threads, GPU: f.gpu}, Version: version(),
 	}, f.out, d)
 	if err != nil {
 		return err
@@ -108,6 +110,7 @@ func runPackage(cmd *cobra.Command, f *packageFlags) error {
 func checkArtifactCommand() *cobra.Command {
 	var device string
 	var threads int
+	var gpu open.GPU
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "check-artifact DIR",
@@ -124,7 +127,7 @@ where the artifact is to be used, in the container for instance. Nothing is writ
 			}
 			d := newDisplay(cmd.ErrOrStderr())
 			defer d.Close()
-			o, err := artifact.Check(cmd.Context(), args[0], device, threads, d)
+			o, err := artifact.Check(cmd.Context(), args[0], artifact.Machine{Device: device, Threads: threads, GPU: gpu}, d)
 			if err != nil {
 				return err
 			}
@@ -132,7 +135,7 @@ where the artifact is to be used, in the container for instance. Nothing is writ
 			return printOutcome(cmd, args[0], o, asJSON)
 		},
 	}
-	deviceFlags(cmd, &device, &threads)
+	deviceFlags(cmd, &device, &threads, &gpu)
 	jsonFlag(cmd, &asJSON)
 	return cmd
 }

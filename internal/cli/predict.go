@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/universal-classifier/uc/internal/device/open"
 	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/memory"
 	"github.com/universal-classifier/uc/internal/predict"
@@ -32,6 +33,7 @@ type predictFlags struct {
 	noWait     bool
 	memory     string
 	device     string
+	gpu        open.GPU
 	threads    int
 	json       bool
 }
@@ -80,7 +82,7 @@ A task that was trained with masks of the region of interest needs them here too
 
 	dataRootFlag(cmd, &f.dataRoot)
 	fs.StringVar(&f.memory, "memory", "", "cases that need more than `SIZE` (8G, 500M; default 70% of the free memory) are reported and not predicted")
-	deviceFlags(cmd, &f.device, &f.threads)
+	deviceFlags(cmd, &f.device, &f.threads, &f.gpu)
 	noWaitFlag(cmd, &f.noWait)
 	jsonFlag(cmd, &f.json)
 	return cmd
@@ -153,7 +155,7 @@ func runPredict(cmd *cobra.Command, f *predictFlags) error {
 	defer d.Close()
 	limit := cmp.Or(budget, memory.Default())
 	model, err := predict.Open(dir, predict.Options{
-		Folds: f.folds, Checkpoint: f.checkpoint, Device: f.device, Threads: f.threads, FP32: f.fp32, DisableTTA: f.noTTA, NoWait: f.noWait, Memory: limit,
+		Folds: f.folds, Checkpoint: f.checkpoint, Device: f.device, Threads: f.threads, GPU: f.gpu, FP32: f.fp32, DisableTTA: f.noTTA, NoWait: f.noWait, Memory: limit,
 	}, d)
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/universal-classifier/uc/internal/env"
 )
 
 //go:generate go run ../../scripts/docgen ../../docs/reference/commands.md
@@ -38,8 +39,8 @@ func WriteReference(w io.Writer) error {
 	for _, cmd := range topics {
 		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n", cmd.Name(), cmd.Short+".")
 		b.WriteString("| variable | meaning |\n|---|---|\n")
-		for _, v := range environment {
-			fmt.Fprintf(&b, "| `%s` | %s |\n", v.name, v.meaning)
+		for _, v := range env.Variables() {
+			fmt.Fprintf(&b, "| `%s` | %s |\n", v.Name, v.Meaning)
 		}
 	}
 	_, err := io.WriteString(w, b.String())

@@ -6,6 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/universal-classifier/uc/internal/device/cuda/driver"
+	"github.com/universal-classifier/uc/internal/device/open"
 	"github.com/universal-classifier/uc/internal/serve"
 )
 
@@ -22,7 +24,7 @@ is described in docs/reference/serve-stdio.md.`,
 		Args: exactArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			signal.Ignore(os.Interrupt) // Ctrl-C is meant for the program at the other end
-			return serve.New(version(), cmd.OutOrStdout()).Run(cmd.Context(), cmd.InOrStdin())
+			return serve.New(version(), open.GPU{Probe: driver.Child(probeCommand)}, cmd.OutOrStdout()).Run(cmd.Context(), cmd.InOrStdin())
 		},
 	}
 	return cmd

@@ -66,7 +66,7 @@ func (f *evaluateFlags) predictTest(cmd *cobra.Command, t *task.Task, cases []ta
 	d := newDisplay(cmd.ErrOrStderr())
 	defer d.Close()
 	folder := t.Folders.Model(t.Name, f.model.trainer, f.model.plans)
-	model, err := predict.Open(folder, predict.Options{Folds: f.folds, Device: f.device, Threads: f.threads, NoWait: f.noWait}, d)
+	model, err := predict.Open(folder, predict.Options{Folds: f.folds, Device: f.device, Threads: f.threads, GPU: f.gpu, NoWait: f.noWait}, d)
 	if err != nil {
 		return "", nil, err
 	}

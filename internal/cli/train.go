@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/universal-classifier/uc/internal/env"
 	"github.com/universal-classifier/uc/internal/evaluate"
 	"github.com/universal-classifier/uc/internal/split"
 	"github.com/universal-classifier/uc/internal/task"
@@ -96,8 +97,8 @@ Ctrl-C stops after the current iteration and keeps a checkpoint; -c goes on from
 	fs.IntVar(&o.BatchSize, "batch-size", 0, "`N` cases per iteration (default: as planned)")
 	fs.Float64Var(&o.LearningRate, "lr", 0, "highest learning `RATE` (default 0.0003; reference: 0.01)")
 	fs.Uint64Var(&o.Seed, "seed", 0, "`SEED` of weights, order and augmentation (default: drawn, 12345 with --deterministic)")
-	fs.IntVar(&o.Workers, "workers", 0, "`N` workers prepare training samples, which do not depend on it (default: "+envWorkers+" of the environment, else one per processor that the process may use)")
-	deviceFlags(cmd, &o.Device, &o.Threads)
+	fs.IntVar(&o.Workers, "workers", 0, "`N` workers prepare training samples, which do not depend on it (default: "+env.Workers+" of the environment, else one per processor that the process may use)")
+	deviceFlags(cmd, &o.Device, &o.Threads, &o.GPU)
 	noWaitFlag(cmd, &o.NoWait)
 	jsonFlag(cmd, &asJSON)
 	return cmd

@@ -2,8 +2,9 @@
 package cpulevel
 
 import (
-	"os"
 	"sync"
+
+	"github.com/universal-classifier/uc/internal/env"
 )
 
 // Level is a set of machine instructions; a higher one includes the lower ones.
@@ -19,10 +20,6 @@ const (
 var names = [...]string{Generic: "generic", AVX2: "avx2", AVX512: "avx512"}
 
 func (l Level) String() string { return names[l] }
-
-// Env names the environment variable that lowers the level: generic, avx2 or avx512. Anything else, and a level that
-// the processor lacks, mean the best there is.
-const Env = "UC_CPU"
 
 // Parse reads the name of a level.
 func Parse(name string) (Level, bool) {
@@ -41,7 +38,7 @@ func Available() []Level {
 
 // Default is the best level of this processor, or the one that UC_CPU names when the processor has it. The variable is
 // read once.
-var Default = sync.OnceValue(func() Level { return lowered(detected(), os.Getenv(Env)) })
+var Default = sync.OnceValue(func() Level { return lowered(detected(), env.Get(env.CPU)) })
 
 func lowered(best Level, name string) Level {
 	if l, ok := Parse(name); ok {

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/universal-classifier/uc/internal/env"
 )
 
 func TestNames(t *testing.T) {
@@ -31,7 +33,7 @@ func TestLowered(t *testing.T) {
 		{AVX2, "avx512", AVX2}, {Generic, "avx2", Generic}, {AVX2, "nonsense", AVX2},
 	} {
 		if got := lowered(c.best, c.name); got != c.want {
-			t.Errorf("%v with %s=%s: %v, want %v", c.best, Env, c.name, got, c.want)
+			t.Errorf("%v with %s=%s: %v, want %v", c.best, env.CPU, c.name, got, c.want)
 		}
 	}
 }
@@ -57,7 +59,7 @@ func TestEnvironment(t *testing.T) {
 	}
 	for _, l := range Available() {
 		child := exec.Command(os.Args[0], "-test.run", "^TestEnvironment$")
-		child.Env = append(os.Environ(), Env+"="+l.String(), "UC_TEST_CHILD=1")
+		child.Env = append(os.Environ(), env.CPU+"="+l.String(), "UC_TEST_CHILD=1")
 		if out, err := child.Output(); err != nil || !strings.HasPrefix(string(out), "default "+l.String()) {
 			t.Errorf("%v forced: %q, %v", l, out, err)
 		}

@@ -1,9 +1,6 @@
 package device
 
-import "os"
-
-// GraphVariable names the variable of the environment that, set to 0, has every operation launched on its own.
-const GraphVariable = "UC_CUDA_GRAPH"
+import "github.com/universal-classifier/uc/internal/env"
 
 // Recorder is what a device also is if it can record a pass.
 type Recorder interface {
@@ -15,7 +12,7 @@ type Recorder interface {
 
 // RecorderOf returns what records the passes of a device, or nil where there is no such thing or the environment wants none.
 func RecorderOf(d Device) Recorder {
-	if r, ok := d.(Recorder); ok && os.Getenv(GraphVariable) != "0" {
+	if r, ok := d.(Recorder); ok && env.Graphs() {
 		return r
 	}
 	return nil

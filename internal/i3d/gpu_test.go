@@ -18,6 +18,7 @@ import (
 	"github.com/universal-classifier/uc/internal/device/cuda/driver"
 	"github.com/universal-classifier/uc/internal/device/cuda/kernels"
 	"github.com/universal-classifier/uc/internal/device/open"
+	"github.com/universal-classifier/uc/internal/env"
 	"github.com/universal-classifier/uc/internal/weights"
 )
 
@@ -31,7 +32,7 @@ func recordingGPU(t *testing.T, format kernels.Type) (device.Device, *fake.Card)
 	return dev, card
 }
 
-var machine = sync.OnceValue(open.Libraries)
+var machine = sync.OnceValue(open.GPU{}.Look)
 
 // eachGPU runs f on a card whose kernels are emulated, for the smallest case that there is (minutes, so only if UC_EMULATE is set), and on the
 // card of the machine, for all of them.
@@ -284,7 +285,7 @@ func TestStepThatCannotBeRecorded(t *testing.T) {
 		})
 	}
 	// The variable of the environment switches it off.
-	t.Setenv(device.GraphVariable, "0")
+	t.Setenv(env.CUDAGraph, "0")
 	dev, card := recordingGPU(t, kernels.BFloat16)
 	tr, x := smallTraining(t, dev)
 	for range 4 {

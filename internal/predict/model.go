@@ -62,7 +62,7 @@ func Open(modelDir string, o Options, r progress.Reporter) (*Model, error) {
 	if err := m.recordSources(opened); err != nil {
 		return nil, err
 	}
-	if m.device, err = open.Device(open.Options{Device: o.Device, Threads: o.Threads, Mixed: !o.FP32, Choice: func(text string) { r.Note("%s", text) }}); err != nil {
+	if m.device, err = open.Device(open.Options{Device: o.Device, GPU: o.GPU, Threads: o.Threads, Mixed: !o.FP32, Choice: func(text string) { r.Note("%s", text) }}); err != nil {
 		return nil, err
 	}
 	r.Note("network on %s (%s)", m.device.Name(), device.PrecisionText(m.device, !o.FP32))

@@ -2,6 +2,7 @@
 package predict
 
 import (
+	"github.com/universal-classifier/uc/internal/device/open"
 	"github.com/universal-classifier/uc/internal/evaluate"
 )
 
@@ -10,12 +11,13 @@ type Options struct {
 	Folds      []string // "0", "1", ... or "all"; none: all trained folds found, "all" only if it is alone
 	Checkpoint string   // default checkpoint.Final
 	Device     string   // "auto", "cpu", "cuda", "cuda:1"
-	Threads    int      // on the CPU, default all
-	FP32       bool     // no mixed precision, whatever the device has
-	NoWait     bool     // an error, rather than waiting, while another process predicts into the same folder
-	Memory     int64    // bytes that prediction may take of the machine's memory; 0: memory.Default
-	DisableTTA bool     // predict the case as it is, not its eight mirror images too
-	KeepFolds  bool     // keep a network per fold while memory allows, for single cases one after the other
+	GPU        open.GPU
+	Threads    int   // on the CPU, default all
+	FP32       bool  // no mixed precision, whatever the device has
+	NoWait     bool  // an error, rather than waiting, while another process predicts into the same folder
+	Memory     int64 // bytes that prediction may take of the machine's memory; 0: memory.Default
+	DisableTTA bool  // predict the case as it is, not its eight mirror images too
+	KeepFolds  bool  // keep a network per fold while memory allows, for single cases one after the other
 }
 
 // Result is what a model says of a case.

@@ -19,6 +19,7 @@ import (
 
 	"github.com/universal-classifier/uc/internal/artifact"
 	"github.com/universal-classifier/uc/internal/checkpoint"
+	"github.com/universal-classifier/uc/internal/device/open"
 	"github.com/universal-classifier/uc/internal/imagefile"
 	"github.com/universal-classifier/uc/internal/predict"
 	"github.com/universal-classifier/uc/internal/task"
@@ -30,6 +31,7 @@ const maxAtOnce = 4
 // Server answers requests. Make one with New.
 type Server struct {
 	version string
+	gpu     open.GPU
 	models  models
 	working chan struct{} // holds a token per request that is worked on
 	all     sync.WaitGroup
@@ -40,11 +42,11 @@ type Server struct {
 	running map[int64]context.CancelFunc
 }
 
-// New returns a server that names the version of the program and writes to out.
-func New(version string, out io.Writer) *Server {
+// New returns a server that names the version of the program, looks for cards as gpu says and writes to out.
+func New(version string, gpu open.GPU, out io.Writer) *Server {
 	limitThreads()
 	return &Server{
-		version: version, out: out, running: map[int64]context.CancelFunc{},
+		version: version, gpu: gpu, out: out, running: map[int64]context.CancelFunc{},
 		working: make(chan struct{}, max(2, min(maxAtOnce, runtime.GOMAXPROCS(0)))),
 	}
 }
@@ -219,7 +221,7 @@ func (s *Server) open(ctx context.Context, id int64, p *predictParams) (*entry, 
 		return nil, err
 	}
 	e, err := s.models.acquire(ctx, k, state, predict.Options{
-		Folds: folds, Checkpoint: p.Checkpoint, Device: p.Device, Threads: p.Threads, FP32: !p.MixedPrecision, DisableTTA: !p.Mirroring, KeepFolds: true,
+		Folds: folds, Checkpoint: p.Checkpoint, Device: p.Device, Threads: p.Threads, GPU: s.gpu, FP32: !p.MixedPrecision, DisableTTA: !p.Mirroring, KeepFolds: true,
 	}, told)
 	if err == nil && p.Folds == nil && folds == nil {
 		e.averaged.Do(func() {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/universal-classifier/uc/internal/checkpoint"
+	"github.com/universal-classifier/uc/internal/device/open"
 	"github.com/universal-classifier/uc/internal/i3d"
 	"github.com/universal-classifier/uc/internal/indexed"
 	"github.com/universal-classifier/uc/internal/plan"
@@ -134,7 +135,7 @@ func start(t *testing.T) *client {
 	inR, inW := io.Pipe()
 	outR, outW := io.Pipe()
 	c := &client{t: t, in: inW, out: bufio.NewScanner(outR), ended: make(chan error, 1)}
-	s := New("v1", outW)
+	s := New("v1", open.GPU{}, outW)
 	go func() {
 		c.ended <- s.Run(t.Context(), inR)
 		outW.Close()

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/universal-classifier/uc/internal/env"
 )
 
 func TestFindName(t *testing.T) {
@@ -62,13 +64,13 @@ func TestFolders(t *testing.T) {
 			t.Errorf("%s, want %s under the data root", got, want)
 		}
 	}
-	t.Setenv(EnvRaw, filepath.Join(root, "r"))
-	t.Setenv(EnvPreprocessed, filepath.Join(root, "p"))
-	t.Setenv(EnvResults, "")
-	if _, err := ResolveFolders(""); err == nil || !strings.Contains(err.Error(), "not set: "+EnvResults) {
+	t.Setenv(env.RawData, filepath.Join(root, "r"))
+	t.Setenv(env.Preprocessed, filepath.Join(root, "p"))
+	t.Setenv(env.Results, "")
+	if _, err := ResolveFolders(""); err == nil || !strings.Contains(err.Error(), "not set: "+env.Results) {
 		t.Errorf("error %v", err)
 	}
-	t.Setenv(EnvResults, filepath.Join(root, "m"))
+	t.Setenv(env.Results, filepath.Join(root, "m"))
 	if f, err := ResolveFolders(""); err != nil || f.Raw != filepath.Join(root, "r") || f.Results != filepath.Join(root, "m") {
 		t.Errorf("%+v, %v", f, err)
 	}

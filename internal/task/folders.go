@@ -3,16 +3,10 @@ package task
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
-)
 
-// The environment variables of nnU-Net, used where no data root is given.
-const (
-	EnvRaw          = "nnUNet_raw_data_base"
-	EnvPreprocessed = "nnUNet_preprocessed"
-	EnvResults      = "RESULTS_FOLDER"
+	"github.com/universal-classifier/uc/internal/env"
 )
 
 // The names that the reference gives its only trainer, plans and network.
@@ -54,8 +48,8 @@ func ResolveFolders(dataRoot string) (Folders, error) {
 	for _, v := range []struct {
 		name string
 		to   *string
-	}{{EnvRaw, &f.Raw}, {EnvPreprocessed, &f.Preprocessed}, {EnvResults, &f.Results}} {
-		value := os.Getenv(v.name)
+	}{{env.RawData, &f.Raw}, {env.Preprocessed, &f.Preprocessed}, {env.Results, &f.Results}} {
+		value := env.Get(v.name)
 		if value == "" {
 			missing = append(missing, v.name)
 			continue
@@ -68,7 +62,7 @@ func ResolveFolders(dataRoot string) (Folders, error) {
 	}
 	if len(missing) > 0 {
 		return Folders{}, fmt.Errorf("no data root: give --data-root D, or set %s (not set: %s)",
-			strings.Join([]string{EnvRaw, EnvPreprocessed, EnvResults}, ", "), strings.Join(missing, ", "))
+			strings.Join([]string{env.RawData, env.Preprocessed, env.Results}, ", "), strings.Join(missing, ", "))
 	}
 	return f, nil
 }

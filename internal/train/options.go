@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/universal-classifier/uc/internal/device/open"
 	"github.com/universal-classifier/uc/internal/evaluate"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/split"
@@ -45,8 +46,9 @@ type Options struct {
 	Seed         uint64 // 0 draws one, or takes the reference's with Deterministic; kept in the checkpoints
 
 	Device  string // "auto", "cpu", "cuda", "cuda:1"
-	Threads int    // of the network on the CPU, default all
-	Workers int    // that prepare samples; samples do not depend on it
+	GPU     open.GPU
+	Threads int // of the network on the CPU, default all
+	Workers int // that prepare samples; samples do not depend on it
 
 	FP32              bool   // no mixed precision, whatever the device has; checkpoints hold float32 either way
 	Deterministic     bool   // take the reference's seed; on the CPU the same seed always gives the same bits, for any number of threads, on a GPU with this alone

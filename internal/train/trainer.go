@@ -117,7 +117,7 @@ func newTrainer(o Options, r progress.Reporter) (t *trainer, err error) {
 	if unlocked {
 		t.log.warn("the file system of %s has no locks: do not train this fold twice at the same time", t.foldDir)
 	}
-	t.device, err = open.Device(open.Options{Device: o.Device, Threads: o.Threads, Mixed: !o.FP32, Deterministic: o.Deterministic,
+	t.device, err = open.Device(open.Options{Device: o.Device, GPU: o.GPU, Threads: o.Threads, Mixed: !o.FP32, Deterministic: o.Deterministic,
 		Choice: func(text string) { t.log.note("%s", text) }})
 	return t, err
 }

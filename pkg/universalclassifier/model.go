@@ -12,10 +12,11 @@ type ModelOptions struct {
 	Folds      []string // "0", "1", ... or "all"; default: all trained folds
 	Checkpoint string   // default "model_final_checkpoint"
 	Device     string   // "auto" (default), "cpu", "cuda", "cuda:1"
-	Threads    int      // on the CPU, default all
-	FP32       bool     // no mixed precision (bf16 or fp16 where the device has it)
-	Memory     int64    // bytes that predictions may take of the machine's memory, default 70 % of what is free; a case that needs more is an error
-	DisableTTA bool     // predict a case once instead of in its eight mirror images: eight times as fast, a little worse
+	GPU        GPU
+	Threads    int   // on the CPU, default all
+	FP32       bool  // no mixed precision (bf16 or fp16 where the device has it)
+	Memory     int64 // bytes that predictions may take of the machine's memory, default 70 % of what is free; a case that needs more is an error
+	DisableTTA bool  // predict a case once instead of in its eight mirror images: eight times as fast, a little worse
 	Progress   Progress
 }
 
@@ -49,7 +50,7 @@ type Prediction struct {
 // OpenModel opens a model by its folder, which holds plans.json and the trained folds (fold_0, ..., all), or by that of a
 // model of the Python reference (plans.pkl), whose files are read as data.
 func OpenModel(dir string, o ModelOptions) (*Model, error) {
-	m, err := predict.Open(dir, predict.Options{Folds: o.Folds, Checkpoint: o.Checkpoint, Device: o.Device, Threads: o.Threads, FP32: o.FP32, DisableTTA: o.DisableTTA, Memory: o.Memory}, reporter(o.Progress))
+	m, err := predict.Open(dir, predict.Options{Folds: o.Folds, Checkpoint: o.Checkpoint, Device: o.Device, GPU: o.GPU.option(), Threads: o.Threads, FP32: o.FP32, DisableTTA: o.DisableTTA, Memory: o.Memory}, reporter(o.Progress))
 	if err != nil {
 		return nil, err
 	}

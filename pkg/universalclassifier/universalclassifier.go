@@ -101,10 +101,11 @@ type TrainOptions struct {
 	LearningRate                                 float64
 	Seed                                         uint64 // 0 draws one
 	Device                                       string // "auto" (default), "cpu", "cuda", "cuda:1"
-	Threads                                      int    // on the CPU, default all
-	FP32                                         bool   // no mixed precision (bf16 or fp16 where the device has it); may change with Continue
-	Deterministic                                bool   // with Seed 0 take that of the reference
-	Continue                                     bool   // go on from the last checkpoint
+	GPU                                          GPU
+	Threads                                      int  // on the CPU, default all
+	FP32                                         bool // no mixed precision (bf16 or fp16 where the device has it); may change with Continue
+	Deterministic                                bool // with Seed 0 take that of the reference
+	Continue                                     bool // go on from the last checkpoint
 	PretrainedWeights                            string
 	Progress                                     Progress
 
@@ -143,7 +144,7 @@ func (w *Workspace) Train(ctx context.Context, taskName string, fold int, o Trai
 	result, err := train.Run(ctx, train.Options{
 		Folders: w.folders, Task: name, Fold: f,
 		Epochs: o.Epochs, Iterations: o.Iterations, ValIterations: o.ValIterations, BatchSize: o.BatchSize,
-		LearningRate: o.LearningRate, Seed: o.Seed, Device: o.Device, Threads: o.Threads,
+		LearningRate: o.LearningRate, Seed: o.Seed, Device: o.Device, GPU: o.GPU.option(), Threads: o.Threads,
 		FP32: o.FP32, Deterministic: o.Deterministic, Continue: o.Continue, PretrainedWeights: o.PretrainedWeights,
 		Split: o.Split, AllowPatientOverlap: o.AllowPatientOverlap, AllowDuplicates: o.AllowDuplicates,
 	}, reporter(o.Progress))

@@ -4,7 +4,6 @@ package open
 import (
 	"errors"
 	"fmt"
-	"os"
 	"regexp"
 	"strconv"
 	"strings"
@@ -14,6 +13,7 @@ import (
 	"github.com/universal-classifier/uc/internal/device/cuda"
 	"github.com/universal-classifier/uc/internal/device/cuda/driver"
 	"github.com/universal-classifier/uc/internal/device/cuda/kernels"
+	"github.com/universal-classifier/uc/internal/env"
 )
 
 // ErrNoGPU is wrapped by Open's errors for a CUDA device that cannot be had.
@@ -21,17 +21,38 @@ var ErrNoGPU = errors.New("no usable GPU")
 
 var cudaName = regexp.MustCompile(`^cuda(?::([0-9]+))?$`)
 
-// CUDALibsVariable of the environment names a folder with NVIDIA's libraries, which is looked into first.
-const CUDALibsVariable = "UC_CUDA_LIBS"
-
 // Options say which device to open and how it computes.
 type Options struct {
 	Device        string // "auto" or "cpu", or "cuda", "cuda:1" for a GPU
 	Threads       int    // bounds the CPU's workers; below 1 all that the process may use
 	Mixed         bool   // keep activations in the device's 16-bit format where it has one; parameters and sums stay float32
 	Deterministic bool   // the same bits every time; the CPU's always are
+	GPU           GPU    // how cards are looked for
 	// Choice, if set, is told which device "auto" means, and why.
 	Choice func(text string)
+}
+
+// GPU says how NVIDIA cards and libraries are looked for.
+type GPU struct {
+	Libraries string // folder with NVRTC and cuDNN, which is looked into first; empty: what the environment names
+	// Probe looks at the cards and tests them. Without one, auto looks for no card, and a card that is named is opened untested, by this process.
+	Probe driver.Prober
+}
+
+// Look looks for cards and for NVIDIA's libraries.
+func (g GPU) Look() *driver.Report {
+	probe := g.Probe
+	if probe == nil {
+		probe = InProcess
+	}
+	return driver.Look(probe, g.libraries())
+}
+
+func (g GPU) libraries() string {
+	if g.Libraries != "" {
+		return g.Libraries
+	}
+	return env.Get(env.CUDALibs)
 }
 
 // Device returns the device that the options name.
@@ -54,15 +75,12 @@ func Device(o Options) (device.Device, error) {
 			return nil, fmt.Errorf("unknown device %q: expected auto, cpu, cuda or cuda:N", o.Device)
 		}
 	}
-	d, err := openGPU(card, Libraries(), o)
+	d, err := openGPU(card, o.GPU.Look(), o)
 	if err != nil {
 		return nil, fmt.Errorf("device %s: %w: %w; use --device cpu", n, ErrNoGPU, err)
 	}
 	return d, nil
 }
-
-// Libraries looks for cards and for NVIDIA's libraries, in a process of its own.
-func Libraries() *driver.Report { return driver.Look(os.Getenv(CUDALibsVariable)) }
 
 // openAuto opens the first card if it passes a test, else the CPU.
 func openAuto(o Options) device.Device {
@@ -72,13 +90,16 @@ func openAuto(o Options) device.Device {
 		}
 		return d
 	}
-	libraries := Libraries()
+	if o.GPU.Probe == nil && driver.Present() {
+		return choose(cpu.New(o.Threads, o.Mixed), "this program has not enabled GPUs")
+	}
+	libraries := o.GPU.Look()
 	err := libraries.Usable(0)
 	if err == nil && libraries.CuDNN.Path == "" {
 		err = fmt.Errorf("%s; run: %s", libraries.CuDNN.Problem, libraries.CuDNN.Install)
 	}
 	if err == nil {
-		err = testedGPU(0, libraries, o.Mixed)
+		err = testedGPU(0, libraries, o)
 	}
 	if err == nil {
 		var d device.Device

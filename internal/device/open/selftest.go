@@ -3,8 +3,10 @@ package open
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -15,20 +17,37 @@ import (
 	"github.com/universal-classifier/uc/internal/device/cpu"
 	"github.com/universal-classifier/uc/internal/device/cuda/driver"
 	"github.com/universal-classifier/uc/internal/device/cuda/kernels"
+	"github.com/universal-classifier/uc/internal/env"
 )
 
-// A process that was started to look at the GPU does that and ends, before anything else of the program runs.
-func init() {
-	q, asked := driver.Asked()
-	if !asked {
-		return
+// InProcess is a Prober that looks and tests in this process, which a broken driver may end.
+func InProcess(q driver.Question, _ time.Duration, answer any) error {
+	b, err := json.Marshal(answerOf(q))
+	if err != nil {
+		return err
 	}
+	return json.Unmarshal(b, answer)
+}
+
+// AnswerProbe writes the answer to the question that a driver.Child was started with.
+func AnswerProbe(question string, w io.Writer) error {
+	var q driver.Question
+	if err := json.Unmarshal([]byte(question), &q); err != nil {
+		return fmt.Errorf("not a question about the GPU: %w", err)
+	}
+	b, err := json.Marshal(answerOf(q))
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(append(append([]byte{'\n'}, b...), '\n')) // on a line of its own, whatever libraries print
+	return err
+}
+
+func answerOf(q driver.Question) any {
 	if q.Test {
-		driver.Answer(runTest(q))
-	} else {
-		driver.Answer(driver.Probe(q.CUDALibs))
+		return runTest(q)
 	}
-	os.Exit(0)
+	return driver.Probe(q.CUDALibs)
 }
 
 // testLimit is how long a card may take for its test: the first time all kernels are compiled.
@@ -41,9 +60,9 @@ type testAnswer struct {
 
 // testedGPU has a card compared with the CPU in a process of its own, unless it has passed before with the same driver, libraries and
 // kernels.
-func testedGPU(card int, libraries *driver.Report, mixed bool) error {
+func testedGPU(card int, libraries *driver.Report, o Options) error {
 	info := libraries.Cards[card]
-	sum := sha256.Sum256(fmt.Appendf(nil, "%+v %d %s %+v %+v %v %q %s", info, libraries.CUDA, libraries.Version, libraries.NVRTC, libraries.CuDNN, mixed, os.Getenv(device.GraphVariable), kernels.Source()))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%+v %d %s %+v %+v %v %q %s", info, libraries.CUDA, libraries.Version, libraries.NVRTC, libraries.CuDNN, o.Mixed, env.Get(env.CUDAGraph), kernels.Source()))
 	mark := ""
 	if dir := driver.CacheDir(); dir != "" {
 		mark = filepath.Join(dir, "tested-"+hex.EncodeToString(sum[:12]))
@@ -52,7 +71,7 @@ func testedGPU(card int, libraries *driver.Report, mixed bool) error {
 		}
 	}
 	var a testAnswer
-	if err := driver.Ask(driver.Question{Test: true, Card: card, CUDALibs: os.Getenv(CUDALibsVariable), Mixed: mixed}, testLimit, &a); err != nil {
+	if err := o.GPU.Probe(driver.Question{Test: true, Card: card, CUDALibs: o.GPU.libraries(), Mixed: o.Mixed}, testLimit, &a); err != nil {
 		return err
 	}
 	if a.Problem != "" {
@@ -247,6 +266,6 @@ func exercise(dev device.Device) (results []namedValues, err error) {
 	if recording == nil || !recording.Run() {
 		_ = again()
 	}
-	read("a recorded pass ("+device.GraphVariable+"=0 does without)", middle)
+	read("a recorded pass ("+env.CUDAGraph+"=0 does without)", middle)
 	return results, nil
 }

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/universal-classifier/uc/internal/env"
 )
 
 // A component is a library that the GPU needs, with the file names that it may have, best first.
@@ -33,7 +35,8 @@ func components() (cuda, nvrtc, cudnn component) {
 func Present() bool {
 	files := []string{"/dev/nvidiactl", "/dev/nvidia0", "/proc/driver/nvidia/version", "/dev/dxg", "/dev/nvmap", "/dev/nvhost-gpu"}
 	if runtime.GOOS == "windows" {
-		files = []string{filepath.Join(os.Getenv("SystemRoot"), "System32", "nvcuda.dll")}
+		system, _ := env.Windows()
+		files = []string{filepath.Join(system, "System32", "nvcuda.dll")}
 	}
 	return slices.ContainsFunc(files, func(f string) bool {
 		_, err := os.Stat(f)
@@ -63,29 +66,25 @@ func places(given string) []place {
 		add("--cuda-libs", wheelDirs(given)...)
 	}
 	add(loaderPath, "")
-	for _, variable := range []string{"CUDA_HOME", "CUDA_PATH"} {
-		if root := os.Getenv(variable); root != "" {
-			add(variable, toolkitDirs(root)...)
-		}
+	toolkits, pythons := env.Toolkits()
+	for _, r := range toolkits {
+		add(r.Variable, toolkitDirs(r.Dir)...)
 	}
-	for _, variable := range []string{"VIRTUAL_ENV", "CONDA_PREFIX"} {
-		root := os.Getenv(variable)
-		if root == "" {
-			continue
+	for _, r := range pythons {
+		for _, site := range sitePackages(r.Dir) {
+			add(r.Variable, wheelDirs(site)...)
 		}
-		for _, site := range sitePackages(root) {
-			add(variable, wheelDirs(site)...)
-		}
-		if variable == "CONDA_PREFIX" {
-			add(variable, filepath.Join(root, "lib"), filepath.Join(root, "Library", "bin"))
+		if r.Variable == "CONDA_PREFIX" {
+			add(r.Variable, filepath.Join(r.Dir, "lib"), filepath.Join(r.Dir, "Library", "bin"))
 		}
 	}
 	for _, site := range pythonSites() {
 		add("python3 on PATH", wheelDirs(site)...)
 	}
 	if runtime.GOOS == "windows" {
-		found, _ := filepath.Glob(filepath.Join(os.Getenv("ProgramFiles"), "NVIDIA", "CUDNN", "v9*", "bin", "*"))
-		deeper, _ := filepath.Glob(filepath.Join(os.Getenv("ProgramFiles"), "NVIDIA", "CUDNN", "v9*", "bin", "*", "x64"))
+		_, programs := env.Windows()
+		found, _ := filepath.Glob(filepath.Join(programs, "NVIDIA", "CUDNN", "v9*", "bin", "*"))
+		deeper, _ := filepath.Glob(filepath.Join(programs, "NVIDIA", "CUDNN", "v9*", "bin", "*", "x64"))
 		add("installed", append(found, deeper...)...)
 	} else {
 		add("installed", toolkitDirs("/usr/local/cuda")...)

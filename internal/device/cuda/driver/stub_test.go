@@ -1,6 +1,7 @@
 package driver
 
 import (
+	"encoding/json"
 	"errors"
 	"os"
 	"os/exec"
@@ -14,12 +15,21 @@ import (
 	"unsafe"
 )
 
-// The process that looks at the GPU, as the package open has it in every program.
-func init() {
-	if q, asked := Asked(); asked {
-		Answer(Probe(q.CUDALibs))
+// The process that looks at the GPU.
+func TestMain(m *testing.M) {
+	if len(os.Args) == 3 && os.Args[1] == "gpu-probe" {
+		var q Question
+		if err := json.Unmarshal([]byte(os.Args[2]), &q); err != nil {
+			panic(err)
+		}
+		answer, err := json.Marshal(Probe(q.CUDALibs))
+		if err != nil {
+			panic(err)
+		}
+		os.Stdout.Write(append([]byte{'\n'}, answer...))
 		os.Exit(0)
 	}
+	os.Exit(m.Run())
 }
 
 // stubs compiles stand-ins for NVIDIA's libraries into a folder.
@@ -63,7 +73,7 @@ func TestReports(t *testing.T) {
 	look := func(mode, libs string, limit time.Duration) *Report {
 		t.Setenv("UC_STUB", mode)
 		r := &Report{}
-		if err := Ask(Question{CUDALibs: libs}, limit, r); err != nil {
+		if err := Child("gpu-probe")(Question{CUDALibs: libs}, limit, r); err != nil {
 			r.Problem = err.Error()
 		}
 		return r
