@@ -41,7 +41,11 @@ var volatile = []struct {
 	{regexp.MustCompile(`\d+ cases? at a time`), "CASES at a time"},
 }
 
+// progressLine is what a slow machine prints in between.
+var progressLine = regexp.MustCompile(`(?m)^[^\n:$]+: \d+/\d+.*\n`)
+
 func settled(s string) string {
+	s = progressLine.ReplaceAllString(s, "")
 	for _, v := range volatile {
 		s = v.pattern.ReplaceAllString(s, v.instead)
 	}
