@@ -4,12 +4,13 @@ GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 LDFLAGS := -s -w -X github.com/universal-classifier/uc/internal/cli.Version=$(VERSION)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GORELEASER := github.com/goreleaser/goreleaser/v2@v2.15.1
 
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := build
-.PHONY: help build demo test race noasm arm64 fuzz torture bench lint lint-docs generate wheel release-snapshot cuda-compile gpu-kit clean
+.PHONY: help build demo test race noasm arm64 fuzz torture bench lint golangci lint-docs generate wheel release-snapshot cuda-compile gpu-kit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +53,10 @@ lint: ## gofmt, go vet, static analysis
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "not gofmt'ed: $$unformatted"; exit 1; }
 	$(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
+
+# As the lint job of the workflow does; building it takes minutes, so that .ci/run is content with make lint.
+golangci: ## more static analysis: golangci-lint with .golangci.yml
+	$(GO) run $(GOLANGCI) run
 
 lint-docs: ## check the links between Markdown files
 	$(GO) run ./scripts/lintdocs
