@@ -27,7 +27,7 @@ import (
 	"github.com/universal-classifier/uc/internal/task"
 )
 
-// RecordFile, in the folder of a raw task, says what it was made from.
+// RecordFile is the file in the folder of a raw task that says what the task was made from.
 const RecordFile = "conversion.json"
 
 // Names of folders next to the tasks, while one is made and while one is replaced.

@@ -22,7 +22,7 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// Recover, deferred, makes an error of the panic of a device that failed.
+// Recover turns the panic of a device that failed into an error; call it deferred.
 func Recover(err *error) {
 	switch r := recover().(type) {
 	case nil:

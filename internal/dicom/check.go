@@ -303,11 +303,11 @@ func (s *Series) uneven(at []float64) bool {
 }
 
 // name is a slice's number for a message.
-func (c *slice) name() string {
-	if len(c.file.slices) > 1 {
-		return fmt.Sprintf("frame %d", c.frame+1)
+func (s *slice) name() string {
+	if len(s.file.slices) > 1 {
+		return fmt.Sprintf("frame %d", s.frame+1)
 	}
-	return fmt.Sprintf("image %d", c.number)
+	return fmt.Sprintf("image %d", s.number)
 }
 
 // duplicates refuses slices at one place and says what tells them apart.

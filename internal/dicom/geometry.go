@@ -23,9 +23,9 @@ func (a vector) cross(b vector) vector {
 
 // axes are the unit vectors of growing columns, growing rows and their normal. ok is false if the orientation is no pair of
 // perpendicular unit vectors.
-func (c *slice) axes() (x, y, normal vector, ok bool) {
+func (s *slice) axes() (x, y, normal vector, ok bool) {
 	const tolerance = 0.01 // of rounding in the files
-	x, y = vector(c.orientation[:3]), vector(c.orientation[3:])
+	x, y = vector(s.orientation[:3]), vector(s.orientation[3:])
 	if math.Abs(x.norm()-1) > tolerance || math.Abs(y.norm()-1) > tolerance || math.Abs(x.dot(y)) > tolerance {
 		return x, y, normal, false
 	}

@@ -29,7 +29,8 @@ const (
 // SplitModes are the ways to draw folds.
 var SplitModes = []string{SplitReference, SplitStratified, SplitGrouped, SplitSites}
 
-// DrawnFile, beside SplitsFile, says how the folds in it were drawn. Folds that were written by hand have none, or one that does not fit.
+// DrawnFile is the file next to SplitsFile that says how its folds were drawn. Folds written by hand have none, or one that
+// does not fit.
 const DrawnFile = "splits_drawn.json"
 
 // Drawing says how folds are to be drawn and what is known of the cases.

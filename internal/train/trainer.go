@@ -22,7 +22,7 @@ import (
 	"github.com/universal-classifier/uc/internal/train/health"
 )
 
-// LockFile, in the folder of a fold, is locked by the process that trains or validates it.
+// LockFile is the file in the folder of a fold that the process which trains or validates it locks.
 const LockFile = "training.lock"
 
 // trainer is one run over one fold.

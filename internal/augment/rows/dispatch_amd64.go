@@ -165,9 +165,9 @@ func locate(p *Places, l *Line) {
 		}
 	}
 	if level == cpulevel.AVX512 {
-		locateAVX512(n, (*float64)(&args.base[0]), &p.Start[0], &p.F[0][0], &p.F[1][0], &p.F[2][0])
+		locateAVX512(n, &args.base[0], &p.Start[0], &p.F[0][0], &p.F[1][0], &p.F[2][0])
 	} else {
-		locateAVX2(n, (*float64)(&args.base[0]), &p.Start[0], &p.F[0][0], &p.F[1][0], &p.F[2][0])
+		locateAVX2(n, &args.base[0], &p.Start[0], &p.F[0][0], &p.F[1][0], &p.F[2][0])
 	}
 	if n < len(p.Start) {
 		rest, line := p.from(n), *l

@@ -154,7 +154,6 @@ func TestCardOutOfMemory(t *testing.T) {
 		t.Error("1.4 GiB of 1 GiB were given")
 	}
 	runtime.KeepAlive(hold)
-	hold = nil
 	if _, err := d.NewBlock(700 << 20); err != nil {
 		t.Errorf("a block was not given back: %v", err)
 	}

@@ -59,7 +59,7 @@ const (
 	transformKinds
 )
 
-// kernels is one kernel set.
+// Set is one kernel set.
 type Set struct {
 	Rows, Cols int                             // largest mr and nr of gemm
 	gemm       [15][3]gemmFunc                 // by mr, nr
@@ -92,9 +92,10 @@ type Set struct {
 // Block is the number of channels that lie side by side in a blocked array: one AVX-512 register of float32.
 const Block = 16
 
+// Schemes are the Winograd schemes for which every set has transformations.
 var Schemes = winograd.Schemes()
 
-// kernelSets holds what this build has, by Features; other files of the platform add to it.
+// KernelSets holds what this build has, by level; other files of the platform add to it.
 var KernelSets = func() (sets [cpulevel.AVX512 + 1]*Set) {
 	g := &Set{Rows: 4, Cols: 1, OuterCols: 1}
 	for mr := 1; mr <= g.Rows; mr++ {
@@ -125,7 +126,7 @@ var KernelSets = func() (sets [cpulevel.AVX512 + 1]*Set) {
 	return sets
 }()
 
-// on returns the kernels for activations in bfloat16 or float32.
+// On returns the kernels for activations in bfloat16 or float32.
 func (k *Set) On(bf16 bool) *Set {
 	if bf16 {
 		return k.halved
@@ -138,7 +139,7 @@ func vector(p *float32, offset int) *[Block]float32 {
 	return (*[Block]float32)(unsafe.Add(unsafe.Pointer(p), offset))
 }
 
-// multiply computes c[o][m][:] (+)= sum_k a[k/16][m][k%16] b[o][k][:] for rows m and blocks o with the micro-kernels. Strides are in
+// Multiply computes c[o][m][:] (+)= sum_k a[k/16][m][k%16] b[o][k][:] for rows m and blocks o with the micro-kernels. Strides are in
 // floats; inner is the number of k, a multiple of 4 or rounded up to one (a's filling is zero). With bf16, a is in bfloat16 and b in pairs of it.
 func (k *Set) Multiply(bf16 bool, a []float32, aStride int, b []float32, bStride int, inner int, c []float32, cStride int, rows, blocks int, add bool) {
 	if rows == 0 {
@@ -167,7 +168,7 @@ func (k *Set) Multiply(bf16 bool, a []float32, aStride int, b []float32, bStride
 	}
 }
 
-// outerProducts computes c[o][i][:] (+)= sum_m a[m][i] z[o][m][:]. Strides are in floats.
+// OuterProducts computes c[o][i][:] (+)= sum_m a[m][i] z[o][m][:]. Strides are in floats.
 func (k *Set) OuterProducts(a, z []float32, zStride, rows int, c []float32, cStride, blocks int, add bool) {
 	flag := 0
 	if add {

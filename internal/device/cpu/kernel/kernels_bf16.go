@@ -54,7 +54,7 @@ type bf16Kernels struct {
 	max3          func(dst, x, y, z *float32, count int)
 }
 
-// toBF16 rounds to bfloat16.
+// ToBF16 rounds to bfloat16.
 func ToBF16(f float32) uint16 {
 	b := math.Float32bits(f)
 	switch {
@@ -66,7 +66,7 @@ func ToBF16(f float32) uint16 {
 	return uint16((b + 0x7fff + b>>16&1) >> 16)
 }
 
-// fromBF16 returns the value of a bfloat16.
+// FromBF16 returns the value of a bfloat16.
 func FromBF16(h uint16) float32 { return math.Float32frombits(uint32(h) << 16) }
 
 // bf16Vector returns the 16 bfloat16 at a byte offset.
@@ -115,6 +115,7 @@ func (h *bf16Kernels) OuterProducts(a, z []float32, zStride, pairs int, c []floa
 	}
 }
 
+// Flag is 1 for true and 0 for false, as kernels take it.
 func Flag(b bool) int {
 	if b {
 		return 1

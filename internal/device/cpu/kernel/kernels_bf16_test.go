@@ -127,7 +127,7 @@ func roundings(r *rand.Rand) func() float32 {
 		i++
 		switch i % 8 {
 		case 0:
-			return math.Float32frombits(uint32(r.Uint32())&0xffff0000 | 0x8000) // a tie, or infinity's neighbour
+			return math.Float32frombits(r.Uint32()&0xffff0000 | 0x8000) // a tie, or infinity's neighbour
 		case 1:
 			return math.Float32frombits(r.Uint32() & 0x807fffff) // a denormal
 		case 2:

@@ -268,7 +268,7 @@ func max3Generic(dst, x, y, z *float32, count int) {
 	}
 }
 
-// adamw is the step on slices of one length.
+// Adamw is the step on slices of one length.
 func Adamw(w, g, m, v []float32, k *[9]float32) {
 	scale, b1, c1, b2, c2, shrink, negativeRate, root, eps := k[0], k[1], k[2], k[3], k[4], k[5], k[6], k[7], k[8]
 	g, m, v = g[:len(w)], m[:len(w)], v[:len(w)]

@@ -29,8 +29,8 @@ func openCuDNN(path string) (*cudnnAPI, error) {
 }
 
 // number is cuDNN's version, 92600 for 9.26.0; cudart the CUDA version it was built with, 13020 for 13.2.
-func (a *cudnnAPI) number() (version, cudart int) {
-	return int(call(a.version)), int(call(a.cudartVersion))
+func (c *cudnnAPI) number() (version, cudart int) {
+	return int(call(c.version)), int(call(c.cudartVersion))
 }
 
 // A cudnnError is a status of cuDNN other than success.
@@ -42,14 +42,14 @@ type cudnnError struct {
 
 func (e *cudnnError) Error() string { return fmt.Sprintf("%s: %s", e.function, e.text) }
 
-func (a *cudnnAPI) check(function string, status uintptr) error {
+func (c *cudnnAPI) check(function string, status uintptr) error {
 	code := status & 0xffffffff
 	if code == 0 {
 		return nil
 	}
-	text := goString(call(a.errorText, code))
+	text := goString(call(c.errorText, code))
 	detail := make([]byte, 1024)
-	call(a.lastError, uintptr(unsafe.Pointer(&detail[0])), uintptr(len(detail)))
+	call(c.lastError, uintptr(unsafe.Pointer(&detail[0])), uintptr(len(detail)))
 	if d := untilNull(detail); d != "" {
 		text += " (" + d + ")"
 	}
@@ -188,9 +188,9 @@ type descriptor struct {
 	err error
 }
 
-func (a *cudnnAPI) describe(kind uintptr) *descriptor {
-	d := &descriptor{api: a}
-	d.err = a.check("cudnnBackendCreateDescriptor", call(a.descCreate, kind, uintptr(unsafe.Pointer(&d.ptr))))
+func (c *cudnnAPI) describe(kind uintptr) *descriptor {
+	d := &descriptor{api: c}
+	d.err = c.check("cudnnBackendCreateDescriptor", call(c.descCreate, kind, uintptr(unsafe.Pointer(&d.ptr))))
 	return d
 }
 

@@ -39,6 +39,7 @@ func source(files []string) string {
 // Type is the element type T of activations and of the convolutions' weights.
 type Type uint8
 
+// The element types.
 const (
 	Float32 Type = iota
 	BFloat16
@@ -90,6 +91,7 @@ type Ptr uint64
 // ArgKind is the type of a kernel's parameter.
 type ArgKind uint8
 
+// The types of parameters.
 const (
 	Pointer ArgKind = iota
 	Int32
