@@ -25,9 +25,10 @@ test: ## run all tests, in less than ten minutes on two cores
 	$(GO) test -timeout 10m ./...
 
 # The packages that start goroutines or share memory between them. The race detector needs a C compiler.
-RACE ?= ./internal/atomicfile ./internal/inflate ./internal/device/cpu ./internal/interrupt ./internal/lockfile ./internal/serve
+RACE ?= ./internal/atomicfile ./internal/device/cpu ./internal/dicom ./internal/inflate ./internal/interrupt ./internal/lockfile
 race: ## test packages with concurrency under the race detector
 	CGO_ENABLED=1 $(GO) test -race -short -timeout 20m $(RACE)
+	CGO_ENABLED=1 $(GO) test -race -short -timeout 20m -run 'Loader|Feed' ./internal/train
 
 # The packages that have machine code are those in which a file names the build tag.
 noasm: ## build everything without machine code, and test the packages that have some
@@ -35,7 +36,8 @@ noasm: ## build everything without machine code, and test the packages that have
 	$(GO) test -tags noasm -timeout 10m $$(git grep -lE '^//go:build.*noasm' -- '*.go' | xargs -n 1 dirname | grep -v /_asm | sort -u | sed 's|^|./|')
 
 # Packages without I/O to speak of, so that the emulator takes seconds. On another machine than Linux on amd64, `make test` is the better test.
-ARM64 ?= ./internal/augment/rows ./internal/resample ./internal/volume ./internal/voxels
+ARM64 ?= ./internal/augment/rows ./internal/checkpoint ./internal/device/cpu/kernel ./internal/inflate ./internal/logistic \
+	./internal/metaimage ./internal/plan ./internal/resample ./internal/volume ./internal/voxels ./internal/weights ./pkg/nifti
 arm64: ## test leaf packages for arm64 on an emulator (qemu-aarch64-static)
 	GOARCH=arm64 $(GO) test -timeout 20m -exec qemu-aarch64-static $(ARM64)
 
