@@ -117,6 +117,7 @@ func abs(k int) int { return max(k, -k) }
 // another window, resampled to 0.6 or 1.5 times the voxels, or shifted by a tenth along every axis, stay above 0.67.
 const (
 	Threshold       = 0.5 // similarity from which two scans count as one picture
+	shapeThreshold  = 0.8 // the same where one of them is a mere shape, of two values: vessels look alike, and hold nothing else to tell them apart
 	coarseThreshold = 0.4 // correlation in the narrow band below which the similarity is not looked at
 )
 
@@ -151,7 +152,11 @@ func Search(ctx context.Context, views []View, skip func(a, b int) bool) ([]Pair
 					found[a] = append(found[a], Pair{a, b, true, 1})
 					continue
 				}
-				if s := c.similarity(&views[a].Print, &views[b].Print); s >= Threshold {
+				least := Threshold
+				if views[a].Shape || views[b].Shape {
+					least = shapeThreshold
+				}
+				if s := c.similarity(&views[a].Print, &views[b].Print); s >= least {
 					found[a] = append(found[a], Pair{a, b, false, s})
 				}
 			}

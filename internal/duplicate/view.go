@@ -17,8 +17,9 @@ const side = 32
 
 // View is what is remembered of a scan.
 type View struct {
-	Voxels string `json:"voxels"` // digest of the size and of every voxel's value
-	Print  Print  `json:"print"`  // of what is in the picture; empty if it is the same everywhere
+	Voxels string `json:"voxels"`          // digest of the size and of every voxel's value
+	Shape  bool   `json:"shape,omitempty"` // it holds no more than two values
+	Print  Print  `json:"print"`           // of what is in the picture; empty if it is the same everywhere
 }
 
 // Viewer looks at the voxels of a scan as they come, in constant memory.
@@ -31,8 +32,9 @@ type Viewer struct {
 	at     [3]int // z, y, x of the next voxel
 	digest hash.Hash
 	bytes  []byte
-	order  [3]int  // voxel axis (0: z, 2: x) that runs along the body's x, y, z
-	flip   [3]bool // per voxel axis, whether it runs against it
+	known  []float32 // the first values that differ, up to three
+	order  [3]int    // voxel axis (0: z, 2: x) that runs along the body's x, y, z
+	flip   [3]bool   // per voxel axis, whether it runs against it
 }
 
 // axis says which cells each voxel lies in: share of the first, the rest of the next.
@@ -98,6 +100,9 @@ func (v *Viewer) Visit(values []float32) {
 			if x == 0 || x-x != 0 { // -0, NaN and infinities count as 0
 				x = 0
 			}
+			if len(v.known) < 3 && !slices.Contains(v.known, x) {
+				v.known = append(v.known, x)
+			}
 			v.bytes = binary.LittleEndian.AppendUint32(v.bytes, math.Float32bits(x))
 			cell, share := across.cell[v.at[2]+i], across.share[v.at[2]+i]
 			v.row[cell] += float64(x) * share
@@ -146,7 +151,7 @@ func part(share float64, next int) float64 {
 
 // View is what was seen, once all voxels were.
 func (v *Viewer) View() View {
-	return View{hex.EncodeToString(v.digest.Sum(nil)), v.print()}
+	return View{hex.EncodeToString(v.digest.Sum(nil)), len(v.known) < 3, v.print()}
 }
 
 // ranks replaces values by their rank, equal ones by the mean of theirs, from -1 to 1: whatever keeps the order of intensities, such as another window,
