@@ -14,8 +14,8 @@ import (
 	"github.com/universal-classifier/uc/internal/augment"
 	"github.com/universal-classifier/uc/internal/device"
 	"github.com/universal-classifier/uc/internal/device/open"
+	"github.com/universal-classifier/uc/internal/feed"
 	"github.com/universal-classifier/uc/internal/i3d"
-	"github.com/universal-classifier/uc/internal/train"
 )
 
 // Options of a measurement; the network has one label with two classes.
@@ -56,8 +56,8 @@ type Result struct {
 	MemoryMiB  float64 `json:"memory_mib"` // of the training
 	Layers     *Layers `json:"layers,omitempty"`
 
-	Pipeline *train.Feeding `json:"pipeline,omitempty"`
-	Limit    string         `json:"pipeline_limit,omitempty"` // what keeps the pipeline from being faster
+	Pipeline *feed.Rates `json:"pipeline,omitempty"`
+	Limit    string      `json:"pipeline_limit,omitempty"` // what keeps the pipeline from being faster
 }
 
 const (
@@ -166,7 +166,7 @@ func Run(ctx context.Context, o Options) (r *Result, err error) {
 
 // measurePipeline has the training fed as uc train does.
 func (r *Result) measurePipeline(ctx context.Context, dev device.Device, training *i3d.Training, o Options) (err error) {
-	r.Pipeline, err = train.MeasureFeeding(ctx, dev, train.FeedingOptions{
+	r.Pipeline, err = feed.Measure(ctx, dev, feed.MeasureOptions{
 		Shape: o.Shape, Batch: o.Batch, Channels: o.Channels, Workers: o.Workers, Steps: o.Steps,
 		Augment: augment.DefaultParams(false, nil, o.Channels-1),
 	}, func(data []float32, targets [][]int) error {
@@ -185,7 +185,7 @@ const (
 )
 
 // limit says what keeps a pipeline from being faster, whose network alone takes so many images a second.
-func limit(f *train.Feeding, network float64) string {
+func limit(f *feed.Rates, network float64) string {
 	switch {
 	case f.Busy < busyEnough:
 		return "the preparation of samples; more workers help as long as processors are free"

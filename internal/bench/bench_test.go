@@ -13,8 +13,8 @@ import (
 
 	"github.com/universal-classifier/uc/internal/device"
 	"github.com/universal-classifier/uc/internal/device/open"
+	"github.com/universal-classifier/uc/internal/feed"
 	"github.com/universal-classifier/uc/internal/i3d"
-	"github.com/universal-classifier/uc/internal/train"
 )
 
 func TestRun(t *testing.T) {
@@ -133,7 +133,7 @@ func TestLimit(t *testing.T) {
 		{0.99, 5, 10, "the processors"},
 		{0.99, 9.9, 10, "the network"},
 	} {
-		if got := limit(&train.Feeding{Busy: c.busy, Rate: c.rate}, c.alone); !strings.HasPrefix(got, c.want) {
+		if got := limit(&feed.Rates{Busy: c.busy, Rate: c.rate}, c.alone); !strings.HasPrefix(got, c.want) {
 			t.Errorf("busy %v, %v of %v images/s: limited by %q, expected %q", c.busy, c.rate, c.alone, got, c.want)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/universal-classifier/uc/internal/atomicfile"
 	"github.com/universal-classifier/uc/internal/augment"
 	"github.com/universal-classifier/uc/internal/device"
+	"github.com/universal-classifier/uc/internal/feed"
 	"github.com/universal-classifier/uc/internal/i3d"
 	"github.com/universal-classifier/uc/internal/memory"
 	"github.com/universal-classifier/uc/internal/split"
@@ -82,7 +83,7 @@ func (t *trainer) estimateMemory() error {
 	}
 	sample := 4 * int64(t.config.InChannels) * int64(shape[0]*shape[1]*shape[2])
 	pipelines := int64(t.o.Workers) * augment.Memory(t.augmentation(), shape, len(t.plans.Modalities))
-	t.memory += program + weightCopies*weights + sample*int64(p.BatchSize*batchesAhead(p.BatchSize, t.o.Workers)) + pipelines
+	t.memory += program + weightCopies*weights + sample*int64(p.BatchSize*feed.BatchesAhead(p.BatchSize, t.o.Workers)) + pipelines
 	return nil
 }
 
@@ -92,7 +93,7 @@ func (t *trainer) classTable() string {
 	w := tabwriter.NewWriter(&b, 0, 0, 3, ' ', 0)
 	fmt.Fprintf(w, "label\tclass\ttraining\tvalidation\n")
 	for k, label := range t.plans.Labels {
-		train, val := t.count(training, k), t.count(validating, k)
+		train, val := t.count(feed.Training, k), t.count(feed.Validating, k)
 		for v, value := range label.Values {
 			fmt.Fprintf(w, "%s\t%d %s\t%d\t%d\n", label.Name, v, value, train[v], val[v])
 		}
@@ -102,7 +103,7 @@ func (t *trainer) classTable() string {
 }
 
 // count returns how many cases of a part have each class of label k.
-func (t *trainer) count(half phase, k int) []int {
+func (t *trainer) count(half feed.Phase, k int) []int {
 	counts := make([]int, len(t.plans.Labels[k].Values))
 	for _, i := range t.members[half] {
 		counts[t.data.Targets(i)[k]]++
@@ -115,7 +116,7 @@ func (t *trainer) missingClasses() []string {
 	var missing []string
 	for k, label := range t.plans.Labels {
 		for half, name := range []string{"training", "validation"} {
-			for v, n := range t.count(phase(half), k) {
+			for v, n := range t.count(feed.Phase(half), k) {
 				if n == 0 {
 					missing = append(missing, missingClass(label, v, name, t.o.Fold))
 				}

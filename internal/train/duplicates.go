@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/universal-classifier/uc/internal/feed"
 	"github.com/universal-classifier/uc/internal/leak"
 	"github.com/universal-classifier/uc/internal/split"
 )
@@ -43,7 +44,7 @@ func (t *trainer) duplicates() ([]string, error) {
 		found = leak.Across(known.Duplicates, t.split.Train, t.split.Val)
 	}
 	var pairs []string
-	for _, v := range t.members[validating] {
+	for _, v := range t.members[feed.Validating] {
 		id := t.data.ID(v)
 		of := func(d leak.Duplicate) bool { return d.Cases[0] == id || d.Cases[1] == id }
 		if at := slices.IndexFunc(found, of); at >= 0 {
@@ -59,7 +60,7 @@ func (t *trainer) duplicates() ([]string, error) {
 			pairs = append(pairs, fmt.Sprintf("%s is %s %s", id, other, how))
 			continue
 		}
-		for _, k := range t.members[training] {
+		for _, k := range t.members[feed.Training] {
 			same, err := t.data.Same(v, k)
 			if err != nil {
 				return nil, err

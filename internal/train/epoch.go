@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/universal-classifier/uc/internal/checkpoint"
+	"github.com/universal-classifier/uc/internal/feed"
 	"github.com/universal-classifier/uc/internal/i3d"
 	"github.com/universal-classifier/uc/internal/interrupt"
 )
@@ -67,14 +68,14 @@ func (t *trainer) epoch(ctx context.Context) error {
 	p := t.state.slowed()
 	began := time.Now()
 	for len(t.state.TrainPart) < p.Iterations {
-		err := t.iteration(ctx, training, len(t.state.TrainPart), func(b *batch) (float64, error) {
-			result, err := t.network.Step(b.Data, b.Targets, p.step(b.epoch, b.iteration))
+		err := t.iteration(ctx, feed.Training, len(t.state.TrainPart), func(b *feed.Batch) (float64, error) {
+			result, err := t.network.Step(b.Data, b.Targets, p.step(b.Epoch, b.Iteration))
 			if errors.Is(err, i3d.ErrNotFinite) {
 				err = t.diverged(result, b)
 			}
 			t.state.TrainPart = append(t.state.TrainPart, result.Loss)
 			t.state.GradNorms = append(t.state.GradNorms, result.GradNorm)
-			if keep, due := p.averageKeep(b.epoch*p.Iterations + b.iteration + 1); due && err == nil {
+			if keep, due := p.averageKeep(b.Epoch*p.Iterations + b.Iteration + 1); due && err == nil {
 				err = t.network.UpdateAverage(keep)
 			}
 			return result.Loss, err
@@ -84,13 +85,13 @@ func (t *trainer) epoch(ctx context.Context) error {
 		}
 		t.tellTime()
 	}
-	trainTime, waited := time.Since(began), t.loader.takeWaited()
+	trainTime, waited := time.Since(began), t.loader.TakeWaited()
 	for len(t.state.ValPart) < p.ValIterations {
-		err := t.iteration(ctx, validating, len(t.state.ValPart), func(b *batch) (float64, error) {
+		err := t.iteration(ctx, feed.Validating, len(t.state.ValPart), func(b *feed.Batch) (float64, error) {
 			loss, logits, err := t.network.EvalLoss(b.Data, b.Targets)
 			t.state.ValPart = append(t.state.ValPart, loss)
 			t.state.see(b, logits)
-			if b.iteration == 0 && err == nil {
+			if b.Iteration == 0 && err == nil {
 				t.state.Dead, err = t.network.DeadChannels(b.Data, len(b.Cases))
 			}
 			return loss, err
@@ -99,25 +100,25 @@ func (t *trainer) epoch(ctx context.Context) error {
 			return err
 		}
 	}
-	t.loader.takeWaited()
+	t.loader.TakeWaited()
 	runtime.GC() // the weights that were folded for the validation iterations
 	return t.endEpoch(began, trainTime, waited)
 }
 
 // iteration fetches a batch, hands it to run and looks at the loss that comes back.
-func (t *trainer) iteration(ctx context.Context, half phase, number int, run func(*batch) (loss float64, err error)) error {
+func (t *trainer) iteration(ctx context.Context, half feed.Phase, number int, run func(*feed.Batch) (loss float64, err error)) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	b, err := t.loader.next(ctx)
+	b, err := t.loader.Next(ctx)
 	if err != nil {
 		if ctx.Err() == nil {
 			err = fmt.Errorf("%w: %w", errCases, err)
 		}
 		return err
 	}
-	if want := (position{half, t.state.Epoch, number}); b.position != want {
-		panic(fmt.Sprintf("train: batch of %v instead of %v", b.position, want))
+	if want := (feed.Position{Phase: half, Epoch: t.state.Epoch, Iteration: number}); b.Position != want {
+		panic(fmt.Sprintf("train: batch of %v instead of %v", b.Position, want))
 	}
 	loss, err := run(b)
 	if err == nil && !finite(loss) {
@@ -126,7 +127,7 @@ func (t *trainer) iteration(ctx context.Context, half phase, number int, run fun
 	if err != nil {
 		return err
 	}
-	t.loader.release(b)
+	t.loader.Release(b)
 	if t.iterations++; t.iterations == 1 {
 		t.firstDone = time.Now()
 	}
@@ -178,7 +179,7 @@ func (t *trainer) endEpoch(began time.Time, trainTime, waited time.Duration) err
 func (t *trainer) valLoss() float64 {
 	total, cases := 0.0, 0
 	for i, loss := range t.state.ValPart {
-		n := t.state.Recipe.size(position{validating, t.state.Epoch, i}, len(t.split.Val))
+		n := t.state.Recipe.feeding().Size(feed.Position{Phase: feed.Validating, Epoch: t.state.Epoch, Iteration: i}, len(t.split.Val))
 		total += loss * float64(n)
 		cases += n
 	}
@@ -214,25 +215,25 @@ func perStep(d time.Duration) string {
 }
 
 // diverged is the error of a loss or gradient that is no finite number, with advice.
-func (t *trainer) diverged(r i3d.StepResult, b *batch) error {
+func (t *trainer) diverged(r i3d.StepResult, b *feed.Batch) error {
 	half := "training"
-	if b.phase == validating {
+	if b.Phase == feed.Validating {
 		half = "validation"
 	}
 	kind, cases := ErrDiverged, strings.Join(b.Cases, ", ")
-	if broken := b.notFinite(); broken != nil {
+	if broken := brokenCases(b); broken != nil {
 		kind, cases = errBrokenCase, strings.Join(broken, ", ")
 	}
 	return fmt.Errorf("%w in epoch %d, %s iteration %d: loss %v, norm of the gradient %v (cases %s). The checkpoints written before are untouched. "+
 		"Look for broken values in these cases (uc plan-and-preprocess --verify_dataset_integrity), or train anew with a smaller --lr",
-		kind, b.epoch+1, half, b.iteration+1, r.Loss, r.GradNorm, cases)
+		kind, b.Epoch+1, half, b.Iteration+1, r.Loss, r.GradNorm, cases)
 }
 
 // errBrokenCase is an ErrDiverged that comes from values of the cases themselves, so that no learning rate would prevent it.
 var errBrokenCase = fmt.Errorf("%w on images that hold values that are not finite,", ErrDiverged)
 
-// notFinite names the cases of the batch with voxels that are not finite.
-func (b *batch) notFinite() (cases []string) {
+// brokenCases names the cases of the batch with voxels that are not finite.
+func brokenCases(b *feed.Batch) (cases []string) {
 	voxels := len(b.Data) / len(b.Cases)
 	for i, id := range b.Cases {
 		if !allFinite(b.Data[i*voxels:][:voxels]) {

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/universal-classifier/uc/internal/evaluate"
+	"github.com/universal-classifier/uc/internal/feed"
 	"github.com/universal-classifier/uc/internal/train/health"
 )
 
@@ -23,7 +24,7 @@ type seenCase struct {
 
 // see keeps the logits (per label, (N, classes)) of a validation batch. A case that was drawn before in the epoch has
 // the same again.
-func (m *measures) see(b *batch, logits [][]float32) {
+func (m *measures) see(b *feed.Batch, logits [][]float32) {
 	for i, id := range b.Cases {
 		c := seenCase{Case: id}
 		for _, of := range logits {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/universal-classifier/uc/internal/evaluate"
+	"github.com/universal-classifier/uc/internal/feed"
 	"github.com/universal-classifier/uc/internal/train/health"
 )
 
@@ -15,9 +16,9 @@ import (
 func TestOutcomes(t *testing.T) {
 	targets := map[string][]int{"a": {0, 0}, "b": {1, 0}, "c": {1, 2}, "d": {0, 2}}
 	var m measures
-	m.see(&batch{Cases: []string{"a", "b"}}, [][]float32{{2, 0, 1, 0}, {3, 0, 0, 1, 0, 0}})
-	m.see(&batch{Cases: []string{"c", "a"}}, [][]float32{{0, 1, 2, 0}, {0, 1, 0.5, 3, 0, 0}})
-	m.see(&batch{Cases: []string{"d"}}, [][]float32{{0, 0.5}, {0, 0, 0.1}})
+	m.see(&feed.Batch{Cases: []string{"a", "b"}}, [][]float32{{2, 0, 1, 0}, {3, 0, 0, 1, 0, 0}})
+	m.see(&feed.Batch{Cases: []string{"c", "a"}}, [][]float32{{0, 1, 2, 0}, {0, 1, 0.5, 3, 0, 0}})
+	m.see(&feed.Batch{Cases: []string{"d"}}, [][]float32{{0, 0.5}, {0, 0, 0.1}})
 	m.GradNorms = []float64{5, -1, 1, 2, -1}
 	if got := m.gradNorm(); got != 2 {
 		t.Errorf("median norm %g, want 2 of those that were not skipped", got)

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/universal-classifier/uc/internal/feed"
 	"github.com/universal-classifier/uc/internal/i3d"
 	"github.com/universal-classifier/uc/internal/task"
 )
@@ -31,8 +32,8 @@ type Recipe struct {
 	// WarmUp is the share of all iterations over which the learning rate rises from 0.
 	WarmUp float64 `json:"warm_up"`
 	// Average is the share of the running average of the weights that an iteration keeps; 0 switches averaging off.
-	Average float64 `json:"weight_average"`
-	Draws   Draws   `json:"draws"`
+	Average float64    `json:"weight_average"`
+	Draws   feed.Draws `json:"draws"`
 	// WholeValidation says that each epoch looks at every validation case once, instead of at cases drawn at random.
 	WholeValidation bool `json:"whole_validation"`
 	// MirrorValidation says that the validation after the training averages the mirror images of a case, as prediction does.
@@ -59,15 +60,6 @@ const (
 	Cosine Schedule = "cosine" // lr (1 + cos(pi t))/2, t from 0 to 1 over all iterations (Loshchilov & Hutter 2017)
 )
 
-// Draws is how training cases are chosen.
-type Draws string
-
-// The ways of drawing.
-const (
-	WithReplacement Draws = "with_replacement" // each case of a batch independently
-	InPasses        Draws = "in_passes"        // every case once, in random order, then again
-)
-
 // trainers are the recipes by the names that the command line knows. cases is the number of training cases, valCases that of validation
 // cases, batch the plan's batch size.
 var trainers = map[string]func(cases, valCases, batch int) Recipe{
@@ -82,7 +74,7 @@ func Trainers() []string { return slices.Sorted(maps.Keys(trainers)) }
 func referenceRecipe(batch int) Recipe {
 	return Recipe{
 		Epochs: DefaultEpochs, Iterations: DefaultIterations, ValIterations: DefaultValIterations, BatchSize: batch, LearningRate: DefaultLearningRate,
-		Optimiser: SGD, Momentum: momentum, WeightDecay: weightDecay, ClipNorm: clipNorm, Schedule: Poly, Draws: WithReplacement,
+		Optimiser: SGD, Momentum: momentum, WeightDecay: weightDecay, ClipNorm: clipNorm, Schedule: Poly, Draws: feed.WithReplacement,
 	}
 }
 
@@ -92,7 +84,7 @@ func defaultRecipe(cases, valCases, batch int) Recipe {
 	p := Recipe{
 		Epochs: defaultEpochs, Iterations: ceilDiv(iterations, defaultEpochs), BatchSize: batch, LearningRate: 3e-4,
 		Optimiser: AdamW, Momentum: 0.9, Beta2: 0.999, WeightDecay: 0.05, ClipNorm: 1, Schedule: Cosine, WarmUp: 0.05, Average: 0.99,
-		Draws: InPasses, WholeValidation: true, MirrorValidation: true, Restarts: 2,
+		Draws: feed.InPasses, WholeValidation: true, MirrorValidation: true, Restarts: 2,
 	}
 	p.ValIterations = min(ceilDiv(valCases, batch), p.Iterations)
 	return p
@@ -140,7 +132,7 @@ func (p *Recipe) check() error {
 		return fmt.Errorf("recipe: unknown optimiser %q", p.Optimiser)
 	case !slices.Contains([]Schedule{Poly, Cosine}, p.Schedule):
 		return fmt.Errorf("recipe: unknown schedule %q", p.Schedule)
-	case !slices.Contains([]Draws{WithReplacement, InPasses}, p.Draws):
+	case !slices.Contains([]feed.Draws{feed.WithReplacement, feed.InPasses}, p.Draws):
 		return fmt.Errorf("recipe: unknown way of drawing %q", p.Draws)
 	case p.Epochs < 1 || p.Iterations < 1 || p.ValIterations < 0 || p.BatchSize < 1 || !(p.WarmUp >= 0 && p.WarmUp < 1):
 		return fmt.Errorf("recipe: %d epochs of %d and %d iterations, batch %d, warm-up %g", p.Epochs, p.Iterations, p.ValIterations, p.BatchSize, p.WarmUp)
@@ -238,4 +230,10 @@ func (p *Recipe) override(o Options) (changed []string) {
 		p.Seed = o.Seed
 	}
 	return changed
+}
+
+// feeding is the part of the recipe that says what batches hold.
+func (p Recipe) feeding() feed.Sequence {
+	return feed.Sequence{Epochs: p.Epochs, Iterations: p.Iterations, ValIterations: p.ValIterations, BatchSize: p.BatchSize,
+		Seed: p.Seed, Draws: p.Draws, WholeValidation: p.WholeValidation}
 }

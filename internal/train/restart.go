@@ -84,7 +84,7 @@ func (t *trainer) restart(c *collapse) error {
 	t.log.warn("restart %d of %d: the training goes back to %s and on with an initial learning rate of %g instead of %g",
 		len(t.state.Restarts), now.Recipe.Restarts, back.state.at(), before*restartFactor, before)
 
-	t.loader.close()
+	t.loader.Close()
 	if err := t.load(back); err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/universal-classifier/uc/internal/checkpoint"
 	"github.com/universal-classifier/uc/internal/dataset"
 	"github.com/universal-classifier/uc/internal/device"
+	"github.com/universal-classifier/uc/internal/feed"
 	"github.com/universal-classifier/uc/internal/i3d"
 	"github.com/universal-classifier/uc/internal/provenance"
 	"github.com/universal-classifier/uc/internal/report"
@@ -254,7 +255,7 @@ func (t *trainer) start() (*saved, error) {
 		return nil, err
 	}
 	t.state = state{Recipe: p}
-	fresh := i3d.NewStateDict(t.config, rand.New(rand.NewPCG(mix(t.state.Recipe.Seed), initStream)))
+	fresh := i3d.NewStateDict(t.config, rand.New(rand.NewPCG(feed.Mix(t.state.Recipe.Seed), initStream)))
 	if t.o.PretrainedWeights != "" {
 		if err := t.usePretrained(fresh); err != nil {
 			return nil, err
@@ -273,11 +274,11 @@ func (t *trainer) startLoader() {
 	for i := range pipelines {
 		pipelines[i] = augment.NewPipeline(t.augmentation(), shape, len(t.plans.Modalities))
 	}
-	t.loader = newLoader(p, t.data, t.members, len(t.config.Outputs),
+	t.loader = feed.NewLoader(p.feeding(), t.data, t.members, len(t.config.Outputs),
 		t.config.InChannels*shape[0]*shape[1]*shape[2], pipelines,
-		positions(p, t.state.Epoch, len(t.state.TrainPart), len(t.state.ValPart)))
+		feed.Positions(p.feeding(), t.state.Epoch, len(t.state.TrainPart), len(t.state.ValPart)))
 	if d, ok := t.device.(device.Prefetcher); ok {
-		t.loader.sendAhead(d.Prefetch)
+		t.loader.SendAhead(d.Prefetch)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/universal-classifier/uc/internal/dataset"
 	"github.com/universal-classifier/uc/internal/device"
 	"github.com/universal-classifier/uc/internal/device/open"
+	"github.com/universal-classifier/uc/internal/feed"
 	"github.com/universal-classifier/uc/internal/i3d"
 	"github.com/universal-classifier/uc/internal/lockfile"
 	"github.com/universal-classifier/uc/internal/plan"
@@ -43,7 +44,7 @@ type trainer struct {
 
 	device  device.Device
 	network *i3d.Training
-	loader  *loader
+	loader  *feed.Loader
 	state   state
 	monitor *health.Monitor
 	memory  int64 // bytes, estimated, of the machine
@@ -124,7 +125,7 @@ func newTrainer(o Options, r progress.Reporter) (t *trainer, err error) {
 
 func (t *trainer) close() {
 	if t.loader != nil {
-		t.loader.close()
+		t.loader.Close()
 	}
 	if t.data != nil {
 		t.data.Close()

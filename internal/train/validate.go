@@ -10,6 +10,7 @@ import (
 	"github.com/universal-classifier/uc/internal/atomicfile"
 	"github.com/universal-classifier/uc/internal/checkpoint"
 	"github.com/universal-classifier/uc/internal/evaluate"
+	"github.com/universal-classifier/uc/internal/feed"
 	"github.com/universal-classifier/uc/internal/i3d"
 	"github.com/universal-classifier/uc/internal/mirror"
 	"github.com/universal-classifier/uc/internal/preprocess"
@@ -21,7 +22,7 @@ import (
 // validate predicts the validation cases of the fold and saves, plots and prints how good the predictions are. The reference predicts each case
 // as it is stored; the default recipe averages its mirror images, as prediction does.
 func (t *trainer) validate(ctx context.Context, trained *weights.StateDict) (*evaluate.Report, error) {
-	if len(t.members[validating]) == 0 {
+	if len(t.members[feed.Validating]) == 0 {
 		return nil, fmt.Errorf("fold %s of %s has no validation case: there is nothing to validate; give it some in %s", t.o.Fold, t.o.Task, split.SplitsFile)
 	}
 	t.freeTraining()
@@ -35,7 +36,7 @@ func (t *trainer) validate(ctx context.Context, trained *weights.StateDict) (*ev
 	if err != nil {
 		return nil, err
 	}
-	t.log.Stage("validation", len(t.members[validating]))
+	t.log.Stage("validation", len(t.members[feed.Validating]))
 	shape := t.plans.Stage().ImageSize
 	input := make([]float32, t.config.InChannels*shape[0]*shape[1]*shape[2])
 	mirrors, flipped := []mirror.Axes{{}}, []float32(nil)
@@ -43,7 +44,7 @@ func (t *trainer) validate(ctx context.Context, trained *weights.StateDict) (*ev
 		mirrors = mirror.All()
 	}
 	var predictions []evaluate.Prediction
-	for _, i := range t.members[validating] {
+	for _, i := range t.members[feed.Validating] {
 		if err := ctx.Err(); err != nil {
 			return nil, fmt.Errorf("validation interrupted; to redo it: uc train 3d_fullres %s %s %s -val: %w", t.o.Trainer, t.o.Task, t.o.Fold, err)
 		}
@@ -131,7 +132,7 @@ func (t *trainer) writeValidation(dir string, fold *evaluate.Fold) (*evaluate.Re
 // freeTraining gives the memory of the training back before the network is built for prediction.
 func (t *trainer) freeTraining() {
 	if t.loader != nil {
-		t.loader.close()
+		t.loader.Close()
 		t.loader = nil
 	}
 	t.network = nil

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/universal-classifier/uc/internal/evaluate"
+	"github.com/universal-classifier/uc/internal/feed"
 	"github.com/universal-classifier/uc/internal/train/health"
 )
 
@@ -13,7 +14,7 @@ import (
 func (t *trainer) watch() {
 	c := health.Cohort{Epochs: t.state.Recipe.Epochs, Iterations: t.state.Recipe.Iterations}
 	for k, l := range t.plans.Labels {
-		c.Labels = append(c.Labels, health.Label{Name: l.Name, Values: l.Values, Counts: t.count(training, k)})
+		c.Labels = append(c.Labels, health.Label{Name: l.Name, Values: l.Values, Counts: t.count(feed.Training, k)})
 	}
 	t.monitor = health.NewMonitor(c)
 	for i := t.state.unmeasured(); i < len(t.state.TrainLosses); i++ {
@@ -69,7 +70,7 @@ func (h *History) outcomeText() string {
 // measure is what the epoch that ends has brought beside its losses.
 func (t *trainer) measure() health.Epoch {
 	targets := map[string][]int{}
-	for _, i := range t.members[validating] {
+	for _, i := range t.members[feed.Validating] {
 		targets[t.data.ID(i)] = t.data.Targets(i)
 	}
 	return health.Epoch{

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"github.com/universal-classifier/uc/internal/feed"
 	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/train"
 )
@@ -57,7 +58,7 @@ var recipes = []recipe{
 
 // modern is what the newer recipes share.
 func modern(p *train.Recipe) {
-	p.Schedule, p.WarmUp, p.Average, p.Draws = train.Cosine, 0.05, 0.99, train.InPasses
+	p.Schedule, p.WarmUp, p.Average, p.Draws = train.Cosine, 0.05, 0.99, feed.InPasses
 }
 
 func adamW(p *train.Recipe, lr, decay float64) {

@@ -1,4 +1,4 @@
-package train
+package feed
 
 import (
 	"context"
@@ -12,31 +12,31 @@ import (
 )
 
 // phase is the half of an epoch a batch belongs to.
-type phase uint64
+type Phase uint64
 
 const (
-	training phase = iota
-	validating
+	Training Phase = iota
+	Validating
 )
 
 // position is the place of a batch in the whole training.
-type position struct {
-	phase            phase
-	epoch, iteration int
+type Position struct {
+	Phase            Phase
+	Epoch, Iteration int
 }
 
 // positions yields the batches from where a training stands to its end: per epoch the training iterations, then the
 // validation iterations.
-func positions(p Recipe, epoch, trainDone, valDone int) iter.Seq[position] {
-	return func(yield func(position) bool) {
+func Positions(p Sequence, epoch, trainDone, valDone int) iter.Seq[Position] {
+	return func(yield func(Position) bool) {
 		for ; epoch < p.Epochs; epoch++ {
 			for i := trainDone; i < p.Iterations; i++ {
-				if !yield(position{training, epoch, i}) {
+				if !yield(Position{Training, epoch, i}) {
 					return
 				}
 			}
 			for i := valDone; i < p.ValIterations; i++ {
-				if !yield(position{validating, epoch, i}) {
+				if !yield(Position{Validating, epoch, i}) {
 					return
 				}
 			}
@@ -55,8 +55,8 @@ type cohort interface {
 }
 
 // batch is one step's input. It belongs to the receiver until released.
-type batch struct {
-	position
+type Batch struct {
+	Position
 	Data    []float32 // (N, C, Z, Y, X)
 	Targets [][]int   // [label][n]
 	Cases   []string  // drawn cases, for messages
@@ -69,16 +69,16 @@ type batch struct {
 
 // loader prepares batches ahead of the network, in order. Every sample is a function of (seed, phase, epoch, iteration, index in
 // the batch) alone, so neither the number of workers nor an interruption changes any.
-type loader struct {
-	recipe    Recipe
+type Loader struct {
+	sequence  Sequence
 	cohort    cohort
 	members   [2][]int // per phase, the cases of the cohort that are drawn from
 	sampleLen int
 	pipelines []*augment.Pipeline // one per worker
 
-	free    chan *batch
-	ordered chan *batch
-	ready   <-chan *batch // where next takes them: ordered, or what sendAhead makes of it
+	free    chan *Batch
+	ordered chan *Batch
+	ready   <-chan *Batch // where next takes them: ordered, or what sendAhead makes of it
 	jobs    chan job
 	stopped <-chan struct{}
 	stop    context.CancelFunc
@@ -87,23 +87,23 @@ type loader struct {
 }
 
 type job struct {
-	batch *batch
+	batch *Batch
 	index int
 }
 
-// newLoader starts one worker per pipeline, which fill batches of the recipe's size for the positions in order. Memory is bounded: no more than
+// newLoader starts one worker per pipeline, which fill batches of the sequence's size for the positions in order. Memory is bounded: no more than
 // batchesAhead(...) batches exist at any time.
-func newLoader(p Recipe, c cohort, members [2][]int, labels, sampleLen int, pipelines []*augment.Pipeline, order iter.Seq[position]) *loader {
+func NewLoader(p Sequence, c cohort, members [2][]int, labels, sampleLen int, pipelines []*augment.Pipeline, order iter.Seq[Position]) *Loader {
 	ctx, stop := context.WithCancel(context.Background())
 	batchSize := p.BatchSize
-	depth := batchesAhead(batchSize, len(pipelines))
-	l := &loader{
-		recipe: p, cohort: c, members: members, sampleLen: sampleLen, pipelines: pipelines,
-		free: make(chan *batch, depth), ordered: make(chan *batch, depth), jobs: make(chan job), stop: stop, stopped: ctx.Done(),
+	depth := BatchesAhead(batchSize, len(pipelines))
+	l := &Loader{
+		sequence: p, cohort: c, members: members, sampleLen: sampleLen, pipelines: pipelines,
+		free: make(chan *Batch, depth), ordered: make(chan *Batch, depth), jobs: make(chan job), stop: stop, stopped: ctx.Done(),
 	}
 	l.ready = l.ordered
 	for range depth {
-		b := &batch{Data: make([]float32, batchSize*sampleLen), Targets: make([][]int, labels), Cases: make([]string, batchSize)}
+		b := &Batch{Data: make([]float32, batchSize*sampleLen), Targets: make([][]int, labels), Cases: make([]string, batchSize)}
 		for k := range b.Targets {
 			b.Targets[k] = make([]int, batchSize)
 		}
@@ -117,21 +117,21 @@ func newLoader(p Recipe, c cohort, members [2][]int, labels, sampleLen int, pipe
 }
 
 // batchesAhead is how many batches a loader keeps: one that the network works on, one that waits for it, and those that keep all workers busy.
-func batchesAhead(batchSize, workers int) int { return 2 + (workers+batchSize-1)/batchSize }
+func BatchesAhead(batchSize, workers int) int { return 2 + (workers+batchSize-1)/batchSize }
 
 // dispatch hands out the samples in order as buffers come free.
-func (l *loader) dispatch(ctx context.Context, order iter.Seq[position]) {
+func (l *Loader) dispatch(ctx context.Context, order iter.Seq[Position]) {
 	defer close(l.ordered)
 	defer close(l.jobs)
 	for at := range order {
-		var b *batch
+		var b *Batch
 		select {
 		case b = <-l.free:
 		case <-ctx.Done():
 			return
 		}
-		b.resize(l.recipe.size(at, len(l.members[validating])), l.sampleLen)
-		b.position, b.left, b.err, b.done = at, len(b.Cases), nil, make(chan struct{})
+		b.resize(l.sequence.Size(at, len(l.members[Validating])), l.sampleLen)
+		b.Position, b.left, b.err, b.done = at, len(b.Cases), nil, make(chan struct{})
 		l.ordered <- b
 		for i := range b.Cases {
 			select {
@@ -143,12 +143,12 @@ func (l *loader) dispatch(ctx context.Context, order iter.Seq[position]) {
 	}
 }
 
-func (l *loader) work(p *augment.Pipeline) {
+func (l *Loader) work(p *augment.Pipeline) {
 	source := rand.NewPCG(0, 0)
 	rng := rand.New(source)
 	var draw drawer
 	for j := range l.jobs {
-		source.Seed(streamOf(l.recipe.Seed, j.batch.position, j.index))
+		source.Seed(streamOf(l.sequence.Seed, j.batch.Position, j.index))
 		err := l.fill(j.batch, j.index, rng, &draw, p)
 		b := j.batch
 		b.mu.Lock()
@@ -165,8 +165,8 @@ func (l *loader) work(p *augment.Pipeline) {
 }
 
 // fill draws a case and prepares it as sample index of the batch.
-func (l *loader) fill(b *batch, index int, rng *rand.Rand, draw *drawer, p *augment.Pipeline) error {
-	i := draw.one(&l.recipe, l.members[b.phase], b.position, index, rng)
+func (l *Loader) fill(b *Batch, index int, rng *rand.Rand, draw *drawer, p *augment.Pipeline) error {
+	i := draw.one(&l.sequence, l.members[b.Phase], b.Position, index, rng)
 	data := b.Data[index*l.sampleLen:][:l.sampleLen]
 	if err := l.cohort.Read(i, data); err != nil {
 		return err
@@ -175,7 +175,7 @@ func (l *loader) fill(b *batch, index int, rng *rand.Rand, draw *drawer, p *augm
 	for k, class := range l.cohort.Targets(i) {
 		b.Targets[k][index] = class
 	}
-	if b.phase == training {
+	if b.Phase == Training {
 		p.Apply(rng, data)
 	} else {
 		p.ApplyValidation(data)
@@ -186,7 +186,7 @@ func (l *loader) fill(b *batch, index int, rng *rand.Rand, draw *drawer, p *augm
 var errNoMore = errors.New("the training wants more batches than were planned")
 
 // next returns the batch of the next position and measures how long the caller had to wait for it.
-func (l *loader) next(ctx context.Context) (*batch, error) {
+func (l *Loader) Next(ctx context.Context) (*Batch, error) {
 	began := time.Now()
 	defer func() { l.waited += time.Since(began) }()
 	select {
@@ -206,8 +206,8 @@ func (l *loader) next(ctx context.Context) (*batch, error) {
 }
 
 // sendAhead has send called with the data of every batch as soon as they are prepared, one batch ahead of next. It is called before next is.
-func (l *loader) sendAhead(send func(data []float32)) {
-	sent := make(chan *batch)
+func (l *Loader) SendAhead(send func(data []float32)) {
+	sent := make(chan *Batch)
 	l.ready = sent
 	l.group.Go(func() {
 		defer close(sent)
@@ -230,32 +230,32 @@ func (l *loader) sendAhead(send func(data []float32)) {
 }
 
 // release gives the batch's memory back.
-func (l *loader) release(b *batch) { l.free <- b }
+func (l *Loader) Release(b *Batch) { l.free <- b }
 
 // takeWaited returns the time spent waiting since it was last asked.
-func (l *loader) takeWaited() time.Duration {
+func (l *Loader) TakeWaited() time.Duration {
 	w := l.waited
 	l.waited = 0
 	return w
 }
 
 // close stops the workers and waits for them.
-func (l *loader) close() {
+func (l *Loader) Close() {
 	l.stop()
 	l.group.Wait()
 }
 
 // streamOf is the seed of the random stream of one sample.
-func streamOf(seed uint64, at position, index int) (uint64, uint64) {
-	h := mix(seed)
-	for _, v := range []uint64{uint64(at.phase), uint64(at.epoch), uint64(at.iteration), uint64(index)} {
-		h = mix(h ^ v)
+func streamOf(seed uint64, at Position, index int) (uint64, uint64) {
+	h := Mix(seed)
+	for _, v := range []uint64{uint64(at.Phase), uint64(at.Epoch), uint64(at.Iteration), uint64(index)} {
+		h = Mix(h ^ v)
 	}
-	return h, mix(h)
+	return h, Mix(h)
 }
 
 // mix is the finaliser of SplitMix64 (Steele et al. 2014) after one step of its counter.
-func mix(z uint64) uint64 {
+func Mix(z uint64) uint64 {
 	z += 0x9e3779b97f4a7c15
 	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
 	z = (z ^ z>>27) * 0x94d049bb133111eb

@@ -1,4 +1,4 @@
-package train
+package feed
 
 import (
 	"context"
@@ -39,42 +39,42 @@ var toyShape = [3]int{6, 6, 6}
 
 const toyLen = 2 * 6 * 6 * 6
 
-func toyLoader(seed uint64, c toyCohort, workers, epoch, trainDone, valDone int) *loader {
+func toyLoader(seed uint64, c toyCohort, workers, epoch, trainDone, valDone int) *Loader {
 	params := augment.DefaultParams(false, nil, 1)
 	params.ROILabels = 1
 	pipelines := make([]*augment.Pipeline, workers)
 	for i := range pipelines {
 		pipelines[i] = augment.NewPipeline(params, toyShape, 1)
 	}
-	p := Recipe{Epochs: 2, Iterations: 4, ValIterations: 2, BatchSize: 3, Seed: seed}
-	return newLoader(p, c, [2][]int{{0, 1, 2}, {3, 4}}, 2, toyLen, pipelines, positions(p, epoch, trainDone, valDone))
+	p := Sequence{Epochs: 2, Iterations: 4, ValIterations: 2, BatchSize: 3, Seed: seed}
+	return NewLoader(p, c, [2][]int{{0, 1, 2}, {3, 4}}, 2, toyLen, pipelines, Positions(p, epoch, trainDone, valDone))
 }
 
 type seen struct {
-	position
+	Position
 	data    []float32
 	cases   []string
 	targets [][]int
 }
 
-func drain(t *testing.T, l *loader) []seen {
+func drain(t *testing.T, l *Loader) []seen {
 	t.Helper()
-	defer l.close()
+	defer l.Close()
 	var all []seen
 	for {
-		b, err := l.next(t.Context())
+		b, err := l.Next(t.Context())
 		if err != nil {
 			if !strings.Contains(err.Error(), "more batches") {
 				t.Fatal(err)
 			}
 			return all
 		}
-		s := seen{b.position, slices.Clone(b.Data), slices.Clone(b.Cases), nil}
+		s := seen{b.Position, slices.Clone(b.Data), slices.Clone(b.Cases), nil}
 		for _, labels := range b.Targets {
 			s.targets = append(s.targets, slices.Clone(labels))
 		}
 		all = append(all, s)
-		l.release(b)
+		l.Release(b)
 	}
 }
 
@@ -107,14 +107,14 @@ func TestBatchesHoldTheCasesOfTheirPart(t *testing.T) {
 			if _, err := fmt.Sscanf(id, "case%d", &i); err != nil {
 				t.Fatal(err)
 			}
-			if (i >= 3) != (b.phase == validating) {
-				t.Errorf("%v: %s is in the other part", b.position, id)
+			if (i >= 3) != (b.Phase == Validating) {
+				t.Errorf("%v: %s is in the other part", b.Position, id)
 			}
 			if b.targets[0][n] != i%2 || b.targets[1][n] != i%3 {
 				t.Errorf("%s: targets %d, %d", id, b.targets[0][n], b.targets[1][n])
 			}
 			sample := b.data[n*toyLen:][:toyLen]
-			if b.phase == validating && (sample[0] != float32(i+1) || sample[toyLen-1] != 0.5) {
+			if b.Phase == Validating && (sample[0] != float32(i+1) || sample[toyLen-1] != 0.5) {
 				t.Errorf("%s: validation sample %v, mask %v; want %d, 0.5", id, sample[0], sample[toyLen-1], i+1)
 			}
 		}
@@ -123,16 +123,16 @@ func TestBatchesHoldTheCasesOfTheirPart(t *testing.T) {
 
 func TestUnreadableCaseIsNamed(t *testing.T) {
 	l := toyLoader(1, toyCohort{5, 1}, 2, 0, 0, 0)
-	defer l.close()
+	defer l.Close()
 	for {
-		b, err := l.next(t.Context())
+		b, err := l.Next(t.Context())
 		if err != nil {
 			if want := "case case1: file is gone"; err.Error() != want {
 				t.Fatalf("got %v, want %s", err, want)
 			}
 			return
 		}
-		l.release(b)
+		l.Release(b)
 	}
 }
 
@@ -142,11 +142,11 @@ func TestLoaderEndsWithItsContextAndLeavesNothingRunning(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	for range 100 { // next may still find a finished batch
-		if _, err := l.next(ctx); errors.Is(err, context.Canceled) {
+		if _, err := l.Next(ctx); errors.Is(err, context.Canceled) {
 			break
 		}
 	}
-	l.close()
+	l.Close()
 	for range 100 {
 		if runtime.NumGoroutine() <= before {
 			return
@@ -161,14 +161,14 @@ func TestCasesAreDrawnEvenly(t *testing.T) {
 	members := []int{0, 1, 2, 3, 4, 5, 6}
 	c := toyCohort{7, -1}
 	counts := map[string]int{}
-	l := &loader{recipe: Recipe{Seed: 3}, cohort: c, members: [2][]int{nil, members}, sampleLen: 2}
+	l := &Loader{sequence: Sequence{Seed: 3}, cohort: c, members: [2][]int{nil, members}, sampleLen: 2}
 	p := augment.NewPipeline(augment.DefaultParams(false, nil, 1), [3]int{1, 1, 1}, 1)
-	b := &batch{Data: make([]float32, 2), Targets: [][]int{{0}, {0}}, Cases: []string{""}}
+	b := &Batch{Data: make([]float32, 2), Targets: [][]int{{0}, {0}}, Cases: []string{""}}
 	w := make(chan job)
 	l.jobs = w
 	go l.work(p)
 	for i := range draws {
-		b.position, b.left, b.done = position{validating, i / 100, i % 100}, 1, make(chan struct{})
+		b.Position, b.left, b.done = Position{Validating, i / 100, i % 100}, 1, make(chan struct{})
 		w <- job{b, 0}
 		<-b.done
 		counts[b.Cases[0]]++
@@ -189,7 +189,7 @@ func TestSendAhead(t *testing.T) {
 	want := drain(t, toyLoader(1, toyCohort{5, -1}, 2, 0, 0, 0))
 	l := toyLoader(1, toyCohort{5, -1}, 2, 0, 0, 0)
 	var sent [][]float32
-	l.sendAhead(func(data []float32) { sent = append(sent, slices.Clone(data)) })
+	l.SendAhead(func(data []float32) { sent = append(sent, slices.Clone(data)) })
 	drain(t, l)
 	if len(sent) != len(want) {
 		t.Fatalf("%d batches were sent, expected %d", len(sent), len(want))
@@ -200,9 +200,9 @@ func TestSendAhead(t *testing.T) {
 		}
 	}
 	l = toyLoader(1, toyCohort{5, -1}, 2, 0, 0, 0)
-	l.sendAhead(func([]float32) {})
-	if _, err := l.next(context.Background()); err != nil {
+	l.SendAhead(func([]float32) {})
+	if _, err := l.Next(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	l.close()
+	l.Close()
 }

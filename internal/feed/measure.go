@@ -1,4 +1,4 @@
-package train
+package feed
 
 import (
 	"context"
@@ -10,8 +10,8 @@ import (
 	"github.com/universal-classifier/uc/internal/device"
 )
 
-// FeedingOptions describe a training's samples and who prepares them.
-type FeedingOptions struct {
+// MeasureOptions describe a training's samples and who prepares them.
+type MeasureOptions struct {
 	Shape    [3]int // D, H, W
 	Batch    int
 	Channels int // modalities and the mask, at least 2
@@ -20,8 +20,8 @@ type FeedingOptions struct {
 	Augment  augment.Params
 }
 
-// Feeding says how well the preparation of samples keeps a network busy.
-type Feeding struct {
+// Rates say how well the preparation of samples keeps a network busy.
+type Rates struct {
 	Workers    int     `json:"workers"`
 	SampleRate float64 `json:"samples_per_s"` // that the workers prepare while no network computes
 	Rate       float64 `json:"images_per_s"`  // of the training, network and workers side by side
@@ -31,9 +31,9 @@ type Feeding struct {
 // madeUpCases is how many cases of random voxels a measurement draws from.
 const madeUpCases = 3
 
-// MeasureFeeding runs steps of a training as Run does, on random cases that lie in memory with one label of two classes, and before that the
+// Measure runs steps of a training as Run does, on random cases that lie in memory with one label of two classes, and before that the
 // preparation of as many batches alone. step trains on one batch and returns when it is done.
-func MeasureFeeding(ctx context.Context, dev device.Device, o FeedingOptions, step func(data []float32, targets [][]int) error) (*Feeding, error) {
+func Measure(ctx context.Context, dev device.Device, o MeasureOptions, step func(data []float32, targets [][]int) error) (*Rates, error) {
 	if o.Channels < 2 {
 		return nil, fmt.Errorf("samples of %d channels: a modality and the mask are the least that is augmented", o.Channels)
 	}
@@ -42,20 +42,20 @@ func MeasureFeeding(ctx context.Context, dev device.Device, o FeedingOptions, st
 	for i := range pipelines {
 		pipelines[i] = augment.NewPipeline(o.Augment, o.Shape, o.Channels-1)
 	}
-	ahead := batchesAhead(o.Batch, o.Workers)
-	start := func(iterations int) *loader {
+	ahead := BatchesAhead(o.Batch, o.Workers)
+	start := func(iterations int) *Loader {
 		all := make([]int, madeUpCases)
 		for i := range all {
 			all[i] = i
 		}
-		return newLoader(Recipe{BatchSize: o.Batch}, cases, [2][]int{all, all}, 1, len(cases.values[0]), pipelines,
-			positions(Recipe{Epochs: 1, Iterations: iterations}, 0, 0, 0))
+		return NewLoader(Sequence{BatchSize: o.Batch}, cases, [2][]int{all, all}, 1, len(cases.values[0]), pipelines,
+			Positions(Sequence{Epochs: 1, Iterations: iterations}, 0, 0, 0))
 	}
-	f := &Feeding{Workers: o.Workers}
+	f := &Rates{Workers: o.Workers}
 	images := float64(o.Steps * o.Batch)
 
 	alone := start(1 + o.Steps)
-	defer alone.close()
+	defer alone.Close()
 	took, _, err := feed(ctx, alone, 1, nil)
 	if err != nil {
 		return nil, err
@@ -64,9 +64,9 @@ func MeasureFeeding(ctx context.Context, dev device.Device, o FeedingOptions, st
 
 	// The batches that are ready when the first is taken do not count.
 	together := start(ahead + 1 + o.Steps)
-	defer together.close()
+	defer together.Close()
 	if d, ok := dev.(device.Prefetcher); ok {
-		together.sendAhead(d.Prefetch)
+		together.SendAhead(d.Prefetch)
 	}
 	took, waited, err := feed(ctx, together, ahead+1, step)
 	if err != nil {
@@ -77,16 +77,16 @@ func MeasureFeeding(ctx context.Context, dev device.Device, o FeedingOptions, st
 }
 
 // feed takes all batches that a loader has and tells how long those after the first ones took, and how much of that was waiting.
-func feed(ctx context.Context, l *loader, first int, step func(data []float32, targets [][]int) error) (took, waited time.Duration, err error) {
+func feed(ctx context.Context, l *Loader, first int, step func(data []float32, targets [][]int) error) (took, waited time.Duration, err error) {
 	began := time.Now()
 	for i := 0; ; i++ {
 		if i == first {
 			began = time.Now()
-			l.takeWaited()
+			l.TakeWaited()
 		}
-		b, err := l.next(ctx)
+		b, err := l.Next(ctx)
 		if err == errNoMore {
-			return time.Since(began), l.takeWaited(), nil
+			return time.Since(began), l.TakeWaited(), nil
 		}
 		if err == nil && step != nil {
 			err = step(b.Data, b.Targets)
@@ -94,14 +94,14 @@ func feed(ctx context.Context, l *loader, first int, step func(data []float32, t
 		if err != nil {
 			return 0, 0, err
 		}
-		l.release(b)
+		l.Release(b)
 	}
 }
 
 // madeUp are cases of random voxels, the last channel a mask.
 type madeUp struct{ values [madeUpCases][]float32 }
 
-func newMadeUp(o FeedingOptions) *madeUp {
+func newMadeUp(o MeasureOptions) *madeUp {
 	m := &madeUp{}
 	voxels := o.Shape[0] * o.Shape[1] * o.Shape[2]
 	for i := range m.values {
