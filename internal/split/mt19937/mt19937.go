@@ -1,55 +1,21 @@
 // Package mt19937 is numpy's legacy random generator, so that splits equal those drawn in Python.
 package mt19937
 
-// Sizes and constants of MT19937 (Matsumoto & Nishimura, "Mersenne Twister", ACM TOMACS 8, 1998).
-const (
-	stateLen  = 624
-	shift     = 397
-	matrixA   = 0x9908b0df
-	upperMask = 0x80000000
-	lowerMask = 0x7fffffff
-)
+import "gonum.org/v1/gonum/mathext/prng"
 
-// RandomState draws what numpy.random.RandomState draws from the same seed. It is not safe for concurrent use.
-type RandomState struct {
-	key [stateLen]uint32
-	pos int
-}
+// RandomState draws what numpy.random.RandomState draws from the same seed: gonum's MT19937 (Matsumoto & Nishimura 1998), and NumPy's ways to make
+// numbers of its words. It is not safe for concurrent use.
+type RandomState struct{ words *prng.MT19937 }
 
 // New returns the generator of numpy.random.RandomState(seed) for an integer seed.
 func New(seed uint32) *RandomState {
-	r := &RandomState{pos: stateLen}
-	for i := range r.key {
-		r.key[i] = seed
-		seed = 1812433253*(seed^(seed>>30)) + uint32(i) + 1
-	}
+	r := &RandomState{prng.NewMT19937()}
+	r.words.Seed(uint64(seed))
 	return r
 }
 
 // Uint32 returns the next raw 32-bit word.
-func (r *RandomState) Uint32() uint32 {
-	if r.pos == stateLen {
-		r.refill()
-	}
-	y := r.key[r.pos]
-	r.pos++
-	y ^= y >> 11
-	y ^= (y << 7) & 0x9d2c5680
-	y ^= (y << 15) & 0xefc60000
-	return y ^ y>>18
-}
-
-func (r *RandomState) refill() {
-	for i := range r.key {
-		y := r.key[i]&upperMask | r.key[(i+1)%stateLen]&lowerMask
-		next := r.key[(i+shift)%stateLen] ^ y>>1
-		if y&1 != 0 {
-			next ^= matrixA
-		}
-		r.key[i] = next
-	}
-	r.pos = 0
-}
+func (r *RandomState) Uint32() uint32 { return r.words.Uint32() }
 
 // Float64 is RandomState.random_sample(): uniform in [0, 1) with 53 bits.
 func (r *RandomState) Float64() float64 {
