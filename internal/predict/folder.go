@@ -110,7 +110,7 @@ func (m *Model) predictAll(ctx context.Context, cases []task.Case, out string, s
 	go func() {
 		defer close(queue)
 		for _, c := range cases {
-			p, err := m.prepare(ctx, c)
+			p, err := m.prepare(ctx, input{Case: c})
 			select {
 			case queue <- ready{c.ID, p, err}:
 			case <-ctx.Done():

@@ -69,12 +69,14 @@ func Open(modelDir string, o Options, r progress.Reporter) (*Model, error) {
 	return m, nil
 }
 
-// Close gives the memory of the network back.
-func (m *Model) Close() {
+// Close gives the memory of the network back. It waits for a pass under way; the model must not be used afterwards.
+func (m *Model) Close() (err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	defer device.Recover(&err)
 	m.networks = nil
 	m.device.Close()
+	return nil
 }
 
 // Modalities is how many images a case needs.
@@ -97,6 +99,19 @@ func (m *Model) Precision() string { return m.device.Precision() }
 
 // Case predicts one case. An error about its files is an *InputError.
 func (m *Model) Case(ctx context.Context, c task.Case) (*Result, error) {
+	return m.one(ctx, input{Case: c})
+}
+
+// Volumes predicts one case whose images and mask are in memory, as Case predicts those of files. They are not changed.
+func (m *Model) Volumes(ctx context.Context, id string, v *preprocess.Volumes) (*Result, error) {
+	c, err := v.Case(id)
+	if err != nil {
+		return nil, &InputError{err}
+	}
+	return m.one(ctx, input{c, v})
+}
+
+func (m *Model) one(ctx context.Context, c input) (*Result, error) {
 	p, err := m.prepare(ctx, c)
 	if err != nil {
 		return nil, &InputError{err}
@@ -107,6 +122,35 @@ func (m *Model) Case(ctx context.Context, c task.Case) (*Result, error) {
 		return nil, err
 	}
 	return results[0], nil
+}
+
+// input is a case and, unless they are in its files, its volumes.
+type input struct {
+	task.Case
+	volumes *preprocess.Volumes
+}
+
+// digest identifies the images and the mask; empty for those in memory, which no result is kept for.
+func (c input) digest() (string, error) {
+	if c.volumes != nil {
+		return "", nil
+	}
+	return digestOf(c.Case)
+}
+
+// cropBytes is the memory in bytes for reading and cropping the case.
+func (c input) cropBytes() (int64, error) {
+	if c.volumes != nil {
+		return preprocess.CropBytesOf(c.volumes.Images[0].Size, len(c.Images)), nil
+	}
+	return preprocess.CropBytes(c.Case)
+}
+
+func (c input) crop(p *plan.Plans) (*preprocess.Planned, error) {
+	if c.volumes != nil {
+		return preprocess.CropVolumes(c.Case, c.volumes, p)
+	}
+	return preprocess.Crop(c.Case, p)
 }
 
 // prepared is a case ready for the network.
@@ -120,7 +164,7 @@ type prepared struct {
 }
 
 // prepare checks the files of a case and preprocesses it as the training cases were.
-func (m *Model) prepare(ctx context.Context, c task.Case) (*prepared, error) {
+func (m *Model) prepare(ctx context.Context, c input) (*prepared, error) {
 	switch {
 	case len(c.Images) != m.Modalities():
 		return nil, fmt.Errorf("case %s: %d images, but the model was trained with %d modalities", c.ID, len(c.Images), m.Modalities())
@@ -135,7 +179,7 @@ func (m *Model) prepare(ctx context.Context, c task.Case) (*prepared, error) {
 			return nil, err
 		}
 	}
-	files, err := digestOf(c)
+	files, err := c.digest()
 	if err != nil {
 		return nil, err
 	}
@@ -143,7 +187,7 @@ func (m *Model) prepare(ctx context.Context, c task.Case) (*prepared, error) {
 	if err != nil {
 		return nil, err
 	}
-	if now, err := digestOf(c); err != nil || now != files {
+	if now, err := c.digest(); err != nil || now != files {
 		m.room.budget.Release(bytes)
 		return nil, fmt.Errorf("case %s: its files changed while they were read; predict it again", c.ID)
 	}

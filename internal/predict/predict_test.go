@@ -187,7 +187,7 @@ func TestMirroringMakesFlipsIrrelevant(t *testing.T) {
 	c := writeCases(t, 1)[0]
 	for _, disabled := range []bool{false, true} {
 		m := openModel(t, dir, Options{FP32: true, DisableTTA: disabled})
-		p, err := m.prepare(t.Context(), c)
+		p, err := m.prepare(t.Context(), input{Case: c})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -76,7 +76,7 @@ func openModel(t *testing.T, dir string, o Options) *Model {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(m.Close)
+	t.Cleanup(func() { m.Close() })
 	return m
 }
 
@@ -96,7 +96,7 @@ func TestPredictionsEqualTheReference(t *testing.T) {
 			worst := 0.0
 			for _, w := range want.Cases {
 				c := referenceCase(t, variant, w.Case, p)
-				input, err := both.prepare(t.Context(), c)
+				input, err := both.prepare(t.Context(), input{Case: c})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -132,7 +132,7 @@ func TestPredictionsEqualTheReference(t *testing.T) {
 
 // tooLarge predicts a case larger than the plan, at which the reference stops: it keeps its own size.
 func tooLarge(t *testing.T, m *Model, c task.Case, p *plan.Plans) {
-	input, err := m.prepare(t.Context(), c)
+	input, err := m.prepare(t.Context(), input{Case: c})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,7 +9,6 @@ import (
 	"github.com/universal-classifier/uc/internal/i3d"
 	"github.com/universal-classifier/uc/internal/memory"
 	"github.com/universal-classifier/uc/internal/preprocess"
-	"github.com/universal-classifier/uc/internal/task"
 )
 
 // room is the memory that predictions may take: cases on their way to the network, and the network, which keeps what it has grown
@@ -151,8 +150,8 @@ func (m *Model) networkBytes(shape [3]int) (int64, error) {
 
 // prepareWithin takes a case to the plans' grid within the memory there is. What it returns holds memory, so many bytes, until it
 // is given back.
-func (m *Model) prepareWithin(ctx context.Context, c task.Case) (p *preprocess.Prepared, bytes int64, err error) {
-	reading, err := preprocess.CropBytes(c)
+func (m *Model) prepareWithin(ctx context.Context, c input) (p *preprocess.Prepared, bytes int64, err error) {
+	reading, err := c.cropBytes()
 	if err != nil {
 		return nil, 0, err
 	}
@@ -182,8 +181,8 @@ func (m *Model) prepareWithin(ctx context.Context, c task.Case) (p *preprocess.P
 }
 
 // crop reads and crops a case, and says what it needs from there on, and what the network needs for it.
-func (m *Model) crop(c task.Case, reading int64) (crop *preprocess.Planned, most, network int64, err error) {
-	if crop, err = preprocess.Crop(c, m.plans); err != nil {
+func (m *Model) crop(c input, reading int64) (crop *preprocess.Planned, most, network int64, err error) {
+	if crop, err = c.crop(m.plans); err != nil {
 		return nil, 0, 0, err
 	}
 	shape := crop.Shape()

@@ -45,16 +45,18 @@ type Planned struct {
 }
 
 // Crop reads the files of a case and crops them.
-func Crop(c task.Case, p *plan.Plans) (*Planned, error) {
+func Crop(c task.Case, p *plan.Plans) (*Planned, error) { return crop(c, files(c), p) }
+
+func crop(c task.Case, from source, p *plan.Plans) (*Planned, error) {
 	if len(c.Images) != len(p.Modalities) {
 		return nil, fmt.Errorf("case %s: %d image files, but the plans are for %d modalities", c.ID, len(c.Images), len(p.Modalities))
 	}
-	crop, err := Load(c, p.NumClasses+1)
+	out, err := load(c, from, p.NumClasses+1)
 	if err != nil {
 		return nil, err
 	}
-	_, shape, err := sizes(c, crop, p)
-	return &Planned{c, p, crop, shape}, err
+	_, shape, err := sizes(c, out, p)
+	return &Planned{c, p, out, shape}, err
 }
 
 // Shape is the size of the prepared case, in the order of the plans' axes.

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"path/filepath"
 
-	"github.com/universal-classifier/uc/internal/imagefile"
 	"github.com/universal-classifier/uc/internal/integrity"
 	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/volume"
@@ -40,11 +39,13 @@ func (c *Cropped) note(path string, notes []string) {
 
 // Load reads a case and crops it: first to what is not zero in any modality, then to the region of interest. Modalities
 // and mask must lie on one grid, and the mask must hold 0 to roiLabels-1.
-func Load(c task.Case, roiLabels int) (*Cropped, error) {
+func Load(c task.Case, roiLabels int) (*Cropped, error) { return load(c, files(c), roiLabels) }
+
+func load(c task.Case, from source, roiLabels int) (*Cropped, error) {
 	out := new(Cropped)
 	images := make([]*volume.Image, len(c.Images))
 	for m, path := range c.Images {
-		im, err := imagefile.ReadImage(path)
+		im, err := from.image(m)
 		if err != nil {
 			return nil, fmt.Errorf("case %s: %w", c.ID, err)
 		}
@@ -79,7 +80,7 @@ func Load(c task.Case, roiLabels int) (*Cropped, error) {
 	inner := out.NonzeroBox.Size()
 	volume.FillHoles(nonzero, inner)
 
-	mask, err := out.loadMask(c, roiLabels)
+	mask, err := out.loadMask(c, from, roiLabels)
 	if err != nil {
 		return nil, err
 	}
@@ -147,7 +148,7 @@ func hugeVoxel(c task.Case, modality int, v float32, i int, box volume.Box) erro
 }
 
 // loadMask reads the part of a case's mask that lies in the box of what is not zero. Without a mask everything is foreground.
-func (c *Cropped) loadMask(of task.Case, roiLabels int) ([]int16, error) {
+func (c *Cropped) loadMask(of task.Case, from source, roiLabels int) ([]int16, error) {
 	g, box := c.Geometry, c.NonzeroBox
 	if of.Mask == "" {
 		n := box.Size()
@@ -157,7 +158,7 @@ func (c *Cropped) loadMask(of task.Case, roiLabels int) ([]int16, error) {
 		}
 		return mask, nil
 	}
-	m, err := imagefile.ReadMask(of.Mask)
+	m, err := from.mask()
 	if err != nil {
 		return nil, fmt.Errorf("case %s: %w", of.ID, err)
 	}
