@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/universal-classifier/uc/internal/bench"
+	"github.com/universal-classifier/uc/internal/defaults"
 )
 
 func benchCommand() *cobra.Command {
@@ -65,7 +66,7 @@ some samples than for others, so 30 steps and more give a steady figure.`,
 			case pipeline && o.Channels < 2:
 				return usagef("flag --channels: %d; --pipeline augments a modality and the mask, 2 channels, at least", o.Channels)
 			case pipeline && workers == 0:
-				o.Workers = defaultWorkers()
+				o.Workers = defaults.TrainWorkers()
 			default:
 				o.Workers = workers
 			}

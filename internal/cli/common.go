@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/universal-classifier/uc/internal/defaults"
 	"github.com/universal-classifier/uc/internal/device/open"
 	"github.com/universal-classifier/uc/internal/lockfile"
 	"github.com/universal-classifier/uc/internal/task"
@@ -33,7 +34,7 @@ func enter(cmd *cobra.Command, dir string, noWait bool) (*lockfile.Lock, error) 
 
 // deviceFlags adds --device, --cuda-libs and --threads, which choose what computes.
 func deviceFlags(cmd *cobra.Command, device *string, threads *int, gpu *open.GPU) {
-	cmd.Flags().StringVar(device, "device", "auto", "`DEVICE` that computes: auto, cpu, cuda or cuda:N")
+	cmd.Flags().StringVar(device, "device", defaults.Device, "`DEVICE` that computes: auto, cpu, cuda or cuda:N")
 	gpuFlags(cmd, gpu)
 	cmd.Flags().IntVar(threads, "threads", 0, "`N` threads that compute; on the CPU the results do not depend on it, in any bit (default: one per processor that the process may use: GOMAXPROCS, limits of control groups)")
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io/fs"
 	"path/filepath"
 	"strings"
 
@@ -12,12 +11,10 @@ import (
 
 	"github.com/universal-classifier/uc/internal/atomicfile"
 	"github.com/universal-classifier/uc/internal/baseline"
-	"github.com/universal-classifier/uc/internal/dataset"
+	"github.com/universal-classifier/uc/internal/crossvalidation"
 	"github.com/universal-classifier/uc/internal/device/open"
 	"github.com/universal-classifier/uc/internal/evaluate"
-	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/report"
-	"github.com/universal-classifier/uc/internal/split"
 	"github.com/universal-classifier/uc/internal/task"
 )
 
@@ -140,52 +137,24 @@ func (f *evaluateFlags) crossValidation(cmd *cobra.Command, id string) (*evaluat
 	if err != nil {
 		return nil, "", err
 	}
-	model := folders.Model(name, f.model.trainer, f.model.plans)
-	r, err := evaluate.CrossValidation(model, f.folds, today(cmd, folders, name, f.model.plans))
+	result, err := crossvalidation.Measure(crossvalidation.Options{
+		Folders: folders, Task: name, Trainer: f.model.trainer, Plans: f.model.plans, Folds: f.folds,
+		Warn: func(err error) {
+			fmt.Fprintf(cmd.ErrOrStderr(), "warning: the validations are not compared with the task of today: %v\n", err)
+		},
+	})
 	if err != nil {
 		return nil, "", err
 	}
-	r.Task = name
-	addBaselines(r, folders, name, model)
-	return r, model, nil
-}
-
-// addBaselines measures what plain numbers of the cases reach, or says why that is not known.
-func addBaselines(r *evaluate.Report, folders task.Folders, name, model string) {
-	cohort, err := baseline.Read(r, folders, name, model)
-	if err == nil {
-		err = baseline.Add(r, cohort)
-	}
-	if err != nil {
+	r := result.Report
+	if err := result.NoBaselines; err != nil {
 		hint := ""
 		if errors.Is(err, baseline.ErrNotMeasured) {
 			hint = fmt.Sprintf("; run uc plan-and-preprocess -t %s", name)
 		}
 		r.Warnings = append(r.Warnings, fmt.Sprintf("no baselines: %v%s", err, hint))
 	}
-}
-
-// today looks up what the validations of a task are compared with. What cannot be read is left out with a warning; what is not there, silently: a
-// trained model can be measured where its data are not.
-func today(cmd *cobra.Command, folders task.Folders, name, plans string) (now evaluate.Today) {
-	warn := func(err error) {
-		if !errors.Is(err, fs.ErrNotExist) {
-			fmt.Fprintf(cmd.ErrOrStderr(), "warning: the validations are not compared with the task of today: %v\n", err)
-		}
-	}
-	now.Folds = split.FoldNames(folders.PreprocessedTask(name))
-	var err error
-	if now.Listing, err = task.ListedToday(folders, name); err != nil {
-		warn(err)
-	}
-	p, err := plan.Load(filepath.Join(folders.PreprocessedTask(name), plan.File(plans)))
-	if err == nil {
-		now.Files, err = dataset.CaseFiles(folders.Stage(name, p.DataIdentifier))
-	}
-	if err != nil {
-		warn(err)
-	}
-	return now
+	return r, result.Model, nil
 }
 
 // againstTruth measures predictions; the second result is their folder.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/universal-classifier/uc/internal/checkpoint"
 	"github.com/universal-classifier/uc/internal/export"
 	"github.com/universal-classifier/uc/internal/model"
 )
@@ -45,7 +46,7 @@ one file. For the reference, OUT becomes a folder of results, which serves as ar
 	list(fs, "folds")
 	fs.BoolVar(&f.ensemble, "ensemble", false, "put all folds into one file")
 	f.model.addFolder(cmd)
-	fs.StringVar(&f.checkpoint, "chk", "model_final_checkpoint", "`NAME` of the checkpoint")
+	fs.StringVar(&f.checkpoint, "chk", checkpoint.Final, "`NAME` of the checkpoint")
 	dataRootFlag(cmd, &f.dataRoot)
 	jsonFlag(cmd, &f.json)
 	return cmd

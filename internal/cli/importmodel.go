@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/universal-classifier/uc/internal/checkpoint"
 	"github.com/universal-classifier/uc/internal/model"
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/reference"
@@ -49,7 +50,7 @@ were real: --dataset-json and --masks tell.`,
 	fs.StringVar(&f.masks, "masks", "", "`ORIGIN` of the masks in training: real (cases need one) or generated (cases have none)")
 	fs.StringSliceVarP(&f.folds, "folds", "f", nil, "`FOLDS` to import, numbers or all (default: the trained ones)")
 	list(fs, "folds")
-	fs.StringVar(&f.checkpoint, "chk", "model_final_checkpoint", "`NAME` of the checkpoint")
+	fs.StringVar(&f.checkpoint, "chk", checkpoint.Final, "`NAME` of the checkpoint")
 	jsonFlag(cmd, &f.json)
 	return cmd
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/universal-classifier/uc/internal/artifact"
+	"github.com/universal-classifier/uc/internal/checkpoint"
 	"github.com/universal-classifier/uc/internal/device/open"
 	"github.com/universal-classifier/uc/internal/task"
 )
@@ -49,7 +50,7 @@ cases are left out. Python's universalclassifier.predict and uc serve-stdio pred
 	spell(fs, "folds", "-f", "--folds")
 	list(fs, "folds")
 	f.model.add(cmd)
-	fs.StringVar(&f.checkpoint, "chk", "model_final_checkpoint", "`NAME` of the checkpoint")
+	fs.StringVar(&f.checkpoint, "chk", checkpoint.Final, "`NAME` of the checkpoint")
 	spell(fs, "chk", "-chk")
 	fs.BoolVar(&f.keepNames, "keep-case-names", false, "leave the names of the training cases, and the folder they lay in, in the plans")
 	dataRootFlag(cmd, &f.dataRoot)

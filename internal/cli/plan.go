@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/universal-classifier/uc/internal/cohort"
+	"github.com/universal-classifier/uc/internal/defaults"
 	"github.com/universal-classifier/uc/internal/memory"
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/task"
@@ -63,7 +64,7 @@ normalised and padded. Where the task has no masks, masks of the whole image are
 	fs.StringSliceVarP(&f.tasks, "tasks", "t", nil, "`TASKS`, each an id (1, 001) or a full name (Task001_X); required")
 	spell(fs, "tasks", "-t", "--task_ids", "--tasks")
 	list(fs, "tasks")
-	fs.IntVar(&f.threads, "tf", 8, "at most `N` cases are worked on at the same time")
+	fs.IntVar(&f.threads, "tf", defaults.PlanWorkers, "at most `N` cases are worked on at the same time")
 	spell(fs, "tf", "-tf")
 	fs.BoolVar(&f.noPreprocessing, "no_pp", false, "plan only, do not preprocess")
 	spell(fs, "no_pp", "-no_pp")

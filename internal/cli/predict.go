@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/universal-classifier/uc/internal/checkpoint"
 	"github.com/universal-classifier/uc/internal/device/open"
 	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/memory"
@@ -71,7 +72,7 @@ A task that was trained with masks of the region of interest needs them here too
 	spell(fs, "folds", "-f", "--folds")
 	list(fs, "folds")
 	f.model.addFolder(cmd)
-	fs.StringVar(&f.checkpoint, "chk", "model_final_checkpoint", "`NAME` of the checkpoint")
+	fs.StringVar(&f.checkpoint, "chk", checkpoint.Final, "`NAME` of the checkpoint")
 	spell(fs, "chk", "-chk")
 	fs.BoolVar(&f.noTTA, "disable_tta", false, "no test-time augmentation: one pass instead of eight mirrored ones")
 	spell(fs, "disable_tta", "--disable_tta")

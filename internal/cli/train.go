@@ -47,9 +47,6 @@ Ctrl-C stops after the current iteration and keeps a checkpoint; -c goes on from
 				return err
 			}
 			o.Folders, o.Trainer, o.Fold = folders, args[1], args[3]
-			if o.Workers == 0 {
-				o.Workers = defaultWorkers()
-			}
 			return runTrain(cmd, o, asJSON)
 		},
 	}

@@ -6,9 +6,9 @@ import (
 
 	"fmt"
 	"path/filepath"
-	"runtime"
 
 	"github.com/universal-classifier/uc/internal/atomicfile"
+	"github.com/universal-classifier/uc/internal/defaults"
 	"github.com/universal-classifier/uc/internal/fingerprint"
 	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/lockfile"
@@ -22,7 +22,7 @@ import (
 
 // Options of plan-and-preprocess.
 type Options struct {
-	Threads             int        // cases worked on at a time; 0: as many as there are processors
+	Threads             int        // cases worked on at a time; 0: defaults.PlanWorkers
 	Memory              int64      // bytes that all workers together may hold; 0: memory.Default
 	NoPreprocess        bool       // stop after the plans
 	KeepCropped         bool       // also write the cropped cases to nnUNet_cropped_data
@@ -50,7 +50,7 @@ type job struct {
 // cases fail afterwards the others are finished first.
 func Preprocess(ctx context.Context, t *task.Task, o Options, r progress.Reporter) (*plan.Plans, error) {
 	if o.Threads <= 0 {
-		o.Threads = runtime.GOMAXPROCS(0)
+		o.Threads = defaults.PlanWorkers
 	}
 	if o.Memory <= 0 {
 		o.Memory = memory.Default()

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -59,8 +60,8 @@ func CrossValidation(modelDir string, folds []string, today Today) (*Report, err
 		}
 	}
 	if p.first == nil {
-		return nil, fmt.Errorf("%s: no validated fold (looked for %s); train one first (uc train 3d_fullres ClassifierTrainer TASK FOLD), or redo its validation with -val",
-			modelDir, strings.Join(folds, ", "))
+		return nil, task.NotTrained(fmt.Errorf("%s: no validated fold (looked for %s); train one first (uc train 3d_fullres ClassifierTrainer TASK FOLD), or redo its validation with -val",
+			modelDir, strings.Join(folds, ", ")))
 	}
 	return p.report()
 }
@@ -141,7 +142,11 @@ func (p *pool) report() (*Report, error) {
 func foldsOf(modelDir string, usual []string) ([]string, error) {
 	entries, err := os.ReadDir(modelDir)
 	if err != nil {
-		return nil, fmt.Errorf("no trained model: %w; train a fold first (uc train 3d_fullres ClassifierTrainer TASK FOLD)", err)
+		err = fmt.Errorf("no trained model: %w; train a fold first (uc train 3d_fullres ClassifierTrainer TASK FOLD)", err)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = task.NotTrained(err)
+		}
+		return nil, err
 	}
 	folds := slices.Clone(usual)
 	for _, e := range entries {

@@ -155,7 +155,7 @@ func (m *Model) findFolds(wanted []string, r progress.Reporter) ([]string, error
 		folds = []string{foldAll}
 	}
 	if len(folds) == 0 {
-		return nil, fmt.Errorf("%s: no fold has a %s; train one first (uc train)", m.Dir, m.Checkpoint)
+		return nil, task.NotTrained(fmt.Errorf("%s: no fold has a %s; train one first (uc train)", m.Dir, m.Checkpoint))
 	}
 	r.Note("folds found: %s", strings.Join(folds, " "))
 	return folds, nil
@@ -196,8 +196,8 @@ func (m *Model) readFold(name string) (*Fold, error) {
 	dir := m.foldDir(name)
 	c, err := checkpoint.Read(dir, m.Checkpoint)
 	if errors.Is(err, checkpoint.ErrNotFound) {
-		return nil, fmt.Errorf("fold %s is not trained: %w; train it (uc train 3d_fullres ... %s %s), or choose other folds with -f",
-			name, err, m.Plans.TaskName, name)
+		return nil, task.NotTrained(fmt.Errorf("fold %s is not trained: %w; train it (uc train 3d_fullres ... %s %s), or choose other folds with -f",
+			name, err, m.Plans.TaskName, name))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("fold %s: %w", name, err)

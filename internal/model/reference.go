@@ -67,7 +67,7 @@ func (m *Model) loadPlans(r progress.Reporter) error {
 	}
 	pickled := filepath.Join(m.Dir, reference.PlansFile)
 	if _, statErr := os.Stat(pickled); statErr != nil {
-		return fmt.Errorf("no trained model in %s: %w, and no %s of the Python reference; train it first (uc train), or look whether task, trainer (-tr) and plans (-p) are those of the training", m.Dir, err, reference.PlansFile)
+		return task.NotTrained(fmt.Errorf("no trained model in %s: %w, and no %s of the Python reference; train it first (uc train), or look whether task, trainer (-tr) and plans (-p) are those of the training", m.Dir, err, reference.PlansFile))
 	}
 	m.Reference = true
 	if m.Plans, err = reference.ReadPlans(pickled); err != nil {
@@ -118,7 +118,7 @@ func (m *Model) readReferenceFold(name string) (*Fold, error) {
 	path := reference.CheckpointFile(m.foldDir(name), m.Checkpoint)
 	sd, err := torch.ReadAny(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("fold %s is not trained: %w %s; choose other folds with -f", name, checkpoint.ErrNotFound, path)
+		return nil, task.NotTrained(fmt.Errorf("fold %s is not trained: %w %s; choose other folds with -f", name, checkpoint.ErrNotFound, path))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("fold %s: %w", name, err)

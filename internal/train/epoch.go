@@ -32,10 +32,10 @@ func (t *trainer) fit(ctx context.Context) error {
 			continue
 		}
 		if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-			return t.interrupted()
+			return t.interrupted(err)
 		}
 		if errors.Is(err, errCases) {
-			return fmt.Errorf("%w; %w", err, t.interrupted())
+			return fmt.Errorf("%w; %w", err, t.interrupted(err))
 		}
 		if err = t.recover(err); err != nil {
 			return err
@@ -55,12 +55,18 @@ func (t *trainer) stage() {
 // errCases is wrapped when the cases can no longer be read, which is no reason to lose what was trained.
 var errCases = errors.New("the training cases cannot be read any more")
 
+// stopped is what became of a training that was stopped; it wraps the cause without telling of it.
+type stopped struct{ err, cause error }
+
+func (e *stopped) Error() string   { return e.err.Error() }
+func (e *stopped) Unwrap() []error { return []error{e.err, e.cause} }
+
 // interrupted keeps what the training has reached and says how to go on.
-func (t *trainer) interrupted() error {
+func (t *trainer) interrupted(cause error) error {
 	if err := t.save(checkpoint.Latest); err != nil {
-		return err
+		return &stopped{err, cause}
 	}
-	return fmt.Errorf("%w at %s; to go on: uc train 3d_fullres %s %s %s -c", ErrInterrupted, t.state.at(), t.o.Trainer, t.o.Task, t.o.Fold)
+	return &stopped{fmt.Errorf("%w at %s; to go on: uc train 3d_fullres %s %s %s -c", ErrInterrupted, t.state.at(), t.o.Trainer, t.o.Task, t.o.Fold), cause}
 }
 
 // epoch runs what is left of the current epoch and what belongs to its end.

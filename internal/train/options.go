@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/universal-classifier/uc/internal/defaults"
 	"github.com/universal-classifier/uc/internal/device/open"
 	"github.com/universal-classifier/uc/internal/evaluate"
 	"github.com/universal-classifier/uc/internal/progress"
@@ -48,7 +48,7 @@ type Options struct {
 	Device  string // "auto", "cpu", "cuda", "cuda:1"
 	GPU     open.GPU
 	Threads int // of the network on the CPU, default all
-	Workers int // that prepare samples; samples do not depend on it
+	Workers int // that prepare samples, default defaults.TrainWorkers; samples do not depend on it
 
 	FP32              bool   // no mixed precision, whatever the device has; checkpoints hold float32 either way
 	Deterministic     bool   // take the reference's seed; on the CPU the same seed always gives the same bits, for any number of threads, on a GPU with this alone
@@ -78,7 +78,7 @@ type Result struct {
 	Validation                     *evaluate.Report
 }
 
-// ErrInterrupted is wrapped when a training was stopped by its context and can be continued.
+// ErrInterrupted is wrapped, beside the context's error, when a training was stopped by its context and can be continued.
 var ErrInterrupted = errors.New("training interrupted")
 
 // ErrDiverged is wrapped when the loss or the gradient is no finite number.
@@ -86,7 +86,7 @@ var ErrDiverged = errors.New("training diverged")
 
 // Run trains a fold and validates it, or only validates it. It writes into the fold's folder (log, progress.png, debug.json,
 // checkpoints, validation results) and tells r what it does. When ctx ends it finishes the iteration, writes model_latest and
-// returns an error that wraps ErrInterrupted.
+// returns an error that wraps ErrInterrupted and the context's.
 func Run(ctx context.Context, o Options, r progress.Reporter) (*Result, error) {
 	if err := o.normalise(); err != nil {
 		return nil, err
@@ -141,7 +141,7 @@ func (o *Options) normalise() error {
 		o.Plans = task.DefaultPlans
 	}
 	if o.Workers == 0 {
-		o.Workers = max(1, runtime.GOMAXPROCS(0)/2)
+		o.Workers = defaults.TrainWorkers()
 	}
 	return nil
 }

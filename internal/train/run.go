@@ -21,6 +21,7 @@ import (
 	"github.com/universal-classifier/uc/internal/provenance"
 	"github.com/universal-classifier/uc/internal/report"
 	"github.com/universal-classifier/uc/internal/split"
+	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/weights"
 )
 
@@ -62,8 +63,8 @@ func (t *trainer) openCases(ctx context.Context) error {
 		return err
 	}
 	if missing := t.notPreprocessed(ids); len(missing) > 0 {
-		return fmt.Errorf("%s: %d of %d planned cases are not preprocessed (%s); run uc plan-and-preprocess -t %s",
-			stage, len(missing), len(t.plans.ListOfNpzFiles), provenance.Names(missing), t.o.Task)
+		return task.NotPreprocessed(fmt.Errorf("%s: %d of %d planned cases are not preprocessed (%s); run uc plan-and-preprocess -t %s",
+			stage, len(missing), len(t.plans.ListOfNpzFiles), provenance.Names(missing), t.o.Task))
 	}
 	drawing, err := split.DrawingFor(t.o.Folders, t.o.Task, t.o.Split)
 	if err != nil {
@@ -328,7 +329,7 @@ func (t *trainer) trainedWeights() (*weights.StateDict, error) {
 	}
 	c, err := checkpoint.Read(t.foldDir, name)
 	if errors.Is(err, checkpoint.ErrNotFound) {
-		return nil, fmt.Errorf("fold %s of %s is not trained: %w; train it first (or go on with -c)", t.o.Fold, t.o.Task, err)
+		return nil, task.NotTrained(fmt.Errorf("fold %s of %s is not trained: %w; train it first (or go on with -c)", t.o.Fold, t.o.Task, err))
 	}
 	if err != nil {
 		return nil, err

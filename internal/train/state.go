@@ -11,6 +11,7 @@ import (
 	"github.com/universal-classifier/uc/internal/checkpoint"
 	"github.com/universal-classifier/uc/internal/device"
 	"github.com/universal-classifier/uc/internal/evaluate"
+	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/weights"
 )
 
@@ -108,7 +109,7 @@ func (t *trainer) lastSaved() (*saved, error) {
 		if len(problems) > 0 {
 			return nil, fmt.Errorf("no checkpoint to continue from: %w", errors.Join(problems...))
 		}
-		return nil, fmt.Errorf("%w to continue from in %s; start the training without -c", checkpoint.ErrNotFound, t.foldDir)
+		return nil, task.NotTrained(fmt.Errorf("%w to continue from in %s; start the training without -c", checkpoint.ErrNotFound, t.foldDir))
 	}
 	for _, err := range problems {
 		t.log.warn("passed over: %v", err)

@@ -20,6 +20,7 @@ import (
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/provenance"
 	"github.com/universal-classifier/uc/internal/split"
+	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/train/health"
 )
 
@@ -68,7 +69,7 @@ func (t *trainer) loadPlans() (err error) {
 	dir := t.o.Folders.PreprocessedTask(t.o.Task)
 	if t.plans, err = loadPlans(t.o); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
-			err = fmt.Errorf("%s is not planned yet: %w; run uc plan-and-preprocess -t %s first", t.o.Task, err, t.o.Task)
+			err = task.NotPreprocessed(fmt.Errorf("%s is not planned yet: %w; run uc plan-and-preprocess -t %s first", t.o.Task, err, t.o.Task))
 		}
 		return err
 	}
@@ -86,7 +87,7 @@ func newTrainer(o Options, r progress.Reporter) (t *trainer, err error) {
 		return nil, err
 	}
 	if _, err := os.Stat(t.foldDir); errors.Is(err, fs.ErrNotExist) && (o.Continue || o.ValidationOnly) {
-		return nil, fmt.Errorf("fold %s of %s is not trained: %w in %s; train it first, without -c or -val", o.Fold, o.Task, checkpoint.ErrNotFound, t.foldDir)
+		return nil, task.NotTrained(fmt.Errorf("fold %s of %s is not trained: %w in %s; train it first, without -c or -val", o.Fold, o.Task, checkpoint.ErrNotFound, t.foldDir))
 	}
 	if err := atomicfile.MkdirAll(t.foldDir); err != nil {
 		return nil, err
