@@ -50,8 +50,8 @@ func Measure(o Options) (*Result, error) {
 	return result, nil
 }
 
-// today looks up what the validations of a task are compared with. What cannot be read is left out with a warning; what is not there, silently: a
-// trained model can be measured where its data are not.
+// today looks up what the validations of a task are compared with. What cannot be read is left out with a warning; what
+// is not there, silently: a trained model can be measured where its data are not.
 func (o Options) today() (now evaluate.Today) {
 	warn := func(err error) {
 		if !errors.Is(err, fs.ErrNotExist) {

@@ -20,6 +20,7 @@ import (
 	"github.com/universal-classifier/uc/internal/preprocess"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/provenance"
+	"github.com/universal-classifier/uc/internal/task"
 )
 
 // Dataset gives a trainer the preprocessed cases of a task as they stand when it is opened: whatever is written to the folder
@@ -312,7 +313,11 @@ func CaseFiles(stage string) (map[string]string, error) {
 func Cases(stage string) ([]string, error) {
 	entries, err := os.ReadDir(stage)
 	if err != nil {
-		return nil, fmt.Errorf("cases are not preprocessed: %w; run plan-and-preprocess for the task", err)
+		err = fmt.Errorf("cases are not preprocessed: %w; run plan-and-preprocess for the task", err)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = task.NotPreprocessed(err)
+		}
+		return nil, err
 	}
 	var ids []string
 	for _, e := range entries {

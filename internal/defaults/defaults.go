@@ -14,7 +14,8 @@ const (
 	PlanWorkers = 8
 )
 
-// TrainWorkers is how many workers prepare training samples: the environment's number, else one per processor of this process.
+// TrainWorkers is how many workers prepare training samples: the environment's number, else one per processor of this
+// process.
 func TrainWorkers() int {
 	if n, ok := env.WorkersOf(); ok {
 		return n

@@ -27,14 +27,15 @@ func (f files) image(modality int) (*volume.Image, error) {
 
 func (f files) mask() (*volume.Mask, error) { return imagefile.ReadMask(f.Mask) }
 
-// Volumes are the images and the mask of a case that are in memory instead of in files. They are read and never changed.
+// Volumes are the images and the mask of a case that are in memory instead of in files. They are read and never
+// changed.
 type Volumes struct {
 	Images []*volume.Image // one per modality
 	Mask   *volume.Mask    // nil if there is none
 }
 
-// Case is the case that the volumes belong to, with names for messages in place of the files'. Volumes that are missing, whose geometry
-// makes no sense or whose data do not fill it, are errors.
+// Case is the case that the volumes belong to, with names for messages in place of the files'. Volumes that are
+// missing, whose geometry makes no sense or whose data do not fill it, are errors.
 func (v *Volumes) Case(id string) (task.Case, error) {
 	c := task.Case{ID: id}
 	for m, im := range v.Images {

@@ -78,7 +78,8 @@ type Result struct {
 	Validation                     *evaluate.Report
 }
 
-// ErrInterrupted is wrapped, beside the context's error, when a training was stopped by its context and can be continued.
+// ErrInterrupted is wrapped, beside the context's error, when a training was stopped by its context and can be
+// continued.
 var ErrInterrupted = errors.New("training interrupted")
 
 // ErrDiverged is wrapped when the loss or the gradient is no finite number.

@@ -41,7 +41,8 @@ func (d Datatype) Bytes() int {
 	return t.Bytes()
 }
 
-// String is the datatype as people write it: "int16", "float32", ...; "code N" for a number that the standard does not know.
+// String is the datatype as people write it: "int16", "float32", ...; "code N" for a number that the standard does not
+// know.
 func (d Datatype) String() string {
 	name := (&gonii.Nii{Datatype: int32(d)}).GetDatatype()
 	if name == gonii.ILLEGAL {

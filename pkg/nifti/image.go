@@ -5,8 +5,8 @@ import (
 	"math"
 )
 
-// Geometry places a grid of voxels in space. Arrays are ordered (Z, Y, X) with X fastest, and so are Size and Spacing; Origin and Direction are
-// ITK's, in millimetres along x (to the patient's left), y (to the back) and z (to the head).
+// Geometry places a grid of voxels in space. Arrays are ordered (Z, Y, X) with X fastest, and so are Size and Spacing;
+// Origin and Direction are ITK's, in millimetres along x (to the patient's left), y (to the back) and z (to the head).
 type Geometry struct {
 	Size      [3]int     // voxels along z, y, x
 	Spacing   [3]float64 // mm along z, y, x
@@ -17,8 +17,8 @@ type Geometry struct {
 // Voxels is the number of voxels of the grid.
 func (g Geometry) Voxels() int { return g.Size[0] * g.Size[1] * g.Size[2] }
 
-// Check reports what keeps the geometry from being that of a volume: an empty axis, more voxels than an int holds, a spacing that is not
-// a positive number, an origin or a direction that is not finite, an axis without a direction.
+// Check reports what keeps the geometry from being that of a volume: an empty axis, more voxels than an int holds, a
+// spacing that is not a positive number, an origin or a direction that is not finite, an axis without a direction.
 func (g Geometry) Check() error {
 	most := math.MaxInt
 	for _, n := range g.Size {
@@ -58,8 +58,8 @@ type Image struct {
 	Notes        []string  // what else is odd about the file, but loses nothing; mostly empty
 }
 
-// NewImage returns an image on the grid g. Data holds its voxels (Z*Y*X, X fastest) and is not copied; nil stands for zeros. A geometry that
-// Check rejects, or data of another length, is an error.
+// NewImage returns an image on the grid g. Data holds its voxels (Z*Y*X, X fastest) and is not copied; nil stands for
+// zeros. A geometry that Check rejects, or data of another length, is an error.
 func NewImage(g Geometry, data []float32) (*Image, error) {
 	data, err := onGrid(g, data)
 	if err != nil {

@@ -2,48 +2,138 @@ package universalclassifier_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log"
+	"log/slog"
+	"os"
 
+	"github.com/universal-classifier/uc/pkg/nifti"
 	"github.com/universal-classifier/uc/pkg/universalclassifier"
 )
 
-// A data root with a raw task becomes a trained model, as with the commands plan-and-preprocess and train.
+// A data root with a raw task becomes a trained and measured model, as with the commands plan-and-preprocess, train and
+// evaluate.
 func ExampleWorkspace() {
 	ctx := context.Background()
-	w, err := universalclassifier.OpenWorkspace("/path/to/data")
+	w, err := universalclassifier.OpenWorkspace(phantomCohort()) // a data root: holds raw/nnUNet_raw_data/Task900_Phantom
 	if err != nil {
 		log.Fatal(err)
 	}
-	if err := w.Preprocess(ctx, "4", universalclassifier.PreprocessOptions{Verify: true}); err != nil {
+	plan, err := w.Preprocess(ctx, "900", universalclassifier.PreprocessOptions{
+		Verify: true,
+		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
+	})
+	if err != nil {
 		log.Fatal(err)
 	}
-	for fold := range 5 {
-		training, err := w.Train(ctx, "4", fold, universalclassifier.TrainOptions{})
-		if err != nil {
-			log.Fatal(err)
-		}
-		for _, label := range training.Labels {
-			fmt.Println(label.Name, label.Accuracy, label.AUC)
-		}
+	fmt.Println(plan.Task, plan.Cases, "cases, labels:", plan.Labels[0].Name, plan.Labels[1].Name)
+
+	// Two steps of one fold, to see it run; the zero value of the options trains in earnest.
+	_, err = w.Train(ctx, "900", 0, universalclassifier.TrainOptions{Epochs: 1, Iterations: 2, ValIterations: 1, BatchSize: 2, Device: "cpu"})
+	if err != nil {
+		log.Fatal(err)
 	}
+	e, err := w.Evaluate(ctx, "900", universalclassifier.EvaluateOptions{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("folds", e.Folds, "missing", e.MissingFolds)
+	for _, label := range e.Labels {
+		fmt.Println(label.Name, label.Classes, label.Accuracy.Low <= label.Accuracy.Value)
+	}
+	// Output:
+	// Task900_Phantom 6 cases, labels: Lesion Size
+	// folds [0] missing [1 2 3 4]
+	// Lesion [no lesion one lesion or more] true
+	// Size [small organ medium organ large organ] true
+}
+
+// A training that its context stops keeps a checkpoint, from which another one continues.
+func ExampleWorkspace_Train() {
+	w, err := universalclassifier.OpenWorkspace(trainedCohort())
+	if err != nil {
+		log.Fatal(err)
+	}
+	options := universalclassifier.TrainOptions{Epochs: 1, Iterations: 2, ValIterations: 1, BatchSize: 2, Device: "cpu"}
+
+	ctx, stop := context.WithCancel(context.Background())
+	options.Progress = &stopIn{stage: "training", stop: stop} // after the first iteration
+	_, err = w.Train(ctx, "900", universalclassifier.AllCases, options)
+	fmt.Println(errors.Is(err, universalclassifier.ErrInterrupted), errors.Is(err, context.Canceled))
+
+	options.Progress, options.Continue = nil, true
+	training, err := w.Train(context.Background(), "900", universalclassifier.AllCases, options)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("fold", training.Fold, "epochs", training.Epochs)
+	// Output:
+	// true true
+	// fold all epochs 1
 }
 
 // A model is opened once and predicts many cases.
 func ExampleModel() {
-	model, err := universalclassifier.OpenModel("/path/to/model", universalclassifier.ModelOptions{})
+	root := trainedCohort()
+	w, err := universalclassifier.OpenWorkspace(root)
+	if err != nil {
+		log.Fatal(err)
+	}
+	model, err := w.OpenModel("900", universalclassifier.ModelOptions{Device: "cpu", DisableTTA: true})
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer model.Close()
-	for _, id := range []string{"patient_1", "patient_2"} {
-		p, err := model.Predict(context.Background(), universalclassifier.Case{ID: id, Images: []string{id + "_0000.nii.gz"}, Mask: id + "_roi.nii.gz"})
+	for _, c := range heldOut(root) { // each with its image files and mask
+		p, err := model.Predict(context.Background(), c)
 		if err != nil {
 			log.Print(err) // the other cases are not concerned
 			continue
 		}
 		for k, label := range model.Labels() {
-			fmt.Printf("%s %s: %s (%.2f)\n", p.Case, label.Name, label.Values[p.Classes[k]], p.Probabilities[k][p.Classes[k]])
+			fmt.Println(p.Case, label.Name, label.Values, len(p.Probabilities[k]), "probabilities")
 		}
 	}
+	// Output:
+	// phantom_test_001 Lesion [no lesion one lesion or more] 2 probabilities
+	// phantom_test_001 Size [small organ medium organ large organ] 3 probabilities
+	// phantom_test_002 Lesion [no lesion one lesion or more] 2 probabilities
+	// phantom_test_002 Size [small organ medium organ large organ] 3 probabilities
+}
+
+// A scan that comes from elsewhere than a file, such as a picture archive, is predicted from memory.
+func ExampleModel_PredictImages() {
+	w, err := universalclassifier.OpenWorkspace(trainedCohort())
+	if err != nil {
+		log.Fatal(err)
+	}
+	model, err := w.OpenModel("900", universalclassifier.ModelOptions{Device: "cpu", DisableTTA: true})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer model.Close()
+
+	grid := nifti.Geometry{Size: [3]int{32, 40, 40}, Spacing: [3]float64{1, 1, 1}}
+	image, err := nifti.NewImage(grid, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	mask, err := nifti.NewMask(grid, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for i := range image.Data {
+		x, y, z := i%40, i/40%40, i/1600
+		image.Data[i] = float32(100 + x + 2*y + 3*z)
+		if 8 < x && x < 32 && 8 < y && y < 32 && 4 < z && z < 28 {
+			mask.Data[i] = 1
+		}
+	}
+	p, err := model.PredictImages(context.Background(), universalclassifier.Images{ID: "from_the_archive", Images: []*nifti.Image{image}, Mask: mask})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(p.Case, len(p.Classes), "labels")
+	// Output: from_the_archive 2 labels
 }

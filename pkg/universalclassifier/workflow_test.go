@@ -1,75 +1,306 @@
 package universalclassifier_test
 
 import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"math"
+	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
 	"sync"
 	"testing"
 
-	"github.com/universal-classifier/uc/internal/phantom"
-	"github.com/universal-classifier/uc/internal/progress"
+	"github.com/universal-classifier/uc/internal/cli"
+	"github.com/universal-classifier/uc/internal/plan"
+	"github.com/universal-classifier/uc/pkg/nifti"
 	"github.com/universal-classifier/uc/pkg/universalclassifier"
 )
 
-func TestFromRawScansToPredictions(t *testing.T) {
-	root := t.TempDir()
-	if err := phantom.Generate(t.Context(), root, phantom.Options{Cases: 6, TestCases: 2, Seed: 1}, progress.Discard); err != nil {
-		t.Fatal(err)
-	}
+// counts is a Progress that counts.
+type counts struct {
+	mu     sync.Mutex
+	stages []string
+	items  int
+}
+
+func (c *counts) Stage(name string, _ int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stages = append(c.stages, name)
+}
+
+func (c *counts) Advance(string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.items++
+}
+
+func open(t *testing.T, root string) *universalclassifier.Workspace {
+	t.Helper()
 	w, err := universalclassifier.OpenWorkspace(root)
 	if err != nil {
 		t.Fatal(err)
 	}
-	tasks, err := w.Tasks()
-	if err != nil || !reflect.DeepEqual(tasks, []string{"Task900_Phantom"}) {
+	return w
+}
+
+func openModel(t *testing.T, root string) *universalclassifier.Model {
+	t.Helper()
+	m, err := open(t, root).OpenModel("900", universalclassifier.ModelOptions{Device: "cpu", DisableTTA: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := m.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return m
+}
+
+// wants fails unless err wraps all of these.
+func wants(t *testing.T, what string, err error, kinds ...error) {
+	t.Helper()
+	for _, kind := range kinds {
+		if !errors.Is(err, kind) {
+			t.Errorf("%s: error %v, want one that wraps %q", what, err, kind)
+		}
+	}
+}
+
+// What is asked for too early says what is lacking, and the plan is what the files say.
+func TestPlanning(t *testing.T) {
+	w := open(t, phantomCohort())
+	if tasks, err := w.Tasks(); err != nil || !reflect.DeepEqual(tasks, []string{"Task900_Phantom"}) {
 		t.Fatalf("tasks %v (%v)", tasks, err)
 	}
-	if _, err := w.OpenModel("900", universalclassifier.ModelOptions{}); err == nil || !strings.Contains(err.Error(), "no trained model") {
-		t.Errorf("opened a model before training: %v", err)
-	}
-	if err := w.Plan(t.Context(), "900", universalclassifier.PreprocessOptions{Threads: 1}); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := w.Train(t.Context(), "900", 0, universalclassifier.TrainOptions{}); err == nil || !strings.Contains(err.Error(), "not preprocessed") {
-		t.Errorf("trained without preprocessed cases: %v", err)
-	}
-	if err := w.Preprocess(t.Context(), "900", universalclassifier.PreprocessOptions{Threads: 1, Verify: true}); err != nil {
-		t.Fatal(err)
-	}
-	training, err := w.Train(t.Context(), "900", universalclassifier.AllCases, universalclassifier.TrainOptions{
-		Epochs: 1, Iterations: 2, ValIterations: 1, BatchSize: 2, Device: "cpu", Deterministic: true,
+	_, err := w.OpenModel("900", universalclassifier.ModelOptions{})
+	wants(t, "model of an untrained task", err, universalclassifier.ErrNotTrained)
+	_, err = w.Evaluate(t.Context(), "900", universalclassifier.EvaluateOptions{})
+	wants(t, "evaluation of an untrained task", err, universalclassifier.ErrNotTrained)
+	_, err = w.Train(t.Context(), "900", 0, short())
+	wants(t, "training of a task without plans", err, universalclassifier.ErrNotPreprocessed)
+
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = w.Plan(ended, "900", universalclassifier.PreprocessOptions{})
+	wants(t, "interrupted planning", err, universalclassifier.ErrInterrupted, context.Canceled)
+
+	var log bytes.Buffer
+	var progress counts
+	p, err := w.Plan(t.Context(), "900", universalclassifier.PreprocessOptions{
+		Workers: 1, Progress: &progress, Logger: slog.New(slog.NewJSONHandler(&log, nil)),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if filepath.Base(training.Dir) != "all" || len(training.TrainLosses) != 1 || len(training.Labels) != 2 || len(training.Labels[1].AUC) != 3 {
-		t.Errorf("training %+v", training)
-	}
-
-	model, err := w.OpenModel("Task900_Phantom", universalclassifier.ModelOptions{DisableTTA: true, Device: "cpu"})
+	plans, err := plan.Load(p.File)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer model.Close()
+	stage := plans.Stage()
+	if p.Task != "Task900_Phantom" || p.Cases != 6 || p.ImageSize != stage.ImageSize || p.Spacing != stage.CurrentSpacing || p.BatchSize != stage.BatchSize ||
+		p.Axes != plans.TransposeForward || len(p.Labels) != 2 || p.Labels[1].Name != "Size" || len(p.Modalities) != 1 ||
+		p.Modalities[0].Normalization != plans.NormalizationSchemes[0] || !p.RealMasks {
+		t.Errorf("plan %+v, file %+v", p, stage)
+	}
+	if _, err := os.Stat(p.Dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("Plan preprocessed cases (%v)", err)
+	}
+	if progress.items < 6 || len(progress.stages) == 0 {
+		t.Errorf("progress %+v", &progress)
+	}
+	for line := range strings.Lines(log.String()) {
+		var record map[string]any
+		if err := json.Unmarshal([]byte(line), &record); err != nil || record["task"] != "Task900_Phantom" {
+			t.Errorf("log record %s (%v)", line, err)
+		}
+	}
+
+	_, err = w.Train(t.Context(), "900", 0, short())
+	wants(t, "training without cases", err, universalclassifier.ErrNotPreprocessed)
+
+	ctx, cancel := context.WithCancel(t.Context())
+	_, err = w.Preprocess(ctx, "900", universalclassifier.PreprocessOptions{Workers: 1, Progress: &stopIn{stage: "preprocessing", stop: cancel}})
+	wants(t, "interrupted preprocessing", err, universalclassifier.ErrInterrupted, context.Canceled)
+	_, err = w.Train(t.Context(), "900", 0, short())
+	wants(t, "training with some cases", err, universalclassifier.ErrNotPreprocessed)
+}
+
+func TestTraining(t *testing.T) {
+	w := open(t, trainedCohort())
+	_, err := w.OpenModel("900", universalclassifier.ModelOptions{Folds: []universalclassifier.Fold{4}})
+	wants(t, "model of an untrained fold", err, universalclassifier.ErrNotTrained)
+	o := short()
+	o.Continue = true
+	_, err = w.Train(t.Context(), "900", 3, o)
+	wants(t, "continuing an untrained fold", err, universalclassifier.ErrNotTrained)
+	_, err = w.Evaluate(t.Context(), "900", universalclassifier.EvaluateOptions{Folds: []universalclassifier.Fold{4}})
+	wants(t, "evaluation of an untrained fold", err, universalclassifier.ErrNotTrained)
+	o = short()
+	o.Device = "cuda:99"
+	_, err = w.Train(t.Context(), "900", 3, o)
+	wants(t, "training on a card that is not there", err, universalclassifier.ErrNoGPU)
+	_, err = w.OpenModel("900", universalclassifier.ModelOptions{Device: "cuda:99"})
+	wants(t, "model on a card that is not there", err, universalclassifier.ErrNoGPU)
+	if _, err := w.Train(t.Context(), "900", -2, short()); err == nil || !strings.Contains(err.Error(), `"-2"`) {
+		t.Errorf("fold -2: %v", err)
+	}
+
+	deadline, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
+	timed, stop := context.WithTimeout(deadline, 0)
+	defer stop()
+	_, err = w.Train(timed, "900", 2, short())
+	wants(t, "training past its deadline", err, universalclassifier.ErrInterrupted, context.DeadlineExceeded)
+
+	ctx, cancelled := context.WithCancel(t.Context())
+	o = short()
+	o.Progress = &stopIn{stage: "validation", stop: cancelled}
+	_, err = w.Train(ctx, "900", universalclassifier.AllCases, o)
+	wants(t, "interrupted validation", err, universalclassifier.ErrInterrupted, context.Canceled)
+	o = short()
+	o.Continue = true
+	training, err := w.Train(t.Context(), "900", universalclassifier.AllCases, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if filepath.Base(training.Dir) != "all" || training.Fold != universalclassifier.AllCases || training.Epochs != 1 || len(training.TrainLosses) != 1 ||
+		training.Validation.Cases != 6 || len(training.Validation.Labels[1].Values) != 3 || !reflect.DeepEqual(training.Validation.Folds, []universalclassifier.Fold{universalclassifier.AllCases}) {
+		t.Errorf("training %+v", training)
+	}
+}
+
+// Evaluate returns what the command prints.
+func TestEvaluateAsTheCommand(t *testing.T) {
+	root := trainedCohort()
+	e, err := open(t, root).Evaluate(t.Context(), "900", universalclassifier.EvaluateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stdout, stderr bytes.Buffer
+	if code := cli.Execute([]string{"evaluate", "--data-root", root, "900", "--json", "-o", t.TempDir()}, &stdout, &stderr); code != 0 {
+		t.Fatalf("exit %d: %s", code, &stderr)
+	}
+	type number = *float64
+	type interval struct{ Value, Low, High number }
+	type value struct {
+		Name             string
+		AUC              interval
+		Sensitivity      interval
+		AveragePrecision number `json:"average_precision"`
+		Difference       interval
+	}
+	type label struct {
+		Name             string
+		Accuracy         interval
+		BalancedAccuracy number `json:"balanced_accuracy"`
+		Confusion        [][]int
+		Values           []value
+		Baselines        []struct {
+			Name   string
+			Values []struct {
+				AUC        interval
+				Difference interval `json:"network_minus_baseline"`
+				P          number
+			}
+		}
+	}
+	var want struct {
+		Cases    int
+		Folds    []string
+		Missing  []string `json:"missing_folds"`
+		Warnings []string
+		Labels   []label
+		PerFold  []struct {
+			Fold   string
+			Labels []label
+		} `json:"per_fold"`
+	}
+	if err := json.Unmarshal(stdout.Bytes(), &want); err != nil {
+		t.Fatal(err)
+	}
+	same := func(what string, got float64, want number) {
+		t.Helper()
+		if want == nil && !math.IsNaN(got) || want != nil && got != *want {
+			t.Errorf("%s: %v, the command says %v", what, got, want)
+		}
+	}
+	sameInterval := func(what string, got universalclassifier.Estimate, want interval) {
+		t.Helper()
+		same(what, got.Value, want.Value)
+		same(what, got.Low, want.Low)
+		same(what, got.High, want.High)
+	}
+	sameLabels := func(where string, got []universalclassifier.LabelEvaluation, want []label) {
+		if len(got) != len(want) {
+			t.Fatalf("%s: %d labels, want %d", where, len(got), len(want))
+		}
+		for i, l := range got {
+			w := want[i]
+			sameInterval(where+" accuracy", l.Accuracy, w.Accuracy)
+			same(where+" balanced accuracy", l.BalancedAccuracy, w.BalancedAccuracy)
+			if l.Name != w.Name || !reflect.DeepEqual(l.Confusion, w.Confusion) || len(l.Values) != len(w.Values) || len(l.Baselines) != len(w.Baselines) {
+				t.Fatalf("%s: label %+v, the command says %+v", where, l, w)
+			}
+			for k, v := range l.Values {
+				sameInterval(where+" AUC", v.AUC, w.Values[k].AUC)
+				sameInterval(where+" sensitivity", v.Sensitivity, w.Values[k].Sensitivity)
+				same(where+" average precision", v.AveragePrecision, w.Values[k].AveragePrecision)
+			}
+			for k, b := range l.Baselines {
+				for n, v := range b.Values {
+					sameInterval(b.Name, v.AUC, w.Baselines[k].Values[n].AUC)
+					sameInterval(b.Name+" difference", v.Difference, w.Baselines[k].Values[n].Difference)
+					same(b.Name+" p", v.P, w.Baselines[k].Values[n].P)
+				}
+			}
+		}
+	}
+	sameLabels("pooled", e.Labels, want.Labels)
+	if e.Cases != want.Cases || len(e.Folds) != len(want.Folds) || len(e.MissingFolds) != len(want.Missing) || !reflect.DeepEqual(e.Warnings, want.Warnings) || len(e.PerFold) != len(want.PerFold) {
+		t.Errorf("evaluation %+v, the command says %+v", e, want)
+	}
+	for i, f := range e.PerFold {
+		if f.Fold.String() != want.PerFold[i].Fold {
+			t.Errorf("fold %v, the command says %s", f.Fold, want.PerFold[i].Fold)
+		}
+		sameLabels("fold "+f.Fold.String(), f.Labels, want.PerFold[i].Labels)
+	}
+	if len(e.Labels[0].Baselines) == 0 {
+		t.Error("no baselines were measured")
+	}
+
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = open(t, root).Evaluate(ended, "900", universalclassifier.EvaluateOptions{})
+	wants(t, "interrupted evaluation", err, universalclassifier.ErrInterrupted, context.Canceled)
+}
+
+// Cases in memory, several at a time, get the bits of those in files.
+func TestPredicting(t *testing.T) {
+	root := trainedCohort()
+	model := openModel(t, root)
 	if labels := model.Labels(); labels[0].Name != "Lesion" || len(labels[1].Values) != 3 || !model.WantMasks() || model.Modalities() != 1 {
 		t.Errorf("labels %v, masks %v, %d modalities", labels, model.WantMasks(), model.Modalities())
 	}
-	raw := filepath.Join(root, "raw", "nnUNet_raw_data", "Task900_Phantom")
-	images, _ := filepath.Glob(filepath.Join(raw, "imagesTs", "*_0000.nii.gz"))
-	if len(images) != 2 {
-		t.Fatalf("held-out images: %v", images)
+	if folds := model.Folds(); !reflect.DeepEqual(folds, []universalclassifier.Fold{0, 1}) {
+		t.Errorf("folds %v", folds)
 	}
 	var group sync.WaitGroup
-	for _, image := range images {
-		id := strings.TrimSuffix(filepath.Base(image), "_0000.nii.gz")
+	for _, c := range heldOut(root) {
 		group.Go(func() {
-			p, err := model.Predict(t.Context(), universalclassifier.Case{ID: id, Images: []string{image}, Mask: filepath.Join(raw, "labelsTs", id+".nii.gz")})
+			p, err := model.Predict(t.Context(), c)
 			if err != nil {
 				t.Error(err)
 				return
 			}
-			if p.Case != id || len(p.Classes) != 2 || len(p.Probabilities[1]) != 3 {
+			if p.Case != c.ID || len(p.Classes) != 2 || len(p.Probabilities[1]) != 3 {
 				t.Errorf("%+v", p)
 			}
 			for _, of := range p.Probabilities {
@@ -77,11 +308,74 @@ func TestFromRawScansToPredictions(t *testing.T) {
 				for _, v := range of {
 					sum += v
 				}
-				if sum < 1-1e-9 || sum > 1+1e-9 {
+				if math.Abs(sum-1) > 1e-9 {
 					t.Errorf("probabilities %v", of)
 				}
+			}
+			image, err := nifti.ReadImage(c.Images[0])
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			mask, err := nifti.ReadMask(c.Mask)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			got, err := model.PredictImages(t.Context(), universalclassifier.Images{ID: c.ID, Images: []*nifti.Image{image}, Mask: mask})
+			if err != nil || !reflect.DeepEqual(got, p) {
+				t.Errorf("in memory %+v (%v), from files %+v", got, err, p)
 			}
 		})
 	}
 	group.Wait()
+
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := model.Predict(ended, heldOut(root)[0])
+	wants(t, "interrupted prediction", err, universalclassifier.ErrInterrupted, context.Canceled)
+}
+
+// Close waits for the predictions under way; those that come later are told.
+func TestClose(t *testing.T) {
+	root := trainedCohort()
+	model, err := open(t, root).OpenModel("900", universalclassifier.ModelOptions{Device: "cpu", DisableTTA: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := heldOut(root)[0]
+	var group sync.WaitGroup
+	for range 3 {
+		group.Go(func() {
+			if p, err := model.Predict(t.Context(), c); (p == nil) != errors.Is(err, universalclassifier.ErrClosed) {
+				t.Errorf("a prediction beside Close: %v", err)
+			}
+		})
+	}
+	for range 2 {
+		if err := model.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	group.Wait()
+	_, err = model.Predict(t.Context(), c)
+	wants(t, "prediction after Close", err, universalclassifier.ErrClosed)
+	_, err = model.PredictImages(t.Context(), universalclassifier.Images{})
+	wants(t, "prediction after Close", err, universalclassifier.ErrClosed)
+	if len(model.Labels()) != 2 || len(model.Folds()) != 2 {
+		t.Error("a closed model does not know its labels and folds")
+	}
+}
+
+func TestFold(t *testing.T) {
+	for text, want := range map[string]universalclassifier.Fold{"0": 0, "17": 17, "all": universalclassifier.AllCases} {
+		if f, err := universalclassifier.ParseFold(text); err != nil || f != want || f.String() != text {
+			t.Errorf("fold %q: %v (%v)", text, f, err)
+		}
+	}
+	for _, text := range []string{"-1", "", "fold_0", "All"} {
+		if f, err := universalclassifier.ParseFold(text); err == nil {
+			t.Errorf("fold %q was taken for %v", text, f)
+		}
+	}
 }

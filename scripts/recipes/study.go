@@ -187,7 +187,7 @@ func (s *study) prepare(ctx context.Context, c cohort, root string, folders task
 	if err != nil {
 		return err
 	}
-	if err := w.Preprocess(ctx, c.task, universalclassifier.PreprocessOptions{}); err != nil {
+	if _, err := w.Preprocess(ctx, c.task, universalclassifier.PreprocessOptions{}); err != nil {
 		return err
 	}
 	ids, err := dataset.Cases(folders.Stage(c.task, task.DefaultDataIdentifier))
