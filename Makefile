@@ -25,10 +25,9 @@ test: ## run all tests, in less than ten minutes on two cores
 	$(GO) test -timeout 10m ./...
 
 # The packages that start goroutines or share memory between them. The race detector needs a C compiler.
-RACE ?= ./internal/atomicfile ./internal/device/cpu ./internal/dicom ./internal/inflate ./internal/interrupt ./internal/lockfile
+RACE ?= ./internal/atomicfile ./internal/device/cpu ./internal/dicom ./internal/feed ./internal/inflate ./internal/interrupt ./internal/lockfile
 race: ## test packages with concurrency under the race detector
 	CGO_ENABLED=1 $(GO) test -race -short -timeout 20m $(RACE)
-	CGO_ENABLED=1 $(GO) test -race -short -timeout 20m -run 'Loader|Feed' ./internal/train
 
 # The packages that have machine code are those in which a file names the build tag.
 noasm: ## build everything without machine code, and test the packages that have some
