@@ -39,7 +39,6 @@ type Answer struct {
 	Logits        [][]float64 `json:"logits"`
 }
 
-// options are those of the self-test, which are also the defaults of the Python package: float32, one pass.
 // Machine says what computes.
 type Machine struct {
 	Device  string // "auto", "cpu", "cuda", "cuda:1"
@@ -47,6 +46,7 @@ type Machine struct {
 	GPU     open.GPU
 }
 
+// options are those of the self-test, which are also the defaults of the Python package: float32, one pass.
 func options(modelDir, checkpoint string, on Machine) predict.Options {
 	return predict.Options{Folds: DefaultFolds(modelDir), Checkpoint: checkpoint, Device: on.Device, Threads: on.Threads, GPU: on.GPU, FP32: true, DisableTTA: true}
 }

@@ -27,7 +27,7 @@ func (d *drawer) one(p *Sequence, members []int, at Position, index int, rng *ra
 	return members[d.order[n%len(members)]]
 }
 
-// size is the number of samples of the batch at a position: the last one of a whole validation is as long as cases are left.
+// Size is the number of samples of the batch at a position: the last one of a whole validation is as long as cases are left.
 func (p Sequence) Size(at Position, valCases int) int {
 	n := p.BatchSize
 	if at.Phase == Validating && p.WholeValidation {

@@ -11,21 +11,22 @@ import (
 	"github.com/universal-classifier/uc/internal/augment"
 )
 
-// phase is the half of an epoch a batch belongs to.
+// Phase is the half of an epoch a batch belongs to.
 type Phase uint64
 
+// The halves of an epoch.
 const (
 	Training Phase = iota
 	Validating
 )
 
-// position is the place of a batch in the whole training.
+// Position is the place of a batch in the whole training.
 type Position struct {
 	Phase            Phase
 	Epoch, Iteration int
 }
 
-// positions yields the batches from where a training stands to its end: per epoch the training iterations, then the
+// Positions yields the batches from where a training stands to its end: per epoch the training iterations, then the
 // validation iterations.
 func Positions(p Sequence, epoch, trainDone, valDone int) iter.Seq[Position] {
 	return func(yield func(Position) bool) {
@@ -54,7 +55,7 @@ type cohort interface {
 	ID(i int) string
 }
 
-// batch is one step's input. It belongs to the receiver until released.
+// Batch is one step's input. It belongs to the receiver until released.
 type Batch struct {
 	Position
 	Data    []float32 // (N, C, Z, Y, X)
@@ -67,7 +68,7 @@ type Batch struct {
 	done chan struct{}
 }
 
-// loader prepares batches ahead of the network, in order. Every sample is a function of (seed, phase, epoch, iteration, index in
+// Loader prepares batches ahead of the network, in order. Every sample is a function of (seed, phase, epoch, iteration, index in
 // the batch) alone, so neither the number of workers nor an interruption changes any.
 type Loader struct {
 	sequence  Sequence
@@ -91,7 +92,7 @@ type job struct {
 	index int
 }
 
-// newLoader starts one worker per pipeline, which fill batches of the sequence's size for the positions in order. Memory is bounded: no more than
+// NewLoader starts one worker per pipeline, which fill batches of the sequence's size for the positions in order. Memory is bounded: no more than
 // batchesAhead(...) batches exist at any time.
 func NewLoader(p Sequence, c cohort, members [2][]int, labels, sampleLen int, pipelines []*augment.Pipeline, order iter.Seq[Position]) *Loader {
 	ctx, stop := context.WithCancel(context.Background())
@@ -116,7 +117,7 @@ func NewLoader(p Sequence, c cohort, members [2][]int, labels, sampleLen int, pi
 	return l
 }
 
-// batchesAhead is how many batches a loader keeps: one that the network works on, one that waits for it, and those that keep all workers busy.
+// BatchesAhead is how many batches a loader keeps: one that the network works on, one that waits for it, and those that keep all workers busy.
 func BatchesAhead(batchSize, workers int) int { return 2 + (workers+batchSize-1)/batchSize }
 
 // dispatch hands out the samples in order as buffers come free.
@@ -185,7 +186,7 @@ func (l *Loader) fill(b *Batch, index int, rng *rand.Rand, draw *drawer, p *augm
 
 var errNoMore = errors.New("the training wants more batches than were planned")
 
-// next returns the batch of the next position and measures how long the caller had to wait for it.
+// Next returns the batch of the next position and measures how long the caller had to wait for it.
 func (l *Loader) Next(ctx context.Context) (*Batch, error) {
 	began := time.Now()
 	defer func() { l.waited += time.Since(began) }()
@@ -205,7 +206,7 @@ func (l *Loader) Next(ctx context.Context) (*Batch, error) {
 	}
 }
 
-// sendAhead has send called with the data of every batch as soon as they are prepared, one batch ahead of next. It is called before next is.
+// SendAhead has send called with the data of every batch as soon as they are prepared, one batch ahead of next. It is called before next is.
 func (l *Loader) SendAhead(send func(data []float32)) {
 	sent := make(chan *Batch)
 	l.ready = sent
@@ -229,17 +230,17 @@ func (l *Loader) SendAhead(send func(data []float32)) {
 	})
 }
 
-// release gives the batch's memory back.
+// Release gives the batch's memory back.
 func (l *Loader) Release(b *Batch) { l.free <- b }
 
-// takeWaited returns the time spent waiting since it was last asked.
+// TakeWaited returns the time spent waiting since it was last asked.
 func (l *Loader) TakeWaited() time.Duration {
 	w := l.waited
 	l.waited = 0
 	return w
 }
 
-// close stops the workers and waits for them.
+// Close stops the workers and waits for them.
 func (l *Loader) Close() {
 	l.stop()
 	l.group.Wait()
@@ -254,7 +255,7 @@ func streamOf(seed uint64, at Position, index int) (uint64, uint64) {
 	return h, Mix(h)
 }
 
-// mix is the finaliser of SplitMix64 (Steele et al. 2014) after one step of its counter.
+// Mix is the finaliser of SplitMix64 (Steele et al. 2014) after one step of its counter.
 func Mix(z uint64) uint64 {
 	z += 0x9e3779b97f4a7c15
 	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9

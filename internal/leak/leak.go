@@ -20,7 +20,7 @@ import (
 	"github.com/universal-classifier/uc/internal/volume"
 )
 
-// File, in the preprocessed folder of a task, holds what was found.
+// File is the file in the preprocessed folder of a task that holds what was found.
 const File = "leaks.json"
 
 // Findings are what was found in a task.
