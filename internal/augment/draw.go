@@ -17,7 +17,7 @@ type Spatial struct {
 	Scale    float64 // coordinates are multiplied by it
 }
 
-// active tells whether any part of the transform was drawn.
+// active reports whether any part of the transform was drawn.
 func (s *Spatial) active() bool { return s.Elastic || s.Rotation || s.Scaling }
 
 // Channel holds the pinned parameter of one intensity transform for one channel.

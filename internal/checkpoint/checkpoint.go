@@ -215,7 +215,7 @@ func (m Model) Check(task string, inputs int, outputs []int) error {
 	return nil
 }
 
-// Exists says whether the fold has the checkpoint.
+// Exists reports whether the fold has the checkpoint.
 func Exists(foldDir, name string) bool {
 	_, err := os.Stat(Path(foldDir, name))
 	return err == nil

@@ -133,7 +133,7 @@ func (info *systemInfo) only(cmd *cobra.Command, f task.Folders, idOrName string
 	return err
 }
 
-// taskStatuses looks what exists of every task.
+// taskStatuses reports the state of every task.
 func taskStatuses(f task.Folders) ([]taskStatus, error) {
 	names, err := task.List(f)
 	if err != nil {

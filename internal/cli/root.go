@@ -20,7 +20,7 @@ import (
 const (
 	ExitOK     = 0
 	ExitFailed = 1 // the job could not be done, or not for every case
-	ExitUsage  = 2 // the command line makes no sense
+	ExitUsage  = 2 // usage error
 )
 
 // Execute runs the command line args (without the program's name) and returns the exit code. Results go to stdout;

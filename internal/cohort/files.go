@@ -104,7 +104,7 @@ func (c *cohort) saveCropped(kase task.Case, crop *preprocess.Cropped, files []s
 // cropSetting stands for the plans in the key of a cropped case, which depends on none.
 var cropSetting = fmt.Sprintf("cropped, version %d", preprocess.Version)
 
-// croppedDone tells whether the cropped case need not be written: it is not wanted, or there.
+// croppedDone reports whether the cropped case need not be written: it is not wanted, or there.
 func (c *cohort) croppedDone(kase task.Case, files []source) bool {
 	if !c.options.KeepCropped {
 		return true

@@ -55,7 +55,7 @@ func (k *kept) retain(which []int) {
 	}
 }
 
-// makeRoom drops cases, the last ones first, until n bytes could be taken. It tells whether they were.
+// makeRoom drops cases, the last ones first, until n bytes could be taken. It reports whether they were.
 func (k *kept) makeRoom(n int64) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -47,5 +47,5 @@ func lowered(best Level, name string) Level {
 	return best
 }
 
-// BF16 tells whether the default level is AVX512 and the processor multiplies bfloat16 pairs (AVX512_BF16).
+// BF16 reports whether the default level is AVX512 and the processor multiplies bfloat16 pairs (AVX512_BF16).
 func BF16() bool { return Default() == AVX512 && bf16() }

@@ -1,6 +1,6 @@
 package device
 
-// LossScaler is what a device also is if it multiplies the loss's gradient by a scale, so that small gradients survive a 16-bit format of
+// LossScaler is implemented by devices that multiply the loss's gradient by a scale, so that small gradients survive a 16-bit format of
 // few exponents. It halves the scale, and Step skips the update and returns -1, when a gradient overflows; it doubles it after many good steps.
 type LossScaler interface {
 	// LossScale returns the scale and how many good steps there have been since it last changed.

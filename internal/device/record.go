@@ -2,7 +2,7 @@ package device
 
 import "github.com/universal-classifier/uc/internal/env"
 
-// Recorder is what a device also is if it can record a pass.
+// A Recorder is a Device that can record a pass.
 type Recorder interface {
 	// Record runs pass, which may call operations and nothing else of the device, and from nowhere else may anything but Prefetch be called meanwhile.
 	// It returns what repeats it, or nil where that is not possible; pass has to be run again then, since the device may have skipped

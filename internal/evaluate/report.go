@@ -18,7 +18,7 @@ type Number float64
 
 var undefined = Number(math.NaN())
 
-// Defined says whether the number has a value.
+// Defined reports whether the number has a value.
 func (n Number) Defined() bool { return !math.IsNaN(float64(n)) }
 
 // MarshalJSON writes null for an undefined number.

@@ -48,7 +48,7 @@ type Statistics struct {
 // needsIntensities are the modality names for which the reference collects intensity statistics.
 var needsIntensities = []string{"CT", "ct", "ADC MRI", "ADC", "adc mri", "adc"}
 
-// NeedsIntensities tells whether the fingerprint of these modalities holds intensity statistics: if one is CT or ADC,
+// NeedsIntensities reports whether the fingerprint of these modalities holds intensity statistics: if one is CT or ADC,
 // then of all of them.
 func NeedsIntensities(modalities []string) bool {
 	return slices.ContainsFunc(modalities, func(m string) bool { return slices.Contains(needsIntensities, m) })

@@ -73,7 +73,7 @@ type recording struct {
 	failed int          // attempts
 }
 
-// A device chooses its algorithms and takes its memory in the first runs; what it cannot record then it hardly ever can.
+// Devices choose algorithms and allocate in their first runs. If recording fails after that, it is unlikely ever to succeed.
 const (
 	runsToRecord   = 2
 	recordAttempts = 2

@@ -114,7 +114,7 @@ func foldConvolution(sd *weights.StateDict, name string) (w, bias *weights.Tenso
 	return w, bias
 }
 
-// Trace has f told of every operation of the runs to come.
+// Trace reports every operation of subsequent runs to f.
 func (p *Predictor) Trace(f ops.Trace) {
 	p.trace = f
 	for _, g := range p.graphs {

@@ -108,7 +108,7 @@ func ReferenceStateDict(sd *weights.StateDict) *weights.StateDict {
 	return all
 }
 
-// CheckStateDict says whether sd holds exactly the network's tensors; the reference's unused layer may be there too.
+// CheckStateDict reports whether sd holds exactly the network's tensors; the reference's unused layer may be there too.
 func CheckStateDict(cfg Config, sd *weights.StateDict) error {
 	if err := cfg.check(); err != nil {
 		return err

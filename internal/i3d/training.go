@@ -275,7 +275,7 @@ func (t *Training) flatTargets(targets [][]int) ([]float32, error) {
 	return flat, nil
 }
 
-// Trace has f told of every operation of the steps to come.
+// Trace reports every operation of subsequent steps to f.
 func (t *Training) Trace(f ops.Trace) { t.graph.trace = f }
 
 // Step runs forward, backward and the optimiser on one batch.

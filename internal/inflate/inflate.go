@@ -275,7 +275,7 @@ func (d *decoder) need(n uint) error {
 	return nil
 }
 
-// spent tells whether bits behind the end of the stream were used.
+// spent reports whether bits behind the end of the stream were used.
 func (d *decoder) spent() bool { return d.eof && d.pos-int(d.nbits/8) > d.end }
 
 // take returns n <= 32 bits.

@@ -97,7 +97,7 @@ func (p *Plans) Check() error {
 	return nil
 }
 
-// plainName tells whether s can be a file's name without leaving its folder.
+// plainName reports whether s can be a file's name without leaving its folder.
 func plainName(s string) bool {
 	for _, c := range s {
 		switch {

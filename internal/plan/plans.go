@@ -37,7 +37,7 @@ func File(identifier string) string { return identifier + fileSuffix }
 // PretrainedIdentifier names the plans that follow another task's plans under the given identifier.
 func PretrainedIdentifier(identifier string) string { return pretrainedPlans + identifier }
 
-// Plans say how a task is preprocessed and trained. Field names in JSON are the reference's; those that it has not
+// Plans say how a task is preprocessed and trained. JSON field names are those of the reference; fields the reference lacks
 // come last.
 type Plans struct {
 	NumStages                int                      `json:"num_stages"`

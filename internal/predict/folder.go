@@ -178,7 +178,7 @@ type outcome struct {
 }
 
 // predictGroup predicts the cases of a group that could be preprocessed. If the network fails on them together, each is tried on its
-// own, so that the one to blame is named alone.
+// own, to identify the failing case.
 func (m *Model) predictGroup(ctx context.Context, cases []ready) []outcome {
 	outcomes := make([]outcome, len(cases))
 	var whole []*prepared

@@ -82,7 +82,7 @@ func (m *Model) Close() (err error) {
 // Modalities is how many images a case needs.
 func (m *Model) Modalities() int { return len(m.plans.Modalities) }
 
-// WantMasks says whether a case needs a mask of the region of interest; otherwise it must not have one.
+// WantMasks reports whether a case needs a mask of the region of interest; otherwise it must not have one.
 func (m *Model) WantMasks() bool { return m.plans.RealMasks }
 
 // MasksUnknown says that the model does not record whether it needs masks: a case may have one or not, whatever WantMasks says.

@@ -41,7 +41,7 @@ func newAxisTaps(in, out int) axisTaps {
 	return t
 }
 
-// planesFirst tells whether resizing the planes before axis 0 makes the smaller intermediate array.
+// planesFirst reports whether resizing the planes before axis 0 makes the smaller intermediate array.
 func planesFirst(size, to [3]int) bool {
 	return size[0]*to[1]*to[2] <= to[0]*size[1]*size[2]
 }

@@ -127,7 +127,7 @@ func (s *Server) take(ctx context.Context, line []byte) (stop bool, err error) {
 	return s.broken()
 }
 
-// broken says whether the answers reach nobody.
+// broken reports whether the answers reach nobody.
 func (s *Server) broken() (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -95,7 +95,7 @@ func Load(f Folders, idOrName string) (*Task, error) {
 	return t, nil
 }
 
-// originalWithoutMasks tells whether path, the dataset.json from before masks were generated, exists and knows of no
+// originalWithoutMasks reports whether path, the dataset.json from before masks were generated, exists and knows of no
 // mask. The reference writes it in this case only, so beside the labels "background" and "foreground" it is the
 // record that the masks are not real; beside a dataset.json without labels it tells of a generation cut short.
 func originalWithoutMasks(path string) (bool, error) {

@@ -188,7 +188,7 @@ func (r *recorder) Warn(format string, args ...any) {
 	r.lines = append(r.lines, fmt.Sprintf(format, args...))
 }
 
-// hasProblem tells whether one problem concerns the case and field and says want.
+// hasProblem reports whether one problem concerns the case and field and says want.
 func hasProblem(problems []Problem, caseID, field, want string) bool {
 	return slices.ContainsFunc(problems, func(p Problem) bool {
 		return p.Case == caseID && strings.Contains(p.Field, field) && strings.Contains(p.Message, want)

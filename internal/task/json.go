@@ -145,7 +145,7 @@ func (p *jsonParser) space() {
 	}
 }
 
-// at skips white space and tells whether c comes next.
+// at skips white space and reports whether c comes next.
 func (p *jsonParser) at(c byte) bool {
 	p.space()
 	return p.pos < len(p.b) && p.b[p.pos] == c

@@ -184,7 +184,7 @@ func writeForeground(path, image string) error {
 	return nifti.WriteInt16(path, g, data)
 }
 
-// onlyForeground tells whether every voxel of a mask is 1.
+// onlyForeground reports whether every voxel of a mask is 1.
 func onlyForeground(path string) (bool, error) {
 	ones := true
 	err := imagefile.Scan(path, func(_ volume.Geometry, values []float32) error {
@@ -199,7 +199,7 @@ func onlyForeground(path string) (bool, error) {
 	return ones, err
 }
 
-// declareMasks adds labels and each case's label to the document, and tells whether that changed anything.
+// declareMasks adds labels and each case's label to the document, and reports whether that changed anything.
 func (t *Task) declareMasks() bool {
 	changed := false
 	training := t.document.get("training")

@@ -220,7 +220,7 @@ func perStep(d time.Duration) string {
 	return fmt.Sprintf("%.2f s", d.Seconds())
 }
 
-// diverged is the error of a loss or gradient that is no finite number, with advice.
+// diverged is the error of a loss or gradient that is not finite, with advice.
 func (t *trainer) diverged(r i3d.StepResult, b *feed.Batch) error {
 	half := "training"
 	if b.Phase == feed.Validating {

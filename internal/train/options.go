@@ -82,7 +82,7 @@ type Result struct {
 // continued.
 var ErrInterrupted = errors.New("training interrupted")
 
-// ErrDiverged is wrapped when the loss or the gradient is no finite number.
+// ErrDiverged is wrapped when the loss or gradient is not finite.
 var ErrDiverged = errors.New("training diverged")
 
 // Run trains a fold and validates it, or only validates it. It writes into the fold's folder (log, progress.png, debug.json,

@@ -40,7 +40,7 @@ type lossScale struct {
 	Good  int     `json:"good_steps"` // since it last changed
 }
 
-// further says whether s stands later in the training than other.
+// further reports whether s stands later in the training than other.
 func (s state) further(other state) bool {
 	if len(s.Restarts) != len(other.Restarts) {
 		return len(s.Restarts) > len(other.Restarts)
@@ -142,7 +142,7 @@ func (t *trainer) setAside() error {
 	return nil
 }
 
-// save writes a checkpoint of the training as it stands. Weights that are no finite numbers are refused.
+// save writes a checkpoint of the training as it stands. Weights that are not finite are refused.
 func (t *trainer) save(name string) error {
 	began := time.Now()
 	c := &checkpoint.Checkpoint{

@@ -6,8 +6,8 @@ import (
 	"github.com/universal-classifier/uc/internal/voxels"
 )
 
-// ReadHeader reads and checks the header of a .nii or .nii.gz file (told apart by content). It refuses what ReadImage
-// refuses as far as the header shows it.
+// ReadHeader reads and checks the header of a .nii or .nii.gz file (told apart by content). It rejects every
+// file that ReadImage would reject on the strength of its header.
 func ReadHeader(path string) (*Header, error) {
 	s, err := open(path)
 	if err != nil {

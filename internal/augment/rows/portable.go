@@ -49,7 +49,7 @@ func combineInPlace(dst, src []float32, stride int, weights []float32) {
 	}
 }
 
-// overlaps tells whether dst is the first row of src.
+// overlaps reports whether dst is the first row of src.
 func overlaps(dst, src []float32) bool { return &dst[0] == &src[0] }
 
 func combine4Portable(dst []float32, dstStride, n int, src []float32, stride int, weights []float32) {

@@ -104,7 +104,7 @@ func packing(s device.Spec) Conv {
 
 func (d *cpuDevice) Bytes(s device.Spec) int64 { return 4 * int64(d.floats(s)) }
 
-// NewBlock refuses what the machine has not got, as the system would end the process rather than fail.
+// NewBlock fails early when memory is short; otherwise the kernel would kill the process.
 func (d *cpuDevice) NewBlock(bytes int64) (device.Block, error) {
 	if free := memory.Available(); bytes > free {
 		return nil, fmt.Errorf("the network needs a block of %s of memory, %s are free; a smaller batch or smaller images need less", memory.Format(bytes), memory.Format(free))

@@ -84,7 +84,7 @@ func (p *Workers) Level() cpulevel.Level { return p.level }
 
 func (p *Workers) kernels() *kernel.Set { return kernel.KernelSets[p.level] }
 
-// HasBF16 tells whether this pool's kernel set has kernels for activations in bfloat16.
+// HasBF16 reports whether this pool's kernel set has kernels for activations in bfloat16.
 func (p *Workers) HasBF16() bool { return p.kernels().BF16 != nil }
 
 // Close ends the workers; the pool must be idle.

@@ -17,7 +17,7 @@ import (
 
 // gpuDevice computes on a CUDA card. Activations lie channels last in the number format of the device. Parameters of convolutions lie as
 // (Out, KD, KH, KW, In) in float32, with a copy in the device's format beside them that follows every change. The network's input
-// stays as it was sent, and is brought into shape by the convolution that reads it.
+// is kept as uploaded and reordered by the convolution that reads it.
 type gpuDevice struct {
 	mu       sync.Mutex
 	card     Card
@@ -494,7 +494,7 @@ func (d *gpuDevice) takePrefetched(t *device.Tensor, values []float32) (taken bo
 	return taken
 }
 
-// takeSlot copies an input from the slot that holds it, or says whether it is still being sent.
+// takeSlot copies an input from the slot that holds it, or reports whether it is still being sent.
 func (d *gpuDevice) takeSlot(t *device.Tensor, values []float32) (taken, coming bool) {
 	f := &d.prefetch
 	f.Lock()
@@ -523,7 +523,7 @@ func (d gpuScaled) LossScale() (scale float64, good int) {
 	return float64(d.numbers.LossScale), int(d.numbers.Good)
 }
 
-// SetLossScale implements LossScaler. What is no scale changes nothing.
+// SetLossScale implements LossScaler. Invalid scales are ignored.
 func (d gpuScaled) SetLossScale(scale float64, good int) {
 	d.doAlone(func() error {
 		if !(scale > 0) || math.IsInf(scale, 0) {

@@ -45,7 +45,7 @@ func (d *gpuDevice) recorded(f func() error) error {
 	return nil
 }
 
-// doAlone is do for what waits for the card or moves memory, which ends a recording instead of becoming part of it.
+// doAlone is like do, for operations that synchronise or move memory: they abort a recording rather than join it.
 func (d *gpuDevice) doAlone(f func() error) {
 	d.do(func() error {
 		if d.capture != nil {

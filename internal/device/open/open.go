@@ -16,7 +16,7 @@ import (
 	"github.com/universal-classifier/uc/internal/env"
 )
 
-// ErrNoGPU is wrapped by Open's errors for a CUDA device that cannot be had.
+// ErrNoGPU is wrapped by Open's errors for an unavailable CUDA device.
 var ErrNoGPU = errors.New("no usable GPU")
 
 var cudaName = regexp.MustCompile(`^cuda(?::([0-9]+))?$`)

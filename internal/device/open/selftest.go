@@ -217,7 +217,7 @@ func exercise(dev device.Device) (results []namedValues, err error) {
 	dev.Linear(features, wl, bl, logits)
 	dev.CrossEntropy([]int{classes}, logits, targets, loss, dlogits)
 	read("the loss", loss)
-	// From here gradients are given ones: what a ReLU or a maximum lets pass must not hang on rounding.
+	// From here on gradients are fixed inputs, so that rounding cannot flip a ReLU or a maximum.
 	dev.Upload(dlogits, []float32{0.5, -0.25, -0.25, -0.75, 0.5, 0.25})
 	dev.LinearBackward(features, dlogits, wl, dfeatures, gwl, gbl)
 	read("the gradient of features", dfeatures)

@@ -210,7 +210,7 @@ func (v View) Slice(t Type, first, count int) View {
 	return v
 }
 
-// wide says whether groups of 16 bytes of all views are aligned.
+// wide reports whether groups of 16 bytes of all views are aligned.
 func (t Type) wide(views ...View) bool {
 	for _, v := range views {
 		if v.Data%16 != 0 || v.Pitch%t.lanes() != 0 {

@@ -14,12 +14,12 @@ const (
 	stemShares = 96
 )
 
-// TensorCores says whether a card of the given compute capability multiplies matrices of T, so that a module has the kernels of the stem on them.
+// TensorCores reports whether a card of the given compute capability multiplies matrices of T, so that a module has the kernels of the stem on them.
 func TensorCores(t Type, arch int) bool {
 	return t == BFloat16 && arch >= 80 || t == FP16 && arch >= 75
 }
 
-// FitsStem says whether the stem on tensor cores takes c input channels and the output, or its gradient, v.
+// FitsStem reports whether the stem on tensor cores takes c input channels and the output, or its gradient, v.
 func (t Type) FitsStem(c int, v View) bool {
 	return t != Float32 && c >= 1 && c <= StemChannels && v.C == StemOut && t.wide(v)
 }
