@@ -62,7 +62,7 @@ some samples than for others, so 30 steps and more give a steady figure.`,
 			case !pipeline && cmd.Flags().Changed("workers"):
 				return usagef("flag --workers: it belongs to --pipeline, which is not given")
 			case cmd.Flags().Changed("workers") && workers < 1:
-				return usagef("flag --workers: %d workers cannot work", workers)
+				return usagef("flag --workers: %d is less than 1", workers)
 			case pipeline && o.Channels < 2:
 				return usagef("flag --channels: %d; --pipeline augments a modality and the mask, 2 channels, at least", o.Channels)
 			case pipeline && workers == 0:

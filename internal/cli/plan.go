@@ -118,7 +118,7 @@ func (f *planFlags) check() error {
 		return usagef("missing -t TASK")
 	}
 	if f.threads < 1 {
-		return usagef("flag -tf: %d workers cannot work", f.threads)
+		return usagef("flag -tf: %d is less than 1", f.threads)
 	}
 	switch {
 	case f.planner != planner && f.planner != plannerPretrained:

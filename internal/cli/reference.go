@@ -20,7 +20,7 @@ func WriteReference(w io.Writer) error {
 	b.WriteString("<!-- Written by `go generate ./internal/cli` from the definitions of the commands; do not edit. -->\n\n")
 	b.WriteString(root.Long + "\n\n")
 	b.WriteString("Results go to standard output, progress and errors to standard error. " +
-		"Exit codes: 0 done, 1 the job failed (or a part of it), 2 the command line makes no sense.\n\n")
+		"Exit codes: 0 done, 1 the job failed (or a part of it), 2 usage error.\n\n")
 	b.WriteString("Flags are accepted as Python's argparse takes them (`-tf 4`, `-t 1 2 3`, `-no_pp`) and with two dashes, an equals " +
 		"sign and commas (`--tf=4`, `--tasks=1,2,3`). `_` and `-` in names are the same.\n\n")
 	var topics []*cobra.Command

@@ -217,7 +217,7 @@ func (c *cohort) preprocess(ctx context.Context, p *plan.Plans, known *manifest)
 			return err
 		}
 		if shape := p.Stage().ImageSize; out.Properties.SizeAfterPad != shape {
-			return fmt.Errorf("case %s: %v voxels after resampling, but the plans' shape is %v; training needs one shape, so follow plans with room for the case or let this task be planned by itself",
+			return fmt.Errorf("case %s: %v voxels after resampling, but the plans' shape is %v; training needs one shape: use plans whose shape fits the case, or plan this task on its own",
 				kase.ID, out.Properties.SizeAfterResampling, shape)
 		}
 		return c.save(stage, out, kase, setting, known.Cases[kase.ID].Files)

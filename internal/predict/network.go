@@ -109,7 +109,7 @@ func (r *Result) conclude() error {
 	for k, p := range r.Probabilities {
 		for _, v := range p {
 			if math.IsNaN(v) || math.IsInf(v, 0) {
-				return fmt.Errorf("case %s: the network's answer is no finite number; look for broken values in the images or the checkpoint", r.Case)
+				return fmt.Errorf("case %s: the network's output is not finite; look for broken values in the images or the checkpoint", r.Case)
 			}
 		}
 		r.Categorical = append(r.Categorical, evaluate.Argmax(r.Probabilities[k]))
