@@ -1,4 +1,6 @@
 // Package atomicfile makes files appear whole: written beside their target, synced, then renamed.
+//
+// Own code, since google/renameio does not cover Windows and natefinch/atomic does not sync the folder.
 package atomicfile
 
 import (

@@ -1,5 +1,7 @@
 // Package lockfile keeps two processes from working in one folder. The lock belongs to the open file, so the system lets go of it when
 // the process ends, however it ends; a file that is left behind locks nothing.
+//
+// Own code, since gofrs/flock does not say who holds a lock, nor tells a file system without locks from a lock that is held.
 package lockfile
 
 import (

@@ -1,4 +1,6 @@
 // Package memory knows how much memory there is and shares it out among workers.
+//
+// Own code, since automemlimit knows limits only, and gopsutil not what a control group has left.
 package memory
 
 import (

@@ -1,4 +1,6 @@
 // Package weights holds named network parameters and their safetensors files.
+//
+// Own code, since nlpodyssey/safetensors wants the whole file in memory: checkpoints are written while a network trains.
 package weights
 
 import (
