@@ -111,7 +111,7 @@ grep -q '"usable": true' "$out/info.json" || {
 row "card" "$(grep -o '"name": "[^"]*"' "$out/info.json" | head -1 | cut -d'"' -f4)"
 
 # Right first, fast second.
-tests conformance internal/device/open 150 '^(TestConvolutions|TestMaxPoolings|TestBatchNorms|TestHeads|TestCrossEntropies|TestOptimiser)$/^cuda$'
+tests conformance internal/device/open 150 '^TestDevices$/^cuda$'
 tests reference internal/i3d 150 '^(TestEval|TestTrain|TestSteps)$/./^cuda$'
 
 ours 64,64,64 7 bf16 90

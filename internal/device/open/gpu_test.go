@@ -2,6 +2,7 @@ package open_test
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"runtime"
@@ -9,25 +10,50 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/universal-classifier/uc/internal/cpulevel"
 	"github.com/universal-classifier/uc/internal/device"
+	"github.com/universal-classifier/uc/internal/device/cpu"
 	"github.com/universal-classifier/uc/internal/device/cuda"
 	"github.com/universal-classifier/uc/internal/device/cuda/cudatest/emulator"
 	"github.com/universal-classifier/uc/internal/device/cuda/cudatest/fake"
 	"github.com/universal-classifier/uc/internal/device/cuda/driver"
 	"github.com/universal-classifier/uc/internal/device/cuda/kernels"
+	"github.com/universal-classifier/uc/internal/device/devicetest"
 	"github.com/universal-classifier/uc/internal/device/open"
+	"github.com/universal-classifier/uc/internal/testutil"
 )
 
-// eachGPU runs a test on the device of a card whose kernels are emulated, with what cuDNN may and may not do, and on the card that is there.
-func eachGPU(t *testing.T, f func(t *testing.T, d testDevice)) {
+// TestDevices runs the suite on every set of the CPU's kernels, on cards whose kernels are emulated, with what cuDNN may and may not do, and on
+// the card that is there.
+func TestDevices(t *testing.T) {
+	single := func() device.Device {
+		dev, err := cpu.Open(1, "generic", false)
+		if err != nil {
+			panic(err)
+		}
+		return dev
+	}
+	for _, set := range cpulevel.Available() {
+		for _, threads := range []int{1, 3} {
+			for _, mixed := range []bool{false, true} {
+				dev, err := cpu.Open(threads, set.String(), mixed)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if mixed && dev.Precision() == "fp32" {
+					dev.Close()
+					continue
+				}
+				t.Run(fmt.Sprintf("%s/%d/%s", set, threads, dev.Precision()), func(t *testing.T) {
+					devicetest.Run(t, func(*testing.T) device.Device { return dev }, devicetest.Options{Mixed: mixed, Single: single})
+				})
+			}
+		}
+	}
 	run := func(name string, open func(t *testing.T) (device.Device, func())) {
 		t.Run(name, func(t *testing.T) {
 			dev, check := open(t)
-			if s, ok := dev.(device.LossScaler); ok {
-				s.SetLossScale(1, 0)
-			}
-			f(t, testDevice{Device: dev, t: t, mixed: dev.Precision() != "fp32", gpu: true})
-			dev.Close()
+			devicetest.Run(t, func(*testing.T) device.Device { return dev }, devicetest.Options{Mixed: dev.Precision() != "fp32", AnyOrder: true, Single: single})
 			check()
 		})
 	}
@@ -93,7 +119,7 @@ func recorded(t *testing.T, prepare func(c *fake.Card)) (device.Device, *fake.Ca
 
 func place(t *testing.T, d device.Device, kind device.Kind, shape ...int) *device.Tensor {
 	t.Helper()
-	return testDevice{Device: d, t: t}.empty(kind, shape...)
+	return devicetest.Place(t, d, kind, shape...)
 }
 
 func launched(events []fake.Event) (names []string) {
@@ -303,30 +329,36 @@ func TestLossScale(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := testDevice{Device: dev, t: t, mixed: true, gpu: true}
+	filled := func(values []float32, shape ...int) *device.Tensor {
+		return devicetest.Filled(t, dev, values, shape...)
+	}
+	check := func(what string, got *device.Tensor, want ...float64) {
+		t.Helper()
+		testutil.Near(t, what, testutil.Float64(devicetest.Values(dev, got)), want, 1e-6)
+	}
 	s := dev.(device.LossScaler)
 	if scale, good := s.LossScale(); scale != 65536 || good != 0 {
 		t.Errorf("scale %g after %d good steps at the start", scale, good)
 	}
 	s.SetLossScale(1024, 7)
-	loss, grad := d.empty(device.Values), d.empty(device.Values, 1, 2)
-	d.CrossEntropy([]int{2}, d.tensor(device.Values, []float32{0, 0}, 1, 2), d.tensor(device.Values, []float32{1}, 1, 1), loss, grad)
-	checkValues(t, "loss", d.values(loss), []float32{math.Ln2}, 1e-6)
-	checkValues(t, "gradient", d.values(grad), []float32{512, -512}, 1e-6)
-	params, momentum := d.tensor(device.Values, []float32{1, 1}, 2), d.empty(device.Values, 2)
+	loss, grad := place(t, dev, device.Values), place(t, dev, device.Values, 1, 2)
+	dev.CrossEntropy([]int{2}, filled([]float32{0, 0}, 1, 2), filled([]float32{1}, 1, 1), loss, grad)
+	check("loss", loss, math.Ln2)
+	check("gradient", grad, 512, -512)
+	params, momentum := filled([]float32{1, 1}, 2), place(t, dev, device.Values, 2)
 	o := device.SGD{LR: 0.5, Momentum: 0, First: true}
-	if norm := d.Step(o, params, d.tensor(device.Values, []float32{512, -512}, 2), momentum); math.Abs(norm-math.Sqrt(0.5)) > 1e-6 {
+	if norm := dev.Step(o, params, filled([]float32{512, -512}, 2), momentum); math.Abs(norm-math.Sqrt(0.5)) > 1e-6 {
 		t.Errorf("norm %g", norm)
 	}
-	checkValues(t, "parameters", d.values(params), []float32{0.75, 1.25}, 1e-6)
+	check("parameters", params, 0.75, 1.25)
 	if scale, good := s.LossScale(); scale != 1024 || good != 8 {
 		t.Errorf("scale %g after %d good steps", scale, good)
 	}
 	inf := float32(math.Inf(1))
-	if norm := d.Step(o, params, d.tensor(device.Values, []float32{inf, 1}, 2), momentum); norm != -1 {
+	if norm := dev.Step(o, params, filled([]float32{inf, 1}, 2), momentum); norm != -1 {
 		t.Errorf("norm %g of gradients that overflowed", norm)
 	}
-	checkValues(t, "parameters after the overflow", d.values(params), []float32{0.75, 1.25}, 1e-6)
+	check("parameters after the overflow", params, 0.75, 1.25)
 	if scale, good := s.LossScale(); scale != 512 || good != 0 {
 		t.Errorf("scale %g after %d good steps since the overflow", scale, good)
 	}
