@@ -59,8 +59,8 @@ lint: ## gofmt, go vet, static analysis
 golangci: ## more static analysis: golangci-lint with .golangci.yml
 	$(GO) run $(GOLANGCI) run
 
-lint-docs: ## check the links between Markdown files
-	$(GO) run ./scripts/lintdocs
+lint-docs: ## check the links between Markdown files, and the width of comments
+	$(GO) run ./scripts/lintdocs -columns 120
 
 generate: ## regenerate assembly and the reference of the commands
 	$(GO) generate ./...

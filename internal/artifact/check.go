@@ -24,7 +24,8 @@ type Outcome struct {
 // Passed reports whether the artifact is whole and its model gives the recorded answer.
 func (o *Outcome) Passed() bool { return o.Files == nil && o.Difference.Passed }
 
-// Check compares the files of the artifact dir with its manifest and predicts the self-test in it, in float32 without mirroring.
+// Check compares the files of the artifact dir with its manifest and predicts the self-test in it, in float32 without
+// mirroring.
 func Check(ctx context.Context, dir string, on Machine, r progress.Reporter) (*Outcome, error) {
 	m, err := ReadManifest(dir)
 	if errors.Is(err, fs.ErrNotExist) {

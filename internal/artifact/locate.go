@@ -1,5 +1,5 @@
-// Package artifact is the folder that a trained model is handed over in: where the model lies in it, how it is packed, and the
-// self-test that travels with it.
+// Package artifact is the folder that a trained model is handed over in: where the model lies in it, how it is packed,
+// and the self-test that travels with it.
 package artifact
 
 import (
@@ -61,9 +61,9 @@ func (m Model) check() error {
 	return CheckName("plans", m.Plans)
 }
 
-// Locate returns the folder of the model in the artifact dir: nnUNet/3d_fullres/TaskXXX_Name/TRAINER__PLANS. With several
-// tasks it takes the first by name that has the model, and warns. Errors about what is not there wrap fs.ErrNotExist;
-// those about m are *NameError.
+// Locate returns the folder of the model in the artifact dir: nnUNet/3d_fullres/TaskXXX_Name/TRAINER__PLANS. With
+// several tasks it takes the first by name that has the model, and warns. Errors about what is not there wrap
+// fs.ErrNotExist; those about m are *NameError.
 func Locate(dir string, m Model, r progress.Reporter) (string, error) {
 	m = m.withDefaults()
 	if err := m.check(); err != nil {

@@ -62,8 +62,8 @@ func writeManifest(dir string, p *plan.Plans, folds []string, o PackOptions) (*M
 	return m, writeJSON(filepath.Join(dir, ManifestFile), m)
 }
 
-// ReadManifest reads the manifest of the artifact dir. An artifact that uc package did not make has none: the error wraps
-// fs.ErrNotExist.
+// ReadManifest reads the manifest of the artifact dir. An artifact that uc package did not make has none: the error
+// wraps fs.ErrNotExist.
 func ReadManifest(dir string) (*Manifest, error) {
 	m := new(Manifest)
 	path := filepath.Join(dir, ManifestFile)

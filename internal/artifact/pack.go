@@ -26,8 +26,9 @@ type PackOptions struct {
 	Version              string   // of the program, for the record
 }
 
-// Pack writes the trained model in the folders f as an artifact to out, which must not exist or be empty: plans, the weights of
-// the folds without what only training needs, and a self-test with its result. The folder appears whole or not at all.
+// Pack writes the trained model in the folders f as an artifact to out, which must not exist or be empty: plans, the
+// weights of the folds without what only training needs, and a self-test with its result. The folder appears whole or
+// not at all.
 func Pack(ctx context.Context, f task.Folders, o PackOptions, out string, r progress.Reporter) (m *Manifest, err error) {
 	if o.Checkpoint == "" {
 		o.Checkpoint = checkpoint.Final
@@ -168,7 +169,8 @@ func copyFold(from, to, name string) error {
 	return checkpoint.Write(to, name, c, nil)
 }
 
-// withoutNames takes the names of the training cases out of the plans, and the folders of the machine they were made on.
+// withoutNames takes the names of the training cases out of the plans, and the folders of the machine they were made
+// on.
 func withoutNames(p *plan.Plans) {
 	p.ListOfNpzFiles, p.PreprocessedDataFolder = nil, ""
 	d := p.DatasetProperties

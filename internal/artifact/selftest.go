@@ -109,8 +109,8 @@ func compare(got, want *Answer) Difference {
 	return d
 }
 
-// writeTestCase makes up a scan for the plans: blobs, waves and noise in a field of view that fits the network's input, on a
-// grid a little coarser than the plans', so that resampling is tested too. Nothing of any patient is in it.
+// writeTestCase makes up a scan for the plans: blobs, waves and noise in a field of view that fits the network's input,
+// on a grid a little coarser than the plans', so that resampling is tested too. Nothing of any patient is in it.
 func writeTestCase(dir string, p *plan.Plans) error {
 	if err := os.MkdirAll(filepath.Join(dir, selfTestDir), 0o755); err != nil {
 		return err

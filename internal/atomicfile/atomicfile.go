@@ -79,8 +79,9 @@ const (
 	leftoverSuffix = ".tmp"
 )
 
-// RemoveLeftovers deletes the temporary files in dir that processes left which were killed while they wrote. Those of a process that is still
-// writing look the same, so only who has the folder to itself may do this. A folder that is not there has none.
+// RemoveLeftovers deletes the temporary files in dir that processes left which were killed while they wrote. Those of a
+// process that is still writing look the same, so only who has the folder to itself may do this. A folder that is not
+// there has none.
 func RemoveLeftovers(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -99,7 +100,8 @@ func RemoveLeftovers(dir string) error {
 	return nil
 }
 
-// isLeftover reports whether a name is one that Write gives, ".NAME.DIGITS.tmp", and not a hidden file of somebody else.
+// isLeftover reports whether a name is one that Write gives, ".NAME.DIGITS.tmp", and not a hidden file of somebody
+// else.
 func isLeftover(name string) bool {
 	name, temporary := strings.CutSuffix(name, leftoverSuffix)
 	at := strings.LastIndexByte(name, '.')

@@ -67,8 +67,8 @@ func splineGain(n int) float32 {
 // startReach is how many rows the start of the causal recursion sums: the pole's 14th power is below 1e-8.
 const startReach = 14
 
-// splineRows turns rows of values into rows of spline coefficients over splineGain(n), in place, along the axis on which
-// the rows lie: row i is block[(before+i)*stride:][:width]. The rows before and after are filled in.
+// splineRows turns rows of values into rows of spline coefficients over splineGain(n), in place, along the axis on
+// which the rows lie: row i is block[(before+i)*stride:][:width]. The rows before and after are filled in.
 func (e ending) splineRows(block []float32, n, stride, width int) {
 	low := e.before()
 	row := func(i int) []float32 { return block[(low+i)*stride:][:width] }

@@ -195,8 +195,8 @@ func limit(f *feed.Rates, network float64) string {
 	return "the network"
 }
 
-// alternating returns a function that gives every run its input, and, if the device takes inputs ahead, sends the next run's while this one
-// computes, as a training does. The run calls wait at its end.
+// alternating returns a function that gives every run its input, and, if the device takes inputs ahead, sends the next
+// run's while this one computes, as a training does. The run calls wait at its end.
 func alternating(dev device.Device, x []float32) func() (input []float32, wait func()) {
 	p, ok := dev.(device.Prefetcher)
 	if !ok {

@@ -39,8 +39,8 @@ type Row struct {
 // Rest is the operation of the row for the time outside the device's calls.
 const Rest = "between the calls"
 
-// measureLayers times the calls of step, which runs on dev, steps times. The fastest run counts: it is the one that other work on the
-// machine has disturbed least.
+// measureLayers times the calls of step, which runs on dev, steps times. The fastest run counts: it is the one that
+// other work on the machine has disturbed least.
 func measureLayers(ctx context.Context, dev *timed, steps int, ceiling float64, step func() error) (Table, error) {
 	dev.recording = true
 	defer func() { dev.recording = false }()

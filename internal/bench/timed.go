@@ -36,8 +36,8 @@ type call struct {
 	took      time.Duration
 }
 
-// timed is a device that notes, while it records, what every call takes. It waits for each to end, so that calls which a device only
-// queues are measured too. It is for one goroutine.
+// timed is a device that notes, while it records, what every call takes. It waits for each to end, so that calls which
+// a device only queues are measured too. It is for one goroutine.
 type timed struct {
 	device.Device
 	probe     *device.Tensor // reading it waits for what was queued before

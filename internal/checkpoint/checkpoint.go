@@ -67,14 +67,15 @@ type Checkpoint struct {
 	Weights  *weights.StateDict // parameters and running statistics
 	Momentum *weights.StateDict // of the optimiser, per parameter; nil if the file has none
 	Second   *weights.StateDict // AdamW's second moments, per parameter; nil if the file has none
-	// Current are parameters and running statistics as the optimiser left them, where Weights are their running average; nil where
-	// Weights are what the optimiser left.
+	// Current are parameters and running statistics as the optimiser left them, where Weights are their running average;
+	// nil where Weights are what the optimiser left.
 	Current  *weights.StateDict
 	Origin   *provenance.Fold // what the network was made from; nil if the file does not say
 	training json.RawMessage
 }
 
-// Digest identifies a network by its weights and running statistics, wherever they are kept and whatever is kept beside them.
+// Digest identifies a network by its weights and running statistics, wherever they are kept and whatever is kept beside
+// them.
 func Digest(network *weights.StateDict) string {
 	h := sha256.New()
 	buf := make([]byte, 0, 1<<16)
@@ -236,8 +237,9 @@ func Remove(foldDir, name string) error {
 	return nil
 }
 
-// SetAside renames what a former training left (name.safetensors to name.previous.safetensors), with the validations of its network and its
-// plans, and returns the names moved. Without a checkpoint nothing is moved but validations, which belong to no network any more.
+// SetAside renames what a former training left (name.safetensors to name.previous.safetensors), with the validations of
+// its network and its plans, and returns the names moved. Without a checkpoint nothing is moved but validations, which
+// belong to no network any more.
 func SetAside(foldDir string, validations ...string) ([]string, error) {
 	var moved []string
 	rename := func(from, to string) error {

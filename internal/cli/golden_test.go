@@ -52,9 +52,10 @@ func settled(s string) string {
 	return s
 }
 
-// TestGolden runs the whole way on a few phantoms with the AVX2 kernels, whose bits are the same on every amd64 machine that
-// has them, and compares all that it prints and the digests of all that it writes with recorded ones. A change that moves no number and no word leaves them as they
-// are; one that means to runs `go test ./internal/cli -run TestGolden -update`, and the diff of the golden files says what moved.
+// TestGolden runs the whole way on a few phantoms with the AVX2 kernels, whose bits are the same on every amd64 machine
+// that has them, and compares all that it prints and the digests of all that it writes with recorded ones. A change
+// that moves no number and no word leaves them as they are; one that means to runs `go test ./internal/cli -run
+// TestGolden -update`, and the diff of the golden files says what moved.
 func TestGolden(t *testing.T) {
 	if testing.Short() {
 		t.Skip("three trainings")

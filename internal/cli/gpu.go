@@ -13,7 +13,8 @@ import (
 	"github.com/universal-classifier/uc/internal/memory"
 )
 
-// probeCommand is the hidden command of the process that looks at the GPU, so that a broken driver takes down only that.
+// probeCommand is the hidden command of the process that looks at the GPU, so that a broken driver takes down only
+// that.
 const probeCommand = "gpu-probe"
 
 func newProbe() *cobra.Command {

@@ -19,7 +19,8 @@ import (
 	"github.com/universal-classifier/uc/internal/weights"
 )
 
-// writeReferenceModel writes a small cohort's model folder as the reference leaves it and returns the folder of results.
+// writeReferenceModel writes a small cohort's model folder as the reference leaves it and returns the folder of
+// results.
 func writeReferenceModel(t *testing.T, name string) (results string, sd *weights.StateDict) {
 	t.Helper()
 	p := &plan.Plans{

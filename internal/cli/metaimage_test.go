@@ -50,8 +50,8 @@ func put(t *testing.T, path string, b []byte) {
 	}
 }
 
-// TestMetaImageCohort plans a cohort of NIfTI files, turns them into MetaImage, and wants the same arrays again; then a data
-// file changes.
+// TestMetaImageCohort plans a cohort of NIfTI files, turns them into MetaImage, and wants the same arrays again; then a
+// data file changes.
 func TestMetaImageCohort(t *testing.T) {
 	c := newCohort(t, 3)
 	ids := []string{c.caseID(t, 0), c.caseID(t, 1), c.caseID(t, 2)}
@@ -95,8 +95,8 @@ func TestMetaImageCohort(t *testing.T) {
 	}
 }
 
-// checkOneCase predicts one case of a trained cohort from files of any name, beside the results in the folder predictions
-// (without mirroring, in fp32), and writes the network's input for it.
+// checkOneCase predicts one case of a trained cohort from files of any name, beside the results in the folder
+// predictions (without mirroring, in fp32), and writes the network's input for it.
 func checkOneCase(t *testing.T, c testCohort, predictions string) {
 	const id = "phantom_test_001"
 	dir := t.TempDir()

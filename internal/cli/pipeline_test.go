@@ -34,7 +34,8 @@ func (c testCohort) model() string {
 	return filepath.Join(c.root, "trained_models", "nnUNet", "3d_fullres", c.name, "ClassifierTrainer__UniversalClassifierPlansv1.0")
 }
 
-// The whole way with masks: every stage leaves the files of the documentation, and what it prints can be read by programs.
+// The whole way with masks: every stage leaves the files of the documentation, and what it prints can be read by
+// programs.
 func TestPipeline(t *testing.T) {
 	c := newCohort(t, 10)
 	var plans []planned

@@ -37,8 +37,8 @@ func areDICOM(paths []string) bool {
 	})
 }
 
-// fromDICOM converts the series in -i into images below -o, one case each. What is not a volume comes back as problems, in which no
-// patient is named, and as the error.
+// fromDICOM converts the series in -i into images below -o, one case each. What is not a volume comes back as problems,
+// in which no patient is named, and as the error.
 func (f *predictFlags) fromDICOM(cmd *cobra.Command, modalities int, wantMasks bool, memory int64, r progress.Reporter) ([]task.Case, []task.Problem, error) {
 	remedy := fmt.Sprintf("uc convert dicom %s -o IMAGES", strings.Join(f.images, " "))
 	switch {

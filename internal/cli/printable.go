@@ -8,8 +8,8 @@ import (
 	"github.com/universal-classifier/uc/internal/task"
 )
 
-// printable writes out control characters, which names of files may hold, so that none steers the terminal: an escape becomes \x1b.
-// Line breaks and tabs stay; names that hold some are quoted where messages are made.
+// printable writes out control characters, which names of files may hold, so that none steers the terminal: an escape
+// becomes \x1b. Line breaks and tabs stay; names that hold some are quoted where messages are made.
 func printable(text string) string {
 	if utf8.ValidString(text) && !strings.ContainsFunc(text, steers) {
 		return text

@@ -11,8 +11,8 @@ import (
 
 //go:generate go run ../../scripts/docgen ../../docs/reference/commands.md
 
-// WriteReference writes the page of the documentation that lists every command, flag and environment variable, as Markdown,
-// from the same definitions as the help.
+// WriteReference writes the page of the documentation that lists every command, flag and environment variable, as
+// Markdown, from the same definitions as the help.
 func WriteReference(w io.Writer) error {
 	root := newRoot()
 	var b strings.Builder

@@ -24,7 +24,8 @@ const (
 )
 
 // Execute runs the command line args (without the program's name) and returns the exit code. Results go to stdout;
-// progress, warnings and errors to stderr. The first Ctrl-C ends the job cleanly, or after two seconds if it is stuck; the second at once.
+// progress, warnings and errors to stderr. The first Ctrl-C ends the job cleanly, or after two seconds if it is stuck;
+// the second at once.
 func Execute(args []string, stdout, stderr io.Writer) int {
 	ctx, stop := notifyEnd()
 	defer stop()

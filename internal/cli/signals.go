@@ -7,8 +7,9 @@ import (
 	"syscall"
 )
 
-// notifyEnd returns a context that ends with the first Ctrl-C, SIGTERM or SIGHUP; the next one ends the process at once. A SIGHUP that is ignored
-// already, as under nohup, stays ignored. From here on a write to a broken pipe is an error rather than the end of the process.
+// notifyEnd returns a context that ends with the first Ctrl-C, SIGTERM or SIGHUP; the next one ends the process at
+// once. A SIGHUP that is ignored already, as under nohup, stays ignored. From here on a write to a broken pipe is an
+// error rather than the end of the process.
 func notifyEnd() (ctx context.Context, stop func()) {
 	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
 	if !signal.Ignored(syscall.SIGHUP) {

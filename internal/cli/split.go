@@ -29,8 +29,8 @@ func checkSplit(mode string) error {
 	return nil
 }
 
-// drawSplits draws the folds of a task that was planned, or looks at those that are there. Without --split what is wrong with them is only warned of: the
-// training will refuse them.
+// drawSplits draws the folds of a task that was planned, or looks at those that are there. Without --split what is
+// wrong with them is only warned of: the training will refuse them.
 func drawSplits(ctx context.Context, t *task.Task, f *planFlags, r progress.Reporter) error {
 	dir := t.Folders.PreprocessedTask(t.Name)
 	lock, err := lockfile.Enter(ctx, dir, f.noWait, r)

@@ -14,8 +14,8 @@ import (
 	"github.com/universal-classifier/uc/internal/task"
 )
 
-// testSet measures the external test set of a task; the second result is the folder of its predictions, the third tells of cases that could not be
-// predicted.
+// testSet measures the external test set of a task; the second result is the folder of its predictions, the third tells
+// of cases that could not be predicted.
 func (f *evaluateFlags) testSet(cmd *cobra.Command, id string) (r *evaluate.Report, dir string, incomplete, err error) {
 	if f.truth != "" {
 		return nil, "", nil, usagef("--truth does not go with --test, whose classes are in dataset.json")
@@ -61,7 +61,8 @@ func (f *evaluateFlags) testSet(cmd *cobra.Command, id string) (r *evaluate.Repo
 	return r, dir, incomplete, nil
 }
 
-// predictTest predicts the test cases into a folder of the model, one for each choice of folds. Predictions that are there and still valid are kept.
+// predictTest predicts the test cases into a folder of the model, one for each choice of folds. Predictions that are
+// there and still valid are kept.
 func (f *evaluateFlags) predictTest(cmd *cobra.Command, t *task.Task, cases []task.Case) (dir string, incomplete, err error) {
 	d := newDisplay(cmd.ErrOrStderr())
 	defer d.Close()

@@ -12,7 +12,8 @@ import (
 	"github.com/universal-classifier/uc/internal/split"
 )
 
-// The external test set is predicted and measured apart from the cross-validation, compared with the training cases, and what it shares with them is said.
+// The external test set is predicted and measured apart from the cross-validation, compared with the training cases,
+// and what it shares with them is said.
 func TestExternalTestSet(t *testing.T) {
 	c := newCohort(t, 6)
 	refused(t, ExitFailed, []string{"test lists no case with classes"}, "evaluate", "--data-root", c.root, "1", "--test")

@@ -8,7 +8,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Version is set when the program is linked (-ldflags "-X github.com/universal-classifier/uc/internal/cli.Version=...").
+// Version is set when the program is linked (-ldflags "-X
+// github.com/universal-classifier/uc/internal/cli.Version=...").
 var Version string
 
 // version is the linked version, else what the Go tool recorded, else "devel".

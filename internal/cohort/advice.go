@@ -11,12 +11,13 @@ import (
 	"github.com/universal-classifier/uc/internal/volume"
 )
 
-// advisedMargin is for what plans made from raw headers may lack against those made after cropping: rounding of sizes to whole voxels.
+// advisedMargin is for what plans made from raw headers may lack against those made after cropping: rounding of sizes
+// to whole voxels.
 const advisedMargin = 1.05
 
-// enough is a budget, in bytes, that suffices for every case in every stage, as far as the headers tell. A case that does not fit the
-// budget is met when it is cropped, before there are plans; that it could be cropped would be no help if it then could not be
-// resampled. Cropping only makes cases smaller, so plans for the raw sizes ask for no less.
+// enough is a budget, in bytes, that suffices for every case in every stage, as far as the headers tell. A case that
+// does not fit the budget is met when it is cropped, before there are plans; that it could be cropped would be no help
+// if it then could not be resampled. Cropping only makes cases smaller, so plans for the raw sizes ask for no less.
 func (c *cohort) enough() int64 {
 	modalities := len(c.task.Dataset.Modalities)
 	fp := &fingerprint.Fingerprint{Modalities: c.task.Dataset.Modalities}

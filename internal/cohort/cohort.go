@@ -1,4 +1,5 @@
-// Package cohort plans and preprocesses all cases of a task, as many at a time as fit the memory, and does again only what has changed.
+// Package cohort plans and preprocesses all cases of a task, as many at a time as fit the memory, and does again only
+// what has changed.
 package cohort
 
 import (
@@ -45,9 +46,9 @@ type job struct {
 	dir      string // of the preprocessed task
 }
 
-// Preprocess plans a task and preprocesses its cases. Cases that are done already, with the same input files, plans and preprocess.Version,
-// are left alone. If cases fail in the look at the cohort there can be no plans, and the error names each of them; if
-// cases fail afterwards the others are finished first.
+// Preprocess plans a task and preprocesses its cases. Cases that are done already, with the same input files, plans and
+// preprocess.Version, are left alone. If cases fail in the look at the cohort there can be no plans, and the error
+// names each of them; if cases fail afterwards the others are finished first.
 func Preprocess(ctx context.Context, t *task.Task, o Options, r progress.Reporter) (*plan.Plans, error) {
 	if o.Threads <= 0 {
 		o.Threads = defaults.PlanWorkers

@@ -117,7 +117,8 @@ func TestNaNBackgroundIsZero(t *testing.T) {
 	}
 }
 
-// Every case is named whose extent would blow up the plans, unless it is allowed, or only its region of interest is unusual.
+// Every case is named whose extent would blow up the plans, unless it is allowed, or only its region of interest is
+// unusual.
 func TestExtentFarFromTheCohort(t *testing.T) {
 	cases := cohorttest.Cases(5)
 	size := cases[3].Size
@@ -174,8 +175,8 @@ func TestMemory(t *testing.T) {
 	}
 }
 
-// The advice suffices when followed, for all stages, whichever of them needs most: a case that resampling makes larger, one that is
-// cropped to little, many modalities' worth of padding.
+// The advice suffices when followed, for all stages, whichever of them needs most: a case that resampling makes larger,
+// one that is cropped to little, many modalities' worth of padding.
 func TestMemoryAdviceSuffices(t *testing.T) {
 	large := func(size [3]int, spacing [3]float64) cohorttest.Drawn {
 		return cohorttest.Drawn{Size: size, Spacing: spacing, Voxel: func(z, y, x int) float32 { return float32(z + y + 1) }, Label: cohorttest.Ball(size)}

@@ -48,8 +48,8 @@ func writeProperties(dir string, p preprocess.Properties, taskDir string) error 
 	return nil
 }
 
-// removeStale deletes the files of cases that are no longer listed, and returns of how many. Only what this package wrote is
-// touched: a case whose properties carry a key.
+// removeStale deletes the files of cases that are no longer listed, and returns of how many. Only what this package
+// wrote is touched: a case whose properties carry a key.
 func removeStale(stage string, cases []task.Case) (removed int, err error) {
 	listed := map[string]bool{}
 	for _, c := range cases {

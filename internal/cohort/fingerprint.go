@@ -55,8 +55,8 @@ func (c *cohort) load(i int) (*preprocess.Cropped, error) {
 	return preprocess.Load(c.cases[i], len(c.task.Dataset.ROILabels))
 }
 
-// fingerprint looks at every case that the records do not know yet and describes the cohort. With intensities every case
-// is looked at.
+// fingerprint looks at every case that the records do not know yet and describes the cohort. With intensities every
+// case is looked at.
 func (c *cohort) fingerprint(ctx context.Context, r *manifest) (*fingerprint.Fingerprint, error) {
 	d := c.task.Dataset
 	intensities := fingerprint.NeedsIntensities(d.Modalities)

@@ -22,8 +22,9 @@ const quickly = 2 * time.Second
 // maxReaders bounds how many cases are looked through at a time.
 const maxReaders = 4
 
-// ChangedInputs names those of the cases whose images or mask in the raw task are other ones than when the task was planned. Files whose size and
-// times are those of then are not read. Files that are not there, as where the raw data lie on another machine, are not missed.
+// ChangedInputs names those of the cases whose images or mask in the raw task are other ones than when the task was
+// planned. Files whose size and times are those of then are not read. Files that are not there, as where the raw data
+// lie on another machine, are not missed.
 func ChangedInputs(ctx context.Context, f task.Folders, name string, cases []string, r progress.Reporter) ([]string, error) {
 	known, err := loadManifest(f.PreprocessedTask(name))
 	if err != nil {

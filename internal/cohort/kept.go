@@ -8,11 +8,12 @@ import (
 	"github.com/universal-classifier/uc/internal/preprocess"
 )
 
-// keptShare is the most of the workers' memory that cases read for the fingerprint may hold until they are preprocessed.
+// keptShare is the most of the workers' memory that cases read for the fingerprint may hold until they are
+// preprocessed.
 const keptShare = 0.5
 
-// kept holds cropped cases between the look for the fingerprint and their preprocessing, so that what fits the budget is
-// read once. Work comes first: a case is dropped, and read again later, when its memory is wanted.
+// kept holds cropped cases between the look for the fingerprint and their preprocessing, so that what fits the budget
+// is read once. Work comes first: a case is dropped, and read again later, when its memory is wanted.
 type kept struct {
 	budget *memory.Budget
 

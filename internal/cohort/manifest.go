@@ -26,8 +26,8 @@ import (
 // manifestFile remembers, beside the fingerprint, which input files it was made from.
 const manifestFile = "case_records.json"
 
-// settled is how old a file's last change must be for its size and time to vouch for its content: a second change within the
-// same tick of the clock would go unseen.
+// settled is how old a file's last change must be for its size and time to vouch for its content: a second change
+// within the same tick of the clock would go unseen.
 const settled = 2 * time.Second
 
 // manifest is what an earlier run knew of the cases.
@@ -211,8 +211,8 @@ func caseKey(setting string, files []source) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// upToDate reports whether a case's arrays are there and made from these files with this setting. Targets that changed in dataset.json are
-// written anew: the arrays do not depend on them.
+// upToDate reports whether a case's arrays are there and made from these files with this setting. Targets that changed
+// in dataset.json are written anew: the arrays do not depend on them.
 func (c *cohort) upToDate(stage string, kase task.Case, setting string, files []source) (bool, error) {
 	p, err := dataset.ReadProperties(stage, kase.ID)
 	if err != nil || p.Key != caseKey(setting, files) || p.Measures == nil {
@@ -226,7 +226,8 @@ func (c *cohort) upToDate(stage string, kase task.Case, setting string, files []
 	return true, writeJSON(dataset.PropertiesFile(stage, kase.ID), p)
 }
 
-// content are the files that make a case what it is: not a mask that was generated from its image, which a prediction does without.
+// content are the files that make a case what it is: not a mask that was generated from its image, which a prediction
+// does without.
 func (c *cohort) content(kase task.Case, files []source) []source {
 	if c.task.Dataset.HasMasks {
 		return files

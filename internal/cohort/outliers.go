@@ -8,8 +8,8 @@ import (
 	"github.com/universal-classifier/uc/internal/task"
 )
 
-// checkExtents refuses cases that are larger, whole and cropped, than the cohort's by far: the plans take the largest extent,
-// and pad every other case to it.
+// checkExtents refuses cases that are larger, whole and cropped, than the cohort's by far: the plans take the largest
+// extent, and pad every other case to it.
 func (c *cohort) checkExtents() error {
 	whole, cropped := make([][3]float64, len(c.cases)), make([][3]float64, len(c.cases))
 	for i, m := range c.measured {

@@ -171,7 +171,8 @@ func TestChangedInputs(t *testing.T) {
 	find()
 }
 
-// A case that is listed no more keeps its properties until its arrays are gone, so that a later run still knows whose they are.
+// A case that is listed no more keeps its properties until its arrays are gone, so that a later run still knows whose
+// they are.
 func TestStaleCaseThatCannotBeRemoved(t *testing.T) {
 	f := cohorttest.MakeTask(t, "MRI", cohorttest.Cases(3))
 	stage := f.Stage(cohorttest.Task, mustRun(t, f, Options{}).DataIdentifier)

@@ -28,8 +28,8 @@ type work struct {
 }
 
 // each calls do for the given cases, as many at a time as there are workers and memory for. The largest come first, so
-// that none is left over when all others are done. A case that fails does not stop the others; their errors come joined,
-// in the order of the cases.
+// that none is left over when all others are done. A case that fails does not stop the others; their errors come
+// joined, in the order of the cases.
 func (c *cohort) each(ctx context.Context, which []int, need func(i int) (int64, error), do func(i int) error) error {
 	errs := make([]error, len(which))
 	var queue []work

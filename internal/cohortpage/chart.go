@@ -58,7 +58,8 @@ type series struct {
 	values []float64
 }
 
-// histogram counts values by class. whole says that they are whole numbers; share that each series counts in percent of all values instead of cases.
+// histogram counts values by class. whole says that they are whole numbers; share that each series counts in percent of
+// all values instead of cases.
 func histogram(title, unit string, all []series, whole, share bool) *chart {
 	var values []float64
 	for _, s := range all {

@@ -1,5 +1,5 @@
-// Package cohortpage shows a cohort on one page of HTML: its classes by site and fold, histograms of sizes, spacings and intensities, a slice of every
-// case with the region of interest outlined, and what there is to warn of.
+// Package cohortpage shows a cohort on one page of HTML: its classes by site and fold, histograms of sizes, spacings
+// and intensities, a slice of every case with the region of interest outlined, and what there is to warn of.
 //
 // The page is one file without scripts that loads nothing from anywhere, and its size is bounded.
 package cohortpage
@@ -62,7 +62,8 @@ var pageText string
 
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{"show": show, "long": long}).Parse(pageText))
 
-// Write reads every case of the task and writes the page to path, whole or not at all. A case that cannot be read is named on the page.
+// Write reads every case of the task and writes the page to path, whole or not at all. A case that cannot be read is
+// named on the page.
 func Write(ctx context.Context, path string, in Input, r progress.Reporter) error {
 	cases := in.Task.Dataset.Cases
 	side := largeSlice
@@ -506,7 +507,8 @@ func (p *page) cards(in Input, looks []*look) {
 	}
 }
 
-// show makes a name of somebody else's fit to be read: characters that steer its display are written out, and it ends where nobody reads on.
+// show makes a name of somebody else's fit to be read: characters that steer its display are written out, and it ends
+// where nobody reads on.
 func show(s string) string { return readable(s, maxShown) }
 
 // long is show for whole sentences.

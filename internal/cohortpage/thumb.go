@@ -16,8 +16,8 @@ import (
 	"github.com/universal-classifier/uc/internal/volume"
 )
 
-// view is how a volume is cut and turned for the eye: along its thinnest slices, with the patient's right, or front, on the left and the front, or the head,
-// on top.
+// view is how a volume is cut and turned for the eye: along its thinnest slices, with the patient's right, or front, on
+// the left and the front, or the head, on top.
 type view struct {
 	normal   int    // axis of the volume (0 is z) that the slices are stacked along
 	name     string // axial, coronal or sagittal
@@ -57,7 +57,8 @@ func viewOf(g volume.Geometry) view {
 	}
 	stacked, _ := body(v.normal)
 	v.name = [3]string{"sagittal", "coronal", "axial"}[stacked]
-	// What runs to the right: the left of the body, or in sagittal slices its back. What runs down: the back, or else the feet.
+	// What runs to the right: the left of the body, or in sagittal slices its back. What runs down: the back, or else the
+	// feet.
 	var in []int
 	for d := range 3 {
 		if d != v.normal {

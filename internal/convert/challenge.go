@@ -30,8 +30,9 @@ type challengeDataset struct {
 	Dataset     json.RawMessage            `json:"dataset"`       // v2, where cases name their files
 }
 
-// NNUNetV2 reads a data set of nnU-Net v2: dir holds dataset.json, imagesTr and, if the masks are to be the region of interest, labelsTr. o.Table has the
-// classes, of which nnU-Net knows nothing; its rows for cases in imagesTs are the external test set. o.Masks other than None is ignored.
+// NNUNetV2 reads a data set of nnU-Net v2: dir holds dataset.json, imagesTr and, if the masks are to be the region of
+// interest, labelsTr. o.Table has the classes, of which nnU-Net knows nothing; its rows for cases in imagesTs are the
+// external test set. o.Masks other than None is ignored.
 func NNUNetV2(ctx context.Context, dir string, o TableOptions, r progress.Reporter) (*Cohort, error) {
 	d, err := readChallenge(dir)
 	if err != nil {
@@ -56,8 +57,9 @@ func NNUNetV2(ctx context.Context, dir string, o TableOptions, r progress.Report
 	return challenge(ctx, "nnunet-v2", dir, d, channels, roi, false, o, r)
 }
 
-// Decathlon reads a data set of the Medical Segmentation Decathlon: dir holds dataset.json, imagesTr with one file per case, in which several modalities lie
-// along a fourth axis, and labelsTr. o.Table has the classes, see NNUNetV2. Data sets of nnU-Net v1 (CASE_0000.nii.gz) are read, too.
+// Decathlon reads a data set of the Medical Segmentation Decathlon: dir holds dataset.json, imagesTr with one file per
+// case, in which several modalities lie along a fourth axis, and labelsTr. o.Table has the classes, see NNUNetV2. Data
+// sets of nnU-Net v1 (CASE_0000.nii.gz) are read, too.
 func Decathlon(ctx context.Context, dir string, o TableOptions, r progress.Reporter) (*Cohort, error) {
 	d, err := readChallenge(dir)
 	if err != nil {
@@ -114,7 +116,8 @@ func numbered(given map[string]json.RawMessage, field string, p *problems) []str
 	return names
 }
 
-// namedValues reads {"background": 0, "liver": 1, "tumour": [1, 2]}: regions may consist of several values, which then get names of their own.
+// namedValues reads {"background": 0, "liver": 1, "tumour": [1, 2]}: regions may consist of several values, which then
+// get names of their own.
 func namedValues(given map[string]json.RawMessage, p *problems) []string {
 	byValue := map[int]string{}
 	largest := 0

@@ -23,8 +23,8 @@ type column struct {
 	classes []string // as the user ordered them; nil to find them
 }
 
-// label turns the cells into a label and the class of each case: numbers in numerical order, text in alphabetical order. Cells without a class come back as
-// -1, each with a problem.
+// label turns the cells into a label and the class of each case: numbers in numerical order, text in alphabetical
+// order. Cells without a class come back as -1, each with a problem.
 func (c column) label(p *problems) (task.Label, []int) {
 	names := make([]string, len(c.cells))
 	numeric := true
@@ -119,7 +119,8 @@ func distinct(names []string, numeric bool) []string {
 	return out
 }
 
-// number is the value of a cell that spells a finite number: 2, 2.0, -1e3 or, with a comma as the decimal sign, 2,5. Codes such as 007 are text.
+// number is the value of a cell that spells a finite number: 2, 2.0, -1e3 or, with a comma as the decimal sign, 2,5.
+// Codes such as 007 are text.
 func number(cell string) (float64, bool) {
 	if cell == "" || strings.Trim(cell, "0123456789+-.,eE") != "" {
 		return 0, false
@@ -151,7 +152,8 @@ func emptyText(cell string) string {
 	return fmt.Sprintf("%q reads as a missing value; every case needs a class (if it is the name of one, list it with --classes)", cell)
 }
 
-// ClassOrder reads the values of --classes: the classes of the only label in their order, or, for several labels, "LABEL=A,B,C" for each.
+// ClassOrder reads the values of --classes: the classes of the only label in their order, or, for several labels,
+// "LABEL=A,B,C" for each.
 func ClassOrder(given, labels []string) (map[string][]string, error) {
 	out := map[string][]string{}
 	for _, g := range given {

@@ -1,8 +1,8 @@
-// Package convert turns files in other layouts into a raw task: a table of labels next to a folder of images, one folder per class, a data set of nnU-Net
-// v2, of the Medical Segmentation Decathlon or of MedMNIST.
+// Package convert turns files in other layouts into a raw task: a table of labels next to a folder of images, one
+// folder per class, a data set of nnU-Net v2, of the Medical Segmentation Decathlon or of MedMNIST.
 //
-// Each layout has a function that looks at the source and returns a Cohort, or every problem in one error. Cohort.Write makes the task of it, whole or not
-// at all. The source is only read.
+// Each layout has a function that looks at the source and returns a Cohort, or every problem in one error. Cohort.Write
+// makes the task of it, whole or not at all. The source is only read.
 package convert
 
 import (

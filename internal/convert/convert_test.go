@@ -193,7 +193,8 @@ func TestTableFindsFiles(t *testing.T) {
 	}
 }
 
-// Masks are found by the names of their cases, among the images or elsewhere, and written with values that count from 1.
+// Masks are found by the names of their cases, among the images or elsewhere, and written with values that count from
+// 1.
 func TestTableMasks(t *testing.T) {
 	for name, test := range map[string]struct {
 		masks, suffix string
@@ -398,7 +399,8 @@ func snapshot(t *testing.T, dir string) map[string]string {
 	return out
 }
 
-// Whatever file operation fails, the task is there whole or, as before, not at all; the source stays as it is; the next run succeeds.
+// Whatever file operation fails, the task is there whole or, as before, not at all; the source stays as it is; the next
+// run succeeds.
 func TestWholeOrNotAtAll(t *testing.T) {
 	s := newSource(t)
 	for _, name := range []string{"A1", "A2", "A3"} {

@@ -30,9 +30,10 @@ type FoldersOptions struct {
 // Parts of a folder that is split already.
 var splitParts = []string{"train", "val", "test"}
 
-// Folders reads a cohort from a folder with one folder per class, in which the images of a case are CASE.nii.gz, CASE_0000.nii.gz and so on, or lie in a
-// folder CASE. Where the folders are train, val and test, or train and one of the others, they hold the folders of the classes: val is the validation of fold
-// 0, test the external test set. Cases of one name in two folders get the folder's name in front.
+// Folders reads a cohort from a folder with one folder per class, in which the images of a case are CASE.nii.gz,
+// CASE_0000.nii.gz and so on, or lie in a folder CASE. Where the folders are train, val and test, or train and one of
+// the others, they hold the folders of the classes: val is the validation of fold 0, test the external test set. Cases
+// of one name in two folders get the folder's name in front.
 func Folders(ctx context.Context, o FoldersOptions, r progress.Reporter) (*Cohort, error) {
 	if o.Label == "" {
 		o.Label = "Class"
@@ -211,7 +212,8 @@ func (o *FoldersOptions) ofClass(ctx context.Context, part, class string, p *pro
 	return out, nil
 }
 
-// caseName is the case that an image in the folder of a class belongs to: the folder it lies in, or its name without the end that says the modality.
+// caseName is the case that an image in the folder of a class belongs to: the folder it lies in, or its name without
+// the end that says the modality.
 func (f *finder) caseName(im image) string {
 	if len(im.dirs) > 0 {
 		return im.dirs[0]
@@ -230,7 +232,8 @@ func (f *finder) caseName(im image) string {
 	return im.name
 }
 
-// maxByNumber is how many modalities a case may have that are told by numbers alone: more are rather the cases themselves.
+// maxByNumber is how many modalities a case may have that are told by numbers alone: more are rather the cases
+// themselves.
 const maxByNumber = 4
 
 // numbersAreCases reports whether the files of a class are scan_0001.nii.gz, scan_0002.nii.gz and so on, each a case.

@@ -24,7 +24,8 @@ type image struct {
 	name string // of the case, that the stem spells
 }
 
-// index is the images in a folder and in those below it. Hidden files are left out, among them the "._" files that macOS puts into archives.
+// index is the images in a folder and in those below it. Hidden files are left out, among them the "._" files that
+// macOS puts into archives.
 type index struct {
 	root   string
 	images []image

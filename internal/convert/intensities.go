@@ -53,7 +53,8 @@ func (s *sheet) modalities(ctx context.Context, rows []*row, r progress.Reporter
 	return s.cohort.nameModalities(ctx, images, most, r)
 }
 
-// nameModalities names modalities as DICOM does, or else tells CT images from others by their Hounsfield units, in a few cases.
+// nameModalities names modalities as DICOM does, or else tells CT images from others by their Hounsfield units, in a
+// few cases.
 func (c *Cohort) nameModalities(ctx context.Context, images [][]File, modalities int, r progress.Reporter) error {
 	n := min(len(images), sampled)
 	r.Stage("looking at intensities", n*modalities)

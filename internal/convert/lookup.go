@@ -41,7 +41,8 @@ func ParseModalities(given []string) ([]Modality, error) {
 // separators may stand between a case's name and a suffix.
 const separators = "_-. "
 
-// hasSuffix reports whether a stem is the name of a case followed by a suffix, or, with the name unknown (""), ends in the suffix.
+// hasSuffix reports whether a stem is the name of a case followed by a suffix, or, with the name unknown (""), ends in
+// the suffix.
 func hasSuffix(stem, id, suffix string) bool {
 	bare := strings.TrimLeft(suffix, separators)
 	if id != "" {

@@ -80,7 +80,8 @@ func renameData(header []byte, name string) ([]byte, error) {
 	return nil, fmt.Errorf("no %s in the header", key)
 }
 
-// putFile links to a file, or copies it where links are not wanted or not possible. What stands at path already is an error.
+// putFile links to a file, or copies it where links are not wanted or not possible. What stands at path already is an
+// error.
 func putFile(path, from string, copyAll bool) (placement, error) {
 	real, err := filepath.EvalSymlinks(from) // a link to a link would end with the latter
 	if err != nil {

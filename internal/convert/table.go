@@ -45,10 +45,10 @@ var (
 	siteNames    = []string{"site", "site_id", "center", "centre", "hospital", "institution"}
 )
 
-// Table reads a cohort from a table with one row per case and from folders of images and masks, whose files carry the names of the cases: CASE.nii.gz,
-// CASE_0000.nii.gz and so on for several modalities, or any name in a folder CASE; also .nii, .mha and .mhd, or the files of a DICOM
-// series in a folder CASE. All that is missing, surplus or unclear comes
-// back in one *task.ValidationError.
+// Table reads a cohort from a table with one row per case and from folders of images and masks, whose files carry the
+// names of the cases: CASE.nii.gz, CASE_0000.nii.gz and so on for several modalities, or any name in a folder CASE;
+// also .nii, .mha and .mhd, or the files of a DICOM series in a folder CASE. All that is missing, surplus or unclear
+// comes back in one *task.ValidationError.
 func Table(ctx context.Context, o TableOptions, r progress.Reporter) (*Cohort, error) {
 	name := filepath.Base(o.Table)
 	s := &sheet{TableOptions: o, parts: []part{{images: o.Images, masks: o.Masks}}, cohort: &Cohort{
@@ -373,7 +373,8 @@ func (s *sheet) guessLabel() (int, error) {
 	return -1, fmt.Errorf("%s: which columns are the classes? Name them with --labels: %s", s.Table, strings.Join(about, ", "))
 }
 
-// readNumbers decides what the numbers mean in cells such as scan_0001.nii.gz: the case, if any is not that of the first modality.
+// readNumbers decides what the numbers mean in cells such as scan_0001.nii.gz: the case, if any is not that of the
+// first modality.
 func (s *sheet) readNumbers() {
 	for _, cells := range s.table.Rows {
 		base, ext := imagefile.SplitExtension(cells[s.id])

@@ -152,7 +152,8 @@ func (s *series) measure() error {
 	return nil
 }
 
-// writeVolume writes one volume, counted from 1, of a NIfTI file with four axes as a file of its own, with the header, the type and the bits that it has.
+// writeVolume writes one volume, counted from 1, of a NIfTI file with four axes as a file of its own, with the header,
+// the type and the bits that it has.
 func writeVolume(path, from string, volume int) error {
 	s, err := openSeries(from)
 	if err != nil {

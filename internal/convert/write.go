@@ -55,8 +55,9 @@ type record struct {
 	Files  map[string]string `json:"files"`  // where each file of the task came from
 }
 
-// Target finds the task's name and place. id < 0 means that of the source or, if that is taken, the first that is free; name "" that of the source. A
-// task that lies there is refused unless it was converted from the same inputs or, with overwrite, from others.
+// Target finds the task's name and place. id < 0 means that of the source or, if that is taken, the first that is free;
+// name "" that of the source. A task that lies there is refused unless it was converted from the same inputs or, with
+// overwrite, from others.
 func (c *Cohort) Target(f task.Folders, id int, name string, overwrite bool) (*Target, error) {
 	digest, err := c.digest()
 	if err != nil {
@@ -218,8 +219,9 @@ type Written struct {
 	Linked, Copied, Converted int // files
 }
 
-// Write writes the task, whole or not at all: it is built in a folder of its own, checked as plan-and-preprocess would, and then renamed. Files are linked
-// to those of the source (hard links) where the file system allows it, else, or with copyAll, copied.
+// Write writes the task, whole or not at all: it is built in a folder of its own, checked as plan-and-preprocess would,
+// and then renamed. Files are linked to those of the source (hard links) where the file system allows it, else, or with
+// copyAll, copied.
 func (c *Cohort) Write(ctx context.Context, t *Target, copyAll bool, r progress.Reporter) (*Written, error) {
 	raw := t.folders.RawTasks()
 	if err := os.MkdirAll(raw, 0o755); err != nil {
@@ -334,7 +336,8 @@ func absolute(path string) string {
 	return path
 }
 
-// check looks at the task as plan-and-preprocess does before it begins. What it finds is said of the place where the task will be.
+// check looks at the task as plan-and-preprocess does before it begins. What it finds is said of the place where the
+// task will be.
 func (c *Cohort) check(ctx context.Context, staged task.Folders, t *Target, r progress.Reporter) error {
 	inPlace := func(err error) error {
 		if err == nil {

@@ -18,7 +18,8 @@ import (
 	"github.com/universal-classifier/uc/internal/infile"
 )
 
-// Table is a table with a header, which titles may stand above. Cells are trimmed; rows have the header's length, and those without any text are left out.
+// Table is a table with a header, which titles may stand above. Cells are trimmed; rows have the header's length, and
+// those without any text are left out.
 type Table struct {
 	Path   string
 	Header []string
@@ -29,8 +30,9 @@ type Table struct {
 // separators in the order in which they are preferred among equals.
 var separators = []rune{',', ';', '\t'}
 
-// Read reads the table at path. The separator is the one by which the header has a column named key, in small or capital letters,
-// or, among several such, for no such column or for an empty key, the most columns. A first line "sep=;", which Excel writes, settles it.
+// Read reads the table at path. The separator is the one by which the header has a column named key, in small or
+// capital letters, or, among several such, for no such column or for an empty key, the most columns. A first line
+// "sep=;", which Excel writes, settles it.
 func Read(path, key string) (*Table, error) {
 	b, err := infile.ReadFile(path, infile.MaxText)
 	if err != nil {
@@ -79,8 +81,8 @@ func (t *Table) fits(key string) bool {
 	return key == "" || slices.ContainsFunc(t.Header, func(name string) bool { return strings.EqualFold(name, key) })
 }
 
-// decode turns a file into text: UTF-8 with or without its mark, UTF-16 of either byte order with its mark, or without one where
-// every second byte is 0, as it is in text of Western languages.
+// decode turns a file into text: UTF-8 with or without its mark, UTF-16 of either byte order with its mark, or without
+// one where every second byte is 0, as it is in text of Western languages.
 func decode(b []byte) (string, error) {
 	var order binary.ByteOrder
 	switch {
@@ -162,8 +164,8 @@ func parse(path, text string, sep rune, before int) (*Table, error) {
 	return t, nil
 }
 
-// Column is the place of the column with a name: spelled exactly so, or else, if it is the only one, in other small and capital
-// letters. It is -1 if there is none.
+// Column is the place of the column with a name: spelled exactly so, or else, if it is the only one, in other small and
+// capital letters. It is -1 if there is none.
 func (t *Table) Column(name string) (int, error) {
 	for _, same := range []func(string) bool{
 		func(s string) bool { return s == name },

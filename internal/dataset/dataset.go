@@ -23,8 +23,9 @@ import (
 	"github.com/universal-classifier/uc/internal/task"
 )
 
-// Dataset gives a trainer the preprocessed cases of a task as they stand when it is opened: whatever is written to the folder
-// afterwards is noticed, never mixed in. Read and the other methods may be called concurrently; Close only after the last Read.
+// Dataset gives a trainer the preprocessed cases of a task as they stand when it is opened: whatever is written to the
+// folder afterwards is noticed, never mixed in. Read and the other methods may be called concurrently; Close only after
+// the last Read.
 type Dataset struct {
 	stage      string
 	ids        []string
@@ -40,8 +41,8 @@ const quickly = 2 * time.Second
 // maxUnpackers bounds how many cases are looked through or unpacked at a time.
 const maxUnpackers = 4
 
-// Open opens the cases in a stage folder, to be read compressed unless Map follows. All cases must have one shape, and the arrays of
-// each must be those that its properties tell of.
+// Open opens the cases in a stage folder, to be read compressed unless Map follows. All cases must have one shape, and
+// the arrays of each must be those that its properties tell of.
 func Open(stage string, cases []string) (*Dataset, error) {
 	if len(cases) == 0 {
 		return nil, fmt.Errorf("%s: no cases asked for", stage)
@@ -78,8 +79,9 @@ func Open(stage string, cases []string) (*Dataset, error) {
 	return d, nil
 }
 
-// Map maps each case into memory from a .npy beside its .npz (as nnU-Net does), so that the system's page cache holds what is in use. What lies there
-// already is used if its content is that of the .npz, else the case is unpacked. The stage folder is locked while cases are unpacked.
+// Map maps each case into memory from a .npy beside its .npz (as nnU-Net does), so that the system's page cache holds
+// what is in use. What lies there already is used if its content is that of the .npz, else the case is unpacked. The
+// stage folder is locked while cases are unpacked.
 func (d *Dataset) Map(ctx context.Context, r progress.Reporter) error {
 	d.mapped = make([]*npz.Mapped, len(d.ids))
 	err := d.each(ctx, r, "opening the cases", d.open)
@@ -219,8 +221,8 @@ func (d *Dataset) Case(i int) provenance.Case {
 	return provenance.Case{ID: d.ids[i], Files: d.properties[i].MadeFrom[FromFiles], Targets: d.properties[i].Targets}
 }
 
-// Made compares the cases with plans: other are those that were preprocessed under other plans or by another version, unknown those of an
-// earlier version, which did not record its plans.
+// Made compares the cases with plans: other are those that were preprocessed under other plans or by another version,
+// unknown those of an earlier version, which did not record its plans.
 func (d *Dataset) Made(p *plan.Plans) (other, unknown []string, err error) {
 	setting, err := preprocess.SettingKey(p)
 	if err != nil {
@@ -294,7 +296,8 @@ func (d *Dataset) Close() error {
 	return errors.Join(errs...)
 }
 
-// CaseFiles are the digests of images and mask of the cases that are preprocessed in a stage folder, where they are recorded.
+// CaseFiles are the digests of images and mask of the cases that are preprocessed in a stage folder, where they are
+// recorded.
 func CaseFiles(stage string) (map[string]string, error) {
 	ids, err := Cases(stage)
 	if err != nil {
@@ -309,7 +312,8 @@ func CaseFiles(stage string) (map[string]string, error) {
 	return files, nil
 }
 
-// Cases lists the ids of the cases that are preprocessed in a stage folder, by this program or by the reference, sorted.
+// Cases lists the ids of the cases that are preprocessed in a stage folder, by this program or by the reference,
+// sorted.
 func Cases(stage string) ([]string, error) {
 	entries, err := os.ReadDir(stage)
 	if err != nil {

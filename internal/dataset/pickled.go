@@ -11,8 +11,8 @@ import (
 	"github.com/universal-classifier/uc/internal/torch"
 )
 
-// pickledCases reads the properties of cases that the reference preprocessed: a pickle per case, and the classes in the dataset.json of the
-// preprocessed task.
+// pickledCases reads the properties of cases that the reference preprocessed: a pickle per case, and the classes in the
+// dataset.json of the preprocessed task.
 type pickledCases struct {
 	stage   string
 	listing *task.Listing // once it was needed

@@ -5,9 +5,9 @@ import (
 	"slices"
 )
 
-// Arena hands out the tensors that live within one run of a graph. Every run asks for the same tensors in the same order, so a
-// first run on a planning device records when each is needed; Plan then gives all of them places in one block, as few
-// bytes as a greedy search finds, and later runs allocate nothing.
+// Arena hands out the tensors that live within one run of a graph. Every run asks for the same tensors in the same
+// order, so a first run on a planning device records when each is needed; Plan then gives all of them places in one
+// block, as few bytes as a greedy search finds, and later runs allocate nothing.
 type Arena struct {
 	dev    Device
 	slots  []slot
@@ -109,7 +109,8 @@ func (a *Arena) Plan() int64 {
 // Bytes is what Plan found.
 func (a *Arena) Bytes() int64 { return a.bytes }
 
-// Settle puts the planned tensors into a block of at least Bytes, which other arenas may share as long as their runs do not overlap.
+// Settle puts the planned tensors into a block of at least Bytes, which other arenas may share as long as their runs do
+// not overlap.
 func (a *Arena) Settle(b Block) {
 	for i := range a.slots {
 		s := &a.slots[i]

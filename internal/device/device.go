@@ -32,8 +32,9 @@ type Block interface {
 	Bytes() int64
 }
 
-// Conv is a 3D convolution (cross-correlation) with TensorFlow's SAME padding of kernel - stride: per axis max(kernel-stride, 0)
-// zeros in total, the lower side gets the smaller half, whatever the input's size. Channels and sizes are those of the tensors.
+// Conv is a 3D convolution (cross-correlation) with TensorFlow's SAME padding of kernel - stride: per axis
+// max(kernel-stride, 0) zeros in total, the lower side gets the smaller half, whatever the input's size. Channels and
+// sizes are those of the tensors.
 type Conv struct {
 	Kernel, Stride [3]int
 	// Fixed says that the weights change by Upload only, so that ConvForward may keep what it makes of them.
@@ -65,7 +66,8 @@ const (
 	BatchNormMomentum = 0.1
 )
 
-// SGD are the numbers of one optimiser step: torch.optim.SGD with Nesterov momentum after torch.nn.utils.clip_grad_norm_.
+// SGD are the numbers of one optimiser step: torch.optim.SGD with Nesterov momentum after
+// torch.nn.utils.clip_grad_norm_.
 type SGD struct {
 	LR, Momentum, WeightDecay float64
 	ClipNorm                  float64 // largest gradient norm; 0 switches clipping off
@@ -84,9 +86,9 @@ func (o AdamW) Factors() (shrink, rate, root float64) {
 	return 1 - o.LR*o.WeightDecay, o.LR / (1 - math.Pow(o.Beta1, float64(o.Step))), 1 / math.Sqrt(1-math.Pow(o.Beta2, float64(o.Step)))
 }
 
-// Device runs the network's operations. Tensors passed to one call belong to this device; outputs are overwritten unless a
-// parameter says otherwise. Calls may come from several goroutines, and run one after the other. Shapes that do not fit
-// together are a programmer's mistake and panic.
+// Device runs the network's operations. Tensors passed to one call belong to this device; outputs are overwritten
+// unless a parameter says otherwise. Calls may come from several goroutines, and run one after the other. Shapes that
+// do not fit together are a programmer's mistake and panic.
 type Device interface {
 	// Name describes the device for a person.
 	Name() string
@@ -139,8 +141,8 @@ type Device interface {
 	Linear(x, w, b, y *Tensor)
 	LinearBackward(x, dy, w, dx, dw, db *Tensor)
 
-	// CrossEntropy computes the loss (a single value): over labels, the sum of the mean cross-entropy of that label's columns of logits
-	// (N, sum of classes) with targets (N, labels), class numbers; and its gradient.
+	// CrossEntropy computes the loss (a single value): over labels, the sum of the mean cross-entropy of that label's
+	// columns of logits (N, sum of classes) with targets (N, labels), class numbers; and its gradient.
 	CrossEntropy(classes []int, logits, targets, loss, dlogits *Tensor)
 
 	// Step updates params, given grads, and returns the norm of grads before clipping. Where that is not finite, nothing

@@ -1,7 +1,7 @@
 package device
 
-// DryRun returns a device with the layouts and sizes of dev whose kernels do nothing and whose blocks hold nothing: running a
-// graph on it shows what memory the graph needs.
+// DryRun returns a device with the layouts and sizes of dev whose kernels do nothing and whose blocks hold nothing:
+// running a graph on it shows what memory the graph needs.
 func DryRun(dev Device) Device {
 	if p, ok := dev.(dryRun); ok {
 		return p

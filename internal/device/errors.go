@@ -4,8 +4,8 @@ import (
 	"fmt"
 )
 
-// Error is what a device panics with when it cannot go on: its methods have no errors, since nothing can be done about them
-// where they are called. Recover turns the panic into an error at the top.
+// Error is what a device panics with when it cannot go on: its methods have no errors, since nothing can be done about
+// them where they are called. Recover turns the panic into an error at the top.
 type Error struct {
 	Device string
 	Err    error

@@ -29,7 +29,8 @@ func (c Conv) Padding() (low, high [3]int) { return samePadding(c.Kernel, c.Stri
 // Padding is the zeros in front of and behind every axis.
 func (p Pooling) Padding() (low, high [3]int) { return samePadding(p.Kernel, p.Stride) }
 
-// samePadding is TensorFlow's SAME padding for kernel - stride, whatever the input's size; the lower side gets the smaller half.
+// samePadding is TensorFlow's SAME padding for kernel - stride, whatever the input's size; the lower side gets the
+// smaller half.
 func samePadding(kernel, stride [3]int) (low, high [3]int) {
 	for a := range 3 {
 		total := max(kernel[a]-stride[a], 0)

@@ -1,6 +1,7 @@
 package device
 
-// PrecisionText says in which number format an opened device computes, and why, given whether mixed precision was asked for.
+// PrecisionText says in which number format an opened device computes, and why, given whether mixed precision was asked
+// for.
 func PrecisionText(dev Device, mixed bool) string {
 	switch p := dev.Precision(); {
 	case p != "fp32":

@@ -7,8 +7,8 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// Tensor is a handle to values on a device. It is a gorgonia.Value, so that it travels along the graph; what it holds is
-// read with Device.Download.
+// Tensor is a handle to values on a device. It is a gorgonia.Value, so that it travels along the graph; what it holds
+// is read with Device.Download.
 type Tensor struct {
 	spec Spec
 	// Storage is the device's own; nil on a device that only plans.

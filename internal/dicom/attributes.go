@@ -78,7 +78,8 @@ const (
 // sequenceVR is the value representation of sequences.
 const sequenceVR = "SQ"
 
-// wanted are the value representations of the attributes that are read. A patient's name and date of birth are not among them.
+// wanted are the value representations of the attributes that are read. A patient's name and date of birth are not
+// among them.
 var wanted = map[attribute]string{
 	specificCharacterSet: "CS", imageType: "CS", sopClassUID: "UI", sopInstanceUID: "UI", studyDate: "DA", accessionNumber: "SH", modality: "CS",
 	manufacturer: "LO", institutionName: "LO", studyDescription: "LO", seriesDescription: "LO", modelName: "LO", patientID: "LO", patientSex: "CS",

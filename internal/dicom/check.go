@@ -32,7 +32,8 @@ func (s *Series) refuse(kind string, of []*slice, format string, args ...any) {
 	s.Refusals = append(s.Refusals, r)
 }
 
-// inspect decides whether a series is a volume, and which. Nothing is mended: slices are not dropped, filled in or resampled.
+// inspect decides whether a series is a volume, and which. Nothing is mended: slices are not dropped, filled in or
+// resampled.
 func (s *Series) inspect(keepTilt bool) {
 	s.checkFiles()
 	if len(s.slices) == 0 {
@@ -259,7 +260,8 @@ const (
 	evenMost      = 0.3  // of the spacing, where it is small
 )
 
-// uneven refuses duplicate positions, gaps and other uneven spacing. at are the places of the sorted slices along the normal.
+// uneven refuses duplicate positions, gaps and other uneven spacing. at are the places of the sorted slices along the
+// normal.
 func (s *Series) uneven(at []float64) bool {
 	steps := make([]float64, len(at)-1)
 	var apart []float64

@@ -8,8 +8,8 @@ import (
 	"image/jpeg"
 )
 
-// unpackRLE decodes a frame of RLE Lossless (PS3.5, annex G) of pixels of so many bytes, stored as one segment per byte, the most
-// significant first. out is little-endian.
+// unpackRLE decodes a frame of RLE Lossless (PS3.5, annex G) of pixels of so many bytes, stored as one segment per
+// byte, the most significant first. out is little-endian.
 func unpackRLE(packed, out []byte, width int) error {
 	const headLength = 64
 	if len(packed) < headLength {

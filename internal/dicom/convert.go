@@ -85,9 +85,9 @@ func (r *Result) Count(s Status) int {
 	return n
 }
 
-// Convert writes the series in the sources that are asked for and that are volumes as CASE_XXXX.nii.gz, with the channel for XXXX. What
-// is refused or fails is in the result and stops nothing; the error is for what concerns all. An image that an earlier conversion made
-// from the same files stays.
+// Convert writes the series in the sources that are asked for and that are volumes as CASE_XXXX.nii.gz, with the
+// channel for XXXX. What is refused or fails is in the result and stops nothing; the error is for what concerns all. An
+// image that an earlier conversion made from the same files stays.
 func Convert(ctx context.Context, sources []string, o Options, r progress.Reporter) (*Result, error) {
 	if o.Mapping == "" {
 		var err error

@@ -110,7 +110,8 @@ func TestConvert(t *testing.T) {
 	}
 }
 
-// A second conversion keeps images of unchanged files, makes those of changed ones again, and gives new series new names.
+// A second conversion keeps images of unchanged files, makes those of changed ones again, and gives new series new
+// names.
 func TestConvertAgain(t *testing.T) {
 	root := t.TempDir()
 	source, out := filepath.Join(root, "export"), filepath.Join(root, "images")

@@ -21,8 +21,8 @@ func (a vector) cross(b vector) vector {
 	return vector{a[1]*b[2] - a[2]*b[1], a[2]*b[0] - a[0]*b[2], a[0]*b[1] - a[1]*b[0]}
 }
 
-// axes are the unit vectors of growing columns, growing rows and their normal. ok is false if the orientation is no pair of
-// perpendicular unit vectors.
+// axes are the unit vectors of growing columns, growing rows and their normal. ok is false if the orientation is no
+// pair of perpendicular unit vectors.
 func (s *slice) axes() (x, y, normal vector, ok bool) {
 	const tolerance = 0.01 // of rounding in the files
 	x, y = vector(s.orientation[:3]), vector(s.orientation[3:])
@@ -82,9 +82,9 @@ func stackOf(all []*slice, normal vector) stack {
 	return s
 }
 
-// geometryOf places a volume of sorted slices as ITK does: columns, rows, and slices along the normal. In a sheared stack the third
-// direction leads from slice to slice: it is longer than 1 and not perpendicular to the others, while the spacing is still that along
-// the normal.
+// geometryOf places a volume of sorted slices as ITK does: columns, rows, and slices along the normal. In a sheared
+// stack the third direction leads from slice to slice: it is longer than 1 and not perpendicular to the others, while
+// the spacing is still that along the normal.
 func geometryOf(all []*slice, x, y, normal vector, s stack) volume.Geometry {
 	c := all[0]
 	third := normal

@@ -71,8 +71,8 @@ func (e *notImageError) Error() string { return e.kind }
 // maxFrames bounds the frames of a file.
 const maxFrames = 1 << 17
 
-// readHeader reads all of a file but its pixels. The error is errNotDICOM, a *notImageError, or of the file system; whatever is wrong
-// with an image that belongs to a series is in header.broken.
+// readHeader reads all of a file but its pixels. The error is errNotDICOM, a *notImageError, or of the file system;
+// whatever is wrong with an image that belongs to a series is in header.broken.
 func readHeader(path string) (*header, error) {
 	o, walkErr := walk(path)
 	if o == nil {

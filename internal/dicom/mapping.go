@@ -172,7 +172,8 @@ func (m *mapping) of(image string) *mappingRow {
 	return nil
 }
 
-// put adds a row or replaces that of the same image. It names the patient by a number, the same in all rows of a patient.
+// put adds a row or replaces that of the same image. It names the patient by a number, the same in all rows of a
+// patient.
 func (m *mapping) put(r mappingRow) {
 	last := 0
 	for _, other := range m.rows {

@@ -36,7 +36,8 @@ func NamingNames() []string {
 // maxName is how many bytes of a value a case's name takes.
 const maxName = 100
 
-// sanitised makes a value fit for a file's name: letters, digits, dots and dashes of ASCII stay, all else becomes a dash.
+// sanitised makes a value fit for a file's name: letters, digits, dots and dashes of ASCII stay, all else becomes a
+// dash.
 func sanitised(value string) string {
 	name := strings.Map(func(r rune) rune {
 		switch {

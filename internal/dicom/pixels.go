@@ -45,7 +45,8 @@ func (f pixelFormat) limits() (lo, hi float64) {
 	return 0, math.Exp2(float64(f.stored)) - 1
 }
 
-// read reads the pixels of a frame. Bits beside those that the format says are stored, as overlays may be, are left out.
+// read reads the pixels of a frame. Bits beside those that the format says are stored, as overlays may be, are left
+// out.
 func (f pixelFormat) read(raw []byte, order binary.ByteOrder, out []int64) {
 	unused := 64 - f.stored
 	for i := range out {
@@ -67,7 +68,8 @@ func (f pixelFormat) read(raw []byte, order binary.ByteOrder, out []int64) {
 	}
 }
 
-// pixelProblem says why the pixel data of a file cannot be read, as far as can be told without decoding them; "" if nothing does.
+// pixelProblem says why the pixel data of a file cannot be read, as far as can be told without decoding them; "" if
+// nothing does.
 func (h *header) pixelProblem() (kind, reason string) {
 	if kind, reason = h.format.supported(); reason != "" {
 		return kind, reason
@@ -184,8 +186,8 @@ func (s *Series) Bytes() int64 {
 	return bytes*voxels + scratchBytes*plane
 }
 
-// Read reads the voxels of a series that is not refused, rescaled slice by slice. The values are in the order of the slices along the
-// normal of their planes; rows and columns are as stored.
+// Read reads the voxels of a series that is not refused, rescaled slice by slice. The values are in the order of the
+// slices along the normal of their planes; rows and columns are as stored.
 func (s *Series) Read(ctx context.Context) (*Volume, error) {
 	if len(s.Refusals) > 0 {
 		return nil, s.Refusals[0]

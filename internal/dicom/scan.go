@@ -1,9 +1,9 @@
-// Package dicom turns DICOM series into volumes with their geometry. It refuses by name what is not one evenly sampled box of grey
-// values, rather than mend it.
+// Package dicom turns DICOM series into volumes with their geometry. It refuses by name what is not one evenly sampled
+// box of grey values, rather than mend it.
 //
-// The elements of a file are decoded by github.com/suyashkumar/dicom. As files are not to be trusted, a walk through each of them
-// checks all lengths and nesting first, and hands the library a small well-formed copy of the elements that are wanted; pixels are read
-// here, straight from their place in the file.
+// The elements of a file are decoded by github.com/suyashkumar/dicom. As files are not to be trusted, a walk through
+// each of them checks all lengths and nesting first, and hands the library a small well-formed copy of the elements
+// that are wanted; pixels are read here, straight from their place in the file.
 package dicom
 
 import (
@@ -74,8 +74,8 @@ func Holds(path string) bool {
 	return found
 }
 
-// Look goes through folder trees and files and sorts the DICOM images in them into series. Only headers are read. Links to folders are
-// not followed.
+// Look goes through folder trees and files and sorts the DICOM images in them into series. Only headers are read. Links
+// to folders are not followed.
 func Look(ctx context.Context, sources []string, o ScanOptions, r progress.Reporter) (*Scan, error) {
 	paths, links, err := list(ctx, sources, o.Skip)
 	if err != nil {

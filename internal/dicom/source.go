@@ -13,8 +13,8 @@ import (
 // errTruncated is wrapped by errors about files that end too early.
 var errTruncated = errors.New("the file is truncated")
 
-// source is the content of a file from some place on, or what a part of it inflates to. Lengths that a file claims are checked
-// against what is left before anything is made of them.
+// source is the content of a file from some place on, or what a part of it inflates to. Lengths that a file claims are
+// checked against what is left before anything is made of them.
 type source struct {
 	file *infile.File
 	buf  *bufio.Reader

@@ -41,8 +41,8 @@ type byteOrder interface {
 	binary.AppendByteOrder
 }
 
-// walker goes through the elements of a file. Every length is checked against its parent before it is used, and what is not wanted is
-// skipped, so that neither memory nor the stack grows with what a file claims.
+// walker goes through the elements of a file. Every length is checked against its parent before it is used, and what is
+// not wanted is skipped, so that neither memory nor the stack grows with what a file claims.
 type walker struct {
 	src      *source
 	order    byteOrder

@@ -57,7 +57,8 @@ var transferSyntaxes = map[string]transferSyntax{
 	"1.2.840.10008.1.2.4.203": {name: "High-Throughput JPEG 2000", compression: unsupported, command: gdcmconv},
 }
 
-// syntaxOf looks a transfer syntax up. One that is not known is taken for a compressed one, which are all explicit little endian.
+// syntaxOf looks a transfer syntax up. One that is not known is taken for a compressed one, which are all explicit
+// little endian.
 func syntaxOf(uid string) transferSyntax {
 	s, known := transferSyntaxes[uid]
 	if !known {

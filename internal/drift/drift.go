@@ -86,8 +86,8 @@ func distance(a, b []float64) float64 {
 	return largest
 }
 
-// pValue is that of the statistic d, by the asymptotic distribution with Stephens' correction (Use of the Kolmogorov-Smirnov, Cramer-von Mises and related
-// statistics without extensive tables, JRSS B 32, 1970).
+// pValue is that of the statistic d, by the asymptotic distribution with Stephens' correction (Use of the
+// Kolmogorov-Smirnov, Cramer-von Mises and related statistics without extensive tables, JRSS B 32, 1970).
 func pValue(d float64, n, m int) float64 {
 	effective := math.Sqrt(float64(n) * float64(m) / float64(n+m))
 	lambda := (effective + 0.12 + 0.11/effective) * d

@@ -15,7 +15,8 @@ func draw(rng *rand.Rand, n int, mean float64) []float64 {
 	return out
 }
 
-// The statistic and its p value by hand, and SciPy's: ks_2samp(range(10), [x + 3.5 for x in range(10)]) has the distance 0.4.
+// The statistic and its p value by hand, and SciPy's: ks_2samp(range(10), [x + 3.5 for x in range(10)]) has the
+// distance 0.4.
 func TestCompareByHand(t *testing.T) {
 	var a, b []float64
 	for i := range 10 {

@@ -113,15 +113,17 @@ func (c *Comparer) Coarse(a, b *Print) (best float32, shift [3]float64) {
 
 func abs(k int) int { return max(k, -k) }
 
-// Thresholds of Search. Of the 4950 pairs of 100 different scans of hippocampi, whose crops all look alike, the largest similarity is 0.44; copies that were given
-// another window, resampled to 0.6 or 1.5 times the voxels, or shifted by a tenth along every axis, stay above 0.67.
+// Thresholds of Search. Of the 4950 pairs of 100 different scans of hippocampi, whose crops all look alike, the largest
+// similarity is 0.44; copies that were given another window, resampled to 0.6 or 1.5 times the voxels, or shifted by a
+// tenth along every axis, stay above 0.67.
 const (
 	Threshold       = 0.5 // similarity from which two scans count as one picture
 	shapeThreshold  = 0.8 // the same where one of them is a mere shape, of two values: vessels look alike, and hold nothing else to tell them apart
 	coarseThreshold = 0.4 // correlation in the narrow band below which the similarity is not looked at
 )
 
-// fewest is how many frequencies two scans must have in common: a slice has 144, and among fewer phases chance agrees too often at the best of many shifts.
+// fewest is how many frequencies two scans must have in common: a slice has 144, and among fewer phases chance agrees
+// too often at the best of many shifts.
 const fewest = 100
 
 // Pair is two scans that hold the same picture; A comes before B.
@@ -181,8 +183,8 @@ func (c *Comparer) similarity(a, b *Print) float64 {
 	return c.Similarity(a, b, shift)
 }
 
-// Similarity is the correlation of two fingerprints in their whole band at the best shift near the given one: 1 for one picture, about 0 for
-// pictures that have nothing to do with each other.
+// Similarity is the correlation of two fingerprints in their whole band at the best shift near the given one: 1 for one
+// picture, about 0 for pictures that have nothing to do with each other.
 func (c *Comparer) Similarity(a, b *Print, shift [3]float64) float64 {
 	var limit [3]int
 	for d := range 3 {

@@ -42,7 +42,8 @@ func readAll(t *testing.T, pattern string, most int) []*volume.Image {
 	return images
 }
 
-// check wants no two of the images to be taken for one, and every changed copy to be recognised as that of its original alone.
+// check wants no two of the images to be taken for one, and every changed copy to be recognised as that of its original
+// alone.
 func check(t *testing.T, images []*volume.Image, copied int) {
 	t.Helper()
 	var views []View
@@ -88,7 +89,8 @@ func TestHippocampi(t *testing.T) {
 	check(t, readAll(t, filepath.Join(dir, "*.nii.gz"), 40), 6)
 }
 
-// The same voxels are identical whatever the header says of their place, and a scan turned in memory and header is the same picture.
+// The same voxels are identical whatever the header says of their place, and a scan turned in memory and header is the
+// same picture.
 func TestIdenticalAndTurned(t *testing.T) {
 	root := t.TempDir()
 	if err := phantom.Generate(t.Context(), root, phantom.Options{Cases: 2, TestCases: -1, Seed: 4}, progress.Discard); err != nil {

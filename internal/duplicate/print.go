@@ -11,11 +11,13 @@ const band = 8
 // frequencies of a fingerprint along an axis, from -band to band.
 const frequencies = 2*band + 1
 
-// Print is a fingerprint: the phases of a scan's low spatial frequencies, of which only the half with a positive first non-zero one is kept, along the body's x, y and z, in 256 steps of a
-// turn. Where a scan has too few voxels for a frequency there is none.
+// Print is a fingerprint: the phases of a scan's low spatial frequencies, of which only the half with a positive first
+// non-zero one is kept, along the body's x, y and z, in 256 steps of a turn. Where a scan has too few voxels for a
+// frequency there is none.
 //
-// Two prints are compared by phase-only correlation of a limited band (Ito et al., A Fingerprint Matching Algorithm Using Phase-Only Correlation, IEICE Trans. E87-A, 2004): a shift
-// turns the phases in proportion to frequency, which the best shift undoes, and after which those of one picture agree, while those of different pictures do not.
+// Two prints are compared by phase-only correlation of a limited band (Ito et al., A Fingerprint Matching Algorithm
+// Using Phase-Only Correlation, IEICE Trans. E87-A, 2004): a shift turns the phases in proportion to frequency, which
+// the best shift undoes, and after which those of one picture agree, while those of different pictures do not.
 type Print struct {
 	Band   [3]int `json:"band"` // highest frequency along the body's x, y, z
 	Phases []int8 `json:"phases"`

@@ -1,4 +1,5 @@
-// Package duplicate recognises scans that hold the same picture, voxel for voxel or after changes of window, grid and position.
+// Package duplicate recognises scans that hold the same picture, voxel for voxel or after changes of window, grid and
+// position.
 package duplicate
 
 import (
@@ -154,8 +155,8 @@ func (v *Viewer) View() View {
 	return View{hex.EncodeToString(v.digest.Sum(nil)), len(v.known) < 3, v.print()}
 }
 
-// ranks replaces values by their rank, equal ones by the mean of theirs, from -1 to 1: whatever keeps the order of intensities, such as another window,
-// keeps them. All are 0 if the values are.
+// ranks replaces values by their rank, equal ones by the mean of theirs, from -1 to 1: whatever keeps the order of
+// intensities, such as another window, keeps them. All are 0 if the values are.
 func ranks(values []float64) {
 	order := make([]int, len(values))
 	for i := range order {

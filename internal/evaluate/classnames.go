@@ -9,7 +9,8 @@ import (
 	"github.com/universal-classifier/uc/internal/task"
 )
 
-// reading is the two things that a cell can mean, each a class or -1: the class of this name, and the class of this number.
+// reading is the two things that a cell can mean, each a class or -1: the class of this name, and the class of this
+// number.
 type reading struct{ name, number int }
 
 // readCell matches a cell with the classes of a label.
@@ -32,9 +33,9 @@ func readCell(cell string, l task.Label) reading {
 // cellOf is a cell of a label's column, with the case that it belongs to.
 type cellOf struct{ id, text string }
 
-// classesOf reads the column of a label: each cell by the name of a class, or else by its number. A number that is also the name
-// of another class counts as the name where the column shows that it holds names, by another number that is a name alone; where it
-// could be either it is an error.
+// classesOf reads the column of a label: each cell by the name of a class, or else by its number. A number that is also
+// the name of another class counts as the name where the column shows that it holds names, by another number that is a
+// name alone; where it could be either it is an error.
 func classesOf(cells []cellOf, l task.Label) ([]int, error) {
 	readings := make([]reading, len(cells))
 	names, numbers := false, false

@@ -8,8 +8,8 @@ const (
 	MethodRaoScott   = "Rao-Scott"
 )
 
-// clusters are the numbers of the patients of cases, from 0; nil if no patient has two of them, for then nothing is clustered. A case without a patient
-// is one of its own.
+// clusters are the numbers of the patients of cases, from 0; nil if no patient has two of them, for then nothing is
+// clustered. A case without a patient is one of its own.
 func clusters(patients []string) []int {
 	numbers := map[string]int{}
 	of := make([]int, len(patients))
@@ -57,10 +57,11 @@ func clusterSums(values []float64, of []int) (sums map[int]float64, counts map[i
 	return sums, counts
 }
 
-// areaVariance is the variance of the mean of structural components, one per positive and one per negative case: that of an area under the ROC curve, or,
-// if they are differences, of the difference between two. Without clusters it is DeLong's (Biometrics 44, 1988), with clusters Obuchowski's (Nonparametric
-// analysis of clustered ROC curve data, Biometrics 53, 1997), which takes the cases of a cluster as one observation, positives and negatives together. NaN with fewer than two
-// cases, or clusters, on a side.
+// areaVariance is the variance of the mean of structural components, one per positive and one per negative case: that
+// of an area under the ROC curve, or, if they are differences, of the difference between two. Without clusters it is
+// DeLong's (Biometrics 44, 1988), with clusters Obuchowski's (Nonparametric analysis of clustered ROC curve data,
+// Biometrics 53, 1997), which takes the cases of a cluster as one observation, positives and negatives together. NaN
+// with fewer than two cases, or clusters, on a side.
 func areaVariance(positives, negatives []float64, positiveOf, negativeOf []int) float64 {
 	if positiveOf == nil {
 		return sampleVariance(positives)/float64(len(positives)) + sampleVariance(negatives)/float64(len(negatives))
@@ -94,7 +95,8 @@ func areaVariance(positives, negatives []float64, positiveOf, negativeOf []int) 
 	return spread(p, pCount, positiveOf)/(m*m) + spread(q, qCount, negativeOf)/(n*n) + 2*both/(m*n)
 }
 
-// distinct are the different values, in the order of their first appearance, so that sums over them always round in the same way.
+// distinct are the different values, in the order of their first appearance, so that sums over them always round in the
+// same way.
 func distinct(of []int) []int {
 	seen := map[int]bool{}
 	var out []int
@@ -107,8 +109,9 @@ func distinct(of []int) []int {
 	return out
 }
 
-// ClusteredAUC is AUCInterval where patients are the patients of the cases. If one of them has several cases the variance is Obuchowski's, and where
-// that is 0 or does not exist Newcombe's interval counts patients in place of cases.
+// ClusteredAUC is AUCInterval where patients are the patients of the cases. If one of them has several cases the
+// variance is Obuchowski's, and where that is 0 or does not exist Newcombe's interval counts patients in place of
+// cases.
 func ClusteredAUC(truth []bool, scores []float64, patients []string) (Estimate, error) {
 	d, err := clusteredComponents(truth, scores, patients)
 	if err != nil {
@@ -157,9 +160,11 @@ func (d aucComponents) newcombe() (low, high float64) {
 	return newcombe(d.auc, len(d.positives), len(d.negatives))
 }
 
-// Share is how many of the cases are hits, with a 95 % interval. Where a patient has several cases, it is Wilson's interval on the effective number of cases (Rao and
-// Scott, A simple method for the analysis of clustered binary data, Biometrics 48, 1992): the number divided by the design effect, which is the variance of the ratio
-// estimator over clusters relative to that of independent cases, and at least 1. Without any hit, or without any miss, the patients count as cases. Otherwise it is Proportion.
+// Share is how many of the cases are hits, with a 95 % interval. Where a patient has several cases, it is Wilson's
+// interval on the effective number of cases (Rao and Scott, A simple method for the analysis of clustered binary data,
+// Biometrics 48, 1992): the number divided by the design effect, which is the variance of the ratio estimator over
+// clusters relative to that of independent cases, and at least 1. Without any hit, or without any miss, the patients
+// count as cases. Otherwise it is Proportion.
 func Share(hits []bool, patients []string) Estimate {
 	count := 0
 	for _, h := range hits {

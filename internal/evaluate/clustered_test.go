@@ -25,7 +25,8 @@ func (i interval) check(t *testing.T, what string, got Estimate, method string) 
 	}
 }
 
-// Areas, differences of areas and shares of clustered cases are those that scripts/gen_clustered_vectors.py computes on its own.
+// Areas, differences of areas and shares of clustered cases are those that scripts/gen_clustered_vectors.py computes on
+// its own.
 func TestClusteredIntervalsEqualThoseOfPython(t *testing.T) {
 	raw, err := os.ReadFile(filepath.Join("testdata", "clustered.json"))
 	if err != nil {

@@ -22,7 +22,8 @@ const (
 	casesFile        = "cases.json"
 )
 
-// maxResult is more numbers than the result of a case holds: logits and probabilities of a quarter of a million classes.
+// maxResult is more numbers than the result of a case holds: logits and probabilities of a quarter of a million
+// classes.
 const maxResult = 1 << 19
 
 // maxResultBytes bounds the file that holds them.
@@ -132,8 +133,8 @@ func (p Prediction) Arrays() []npz.Array {
 	return out
 }
 
-// ReadFold reads what WriteFold wrote. dir is the folder it wrote to, or the fold's folder above it.
-// The error is ErrNotValidated if nothing was written there, and ErrMixed if a file is not of the validation that cases.json lists.
+// ReadFold reads what WriteFold wrote. dir is the folder it wrote to, or the fold's folder above it. The error is
+// ErrNotValidated if nothing was written there, and ErrMixed if a file is not of the validation that cases.json lists.
 func ReadFold(dir string) (*Fold, error) {
 	b, err := infile.ReadFile(filepath.Join(dir, casesFile), infile.MaxText)
 	if errors.Is(err, fs.ErrNotExist) {

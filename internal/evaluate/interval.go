@@ -78,11 +78,11 @@ func midranks(values []float64) []float64 {
 	return ranks
 }
 
-// AUCInterval is the area under the ROC curve with its 95 % interval: area +- z x DeLong's standard error, cut to
-// [0, 1], as pROC's ci.auc gives it. Where DeLong's variance is 0 (every positive case above every negative one, or
-// below) that interval would claim certainty; there it is Newcombe's method 5 (Statistics in Medicine 25, 2006), a score
-// interval that stays open. With fewer than two positive or two negative cases DeLong's variance does not exist,
-// and Newcombe's is used too. The error is ErrOneClass if the area itself is not defined.
+// AUCInterval is the area under the ROC curve with its 95 % interval: area +- z x DeLong's standard error, cut to [0,
+// 1], as pROC's ci.auc gives it. Where DeLong's variance is 0 (every positive case above every negative one, or below)
+// that interval would claim certainty; there it is Newcombe's method 5 (Statistics in Medicine 25, 2006), a score
+// interval that stays open. With fewer than two positive or two negative cases DeLong's variance does not exist, and
+// Newcombe's is used too. The error is ErrOneClass if the area itself is not defined.
 func AUCInterval(truth []bool, scores []float64) (Estimate, error) {
 	return ClusteredAUC(truth, scores, nil)
 }

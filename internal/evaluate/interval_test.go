@@ -79,8 +79,8 @@ func TestDeLongEqualsAllPairs(t *testing.T) {
 	}
 }
 
-// A worked example: negatives 1 2 3, positives 2 3 4. The placements are 1/2, 5/6, 1 of the positives and 1, 5/6, 1/2 of
-// the negatives; both have mean 7/9 and variance 7/108; the variance of the area is 2 * 7/108 / 3.
+// A worked example: negatives 1 2 3, positives 2 3 4. The placements are 1/2, 5/6, 1 of the positives and 1, 5/6, 1/2
+// of the negatives; both have mean 7/9 and variance 7/108; the variance of the area is 2 * 7/108 / 3.
 func TestDeLongByHand(t *testing.T) {
 	got, err := AUCInterval([]bool{false, false, false, true, true, true}, []float64{1, 2, 3, 2, 3, 4})
 	near(t, "auc", float64(got.Value), 7.0/9, err)
@@ -112,7 +112,8 @@ func TestPerfectSeparationIsNotCertain(t *testing.T) {
 	}
 }
 
-// The values of Newcombe (1998), Statistics in Medicine 17, table I: 81/263, 15/148, 0/20, 1/29, method 3 (Wilson's score).
+// The values of Newcombe (1998), Statistics in Medicine 17, table I: 81/263, 15/148, 0/20, 1/29, method 3 (Wilson's
+// score).
 func TestWilsonAsPublished(t *testing.T) {
 	for _, c := range []struct {
 		hits, total int

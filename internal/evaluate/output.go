@@ -27,7 +27,8 @@ var csvHeader = []string{"fold", "label", "value", "value_name", "cases", "posit
 	"auc", "auc_low", "auc_high", "auc_method", "average_precision", "accuracy", "accuracy_low", "accuracy_high", "balanced_accuracy",
 	"sensitivity", "sensitivity_low", "sensitivity_high", "specificity", "specificity_low", "specificity_high"}
 
-// CSV writes one row per label and class, for all folds together ("pooled") and then for each fold. Undefined numbers are empty.
+// CSV writes one row per label and class, for all folds together ("pooled") and then for each fold. Undefined numbers
+// are empty.
 func (r *Report) CSV(w io.Writer) error {
 	out := csv.NewWriter(w)
 	if err := out.Write(append(csvHeader, baselineColumns()...)); err != nil {
@@ -72,7 +73,8 @@ func plain(n Number) string {
 	return strconv.FormatFloat(float64(n), 'g', 8, 64)
 }
 
-// Table is the report for a terminal: warnings, then per label its classes, folds and confusion matrix, in aligned columns.
+// Table is the report for a terminal: warnings, then per label its classes, folds and confusion matrix, in aligned
+// columns.
 func (r *Report) Table() string {
 	var b strings.Builder
 	b.WriteString(r.count())

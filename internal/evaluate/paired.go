@@ -14,8 +14,8 @@ func CompareAUC(truth []bool, first, second []float64) (difference Estimate, p N
 	return ClusteredCompareAUC(truth, first, second, nil)
 }
 
-// ClusteredCompareAUC is CompareAUC where patients are the patients of the cases: if one of them has several, the variance is that of Obuchowski's paired test
-// (Biometrics 53, 1997).
+// ClusteredCompareAUC is CompareAUC where patients are the patients of the cases: if one of them has several, the
+// variance is that of Obuchowski's paired test (Biometrics 53, 1997).
 func ClusteredCompareAUC(truth []bool, first, second []float64, patients []string) (difference Estimate, p Number, err error) {
 	none := Estimate{Value: undefined, Low: undefined, High: undefined}
 	a, err := clusteredComponents(truth, first, patients)

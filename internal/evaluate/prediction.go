@@ -22,8 +22,8 @@ func NewPrediction(id string, classes []int) Prediction {
 	return p
 }
 
-// Add takes in the logits, (labels, classes), of one network and one mirror image: the prediction becomes the mean of logits and of their
-// softmax if the shares of all add up to 1.
+// Add takes in the logits, (labels, classes), of one network and one mirror image: the prediction becomes the mean of
+// logits and of their softmax if the shares of all add up to 1.
 func (p *Prediction) Add(logits [][]float32, share float64) {
 	for k, of := range logits {
 		wide := make([]float64, len(of))

@@ -77,7 +77,8 @@ type FoldReport struct {
 	Labels []LabelReport `json:"labels"`
 }
 
-// LabelReport is the performance on one classification label. The predicted class is the one of the highest probability.
+// LabelReport is the performance on one classification label. The predicted class is the one of the highest
+// probability.
 type LabelReport struct {
 	Name             string        `json:"name"`
 	Cases            int           `json:"cases"`

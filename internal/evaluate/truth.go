@@ -9,9 +9,11 @@ import (
 	"github.com/universal-classifier/uc/internal/task"
 )
 
-// AgainstTruth measures the predictions in dir, as uc predict left them, against the true classes in the table at path (see
-// csvfile): a column "case" and one per classification label, under its name, that holds what the class is called or its
-// number, or under its name and " value", that holds what it is called. A column "patient" clusters the intervals. Other columns do not matter. Cases that only one side knows, or without a class for every label, are left out with a warning.
+// AgainstTruth measures the predictions in dir, as uc predict left them, against the true classes in the table at path
+// (see csvfile): a column "case" and one per classification label, under its name, that holds what the class is called
+// or its number, or under its name and " value", that holds what it is called. A column "patient" clusters the
+// intervals. Other columns do not matter. Cases that only one side knows, or without a class for every label, are left
+// out with a warning.
 func AgainstTruth(dir, path string) (*Report, error) {
 	table, err := ReadTable(dir)
 	if err != nil {
@@ -94,14 +96,16 @@ func (t *Table) measure(dir, source string, labels []task.Label, truth map[strin
 	return r, nil
 }
 
-// caseColumn names the cases in tables, patientColumn whom they are of; valueSuffix follows a label's name in the column that holds its classes' names.
+// caseColumn names the cases in tables, patientColumn whom they are of; valueSuffix follows a label's name in the
+// column that holds its classes' names.
 const (
 	caseColumn    = "case"
 	patientColumn = "patient"
 	valueSuffix   = " value"
 )
 
-// readTruth reads the classes of every case; those of incomplete cases are nil. patients is empty without such a column.
+// readTruth reads the classes of every case; those of incomplete cases are nil. patients is empty without such a
+// column.
 func readTruth(path string, labels []task.Label) (truth map[string][]int, patients map[string]string, incomplete []string, err error) {
 	t, err := csvfile.Read(path, caseColumn)
 	if err != nil {
@@ -160,8 +164,8 @@ func readTruth(path string, labels []task.Label) (truth map[string][]int, patien
 	return truth, patients, incomplete, nil
 }
 
-// labelColumn reads a label's classes by row, from the column of its name, or from that of its classes' names, or both if they
-// agree, as in predictions.csv. It is nil if there is neither.
+// labelColumn reads a label's classes by row, from the column of its name, or from that of its classes' names, or both
+// if they agree, as in predictions.csv. It is nil if there is neither.
 func labelColumn(t *csvfile.Table, caseAt int, l task.Label) (map[int]int, error) {
 	at, err := t.Column(l.Name)
 	if err != nil {

@@ -13,7 +13,8 @@ import (
 
 var truthLabels = []task.Label{{Name: "Lesion", Values: []string{"no", "yes"}}, {Name: "Size", Ordinal: true, Values: []string{"small", "medium", "large"}}}
 
-// writeTable writes predictions.json: cases a to e, of which Lesion is called with these probabilities, and Size always as medium.
+// writeTable writes predictions.json: cases a to e, of which Lesion is called with these probabilities, and Size always
+// as medium.
 func writeTable(t *testing.T, lesion map[string]float64) string {
 	t.Helper()
 	table := Table{Settings: Settings{Task: "Task904_Toy", Model: "some/model"}, Labels: ListLabels(truthLabels)}

@@ -24,8 +24,8 @@ type Format struct {
 	Extensions []string
 	// folder is set for formats whose models are folders: where below out the folder of m lies.
 	folder func(out string, m *model.Model) string
-	// write writes the folds of m into one file, or, for a format of folders, all of m into the folder path. m has more than one fold only
-	// for a folder or an ensemble.
+	// write writes the folds of m into one file, or, for a format of folders, all of m into the folder path. m has more
+	// than one fold only for a folder or an ensemble.
 	write func(ctx context.Context, path string, m *model.Model, r progress.Reporter) error
 }
 
@@ -50,9 +50,9 @@ func Names() []string {
 	return names
 }
 
-// Write writes the folds of m and returns the paths written. For a format of files, out is a file if it ends in one of the format's
-// extensions, and else a folder that receives a file per fold (fold_0.pth, all.pth), or ensemble.pth with all folds. A format of folders
-// always writes all folds into the folder out.
+// Write writes the folds of m and returns the paths written. For a format of files, out is a file if it ends in one of
+// the format's extensions, and else a folder that receives a file per fold (fold_0.pth, all.pth), or ensemble.pth with
+// all folds. A format of folders always writes all folds into the folder out.
 func (f Format) Write(ctx context.Context, out string, m *model.Model, ensemble bool, r progress.Reporter) ([]string, error) {
 	if f.folder != nil {
 		if ensemble {
@@ -103,8 +103,8 @@ func isDir(path string) bool {
 	return err == nil && info.IsDir()
 }
 
-// stateDict is the state dictionary of the folds as the reference's I3D has it. With several folds the names begin with "0.", "1.", ...: the
-// state_dict of a torch.nn.ModuleList of networks.
+// stateDict is the state dictionary of the folds as the reference's I3D has it. With several folds the names begin with
+// "0.", "1.", ...: the state_dict of a torch.nn.ModuleList of networks.
 func stateDict(m *model.Model) *weights.StateDict {
 	if len(m.Folds) == 1 {
 		return i3d.ReferenceStateDict(m.Folds[0].Weights)

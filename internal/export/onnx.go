@@ -41,7 +41,8 @@ const (
 // ONNXInput is the name of the network's input, unless a label has it.
 const ONNXInput = "input"
 
-// writeONNX writes the folds of m as one graph that averages their probabilities, and the vectors of its self-test beside it.
+// writeONNX writes the folds of m as one graph that averages their probabilities, and the vectors of its self-test
+// beside it.
 func writeONNX(ctx context.Context, path string, m *model.Model, r progress.Reporter) error {
 	file, err := onnxModel(m)
 	if err != nil {
@@ -79,7 +80,8 @@ func onnxModel(m *model.Model) (*onnx.Model, error) {
 	g.Input(input, onnx.Dim{Name: "batch"}, onnx.Dim{Size: m.Config.InChannels}, onnx.Dim{Name: "depth"}, onnx.Dim{Name: "height"}, onnx.Dim{Name: "width"})
 	perLabel := make([][]string, len(labels))
 	for _, fold := range m.Folds {
-		// A slash keeps inner names apart from those of labels that hold none, as PyTorch's exporter does; those that do begin otherwise.
+		// A slash keeps inner names apart from those of labels that hold none, as PyTorch's exporter does; those that do
+		// begin otherwise.
 		for k, p := range i3d.AddONNX(g, "/"+fold.Name+"/", input, m.Config, fold.Weights) {
 			perLabel[k] = append(perLabel[k], p)
 		}

@@ -1,4 +1,5 @@
-// Package external compares an external test set with the cases that a model was trained on: how it differs, and what it shares with them.
+// Package external compares an external test set with the cases that a model was trained on: how it differs, and what
+// it shares with them.
 package external
 
 import (
@@ -19,8 +20,9 @@ import (
 	"github.com/universal-classifier/uc/internal/volume"
 )
 
-// Compare reads every scan of the task's training cases and of its test cases once, in constant memory, and returns in which numbers they differ (sizes, spacings and extents of the
-// first modality, mean and SD of the intensities of each, shares of the classes), and what they share: scans, patients, names.
+// Compare reads every scan of the task's training cases and of its test cases once, in constant memory, and returns in
+// which numbers they differ (sizes, spacings and extents of the first modality, mean and SD of the intensities of each,
+// shares of the classes), and what they share: scans, patients, names.
 func Compare(ctx context.Context, t *task.Task, test []task.Case, r progress.Reporter) (differences []drift.Difference, shared []string, err error) {
 	training := t.Dataset.Cases
 	cases := slices.Concat(training, test)

@@ -2,7 +2,8 @@ package feed
 
 import "math/rand/v2"
 
-// drawer chooses the cases of batches. Its choice follows from the sequence and the place of the sample in the training alone.
+// drawer chooses the cases of batches. Its choice follows from the sequence and the place of the sample in the training
+// alone.
 type drawer struct {
 	pass  int   // that order belongs to, counted from 1
 	order []int // of the members
@@ -27,7 +28,8 @@ func (d *drawer) one(p *Sequence, members []int, at Position, index int, rng *ra
 	return members[d.order[n%len(members)]]
 }
 
-// Size is the number of samples of the batch at a position: the last one of a whole validation is as long as cases are left.
+// Size is the number of samples of the batch at a position: the last one of a whole validation is as long as cases are
+// left.
 func (p Sequence) Size(at Position, valCases int) int {
 	n := p.BatchSize
 	if at.Phase == Validating && p.WholeValidation {

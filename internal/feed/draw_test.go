@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// In passes every case is drawn once before any is drawn again, over the ends of batches and epochs, by each worker alike.
+// In passes every case is drawn once before any is drawn again, over the ends of batches and epochs, by each worker
+// alike.
 func TestDrawsInPasses(t *testing.T) {
 	p := Sequence{Epochs: 5, Iterations: 3, BatchSize: 4, Seed: 7, Draws: InPasses}
 	members := []int{3, 5, 8, 9, 12, 20, 21}

@@ -68,8 +68,8 @@ type Batch struct {
 	done chan struct{}
 }
 
-// Loader prepares batches ahead of the network, in order. Every sample is a function of (seed, phase, epoch, iteration, index in
-// the batch) alone, so neither the number of workers nor an interruption changes any.
+// Loader prepares batches ahead of the network, in order. Every sample is a function of (seed, phase, epoch, iteration,
+// index in the batch) alone, so neither the number of workers nor an interruption changes any.
 type Loader struct {
 	sequence  Sequence
 	cohort    cohort
@@ -92,8 +92,8 @@ type job struct {
 	index int
 }
 
-// NewLoader starts one worker per pipeline, which fill batches of the sequence's size for the positions in order. Memory is bounded: no more than
-// batchesAhead(...) batches exist at any time.
+// NewLoader starts one worker per pipeline, which fill batches of the sequence's size for the positions in order.
+// Memory is bounded: no more than batchesAhead(...) batches exist at any time.
 func NewLoader(p Sequence, c cohort, members [2][]int, labels, sampleLen int, pipelines []*augment.Pipeline, order iter.Seq[Position]) *Loader {
 	ctx, stop := context.WithCancel(context.Background())
 	batchSize := p.BatchSize
@@ -117,7 +117,8 @@ func NewLoader(p Sequence, c cohort, members [2][]int, labels, sampleLen int, pi
 	return l
 }
 
-// BatchesAhead is how many batches a loader keeps: one that the network works on, one that waits for it, and those that keep all workers busy.
+// BatchesAhead is how many batches a loader keeps: one that the network works on, one that waits for it, and those that
+// keep all workers busy.
 func BatchesAhead(batchSize, workers int) int { return 2 + (workers+batchSize-1)/batchSize }
 
 // dispatch hands out the samples in order as buffers come free.
@@ -206,7 +207,8 @@ func (l *Loader) Next(ctx context.Context) (*Batch, error) {
 	}
 }
 
-// SendAhead has send called with the data of every batch as soon as they are prepared, one batch ahead of next. It is called before next is.
+// SendAhead has send called with the data of every batch as soon as they are prepared, one batch ahead of next. It is
+// called before next is.
 func (l *Loader) SendAhead(send func(data []float32)) {
 	sent := make(chan *Batch)
 	l.ready = sent

@@ -31,8 +31,8 @@ type Rates struct {
 // madeUpCases is how many cases of random voxels a measurement draws from.
 const madeUpCases = 3
 
-// Measure runs steps of a training as Run does, on random cases that lie in memory with one label of two classes, and before that the
-// preparation of as many batches alone. step trains on one batch and returns when it is done.
+// Measure runs steps of a training as Run does, on random cases that lie in memory with one label of two classes, and
+// before that the preparation of as many batches alone. step trains on one batch and returns when it is done.
 func Measure(ctx context.Context, dev device.Device, o MeasureOptions, step func(data []float32, targets [][]int) error) (*Rates, error) {
 	if o.Channels < 2 {
 		return nil, fmt.Errorf("samples of %d channels: a modality and the mask are the least that is augmented", o.Channels)
@@ -76,7 +76,8 @@ func Measure(ctx context.Context, dev device.Device, o MeasureOptions, step func
 	return f, nil
 }
 
-// feed takes all batches that a loader has and tells how long those after the first ones took, and how much of that was waiting.
+// feed takes all batches that a loader has and tells how long those after the first ones took, and how much of that was
+// waiting.
 func feed(ctx context.Context, l *Loader, first int, step func(data []float32, targets [][]int) error) (took, waited time.Duration, err error) {
 	began := time.Now()
 	for i := 0; ; i++ {

@@ -1,4 +1,5 @@
-// Package feed prepares the batches of a training ahead of the network, in order, by workers that change no bit of them.
+// Package feed prepares the batches of a training ahead of the network, in order, by workers that change no bit of
+// them.
 package feed
 
 // Draws is how training cases are chosen.

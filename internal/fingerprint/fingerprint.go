@@ -1,4 +1,5 @@
-// Package fingerprint describes a cohort before it is planned: sizes, spacings, and intensities within the region of interest.
+// Package fingerprint describes a cohort before it is planned: sizes, spacings, and intensities within the region of
+// interest.
 package fingerprint
 
 import (

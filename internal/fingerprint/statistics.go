@@ -5,8 +5,8 @@ import (
 )
 
 // The statistics of the cohort are exact to float32, but the voxels are not all held at once. Each float32 has a key:
-// its bits, changed so that keys order as the numbers do. A case leaves behind its moments and its distinct keys with their
-// counts; whole-number images, as CT is, have a few thousand. If the cohort has too many, only a histogram of the
+// its bits, changed so that keys order as the numbers do. A case leaves behind its moments and its distinct keys with
+// their counts; whole-number images, as CT is, have a few thousand. If the cohort has too many, only a histogram of the
 // upper half of the keys is kept, and a second scan counts the lower halves within the few bins that matter.
 
 // MaxDistinct is how many distinct values of a cohort are held, over all cases (8 bytes each).

@@ -66,9 +66,9 @@ func parse(r io.Reader) ([]floor, error) {
 	return floors, lines.Err()
 }
 
-// check compares the page with the packages of the module. The page lists packages from top to bottom: each may import only
-// packages further down, which rules out circles of floors as well. Packages for tests come last and are imported by nothing
-// but one another.
+// check compares the page with the packages of the module. The page lists packages from top to bottom: each may import
+// only packages further down, which rules out circles of floors as well. Packages for tests come last and are imported
+// by nothing but one another.
 func check(floors []floor, pkgs []pkg) []string {
 	var problems []string
 	fail := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }

@@ -4,7 +4,8 @@ import "github.com/universal-classifier/uc/internal/device"
 
 // FLOPs counts the floating-point operations of the convolutions, as direct convolution with 2 operations per
 // multiply-add, for a batch of images of shape (D, H, W): of inference, and of a training step, which also computes the
-// gradients of all weights and of every convolution's input except the first. Kernels with fast algorithms execute fewer.
+// gradients of all weights and of every convolution's input except the first. Kernels with fast algorithms execute
+// fewer.
 func FLOPs(cfg Config, batch int, shape [3]int) (inference, training float64) {
 	layers := allLayers(cfg.InChannels)
 	for i, s := range stages {

@@ -103,8 +103,8 @@ func loadGolden(t *testing.T, name string) *golden {
 	return g
 }
 
-// eachGolden runs f for every configuration, kernel set and case of at most largest voxels. The best kernel set sees all of them; the
-// others, and short runs, those of at most small.
+// eachGolden runs f for every configuration, kernel set and case of at most largest voxels. The best kernel set sees
+// all of them; the others, and short runs, those of at most small.
 func eachGolden(t *testing.T, small, largest int, f func(t *testing.T, dev device.Device, g *golden, c *goldenCase)) {
 	sets := cpulevel.Available()
 	for _, name := range []string{"c2_h2", "c3_h2_h3"} {
@@ -137,7 +137,8 @@ const (
 	largeInput  = 2 * 2 * 64 * 64 * 64
 )
 
-// compare32 checks got against float32 results of the reference, whose distance to its own float64 results shows what rounding does.
+// compare32 checks got against float32 results of the reference, whose distance to its own float64 results shows what
+// rounding does.
 func compare32(t *testing.T, what string, got [][]float32, want, want64 [][][]float64, tolerance float64) {
 	t.Helper()
 	worst := 0.0
@@ -205,10 +206,11 @@ func (d *differences) near(what string, got, want, tolerance float64) {
 	}
 }
 
-// anyDraw passes if run finds nothing to complain about for the input or for one of a few copies of it with relative noise of 3e-7, a few
-// times float32's rounding. Gradients jump where a ReLU or a maximum changes its mind, and with the few values per channel that deep layers
-// have here single ones do within rounding: noise of 1e-6 on the input of 1x3x28x28x28 moves its gradient by nothing, by 3.5 % or by 36 %,
-// with any kernels. What is computed wrongly agrees with the reference in no draw.
+// anyDraw passes if run finds nothing to complain about for the input or for one of a few copies of it with relative
+// noise of 3e-7, a few times float32's rounding. Gradients jump where a ReLU or a maximum changes its mind, and with
+// the few values per channel that deep layers have here single ones do within rounding: noise of 1e-6 on the input of
+// 1x3x28x28x28 moves its gradient by nothing, by 3.5 % or by 36 %, with any kernels. What is computed wrongly agrees
+// with the reference in no draw.
 func anyDraw(t *testing.T, x []float32, run func(x []float32) differences) {
 	t.Helper()
 	rng := rand.New(rand.NewPCG(1, 1))

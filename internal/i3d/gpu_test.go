@@ -34,8 +34,8 @@ func recordingGPU(t *testing.T, format kernels.Type) (device.Device, *fake.Card)
 
 var machine = sync.OnceValue(open.GPU{}.Look)
 
-// eachGPU runs f on a card whose kernels are emulated, for the smallest case that there is (minutes, so only if UC_EMULATE is set), and on the
-// card of the machine, for all of them.
+// eachGPU runs f on a card whose kernels are emulated, for the smallest case that there is (minutes, so only if
+// UC_EMULATE is set), and on the card of the machine, for all of them.
 func eachGPU(t *testing.T, name string, g *golden, small, largest int, f func(t *testing.T, dev device.Device, g *golden, c *goldenCase)) {
 	for i := range g.Cases {
 		c := &g.Cases[i]
@@ -83,16 +83,16 @@ func tally(events []fake.Event) map[string]int {
 	return n
 }
 
-// The layers of the network as the device sees them: the convolutions of a block that read its input are one in training and two in
-// inference.
+// The layers of the network as the device sees them: the convolutions of a block that read its input are one in
+// training and two in inference.
 const (
 	trainingLayers  = 3 + 9*4
 	inferenceLayers = 3 + 9*5
 	poolings        = 4 + 9
 )
 
-// TestStepOnGPU runs whole training steps on a card that records, and checks what it was asked: every layer once per direction, nothing
-// read back between the input and the loss, no memory taken after the first step.
+// TestStepOnGPU runs whole training steps on a card that records, and checks what it was asked: every layer once per
+// direction, nothing read back between the input and the loss, no memory taken after the first step.
 func TestStepOnGPU(t *testing.T) {
 	for _, format := range kernels.Types {
 		t.Run(format.String(), func(t *testing.T) {
@@ -163,8 +163,8 @@ func asked(events []fake.Event) (all []string) {
 	return all
 }
 
-// TestStepIsRecorded checks that from the third step on the card is sent one graph in place of hundreds of launches, which are the very
-// same; and that it is made anew, or its parameters are brought up to date, when that is needed.
+// TestStepIsRecorded checks that from the third step on the card is sent one graph in place of hundreds of launches,
+// which are the very same; and that it is made anew, or its parameters are brought up to date, when that is needed.
 func TestStepIsRecorded(t *testing.T) {
 	for _, format := range kernels.Types {
 		t.Run(format.String(), func(t *testing.T) {
@@ -253,7 +253,8 @@ func asKinds(all []string) (events []fake.Event) {
 	return events
 }
 
-// TestStepThatCannotBeRecorded checks that where captures fail the steps go on as before, with two attempts and no more.
+// TestStepThatCannotBeRecorded checks that where captures fail the steps go on as before, with two attempts and no
+// more.
 func TestStepThatCannotBeRecorded(t *testing.T) {
 	for _, at := range []string{"begin", "launch", "end"} {
 		t.Run(at, func(t *testing.T) {
@@ -298,8 +299,8 @@ func TestStepThatCannotBeRecorded(t *testing.T) {
 	}
 }
 
-// TestRecordedStepThatLosesItsCard checks that the loss of the card while a step is recorded, or while the recording runs, comes out as an
-// error of that step.
+// TestRecordedStepThatLosesItsCard checks that the loss of the card while a step is recorded, or while the recording
+// runs, comes out as an error of that step.
 func TestRecordedStepThatLosesItsCard(t *testing.T) {
 	for _, last := range []int{2, 3} { // steps before
 		dev, card := recordingGPU(t, kernels.BFloat16)
@@ -354,8 +355,8 @@ func TestInferenceOnGPU(t *testing.T) {
 	}
 }
 
-// TestTrainingThatLosesItsCard checks that the loss of the card comes out as an error of the step, and that weights are never read from a
-// card that is lost.
+// TestTrainingThatLosesItsCard checks that the loss of the card comes out as an error of the step, and that weights are
+// never read from a card that is lost.
 func TestTrainingThatLosesItsCard(t *testing.T) {
 	dev, card := recordingGPU(t, kernels.BFloat16)
 	tr, _ := smallTraining(t, dev)

@@ -73,7 +73,8 @@ type recording struct {
 	failed int          // attempts
 }
 
-// Devices choose algorithms and allocate in their first runs. If recording fails after that, it is unlikely ever to succeed.
+// Devices choose algorithms and allocate in their first runs. If recording fails after that, it is unlikely ever to
+// succeed.
 const (
 	runsToRecord   = 2
 	recordAttempts = 2
@@ -107,7 +108,8 @@ func (g *graph) addInputs(cfg Config, batch int, shape [3]int, labels int) error
 	return nil
 }
 
-// compile binds the tensors, builds the tape machine and finds the memory that a run needs with a run on a planning device.
+// compile binds the tensors, builds the tape machine and finds the memory that a run needs with a run on a planning
+// device.
 func (g *graph) compile() (err error) {
 	defer func() {
 		if r := recover(); r != nil {

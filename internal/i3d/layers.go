@@ -1,4 +1,5 @@
-// Package i3d is the I3D network (Inception-v1 inflated to 3D, Carreira & Zisserman 2017) as a Gorgonia graph: training and inference.
+// Package i3d is the I3D network (Inception-v1 inflated to 3D, Carreira & Zisserman 2017) as a Gorgonia graph: training
+// and inference.
 package i3d
 
 import (
@@ -7,7 +8,8 @@ import (
 	"github.com/universal-classifier/uc/internal/device"
 )
 
-// Config is what varies between networks: input channels (modalities and the mask) and the number of classes of every label.
+// Config is what varies between networks: input channels (modalities and the mask) and the number of classes of every
+// label.
 type Config struct {
 	InChannels int
 	Outputs    []int
@@ -28,8 +30,9 @@ func (c Config) check() error {
 	return nil
 }
 
-// stage is one step of the network, exactly one of its members set: a convolution with outputs, a pooling or an Inception block with
-// the six widths of its convolutions (branch 0; 1: 1x1x1, 3x3x3; 2: 1x1x1, 3x3x3; 3: 1x1x1 after the pooling).
+// stage is one step of the network, exactly one of its members set: a convolution with outputs, a pooling or an
+// Inception block with the six widths of its convolutions (branch 0; 1: 1x1x1, 3x3x3; 2: 1x1x1, 3x3x3; 3: 1x1x1 after
+// the pooling).
 type stage struct {
 	name    string
 	outputs int
@@ -73,8 +76,8 @@ var stages = []stage{
 // features is the number of channels the linear layers see.
 const features = 1024
 
-// layer is a convolution with batch norm as the device holds it: the convolutions of an Inception block that read its input are one
-// layer, whose parts are one below the other.
+// layer is a convolution with batch norm as the device holds it: the convolutions of an Inception block that read its
+// input are one layer, whose parts are one below the other.
 type layer struct {
 	conv  device.Conv
 	in    int

@@ -37,9 +37,10 @@ func blobs(images int, size [3]int) (x []float32) {
 	return x
 }
 
-// TestMixedPrecisionFollowsSingle compares five steps of training, and the logits of an inference pass with the weights that came out. The rate is
-// the reference's smallest: the gradients of a network fresh from its initialisation are so steep (norms of hundreds) that with larger ones the losses of
-// five steps move by hundredths when the rounding changes at all; PyTorch's autocast then ends up to 0.13 from its own single precision.
+// TestMixedPrecisionFollowsSingle compares five steps of training, and the logits of an inference pass with the weights
+// that came out. The rate is the reference's smallest: the gradients of a network fresh from its initialisation are so
+// steep (norms of hundreds) that with larger ones the losses of five steps move by hundredths when the rounding changes
+// at all; PyTorch's autocast then ends up to 0.13 from its own single precision.
 func TestMixedPrecisionFollowsSingle(t *testing.T) {
 	open := func(mixed bool) device.Device {
 		dev, err := open.Device(open.Options{Device: "cpu", Mixed: mixed})

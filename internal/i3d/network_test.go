@@ -171,8 +171,8 @@ func TestTrain(t *testing.T) {
 	})
 }
 
-// gradientRounding is the relative distance between the reference's float32 and float64 gradient norms: the largest and the median over
-// the parameters, but not less than what is typical of the cases (0.0068, 0.0004).
+// gradientRounding is the relative distance between the reference's float32 and float64 gradient norms: the largest and
+// the median over the parameters, but not less than what is typical of the cases (0.0068, 0.0004).
 func gradientRounding(c *goldenCase) (largest, median float64) {
 	var all []float64
 	for name, want := range c.GradL264 {
@@ -247,10 +247,11 @@ func compareStatistics(t *testing.T, g *golden, c *goldenCase, when string, sd *
 	}
 }
 
-// stepTolerance is how far apart losses (absolute) and gradient norms (relative) may be after every step: SPEC's 1e-3 and three times the
-// largest distance between the reference's own float32 and float64 runs up to that step (from the second on: up to the next, as they may part
-// one step earlier), over all cases that batch norm treats alike. With a single sample deep layers normalise over 4 to 16 values, and runs soon
-// part company: for their late losses the reference's description itself allows 4e-2 at learning rate 1e-5 and 2e-3 at 1e-6.
+// stepTolerance is how far apart losses (absolute) and gradient norms (relative) may be after every step: SPEC's 1e-3
+// and three times the largest distance between the reference's own float32 and float64 runs up to that step (from the
+// second on: up to the next, as they may part one step earlier), over all cases that batch norm treats alike. With a
+// single sample deep layers normalise over 4 to 16 values, and runs soon part company: for their late losses the
+// reference's description itself allows 4e-2 at learning rate 1e-5 and 2e-3 at 1e-6.
 func stepTolerance(t *testing.T, single bool, late float64, pick func(c *goldenCase) (f32, f64 []sgdStep)) (loss, norm [5]float64) {
 	for _, name := range []string{"c2_h2", "c3_h2_h3"} {
 		for _, c := range loadGolden(t, name).Cases {
@@ -275,8 +276,8 @@ func stepTolerance(t *testing.T, single bool, late float64, pick func(c *goldenC
 	return loss, norm
 }
 
-// TestSteps compares five optimiser steps at the small learning rates. (The first step is the same at any rate; at 1e-2 float32 and float64 then
-// part company.)
+// TestSteps compares five optimiser steps at the small learning rates. (The first step is the same at any rate; at 1e-2
+// float32 and float64 then part company.)
 func TestSteps(t *testing.T) {
 	runs := []struct {
 		lr   float64

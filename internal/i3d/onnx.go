@@ -9,9 +9,9 @@ import (
 	"github.com/universal-classifier/uc/internal/weights"
 )
 
-// AddONNX adds the network in evaluation mode to an ONNX graph: from input, the name of a tensor (N, C, D, H, W) with any
-// N, D, H and W, to the probabilities (N, classes) of every label, whose names it returns. All names that it adds begin
-// with prefix. Batch norms are folded. sd must pass CheckStateDict; it is read again when the graph is written.
+// AddONNX adds the network in evaluation mode to an ONNX graph: from input, the name of a tensor (N, C, D, H, W) with
+// any N, D, H and W, to the probabilities (N, classes) of every label, whose names it returns. All names that it adds
+// begin with prefix. Batch norms are folded. sd must pass CheckStateDict; it is read again when the graph is written.
 func AddONNX(g *onnx.Graph, prefix, input string, cfg Config, sd *weights.StateDict) (probabilities []string) {
 	n := onnxNetwork{g, prefix, sd}
 	x := input
@@ -76,8 +76,9 @@ func samePadding(kernel, stride [3]int) (lo, hi []int) {
 }
 
 // maxPool adds a pooling. The network's is zero-padded and rounds its size up. Its inputs come from ReLUs and no window
-// lies in the padding alone, so ONNX's padding, which never wins, gives the same maxima as zeros do; and with stride - 1
-// more of it at the upper side, rounding down gives the size that rounding up gives. Not all runtimes agree on ceil_mode.
+// lies in the padding alone, so ONNX's padding, which never wins, gives the same maxima as zeros do; and with stride -
+// 1 more of it at the upper side, rounding down gives the size that rounding up gives. Not all runtimes agree on
+// ceil_mode.
 func (n onnxNetwork) maxPool(name, x string, p device.Pooling) string {
 	lo, hi := samePadding(p.Kernel, p.Stride)
 	for a := range hi {
@@ -98,9 +99,9 @@ func (n onnxNetwork) mixed(name, x string, l []layer) string {
 	return n.Node("Concat", n.prefix+name, branches, onnx.Int("axis", 1))
 }
 
-// averagePool adds the average pooling of window min(size, ops.HeadWindow), stride 1, and the mean over what it leaves: a
-// weighted mean of all positions. The weight of a position is the product of one factor an axis: the number of windows
-// that cover it, over the number of all windows times their length. Sizes are those of the run.
+// averagePool adds the average pooling of window min(size, ops.HeadWindow), stride 1, and the mean over what it leaves:
+// a weighted mean of all positions. The weight of a position is the product of one factor an axis: the number of
+// windows that cover it, over the number of all windows times their length. Sizes are those of the run.
 func (n onnxNetwork) averagePool(x string) string {
 	at := func(name string) string { return n.prefix + "head." + name }
 	one := n.Integers(at("one"), nil, 1)

@@ -35,7 +35,8 @@ func (t *Training) addSecond() (err error) {
 	return err
 }
 
-// SecondMoment returns AdamW's second moment of every parameter and the number of its steps; empty before the first step, and with SGD.
+// SecondMoment returns AdamW's second moment of every parameter and the number of its steps; empty before the first
+// step, and with SGD.
 func (t *Training) SecondMoment() (sd *weights.StateDict, steps int) {
 	if !t.started || t.second == nil {
 		return weights.NewStateDict(), 0
@@ -75,8 +76,8 @@ func (t *Training) checkParameters(what string, sd *weights.StateDict) error {
 // average is the running average of the weights (Polyak & Juditsky 1992) and of the batch norms' statistics.
 type average struct{ params, stats *memory }
 
-// UpdateAverage moves the running average of weights and running statistics towards those of now: average = keep*average + (1-keep)*now.
-// The first call copies them. From then on EvalLoss uses the average.
+// UpdateAverage moves the running average of weights and running statistics towards those of now: average =
+// keep*average + (1-keep)*now. The first call copies them. From then on EvalLoss uses the average.
 func (t *Training) UpdateAverage(keep float64) error {
 	if t.average == nil {
 		keep = 0

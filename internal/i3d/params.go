@@ -14,8 +14,8 @@ const (
 	runningVar  = ".batch3d.running_var"
 )
 
-// layout lists the tensors of a block in device memory, one behind the other. A tensor is the parts of one layer one below the other;
-// names are those of the parts' state_dict entries.
+// layout lists the tensors of a block in device memory, one behind the other. A tensor is the parts of one layer one
+// below the other; names are those of the parts' state_dict entries.
 type layout struct {
 	dev   device.Device
 	items []item

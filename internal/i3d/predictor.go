@@ -44,8 +44,8 @@ func NewPredictor(dev device.Device, cfg Config, sd *weights.StateDict) (*Predic
 	return p, p.Load(sd)
 }
 
-// Another returns a predictor of the same network with other weights. It shares the memory of activations with p, so the two must not be
-// used at the same time.
+// Another returns a predictor of the same network with other weights. It shares the memory of activations with p, so
+// the two must not be used at the same time.
 func (p *Predictor) Another(sd *weights.StateDict) (*Predictor, error) {
 	q, err := newPredictor(p.dev, p.cfg, p.work)
 	if err != nil {
@@ -82,7 +82,8 @@ func (p *Predictor) Load(sd *weights.StateDict) error {
 	return nil
 }
 
-// fold returns convolution weights and biases with which convolution + bias equals convolution + batch norm with running statistics.
+// fold returns convolution weights and biases with which convolution + bias equals convolution + batch norm with
+// running statistics.
 func fold(cfg Config, sd *weights.StateDict) *weights.StateDict {
 	folded := weights.NewStateDict()
 	names, _ := convolutions(cfg)
@@ -122,8 +123,8 @@ func (p *Predictor) Trace(f ops.Trace) {
 	}
 }
 
-// Logits returns the logits of every label, (N, classes), for x (N, C, D, H, W). The graph of a batch size and shape is built at first
-// use and kept; only the most recently used ones are.
+// Logits returns the logits of every label, (N, classes), for x (N, C, D, H, W). The graph of a batch size and shape is
+// built at first use and kept; only the most recently used ones are.
 func (p *Predictor) Logits(x []float32, batch int, shape [3]int) ([][]float32, error) {
 	if err := checkInput(p.cfg, x, batch, shape); err != nil {
 		return nil, err
@@ -200,8 +201,8 @@ func (p *Predictor) build(g *graph, batch int, shape [3]int) error {
 	return err
 }
 
-// PredictorMemory is the device memory that a predictor takes for one image of the given shape (D, H, W), in bytes, without what
-// kernels borrow.
+// PredictorMemory is the device memory that a predictor takes for one image of the given shape (D, H, W), in bytes,
+// without what kernels borrow.
 func PredictorMemory(dev device.Device, cfg Config, shape [3]int) (int64, error) {
 	plan := device.DryRun(dev)
 	p, err := newPredictor(plan, cfg, &workspace{dev: plan})

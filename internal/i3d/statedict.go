@@ -37,7 +37,8 @@ func convolutions(cfg Config) (names []string, shapes [][]int) {
 
 func linearName(label int) string { return fmt.Sprintf("linear_list.%d.", label) }
 
-// EmptyStateDict returns the network's state dictionary with zeros everywhere, names and order as in the reference (without its unused 400-class layer).
+// EmptyStateDict returns the network's state dictionary with zeros everywhere, names and order as in the reference
+// (without its unused 400-class layer).
 func EmptyStateDict(cfg Config) *weights.StateDict {
 	sd := weights.NewStateDict()
 	names, shapes := convolutions(cfg)
@@ -56,8 +57,8 @@ func EmptyStateDict(cfg Config) *weights.StateDict {
 	return sd
 }
 
-// NewStateDict returns PyTorch's default initialisation: convolution and linear weights and linear biases uniform in ±1/sqrt(fan in), batch
-// norms with scale 1, shift 0, running mean 0 and running variance 1.
+// NewStateDict returns PyTorch's default initialisation: convolution and linear weights and linear biases uniform in
+// ±1/sqrt(fan in), batch norms with scale 1, shift 0, running mean 0 and running variance 1.
 func NewStateDict(cfg Config, rng *rand.Rand) *weights.StateDict {
 	sd := EmptyStateDict(cfg)
 	for _, name := range sd.Names() {
@@ -79,8 +80,9 @@ func NewStateDict(cfg Config, rng *rand.Rand) *weights.StateDict {
 // unusedClasses is the number of classes of the unused layer: those of Kinetics.
 const unusedClasses = 400
 
-// ReferenceStateDict returns the tensors of sd with the reference's unused 400-class layer, in the order of its state_dict. The layer
-// comes from sd if sd has it, else it is zeros: nothing ever reads it. The tensors are shared with sd.
+// ReferenceStateDict returns the tensors of sd with the reference's unused 400-class layer, in the order of its
+// state_dict. The layer comes from sd if sd has it, else it is zeros: nothing ever reads it. The tensors are shared
+// with sd.
 func ReferenceStateDict(sd *weights.StateDict) *weights.StateDict {
 	unused := map[string]*weights.Tensor{
 		"weight": weights.NewTensor(unusedClasses, features, 1, 1, 1),

@@ -12,11 +12,12 @@ import (
 	"github.com/universal-classifier/uc/internal/weights"
 )
 
-// ErrNotFinite is returned by Step when the loss or the gradient is NaN or infinite; parameters and momentum are then unchanged.
+// ErrNotFinite is returned by Step when the loss or the gradient is NaN or infinite; parameters and momentum are then
+// unchanged.
 var ErrNotFinite = errors.New("loss or gradient is not finite")
 
-// StepOptions are the optimiser's numbers. Without Beta2 the optimiser is SGD with Nesterov momentum (reference: momentum 0.99, weight
-// decay 3e-5, gradient norm 12), else AdamW with Momentum as its first beta.
+// StepOptions are the optimiser's numbers. Without Beta2 the optimiser is SGD with Nesterov momentum (reference:
+// momentum 0.99, weight decay 3e-5, gradient norm 12), else AdamW with Momentum as its first beta.
 type StepOptions struct {
 	LR, Momentum, WeightDecay float64
 	ClipNorm                  float64 // 0: no clipping
@@ -314,8 +315,8 @@ func (t *Training) backpropagate(x []float32, targets [][]int) (StepResult, erro
 	return StepResult{Loss: float64(t.graph.value(t.loss)[0]), Logits: splitLogits(t.graph.value(t.graph.logits), t.cfg.Outputs)}, nil
 }
 
-// EvalLoss is the loss of a batch in evaluation mode, with running statistics, as in the reference's validation iterations. The batch
-// may have any size.
+// EvalLoss is the loss of a batch in evaluation mode, with running statistics, as in the reference's validation
+// iterations. The batch may have any size.
 func (t *Training) EvalLoss(x []float32, targets [][]int) (loss float64, logits [][]float32, err error) {
 	if len(targets) != len(t.cfg.Outputs) {
 		return 0, nil, fmt.Errorf("i3d: targets of %d labels, expected %d", len(targets), len(t.cfg.Outputs))

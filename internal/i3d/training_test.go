@@ -54,7 +54,8 @@ func equalStates(t *testing.T, what string, a, b *weights.StateDict) {
 	}
 }
 
-// TestResume checks that weights and momentum carried to a new Training, on a device with another number of threads, continue bit for bit.
+// TestResume checks that weights and momentum carried to a new Training, on a device with another number of threads,
+// continue bit for bit.
 func TestResume(t *testing.T) {
 	one, x := smallTraining(t, openCPU(t, 1))
 	for range 2 {
@@ -230,8 +231,8 @@ func TestPredictorKeepsFewGraphs(t *testing.T) {
 	}
 }
 
-// TestMemory holds the plan well within the project's limits: training at 240x240x240 with batch 2 under 10 GiB and at 64x64x64 with batch 7
-// under 3 GiB, inference at 240x240x240 under 3 GiB.
+// TestMemory holds the plan well within the project's limits: training at 240x240x240 with batch 2 under 10 GiB and at
+// 64x64x64 with batch 7 under 3 GiB, inference at 240x240x240 under 3 GiB.
 func TestMemory(t *testing.T) {
 	dev := openCPU(t, 1)
 	for _, c := range []struct {

@@ -37,8 +37,8 @@ var Spellings = func() []string {
 	return all
 }()
 
-// SplitExtension cuts the extension, in small or capital letters, off an image file's name; ext is empty if it has none of
-// Extensions.
+// SplitExtension cuts the extension, in small or capital letters, off an image file's name; ext is empty if it has none
+// of Extensions.
 func SplitExtension(name string) (base, ext string) {
 	for _, e := range Extensions {
 		if at := len(name) - len(e); at > 0 && strings.EqualFold(name[at:], e) {
@@ -125,8 +125,8 @@ func ReadMask(path string) (*volume.Mask, error) {
 	return nifti.ReadMask(path)
 }
 
-// Scan hands the voxels of a file to visit in order (X fastest), a part at a time, in constant memory. The slice is only
-// valid during the call. An error of visit ends the scan and is returned, except ErrStop.
+// Scan hands the voxels of a file to visit in order (X fastest), a part at a time, in constant memory. The slice is
+// only valid during the call. An error of visit ends the scan and is returned, except ErrStop.
 func Scan(path string, visit func(g volume.Geometry, values []float32) error) error {
 	meta, err := isMetaImage(path)
 	if err != nil {

@@ -1,4 +1,5 @@
-// Package infile opens input files: regular files only, so that no reader ever waits for a pipe or reads a device without end.
+// Package infile opens input files: regular files only, so that no reader ever waits for a pipe or reads a device
+// without end.
 package infile
 
 import (
@@ -26,8 +27,8 @@ type File struct {
 	size int64
 }
 
-// Open opens the file at path. Anything but a regular file is refused before it is opened, as opening alone may wait (a named pipe)
-// or have effects (a device); the error wraps ErrNotRegular and says what was found.
+// Open opens the file at path. Anything but a regular file is refused before it is opened, as opening alone may wait (a
+// named pipe) or have effects (a device); the error wraps ErrNotRegular and says what was found.
 func Open(path string) (*File, error) {
 	if err := fault.At(fault.Open, path); err != nil {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
@@ -54,7 +55,8 @@ func Open(path string) (*File, error) {
 	return &File{f, info.Size()}, nil
 }
 
-// ReadFile reads a whole file of at most limit bytes. A longer one is an error that wraps ErrTooLarge; nothing of it is read.
+// ReadFile reads a whole file of at most limit bytes. A longer one is an error that wraps ErrTooLarge; nothing of it is
+// read.
 func ReadFile(path string, limit int64) ([]byte, error) {
 	f, err := Open(path)
 	if err != nil {

@@ -8,8 +8,8 @@ import (
 	"testing/iotest"
 )
 
-// FuzzVerdict compares the verdict with that of compress/gzip, however the bytes come in: what one reads the other reads, except that
-// padding and whatever else follows the last member is left unread here and an error there.
+// FuzzVerdict compares the verdict with that of compress/gzip, however the bytes come in: what one reads the other
+// reads, except that padding and whatever else follows the last member is left unread here and an error there.
 func FuzzVerdict(f *testing.F) {
 	for _, b := range samples() {
 		for _, level := range []int{gzip.HuffmanOnly, 0, 6} {

@@ -1,10 +1,11 @@
 // Package inflate decompresses gzip streams faster than byte-at-a-time readers, for files of voxels.
 //
-// The decoder is table-driven as in libdeflate (Biggers): a 64-bit bit buffer filled once per match, one table look-up for
-// a literal and the match or literal behind it, matches copied in words. Formats: RFC 1951 (deflate), RFC 1952 (gzip).
+// The decoder is table-driven as in libdeflate (Biggers): a 64-bit bit buffer filled once per match, one table look-up
+// for a literal and the match or literal behind it, matches copied in words. Formats: RFC 1951 (deflate), RFC 1952
+// (gzip).
 //
-// Own code, since the whole of plan-and-preprocess takes 0.85 of the time that it takes with klauspost/compress and pgzip (six pairs in turn,
-// three 256 x 256 x 160 scans, one and two workers; ranges 0.70 to 0.98).
+// Own code, since the whole of plan-and-preprocess takes 0.85 of the time that it takes with klauspost/compress and
+// pgzip (six pairs in turn, three 256 x 256 x 160 scans, one and two workers; ranges 0.70 to 0.98).
 package inflate
 
 import (

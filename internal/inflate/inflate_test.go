@@ -212,7 +212,8 @@ func TestHeaderChecksum(t *testing.T) {
 	}
 }
 
-// TestManyMembers reads more members than end within a part, most of them empty; a damaged checksum ends the data before it.
+// TestManyMembers reads more members than end within a part, most of them empty; a damaged checksum ends the data
+// before it.
 func TestManyMembers(t *testing.T) {
 	var packed, want []byte
 	for i := range 5 * maxEnds {

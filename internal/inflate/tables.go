@@ -12,10 +12,11 @@ import (
 //	bits 8-11  how many of them come before the extra bits of a length or distance
 //	bits 29-31 flags
 //
-// and in the table of literals and lengths, which also holds pairs that fit in litBits (a literal and a length, or two literals),
+// and in the table of literals and lengths, which also holds pairs that fit in litBits (a literal and a length, or two
+// literals),
 //
 //	bits 12-19 the first literal; with flagStop, 1 where there is no code and 0 where the block ends
-//	bits 20-27 the second literal or, of entries without flags (which have one literal or none), the base length less minLength
+//	bits 20-27 the second literal or, of entries without flags (one literal or none), the base length less minLength
 //	bit 28     whether there is a second literal or, of entries without flags, a first one
 //
 // in the table of distances
@@ -162,7 +163,8 @@ func build(entries []uint32, primary int, lengths []uint8, symbols []uint32) err
 	return nil
 }
 
-// buildPairs fills the table of literals and lengths; a literal and what follows it become one entry where both codes fit.
+// buildPairs fills the table of literals and lengths; a literal and what follows it become one entry where both codes
+// fit.
 func buildPairs(entries *[litSize]uint32, lengths []uint8) error {
 	if err := build(entries[:], litBits, lengths, lengthEntries[:]); err != nil {
 		return err

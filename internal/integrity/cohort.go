@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// outlierFactor is how many times larger or smaller than the cohort's median a spacing or an extent is when a mistake in the
-// header is more likely than an unusual scan.
+// outlierFactor is how many times larger or smaller than the cohort's median a spacing or an extent is when a mistake
+// in the header is more likely than an unusual scan.
 const outlierFactor = 10
 
 // Median is the median of positive values, and the geometric mean of the middle two if their number is even.
@@ -43,7 +43,8 @@ func FarSpacing(spacing, median [3]float64) string {
 	return ""
 }
 
-// FarExtent says that an extent in mm (z, y, x) exceeds the median of the cohort by far along an axis; "" if it does not.
+// FarExtent says that an extent in mm (z, y, x) exceeds the median of the cohort by far along an axis; "" if it does
+// not.
 func FarExtent(extent, median [3]float64) string {
 	for d := range 3 {
 		if extent[d] > median[d] && far(extent[d], median[d]) {
@@ -60,10 +61,12 @@ func far(v, median float64) bool {
 	return ratio >= outlierFactor*(1-rounding)
 }
 
-// strangeFactor is how far beyond the range of the training cases a spacing may lie before a prediction carries a warning.
+// strangeFactor is how far beyond the range of the training cases a spacing may lie before a prediction carries a
+// warning.
 const strangeFactor = 1.5
 
-// StrangeSpacing says that a spacing (z, y, x) lies outside of what the training cases had along an axis; "" if it does not.
+// StrangeSpacing says that a spacing (z, y, x) lies outside of what the training cases had along an axis; "" if it does
+// not.
 func StrangeSpacing(spacing [3]float64, training [][3]float64) string {
 	if len(training) == 0 {
 		return ""
@@ -83,8 +86,8 @@ func StrangeSpacing(spacing [3]float64, training [][3]float64) string {
 	return ""
 }
 
-// StrangeOrientation says that no training case was stored in the given orientation; "" if one was, or if nothing is known of
-// the training cases.
+// StrangeOrientation says that no training case was stored in the given orientation; "" if one was, or if nothing is
+// known of the training cases.
 func StrangeOrientation(orientation string, training []string) string {
 	counts := map[string]int{}
 	for _, o := range training {

@@ -1,4 +1,5 @@
-// Package integrity holds the rules that the files of a case must obey, for planning, prediction and verification alike.
+// Package integrity holds the rules that the files of a case must obey, for planning, prediction and verification
+// alike.
 package integrity
 
 import (
@@ -8,15 +9,16 @@ import (
 	"github.com/universal-classifier/uc/internal/volume"
 )
 
-// tolerance is how far two grids may differ and still be one: a share of a voxel for spacing and origin, the difference of
-// direction cosines. Software that writes a rotation as a quaternion of float32 is off by up to 6e-4.
+// tolerance is how far two grids may differ and still be one: a share of a voxel for spacing and origin, the difference
+// of direction cosines. Software that writes a rotation as a quaternion of float32 is off by up to 6e-4.
 const tolerance = 1e-3
 
 // floatDigits is the relative rounding of a float32, in which headers store places; a few roundings make no other grid.
 const floatDigits = 4.0 / (1 << 23)
 
-// GridMismatch says in what the grid of file differs from that of the file other, whose grid comes second: size, spacing,
-// origin or direction, with the numbers of both (x, y, z) and what to do. It is empty for one and the same grid.
+// GridMismatch says in what the grid of file differs from that of the file other, whose grid comes second: size,
+// spacing, origin or direction, with the numbers of both (x, y, z) and what to do. It is empty for one and the same
+// grid.
 func GridMismatch(g volume.Geometry, other string, of volume.Geometry) string {
 	const remedy = "the files of a case must share one grid; resample one onto the other"
 	switch {
@@ -32,9 +34,10 @@ func GridMismatch(g volume.Geometry, other string, of volume.Geometry) string {
 	return ""
 }
 
-// MaskMismatch compares the grid g of a mask with that of the image of its case. wrong says in what they differ so that the mask cannot be laid
-// over the image; elsewhere says that they differ in the origin alone: voxel for voxel the mask fits, as if it lay where the image does, which is
-// how the reference takes it, but one of the two headers is not true. Both are empty for one and the same grid.
+// MaskMismatch compares the grid g of a mask with that of the image of its case. wrong says in what they differ so that
+// the mask cannot be laid over the image; elsewhere says that they differ in the origin alone: voxel for voxel the mask
+// fits, as if it lay where the image does, which is how the reference takes it, but one of the two headers is not true.
+// Both are empty for one and the same grid.
 func MaskMismatch(g volume.Geometry, image string, of volume.Geometry) (wrong, elsewhere string) {
 	placed := g
 	placed.Origin = of.Origin

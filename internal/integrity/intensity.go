@@ -2,12 +2,12 @@ package integrity
 
 import "math"
 
-// maxIntensity is the largest magnitude whose square float32 holds. Beyond it no standard deviation, and so no z-score, can be
-// computed in float32; what lies there marks missing data.
+// maxIntensity is the largest magnitude whose square float32 holds. Beyond it no standard deviation, and so no z-score,
+// can be computed in float32; what lies there marks missing data.
 var maxIntensity = float32(math.Sqrt(math.MaxFloat32))
 
-// FirstHuge returns the index of the first voxel whose magnitude is too large to be normalised, or is infinite, and -1 if there
-// is none. NaN does not count.
+// FirstHuge returns the index of the first voxel whose magnitude is too large to be normalised, or is infinite, and -1
+// if there is none. NaN does not count.
 func FirstHuge(data []float32) int {
 	limit := maxIntensity
 	for i, v := range data {

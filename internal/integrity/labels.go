@@ -9,8 +9,8 @@ import (
 // maxListed bounds how many undeclared values a message lists.
 const maxListed = 10
 
-// UndeclaredLabels says which values of a mask are not among the declared 0 to labels-1, and what to do. It is empty if all are
-// declared.
+// UndeclaredLabels says which values of a mask are not among the declared 0 to labels-1, and what to do. It is empty if
+// all are declared.
 func UndeclaredLabels(mask []int16, labels int) string {
 	var found []int16
 	more := false

@@ -1,9 +1,10 @@
 // Package interrupt ends a process whose job does not return after it was told to end.
 //
-// A job is told to end by its context. Most work looks at the context often enough, but a call may be stuck where nobody can:
-// in a read from a file server that has gone, in a write to a pipe that nobody reads. Watch gives such a job a moment, then ends the
-// process. Files appear whole or not at all, so this costs no more than the work under way. Work that must come to its end first,
-// such as the iteration of a training and the checkpoint that follows it, is put under Hold.
+// A job is told to end by its context. Most work looks at the context often enough, but a call may be stuck where
+// nobody can: in a read from a file server that has gone, in a write to a pipe that nobody reads. Watch gives such a
+// job a moment, then ends the process. Files appear whole or not at all, so this costs no more than the work under way.
+// Work that must come to its end first, such as the iteration of a training and the checkpoint that follows it, is put
+// under Hold.
 package interrupt
 
 import (
@@ -24,8 +25,8 @@ type guard struct {
 	freed time.Time // when the last hold ended
 }
 
-// Watch returns a context for a job. If the job has not called stop by the time patience has passed since the context ended, or since the
-// last Hold was released if that is later, exit is called, once.
+// Watch returns a context for a job. If the job has not called stop by the time patience has passed since the context
+// ended, or since the last Hold was released if that is later, exit is called, once.
 func Watch(ctx context.Context, patience time.Duration, exit func()) (watched context.Context, stop func()) {
 	g := &guard{}
 	done := make(chan struct{})
@@ -65,7 +66,8 @@ func (g *guard) left(began time.Time, patience time.Duration) time.Duration {
 	return patience - time.Since(began)
 }
 
-// Hold keeps the process of a watched context from being ended until release is called. Without a Watch it does nothing.
+// Hold keeps the process of a watched context from being ended until release is called. Without a Watch it does
+// nothing.
 func Hold(ctx context.Context) (release func()) {
 	g, ok := ctx.Value(key{}).(*guard)
 	if !ok {

@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// watch runs a job under a Watch and reports after how long since the interruption the process was ended; 0 if it was not.
+// watch runs a job under a Watch and reports after how long since the interruption the process was ended; 0 if it was
+// not.
 func watch(t *testing.T, job func(ctx context.Context, cancel func())) (after time.Duration) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())

@@ -22,7 +22,8 @@ type Header struct {
 	AUC   evaluate.Estimate `json:"auc"`       // at least 0.5 for numbers: whichever direction is better
 }
 
-// suspicious is the lower bound of the interval of an AUC from which a field is warned of: with 0.5 or a little more, chance would often do among many fields.
+// suspicious is the lower bound of the interval of an AUC from which a field is warned of: with 0.5 or a little more,
+// chance would often do among many fields.
 const suspicious = 0.6
 
 // fewest is how many cases of the class, and of the others, the interval needs to be believed.
@@ -97,7 +98,8 @@ func fieldsOf(t *task.Task, m *Mapping) []field {
 	return all
 }
 
-// measure is the AUC of a field for a class; false if the field is the same everywhere or the class has no case, or no other.
+// measure is the AUC of a field for a class; false if the field is the same everywhere or the class has no case, or no
+// other.
 func (f field) measure(cases []task.Case, label, class int) (Header, bool) {
 	var truth []bool
 	var scores []float64
@@ -143,7 +145,8 @@ func (f field) measure(cases []task.Case, label, class int) (Header, bool) {
 	return Header{Field: f.name, Cases: len(truth), Of: positives, AUC: auc}, true
 }
 
-// rates scores each case by how often the other cases with its text are of the class; a case alone with its text by how often all others are.
+// rates scores each case by how often the other cases with its text are of the class; a case alone with its text by how
+// often all others are.
 func rates(truth []bool, texts []string) []float64 {
 	count, hits, all := map[string]int{}, map[string]int{}, 0
 	for i, t := range texts {

@@ -1,4 +1,5 @@
-// Package leak finds what lets a network look better than it is: one picture in two cases, one patient under two names, and labels that a header predicts.
+// Package leak finds what lets a network look better than it is: one picture in two cases, one patient under two names,
+// and labels that a header predicts.
 package leak
 
 import (
@@ -99,8 +100,8 @@ func (w *Watcher) Watch(c task.Case, modality int, test bool) (visit func(g volu
 	}
 }
 
-// Duplicates compares all scans that were watched: each modality with itself in other cases, and, voxel for voxel, with the others of its case. A pair
-// of cases is named once.
+// Duplicates compares all scans that were watched: each modality with itself in other cases, and, voxel for voxel, with
+// the others of its case. A pair of cases is named once.
 func (w *Watcher) Duplicates(ctx context.Context) ([]Duplicate, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

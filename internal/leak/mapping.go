@@ -25,8 +25,8 @@ type Mapping struct {
 	headers map[string]map[string]string // by column and case
 }
 
-// ReadMapping reads a table with a column "case" and one "patient_id", as uc convert dicom leaves it beside its source. A case with several rows, one per
-// modality, must be of one patient.
+// ReadMapping reads a table with a column "case" and one "patient_id", as uc convert dicom leaves it beside its source.
+// A case with several rows, one per modality, must be of one patient.
 func ReadMapping(path string) (*Mapping, error) {
 	t, err := csvfile.Read(path, caseColumn)
 	if err != nil {
@@ -70,7 +70,8 @@ func ReadMapping(path string) (*Mapping, error) {
 	return m, nil
 }
 
-// Patient is cases of one patient, by the mapping, that dataset.json takes for several patients, or the other way round.
+// Patient is cases of one patient, by the mapping, that dataset.json takes for several patients, or the other way
+// round.
 type Patient struct {
 	Cases    []string `json:"cases"`
 	Named    []string `json:"named"` // the patients that dataset.json names for them; empty if it names none

@@ -19,9 +19,10 @@ const (
 	grace = 2 * time.Second        // for a holder that needs the folder for a moment only
 )
 
-// Enter locks a folder for writing until the lock is released, and clears away the half-written files of processes that were killed, which
-// only the holder may do. While another process has the folder it waits, and tells r who that is; with noWait the error wraps ErrHeld instead. Where
-// the file system has no locks r is warned, nothing is cleared away, and the lock does nothing.
+// Enter locks a folder for writing until the lock is released, and clears away the half-written files of processes that
+// were killed, which only the holder may do. While another process has the folder it waits, and tells r who that is;
+// with noWait the error wraps ErrHeld instead. Where the file system has no locks r is warned, nothing is cleared away,
+// and the lock does nothing.
 func Enter(ctx context.Context, dir string, noWait bool, r progress.Reporter) (*Lock, error) {
 	began, told := time.Now(), ""
 	for {

@@ -1,7 +1,8 @@
-// Package lockfile keeps two processes from working in one folder. The lock belongs to the open file, so the system lets go of it when
-// the process ends, however it ends; a file that is left behind locks nothing.
+// Package lockfile keeps two processes from working in one folder. The lock belongs to the open file, so the system
+// lets go of it when the process ends, however it ends; a file that is left behind locks nothing.
 //
-// Own code, since gofrs/flock does not say who holds a lock, nor tells a file system without locks from a lock that is held.
+// Own code, since gofrs/flock does not say who holds a lock, nor tells a file system without locks from a lock that is
+// held.
 package lockfile
 
 import (
@@ -20,8 +21,9 @@ var ErrHeld = errors.New("in use")
 // Lock is a lock that is held; the zero value locks nothing.
 type Lock struct{ file *os.File }
 
-// Acquire locks the file at path, made if need be, and writes into it who holds it. It does not wait: if the lock is held the error wraps
-// ErrHeld and names the holder, if the file system or the platform has no locks it wraps errors.ErrUnsupported.
+// Acquire locks the file at path, made if need be, and writes into it who holds it. It does not wait: if the lock is
+// held the error wraps ErrHeld and names the holder, if the file system or the platform has no locks it wraps
+// errors.ErrUnsupported.
 func Acquire(path string) (*Lock, error) {
 	if err := fault.At(fault.Lock, path); err != nil {
 		return nil, fmt.Errorf("lock %s: %w", path, err)

@@ -19,8 +19,8 @@ const DefaultShare = 0.7
 // assumed is taken to be free where the system does not tell.
 const assumed = 4 << 30
 
-// Available is the memory in bytes that can be used now without pushing anything else out: the lesser of what the machine and,
-// on Linux, the control groups of this process have left.
+// Available is the memory in bytes that can be used now without pushing anything else out: the lesser of what the
+// machine and, on Linux, the control groups of this process have left.
 func Available() int64 {
 	if n := available(); n > 0 {
 		return n
@@ -62,7 +62,8 @@ func Format(bytes int64) string {
 	}
 }
 
-// WorkShare of a budget is for the arrays that are accounted for; the rest is for garbage not collected yet, buffers and the program.
+// WorkShare of a budget is for the arrays that are accounted for; the rest is for garbage not collected yet, buffers
+// and the program.
 const WorkShare = 0.8
 
 // Budget shares a number of bytes out among workers, first come first served.

@@ -31,9 +31,9 @@ func Files(path string) ([]string, error) {
 	return []string{path, s.name}, nil
 }
 
-// ReadImage reads a MetaImage of any integer or float type, of either byte order, compressed or not, as float32. NaN and
-// infinities stay. Images with more than three axes or several channels are errors, and so are files shorter than their
-// header claims.
+// ReadImage reads a MetaImage of any integer or float type, of either byte order, compressed or not, as float32. NaN
+// and infinities stay. Images with more than three axes or several channels are errors, and so are files shorter than
+// their header claims.
 func ReadImage(path string) (*volume.Image, error) {
 	s, err := open(path)
 	if err != nil {
@@ -74,8 +74,8 @@ func (s *source) mask() (*volume.Mask, error) {
 	return &volume.Mask{Geometry: s.Geometry, Data: data}, s.finish()
 }
 
-// Scan hands the voxels of a file to visit in order (X fastest), a part at a time, in constant memory. The slice is only
-// valid during the call. An error of visit ends the scan and is returned.
+// Scan hands the voxels of a file to visit in order (X fastest), a part at a time, in constant memory. The slice is
+// only valid during the call. An error of visit ends the scan and is returned.
 func Scan(path string, visit func(g volume.Geometry, values []float32) error) error {
 	s, err := open(path)
 	if err != nil {

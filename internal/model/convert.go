@@ -11,8 +11,8 @@ import (
 	"github.com/universal-classifier/uc/internal/task"
 )
 
-// Convert writes m into dir as a model folder of this program: plans.json, and the weights of every fold as safetensors. A folder that
-// holds a model already is refused.
+// Convert writes m into dir as a model folder of this program: plans.json, and the weights of every fold as
+// safetensors. A folder that holds a model already is refused.
 func (m *Model) Convert(ctx context.Context, dir string, r progress.Reporter) error {
 	if isModel(dir) {
 		return fmt.Errorf("%s holds a model already; choose another folder of results, or remove the model first", dir)

@@ -28,7 +28,8 @@ const foldAll = "all"
 type Options struct {
 	Folds      []string // "0", "1", ... or "all"; none: all trained folds found, "all" only if it is alone
 	Checkpoint string   // default checkpoint.Final
-	// Tell completes plans with what the files of a model may not record: names of labels, whether masks were real. It may be nil.
+	// Tell completes plans with what the files of a model may not record: names of labels, whether masks were real. It may
+	// be nil.
 	Tell func(p *plan.Plans) error
 }
 
@@ -53,9 +54,9 @@ type Fold struct {
 	TrainLosses, ValLosses []float64
 }
 
-// Open reads the plans and the chosen folds of the model in dir, and checks that they fit each other. The folder may be one of the Python
-// reference (plans.pkl, checkpoints of PyTorch), whose files are read as data. If dir is no model folder but a model folder lies below, as in an artifact or a folder of
-// results, that one is opened.
+// Open reads the plans and the chosen folds of the model in dir, and checks that they fit each other. The folder may be
+// one of the Python reference (plans.pkl, checkpoints of PyTorch), whose files are read as data. If dir is no model
+// folder but a model folder lies below, as in an artifact or a folder of results, that one is opened.
 func Open(dir string, o Options, r progress.Reporter) (*Model, error) {
 	dir, err := locate(dir)
 	if err != nil {

@@ -23,8 +23,8 @@ type comparison struct {
 	notes   []string
 }
 
-// ownPlans takes the plans that the folds were trained under for those of the model. Where a fold has none of its own, as in a model of an earlier
-// version or one that was carried here without them, those beside the folds count.
+// ownPlans takes the plans that the folds were trained under for those of the model. Where a fold has none of its own,
+// as in a model of an earlier version or one that was carried here without them, those beside the folds count.
 func (c *comparison) ownPlans(folds []string) error {
 	m := c.model
 	if m.Reference {

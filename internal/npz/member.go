@@ -13,7 +13,8 @@ import (
 	"github.com/universal-classifier/uc/internal/infile"
 )
 
-// Member identifies the content of an array in a .npz, as the archive's directory has it: checksum and size of the .npy that it unpacks to.
+// Member identifies the content of an array in a .npz, as the archive's directory has it: checksum and size of the .npy
+// that it unpacks to.
 type Member struct {
 	CRC32 uint32
 	Size  int64
@@ -79,7 +80,8 @@ func Unpack(path, name, to string) (Member, error) {
 	return m, err
 }
 
-// OpenUnpacked maps the .npy file at path as OpenMapped does, if its whole content is the unpacked m. Else the result is nil.
+// OpenUnpacked maps the .npy file at path as OpenMapped does, if its whole content is the unpacked m. Else the result
+// is nil.
 func OpenUnpacked(path string, m Member) (*Mapped, error) {
 	f, err := infile.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -1,6 +1,7 @@
 // Package npz reads and writes NumPy's .npy and .npz files.
 //
-// Own code, since codeberg.org/sbinet/npyio neither maps arrays into memory, which training needs, nor bounds what a hostile header asks for.
+// Own code, since codeberg.org/sbinet/npyio neither maps arrays into memory, which training needs, nor bounds what a
+// hostile header asks for.
 package npz
 
 import (

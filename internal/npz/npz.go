@@ -29,7 +29,8 @@ func Write(path string, arrays []Array, compress bool) error {
 	return atomicfile.Write(path, func(w io.Writer) error { return write(w, arrays, compress, "") })
 }
 
-// Encode returns arrays as one .npz, stored, with a comment for the whole archive, which NumPy passes over. Equal arrays and comments give equal bytes.
+// Encode returns arrays as one .npz, stored, with a comment for the whole archive, which NumPy passes over. Equal
+// arrays and comments give equal bytes.
 func Encode(arrays []Array, comment string) ([]byte, error) {
 	if err := checkNames(arrays); err != nil {
 		return nil, err
@@ -77,8 +78,8 @@ func write(w io.Writer, arrays []Array, compress bool, comment string) error {
 // Read reads all arrays of a .npz, keyed by their names.
 func Read(path string) (map[string]Array, error) { return ReadAtMost(path, math.MaxInt) }
 
-// ReadAtMost reads all arrays of a .npz that may have so many elements together. More are refused by what the headers say, before
-// anything is allocated or unpacked: a small file may claim, and hold, a thousand times its size.
+// ReadAtMost reads all arrays of a .npz that may have so many elements together. More are refused by what the headers
+// say, before anything is allocated or unpacked: a small file may claim, and hold, a thousand times its size.
 func ReadAtMost(path string, elements int) (map[string]Array, error) {
 	f, err := infile.Open(path)
 	if err != nil {
@@ -119,8 +120,8 @@ func decodeArchive(r io.ReaderAt, size int64, elements int) (map[string]Array, s
 	return out, archive.Comment, nil
 }
 
-// readEntry reads one array of at most so many elements, and returns how many it has; what the archive says of its size is believed
-// only as far as fileSize bytes allow.
+// readEntry reads one array of at most so many elements, and returns how many it has; what the archive says of its size
+// is believed only as far as fileSize bytes allow.
 func readEntry(entry *zip.File, fileSize int64, elements int) (Array, int, error) {
 	packed := min(entry.CompressedSize64, uint64(fileSize))
 	if entry.UncompressedSize64 > (packed+1)*deflateRatio {

@@ -12,7 +12,8 @@ import (
 // HeadWindow is the window of the reference's average pooling before the linear layers.
 var HeadWindow = [3]int{2, 2, 7}
 
-// Classifier are the linear layers of all classification labels, one below the other: weights (sum of classes, features) and biases.
+// Classifier are the linear layers of all classification labels, one below the other: weights (sum of classes,
+// features) and biases.
 type Classifier struct {
 	Weight, Bias         *gorgonia.Node
 	GradWeight, GradBias *device.Tensor

@@ -9,8 +9,9 @@ import (
 // MixedPool is the pooling of an Inception block's fourth branch.
 var MixedPool = device.Pooling{Kernel: [3]int{3, 3, 3}, Stride: [3]int{1, 1, 1}}
 
-// Inception are the layers of one block. The 1x1x1 convolutions that read the block's input (all of branch 0, the first of
-// branches 1 and 2) are one layer, Reduce, whose outputs are branch 0's, branch 1's and branch 2's in this order, Split many of each.
+// Inception are the layers of one block. The 1x1x1 convolutions that read the block's input (all of branch 0, the first
+// of branches 1 and 2) are one layer, Reduce, whose outputs are branch 0's, branch 1's and branch 2's in this order,
+// Split many of each.
 type Inception struct {
 	Reduce Layer
 	Split  [3]int

@@ -1,8 +1,9 @@
 // Package ops holds the network's layers as Gorgonia operations with symbolic gradients, on the tensors of a device.
 //
-// Two conventions keep memory small without reference counts. Every activation is the input of exactly one operation, which
-// takes it over: it frees the activation's memory, or keeps it until its own gradient has run. And operations of a training graph
-// share their state with the operation of their gradient, so a run of the graph must be complete and runs must not overlap.
+// Two conventions keep memory small without reference counts. Every activation is the input of exactly one operation,
+// which takes it over: it frees the activation's memory, or keeps it until its own gradient has run. And operations of
+// a training graph share their state with the operation of their gradient, so a run of the graph must be complete and
+// runs must not overlap.
 package ops
 
 import (
@@ -19,8 +20,8 @@ import (
 	"github.com/universal-classifier/uc/internal/device"
 )
 
-// Trace is told of every operation that has run: its name (with ' behind it for the gradient's), its result, valid for now, and the
-// time it took.
+// Trace is told of every operation that has run: its name (with ' behind it for the gradient's), its result, valid for
+// now, and the time it took.
 type Trace func(name string, result *device.Tensor, took time.Duration)
 
 // Runtime is what the operations of one graph run on: the device and the memory of a run.
@@ -42,8 +43,8 @@ func (rt *Runtime) free(ts ...*device.Tensor) {
 	}
 }
 
-// op is what all operations share: name, the dimensions of the inputs and the output's shape, known when the graph is built.
-// The serial number keeps Gorgonia from merging two operations of equal kind.
+// op is what all operations share: name, the dimensions of the inputs and the output's shape, known when the graph is
+// built. The serial number keeps Gorgonia from merging two operations of equal kind.
 type op struct {
 	rt     *Runtime
 	name   string
@@ -122,7 +123,8 @@ type function struct {
 	run func(in []*device.Tensor) *device.Tensor
 }
 
-// Do implements gorgonia.Op. Gorgonia calls it on a goroutine of its own, so that a device that fails must not panic beyond it.
+// Do implements gorgonia.Op. Gorgonia calls it on a goroutine of its own, so that a device that fails must not panic
+// beyond it.
 func (f *function) Do(values ...gorgonia.Value) (_ gorgonia.Value, err error) {
 	defer func() {
 		if f.rt.Failed != nil {
@@ -143,8 +145,9 @@ func (f *function) Do(values ...gorgonia.Value) (_ gorgonia.Value, err error) {
 	return result, nil
 }
 
-// differentiable is a function with a gradient. backward runs once per run of the graph with the gradient of the output, writes
-// the gradients of the parameters to where they belong and returns that of the first input (nil unless firstGrad).
+// differentiable is a function with a gradient. backward runs once per run of the graph with the gradient of the
+// output, writes the gradients of the parameters to where they belong and returns that of the first input (nil unless
+// firstGrad).
 type differentiable struct {
 	function
 	firstGrad  bool
@@ -162,7 +165,8 @@ func (d *differentiable) DiffWRT(inputs int) []bool {
 	return wrt
 }
 
-// SymDiff implements gorgonia.SDOp: one operation computes all gradients; the parameters' are picked from where it put them.
+// SymDiff implements gorgonia.SDOp: one operation computes all gradients; the parameters' are picked from where it put
+// them.
 func (d *differentiable) SymDiff(inputs gorgonia.Nodes, _, grad *gorgonia.Node) (gorgonia.Nodes, error) {
 	shape := d.firstShape
 	if !d.firstGrad {

@@ -8,8 +8,8 @@ import (
 	"github.com/universal-classifier/uc/internal/device"
 )
 
-// Layer is a convolution with batch norm and ReLU: its parameters as nodes of the graph (Bias only in inference graphs, where batch
-// norm is folded away; Gamma and Beta only in training graphs) and what a training writes.
+// Layer is a convolution with batch norm and ReLU: its parameters as nodes of the graph (Bias only in inference graphs,
+// where batch norm is folded away; Gamma and Beta only in training graphs) and what a training writes.
 type Layer struct {
 	Conv                    device.Conv
 	Weight, Gamma, Beta     *gorgonia.Node
@@ -66,8 +66,8 @@ func (l *layerRun) part(first, count int) (raw *device.Tensor, bn device.BatchNo
 // normalize writes batch norm and ReLU of the raw result to y.
 func (l *layerRun) normalize(y *device.Tensor) { l.rt.Device.BatchNormReLU(l.raw, l.bn, y) }
 
-// backward turns dy into the gradient of the raw result, in place, and computes the gradients of all parameters, given the input x
-// of the convolution. Raw result and statistics are then no longer needed.
+// backward turns dy into the gradient of the raw result, in place, and computes the gradients of all parameters, given
+// the input x of the convolution. Raw result and statistics are then no longer needed.
 func (l *layerRun) backward(x, dy *device.Tensor) {
 	l.rt.Device.BatchNormReLUBackward(l.raw, dy, l.bn, dy, l.GradGamma, l.GradBeta)
 	l.rt.free(l.raw, l.bn.Mean, l.bn.InvStd)
@@ -81,7 +81,8 @@ func (l *layerRun) inputGrad(dy *device.Tensor, size [3]int) *device.Tensor {
 	return dx
 }
 
-// Unit adds convolution, batch norm with batch statistics and ReLU to a training graph. inputGrad says whether the gradient of x is wanted.
+// Unit adds convolution, batch norm with batch statistics and ReLU to a training graph. inputGrad says whether the
+// gradient of x is wanted.
 func Unit(rt *Runtime, name string, x *gorgonia.Node, l *Layer, inputGrad bool) (*gorgonia.Node, error) {
 	batch, channels, size := imageShape(x)
 	out := l.Conv.OutSize(size)

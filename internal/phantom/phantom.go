@@ -61,10 +61,10 @@ const TruthFile = "truthTs.csv"
 const description = "Artificial scans made by uc demo: an organ of ellipsoids with texture and noise, with or without bright lesions. Not for medical use."
 
 // Generate writes the cohort as a raw task under the data root dir (dir/raw/nnUNet_raw_data/TaskXXX_Name): images of
-// one modality, ROI masks with two labels (cortex, medulla), two classification labels (Lesion: absent, present; Size: small, medium,
-// large), balanced and crossed, and a few held-out cases with their classes in truthTs.csv. Scans are int16, about 36 to
-// 48 voxels per axis, each with a spacing of its own. A cohort that an earlier run left there is replaced; anything else
-// is an error.
+// one modality, ROI masks with two labels (cortex, medulla), two classification labels (Lesion: absent, present; Size:
+// small, medium, large), balanced and crossed, and a few held-out cases with their classes in truthTs.csv. Scans are
+// int16, about 36 to 48 voxels per axis, each with a spacing of its own. A cohort that an earlier run left there is
+// replaced; anything else is an error.
 func Generate(ctx context.Context, dir string, opt Options, r progress.Reporter) error {
 	opt = opt.withDefaults()
 	if opt.Cases < 1 {

@@ -16,7 +16,8 @@ const (
 	maxBatch   = 1 << 16
 )
 
-// minSide is the shortest axis that the network takes (internal/ops checks it): its blocks each look at neighbours on every axis.
+// minSide is the shortest axis that the network takes (internal/ops checks it): its blocks each look at neighbours on
+// every axis.
 const minSide = 2
 
 // checkShape refuses a shape of preprocessed cases that the network cannot take.
@@ -28,8 +29,8 @@ func checkShape(s [3]int) error {
 	return nil
 }
 
-// fits refuses plans of which not even one case fits into the free memory, in bytes: nothing can be done by them, and whoever
-// tried would be ended by the system.
+// fits refuses plans of which not even one case fits into the free memory, in bytes: nothing can be done by them, and
+// whoever tried would be ended by the system.
 func (p *Plans) fits(free int64) error {
 	size := p.Stage().ImageSize
 	need := 4 * float64(p.InputChannels()) * float64(size[0]) * float64(size[1]) * float64(size[2])

@@ -102,9 +102,9 @@ func (p *Plans) listFiles(cases []string) {
 	}
 }
 
-// Follow returns plans with the settings of given (a trained task's) for the task that own was made for, under an identifier of
-// their own, as nnU-Net's ExperimentPlanner3D_v21_Pretrained. The classification labels, the ROI labels and the masks'
-// reality are the task's own.
+// Follow returns plans with the settings of given (a trained task's) for the task that own was made for, under an
+// identifier of their own, as nnU-Net's ExperimentPlanner3D_v21_Pretrained. The classification labels, the ROI labels
+// and the masks' reality are the task's own.
 func Follow(given, own *Plans, identifier string) (*Plans, error) {
 	if !plainName(identifier) {
 		return nil, fmt.Errorf("identifier %q for the given plans: expected letters, digits, dots, - and _", identifier)

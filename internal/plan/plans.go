@@ -37,8 +37,8 @@ func File(identifier string) string { return identifier + fileSuffix }
 // PretrainedIdentifier names the plans that follow another task's plans under the given identifier.
 func PretrainedIdentifier(identifier string) string { return pretrainedPlans + identifier }
 
-// Plans say how a task is preprocessed and trained. JSON field names are those of the reference; fields the reference lacks
-// come last.
+// Plans say how a task is preprocessed and trained. JSON field names are those of the reference; fields the reference
+// lacks come last.
 type Plans struct {
 	NumStages                int                      `json:"num_stages"`
 	NumModalities            int                      `json:"num_modalities"`
@@ -64,7 +64,8 @@ type Plans struct {
 	OriginalOrientations []string     `json:"original_orientations"` // per case: directions in which x, y and z run, such as RAS
 	Labels               []task.Label `json:"-"`                     // written as classification_labels, in the form of dataset.json
 	RealMasks            bool         `json:"real_masks"`            // false if the masks were generated and say foreground everywhere
-	// MasksUnknown is set for plans of the reference, which do not record RealMasks: cases are taken with and without a mask.
+	// MasksUnknown is set for plans of the reference, which do not record RealMasks: cases are taken with and without a
+	// mask.
 	MasksUnknown bool `json:"masks_unknown,omitempty"`
 }
 

@@ -9,8 +9,8 @@ import (
 	"github.com/universal-classifier/uc/internal/task"
 )
 
-// Sources are what the plans decide of a network: what it is shown, and what its answers mean. Networks whose plans differ in any of it
-// must never be averaged. What merely lists the cohort is not among them.
+// Sources are what the plans decide of a network: what it is shown, and what its answers mean. Networks whose plans
+// differ in any of it must never be averaged. What merely lists the cohort is not among them.
 func (p *Plans) Sources() (provenance.Sources, error) {
 	var norms []string
 	var intensities []fingerprint.Statistics

@@ -15,7 +15,8 @@ import (
 	"github.com/universal-classifier/uc/internal/task"
 )
 
-// maxAhead bounds how many preprocessed cases wait for the network, and how many it takes per loading of a fold's weights.
+// maxAhead bounds how many preprocessed cases wait for the network, and how many it takes per loading of a fold's
+// weights.
 const maxAhead = 4
 
 // ready is a preprocessed case, or why there is none.
@@ -25,10 +26,11 @@ type ready struct {
 	err error
 }
 
-// Folder predicts cases into the folder out: <case>.npz each, predictions.csv and predictions.json. found is what task.PredictionCases
-// found wrong beside the cases: it counts as failed cases and unused files. Results that are there already are
-// kept unless overwrite, if they are valid for the networks, images and masks of today; results of other settings are an error. A case that fails is reported in the summary and does not stop the others; the error is for what concerns
-// all cases. While the network works on a case the next ones are preprocessed.
+// Folder predicts cases into the folder out: <case>.npz each, predictions.csv and predictions.json. found is what
+// task.PredictionCases found wrong beside the cases: it counts as failed cases and unused files. Results that are there
+// already are kept unless overwrite, if they are valid for the networks, images and masks of today; results of other
+// settings are an error. A case that fails is reported in the summary and does not stop the others; the error is for
+// what concerns all cases. While the network works on a case the next ones are preprocessed.
 func (m *Model) Folder(ctx context.Context, cases []task.Case, found []task.Problem, out string, overwrite bool, r progress.Reporter) (*Summary, error) {
 	if err := atomicfile.MkdirAll(out); err != nil {
 		return nil, err
@@ -177,8 +179,8 @@ type outcome struct {
 	err    error
 }
 
-// predictGroup predicts the cases of a group that could be preprocessed. If the network fails on them together, each is tried on its
-// own, to identify the failing case.
+// predictGroup predicts the cases of a group that could be preprocessed. If the network fails on them together, each is
+// tried on its own, to identify the failing case.
 func (m *Model) predictGroup(ctx context.Context, cases []ready) []outcome {
 	outcomes := make([]outcome, len(cases))
 	var whole []*prepared

@@ -19,8 +19,8 @@ import (
 	"github.com/universal-classifier/uc/internal/weights"
 )
 
-// Model is an opened model. It is safe for concurrent use: cases are preprocessed side by side, and the network takes them one
-// after the other.
+// Model is an opened model. It is safe for concurrent use: cases are preprocessed side by side, and the network takes
+// them one after the other.
 type Model struct {
 	options Options
 	dir     string
@@ -85,7 +85,8 @@ func (m *Model) Modalities() int { return len(m.plans.Modalities) }
 // WantMasks reports whether a case needs a mask of the region of interest; otherwise it must not have one.
 func (m *Model) WantMasks() bool { return m.plans.RealMasks }
 
-// MasksUnknown says that the model does not record whether it needs masks: a case may have one or not, whatever WantMasks says.
+// MasksUnknown says that the model does not record whether it needs masks: a case may have one or not, whatever
+// WantMasks says.
 func (m *Model) MasksUnknown() bool { return m.plans.MasksUnknown }
 
 // Labels are the classification labels predicted.

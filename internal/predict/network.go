@@ -96,8 +96,8 @@ func (m *Model) load(fold int) (*network, error) {
 	return last, nil
 }
 
-// spareMemory is how many times the memory of a network must be free for another fold to get one of its own. Its weights are kept in
-// several forms, and the next case may be larger.
+// spareMemory is how many times the memory of a network must be free for another fold to get one of its own. Its
+// weights are kept in several forms, and the next case may be larger.
 const spareMemory = 8
 
 func (m *Model) newResult(id string) *Result {

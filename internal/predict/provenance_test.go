@@ -61,7 +61,8 @@ func tableOf(t *testing.T, s *Summary) evaluate.Table {
 	return table
 }
 
-// A folder holds the results of one set of settings: others are refused, with or without tables, and nothing is touched.
+// A folder holds the results of one set of settings: others are refused, with or without tables, and nothing is
+// touched.
 func TestResultsOfOtherSettingsAreRefused(t *testing.T) {
 	dir := writeModel(t, toyPlans(), []string{"", "#1"}, 1.6)
 	other := toyPlans()

@@ -11,8 +11,8 @@ import (
 	"github.com/universal-classifier/uc/internal/preprocess"
 )
 
-// room is the memory that predictions may take: cases on their way to the network, and the network, which keeps what it has grown
-// to. Nobody waits for memory while holding some, so nobody waits for ever.
+// room is the memory that predictions may take: cases on their way to the network, and the network, which keeps what it
+// has grown to. Nobody waits for memory while holding some, so nobody waits for ever.
 type room struct {
 	given    int64 // by the user, for messages
 	fixed    int64 // taken by the weights of the folds
@@ -39,7 +39,8 @@ func (r *room) tooLarge(n int64) error {
 	return &memory.TooLargeError{Need: int64(math.Ceil(float64(n+r.fixed) / memory.WorkShare)), Budget: r.given}
 }
 
-// take turns the held bytes of a case into most, and makes the network's share at least network, if what that takes is free now.
+// take turns the held bytes of a case into most, and makes the network's share at least network, if what that takes is
+// free now.
 func (r *room) take(held, most, network int64) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -79,7 +80,8 @@ func (r *room) settle(network int64) bool {
 	return true
 }
 
-// enter waits until n bytes are free and takes them. Where only the network's share is in the way, the network is given up first.
+// enter waits until n bytes are free and takes them. Where only the network's share is in the way, the network is given
+// up first.
 func (m *Model) enter(ctx context.Context, n int64) error {
 	r := m.room
 	if n > r.capacity {
@@ -148,8 +150,8 @@ func (m *Model) networkBytes(shape [3]int) (int64, error) {
 	return n, nil
 }
 
-// prepareWithin takes a case to the plans' grid within the memory there is. What it returns holds memory, so many bytes, until it
-// is given back.
+// prepareWithin takes a case to the plans' grid within the memory there is. What it returns holds memory, so many
+// bytes, until it is given back.
 func (m *Model) prepareWithin(ctx context.Context, c input) (p *preprocess.Prepared, bytes int64, err error) {
 	reading, err := c.cropBytes()
 	if err != nil {

@@ -64,7 +64,8 @@ func TestCaseLargerThanTheBudget(t *testing.T) {
 	}
 }
 
-// What the error asks for is enough, also for cases of several sizes side by side, and the answers are the same as with plenty.
+// What the error asks for is enough, also for cases of several sizes side by side, and the answers are the same as with
+// plenty.
 func TestBudgetThatJustSuffices(t *testing.T) {
 	dir := writeModel(t, toyPlans(), []string{""}, 1.6)
 	cases := writeCases(t, 4)

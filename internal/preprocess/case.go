@@ -22,8 +22,8 @@ type Prepared struct {
 	Warnings   []string // in what the case is unlike the training cases; only Case fills them in
 }
 
-// Case preprocesses one case as plan-and-preprocess does. An axis on which the case is larger than the plans' shape keeps
-// the case's size.
+// Case preprocesses one case as plan-and-preprocess does. An axis on which the case is larger than the plans' shape
+// keeps the case's size.
 func Case(ctx context.Context, c task.Case, p *plan.Plans) (*Prepared, error) {
 	crop, err := Crop(c, p)
 	if err != nil {
@@ -35,8 +35,8 @@ func Case(ctx context.Context, c task.Case, p *plan.Plans) (*Prepared, error) {
 	return crop.Finish(ctx)
 }
 
-// Planned is a cropped case and the plans that it is to follow, between Crop and Finish, the two halves of Case: what it
-// will need is known, and not taken yet.
+// Planned is a cropped case and the plans that it is to follow, between Crop and Finish, the two halves of Case: what
+// it will need is known, and not taken yet.
 type Planned struct {
 	c     task.Case
 	plans *plan.Plans

@@ -147,7 +147,8 @@ func hugeVoxel(c task.Case, modality int, v float32, i int, box volume.Box) erro
 		c.ID, c.Images[modality], at[2], at[1], at[0], found)
 }
 
-// loadMask reads the part of a case's mask that lies in the box of what is not zero. Without a mask everything is foreground.
+// loadMask reads the part of a case's mask that lies in the box of what is not zero. Without a mask everything is
+// foreground.
 func (c *Cropped) loadMask(of task.Case, from source, roiLabels int) ([]int16, error) {
 	g, box := c.Geometry, c.NonzeroBox
 	if of.Mask == "" {

@@ -1,7 +1,7 @@
 package preprocess
 
-// NetworkInput sets dst to what the network sees of a prepared case of the given shape: the modalities as they are, then
-// the mask as MaskInput has it. dst may be data.
+// NetworkInput sets dst to what the network sees of a prepared case of the given shape: the modalities as they are,
+// then the mask as MaskInput has it. dst may be data.
 func NetworkInput(dst, data []float32, shape [4]int, numROILabels int) {
 	voxels := shape[1] * shape[2] * shape[3]
 	images := (shape[0] - 1) * voxels

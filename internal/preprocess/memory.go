@@ -26,8 +26,8 @@ func CropBytes(c task.Case) (int64, error) {
 	return CropBytesOf(g.Size, len(c.Images)), nil
 }
 
-// CropBytesOf is the memory in bytes for reading and cropping a case of the given size (z, y, x): for its images, mask and
-// flags, each cut in place or to less than half.
+// CropBytesOf is the memory in bytes for reading and cropping a case of the given size (z, y, x): for its images, mask
+// and flags, each cut in place or to less than half.
 func CropBytesOf(size [3]int, modalities int) int64 {
 	voxels := int64(size[0]) * int64(size[1]) * int64(size[2])
 	return voxels*int64(modalities*floatBytes+maskBytes+flagBytes) + voxels/2*floatBytes

@@ -6,8 +6,8 @@ import (
 	"github.com/universal-classifier/uc/internal/volume"
 )
 
-// Properties says how one case was preprocessed. Sizes, spacings and boxes are z, y, x; those after resampling are in the
-// order of the plans' transpose_forward; itk_* are x, y, z.
+// Properties says how one case was preprocessed. Sizes, spacings and boxes are z, y, x; those after resampling are in
+// the order of the plans' transpose_forward; itk_* are x, y, z.
 type Properties struct {
 	Case                   string             `json:"case"`
 	Targets                []int              `json:"targets"` // class per classification label; null at prediction

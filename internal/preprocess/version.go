@@ -8,7 +8,8 @@ import (
 	"github.com/universal-classifier/uc/internal/provenance"
 )
 
-// Version is that of the arrays that this package writes. A change of their numbers raises it, and with it every case is redone.
+// Version is that of the arrays that this package writes. A change of their numbers raises it, and with it every case
+// is redone.
 const Version = 2 // 2: NaN and infinities are 0 from the start, cropping included
 
 // SettingKey identifies everything in the plans that a case's arrays depend on.

@@ -1,5 +1,5 @@
-// Package reference reads and writes the files of the Python package universalclassifier: plans, checkpoints, splits and case properties,
-// as data. Nothing in them is run.
+// Package reference reads and writes the files of the Python package universalclassifier: plans, checkpoints, splits
+// and case properties, as data. Nothing in them is run.
 package reference
 
 import (
@@ -21,9 +21,9 @@ const PlansFile = "plans.pkl"
 // PreprocessedPlans is the name of the plans in a preprocessed folder.
 func PreprocessedPlans(identifier string) string { return identifier + "_plans_3D.pkl" }
 
-// ReadPlans reads a pickle of plans. The reference keeps neither the names of labels nor the origin of the masks in them: labels get
-// made-up names (label_0 with the values 0, 1, ...) and Plans.MasksUnknown is set; see Name. The name of the task is that of the preprocessed folder
-// that the plans mention, if there is one.
+// ReadPlans reads a pickle of plans. The reference keeps neither the names of labels nor the origin of the masks in
+// them: labels get made-up names (label_0 with the values 0, 1, ...) and Plans.MasksUnknown is set; see Name. The name
+// of the task is that of the preprocessed folder that the plans mention, if there is one.
 func ReadPlans(file string) (*plan.Plans, error) {
 	v, err := torch.ReadPickle(file)
 	if err != nil {
@@ -104,7 +104,8 @@ func baseNames(files []string) []string {
 	return out
 }
 
-// dropUndefinedIntensities removes intensity statistics that are not finite (JSON has no such numbers), if no modality is normalised by them.
+// dropUndefinedIntensities removes intensity statistics that are not finite (JSON has no such numbers), if no modality
+// is normalised by them.
 func dropUndefinedIntensities(d map[string]any) {
 	properties, ok := d["dataset_properties"].(map[string]any)
 	if !ok || finite(properties["intensityproperties"]) {
@@ -144,7 +145,8 @@ func madeUpName(label int) string { return fmt.Sprintf("label_%d", label) }
 // MadeUpNames reports whether the labels of p have the names that ReadPlans made up.
 func MadeUpNames(p *plan.Plans) bool { return len(p.Labels) > 0 && p.Labels[0].Name == madeUpName(0) }
 
-// Name gives the labels of p the names and values of a dataset.json, and records the origin of the masks as far as it is known there.
+// Name gives the labels of p the names and values of a dataset.json, and records the origin of the masks as far as it
+// is known there.
 func Name(p *plan.Plans, l *task.Listing) error {
 	if len(l.Labels) != len(p.NumClassificationClasses) {
 		return fmt.Errorf("%d classification labels, but the plans have %d", len(l.Labels), len(p.NumClassificationClasses))

@@ -29,8 +29,8 @@ type Fold struct {
 	TrainLosses, ValLosses []float64
 }
 
-// WriteModel writes the folds as a model folder of the reference (dir is .../TaskXXX_Name/ClassifierTrainer__PLANS): plans.pkl and per fold
-// model_final_checkpoint.model and .model.pkl. The momenta of the optimiser are not among them.
+// WriteModel writes the folds as a model folder of the reference (dir is .../TaskXXX_Name/ClassifierTrainer__PLANS):
+// plans.pkl and per fold model_final_checkpoint.model and .model.pkl. The momenta of the optimiser are not among them.
 func WriteModel(ctx context.Context, dir string, p *plan.Plans, folds []Fold, r progress.Reporter) error {
 	plans := pickledPlans(p)
 	for _, fold := range folds {
@@ -49,8 +49,8 @@ func WriteModel(ctx context.Context, dir string, p *plan.Plans, folds []Fold, r 
 		if n, ok := foldNumber(fold.Name); ok {
 			number = n
 		}
-		// The arguments of the trainer: plans, fold, output folder, preprocessed folder, unpack, deterministic, mixed precision. The paths say where a
-		// training would look; prediction does not go there.
+		// The arguments of the trainer: plans, fold, output folder, preprocessed folder, unpack, deterministic, mixed
+		// precision. The paths say where a training would look; prediction does not go there.
 		preprocessed := "preprocessed/" + p.TaskName
 		init := torch.Tuple{preprocessed + "/" + PreprocessedPlans(task.DefaultPlans), number,
 			"trained_models/nnUNet/" + task.DefaultNetwork + "/" + p.TaskName + "/" + filepath.Base(dir), preprocessed, true, false, true}

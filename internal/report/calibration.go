@@ -13,9 +13,9 @@ import (
 // calibrationBins is the number of equal ranges of probability that cases are counted in.
 const calibrationBins = 5
 
-// Calibration draws, to path (PNG), the share of cases that are of a class against the probability that the model gave it:
-// one point with its 95 % interval (evaluate.Share) per fifth of the probabilities that holds cases. at is the label's place among the
-// targets of the predictions.
+// Calibration draws, to path (PNG), the share of cases that are of a class against the probability that the model gave
+// it: one point with its 95 % interval (evaluate.Share) per fifth of the probabilities that holds cases. at is the
+// label's place among the targets of the predictions.
 func Calibration(path string, l evaluate.LabelReport, at int, predictions []evaluate.Prediction) error {
 	p := newPlot("Calibration: "+l.Name, "predicted probability", "share of cases of the class")
 	unitAxes(p)

@@ -13,8 +13,8 @@ import (
 	"github.com/universal-classifier/uc/internal/evaluate"
 )
 
-// ConfusionMatrix draws how many cases of each true class (row) were given each class (column), to path (PNG). The shade is
-// the share of the row.
+// ConfusionMatrix draws how many cases of each true class (row) were given each class (column), to path (PNG). The
+// shade is the share of the row.
 func ConfusionMatrix(path string, l evaluate.LabelReport) error {
 	classes := len(l.ClassNames)
 	p := newPlot(fmt.Sprintf("%s: %d cases, accuracy %s", l.Name, l.Cases, l.Accuracy.Value), "predicted class", "true class")

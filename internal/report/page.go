@@ -20,8 +20,8 @@ var pageText string
 var page = template.Must(template.New("page").Parse(pageText))
 
 // Write writes a report to dir, which is made if it is not there: evaluation.json, evaluation.csv, roc_<label>.png,
-// confusion_<label>.png and calibration_<label>.png per label, and report.html, one file that shows all of it. It returns the
-// paths in that order, the page last.
+// confusion_<label>.png and calibration_<label>.png per label, and report.html, one file that shows all of it. It
+// returns the paths in that order, the page last.
 func Write(dir string, r *evaluate.Report) ([]string, error) {
 	if err := atomicfile.MkdirAll(dir); err != nil {
 		return nil, err

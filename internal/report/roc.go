@@ -23,8 +23,8 @@ func ROCPlots(dir string, r *evaluate.Report) ([]string, error) {
 	return paths, nil
 }
 
-// ROC draws the curves of a label's classes to path (PNG), each with its area and 95 % interval, and the line of chance.
-// Classes whose curve is not defined stand in the legend with the reason.
+// ROC draws the curves of a label's classes to path (PNG), each with its area and 95 % interval, and the line of
+// chance. Classes whose curve is not defined stand in the legend with the reason.
 func ROC(path string, l evaluate.LabelReport) error {
 	p := newPlot("ROC: "+l.Name, "1 - specificity", "sensitivity")
 	unitAxes(p)

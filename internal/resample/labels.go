@@ -13,8 +13,8 @@ type linearTaps struct {
 	weight    [][2]float64
 }
 
-// newLinearTaps is linear interpolation at in/out * (k + 0.5) - 0.5; beyond the ends the end values go on. Positions and
-// weights are rounded as scipy rounds them, because that decides ties.
+// newLinearTaps is linear interpolation at in/out * (k + 0.5) - 0.5; beyond the ends the end values go on. Positions
+// and weights are rounded as scipy rounds them, because that decides ties.
 func newLinearTaps(in, out int) linearTaps {
 	t := linearTaps{low: make([]int, out), high: make([]int, out), weight: make([][2]float64, out)}
 	scale := float64(in) / float64(out)
@@ -39,10 +39,10 @@ func nearestTaps(in, out int) linearTaps {
 	return t
 }
 
-// Labels resamples a mask of labels >= -1 to the size to: each label's indicator is interpolated linearly and the highest label
-// that reaches 0.5 wins; where none does the result is 0 (batchgenerators' resize_segmentation of order 1). With
-// axis >= 0 slices across that axis are resized in their plane and picked by nearest neighbour. If the size does not
-// change, mask itself is returned.
+// Labels resamples a mask of labels >= -1 to the size to: each label's indicator is interpolated linearly and the
+// highest label that reaches 0.5 wins; where none does the result is 0 (batchgenerators' resize_segmentation of order
+// 1). With axis >= 0 slices across that axis are resized in their plane and picked by nearest neighbour. If the size
+// does not change, mask itself is returned.
 func Labels(mask []int16, size, to [3]int, axis int) []int16 {
 	if size == to {
 		return mask

@@ -1,5 +1,5 @@
-// Package serve answers requests for predictions on a pair of streams, line by line, and keeps models loaded between them.
-// docs/reference/serve-stdio.md describes the protocol.
+// Package serve answers requests for predictions on a pair of streams, line by line, and keeps models loaded between
+// them. docs/reference/serve-stdio.md describes the protocol.
 package serve
 
 import "encoding/json"

@@ -25,7 +25,8 @@ import (
 	"github.com/universal-classifier/uc/internal/task"
 )
 
-// maxAtOnce bounds how many requests are worked on at a time: while the network has one case, others are read and preprocessed.
+// maxAtOnce bounds how many requests are worked on at a time: while the network has one case, others are read and
+// preprocessed.
 const maxAtOnce = 4
 
 // Server answers requests. Make one with New.
@@ -51,8 +52,8 @@ func New(version string, gpu open.GPU, out io.Writer) *Server {
 	}
 }
 
-// Run reads requests from in and answers them, several at a time, until in ends, a request says shutdown, or ctx ends. At the
-// end of in it returns at once, whatever is being worked on: who asked is gone. shutdown waits for the answers.
+// Run reads requests from in and answers them, several at a time, until in ends, a request says shutdown, or ctx ends.
+// At the end of in it returns at once, whatever is being worked on: who asked is gone. shutdown waits for the answers.
 func (s *Server) Run(ctx context.Context, in io.Reader) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -10,7 +10,8 @@ import (
 // processLimits are the files in which Linux says how many processes, which are threads too, a container may have.
 var processLimits = []string{"/sys/fs/cgroup/pids.max", "/sys/fs/cgroup/pids/pids.max"}
 
-// shareOfProcesses is the part of the allowed processes that the threads of this one may take. The rest is for the caller's.
+// shareOfProcesses is the part of the allowed processes that the threads of this one may take. The rest is for the
+// caller's.
 const shareOfProcesses = 8
 
 // limitThreads lowers the number of threads that compute where the number of processes is limited: containers are often

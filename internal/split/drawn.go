@@ -29,8 +29,8 @@ const (
 // SplitModes are the ways to draw folds.
 var SplitModes = []string{SplitReference, SplitStratified, SplitGrouped, SplitSites}
 
-// DrawnFile is the file next to SplitsFile that says how its folds were drawn. Folds written by hand have none, or one that
-// does not fit.
+// DrawnFile is the file next to SplitsFile that says how its folds were drawn. Folds written by hand have none, or one
+// that does not fit.
 const DrawnFile = "splits_drawn.json"
 
 // Drawing says how folds are to be drawn and what is known of the cases.
@@ -131,8 +131,8 @@ func evenFolds(cases []Case) ([]Split, error) {
 	return splits, nil
 }
 
-// siteFolds has a fold for each site, in the order of their names: its cases validate, those of all other sites train. A patient that was at several
-// sites trains in no fold that validates on it.
+// siteFolds has a fold for each site, in the order of their names: its cases validate, those of all other sites train.
+// A patient that was at several sites trains in no fold that validates on it.
 func siteFolds(cases []Case) ([]Split, error) {
 	sites, of, err := Sites(cases)
 	if err != nil {
@@ -172,7 +172,8 @@ func caseIDs(cases []Case) []string {
 	return ids
 }
 
-// beyond is the split of a fold beyond the file: that of the reference, unless the folds are even or patients must stay together, which it then is, too.
+// beyond is the split of a fold beyond the file: that of the reference, unless the folds are even or patients must stay
+// together, which it then is, too.
 func (d Drawing) beyond(s *settled, ids []string, fold int) (Split, error) {
 	cases := d.of(ids)
 	switch {
@@ -219,7 +220,8 @@ func (d Drawing) writeDrawn(dir, mode string, asked bool, ids []string, splits [
 	return atomicfile.WriteBytes(filepath.Join(dir, DrawnFile), append(raw, '\n'))
 }
 
-// readDrawn tells how the folds in SplitsFile were drawn; nil if they were written by hand, changed since, or drawn by an earlier version.
+// readDrawn tells how the folds in SplitsFile were drawn; nil if they were written by hand, changed since, or drawn by
+// an earlier version.
 func readDrawn(dir string) (*drawn, error) {
 	raw, err := infile.ReadFile(filepath.Join(dir, DrawnFile), infile.MaxText)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -275,8 +277,9 @@ func (d Drawing) folds(dir string, ids []string) (*settled, error) {
 	return s, nil
 }
 
-// settle reads the folds in dir, or draws them. Folds that were drawn, and not changed since, are drawn again if another way is asked for or
-// the cases have changed, unless folds were trained on them. Folds that were written by hand stay as they are.
+// settle reads the folds in dir, or draws them. Folds that were drawn, and not changed since, are drawn again if
+// another way is asked for or the cases have changed, unless folds were trained on them. Folds that were written by
+// hand stay as they are.
 func (d Drawing) settle(dir string, ids []string) (*settled, error) {
 	path := filepath.Join(dir, SplitsFile)
 	s := &settled{path: path, origin: "splits of " + path}
@@ -392,7 +395,8 @@ func (d Drawing) overlaps(fold string, of Split) (found []overlap) {
 	return found
 }
 
-// checkPatients refuses splits with patients on both sides of a fold, or warns of them where that is allowed. origin is where the splits come from.
+// checkPatients refuses splits with patients on both sides of a fold, or warns of them where that is allowed. origin is
+// where the splits come from.
 func (d Drawing) checkPatients(found []overlap, origin string) (warnings []string, err error) {
 	if len(found) == 0 {
 		return nil, nil
@@ -477,8 +481,8 @@ func (d Drawing) lacking(s *settled, ids []string) []string {
 	return []string{text}
 }
 
-// DrawSplits settles the folds of a task over the cases ids before any is trained: it reads them from dir, or draws and writes them. It returns what there
-// is to say about them.
+// DrawSplits settles the folds of a task over the cases ids before any is trained: it reads them from dir, or draws and
+// writes them. It returns what there is to say about them.
 func DrawSplits(dir string, ids []string, d Drawing) (notes, warnings []string, err error) {
 	s, err := d.folds(dir, ids)
 	if err != nil {

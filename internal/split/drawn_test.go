@@ -13,7 +13,8 @@ import (
 	"github.com/universal-classifier/uc/internal/task"
 )
 
-// drawingOf is a cohort of so many cases, scans to a patient (0: none declared) and sites; class 1 is every fourth case.
+// drawingOf is a cohort of so many cases, scans to a patient (0: none declared) and sites; class 1 is every fourth
+// case.
 func drawingOf(cases, scans, sites int) (Drawing, []string) {
 	d := Drawing{Labels: []task.Label{{Name: "Lesion", Values: []string{"absent", "present"}}}}
 	ids := numbered(cases)
@@ -61,7 +62,8 @@ func readSplits(t *testing.T, dir string, ids []string) []Split {
 	return splits
 }
 
-// Without patients the folds are the reference's; with patients no patient is on both sides, every case is in one validation, and classes are even.
+// Without patients the folds are the reference's; with patients no patient is on both sides, every case is in one
+// validation, and classes are even.
 func TestDefaultFoldsFollowWhatIsDeclared(t *testing.T) {
 	dir := t.TempDir()
 	d, ids := drawingOf(40, 0, 0)

@@ -15,7 +15,8 @@ import (
 	"github.com/universal-classifier/uc/internal/split/mt19937"
 )
 
-// SplitsFile is the name of the file of cross-validation splits in the preprocessed folder of a task. Users may edit it.
+// SplitsFile is the name of the file of cross-validation splits in the preprocessed folder of a task. Users may edit
+// it.
 const SplitsFile = "splits_final.json"
 
 // FoldAll trains and validates on all cases.
@@ -92,9 +93,10 @@ type ChosenSplit struct {
 	Warnings []string // what the user may not have meant
 }
 
-// ChooseSplit returns the split of a fold ("0", "1", ..., "all") over the cases of a task. It reads SplitsFile in dir, or
-// PickledSplitsFile if that alone is there; if neither is, it draws splits and writes SplitsFile. A file that names unknown cases, or one case twice in a fold, is an error,
-// and so is one with a patient on both sides of a fold unless that is allowed.
+// ChooseSplit returns the split of a fold ("0", "1", ..., "all") over the cases of a task. It reads SplitsFile in dir,
+// or PickledSplitsFile if that alone is there; if neither is, it draws splits and writes SplitsFile. A file that names
+// unknown cases, or one case twice in a fold, is an error, and so is one with a patient on both sides of a fold unless
+// that is allowed.
 func ChooseSplit(dir, fold string, ids []string, d Drawing) (*ChosenSplit, error) {
 	if len(ids) == 0 {
 		return nil, errors.New("no cases to split")

@@ -14,7 +14,8 @@ import (
 	"github.com/universal-classifier/uc/internal/testutil"
 )
 
-// readReference decodes a file of the reference splits, from the clone's own copy and, if it lies there, from the shared folder.
+// readReference decodes a file of the reference splits, from the clone's own copy and, if it lies there, from the
+// shared folder.
 func readReference(t *testing.T, name string, v any) {
 	t.Helper()
 	raw, err := os.ReadFile(filepath.Join("..", "..", "testdata", "splits", name))

@@ -16,15 +16,16 @@ type Case struct {
 	Targets []int  // class per classification label
 }
 
-// Grouped deals cases out to folds so that no patient is in two of them, and so that cases, classes of every label, and sites are spread as
-// evenly as the patients allow. It returns the fold of each case. The result depends on the cases and the seed alone, not on the order of the cases.
-// Fewer patients than folds are an error.
+// Grouped deals cases out to folds so that no patient is in two of them, and so that cases, classes of every label, and
+// sites are spread as evenly as the patients allow. It returns the fold of each case. The result depends on the cases
+// and the seed alone, not on the order of the cases. Fewer patients than folds are an error.
 //
-// What is minimised is the sum of squared counts of each class, each site and of all cases over the folds, which is least when the counts of the folds
-// differ by one at most. Patients are dealt out one by one, largest first, each to the fold where it costs least; then single patients are moved, and
-// pairs exchanged, as long as that helps, again and again from slightly disturbed states (iterated local search; Lourenço, Martin and
-// Stützle, in Handbook of Metaheuristics, 2003). For one case a patient and two labels an even solution always exists (de Werra, Equitable colorations
-// of graphs, 1971).
+// What is minimised is the sum of squared counts of each class, each site and of all cases over the folds, which is
+// least when the counts of the folds differ by one at most. Patients are dealt out one by one, largest first, each to
+// the fold where it costs least; then single patients are moved, and pairs exchanged, as long as that helps, again and
+// again from slightly disturbed states (iterated local search; Lourenço, Martin and Stützle, in Handbook of
+// Metaheuristics, 2003). For one case a patient and two labels an even solution always exists (de Werra, Equitable
+// colorations of graphs, 1971).
 func Grouped(cases []Case, folds int, seed uint64) ([]int, error) {
 	order := make([]int, len(cases))
 	for i := range order {
@@ -59,7 +60,8 @@ func Ungrouped(cases []Case) []Case {
 	return out
 }
 
-// Sites returns the sites of the cases, sorted, and of each case the index of its site. A case without a site is an error.
+// Sites returns the sites of the cases, sorted, and of each case the index of its site. A case without a site is an
+// error.
 func Sites(cases []Case) (sites []string, of []int, err error) {
 	for _, c := range cases {
 		if c.Site == "" {

@@ -81,7 +81,8 @@ func wholePatients(t *testing.T, cases []Case, fold []int, folds int) {
 	}
 }
 
-// One scan a patient: with a label and sites, or two labels, every count is even to one case; with more properties to one more.
+// One scan a patient: with a label and sites, or two labels, every count is even to one case; with more properties to
+// one more.
 func TestSingleScansAreEven(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for trial := range 60 {
@@ -106,7 +107,8 @@ func TestSingleScansAreEven(t *testing.T) {
 	}
 }
 
-// best tries every assignment: the least sum of squares, and the least that the counts of any class or site in two folds differ by.
+// best tries every assignment: the least sum of squares, and the least that the counts of any class or site in two
+// folds differ by.
 func best(cases []Case, folds int) (least, difference int) {
 	patients := map[string]int{}
 	for _, c := range cases {
@@ -145,8 +147,8 @@ func largest(cases []Case, fold []int, folds int) int {
 	return most
 }
 
-// On small cohorts trying every assignment shows that none is more even, and that classes and sites are balanced within one case of
-// what these patients allow.
+// On small cohorts trying every assignment shows that none is more even, and that classes and sites are balanced within
+// one case of what these patients allow.
 func TestSmallCohortsAreOptimal(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	for trial := range 60 {

@@ -9,11 +9,12 @@ import (
 	"github.com/universal-classifier/uc/internal/torch"
 )
 
-// PickledSplitsFile is the split file of nnU-Net and the reference, which takes the place of SplitsFile where that is missing.
+// PickledSplitsFile is the split file of nnU-Net and the reference, which takes the place of SplitsFile where that is
+// missing.
 const PickledSplitsFile = "splits_final.pkl"
 
-// readPickledSplits reads a list of dictionaries with the cases of "train" and "val", as lists or as NumPy arrays of text, and checks it against the
-// cases of the task. A file that is not there wraps fs.ErrNotExist.
+// readPickledSplits reads a list of dictionaries with the cases of "train" and "val", as lists or as NumPy arrays of
+// text, and checks it against the cases of the task. A file that is not there wraps fs.ErrNotExist.
 func readPickledSplits(path string, ids []string) ([]Split, error) {
 	if _, err := os.Stat(path); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, fs.ErrNotExist)

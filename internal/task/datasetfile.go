@@ -28,9 +28,10 @@ const (
 	MasksGenerated            // were made by the program and say foreground everywhere
 )
 
-// ReadListing reads a dataset.json. Generated masks are told from real ones by their labels (background, foreground) and by the
-// original_dataset.json next to the file or in originalDir (may be empty), as the reference leaves them; where the labels are those of generated masks
-// and no original is found, the origin is unknown, unless the file itself says that no case has a mask.
+// ReadListing reads a dataset.json. Generated masks are told from real ones by their labels (background, foreground)
+// and by the original_dataset.json next to the file or in originalDir (may be empty), as the reference leaves them;
+// where the labels are those of generated masks and no original is found, the origin is unknown, unless the file itself
+// says that no case has a mask.
 func ReadListing(file, originalDir string) (*Listing, error) {
 	b, err := infile.ReadFile(file, infile.MaxText)
 	if err != nil {

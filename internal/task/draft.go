@@ -69,8 +69,8 @@ func (d *Draft) Problems() []Problem {
 	return p
 }
 
-// Write writes the draft as dataset.json into dir. The images and masks are those that Load finds by the cases' names in imagesTr, labelsTr, imagesTs
-// and labelsTs.
+// Write writes the draft as dataset.json into dir. The images and masks are those that Load finds by the cases' names
+// in imagesTr, labelsTr, imagesTs and labelsTs.
 func (d *Draft) Write(dir string) error {
 	str := func(s string) node { return node{kind: kindString, text: s} }
 	number := func(v string) node { return node{kind: kindNumber, text: v} }

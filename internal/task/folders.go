@@ -1,4 +1,5 @@
-// Package task is the nnU-Net raw layout: where a task's folders lie, what its dataset.json says and whether it is true.
+// Package task is the nnU-Net raw layout: where a task's folders lie, what its dataset.json says and whether it is
+// true.
 package task
 
 import (

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// FuzzDataset loads any dataset.json: what is accepted names cases by plain names, stays within the task's folder and has a class for
-// every label.
+// FuzzDataset loads any dataset.json: what is accepted names cases by plain names, stays within the task's folder and
+// has a class for every label.
 func FuzzDataset(f *testing.F) {
 	f.Add([]byte(`{"name":"T","modality":{"0":"CT"},"classification_labels":[{"name":"L","ordinal":true,"values":{"0":"no","1":"yes"}}],"labels":{"0":"bg","1":"o"},"numTraining":1,"training":[{"image":"./imagesTr/a.nii.gz","label":"./labelsTr/a.nii.gz","L":0}]}`))
 	f.Add([]byte(`{"modality":{"0":"CT","1":"MR"},"classification_labels":[{"name":"L","values":{"0":"no","1":"yes"}}],"training":[{"image":"../a.nii","L":1e0},{"image":"b.nii","L":true}]}`))

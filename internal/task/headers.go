@@ -18,10 +18,11 @@ import (
 // headersAtATime is how many headers are read at a time, for each processor: reading waits for the disk.
 const headersAtATime = 4
 
-// CheckHeaders reads the header of every file of the task, which takes little time, and checks what can be known without a voxel:
-// one grid per case over modalities and mask, a spacing that the header does not contradict itself about, and one that is not
-// far from the cohort's. All that is wrong comes back in one *ValidationError. The last two are only warned of for the cases that
-// are Allowed. Different orientations within the cohort, and images that belong to no case, are warnings.
+// CheckHeaders reads the header of every file of the task, which takes little time, and checks what can be known
+// without a voxel: one grid per case over modalities and mask, a spacing that the header does not contradict itself
+// about, and one that is not far from the cohort's. All that is wrong comes back in one *ValidationError. The last two
+// are only warned of for the cases that are Allowed. Different orientations within the cohort, and images that belong
+// to no case, are warnings.
 func (t *Task) CheckHeaders(ctx context.Context, allow []string, r progress.Reporter) error {
 	cases := t.Dataset.Cases
 	r.Stage("reading the headers", len(cases))

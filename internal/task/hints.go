@@ -16,8 +16,8 @@ import (
 	"github.com/universal-classifier/uc/internal/imagefile"
 )
 
-// missingImage says that modality m of the case is missing from the folder dir, and what lies there in its place if there is
-// something like it.
+// missingImage says that modality m of the case is missing from the folder dir, and what lies there in its place if
+// there is something like it.
 func (v *validator) missingImage(dir, id string, m int) string {
 	stem := fmt.Sprintf("%s_%04d", id, m)
 	text := fmt.Sprintf("%s not found: modality %d (%s) of the case is missing", path.Join(dir, stem+imagefile.Extensions[0]), m, v.out.Modalities[m])

@@ -10,8 +10,8 @@ import (
 )
 
 // node is a JSON value that remembers where it stood and in which order its members came, so that dataset.json can be
-// judged by line and rewritten without being reshuffled. Not tailscale/hujson: a file with comments or trailing commas would work here
-// and fail in the reference and in nnU-Net, and it does not see repeated keys.
+// judged by line and rewritten without being reshuffled. Not tailscale/hujson: a file with comments or trailing commas
+// would work here and fail in the reference and in nnU-Net, and it does not see repeated keys.
 type node struct {
 	kind    kind
 	line    int    // 1-based

@@ -12,8 +12,8 @@ import (
 	"github.com/universal-classifier/uc/internal/provenance"
 )
 
-// Snapshot is what the dataset.json in a folder lists now, without a look at its rules and at its files. Cases and labels that break a rule may be
-// incomplete.
+// Snapshot is what the dataset.json in a folder lists now, without a look at its rules and at its files. Cases and
+// labels that break a rule may be incomplete.
 type Snapshot struct {
 	Path       string
 	Modalities []string
@@ -23,8 +23,8 @@ type Snapshot struct {
 	Test       []Case           // of an external test set
 }
 
-// Listed reads the dataset.json in dir. The error wraps fs.ErrNotExist if there is none. Patients and sites that are not clear are an error: folds
-// and intervals rest on them.
+// Listed reads the dataset.json in dir. The error wraps fs.ErrNotExist if there is none. Patients and sites that are
+// not clear are an error: folds and intervals rest on them.
 func Listed(dir string) (*Snapshot, error) {
 	path := filepath.Join(dir, DatasetFile)
 	b, err := infile.ReadFile(path, infile.MaxText)
@@ -49,7 +49,8 @@ func Listed(dir string) (*Snapshot, error) {
 	return l, nil
 }
 
-// ListedToday reads the dataset.json of a task: that of the raw data, or, where those are not at hand, the copy made when the task was planned.
+// ListedToday reads the dataset.json of a task: that of the raw data, or, where those are not at hand, the copy made
+// when the task was planned.
 func ListedToday(f Folders, name string) (*Snapshot, error) {
 	l, err := Listed(f.RawTask(name))
 	if err != nil {
@@ -83,8 +84,8 @@ func LabelsText(labels []Label) string {
 	return strings.Join(texts, "; ")
 }
 
-// Changes compares the listed cases with those of a former time: which of them are listed with other classes, which are not listed any more, and which
-// are new.
+// Changes compares the listed cases with those of a former time: which of them are listed with other classes, which are
+// not listed any more, and which are new.
 func (l *Snapshot) Changes(former []provenance.Case) provenance.CaseChanges {
 	now := make([]provenance.Case, 0, len(l.Targets))
 	for id, targets := range l.Targets {

@@ -27,8 +27,8 @@ var sidecars = []string{
 	".ipynb", ".r", ".rds", ".pkl", ".npz", ".raw", ".zraw", ".tmp", ".md5", ".sha256", ".sig",
 }
 
-// isImage reports whether a file is an image of some format: by its name, or by its first bytes where the name says nothing.
-// Hidden files that operating systems leave behind are none.
+// isImage reports whether a file is an image of some format: by its name, or by its first bytes where the name says
+// nothing. Hidden files that operating systems leave behind are none.
 func isImage(path string) bool {
 	name := strings.ToLower(filepath.Base(path))
 	if strings.HasPrefix(name, "._") || name == ".ds_store" || strings.HasSuffix(name, ".tmp") {
@@ -50,7 +50,8 @@ func isImage(path string) bool {
 // sniffed is how much of a file shows what it is: DICOM's signature ends at byte 132.
 const sniffed = 352
 
-// looksLikeImage reports whether a file begins as NIfTI, Analyze, DICOM, NRRD, MetaImage, PNG, JPEG or TIFF do, compressed or not.
+// looksLikeImage reports whether a file begins as NIfTI, Analyze, DICOM, NRRD, MetaImage, PNG, JPEG or TIFF do,
+// compressed or not.
 func looksLikeImage(path string) bool {
 	f, err := infile.Open(path)
 	if err != nil {
@@ -87,8 +88,8 @@ func looksLikeImage(path string) bool {
 // maxFolderDepth bounds how deep folders below one of images are looked into.
 const maxFolderDepth = 8
 
-// foldersBelow lists the images in the folders below dir by their paths relative to it, slash-separated and sorted. Folders in skip
-// (absolute paths) are left out. Links to folders are followed once.
+// foldersBelow lists the images in the folders below dir by their paths relative to it, slash-separated and sorted.
+// Folders in skip (absolute paths) are left out. Links to folders are followed once.
 func foldersBelow(dir string, skip ...string) []string {
 	var found []string
 	seen := map[string]bool{}

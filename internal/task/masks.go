@@ -21,13 +21,13 @@ import (
 	"github.com/universal-classifier/uc/pkg/nifti"
 )
 
-// EnsureMasks gives a task without ROI masks foreground-only ones, as the reference does: labelsTr/<case>.nii.gz of ones
-// (int16) with the geometry of modality 0; labels and a label per case in dataset.json; the original kept as
+// EnsureMasks gives a task without ROI masks foreground-only ones, as the reference does: labelsTr/<case>.nii.gz of
+// ones (int16) with the geometry of modality 0; labels and a label per case in dataset.json; the original kept as
 // original_dataset.json. A task with masks of its own is left alone.
 //
-// It can be killed at any moment and run again: the original is put aside first, then the masks are written, dataset.json is
-// rewritten last, and every file appears whole. The kept original is the record that the masks are not real: Load
-// finds it again, so HasMasks stays false in later runs.
+// It can be killed at any moment and run again: the original is put aside first, then the masks are written,
+// dataset.json is rewritten last, and every file appears whole. The kept original is the record that the masks are not
+// real: Load finds it again, so HasMasks stays false in later runs.
 func (t *Task) EnsureMasks(ctx context.Context, r progress.Reporter) error {
 	if !t.lacksMasks() {
 		return nil
@@ -72,8 +72,8 @@ func (t *Task) EnsureMasks(ctx context.Context, r progress.Reporter) error {
 	return nil
 }
 
-// withoutMask lists the cases that have no mask yet, or one that was generated before their image was exported again with
-// another grid.
+// withoutMask lists the cases that have no mask yet, or one that was generated before their image was exported again
+// with another grid.
 func (t *Task) withoutMask() []int {
 	lacks := make([]bool, len(t.Dataset.Cases))
 	var group errgroup.Group
@@ -161,8 +161,8 @@ func (t *Task) writeMasks(ctx context.Context, todo []int, r progress.Reporter) 
 	return group.Wait()
 }
 
-// writeForeground writes a mask of ones with the geometry of image. A file that is there already is only replaced if it,
-// too, holds nothing but ones: a run that was cut short left it.
+// writeForeground writes a mask of ones with the geometry of image. A file that is there already is only replaced if
+// it, too, holds nothing but ones: a run that was cut short left it.
 func writeForeground(path, image string) error {
 	g, err := imagefile.ReadGeometry(image)
 	if err != nil {

@@ -15,8 +15,8 @@ import (
 	"github.com/universal-classifier/uc/pkg/nifti"
 )
 
-// TestGeneratedMasksAsReference runs EnsureMasks on the reference's tasks without masks: dataset.json byte for byte, the
-// mask voxel for voxel and in its geometry.
+// TestGeneratedMasksAsReference runs EnsureMasks on the reference's tasks without masks: dataset.json byte for byte,
+// the mask voxel for voxel and in its geometry.
 func TestGeneratedMasksAsReference(t *testing.T) {
 	for variant, caseID := range map[string]string{"mri_noroi": "hippocampus_040", "twomod_noroi": "hippocampus_190"} {
 		dir := testutil.Shared(t, "reference", "preprocessing", variant)

@@ -50,7 +50,8 @@ func CheckID(id string) error {
 	return nil
 }
 
-// IsControl reports whether a character steers what shows it: line breaks, escapes, changes of the direction of writing.
+// IsControl reports whether a character steers what shows it: line breaks, escapes, changes of the direction of
+// writing.
 func IsControl(r rune) bool {
 	switch {
 	case unicode.IsControl(r), r == '\u2028', r == '\u2029': // line and paragraph separator
@@ -69,7 +70,8 @@ func firstRune(s string) string {
 // maxShown is how many bytes of a name that is too long a message shows.
 const maxShown = 60
 
-// QuoteID is a case's name for a message: as it is, or quoted if it would not show as it is, and not longer than one can read.
+// QuoteID is a case's name for a message: as it is, or quoted if it would not show as it is, and not longer than one
+// can read.
 func QuoteID(id string) string {
 	if len(id) > maxIDBytes {
 		id = strings.ToValidUTF8(id[:maxShown], "") + "..."

@@ -28,8 +28,9 @@ func PredictionInputs(images []string, masksDir string, modalities int, wantMask
 	return []Case{c}, nil
 }
 
-// OneCase is the case of the given files, of any name: one image per modality in the order of the training, and the mask
-// if, and only if, the model was trained with masks. The first file's name, without extension and modality, is its id.
+// OneCase is the case of the given files, of any name: one image per modality in the order of the training, and the
+// mask if, and only if, the model was trained with masks. The first file's name, without extension and modality, is its
+// id.
 func OneCase(images []string, mask string, modalities int, wantMask bool) (Case, error) {
 	switch {
 	case len(images) != modalities:

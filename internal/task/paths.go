@@ -12,8 +12,8 @@ import (
 // writtenExtension is that of the files that are written, and the one that messages name.
 const writtenExtension = ".nii.gz"
 
-// path reads a field that names a file in the task's folder. It returns the cleaned path, slash-separated and relative to
-// the folder, and the file's name without extension; both empty if something is wrong with it.
+// path reads a field that names a file in the task's folder. It returns the cleaned path, slash-separated and relative
+// to the folder, and the file's name without extension; both empty if something is wrong with it.
 func (v *validator) path(item *node, field, id string) (file, base string) {
 	n := item.get(field)
 	if n == nil {
@@ -44,8 +44,8 @@ func (v *validator) path(item *node, field, id string) (file, base string) {
 	return clean, base
 }
 
-// images finds the file of every modality. file is the path as written, without modality suffix. imagesTr may be spelled
-// ImagesTr on disk; a path without a folder means the folder usual.
+// images finds the file of every modality. file is the path as written, without modality suffix. imagesTr may be
+// spelled ImagesTr on disk; a path without a folder means the folder usual.
 func (v *validator) images(c *Case, file, usual string) {
 	dir := path.Dir(file)
 	if dir == "." {
@@ -90,7 +90,8 @@ func pick(names map[string]bool, stem string) (string, error) {
 	return found, nil
 }
 
-// mask finds the mask that file names; it may lie there with the other extension. A path without a folder means the folder usual.
+// mask finds the mask that file names; it may lie there with the other extension. A path without a folder means the
+// folder usual.
 func (v *validator) mask(c *Case, id, file, usual string, line int) {
 	dir, name := path.Dir(file), path.Base(file)
 	if dir == "." {

@@ -18,10 +18,11 @@ var modalityName = regexp.MustCompile(`(?s)^(.+)_(\d{4})\.(?i:nii|nii\.gz|mha|mh
 // the masks <case>.nii.gz from masksDir. imagesDir may also be one file: then that case alone is taken from its folder,
 // and masksDir may be its mask.
 //
-// wantMasks reports whether the model was trained with ROI masks: a missing or superfluous masksDir is refused, and so are a
-// mask without a case and a case without a mask. Every image in the folders is used or named: images in folders below, in formats
-// that are not read, or whose names fit no case are problems; those in skip, a folder for results, are not looked at. All that
-// is wrong comes back in one *ValidationError; the cases that are whole are returned beside it.
+// wantMasks reports whether the model was trained with ROI masks: a missing or superfluous masksDir is refused, and so
+// are a mask without a case and a case without a mask. Every image in the folders is used or named: images in folders
+// below, in formats that are not read, or whose names fit no case are problems; those in skip, a folder for results,
+// are not looked at. All that is wrong comes back in one *ValidationError; the cases that are whole are returned beside
+// it.
 func PredictionCases(imagesDir, masksDir string, modalities int, wantMasks bool, skip string) ([]Case, error) {
 	switch {
 	case wantMasks && masksDir == "":
@@ -86,8 +87,8 @@ type predictionFolder struct {
 	masks    map[string]string   // case -> path
 }
 
-// unread names the images in a folder that are not read: in other formats, and in folders below. used are the names of those
-// that are.
+// unread names the images in a folder that are not read: in other formats, and in folders below. used are the names of
+// those that are.
 func (p *predictionFolder) unread(dir string, names []string, used map[string]bool) {
 	for _, name := range names {
 		if _, ext := imagefile.SplitExtension(name); ext != "" || isPreview(name, used) {

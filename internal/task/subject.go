@@ -8,7 +8,8 @@ import (
 	"unicode"
 )
 
-// Fields of a case that say where it comes from. A classification label of the same name takes the field for its classes.
+// Fields of a case that say where it comes from. A classification label of the same name takes the field for its
+// classes.
 const (
 	patientField    = "patient"
 	siteField       = "site"
@@ -76,7 +77,8 @@ func (v *validator) covariates(id string, item *node) map[string]any {
 	return values
 }
 
-// subjectRules checks that patients are named for all cases or for none, and warns of what may be one patient or site under two names.
+// subjectRules checks that patients are named for all cases or for none, and warns of what may be one patient or site
+// under two names.
 func (v *validator) subjectRules(cases []Case) {
 	patients, sites := map[string]int{}, map[string]int{}
 	var without, nowhere []string

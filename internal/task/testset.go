@@ -12,8 +12,9 @@ const (
 	TestLabelsDir = "labelsTs"
 )
 
-// test reads the entries of "test" that carry classes: the cases of an external test set, which follow the rules of training cases. Other entries are
-// not looked at, as in the reference. What is wrong with them does not concern planning and training, and is kept apart.
+// test reads the entries of "test" that carry classes: the cases of an external test set, which follow the rules of
+// training cases. Other entries are not looked at, as in the reference. What is wrong with them does not concern
+// planning and training, and is kept apart.
 func (v *validator) test(n *node) {
 	if n == nil || n.kind != kindArray {
 		return
@@ -66,7 +67,8 @@ func (v *validator) testMask(c *Case, id string, item *node, wanted bool) {
 	}
 }
 
-// Test returns the cases of the external test set: the entries of "test" in dataset.json that carry classes. None, and any broken rule, is an error.
+// Test returns the cases of the external test set: the entries of "test" in dataset.json that carry classes. None, and
+// any broken rule, is an error.
 func (t *Task) Test() ([]Case, error) {
 	path := filepath.Join(t.Dir, DatasetFile)
 	if err := t.Dataset.testProblems.err(path + ": test"); err != nil {

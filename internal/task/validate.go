@@ -220,7 +220,8 @@ func (v *validator) training(n *node) {
 	v.classCounts()
 }
 
-// maskRules checks that masks are all there and declared, or all absent, and settles HasMasks. cases is how many were looked at.
+// maskRules checks that masks are all there and declared, or all absent, and settles HasMasks. cases is how many were
+// looked at.
 func (v *validator) maskRules(without []string, cases int) {
 	if v.generated && (!v.declared || slices.Equal(v.out.ROILabels, generatedLabels)) {
 		return // the masks are ours: EnsureMasks completes what is missing

@@ -19,10 +19,11 @@ import (
 	"github.com/universal-classifier/uc/internal/volume"
 )
 
-// Verify reads every file of the task to the end and checks what dataset.json and the headers cannot show: images that are not
-// zero everywhere, masks that are not empty, lie where their images do and hold declared values only, and no image in the folders that belongs to no
-// case. The external test set, if there is one, is checked likewise, and so are its headers. All that is wrong comes back in one *ValidationError. Memory is constant; threads files are read at a time (0: all
-// cores). Headers are for CheckHeaders. watch, unless nil, is shown every image.
+// Verify reads every file of the task to the end and checks what dataset.json and the headers cannot show: images that
+// are not zero everywhere, masks that are not empty, lie where their images do and hold declared values only, and no
+// image in the folders that belongs to no case. The external test set, if there is one, is checked likewise, and so are
+// its headers. All that is wrong comes back in one *ValidationError. Memory is constant; threads files are read at a
+// time (0: all cores). Headers are for CheckHeaders. watch, unless nil, is shown every image.
 func (t *Task) Verify(ctx context.Context, threads int, watch Watch, r progress.Reporter) error {
 	if threads < 1 {
 		threads = runtime.GOMAXPROCS(0)

@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// Near fails the test at the first place where got differs from want by more than tolerance times the largest value of want.
+// Near fails the test at the first place where got differs from want by more than tolerance times the largest value of
+// want.
 func Near(t testing.TB, what string, got, want []float64, tolerance float64) {
 	t.Helper()
 	if len(got) != len(want) {

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// FuzzFiles hands any bytes to the readers of weights and pickles, as files: no panic, whole tensors, and no memory that the size of the
-// file does not explain.
+// FuzzFiles hands any bytes to the readers of weights and pickles, as files: no panic, whole tensors, and no memory
+// that the size of the file does not explain.
 func FuzzFiles(f *testing.F) {
 	f.Add(torchZip(f, smallStateDict, map[string]string{"0": "\x00\x00\x80\x3f\x00\x00\x00\x40"}))
 	f.Add([]byte("\x80\x02cos\nsystem\nX\x02\x00\x00\x00id\x85R."))

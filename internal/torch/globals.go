@@ -242,8 +242,8 @@ func rebuildTensor(a pickleTuple) (any, error) {
 	return &torchTensor{storage: storage, offset: offset, shape: shape, stride: stride}, nil
 }
 
-// build sets the state of an object: of types and arrays of NumPy. The attributes of a dictionary (PyTorch keeps versions of
-// modules there) are dropped.
+// build sets the state of an object: of types and arrays of NumPy. The attributes of a dictionary (PyTorch keeps
+// versions of modules there) are dropped.
 func build(object, state any) error {
 	values, _ := state.(pickleTuple)
 	switch o := object.(type) {

@@ -106,7 +106,8 @@ func (t *numpyType) element(b []byte) any {
 	return kind.integer(b, t.order)
 }
 
-// elements is the number of elements of an array. It is not ok if that is beyond limit, also when an empty axis is counted as one.
+// elements is the number of elements of an array. It is not ok if that is beyond limit, also when an empty axis is
+// counted as one.
 func elements(shape []int64, limit int64) (n int64, ok bool) {
 	n = 1
 	empty := false

@@ -12,7 +12,8 @@ import (
 // it knows the few functions that PyTorch and NumPy need to describe their arrays (globals.go), as data, and refuses
 // every other name.
 
-// Limits that plans of cohorts of ten thousand cases stay below, and that keep the memory for any file, however hostile, under 256 MB.
+// Limits that plans of cohorts of ten thousand cases stay below, and that keep the memory for any file, however
+// hostile, under 256 MB.
 const (
 	maxPickle = 32 << 20 // bytes
 	maxSteps  = 16 << 20 // operations of one pickle
@@ -274,7 +275,8 @@ func (u *unpickler) gather(op byte, items []any) error {
 	return nil
 }
 
-// additions takes what is to be added to a container off the stack, n values or those back to the mark, and returns it with the container.
+// additions takes what is to be added to a container off the stack, n values or those back to the mark, and returns it
+// with the container.
 func (u *unpickler) additions(single bool, n int) (items []any, container any, err error) {
 	if single {
 		items, err = u.popN(n)
@@ -535,7 +537,8 @@ func (u *unpickler) popN(n int) ([]any, error) {
 	return u.list[end-n : end], nil
 }
 
-// toMark takes everything above the last mark, and the mark. The values lie on the stack: they must be copied before the next push.
+// toMark takes everything above the last mark, and the mark. The values lie on the stack: they must be copied before
+// the next push.
 func (u *unpickler) toMark() ([]any, error) {
 	for i := len(u.list) - 1; i >= 0; i-- {
 		if _, ok := u.list[i].(pickleMark); ok {

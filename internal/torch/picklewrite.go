@@ -9,7 +9,8 @@ import (
 	"github.com/universal-classifier/uc/internal/weights"
 )
 
-// Values that the pickle writer knows besides nil, bool, int, int64, float64, string, []any (a list) and *weights.Tensor.
+// Values that the pickle writer knows besides nil, bool, int, int64, float64, string, []any (a list) and
+// *weights.Tensor.
 type (
 	// Tuple is a Python tuple.
 	Tuple []any

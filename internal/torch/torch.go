@@ -1,6 +1,6 @@
-// Package torch reads files of PyTorch (torch.save, in zip and older form) and pickles of plain values, as data: nothing in
-// a file is ever run. It is own code because the readers to be had (nlpodyssey/gopickle) build any class a file names and bound
-// neither sizes nor steps.
+// Package torch reads files of PyTorch (torch.save, in zip and older form) and pickles of plain values, as data:
+// nothing in a file is ever run. It is own code because the readers to be had (nlpodyssey/gopickle) build any class a
+// file names and bound neither sizes nor steps.
 package torch
 
 import (
@@ -18,8 +18,8 @@ import (
 
 const (
 	zipStart = "PK\x03\x04"
-	// oldTorchStart follows the two bytes of the pickle protocol in files of torch.save before PyTorch 1.6: the magic number
-	// 0x1950a86a20f9469cfc6c as a pickle.
+	// oldTorchStart follows the two bytes of the pickle protocol in files of torch.save before PyTorch 1.6: the magic
+	// number 0x1950a86a20f9469cfc6c as a pickle.
 	oldTorchStart = "\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
 )
 
@@ -45,8 +45,8 @@ func ReadAny(path string) (*weights.StateDict, error) {
 
 func isTorch(start []byte) bool { return bytes.HasPrefix(start, []byte(zipStart)) || isOldTorch(start) }
 
-// isPickle reports whether a file begins as a pickle since protocol 2. So may a safetensors file, whose first eight bytes are the length of the
-// JSON that follows.
+// isPickle reports whether a file begins as a pickle since protocol 2. So may a safetensors file, whose first eight
+// bytes are the length of the JSON that follows.
 func isPickle(start []byte) bool {
 	safetensors := len(start) > 8 && start[8] == '{' && [4]byte(start[4:8]) == [4]byte{}
 	return len(start) > 1 && start[0] == 0x80 && start[1] >= 2 && start[1] <= 5 && !safetensors
@@ -56,10 +56,11 @@ func isOldTorch(start []byte) bool {
 	return len(start) > 2 && start[0] == 0x80 && bytes.HasPrefix(start[2:], []byte(oldTorchStart))
 }
 
-// Read reads a file of torch.save, of today's (zip) or of the old form, as data: nothing in it is run. The
-// file holds a state dictionary, or a dictionary with one under "state_dict" as the reference's checkpoints
-// (model_final_checkpoint.model) do; extras then holds the other entries as plain Go values (see ReadPickle), with *weights.Tensor for
-// tensors. Floating-point tensors become float32, all others int64. Names lose the "module." of data-parallel training.
+// Read reads a file of torch.save, of today's (zip) or of the old form, as data: nothing in it is run. The file holds a
+// state dictionary, or a dictionary with one under "state_dict" as the reference's checkpoints
+// (model_final_checkpoint.model) do; extras then holds the other entries as plain Go values (see ReadPickle), with
+// *weights.Tensor for tensors. Floating-point tensors become float32, all others int64. Names lose the "module." of
+// data-parallel training.
 func Read(path string) (sd *weights.StateDict, extras map[string]any, err error) {
 	return read(path, true)
 }
@@ -79,8 +80,9 @@ func read(path string, wantExtras bool) (sd *weights.StateDict, extras map[strin
 }
 
 // ReadPickle reads a pickle of plain values, such as the reference's plans.pkl and model_final_checkpoint.model.pkl, as
-// data: nothing in it is run. Values come as nil, bool, int64, float64, string (also for bytes), []any for lists, tuples, sets and
-// NumPy arrays (one level per axis), map[string]any for dictionaries (an int key i as text), *big.Int beyond 64 bits.
+// data: nothing in it is run. Values come as nil, bool, int64, float64, string (also for bytes), []any for lists,
+// tuples, sets and NumPy arrays (one level per axis), map[string]any for dictionaries (an int key i as text), *big.Int
+// beyond 64 bits.
 func ReadPickle(path string) (any, error) {
 	b, err := infile.ReadFile(path, maxPickle)
 	if err != nil {
@@ -229,8 +231,8 @@ func readStored(e *zip.File, fileSize, limit int64) ([]byte, error) {
 	return b, nil
 }
 
-// readTorchOld reads five pickles (magic number, protocol, platform, the object, the keys of its storages in order), then
-// finds per storage its number of elements (int64) and the elements.
+// readTorchOld reads five pickles (magic number, protocol, platform, the object, the keys of its storages in order),
+// then finds per storage its number of elements (int64) and the elements.
 func readTorchOld(r io.ReaderAt, size int64) (any, error) {
 	b := make([]byte, min(size, maxPickle)) // the pickles come first
 	if _, err := r.ReadAt(b, 0); err != nil && err != io.EOF {
@@ -356,8 +358,8 @@ func stateOf(root any, c *converter, wantExtras bool) (*weights.StateDict, map[s
 	return sd, extras, nil
 }
 
-// converter turns values of a pickle into plain Go values. Sharing lets a short pickle describe endless values: what has been
-// made is counted against two budgets that real files stay far below.
+// converter turns values of a pickle into plain Go values. Sharing lets a short pickle describe endless values: what
+// has been made is counted against two budgets that real files stay far below.
 type converter struct {
 	memory   int64 // bytes for plain values
 	elements int64 // of tensors
@@ -366,7 +368,8 @@ type converter struct {
 // maxPlainMemory bounds the memory of all plain values.
 const maxPlainMemory = 48 << 20
 
-// newConverter allows for memory in proportion to the pickle, and for as many elements of tensors as the file has bytes, and some more.
+// newConverter allows for memory in proportion to the pickle, and for as many elements of tensors as the file has
+// bytes, and some more.
 func newConverter(pickleSize, fileSize int64) *converter {
 	return &converter{memory: min(memoryAtLeast+memoryPerByte*pickleSize, maxPlainMemory), elements: fileSize + 1<<20}
 }
@@ -500,8 +503,8 @@ func (c *converter) tensor(v *torchTensor) (*weights.Tensor, error) {
 	return t, nil
 }
 
-// nested is the array from an element on, from an axis on, as lists in lists; step is the distance of neighbours along that axis
-// for Fortran order.
+// nested is the array from an element on, from an axis on, as lists in lists; step is the distance of neighbours along
+// that axis for Fortran order.
 func (a *numpyArray) nested(axis int, at, step int64, c *converter, depth int) (any, error) {
 	if axis == len(a.shape) {
 		if a.dtype.name == "O" {

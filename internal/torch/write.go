@@ -14,8 +14,9 @@ import (
 	"github.com/universal-classifier/uc/internal/weights"
 )
 
-// Write writes value in the zip form of torch.save, whole or not at all. torch.load(weights_only=True) reads it as long as value
-// consists of tensors (*weights.Tensor), dictionaries, lists, tuples, numbers and strings; an Array needs weights_only=False.
+// Write writes value in the zip form of torch.save, whole or not at all. torch.load(weights_only=True) reads it as long
+// as value consists of tensors (*weights.Tensor), dictionaries, lists, tuples, numbers and strings; an Array needs
+// weights_only=False.
 func Write(path string, value any) error {
 	var tensors []*weights.Tensor
 	p := pickler{storage: func(t *weights.Tensor) (string, error) {
@@ -61,8 +62,8 @@ func StateDict(sd *weights.StateDict) OrderedDict {
 	return d
 }
 
-// archive writes entries as PyTorch's own writer does: not compressed, sizes and checksum in front, values aligned so that they can be
-// mapped into memory.
+// archive writes entries as PyTorch's own writer does: not compressed, sizes and checksum in front, values aligned so
+// that they can be mapped into memory.
 type archive struct {
 	out    *zip.Writer
 	folder string

@@ -96,8 +96,8 @@ func trainArgs(root string) []string {
 		"--epochs", "1", "--iterations", "1", "--val-iterations", "1", "--batch-size", "2", "--workers", "1"}
 }
 
-// Whichever file operation a command is ended at, fails at or finds the disk full at: the command that is run again afterwards leaves what
-// an uninterrupted one leaves.
+// Whichever file operation a command is ended at, fails at or finds the disk full at: the command that is run again
+// afterwards leaves what an uninterrupted one leaves.
 func TestEveryOperation(t *testing.T) {
 	few, first, step := 6, 0, 1
 	n, err := strconv.Atoi(os.Getenv(fullVariable))
@@ -157,7 +157,8 @@ func TestEveryOperation(t *testing.T) {
 	}
 }
 
-// order is in which order operations are failed: every step-th in turn, or a few, spread out, that differ from run to run.
+// order is in which order operations are failed: every step-th in turn, or a few, spread out, that differ from run to
+// run.
 func order(operations int, full bool, first, step int) []int {
 	if !full {
 		return rand.Perm(operations)
@@ -232,7 +233,8 @@ func volatile(name string) bool {
 		strings.HasPrefix(base, "model_") && strings.HasSuffix(base, ".json")
 }
 
-// results reads what a command leaves: name -> content. Of a checkpoint that is its tensors, as its metadata hold times.
+// results reads what a command leaves: name -> content. Of a checkpoint that is its tensors, as its metadata hold
+// times.
 func results(t *testing.T, root string, s stage) map[string]string {
 	t.Helper()
 	out := map[string]string{}

@@ -10,8 +10,8 @@ import (
 	"github.com/universal-classifier/uc/internal/split"
 )
 
-// refuseDuplicates ends a training whose validation cases are also among its training cases, under another name: the same files, the same preprocessed
-// voxels, or what verifying the task found. Where that is allowed it is warned of.
+// refuseDuplicates ends a training whose validation cases are also among its training cases, under another name: the
+// same files, the same preprocessed voxels, or what verifying the task found. Where that is allowed it is warned of.
 func (t *trainer) refuseDuplicates() error {
 	if t.o.Fold == split.FoldAll {
 		return nil

@@ -235,7 +235,8 @@ func (t *trainer) diverged(r i3d.StepResult, b *feed.Batch) error {
 		kind, b.Epoch+1, half, b.Iteration+1, r.Loss, r.GradNorm, cases)
 }
 
-// errBrokenCase is an ErrDiverged that comes from values of the cases themselves, so that no learning rate would prevent it.
+// errBrokenCase is an ErrDiverged that comes from values of the cases themselves, so that no learning rate would
+// prevent it.
 var errBrokenCase = fmt.Errorf("%w on images that hold values that are not finite,", ErrDiverged)
 
 // brokenCases names the cases of the batch with voxels that are not finite.

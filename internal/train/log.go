@@ -12,8 +12,8 @@ import (
 	"github.com/universal-classifier/uc/internal/progress"
 )
 
-// trainingLog is training_log_<date>.txt in the folder of a fold: every line that goes to the person at the keyboard, with its
-// time. A log that cannot be written (full disk) does not end a training.
+// trainingLog is training_log_<date>.txt in the folder of a fold: every line that goes to the person at the keyboard,
+// with its time. A log that cannot be written (full disk) does not end a training.
 type trainingLog struct {
 	progress.Reporter
 	mu   sync.Mutex

@@ -22,7 +22,8 @@ import (
 	"github.com/universal-classifier/uc/internal/task"
 )
 
-// recordOrigin gathers what the fold is made from, and compares the preprocessed cases with the plans and with dataset.json.
+// recordOrigin gathers what the fold is made from, and compares the preprocessed cases with the plans and with
+// dataset.json.
 func (t *trainer) recordOrigin(ctx context.Context) error {
 	plans, err := preprocess.Sources(t.plans)
 	if err != nil {
@@ -96,7 +97,8 @@ func (t *trainer) checkListing() error {
 	return nil
 }
 
-// mayContinue refuses to go on with a training whose data or plans have changed: it would be neither the one nor the other.
+// mayContinue refuses to go on with a training whose data or plans have changed: it would be neither the one nor the
+// other.
 func (t *trainer) mayContinue(last *saved) error {
 	if last.Origin == nil {
 		t.warnOfEarlierVersion(last.name, last.Checkpoint)
@@ -124,8 +126,8 @@ func (t *trainer) mayContinue(last *saved) error {
 		t.o.Fold, strings.Join(changes, "; "), t.o.Trainer, t.o.Task, t.o.Fold)
 }
 
-// mayValidate refuses to validate a network on cases that it was trained on, or under plans that are not its own, and tells what else has
-// changed since it was trained.
+// mayValidate refuses to validate a network on cases that it was trained on, or under plans that are not its own, and
+// tells what else has changed since it was trained.
 func (t *trainer) mayValidate(name string, c *checkpoint.Checkpoint) error {
 	if c.Origin == nil {
 		t.warnOfEarlierVersion(name, c)
@@ -167,7 +169,8 @@ func (t *trainer) mayValidate(name string, c *checkpoint.Checkpoint) error {
 	return nil
 }
 
-// warnOfEarlierVersion says of a checkpoint without origin what cannot be checked. Weights from elsewhere are their owner's concern.
+// warnOfEarlierVersion says of a checkpoint without origin what cannot be checked. Weights from elsewhere are their
+// owner's concern.
 func (t *trainer) warnOfEarlierVersion(name string, c *checkpoint.Checkpoint) {
 	if c.Model.Task != "" {
 		t.log.warn("%s was trained by an earlier version, which did not record its plans and cases: see to it yourself that they are those of today", checkpoint.Path(t.foldDir, name))
@@ -208,8 +211,8 @@ func (t *trainer) savedOrigin() (*provenance.Fold, error) {
 	return &o, nil
 }
 
-// keepPlans writes the plans beside the folds of the model, and into this one, and warns of folds that were trained under others. Folds of earlier
-// versions, which have no plans of their own, are given those that stood beside them.
+// keepPlans writes the plans beside the folds of the model, and into this one, and warns of folds that were trained
+// under others. Folds of earlier versions, which have no plans of their own, are given those that stood beside them.
 func (t *trainer) keepPlans(ctx context.Context) error {
 	model := filepath.Dir(t.foldDir)
 	lock, err := lockfile.Enter(ctx, model, false, t.log)
@@ -263,8 +266,8 @@ func (t *trainer) samePlans(p *plan.Plans) bool {
 	return err == nil && len(sources.Changes(t.origin.Plans)) == 0
 }
 
-// lockCases keeps plan-and-preprocess from writing the task while its cases are opened. Where that cannot be had, as in a folder that is not ours, what
-// does not fit together is found by the records in the files.
+// lockCases keeps plan-and-preprocess from writing the task while its cases are opened. Where that cannot be had, as in
+// a folder that is not ours, what does not fit together is found by the records in the files.
 func (t *trainer) lockCases(ctx context.Context) (*lockfile.Lock, error) {
 	lock, err := lockfile.Enter(ctx, t.o.Folders.PreprocessedTask(t.o.Task), t.o.NoWait, t.log)
 	if err == nil || errors.Is(err, lockfile.ErrHeld) || ctx.Err() != nil {

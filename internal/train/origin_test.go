@@ -31,7 +31,8 @@ func fails(t *testing.T, name string, o Options, words ...string) {
 	}
 }
 
-// A fold that was trained is not validated on its training cases, and not continued with others, whatever becomes of the splits.
+// A fold that was trained is not validated on its training cases, and not continued with others, whatever becomes of
+// the splits.
 func TestSplitThatChangedAfterTraining(t *testing.T) {
 	o := toyTaskIn(t, t.TempDir())
 	o.Epochs, o.Iterations, o.ValIterations = 1, 1, 1
@@ -181,7 +182,8 @@ func TestListingThatChangedAfterPlanning(t *testing.T) {
 	runTo(t, o)
 }
 
-// A retraining sets the former validation aside with the former checkpoint: at no moment does one stand beside the other.
+// A retraining sets the former validation aside with the former checkpoint: at no moment does one stand beside the
+// other.
 func TestRetrainingSetsTheValidationAside(t *testing.T) {
 	o := toyTaskIn(t, t.TempDir())
 	o.Epochs, o.Iterations, o.ValIterations = 1, 1, 1

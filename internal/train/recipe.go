@@ -14,7 +14,8 @@ import (
 	"github.com/universal-classifier/uc/internal/task"
 )
 
-// Recipe is what decides the course of a training. It is kept in the checkpoints, so that a training is continued as it began.
+// Recipe is what decides the course of a training. It is kept in the checkpoints, so that a training is continued as it
+// began.
 type Recipe struct {
 	Epochs        int     `json:"epochs"`
 	Iterations    int     `json:"iterations"`
@@ -36,9 +37,11 @@ type Recipe struct {
 	Draws   feed.Draws `json:"draws"`
 	// WholeValidation says that each epoch looks at every validation case once, instead of at cases drawn at random.
 	WholeValidation bool `json:"whole_validation"`
-	// MirrorValidation says that the validation after the training averages the mirror images of a case, as prediction does.
+	// MirrorValidation says that the validation after the training averages the mirror images of a case, as prediction
+	// does.
 	MirrorValidation bool `json:"mirror_validation"`
-	// Restarts is how many times a training that collapses goes back to its last healthy point, with a lower learning rate.
+	// Restarts is how many times a training that collapses goes back to its last healthy point, with a lower learning
+	// rate.
 	Restarts int `json:"restarts"`
 }
 
@@ -60,8 +63,8 @@ const (
 	Cosine Schedule = "cosine" // lr (1 + cos(pi t))/2, t from 0 to 1 over all iterations (Loshchilov & Hutter 2017)
 )
 
-// trainers are the recipes by the names that the command line knows. cases is the number of training cases, valCases that of validation
-// cases, batch the plan's batch size.
+// trainers are the recipes by the names that the command line knows. cases is the number of training cases, valCases
+// that of validation cases, batch the plan's batch size.
 var trainers = map[string]func(cases, valCases, batch int) Recipe{
 	task.DefaultTrainer:   defaultRecipe,
 	task.ReferenceTrainer: func(_, _, batch int) Recipe { return referenceRecipe(batch) },
@@ -156,7 +159,8 @@ func (p *Recipe) text() string {
 	return strings.Join(parts, ", ")
 }
 
-// UnmarshalJSON reads the recipe of a checkpoint. Those of earlier versions name only the first numbers: they followed the reference.
+// UnmarshalJSON reads the recipe of a checkpoint. Those of earlier versions name only the first numbers: they followed
+// the reference.
 func (p *Recipe) UnmarshalJSON(data []byte) error {
 	type plain Recipe
 	full := plain(referenceRecipe(0))
@@ -193,11 +197,13 @@ func (p *Recipe) extras() i3d.Extras {
 	return i3d.Extras{SecondMoment: p.Optimiser == AdamW, Average: p.Average > 0}
 }
 
-// averageEvery is how many iterations lie between two updates of the running average of the weights; it costs a pass over them.
+// averageEvery is how many iterations lie between two updates of the running average of the weights; it costs a pass
+// over them.
 const averageEvery = 4
 
-// averageKeep is what an update of the running average after the given number of iterations keeps of it, and whether one is due. At first,
-// when the weights move fast, it keeps less (as in TensorFlow's ExponentialMovingAverage with num_updates).
+// averageKeep is what an update of the running average after the given number of iterations keeps of it, and whether
+// one is due. At first, when the weights move fast, it keeps less (as in TensorFlow's ExponentialMovingAverage with
+// num_updates).
 func (p *Recipe) averageKeep(done int) (keep float64, due bool) {
 	if p.Average == 0 || done%averageEvery != 0 {
 		return 0, false

@@ -31,7 +31,8 @@ func TestReferenceRecipe(t *testing.T) {
 	}
 }
 
-// The state of a training by an earlier version names only the first numbers: it is continued by the reference's recipe.
+// The state of a training by an earlier version names only the first numbers: it is continued by the reference's
+// recipe.
 func TestRecipeOfEarlierCheckpoints(t *testing.T) {
 	var p Recipe
 	if err := json.Unmarshal([]byte(`{"epochs": 3, "iterations": 4, "val_iterations": 1, "batch_size": 2, "initial_lr": 0.01, "seed": 9}`), &p); err != nil {

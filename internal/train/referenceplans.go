@@ -12,8 +12,8 @@ import (
 	"github.com/universal-classifier/uc/internal/task"
 )
 
-// loadPlans reads the plans of the task. In a folder that the reference preprocessed they are a pickle, and labels are named in the dataset.json next
-// to it.
+// loadPlans reads the plans of the task. In a folder that the reference preprocessed they are a pickle, and labels are
+// named in the dataset.json next to it.
 func loadPlans(o Options) (*plan.Plans, error) {
 	dir := o.Folders.PreprocessedTask(o.Task)
 	p, err := plan.Load(filepath.Join(dir, plan.File(o.Plans)))

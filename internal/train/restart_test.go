@@ -131,8 +131,8 @@ func TestDivergenceRestarts(t *testing.T) {
 	})
 }
 
-// trainAndKill runs trainChild with explodeEarly and kills it once it has printed the given lines, in this order, others
-// between them.
+// trainAndKill runs trainChild with explodeEarly and kills it once it has printed the given lines, in this order,
+// others between them.
 func trainAndKill(t *testing.T, root string, goOn bool, until ...string) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])

@@ -290,8 +290,8 @@ func (t *trainer) augmentation() augment.Params {
 	return p
 }
 
-// finish writes the final checkpoint of a training that has come to its end, and removes what only served to get there. A checkpoint it
-// was continued from that stands at the end already takes the place of a new one.
+// finish writes the final checkpoint of a training that has come to its end, and removes what only served to get there.
+// A checkpoint it was continued from that stands at the end already takes the place of a new one.
 func (t *trainer) finish(from *saved) error {
 	switch {
 	case t.o.DisableSaving:

@@ -44,9 +44,9 @@ type History struct {
 }
 
 // EndEpoch takes in the mean losses of the epoch that ended, as NetworkTrainer's update_train_loss_MA,
-// update_eval_criterion_MA and manage_patience do, and reports whether the validation average is better than ever, so that
-// model_best should be written. lr is the rate of the epoch to come. Like the reference classifier it keeps nnU-Net's
-// count of patience, but never stops early.
+// update_eval_criterion_MA and manage_patience do, and reports whether the validation average is better than ever, so
+// that model_best should be written. lr is the rate of the epoch to come. Like the reference classifier it keeps
+// nnU-Net's count of patience, but never stops early.
 func (h *History) EndEpoch(trainLoss, valLoss, lr float64) (best bool) {
 	epoch := len(h.TrainLosses)
 	h.TrainLosses = append(h.TrainLosses, trainLoss)

@@ -91,7 +91,8 @@ func (t *trainer) readSaved(name string) (*saved, error) {
 	return s, nil
 }
 
-// lastSaved is the checkpoint that stands furthest in the training. One that cannot be read is reported and passed over.
+// lastSaved is the checkpoint that stands furthest in the training. One that cannot be read is reported and passed
+// over.
 func (t *trainer) lastSaved() (*saved, error) {
 	var last *saved
 	var problems []error

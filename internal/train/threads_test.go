@@ -13,7 +13,8 @@ import (
 	"github.com/universal-classifier/uc/internal/weights"
 )
 
-// steps trains a small network with uneven sizes for some steps and returns all that is left of it, and the time of the fastest step.
+// steps trains a small network with uneven sizes for some steps and returns all that is left of it, and the time of the
+// fastest step.
 func steps(t *testing.T, o open.Options, n int) (losses []float64, state, momenta *weights.StateDict, fastest time.Duration) {
 	t.Helper()
 	o.Device = "cpu"

@@ -30,7 +30,8 @@ func writeToyCase(t *testing.T, stage string, i int, value func(*rand.Rand) floa
 	if err := npz.Write(filepath.Join(stage, id+".npz"), []npz.Array{{Name: "data", Shape: []int{2, side, side, side}, Data: data}}, true); err != nil {
 		t.Fatal(err)
 	}
-	// The clock of file systems is coarse; a case rewritten at once must not look as old as what was unpacked from it before.
+	// The clock of file systems is coarse; a case rewritten at once must not look as old as what was unpacked from it
+	// before.
 	later := time.Now().Add(time.Second)
 	if err := os.Chtimes(filepath.Join(stage, id+".npz"), later, later); err != nil {
 		t.Fatal(err)

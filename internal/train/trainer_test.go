@@ -60,7 +60,8 @@ func (r *recorder) add(format string, args ...any) {
 }
 func (r *recorder) text() string { return strings.Join(r.lines, "\n") }
 
-// toyTaskIn writes a preprocessed task of ten cases (1 modality and mask, 16^3) and returns options that train two short epochs on it.
+// toyTaskIn writes a preprocessed task of ten cases (1 modality and mask, 16^3) and returns options that train two
+// short epochs on it.
 func toyTaskIn(t *testing.T, root string) Options {
 	t.Helper()
 	folders, err := task.ResolveFolders(root)
@@ -208,7 +209,8 @@ func TestKilledTrainingContinues(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		// The first is killed as soon as there is a checkpoint to continue from, the others in the midst of the writing that follows a step.
+		// The first is killed as soon as there is a checkpoint to continue from, the others in the midst of the writing that
+		// follows a step.
 		if kill == 0 {
 			for !checkpoint.Exists(foldOf(o), checkpoint.Latest) {
 			}
@@ -415,7 +417,8 @@ func TestOneTrainingOfAFoldAtATime(t *testing.T) {
 	}
 }
 
-// A checkpoint of mixed precision goes on with --fp32 and the other way round: the log says so, and nothing else changes.
+// A checkpoint of mixed precision goes on with --fp32 and the other way round: the log says so, and nothing else
+// changes.
 func TestPrecisionMayChangeWithContinue(t *testing.T) {
 	whole := toyTaskIn(t, t.TempDir())
 	whole.FP32 = true

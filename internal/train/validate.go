@@ -19,8 +19,8 @@ import (
 	"github.com/universal-classifier/uc/internal/weights"
 )
 
-// validate predicts the validation cases of the fold and saves, plots and prints how good the predictions are. The reference predicts each case
-// as it is stored; the default recipe averages its mirror images, as prediction does.
+// validate predicts the validation cases of the fold and saves, plots and prints how good the predictions are. The
+// reference predicts each case as it is stored; the default recipe averages its mirror images, as prediction does.
 func (t *trainer) validate(ctx context.Context, trained *weights.StateDict) (*evaluate.Report, error) {
 	if len(t.members[feed.Validating]) == 0 {
 		return nil, fmt.Errorf("fold %s of %s has no validation case: there is nothing to validate; give it some in %s", t.o.Fold, t.o.Task, split.SplitsFile)

@@ -151,8 +151,8 @@ func PadOffset(size, target [3]int) [3]int {
 	return offset
 }
 
-// PadInPlace takes a block of the given size that fills the end of data, and moves it to offset in a grid of size target
-// that fills all of data; the rest becomes 0.
+// PadInPlace takes a block of the given size that fills the end of data, and moves it to offset in a grid of size
+// target that fills all of data; the rest becomes 0.
 func PadInPlace[T Voxel](data []T, target, size, offset [3]int) {
 	if size == target {
 		return

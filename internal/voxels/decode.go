@@ -6,9 +6,9 @@ import (
 )
 
 // decode turns stored voxels into float32: stored * Slope + Inter, computed in float64 (as ITK does) and rounded once.
-// NaN and infinities that are stored count as 0, before the scaling, as ITK reads NIfTI, and their number
-// is returned; a finite value that float32 cannot hold becomes infinite. src holds len(dst) voxels; it is byte-swapped in
-// place when the file is big-endian.
+// NaN and infinities that are stored count as 0, before the scaling, as ITK reads NIfTI, and their number is returned;
+// a finite value that float32 cannot hold becomes infinite. src holds len(dst) voxels; it is byte-swapped in place when
+// the file is big-endian.
 func (h Layout) decode(dst []float32, src []byte) (nonFinite int) {
 	if h.BigEndian {
 		swap(src, h.Type.Bytes())

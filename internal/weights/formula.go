@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// Uniform is the reproducible stream behind the formula weights: FNV-1a of a key seeds SplitMix64; every draw is in [-1, 1).
+// Uniform is the reproducible stream behind the formula weights: FNV-1a of a key seeds SplitMix64; every draw is in
+// [-1, 1).
 type Uniform struct{ state uint64 }
 
 // NewUniform starts the stream of a key.
@@ -27,9 +28,9 @@ func (u *Uniform) Next() float64 {
 	return float64(z>>40)*(1.0/(1<<24))*2 - 1
 }
 
-// Formula overwrites every tensor with values that depend on its name, the salt and the gain alone, so that networks with known
-// weights need not be stored: batch-norm scales around 1, biases and running means within 0.1, running variances in 1..1.5,
-// convolution and linear weights gain·sqrt(3/fan_in)·u, num_batches_tracked 0.
+// Formula overwrites every tensor with values that depend on its name, the salt and the gain alone, so that networks
+// with known weights need not be stored: batch-norm scales around 1, biases and running means within 0.1, running
+// variances in 1..1.5, convolution and linear weights gain·sqrt(3/fan_in)·u, num_batches_tracked 0.
 func Formula(sd *StateDict, salt string, gain float64) {
 	for _, name := range sd.names {
 		t := sd.tensors[name]

@@ -29,7 +29,8 @@ type entry struct {
 	Offsets [2]int64 `json:"data_offsets"`
 }
 
-// WriteSafetensors writes the state dictionary in its order, whole or not at all. The metadata is a flat map of strings, as the format wants.
+// WriteSafetensors writes the state dictionary in its order, whole or not at all. The metadata is a flat map of
+// strings, as the format wants.
 func WriteSafetensors(path string, sd *StateDict, metadata map[string]string) error {
 	header, err := encodeHeader(sd, metadata)
 	if err != nil {
@@ -51,7 +52,8 @@ func WriteSafetensors(path string, sd *StateDict, metadata map[string]string) er
 	})
 }
 
-// encodeHeader writes the JSON by hand, because a map would lose the order of the names. It is padded with spaces to a multiple of 8.
+// encodeHeader writes the JSON by hand, because a map would lose the order of the names. It is padded with spaces to a
+// multiple of 8.
 func encodeHeader(sd *StateDict, metadata map[string]string) ([]byte, error) {
 	var b bytes.Buffer
 	put := func(key string, value any) error {
@@ -131,8 +133,8 @@ func writeValues(w io.Writer, t *Tensor) error {
 	return nil
 }
 
-// ReadSafetensors reads a file of float32 and int64 tensors, in the order of their data, with its metadata. The file is not trusted:
-// header size, JSON, data types, shapes and offsets are checked before anything is allocated for them.
+// ReadSafetensors reads a file of float32 and int64 tensors, in the order of their data, with its metadata. The file is
+// not trusted: header size, JSON, data types, shapes and offsets are checked before anything is allocated for them.
 func ReadSafetensors(path string) (*StateDict, map[string]string, error) {
 	f, err := infile.Open(path)
 	if err != nil {

@@ -1,6 +1,7 @@
 // Package weights holds named network parameters and their safetensors files.
 //
-// Own code, since nlpodyssey/safetensors wants the whole file in memory: checkpoints are written while a network trains.
+// Own code, since nlpodyssey/safetensors wants the whole file in memory: checkpoints are written while a network
+// trains.
 package weights
 
 import (
@@ -52,7 +53,8 @@ func product(shape []int) int {
 	return n
 }
 
-// StateDict is an ordered set of named tensors with the names of PyTorch's state_dict ("mixed_3b.branch_0.conv3d.weight").
+// StateDict is an ordered set of named tensors with the names of PyTorch's state_dict
+// ("mixed_3b.branch_0.conv3d.weight").
 type StateDict struct {
 	names   []string
 	tensors map[string]*Tensor

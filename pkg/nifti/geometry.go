@@ -71,12 +71,12 @@ func (r *rawHeader) place(h *Header) {
 	}
 }
 
-// spacingTolerance is how far, as a share of it, the spacing of the sform may be from pixdim: more than the few percent by which
-// the sheared sform of a tilted gantry exceeds it, less than any mistake that matters.
+// spacingTolerance is how far, as a share of it, the spacing of the sform may be from pixdim: more than the few percent
+// by which the sheared sform of a tilted gantry exceeds it, less than any mistake that matters.
 const spacingTolerance = 0.05
 
-// spacingDoubt says what speaks against pix (x, y, z), the spacing read; "" if nothing does. An axis of one voxel has no
-// spacing to speak of.
+// spacingDoubt says what speaks against pix (x, y, z), the spacing read; "" if nothing does. An axis of one voxel has
+// no spacing to speak of.
 func (r *rawHeader) spacingDoubt(pix [3]float64, scale float64) string {
 	missing, differs := false, false
 	var sform [3]float64
@@ -165,8 +165,8 @@ func (r *rawHeader) qform(pix [3]float64) [3][4]float64 {
 	}
 }
 
-// perpendicular makes the columns of a matrix (row-major) orthonormal by Gram and Schmidt's method. One that is orthonormal but for
-// rounding stays as it is.
+// perpendicular makes the columns of a matrix (row-major) orthonormal by Gram and Schmidt's method. One that is
+// orthonormal but for rounding stays as it is.
 func perpendicular(m [9]float64) [9]float64 {
 	column := func(j int) [3]float64 { return [3]float64{m[j], m[3+j], m[6+j]} }
 	dot := func(a, b [3]float64) float64 { return a[0]*b[0] + a[1]*b[1] + a[2]*b[2] }

@@ -18,9 +18,9 @@ func ReadHeader(path string) (*Header, error) {
 }
 
 // ReadImage reads a NIfTI-1 or NIfTI-2 file of either byte order, compressed or not, of any integer or float type of up
-// to 64 bits. Voxels come as float32 with scl_slope and scl_inter applied; NaN and infinities in the file count as 0, as in
-// ITK, and a finite value beyond float32 becomes infinite. 4D, complex and colour images are errors, and so are files
-// shorter than their header claims.
+// to 64 bits. Voxels come as float32 with scl_slope and scl_inter applied; NaN and infinities in the file count as 0,
+// as in ITK, and a finite value beyond float32 becomes infinite. 4D, complex and colour images are errors, and so are
+// files shorter than their header claims.
 func ReadImage(path string) (*Image, error) {
 	s, err := open(path)
 	if err != nil {
@@ -70,8 +70,8 @@ func (s *source) mask() (*Mask, error) {
 // ErrStop ends a Scan early without an error.
 var ErrStop = errors.New("nifti: stop")
 
-// Scan hands the voxels of a file to visit in order (X fastest), a part at a time, in constant memory. The slice is only
-// valid during the call. An error of visit ends the scan and is returned, except ErrStop.
+// Scan hands the voxels of a file to visit in order (X fastest), a part at a time, in constant memory. The slice is
+// only valid during the call. An error of visit ends the scan and is returned, except ErrStop.
 func Scan(path string, visit func(h *Header, values []float32) error) error {
 	s, err := open(path)
 	if err != nil {

@@ -60,8 +60,8 @@ func TestEveryType(t *testing.T) {
 	}
 }
 
-// What ITK reads (SimpleITK 2.5.7): NaN and infinities are 0 before slope and intercept are applied, and float64 that float32
-// cannot hold is infinite once it is float32.
+// What ITK reads (SimpleITK 2.5.7): NaN and infinities are 0 before slope and intercept are applied, and float64 that
+// float32 cannot hold is infinite once it is float32.
 func TestNaNAndInfinityAreZero(t *testing.T) {
 	for _, datatype := range []int32{gonii.DT_FLOAT32, gonii.DT_FLOAT64} {
 		for _, order := range []binary.ByteOrder{binary.LittleEndian, binary.BigEndian} {
@@ -309,7 +309,8 @@ func TestReadMask(t *testing.T) {
 	}
 }
 
-// TestEveryLength decodes runs of all short lengths, so that the parts that go by words and what they leave over are both met.
+// TestEveryLength decodes runs of all short lengths, so that the parts that go by words and what they leave over are
+// both met.
 func TestEveryLength(t *testing.T) {
 	for _, datatype := range []int32{gonii.DT_UINT8, gonii.DT_INT16, gonii.DT_FLOAT32} {
 		for _, order := range []binary.ByteOrder{binary.LittleEndian, binary.BigEndian} {

@@ -77,8 +77,9 @@ func write(path string, g Geometry, datatype Datatype, n int, encode func(b []by
 }
 
 // encodeHeader is the header of a single-file NIfTI with its four bytes of (no) extensions. Placement is written as
-// qform and sform, both with code 1 (scanner), as ITK writes it. Of directions that are not perpendicular, as in a scan with a tilted
-// gantry, the sform has all and the qform the nearest rotation that keeps the first axis and the plane of the first two.
+// qform and sform, both with code 1 (scanner), as ITK writes it. Of directions that are not perpendicular, as in a scan
+// with a tilted gantry, the sform has all and the qform the nearest rotation that keeps the first axis and the plane of
+// the first two.
 func encodeHeader(g Geometry, datatype Datatype) ([]byte, error) {
 	ras := g.Direction
 	if ras == [9]float64{} {

@@ -1,5 +1,5 @@
-// Command dumpimage reads image files and writes what uc sees in each as OUT/<i>.npy (float32, z, y, x) and OUT/<i>.json
-// (geometry), for comparison with other programs. A file that is refused gives OUT/<i>.err.
+// Command dumpimage reads image files and writes what uc sees in each as OUT/<i>.npy (float32, z, y, x) and
+// OUT/<i>.json (geometry), for comparison with other programs. A file that is refused gives OUT/<i>.err.
 package main
 
 import (

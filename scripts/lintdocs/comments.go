@@ -10,8 +10,8 @@ import (
 	"unicode/utf8"
 )
 
-// wideComments lists the lines of comments in a Go file that have more columns than allowed; a tab counts as one. Generated
-// files, directives, and comments that follow code on their line are exempt.
+// wideComments lists the lines of comments in a Go file that have more columns than allowed; a tab counts as one.
+// Generated files, directives, and comments that follow code on their line are exempt.
 func wideComments(path string, columns int) ([]string, error) {
 	src, err := os.ReadFile(path)
 	if err != nil {

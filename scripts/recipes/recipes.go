@@ -6,7 +6,8 @@ import (
 	"github.com/universal-classifier/uc/internal/train"
 )
 
-// recipe is a row of the study: what it changes of the reference's recipe, at a length of its own; nil is the default recipe as it is.
+// recipe is a row of the study: what it changes of the reference's recipe, at a length of its own; nil is the default
+// recipe as it is.
 type recipe struct {
 	name, what string
 	adjust     func(*train.Recipe)
@@ -19,7 +20,8 @@ func (r *recipe) trainer() string {
 	return task.ReferenceTrainer
 }
 
-// passes sets the length of a training: so many passes over the cases, at least so many iterations, in epochs of one fiftieth.
+// passes sets the length of a training: so many passes over the cases, at least so many iterations, in epochs of one
+// fiftieth.
 func passes(p *train.Recipe, cases, n, least int) {
 	total := max(least, n*cases/p.BatchSize)
 	p.Epochs = 25

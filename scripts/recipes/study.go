@@ -49,7 +49,8 @@ type result struct {
 	Seconds float64 `json:"seconds"`
 	Loss    float64 `json:"training_loss"` // of the last epoch
 	AUC     float64 `json:"auc"`
-	// Probabilities are those of class 1, of the validation cases in the order of their names. Their targets stay with the data.
+	// Probabilities are those of class 1, of the validation cases in the order of their names. Their targets stay with the
+	// data.
 	Probabilities []float64 `json:"probabilities"`
 	targets       []int
 }

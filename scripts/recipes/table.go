@@ -56,7 +56,8 @@ const (
 	endMark   = "<!-- end of study -->"
 )
 
-// writeTables puts the tables of the results into the page, between the marks. The targets come from the cohorts, which are prepared if need be.
+// writeTables puts the tables of the results into the page, between the marks. The targets come from the cohorts, which
+// are prepared if need be.
 func (s *study) writeTables(ctx context.Context, page string) error {
 	all, err := readResults(s.results)
 	if err != nil {
@@ -151,8 +152,8 @@ func tables(all []result) string {
 	return b.String()
 }
 
-// write writes the row. The AUC of a seed is that of the predictions of all its folds together, each case predicted by the network that did not
-// train on it.
+// write writes the row. The AUC of a seed is that of the predictions of all its folds together, each case predicted by
+// the network that did not train on it.
 func (g *group) write(b *strings.Builder) {
 	var pooled, published, losses []float64
 	folds := map[string]bool{}

@@ -40,8 +40,9 @@ func Affine(x []float32, scale, shift, low, high float32) { affine(x, scale, shi
 // Scale sets x[i] = x[i] * factor.
 func Scale(x []float32, factor float32) { scale(x, factor) }
 
-// Power sets x[i] = (max((x[i] - shift) * scale, 0)) ^ exponent and returns the statistics of the result. The bases must
-// be below 2; those below 2^-31 count as 0. The result is within 1e-6 of the true power for exponents from 0.7 to 4.
+// Power sets x[i] = (max((x[i] - shift) * scale, 0)) ^ exponent and returns the statistics of the result. The bases
+// must be below 2; those below 2^-31 count as 0. The result is within 1e-6 of the true power for exponents from 0.7 to
+// 4.
 func Power(x []float32, shift, scale, exponent float32) Stats {
 	p := newPowers(exponent)
 	about := sampleMean(x, func(v float32) float32 { return p.of((v - shift) * scale) })

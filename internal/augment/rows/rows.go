@@ -41,8 +41,8 @@ func Combine4(dst []float32, dstStride, n int, src []float32, stride int, weight
 // SmoothRows is how many rows Smooth filters together.
 const SmoothRows = 8
 
-// Smooth filters SmoothRows rows of length n along themselves with an odd number of symmetric weights, of which k is the
-// middle one, and zeros beyond the ends: for j in 0..7 and i in 0..n-1
+// Smooth filters SmoothRows rows of length n along themselves with an odd number of symmetric weights, of which k is
+// the middle one, and zeros beyond the ends: for j in 0..7 and i in 0..n-1
 //
 //	dst[j*dstStride + i] = sum over m in -k..k of weights[k+m] * src[j*stride + i + m]
 //

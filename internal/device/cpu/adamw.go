@@ -2,7 +2,8 @@ package cpu
 
 import "github.com/universal-classifier/uc/internal/device/cpu/kernel"
 
-// AdamW are the numbers of one step of torch.optim.AdamW (Loshchilov & Hutter 2019), preceded by a scaling of the gradient (clipping).
+// AdamW are the numbers of one step of torch.optim.AdamW (Loshchilov & Hutter 2019), preceded by a scaling of the
+// gradient (clipping).
 type AdamW struct {
 	Beta1, Beta2, Shrink, Rate, Root, Eps float64
 	Scale                                 float32 // the gradient is multiplied by this first: the clip coefficient, else 1

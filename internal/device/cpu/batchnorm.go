@@ -21,8 +21,8 @@ func lanes16(values []float32, b, channels int, rest float32) (out [kernel.Block
 	return out
 }
 
-// chunked has f overwrite two 16-wide float64 sums for pieces of at most statChunk voxels of every (sample, block) of a, then hands the
-// sums over all pieces, added in fixed order, to finish for every block.
+// chunked has f overwrite two 16-wide float64 sums for pieces of at most statChunk voxels of every (sample, block) of
+// a, then hands the sums over all pieces, added in fixed order, to finish for every block.
 func chunked(p *Workers, a Act, s *Scratch, f func(n, b, from, count int, out *float64), finish func(b int, s1, s2 *[kernel.Block]float64)) {
 	vox, cb := a.Voxels(), Blocks(a.C)
 	pieces := (vox + statChunk - 1) / statChunk
@@ -34,7 +34,8 @@ func chunked(p *Workers, a Act, s *Scratch, f func(n, b, from, count int, out *f
 	addPieces(part, a.N, cb, pieces, finish)
 }
 
-// addPieces hands finish, for every block, the sums over all samples and pieces of part [sample][block][piece][2][16], added in this order.
+// addPieces hands finish, for every block, the sums over all samples and pieces of part [sample][block][piece][2][16],
+// added in this order.
 func addPieces(part []float64, batch, blocks, pieces int, finish func(b int, s1, s2 *[kernel.Block]float64)) {
 	for b := range blocks {
 		var t1, t2 [kernel.Block]float64
@@ -84,8 +85,8 @@ func eachPiece(p *Workers, a Act, f func(n, b, from, count int)) {
 }
 
 // BatchNormStats turns the sums over count values per channel into mean and 1/sqrt(var+eps) (biased variance) and, if
-// runningMean is not nil, updates the running statistics as PyTorch does: running += momentum*(batch - running), with the
-// unbiased variance. The number of channels is len(mean).
+// runningMean is not nil, updates the running statistics as PyTorch does: running += momentum*(batch - running), with
+// the unbiased variance. The number of channels is len(mean).
 func BatchNormStats(sum, sumSq []float64, count int, eps, momentum float64, mean, invstd, runningMean, runningVar []float32) {
 	n := float64(count)
 	for c := range mean {
@@ -132,9 +133,9 @@ func (q *normParams) affine(mean, invstd, gamma, beta []float32, b, channels int
 	}
 }
 
-// BatchNormBackward is the gradient of BatchNormForward with batch statistics. x is the saved raw convolution output, dy
-// the gradient of the result (after ReLU if relu). It overwrites dgamma and dbeta and writes the gradient of x to dx, which may be
-// dy or x itself. The ReLU mask is found again from x.
+// BatchNormBackward is the gradient of BatchNormForward with batch statistics. x is the saved raw convolution output,
+// dy the gradient of the result (after ReLU if relu). It overwrites dgamma and dbeta and writes the gradient of x to
+// dx, which may be dy or x itself. The ReLU mask is found again from x.
 func BatchNormBackward(p *Workers, x, dy Act, mean, invstd, gamma, beta []float32, relu bool, dx Act, dgamma, dbeta []float32, s *Scratch) {
 	checkSame("batch norm backward", x, dy)
 	checkSame("batch norm backward", x, dx)

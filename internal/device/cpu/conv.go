@@ -54,8 +54,9 @@ func (c *Conv) packedBlock(packed []float32, ob, ib int) []float32 {
 }
 
 // PackWeights rearranges [Out][In][KD][KH][KW] weights into the layout in which parameters and their gradients live on
-// the device: [Out/16][In/16][tap][16 in][16 out], blocks filled up with zeros, "16 in" being In when In < 16. Because the
-// output blocks are outermost, convolutions of one input whose Out are multiples of 16 can be stacked by concatenation.
+// the device: [Out/16][In/16][tap][16 in][16 out], blocks filled up with zeros, "16 in" being In when In < 16. Because
+// the output blocks are outermost, convolutions of one input whose Out are multiples of 16 can be stacked by
+// concatenation.
 func PackWeights(c *Conv, oidhw, packed []float32) {
 	c.eachWeight(func(plain, pos int, pad bool) {
 		if pad {
@@ -96,8 +97,8 @@ type Epilogue struct {
 	Bias       []float32 // added per output channel, len >= Out
 	ReLU       bool      // max(0, .) after the bias
 	Sum, SumSq []float64 // per output channel: overwritten by the sum of the stored values and of their squares, len >= Out
-	// Forms, if set, may keep what the convolution makes of its weights, which do not change until Forms is cleared. Between activations in bfloat16
-	// the factors of the products are then rounded to it, too.
+	// Forms, if set, may keep what the convolution makes of its weights, which do not change until Forms is cleared.
+	// Between activations in bfloat16 the factors of the products are then rounded to it, too.
 	Forms *Forms
 }
 
@@ -114,8 +115,8 @@ func (c *Conv) check(what string, x, y Act, packed []float32) {
 	}
 }
 
-// ConvForward computes y = conv(x, w) [+ bias] [ReLU] and, on request, the sums of a following batch norm.
-// x is (N, In, InSize), blocked or planar; w is packed; y is blocked (N, Out, OutSize), in x's format unless x is planar.
+// ConvForward computes y = conv(x, w) [+ bias] [ReLU] and, on request, the sums of a following batch norm. x is (N, In,
+// InSize), blocked or planar; w is packed; y is blocked (N, Out, OutSize), in x's format unless x is planar.
 func ConvForward(p *Workers, c *Conv, x Act, w []float32, y Act, e *Epilogue, s *Scratch) {
 	c.check("forward", x, y, w)
 	s.reset()

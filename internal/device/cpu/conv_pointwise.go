@@ -4,7 +4,8 @@ import "github.com/universal-classifier/uc/internal/device/cpu/kernel"
 
 // A convolution with a 1x1x1 kernel is a matrix product over voxels.
 
-// pointwiseChunk is the number of voxels of one tile, pointwiseWeights the bytes of weights that should stay in the second-level cache.
+// pointwiseChunk is the number of voxels of one tile, pointwiseWeights the bytes of weights that should stay in the
+// second-level cache.
 const (
 	pointwiseChunk   = 14 * 16
 	pointwiseWeights = 256 << 10
@@ -14,8 +15,8 @@ func (c *Conv) pointwise() bool {
 	return c.Taps() == 1 && c.Stride == [3]int{1, 1, 1} && c.PadLo == [3]int{} && c.InSize == c.OutSize && c.inner() == kernel.Block
 }
 
-// pointwiseProduct computes y (+)= x * w for w packed as [blocks of y][blocks of x][16 of x][16 of y], between activations in bfloat16 as
-// [blocks of y][blocks of x][8][16 of y][2 of x], and does with y what e asks.
+// pointwiseProduct computes y (+)= x * w for w packed as [blocks of y][blocks of x][16 of x][16 of y], between
+// activations in bfloat16 as [blocks of y][blocks of x][8][16 of y][2 of x], and does with y what e asks.
 func pointwiseProduct(p *Workers, x Act, w []float32, y Act, add bool, e *Epilogue, s *Scratch) {
 	if x.N > 1 && x.Voxels() < 2*p.kernels().Rows {
 		rows := x.N * x.Voxels()
@@ -99,7 +100,8 @@ func pointwiseForwardBF16(p *Workers, c *Conv, x Act, w []float32, y Act, e *Epi
 	pointwiseProduct(p, x, pairs, y, false, e, s)
 }
 
-// gatherSamples copies a batch into one row of voxels, sample after sample, that lies in s until the next call; scatterSamples copies back.
+// gatherSamples copies a batch into one row of voxels, sample after sample, that lies in s until the next call;
+// scatterSamples copies back.
 func gatherSamples(p *Workers, x Act, s *Scratch) Act {
 	row := x.like(s.floats(ActLen(1, x.C, 1, 1, x.N*x.Voxels())), 1, x.C, 1, 1, x.N*x.Voxels())
 	size := x.Voxels() * x.vec()
@@ -141,8 +143,8 @@ func pointwiseBackwardData(p *Workers, c *Conv, dy Act, w []float32, dx Act, add
 	pointwiseProduct(p, dy, wt, dx, add, &Epilogue{}, s)
 }
 
-// pointwiseBackwardWeights overwrites dw. The voxels are cut into a number of parts that depends on the shape alone; every part sums
-// on its own and the parts are added in order.
+// pointwiseBackwardWeights overwrites dw. The voxels are cut into a number of parts that depends on the shape alone;
+// every part sums on its own and the parts are added in order.
 func pointwiseBackwardWeights(p *Workers, c *Conv, x, dy Act, dw []float32, s *Scratch) {
 	k := p.kernels()
 	ins, outs, vox := Blocks(c.In), Blocks(c.Out), x.Voxels()
@@ -196,8 +198,8 @@ func pointwiseBackwardWeights(p *Workers, c *Conv, x, dy Act, dw []float32, s *S
 	}
 }
 
-// outerPairs adds up the gradient of the weights between ins blocks of x and outs blocks of z over rows voxels in bfloat16; blocks of both lie
-// stride floats apart. pairs is working memory.
+// outerPairs adds up the gradient of the weights between ins blocks of x and outs blocks of z over rows voxels in
+// bfloat16; blocks of both lie stride floats apart. pairs is working memory.
 func outerPairs(k *kernel.Set, x []float32, stride int, z []float32, rows int, c []float32, ins, outs int, add bool, pairs []float32) {
 	n := (rows + 1) / 2 * kernel.Block
 	for ib := range ins {

@@ -6,11 +6,12 @@ import (
 	"github.com/universal-classifier/uc/internal/device/cpu/kernel"
 )
 
-// A convolution with stride 2 is a convolution with stride 1 over the 2x2x2 phases of its input: input voxel 2u+q of channel c
-// becomes voxel u of channel 8c + 4qd + 2qh + qw, and tap k, which reads at 2o + k - pad = 2(o+j) + q, becomes tap j of that channel.
-// The 7-tap stem turns into 4 taps, for which Winograd's schemes exist.
+// A convolution with stride 2 is a convolution with stride 1 over the 2x2x2 phases of its input: input voxel 2u+q of
+// channel c becomes voxel u of channel 8c + 4qd + 2qh + qw, and tap k, which reads at 2o + k - pad = 2(o+j) + q,
+// becomes tap j of that channel. The 7-tap stem turns into 4 taps, for which Winograd's schemes exist.
 
-// polyphase returns the stride-1 convolution over phases and, per axis, how many taps of it lie in front of the output position.
+// polyphase returns the stride-1 convolution over phases and, per axis, how many taps of it lie in front of the output
+// position.
 func (c *Conv) polyphase() (phases Conv, ok bool) {
 	if c.Stride != [3]int{2, 2, 2} {
 		return phases, false
@@ -96,8 +97,8 @@ func (c *Conv) split(p *Workers, phases *Conv, x Act, s *Scratch) Act {
 	return y
 }
 
-// polyphaseForward is ConvForward of a planar x by the convolution over phases, whose products are never rounded: its schemes amplify the rounding
-// of the network's input too much.
+// polyphaseForward is ConvForward of a planar x by the convolution over phases, whose products are never rounded: its
+// schemes amplify the rounding of the network's input too much.
 func polyphaseForward(p *Workers, c, phases *Conv, x Act, w []float32, y Act, e *Epilogue, s *Scratch) {
 	size := PackedLen(phases)
 	split := func(packed []float32) {

@@ -7,8 +7,9 @@ import (
 	"github.com/universal-classifier/uc/internal/device/cpu/winograd"
 )
 
-// N-dimensional Winograd convolution (Jia, Zlateski, Durand & Li, PPoPP 2018): tiles of the input and the weights are transformed
-// along every axis, multiplied as one matrix product per position of the transformed tile, and transformed back.
+// N-dimensional Winograd convolution (Jia, Zlateski, Durand & Li, PPoPP 2018): tiles of the input and the weights are
+// transformed along every axis, multiplied as one matrix product per position of the transformed tile, and transformed
+// back.
 //
 //	V [alpha][in/16][tile][16]     transformed input            (BT along the axes)
 //	U [alpha][out/16][in/16][16][16] transformed weights        (G)
@@ -16,7 +17,8 @@ import (
 //
 // alpha is the product of the axes' products per tile. The gradient of the weights is GT (sum over tiles of V (A dy)).
 
-// With bf16 products, V and U are rounded to bfloat16 and U lies in pairs, [alpha][out/16][in/16][8][16][2]; M stays float32.
+// With bf16 products, V and U are rounded to bfloat16 and U lies in pairs, [alpha][out/16][in/16][8][16][2]; M stays
+// float32.
 
 // winogradPlan is a stride-1 convolution seen through one scheme per axis.
 type winogradPlan struct {
@@ -42,13 +44,15 @@ const (
 	bf16Products                    // results of factors that are rounded to bfloat16
 )
 
-// bf16Noise bounds how much the schemes of the three axes together may amplify the rounding of their factors to bfloat16: F(3,3) on all axes
-// (4.2) and F(4,3), F(3,3) and F(2,3) on one each (4.6) are within it. The rounding is then about 1 % of the results' standard deviation, where a
-// direct convolution in bfloat16 has 0.3 %; F(4,3) on all axes (10.4) would have 2.3 %.
+// bf16Noise bounds how much the schemes of the three axes together may amplify the rounding of their factors to
+// bfloat16: F(3,3) on all axes (4.2) and F(4,3), F(3,3) and F(2,3) on one each (4.6) are within it. The rounding is
+// then about 1 % of the results' standard deviation, where a direct convolution in bfloat16 has 0.3 %; F(4,3) on all
+// axes (10.4) would have 2.3 %.
 const bf16Noise = 4.6
 
-// carefulAlpha is the most products per tile and axis that forOutputs and bf16Products may use; F(4,4) and F(5,3), which have one more, are left to
-// anyScheme: in the stem's forward pass F(4,4) (3.7e-6 of the result, F(3,4) has a third of it) moved the logits of a training in float32 by up to 2e-4.
+// carefulAlpha is the most products per tile and axis that forOutputs and bf16Products may use; F(4,4) and F(5,3),
+// which have one more, are left to anyScheme: in the stem's forward pass F(4,4) (3.7e-6 of the result, F(3,4) has a
+// third of it) moved the logits of a training in float32 by up to 2e-4.
 const carefulAlpha = 6
 
 // chooseSchemes picks the schemes with the fewest products; ok is false when an axis has none.
@@ -87,9 +91,10 @@ func (c *Conv) chooseSchemes(use winogradUse) (scheme [3]int, ok bool) {
 	return scheme, !math.IsInf(best, 1)
 }
 
-// winogradBytes is the size that the transformed input and the products of a chunk of tiles should not exceed, so that they stay in the caches. Every
-// chunk goes through all transformed weights, though: where these are larger than winogradManyWeights, chunks of winogradLongBytes, which do it less often, are faster.
-// It does not depend on the threads.
+// winogradBytes is the size that the transformed input and the products of a chunk of tiles should not exceed, so that
+// they stay in the caches. Every chunk goes through all transformed weights, though: where these are larger than
+// winogradManyWeights, chunks of winogradLongBytes, which do it less often, are faster. It does not depend on the
+// threads.
 const (
 	winogradBytes       = 4 << 20
 	winogradManyWeights = 16 << 20
@@ -120,7 +125,8 @@ func (c *Conv) winogradPlan(batch int, use winogradUse) (w winogradPlan, ok bool
 // winogradGroup is the number of output blocks whose products are in work at a time.
 const winogradGroup = 8
 
-// odd makes a stride in floats an odd number of cache lines, so that the products of a tile do not all fall into the same cache set.
+// odd makes a stride in floats an odd number of cache lines, so that the products of a tile do not all fall into the
+// same cache set.
 func odd(stride int) int {
 	if stride/kernel.Block%2 == 0 {
 		return stride + kernel.Block
@@ -146,8 +152,9 @@ func (w *winogradPlan) position(t int) (n int, at [3]int) {
 	return t / w.tiles[0], at
 }
 
-// forwardTile transforms one tile of a block of x, which begins at start and of which [lo, hi) exists along each axis, to v, whose products
-// lie stride floats apart. kind is inputTransform or gradientTransform; kx are the kernels for x, whose voxels take vec floats.
+// forwardTile transforms one tile of a block of x, which begins at start and of which [lo, hi) exists along each axis,
+// to v, whose products lie stride floats apart. kind is inputTransform or gradientTransform; kx are the kernels for x,
+// whose voxels take vec floats.
 func (w *winogradPlan) forwardTile(k, kx *kernel.Set, kind int, x []float32, vec int, size, start, count [3]int, v []float32, stride int, cube []float32) {
 	var lo, hi [3]int
 	for a := range 3 {
@@ -212,7 +219,8 @@ func (w *winogradPlan) inputTile(k, kx *kernel.Set, kind int, x Act, vec, t, b i
 	w.forwardTile(k, kx, kind, x.block(n, b), vec, x.Size(), start, size, v, stride, cube)
 }
 
-// outputTile transforms the products m of tile t to its part of output block ob of y. kind is one of the output transformations.
+// outputTile transforms the products m of tile t to its part of output block ob of y. kind is one of the output
+// transformations.
 func (w *winogradPlan) outputTile(k *kernel.Set, kind int, m []float32, stride, t int, y Act, ob int, bias, cube []float32) {
 	n, at := w.position(t)
 	sd, sh := w.cube()
@@ -238,8 +246,9 @@ func (w *winogradPlan) outputTile(k *kernel.Set, kind int, m []float32, stride, 
 		have[1], row*4, sh*4, have[0], plane*4, sd*4, mask(2), shift)
 }
 
-// weights transforms the packed weights of output block ob and input block ib to u, whose products lie stride floats apart. With
-// mirror, the packed weights are those of the convolution whose input gradient w computes: taps and channels change sides.
+// weights transforms the packed weights of output block ob and input block ib to u, whose products lie stride floats
+// apart. With mirror, the packed weights are those of the convolution whose input gradient w computes: taps and
+// channels change sides.
 func (w *winogradPlan) weights(k *kernel.Set, packed []float32, ob, ib int, u []float32, stride int, mirror bool, work *winogradWork) {
 	taps := w.kernel[0] * w.kernel[1] * w.kernel[2]
 	inner, size := w.inner, taps*w.inner*kernel.Block
@@ -272,7 +281,8 @@ type winogradWork struct {
 // cubeLen is the floats of the largest transformed tile.
 const cubeLen = 7 * 7 * 7 * kernel.Block
 
-// work borrows the working memory of all workers, which lies in s until the next call. c is nil for gradients of weights.
+// work borrows the working memory of all workers, which lies in s until the next call. c is nil for gradients of
+// weights.
 func (w *winogradPlan) work(p *Workers, s *Scratch, c *convolution, u, m int) []winogradWork {
 	turned := 0
 	if c != nil && c.mirror {
@@ -299,7 +309,8 @@ func turnBlock(k *kernel.Set, dst, src []float32, inner int) {
 	}
 }
 
-// weightsBlock transforms the weights [tap][inner][16] of a pair of blocks to u, or (weightsBackTransform) the gradient u to the weights.
+// weightsBlock transforms the weights [tap][inner][16] of a pair of blocks to u, or (weightsBackTransform) the gradient
+// u to the weights.
 func (w *winogradPlan) weightsBlock(k *kernel.Set, kind int, packed []float32, inner int, u []float32, stride int, cube []float32) {
 	sd, sh := w.cube()
 	d, h, v := w.axis(0), w.axis(1), w.axis(2)
@@ -344,8 +355,8 @@ func (w *winogradPlan) transformWeights(p *Workers, packed []float32, mirror boo
 	})
 }
 
-// transformedWeights returns all transformed weights and their stride: from c.forms, where they are made on first use, or in memory that
-// lies in s until the next call.
+// transformedWeights returns all transformed weights and their stride: from c.forms, where they are made on first use,
+// or in memory that lies in s until the next call.
 func (w *winogradPlan) transformedWeights(p *Workers, packed []float32, c *convolution, s *Scratch, work []winogradWork) (u []float32, stride int) {
 	stride = odd(w.outs * w.ins * w.square())
 	if c.forms == nil {
@@ -390,15 +401,15 @@ func (w *winogradPlan) convolve(p *Workers, x Act, packed []float32, y Act, c *c
 	}
 }
 
-// convolveLocal is for inputs of which localTiles transformed tiles, and their products with a pair of output blocks, take at most localBytes
-// and so mostly fit into a core's second-level cache.
+// convolveLocal is for inputs of which localTiles transformed tiles, and their products with a pair of output blocks,
+// take at most localBytes and so mostly fit into a core's second-level cache.
 const (
 	localTiles = 14
 	localBytes = 25 << 16
 )
 
-// convolveLocal is convolve for few input blocks, where moving transformed inputs and products costs more than multiplying: every worker takes
-// a few tiles from the input to the output.
+// convolveLocal is convolve for few input blocks, where moving transformed inputs and products costs more than
+// multiplying: every worker takes a few tiles from the input to the output.
 func (w *winogradPlan) convolveLocal(p *Workers, x Act, packed []float32, y Act, c *convolution, s *Scratch) {
 	k, kx, vec := p.kernels(), p.kernels().On(x.BF16), x.vec()
 	group := max(k.Cols, 1)
@@ -439,8 +450,9 @@ func (w *winogradPlan) bf16Weights() int {
 	return 0
 }
 
-// convolveFew is convolve for so few tiles that transforming the weights counts: every worker takes pairs of output blocks and, unless
-// transformed weights are kept, goes through the input blocks, so that transformed weights and products stay in its own cache.
+// convolveFew is convolve for so few tiles that transforming the weights counts: every worker takes pairs of output
+// blocks and, unless transformed weights are kept, goes through the input blocks, so that transformed weights and
+// products stay in its own cache.
 func (w *winogradPlan) convolveFew(p *Workers, x Act, packed []float32, y Act, c *convolution, s *Scratch) {
 	k := p.kernels()
 	group := max(k.Cols, 1)

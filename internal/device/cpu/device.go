@@ -23,8 +23,8 @@ type cpuDevice struct {
 	bf16    bool // activations are in bfloat16
 }
 
-// Open returns the CPU with a kernel set chosen by name (generic, avx2 or avx512), lowered to what the processor has. mixed asks for
-// activations in bfloat16, which generic has too, as the specification of the fast kernels.
+// Open returns the CPU with a kernel set chosen by name (generic, avx2 or avx512), lowered to what the processor has.
+// mixed asks for activations in bfloat16, which generic has too, as the specification of the fast kernels.
 func Open(threads int, kernels string, mixed bool) (device.Device, error) {
 	f, ok := cpulevel.Parse(kernels)
 	if !ok {
@@ -35,7 +35,8 @@ func Open(threads int, kernels string, mixed bool) (device.Device, error) {
 	return d, nil
 }
 
-// New returns the CPU with the best kernels that it has. It computes in bfloat16 only where the processor has instructions for it.
+// New returns the CPU with the best kernels that it has. It computes in bfloat16 only where the processor has
+// instructions for it.
 func New(threads int, mixed bool) *cpuDevice {
 	d := &cpuDevice{pool: NewWorkers(threads)}
 	d.bf16 = mixed && d.pool.HasBF16() && d.pool.Level() > cpulevel.Generic

@@ -2,12 +2,14 @@ package cpu
 
 import "github.com/universal-classifier/uc/internal/device/cpu/kernel"
 
-// Forms keeps what convolutions have made of weights that stay as they are: transformed, or in pairs of bfloat16. The zero value is ready.
+// Forms keeps what convolutions have made of weights that stay as they are: transformed, or in pairs of bfloat16. The
+// zero value is ready.
 type Forms struct {
 	made map[formKey][]float32
 }
 
-// formKey says which weights were made into what; the scheme is that of a Winograd convolution, zero for a 1x1x1 kernel.
+// formKey says which weights were made into what; the scheme is that of a Winograd convolution, zero for a 1x1x1
+// kernel.
 type formKey struct {
 	weights *float32
 	scheme  [3]int

@@ -1,4 +1,5 @@
-// Package cpu is the processor as a device: the layers' algorithms on blocked float32 and bfloat16 arrays, on a pool of workers.
+// Package cpu is the processor as a device: the layers' algorithms on blocked float32 and bfloat16 arrays, on a pool of
+// workers.
 //
 // Activations are channels-blocked, [N][Cb][D][H][W][16] with Cb = ceil(C/16); channels that only fill the last
 // block are zero. Every kernel exists in portable Go, which specifies it, and in AVX2 and AVX-512 versions that
@@ -21,8 +22,8 @@ func Blocks(channels int) int { return (channels + kernel.Block - 1) / kernel.Bl
 // n*NStride + ((c/16*D+d)*H+h)*W+w)*16 + c%16. NStride may be larger than Blocks(C)*D*H*W*16, so that a view can be
 // a slice of the channels of a wider array (see Slice). Channels C..Blocks(C)*16-1 must be zero and stay zero.
 //
-// BF16: the same order with values in bfloat16, two to a float of Data: a voxel of a block takes 8 floats of memory instead of 16, and NStride
-// counts floats of memory.
+// BF16: the same order with values in bfloat16, two to a float of Data: a voxel of a block takes 8 floats of memory
+// instead of 16, and NStride counts floats of memory.
 //
 // Planar: sample n, channel c, voxel (d,h,w) lies at n*NStride + ((c*D+d)*H+h)*W+w, as PyTorch has it. Only the
 // input x of ConvForward and ConvBackwardWeights may be planar; it suits few input channels.

@@ -14,7 +14,8 @@ type convTiming struct {
 	Bytes     float64 // input, output and weights, each once: the least that has to move
 }
 
-// measureConv times the directions of a convolution on a batch of made-up numbers, each for about d; a planar x has no backward data.
+// measureConv times the directions of a convolution on a batch of made-up numbers, each for about d; a planar x has no
+// backward data.
 func measureConv(p *Workers, c *Conv, batch int, planar bool, d time.Duration, s *Scratch) []convTiming {
 	in, out := c.InSize, c.OutSize
 	x, y := NewAct(batch, c.In, in[0], in[1], in[2]), NewAct(batch, c.Out, out[0], out[1], out[2])

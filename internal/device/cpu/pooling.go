@@ -8,7 +8,8 @@ import (
 )
 
 // Pooling describes a 3D max pooling of a zero-padded array: Kernel, Stride, and the zeros in front and behind every
-// axis, which take part in the maximum. A window may reach beyond the zeros behind (ceil mode); what lies there is ignored.
+// axis, which take part in the maximum. A window may reach beyond the zeros behind (ceil mode); what lies there is
+// ignored.
 type Pooling struct {
 	Kernel, Stride, PadLo, PadHi [3]int
 	InSize, OutSize              [3]int
@@ -53,7 +54,8 @@ func (l *windowList) add(offset, tap int) {
 	l.count++
 }
 
-// taps lists the taps of output window (d,h,w), with byte offsets in a channel block of the input, whose voxels take voxel bytes.
+// taps lists the taps of output window (d,h,w), with byte offsets in a channel block of the input, whose voxels take
+// voxel bytes.
 func (q *Pooling) taps(l *windowList, d, h, w, voxel int) {
 	l.count, l.before, l.zeroTap = 0, 0, -1
 	in := q.InSize
@@ -99,8 +101,8 @@ func (q *Pooling) run(a, o int) int {
 	return n
 }
 
-// MaxPoolForward writes the maxima of x to y and, unless idx is nil, which tap (kd*KH+kh)*KW+kw won: the first of equals,
-// as in PyTorch. idx has PoolIndexLen bytes, laid out like a dense y.
+// MaxPoolForward writes the maxima of x to y and, unless idx is nil, which tap (kd*KH+kh)*KW+kw won: the first of
+// equals, as in PyTorch. idx has PoolIndexLen bytes, laid out like a dense y.
 func MaxPoolForward(p *Workers, q *Pooling, x, y Act, idx []uint8, s *Scratch) {
 	q.check(x, y)
 	if idx == nil {
@@ -116,7 +118,8 @@ func (q *Pooling) covering(a, i int) (lo, hi int) {
 	return max(0, (last-q.Kernel[a]+q.Stride[a])/q.Stride[a]), min(q.OutSize[a], last/q.Stride[a]+1)
 }
 
-// runOf returns how many of the inputs i, i+stride, ... along axis a are reached by equally many windows, each one further on.
+// runOf returns how many of the inputs i, i+stride, ... along axis a are reached by equally many windows, each one
+// further on.
 func (q *Pooling) runOf(a, i int) int {
 	lo, hi := q.covering(a, i)
 	n := 1
@@ -141,7 +144,8 @@ func meanWeights(size, kernel int) []float32 {
 	return w
 }
 
-// AvgPoolMean writes out[n*C+c], the mean over what an average pooling (window clipped to the size, stride 1) leaves of channel c.
+// AvgPoolMean writes out[n*C+c], the mean over what an average pooling (window clipped to the size, stride 1) leaves of
+// channel c.
 func AvgPoolMean(p *Workers, window [3]int, x Act, out []float32) {
 	wd, wh, ww := meanWeights(x.D, window[0]), meanWeights(x.H, window[1]), meanWeights(x.W, window[2])
 	k, vec := p.kernels().On(x.BF16), x.vec()

@@ -6,10 +6,12 @@ import (
 	"github.com/universal-classifier/uc/internal/device/cpu/kernel"
 )
 
-// Max pooling with winners goes along one axis after the other as well: width, height, depth, and the gradient the other way. The first of equals
-// along every axis is the first of the box, as its taps count width fastest. In bfloat16 the sums of gradients are rounded after every axis.
+// Max pooling with winners goes along one axis after the other as well: width, height, depth, and the gradient the
+// other way. The first of equals along every axis is the first of the box, as its taps count width fastest. In bfloat16
+// the sums of gradients are rounded after every axis.
 
-// axisMemory holds what pooling along some axes has made of pieces, rows or planes: maxima or gradients, and which tap of those axes won.
+// axisMemory holds what pooling along some axes has made of pieces, rows or planes: maxima or gradients, and which tap
+// of those axes won.
 type axisMemory struct {
 	values  []float32
 	winners []uint8
@@ -32,8 +34,8 @@ func (q *Pooling) along() Pooling {
 		InSize: [3]int{1, 1, q.InSize[2]}, OutSize: [3]int{1, 1, q.OutSize[2]}}
 }
 
-// pieces lists the input pieces of count vectors that output o sees along axis a. Piece i lies at place i % ring, zeros behind the ring. A tap along
-// the axis counts for span taps of the axes before.
+// pieces lists the input pieces of count vectors that output o sees along axis a. Piece i lies at place i % ring, zeros
+// behind the ring. A tap along the axis counts for span taps of the axes before.
 func (q *Pooling) pieces(l *windowList, a, o, ring, count, span int) {
 	l.count = 0
 	for k := range q.Kernel[a] {

@@ -18,7 +18,8 @@ func (t tensor) bf16(p *Workers) Act {
 	return a
 }
 
-// TestBF16MaxPool checks that max pooling of numbers that bfloat16 holds, and whose sums it holds, is that of float32 in value and winners.
+// TestBF16MaxPool checks that max pooling of numbers that bfloat16 holds, and whose sums it holds, is that of float32
+// in value and winners.
 func TestBF16MaxPool(t *testing.T) {
 	r := rand.New(rand.NewPCG(61, 62))
 	for range 40 {

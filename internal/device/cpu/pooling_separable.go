@@ -2,17 +2,19 @@ package cpu
 
 import "github.com/universal-classifier/uc/internal/device/cpu/kernel"
 
-// The maximum over a box is the maximum along one axis after the other: of n taps per axis, 3n comparisons instead of n*n*n. Which tap won is
-// lost on the way, so this serves inference only.
+// The maximum over a box is the maximum along one axis after the other: of n taps per axis, 3n comparisons instead of
+// n*n*n. Which tap won is lost on the way, so this serves inference only.
 
-// axisTaps are the input positions along axis a that output o sees, and whether zeros of the padding are among its taps.
+// axisTaps are the input positions along axis a that output o sees, and whether zeros of the padding are among its
+// taps.
 func (q *Pooling) axisTaps(a, o int) (lo, hi int, zero bool) {
 	first := o*q.Stride[a] - q.PadLo[a]
 	last := min(first+q.Kernel[a], q.InSize[a]+q.PadHi[a])
 	return max(first, 0), min(last, q.InSize[a]), first < 0 || last > q.InSize[a]
 }
 
-// poolParts returns into how many tiles a channel block of a sample is cut, so that all workers are busy; each begins its planes anew.
+// poolParts returns into how many tiles a channel block of a sample is cut, so that all workers are busy; each begins
+// its planes anew.
 func poolParts(p *Workers, blocks, planes int) int { return min(planes, max(1, 4*p.Threads()/blocks)) }
 
 // windowRun is a run of windows along one axis that see the same taps.
@@ -55,8 +57,8 @@ func (p *Workers) windowRuns(q *Pooling, voxel int) []*windowRun {
 	return runs
 }
 
-// maxPoolSeparable writes the maxima of x to y. A tile is a channel block of a sample; the planes that the windows of one output plane
-// see, already reduced along height and width, stay in the worker's memory.
+// maxPoolSeparable writes the maxima of x to y. A tile is a channel block of a sample; the planes that the windows of
+// one output plane see, already reduced along height and width, stay in the worker's memory.
 func maxPoolSeparable(p *Workers, q *Pooling, x, y Act, s *Scratch) {
 	s.reset()
 	if q.Stride == [3]int{1, 1, 1} && max(x.D, y.D)*max(x.H, y.H)*max(x.W, y.W)*x.vec()*4 <= poolWhole {
@@ -97,7 +99,8 @@ func maxPoolSeparable(p *Workers, q *Pooling, x, y Act, s *Scratch) {
 // poolWhole is the most bytes of a channel block of a sample that is reduced along one axis after the other as a whole.
 const poolWhole = 48 << 10
 
-// maxPoolWhole is maxPoolSeparable with stride 1 for blocks that stay in a first-level cache: one call reduces all planes of one.
+// maxPoolWhole is maxPoolSeparable with stride 1 for blocks that stay in a first-level cache: one call reduces all
+// planes of one.
 func maxPoolWhole(p *Workers, q *Pooling, x, y Act, s *Scratch) {
 	k, vec, cb := p.kernels().On(x.BF16), x.vec(), Blocks(x.C)
 	row, plane := y.W*vec, y.H*y.W*vec
@@ -140,8 +143,8 @@ func (q *Pooling) axisRuns(a int) (runs []axisRun) {
 	return runs
 }
 
-// maximaAlong computes the maxima of a run for lines of count voxels. Windows and inputs lie dstWindow and tap floats apart, results vec floats, lines
-// dstLine and srcLine floats, and sources of neighbouring results step floats.
+// maximaAlong computes the maxima of a run for lines of count voxels. Windows and inputs lie dstWindow and tap floats
+// apart, results vec floats, lines dstLine and srcLine floats, and sources of neighbouring results step floats.
 func maximaAlong(k *kernel.Set, r axisRun, dst []float32, dstWindow int, src []float32, tap, vec, lines, dstLine, srcLine, count, step int) {
 	dst = dst[r.first*dstWindow:]
 	if r.taps == 0 {
@@ -161,8 +164,8 @@ func maximaAlong(k *kernel.Set, r axisRun, dst []float32, dstWindow int, src []f
 	}
 }
 
-// maxima writes the maximum of the pieces [lo, hi) of src, which holds ring pieces of dst's length, piece i at place i % ring, and
-// of zeros if zero. count is the number of vectors in a piece.
+// maxima writes the maximum of the pieces [lo, hi) of src, which holds ring pieces of dst's length, piece i at place i
+// % ring, and of zeros if zero. count is the number of vectors in a piece.
 func maxima(k *kernel.Set, dst, src, zeros []float32, lo, hi, ring int, zero bool, count int) {
 	n := hi - lo
 	if zero {

@@ -13,8 +13,8 @@ import (
 // Workers runs tiles of work on persistent workers. The caller of Run is worker 0. They also carry the kernel
 // set its work uses and the workers' working memory. One Run at a time.
 //
-// Workers that have just worked spin for some microseconds before they sleep, as the next Run mostly follows at once. Run waits only for
-// workers that have taken part: one that the system has not woken yet joins the next Run.
+// Workers that have just worked spin for some microseconds before they sleep, as the next Run mostly follows at once.
+// Run waits only for workers that have taken part: one that the system has not woken yet joins the next Run.
 type Workers struct {
 	threads  int
 	level    cpulevel.Level

@@ -8,7 +8,8 @@ import (
 	"github.com/universal-classifier/uc/internal/device/cuda/kernels"
 )
 
-// Card is what a device needs of a card. Everything but Prefetch runs in order on one stream; launches return before they have run.
+// Card is what a device needs of a card. Everything but Prefetch runs in order on one stream; launches return before
+// they have run.
 type Card interface {
 	Info() driver.CardInfo
 	Versions() (nvrtc, cudnn string)
@@ -29,8 +30,9 @@ type Card interface {
 	Time(f func() error) (time.Duration, error)
 	Plans(p driver.Problem) (Candidates, error)
 
-	// BeginCapture has what follows taken down instead of run, until EndCapture makes a graph of it. Only Run, Zero, Copy and plans that have run
-	// before may come between the two. After EndCapture everything runs as ever, whether it returns an error or not.
+	// BeginCapture has what follows taken down instead of run, until EndCapture makes a graph of it. Only Run, Zero, Copy
+	// and plans that have run before may come between the two. After EndCapture everything runs as ever, whether it
+	// returns an error or not.
 	BeginCapture() error
 	EndCapture() (Graph, error)
 	Close()

@@ -11,8 +11,9 @@ import (
 
 // A convolution is computed by the plan of cuDNN that measured fastest; where it has none, by kernels of our own.
 
-// stem is the network's first convolution. With few channels the tensor cores would idle in it: cuDNN computes it as one of 4^3 taps over eight times
-// as many channels (space to depth), kernels of our own from rows of the input; the faster of the two is taken.
+// stem is the network's first convolution. With few channels the tensor cores would idle in it: cuDNN computes it as
+// one of 4^3 taps over eight times as many channels (space to depth), kernels of our own from rows of the input; the
+// faster of the two is taken.
 var stem = device.Conv{Kernel: [3]int{7, 7, 7}, Stride: [3]int{2, 2, 2}}
 
 // The stem's taps along an axis after space to depth, and the channels that one becomes.
@@ -79,7 +80,8 @@ func isStem(c device.Conv, x *device.Tensor) bool {
 	return x.Spec().Kind == device.Input && c.Kernel == stem.Kernel && c.Stride == stem.Stride
 }
 
-// fastestStem computes the stem between x and y, or gradients, by way of space to depth or by kernels of our own, or returns cuda.ErrNoPlan.
+// fastestStem computes the stem between x and y, or gradients, by way of space to depth or by kernels of our own, or
+// returns cuda.ErrNoPlan.
 func (d *gpuDevice) fastestStem(what string, x *device.Tensor, y kernels.View, spaceToDepth, own func() error) error {
 	fits := kernels.TensorCores(d.t, d.card.Info().Capability) && d.t.FitsStem(x.Dim(1), y)
 	switch {
@@ -93,8 +95,8 @@ func (d *gpuDevice) fastestStem(what string, x *device.Tensor, y kernels.View, s
 	return d.tuner.Choose(fmt.Sprintf("stem-%s-%s-%v-o%dx%dx%d-y%d", what, d.t, x.Spec().Shape, y.D, y.H, y.W, y.Pitch), spaceToDepth, own)
 }
 
-// planned computes a convolution by cuDNN, or returns cuda.ErrNoPlan. What it does not do between slices of channels it may do between
-// dense copies of them.
+// planned computes a convolution by cuDNN, or returns cuda.ErrNoPlan. What it does not do between slices of channels it
+// may do between dense copies of them.
 func (d *gpuDevice) planned(op driver.Op, c device.Conv, x, y kernels.View, w, bias kernels.Ptr, relu bool) error {
 	if d.tuner == nil {
 		return ErrNoPlan

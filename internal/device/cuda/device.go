@@ -15,9 +15,9 @@ import (
 	"github.com/universal-classifier/uc/internal/memory"
 )
 
-// gpuDevice computes on a CUDA card. Activations lie channels last in the number format of the device. Parameters of convolutions lie as
-// (Out, KD, KH, KW, In) in float32, with a copy in the device's format beside them that follows every change. The network's input
-// is kept as uploaded and reordered by the convolution that reads it.
+// gpuDevice computes on a CUDA card. Activations lie channels last in the number format of the device. Parameters of
+// convolutions lie as (Out, KD, KH, KW, In) in float32, with a copy in the device's format beside them that follows
+// every change. The network's input is kept as uploaded and reordered by the convolution that reads it.
 type gpuDevice struct {
 	mu       sync.Mutex
 	card     Card
@@ -41,7 +41,8 @@ type gpuDevice struct {
 	graphs    map[Graph]bool
 }
 
-// gpuPrefetch is input on its way to the card, ahead of its Upload: the next one may come before the one before it is taken.
+// gpuPrefetch is input on its way to the card, ahead of its Upload: the next one may come before the one before it is
+// taken.
 type gpuPrefetch struct {
 	sending sync.Mutex // held over a whole Prefetch
 
@@ -71,8 +72,8 @@ const (
 	roomyCard      = 30 << 30 // bytes of memory from which on the large one is allowed
 )
 
-// New returns a device on an open card, which it takes over. exact asks for the same bits every time; cacheDir keeps measurements between runs unless
-// it is empty.
+// New returns a device on an open card, which it takes over. exact asks for the same bits every time; cacheDir keeps
+// measurements between runs unless it is empty.
 func New(card Card, t kernels.Type, exact bool, cacheDir string) (device.Device, error) {
 	d := &gpuDevice{card: card, t: t, exact: exact, scratch: NewScratch(card), blocks: map[uint64]bool{}, graphs: map[Graph]bool{}}
 	if card.HasCuDNN() {
@@ -190,7 +191,8 @@ func (d *gpuDevice) take(bytes int64) (kernels.Ptr, error) {
 	return kernels.Ptr(p), err
 }
 
-// gpuBlock is a piece of the card's memory. If it holds parameters of convolutions, copy is the same array in the device's format.
+// gpuBlock is a piece of the card's memory. If it holds parameters of convolutions, copy is the same array in the
+// device's format.
 type gpuBlock struct {
 	p     uint64
 	bytes int64
@@ -564,8 +566,8 @@ func (d *gpuDevice) Average(dst, src *device.Tensor, keep float64) {
 	})
 }
 
-// step uploads the numbers that set changes, runs what launches makes of the step and returns the norm of the gradients, -1 where the step was
-// skipped.
+// step uploads the numbers that set changes, runs what launches makes of the step and returns the norm of the
+// gradients, -1 where the step was skipped.
 func (d *gpuDevice) step(params *device.Tensor, set func(), launches func(working, scratch kernels.Ptr) []kernels.Launch) (norm float64) {
 	d.doAlone(func() error {
 		n := params.Size()

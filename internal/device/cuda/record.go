@@ -10,8 +10,9 @@ import (
 	"github.com/universal-classifier/uc/internal/device/cuda/kernels"
 )
 
-// A network of small images is hundreds of launches that each run for microseconds: made one by one, from a graph that is walked anew every time,
-// they leave the card idle in between. So a pass that has run before is recorded as a CUDA graph, and launched as a whole from then on.
+// A network of small images is hundreds of launches that each run for microseconds: made one by one, from a graph that
+// is walked anew every time, they leave the card idle in between. So a pass that has run before is recorded as a CUDA
+// graph, and launched as a whole from then on.
 
 // gpuCapture is what is known of a pass while it is recorded.
 type gpuCapture struct {
@@ -27,8 +28,8 @@ type gpuRecording struct {
 	generation int // of the scratch memory
 }
 
-// recorded makes one call of an operation part of the pass that is being recorded; what cannot be part of one ends the recording,
-// not the device.
+// recorded makes one call of an operation part of the pass that is being recorded; what cannot be part of one ends the
+// recording, not the device.
 func (d *gpuDevice) recorded(f func() error) error {
 	c := d.capture
 	if c.problem != nil {

@@ -2,8 +2,8 @@ package cuda
 
 import "errors"
 
-// Scratch is memory on the card that lives for one operation. It grows to what operations need and is reused, since all of them run in
-// order.
+// Scratch is memory on the card that lives for one operation. It grows to what operations need and is reused, since all
+// of them run in order.
 type Scratch struct {
 	card       Card
 	chunks     []chunk
@@ -69,7 +69,8 @@ func (s *Scratch) Mark() (release func()) {
 	return func() { s.at, s.used = at, used }
 }
 
-// Freeze keeps the memory where and as large as it is, or ends that. While it is frozen, a Tuner has no choices to make either.
+// Freeze keeps the memory where and as large as it is, or ends that. While it is frozen, a Tuner has no choices to make
+// either.
 func (s *Scratch) Freeze(frozen bool) { s.frozen = frozen }
 
 // Generation changes whenever memory that was handed out earlier has been given back.

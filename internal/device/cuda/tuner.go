@@ -24,7 +24,8 @@ const (
 	hopeless      = 2 // times the best: not measured more than once
 )
 
-// Tuner chooses by measurement, once, how to compute each convolution. What it found is kept between runs for the same card and cuDNN.
+// Tuner chooses by measurement, once, how to compute each convolution. What it found is kept between runs for the same
+// card and cuDNN.
 type Tuner struct {
 	card    Card
 	scratch *Scratch
@@ -104,8 +105,8 @@ func (t *Tuner) Run(p driver.Problem, x, w, y, bias uint64) error {
 	return plan.Run(x, w, y, bias, workspace)
 }
 
-// Choose computes something in one of several ways, each of which writes the same result; the first time in all of them, to see which is fastest.
-// Ways that cannot return ErrNoPlan, and if none can, Choose does.
+// Choose computes something in one of several ways, each of which writes the same result; the first time in all of
+// them, to see which is fastest. Ways that cannot return ErrNoPlan, and if none can, Choose does.
 func (t *Tuner) Choose(key string, ways ...func() error) error {
 	run := func(i int) error {
 		defer t.scratch.Mark()()
@@ -143,7 +144,8 @@ func (t *Tuner) Choose(key string, ways ...func() error) error {
 	return run(choice) // so that what is there is what it computes, for a test of it too
 }
 
-// search builds the plan chosen in an earlier run, or measures the candidates. No plan and no error means that there is none.
+// search builds the plan chosen in an earlier run, or measures the candidates. No plan and no error means that there is
+// none.
 func (t *Tuner) search(p driver.Problem, key string, x, w, y, bias uint64) (Plan, int, error) {
 	known, ok := t.chosen[key]
 	if ok && known < 0 {

@@ -87,7 +87,8 @@ type Options struct {
 	Single   func() device.Device // opens a device in float32 that passes; needed with Mixed
 }
 
-// Run opens a device for the suite, runs it in subtests and closes the device. The working folder of the test is three below the root.
+// Run opens a device for the suite, runs it in subtests and closes the device. The working folder of the test is three
+// below the root.
 func Run(t *testing.T, open func(t *testing.T) device.Device, o Options) {
 	dev := open(t)
 	defer dev.Close()
@@ -266,8 +267,8 @@ func (d testDevice) singleMaxPoolGradient(p device.Pooling, x []float32, xShape 
 	return single.values(dx)
 }
 
-// batchNorms compares batch norm without ReLU although the device fuses the two: with scale and shift negated the other half shows,
-// batchnorm(x) = relu(batchnorm(x)) - relu(-batchnorm(x)), and likewise for all gradients.
+// batchNorms compares batch norm without ReLU although the device fuses the two: with scale and shift negated the other
+// half shows, batchnorm(x) = relu(batchnorm(x)) - relu(-batchnorm(x)), and likewise for all gradients.
 func batchNorms(t *testing.T, v *vectors, d testDevice) {
 	identity := device.Conv{Kernel: [3]int{1, 1, 1}, Stride: [3]int{1, 1, 1}}
 	for _, c := range v.Batchnorm {

@@ -10,7 +10,8 @@ import (
 	"github.com/universal-classifier/uc/internal/device/open"
 )
 
-// TestArenaNeverSharesLivingMemory runs random lifetimes: every tensor is filled when it is born and must be whole when it dies.
+// TestArenaNeverSharesLivingMemory runs random lifetimes: every tensor is filled when it is born and must be whole when
+// it dies.
 func TestArenaNeverSharesLivingMemory(t *testing.T) {
 	dev, err := open.Device(open.Options{Device: "cpu", Threads: 1})
 	if err != nil {

@@ -23,8 +23,8 @@ import (
 	"github.com/universal-classifier/uc/internal/testutil"
 )
 
-// TestDevices runs the suite on every set of the CPU's kernels, on cards whose kernels are emulated, with what cuDNN may and may not do, and on
-// the card that is there.
+// TestDevices runs the suite on every set of the CPU's kernels, on cards whose kernels are emulated, with what cuDNN
+// may and may not do, and on the card that is there.
 func TestDevices(t *testing.T) {
 	single := func() device.Device {
 		dev, err := cpu.Open(1, "generic", false)
@@ -321,7 +321,8 @@ func TestPrefetch(t *testing.T) {
 	}
 }
 
-// TestLossScale checks on the emulator that the gradient carries the scale, that a step takes it out again, and what an overflow does.
+// TestLossScale checks on the emulator that the gradient carries the scale, that a step takes it out again, and what an
+// overflow does.
 func TestLossScale(t *testing.T) {
 	card := fake.New(kernels.FP16)
 	card.Computer = emulator.Start(t, kernels.FP16)
@@ -364,7 +365,8 @@ func TestLossScale(t *testing.T) {
 	}
 }
 
-// TestPlansAreChosenOnce checks that a convolution is measured at its first use only, and that a choice outlives the process.
+// TestPlansAreChosenOnce checks that a convolution is measured at its first use only, and that a choice outlives the
+// process.
 func TestPlansAreChosenOnce(t *testing.T) {
 	dir := t.TempDir()
 	runs := func() (first, second int) {
@@ -397,7 +399,8 @@ func TestPlansAreChosenOnce(t *testing.T) {
 	}
 }
 
-// TestRecordedPass checks on the emulator that a recorded pass computes what its operations do, on what the tensors hold by then.
+// TestRecordedPass checks on the emulator that a recorded pass computes what its operations do, on what the tensors
+// hold by then.
 func TestRecordedPass(t *testing.T) {
 	card := fake.New(kernels.BFloat16)
 	card.Computer = emulator.Start(t, kernels.BFloat16)

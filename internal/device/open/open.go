@@ -35,7 +35,8 @@ type Options struct {
 // GPU says how NVIDIA cards and libraries are looked for.
 type GPU struct {
 	Libraries string // folder with NVRTC and cuDNN, which is looked into first; empty: what the environment names
-	// Probe looks at the cards and tests them. Without one, auto looks for no card, and a card that is named is opened untested, by this process.
+	// Probe looks at the cards and tests them. Without one, auto looks for no card, and a card that is named is opened
+	// untested, by this process.
 	Probe driver.Prober
 }
 

@@ -58,8 +58,8 @@ type testAnswer struct {
 	Problem string `json:"problem,omitempty"`
 }
 
-// testedGPU has a card compared with the CPU in a process of its own, unless it has passed before with the same driver, libraries and
-// kernels.
+// testedGPU has a card compared with the CPU in a process of its own, unless it has passed before with the same driver,
+// libraries and kernels.
 func testedGPU(card int, libraries *driver.Report, o Options) error {
 	info := libraries.Cards[card]
 	sum := sha256.Sum256(fmt.Appendf(nil, "%+v %d %s %+v %+v %v %q %s", info, libraries.CUDA, libraries.Version, libraries.NVRTC, libraries.CuDNN, o.Mixed, env.Get(env.CUDAGraph), kernels.Source()))
@@ -107,8 +107,8 @@ func testTolerance(d device.Device) float64 {
 	return 2e-2
 }
 
-// compareDevices runs a small network's worth of operations, forward, backward and one step, on two devices and returns an error if results
-// are further apart than the tolerance, relative to the largest value of each.
+// compareDevices runs a small network's worth of operations, forward, backward and one step, on two devices and returns
+// an error if results are further apart than the tolerance, relative to the largest value of each.
 func compareDevices(dev, reference device.Device, tolerance float64) (err error) {
 	defer device.Recover(&err)
 	got, err := exercise(dev)
@@ -139,8 +139,8 @@ type namedValues struct {
 	values []float32
 }
 
-// exercise runs the operations of the test. Values come from a sine and are multiples of 1/64 below 1, so that every number format holds
-// the inputs exactly.
+// exercise runs the operations of the test. Values come from a sine and are multiples of 1/64 below 1, so that every
+// number format holds the inputs exactly.
 func exercise(dev device.Device) (results []namedValues, err error) {
 	tensor := func(kind device.Kind, fill float64, shape ...int) *device.Tensor {
 		s := device.Spec{Kind: kind, Shape: shape}

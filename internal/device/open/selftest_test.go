@@ -37,8 +37,8 @@ type nothing struct{ cuda.Graph }
 
 func (nothing) Launch() error { return nil }
 
-// TestSelfTest checks that the test of a card passes on the emulated device in every format, and that a kernel that fails silently does
-// not pass.
+// TestSelfTest checks that the test of a card passes on the emulated device in every format, and that a kernel that
+// fails silently does not pass.
 func TestSelfTest(t *testing.T) {
 	reference := cpu.New(1, false)
 	defer reference.Close()

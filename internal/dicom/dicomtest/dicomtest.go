@@ -23,8 +23,8 @@ const (
 	JPEGBaseline   = "1.2.840.10008.1.2.4.50"
 )
 
-// Element is an element to be written. Value is a string, []uint16, []float64 (as FD), uint32, []byte, [][]Element (a sequence), or
-// Fragments.
+// Element is an element to be written. Value is a string, []uint16, []float64 (as FD), uint32, []byte, [][]Element (a
+// sequence), or Fragments.
 type Element struct {
 	Tag   uint32
 	VR    string

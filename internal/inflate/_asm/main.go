@@ -1,4 +1,5 @@
-// Command _asm writes the machine code of package inflate: the loop over literals and matches, for processors with BMI2.
+// Command _asm writes the machine code of package inflate: the loop over literals and matches, for processors with
+// BMI2.
 package main
 
 import (

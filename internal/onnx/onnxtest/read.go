@@ -1,5 +1,5 @@
-// Package onnxtest reads and runs ONNX files in tests, slowly and independently of the code that writes them: the operators
-// that uc's networks use, as the operators' specification words them.
+// Package onnxtest reads and runs ONNX files in tests, slowly and independently of the code that writes them: the
+// operators that uc's networks use, as the operators' specification words them.
 package onnxtest
 
 import (

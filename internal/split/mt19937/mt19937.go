@@ -3,8 +3,8 @@ package mt19937
 
 import "gonum.org/v1/gonum/mathext/prng"
 
-// RandomState draws what numpy.random.RandomState draws from the same seed: gonum's MT19937 (Matsumoto & Nishimura 1998), and NumPy's ways to make
-// numbers of its words. It is not safe for concurrent use.
+// RandomState draws what numpy.random.RandomState draws from the same seed: gonum's MT19937 (Matsumoto & Nishimura
+// 1998), and NumPy's ways to make numbers of its words. It is not safe for concurrent use.
 type RandomState struct{ words *prng.MT19937 }
 
 // New returns the generator of numpy.random.RandomState(seed) for an integer seed.

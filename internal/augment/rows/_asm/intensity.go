@@ -99,8 +99,8 @@ func (v isa) describe() {
 	finish()
 }
 
-// power emits powers.of of elementary.go and the lane-wise sums of the result about a value. With AVX-512 scale points to the 32
-// entries of the table that are not 0, which two registers hold; with AVX2 to the whole table.
+// power emits powers.of of elementary.go and the lane-wise sums of the result about a value. With AVX-512 scale points
+// to the 32 entries of the table that are not 0, which two registers hold; with AVX2 to the whole table.
 func (v isa) power() {
 	v.function("power", "(x *float32, n int, shift float32, factor float32, about float32, scale *float32, poly *float32, to *[128]float32)")
 	x, n, scale, poly, to := pointer("x"), pointer("n"), pointer("scale"), pointer("poly"), pointer("to")

@@ -117,8 +117,8 @@ func (v isa) bits(bits uint32) VecVirtual {
 	return r
 }
 
-// with emits op with a constant as its first operand: from memory where the instruction can spread it by itself, else from
-// a register.
+// with emits op with a constant as its first operand: from memory where the instruction can spread it by itself, else
+// from a register.
 func (v isa) with(bits uint32, op, spread func(...Op), operands ...Op) {
 	if v.lanes == 16 {
 		spread(append([]Op{word(bits)}, operands...)...)

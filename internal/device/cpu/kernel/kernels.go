@@ -1,4 +1,5 @@
-// Package kernel holds the micro-kernels of the processor: portable Go, which is their specification, AVX2 and AVX-512, chosen by level.
+// Package kernel holds the micro-kernels of the processor: portable Go, which is their specification, AVX2 and AVX-512,
+// chosen by level.
 package kernel
 
 import (
@@ -11,35 +12,37 @@ import (
 // The micro-kernels of a kernel set. Strides and offsets are in bytes. In all of them an array of rows holds 16 floats
 // (one channel block) per row; blocks of channels lie a stride apart.
 type (
-	// gemmFunc computes, for tiles*mr rows m and nr blocks j of 16 columns,
-	// c[j][m][:] (+)= sum over k of a[k/16][m][k%16] * b[j][k][:], k < 4*k4. aStride parts blocks of a, bStride and cStride those of b and c.
+	// gemmFunc computes, for tiles*mr rows m and nr blocks j of 16 columns, c[j][m][:] (+)= sum over k of a[k/16][m][k%16]
+	// * b[j][k][:], k < 4*k4. aStride parts blocks of a, bStride and cStride those of b and c.
 	gemmFunc func(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int)
 	// outerFunc computes, for nr blocks j, c[j][i][:] (+)= sum over rows m of a[m][i] * z[j][m][:], i < 16.
 	outerFunc func(a, z *float32, zStride int, rows int, c *float32, cStride int, add int)
-	// transformFunc computes dst[i] = sum_j matrix[i][j]*src[j] for n2 x n1 lines of vectors of 16. Elements of a line are dstElement
-	// and srcElement apart, lines dst1/src1 and dst2/src2. Bit e of mask tells whether element e exists: missing inputs are
-	// zero and not read, missing outputs not written. src+srcOffset may lie outside the array as long as what exists lies inside.
+	// transformFunc computes dst[i] = sum_j matrix[i][j]*src[j] for n2 x n1 lines of vectors of 16. Elements of a line are
+	// dstElement and srcElement apart, lines dst1/src1 and dst2/src2. Bit e of mask tells whether element e exists:
+	// missing inputs are zero and not read, missing outputs not written. src+srcOffset may lie outside the array as long
+	// as what exists lies inside.
 	transformFunc func(dst, src *float32, srcOffset int, dstElement, srcElement int, n1, dst1, src1, n2, dst2, src2 int, mask int, bias *float32)
 	// normalizeFunc computes dst = max(src*scale + shift, floor) on count voxels; params are 16 scales, shifts, floors.
 	normalizeFunc func(dst, src *float32, count int, params *float32)
 	// sumsFunc overwrites out by 16 sums and 16 sums of squares.
 	sumsFunc func(src *float32, count int, out *float64)
-	// gradientSumsFunc overwrites out by 16 sums of g' and 16 of g'*(x-mean), g' being g where x*scale + shift > floor and else 0; params
-	// are 16 scales, shifts, floors, means.
+	// gradientSumsFunc overwrites out by 16 sums of g' and 16 of g'*(x-mean), g' being g where x*scale + shift > floor and
+	// else 0; params are 16 scales, shifts, floors, means.
 	gradientSumsFunc func(x, g *float32, count int, params *float32, out *float64)
 	// normalizeBackFunc computes dst = x*slope + offset + g'*scale; params are 16 scales, shifts, floors, slopes, offsets.
 	normalizeBackFunc func(dst, x, g *float32, count int, params *float32)
-	// sgdFunc computes, on count vectors of 16, g' = scale*g + decay*w; m = keep*m + g'; w += negativeRate*(g' + momentum*m).
+	// sgdFunc computes, on count vectors of 16, g' = scale*g + decay*w; m = keep*m + g'; w += negativeRate*(g' +
+	// momentum*m).
 	sgdFunc func(w, g, m *float32, count int, scale, decay, keep, momentum, negativeRate float32)
-	// adamwFunc computes, on count vectors of 16 and with the numbers k = scale, b1, c1, b2, c2, shrink, negativeRate, root, eps:
-	// g' = scale*g; m = b1*m + c1*g'; v = b2*v + c2*g'*g'; w = shrink*w + negativeRate*m/(sqrt(v)*root + eps).
+	// adamwFunc computes, on count vectors of 16 and with the numbers k = scale, b1, c1, b2, c2, shrink, negativeRate,
+	// root, eps: g' = scale*g; m = b1*m + c1*g'; v = b2*v + c2*g'*g'; w = shrink*w + negativeRate*m/(sqrt(v)*root + eps).
 	adamwFunc func(w, g, m, v *float32, count int, k *[9]float32)
-	// windowFunc computes the maxima of count windows that lie step bytes apart. The taps of a window lie at the byte offsets from
-	// src; between the first before and the remaining after of them a zero takes part if zeroTap >= 0. winners gets the
-	// number taps[i] of the first tap that is largest.
+	// windowFunc computes the maxima of count windows that lie step bytes apart. The taps of a window lie at the byte
+	// offsets from src; between the first before and the remaining after of them a zero takes part if zeroTap >= 0.
+	// winners gets the number taps[i] of the first tap that is largest.
 	windowFunc func(dst *float32, winners *uint8, src *float32, step, count int, offsets *int, taps *[16]uint8, before, after int, zeroTap int)
-	// winnersFunc adds up, for count voxels that lie step bytes apart (from zero, or from dst if add), the gradients g of the windows
-	// they won: window i of a voxel lies offsets[i] vectors from g and w, and the voxel is its tap taps[i].
+	// winnersFunc adds up, for count voxels that lie step bytes apart (from zero, or from dst if add), the gradients g of
+	// the windows they won: window i of a voxel lies offsets[i] vectors from g and w, and the voxel is its tap taps[i].
 	winnersFunc func(dst *float32, step int, g *float32, w *uint8, count int, offsets *int, taps *[16]uint8, windows int, add int)
 	// transposeFunc writes the transposed 16x16 matrix src to dst.
 	transposeFunc func(dst, src *float32)
@@ -139,8 +142,9 @@ func vector(p *float32, offset int) *[Block]float32 {
 	return (*[Block]float32)(unsafe.Add(unsafe.Pointer(p), offset))
 }
 
-// Multiply computes c[o][m][:] (+)= sum_k a[k/16][m][k%16] b[o][k][:] for rows m and blocks o with the micro-kernels. Strides are in
-// floats; inner is the number of k, a multiple of 4 or rounded up to one (a's filling is zero). With bf16, a is in bfloat16 and b in pairs of it.
+// Multiply computes c[o][m][:] (+)= sum_k a[k/16][m][k%16] b[o][k][:] for rows m and blocks o with the micro-kernels.
+// Strides are in floats; inner is the number of k, a multiple of 4 or rounded up to one (a's filling is zero). With
+// bf16, a is in bfloat16 and b in pairs of it.
 func (k *Set) Multiply(bf16 bool, a []float32, aStride int, b []float32, bStride int, inner int, c []float32, cStride int, rows, blocks int, add bool) {
 	if rows == 0 {
 		return

@@ -7,15 +7,15 @@ import (
 
 // The kernels of max pooling along one axis after the other, which keep track of the tap that won.
 type (
-	// combineFunc computes the maxima of n vectors for count voxels: those that lie offsets[i] vectors from src. The winner is that of the first
-	// largest, from srcWinners, plus taps[i]. Values in bfloat16 are compared as ordered by their bits: -0 lies below 0, what is not a number beyond
-	// infinity.
+	// combineFunc computes the maxima of n vectors for count voxels: those that lie offsets[i] vectors from src. The
+	// winner is that of the first largest, from srcWinners, plus taps[i]. Values in bfloat16 are compared as ordered by
+	// their bits: -0 lies below 0, what is not a number beyond infinity.
 	combineFunc func(dst *float32, winners *uint8, src *float32, srcWinners *uint8, count int, offsets *int, taps *[16]uint8, n int)
-	// axisMaxFunc computes, for lines of count voxels, the maximum of a source, what lies tap1 and tap2 bytes further, and, if start is 0, zero, or
-	// above 0, dst. Sources lie step bytes apart within a line, results side by side.
+	// axisMaxFunc computes, for lines of count voxels, the maximum of a source, what lies tap1 and tap2 bytes further,
+	// and, if start is 0, zero, or above 0, dst. Sources lie step bytes apart within a line, results side by side.
 	axisMaxFunc func(dst, src *float32, lines, dstLine, srcLine, count, step, tap1, tap2, start int)
-	// splitFunc adds up, for count voxels, the n vectors that lie offsets[i] vectors from g, each where its winner in w is one of the span from taps[i]
-	// on. winners gets the last such winner's distance from taps[i], 255 without one.
+	// splitFunc adds up, for count voxels, the n vectors that lie offsets[i] vectors from g, each where its winner in w is
+	// one of the span from taps[i] on. winners gets the last such winner's distance from taps[i], 255 without one.
 	splitFunc func(dst *float32, winners *uint8, g *float32, w *uint8, count int, offsets *int, taps *[16]uint8, n, span int)
 )
 

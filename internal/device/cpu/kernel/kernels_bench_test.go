@@ -11,7 +11,8 @@ import (
 	"github.com/universal-classifier/uc/internal/device/cpu/winograd"
 )
 
-// BenchmarkProducts times the matrix products of the kernel sets on one thread, in GFLOP/s, beside the ceiling of multiply-adds.
+// BenchmarkProducts times the matrix products of the kernel sets on one thread, in GFLOP/s, beside the ceiling of
+// multiply-adds.
 func BenchmarkProducts(b *testing.B) {
 	r := rand.New(rand.NewPCG(41, 42))
 	for _, set := range cpulevel.Available() {
@@ -60,8 +61,8 @@ func BenchmarkProducts(b *testing.B) {
 	}
 }
 
-// BenchmarkActivations times the kernels that pass over activations on one thread, in bytes of memory moved and in voxels of 16 channels, in
-// the second cache and beyond all.
+// BenchmarkActivations times the kernels that pass over activations on one thread, in bytes of memory moved and in
+// voxels of 16 channels, in the second cache and beyond all.
 func BenchmarkActivations(b *testing.B) {
 	for _, set := range cpulevel.Available() {
 		k := KernelSets[set]

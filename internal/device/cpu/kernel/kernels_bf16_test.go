@@ -85,7 +85,8 @@ func halves64(v []uint16) []float64 {
 
 func halves32(v []uint16) []float32 { return testutil.Float32(halves64(v)) }
 
-// bf16Tolerance bounds the rounding of a result to bfloat16 where kernels may sum in another order, of the largest value.
+// bf16Tolerance bounds the rounding of a result to bfloat16 where kernels may sum in another order, of the largest
+// value.
 const bf16Tolerance = 1.0 / 256
 
 // exact fails unless all bits agree.
@@ -318,7 +319,8 @@ func TestBF16Transforms(t *testing.T) {
 						from = 0
 					}
 					mask := 1<<to - 1<<from
-					// A line's elements lie n1*n2 vectors apart, or side by side; lines follow each other. What the mask excludes lies outside.
+					// A line's elements lie n1*n2 vectors apart, or side by side; lines follow each other. What the mask excludes lies
+					// outside.
 					strides := func(elements int) (element, one, two int) {
 						if r.IntN(2) == 0 {
 							return n1 * n2, 1, n1

@@ -17,14 +17,14 @@ type Scheme struct {
 	G       [][]float64 // Alpha x R
 	AT      [][]float64 // M x Alpha
 	TapSkip int         // kernel taps in front of the first of the R that count
-	// Noise is how much rounding the factors costs beside rounding those of a direct convolution: the root mean square of an output's
-	// error per tap, for independent inputs and weights of unit variance.
+	// Noise is how much rounding the factors costs beside rounding those of a direct convolution: the root mean square of
+	// an output's error per tap, for independent inputs and weights of unit variance.
 	Noise float64
 }
 
 // Schemes returns all schemes. The interpolation points are dyadic, symmetric about zero and chosen for a small
-// rounding error: in F(4,3), +-5/8 and +-3/2 (known from oneDNN) lose 4 times less than +-1 and +-2; in F(3,3), +-3/8 and +-5/4 a fifth less
-// than +-1/2 and +-3/2.
+// rounding error: in F(4,3), +-5/8 and +-3/2 (known from oneDNN) lose 4 times less than +-1 and +-2; in F(3,3), +-3/8
+// and +-5/4 a fifth less than +-1/2 and +-3/2.
 func Schemes() []Scheme {
 	return []Scheme{
 		unit(),

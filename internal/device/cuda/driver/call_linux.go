@@ -19,8 +19,8 @@ func open(path string) (uintptr, error) {
 
 func symbol(library uintptr, name string) (uintptr, error) { return purego.Dlsym(library, name) }
 
-// call calls a C function whose arguments and result are integers or pointers. Pointers into Go memory must be converted in the
-// argument list itself, which keeps them alive and in place.
+// call calls a C function whose arguments and result are integers or pointers. Pointers into Go memory must be
+// converted in the argument list itself, which keeps them alive and in place.
 //
 //go:uintptrescapes
 func call(fn uintptr, args ...uintptr) uintptr {

@@ -27,8 +27,8 @@ func symbol(library uintptr, name string) (uintptr, error) {
 	return windows.GetProcAddress(windows.Handle(library), name)
 }
 
-// call calls a C function whose arguments and result are integers or pointers. Pointers into Go memory must be converted in the
-// argument list itself, which keeps them alive and in place.
+// call calls a C function whose arguments and result are integers or pointers. Pointers into Go memory must be
+// converted in the argument list itself, which keeps them alive and in place.
 //
 //go:uintptrescapes
 func call(fn uintptr, args ...uintptr) uintptr {

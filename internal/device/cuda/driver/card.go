@@ -11,8 +11,9 @@ import (
 	"github.com/universal-classifier/uc/internal/memory"
 )
 
-// Card is an open card: its primary context, a stream on which everything runs in order, a second one for uploads ahead of time, and
-// the compiled kernels. Its methods may be called from any goroutine; callers keep calls other than Prefetch apart themselves.
+// Card is an open card: its primary context, a stream on which everything runs in order, a second one for uploads ahead
+// of time, and the compiled kernels. Its methods may be called from any goroutine; callers keep calls other than
+// Prefetch apart themselves.
 type Card struct {
 	cuda    *cudaAPI
 	nvrtc   *nvrtcAPI
@@ -214,8 +215,8 @@ func (c *Card) Upload(dst uint64, src []byte) error {
 	return c.up.send(c, dst, src, c.stream)
 }
 
-// Prefetch sends src on a stream of its own, beside what computes, and returns when src may be reused. It waits until TakePrefetched has copied
-// away what the slot held before. It may run beside any other method.
+// Prefetch sends src on a stream of its own, beside what computes, and returns when src may be reused. It waits until
+// TakePrefetched has copied away what the slot held before. It may run beside any other method.
 func (c *Card) Prefetch(slot int, dst uint64, src []byte) error {
 	defer c.enter()()
 	if err := c.check("cuStreamWaitEvent", call(c.cuda.streamWait, c.copies, c.aheadUsed[slot], 0)); err != nil {

@@ -24,8 +24,8 @@ type Question struct {
 // A Prober answers a question about the GPU within a time limit, by filling in answer as JSON does.
 type Prober func(q Question, limit time.Duration, answer any) error
 
-// Child returns a Prober that starts this program again with args and the question, so that a driver that crashes or hangs takes down only the
-// child. The program, started so, has to write what Answer makes of the question.
+// Child returns a Prober that starts this program again with args and the question, so that a driver that crashes or
+// hangs takes down only the child. The program, started so, has to write what Answer makes of the question.
 func Child(args ...string) Prober {
 	return func(q Question, limit time.Duration, answer any) error {
 		self, err := os.Executable()

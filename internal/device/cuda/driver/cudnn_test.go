@@ -45,7 +45,8 @@ func problems() []Problem {
 	return all
 }
 
-// TestDescriptors has cuDNN check every descriptor of the graphs that are built for it: numbers of attributes, types, shapes and strides.
+// TestDescriptors has cuDNN check every descriptor of the graphs that are built for it: numbers of attributes, types,
+// shapes and strides.
 func TestDescriptors(t *testing.T) {
 	a := cudnnForTest(t)
 	version, cudart := a.number()

@@ -19,7 +19,8 @@ type component struct {
 	files []string
 }
 
-// components for this system. The driver's own library comes with the driver and is only looked for where the loader looks.
+// components for this system. The driver's own library comes with the driver and is only looked for where the loader
+// looks.
 func components() (cuda, nvrtc, cudnn component) {
 	if runtime.GOOS == "windows" {
 		return component{"driver", []string{"nvcuda.dll"}},

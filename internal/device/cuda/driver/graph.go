@@ -8,7 +8,8 @@ type Graph struct {
 	exec uintptr
 }
 
-// captureRelaxed is CU_STREAM_CAPTURE_MODE_RELAXED: calls come from any thread, and uploads ahead of time go on beside the capture.
+// captureRelaxed is CU_STREAM_CAPTURE_MODE_RELAXED: calls come from any thread, and uploads ahead of time go on beside
+// the capture.
 const captureRelaxed = 2
 
 // BeginCapture has what is launched taken down instead of run.

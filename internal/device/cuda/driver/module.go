@@ -20,8 +20,8 @@ func CacheDir() string {
 	return filepath.Join(dir, "uc", "cuda")
 }
 
-// Load compiles source for the card, unless that was done before, and finds the named kernels in it. options and names depend
-// on the architecture that the compiler can make code for.
+// Load compiles source for the card, unless that was done before, and finds the named kernels in it. options and names
+// depend on the architecture that the compiler can make code for.
 func (c *Card) Load(source string, options, names func(arch int) []string) error {
 	arch, machineCode, err := c.nvrtc.target(c.info.Capability)
 	if err != nil {
@@ -77,8 +77,8 @@ func (a *nvrtcAPI) cachePath(source string, options []string, machineCode bool) 
 	return filepath.Join(dir, "kernels-"+hex.EncodeToString(sum[:12]))
 }
 
-// Compile compiles source with the NVRTC at path as Load would for a card of the given compute capability, and returns the size of the
-// code. No card is needed.
+// Compile compiles source with the NVRTC at path as Load would for a card of the given compute capability, and returns
+// the size of the code. No card is needed.
 func Compile(path string, capability int, source string, options func(arch int) []string) (bytes int, err error) {
 	a, err := openNVRTC(path)
 	if err != nil {

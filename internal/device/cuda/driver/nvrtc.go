@@ -64,8 +64,8 @@ func (a *nvrtcAPI) supported() ([]int, error) {
 	return all, nil
 }
 
-// target chooses the architecture to compile for: the card's, else the newest before it, whose machine code a card of the
-// same major number runs; for any other the driver compiles the intermediate code.
+// target chooses the architecture to compile for: the card's, else the newest before it, whose machine code a card of
+// the same major number runs; for any other the driver compiles the intermediate code.
 func (a *nvrtcAPI) target(capability int) (arch int, machineCode bool, err error) {
 	all, err := a.supported()
 	if err != nil {

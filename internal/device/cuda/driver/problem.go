@@ -26,7 +26,8 @@ const (
 
 func (t Type) String() string { return [...]string{"fp32", "bf16", "fp16"}[t] }
 
-// Problem is a convolution for which plans are sought: channels-last tensors whose voxels lie a pitch of elements apart.
+// Problem is a convolution for which plans are sought: channels-last tensors whose voxels lie a pitch of elements
+// apart.
 type Problem struct {
 	Op            Op
 	Type          Type
@@ -63,8 +64,8 @@ func (p Problem) pointwise() bool {
 	return p.Kernel == one && p.Stride == one && p.In == p.Out
 }
 
-// shapes are the dimensions and strides of x, w and y as cuDNN wants them, (N, C, D, H, W) whatever the layout. A pointwise convolution
-// becomes one of two dimensions, for which cuDNN has more and better kernels.
+// shapes are the dimensions and strides of x, w and y as cuDNN wants them, (N, C, D, H, W) whatever the layout. A
+// pointwise convolution becomes one of two dimensions, for which cuDNN has more and better kernels.
 func (p Problem) shapes() (x, w, y tensorShape, conv convShape) {
 	if p.pointwise() {
 		flat := func(channels, pitch int) tensorShape {

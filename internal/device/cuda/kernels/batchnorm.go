@@ -1,6 +1,7 @@
 package kernels
 
-// The first stage of a channel's sums: pieces of voxels, at least sumRun for every thread, and no more of them than keep a large card busy.
+// The first stage of a channel's sums: pieces of voxels, at least sumRun for every thread, and no more of them than
+// keep a large card busy.
 const (
 	sumRun       = 32
 	sumPiecesMax = 2048
@@ -21,8 +22,8 @@ func (t Type) sumGeometry(x View) (grid, block [3]int, piece int) {
 	return grid, block, piece
 }
 
-// BatchNormScratch is the memory in bytes that BatchNormSums and BatchNormReLUBackward need for x: two partial sums per piece and channel, and
-// two coefficients per channel.
+// BatchNormScratch is the memory in bytes that BatchNormSums and BatchNormReLUBackward need for x: two partial sums per
+// piece and channel, and two coefficients per channel.
 func (t Type) BatchNormScratch(x View) int64 {
 	grid, _, _ := t.sumGeometry(x)
 	return 16*int64(grid[0])*int64(x.C) + 8*int64(x.C)

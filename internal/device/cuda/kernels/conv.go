@@ -27,7 +27,8 @@ const (
 
 var convBlock = [3]int{threads, 1, 1}
 
-// ConvForward computes y = conv(x, w) with a bias per output channel, unless it is 0, and ReLU on request. w is (K, taps, pitch) of T.
+// ConvForward computes y = conv(x, w) with a bias per output channel, unless it is 0, and ReLU on request. w is (K,
+// taps, pitch) of T.
 func (t Type) ConvForward(c Conv, x View, w Ptr, pitch int, y View, bias Ptr, relu bool) Launch {
 	grid := [3]int{ceil(y.Voxels(), tile), ceil(y.C, tile), 1}
 	return launch("conv_forward", grid, convBlock, x.Data, w, y.Data, bias, relu, c.shape(x.size(), y.size()), y.Voxels(), x.C, y.C, x.Pitch, pitch, y.Pitch)

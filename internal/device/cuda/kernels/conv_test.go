@@ -59,7 +59,8 @@ func TestConvolution(t *testing.T) {
 	})
 }
 
-// TestStemSpaceToDepth computes the stem from its blocks as a matrix product of positions and compares with the convolution.
+// TestStemSpaceToDepth computes the stem from its blocks as a matrix product of positions and compares with the
+// convolution.
 func TestStemSpaceToDepth(t *testing.T) {
 	eachType(t, func(b *bench) {
 		const n, k, size = 2, 3, 9
@@ -99,7 +100,8 @@ func TestStemSpaceToDepth(t *testing.T) {
 	})
 }
 
-// stems are inputs whose rows, planes and pieces end in the middle of a block; the last has a piece of a row more than one block.
+// stems are inputs whose rows, planes and pieces end in the middle of a block; the last has a piece of a row more than
+// one block.
 var stems = []struct {
 	n, c int
 	in   [3]int

@@ -165,7 +165,8 @@ func TestAverage(t *testing.T) {
 	})
 }
 
-// TestLossScale lets gradients overflow, on the first step too: the step is skipped and the scale halved, and two good ones double it.
+// TestLossScale lets gradients overflow, on the first step too: the step is skipped and the scale halved, and two good
+// ones double it.
 func TestLossScale(t *testing.T) {
 	eachType(t, func(b *bench) {
 		n := 100

@@ -1,9 +1,10 @@
-// Package kernels holds the CUDA C sources of the GPU's own kernels, with the parameters and the launch geometry of each as Go functions
-// of the shapes.
+// Package kernels holds the CUDA C sources of the GPU's own kernels, with the parameters and the launch geometry of
+// each as Go functions of the shapes.
 //
-// Activations lie channels last, (N, D, H, W, C) of an element type T with a pitch between voxels, so that a view may be some of the
-// channels of a wider tensor. Arithmetic is float, sums over many values end in double. Reductions have two stages and a shape that
-// depends on nothing but the tensors' sizes: results do not depend on how blocks are scheduled.
+// Activations lie channels last, (N, D, H, W, C) of an element type T with a pitch between voxels, so that a view may
+// be some of the channels of a wider tensor. Arithmetic is float, sums over many values end in double. Reductions have
+// two stages and a shape that depends on nothing but the tensors' sizes: results do not depend on how blocks are
+// scheduled.
 package kernels
 
 import (
@@ -62,7 +63,8 @@ func (t Type) String() string { return [...]string{"fp32", "bf16", "fp16"}[t] }
 // lanes is the number of channels that one thread handles: 16 bytes.
 func (t Type) lanes() int { return 16 / t.Bytes() }
 
-// Options are NVRTC's for a compute capability (75, 80, 86, 89, 90, ...). Nothing is included, so there is no search path.
+// Options are NVRTC's for a compute capability (75, 80, 86, 89, 90, ...). Nothing is included, so there is no search
+// path.
 func Options(t Type, arch int) []string {
 	o := []string{fmt.Sprintf("--gpu-architecture=sm_%d", arch), fmt.Sprintf("--define-macro=UC_TYPE=%d", t), "--std=c++17", "--device-as-default-execution-space"}
 	if TensorCores(t, arch) {
@@ -73,7 +75,8 @@ func Options(t Type, arch int) []string {
 
 var kernelHead = regexp.MustCompile(`(?s)extern "C" __global__ void(?: __launch_bounds__\([^)]*\))? (\w+)\((.*?)\)\s*\{`)
 
-// Names are the names of the kernels that a module for a compute capability has; those of the last file need TensorCores.
+// Names are the names of the kernels that a module for a compute capability has; those of the last file need
+// TensorCores.
 func Names(t Type, arch int) (names []string) {
 	files := files
 	if !TensorCores(t, arch) {
@@ -100,7 +103,8 @@ const (
 	Struct // of 32-bit integers, by value
 )
 
-// Arg is one parameter of a kernel: Bits hold the value in their low bytes (machines with a driver are little-endian), Words a struct's.
+// Arg is one parameter of a kernel: Bits hold the value in their low bytes (machines with a driver are little-endian),
+// Words a struct's.
 type Arg struct {
 	Kind  ArgKind
 	Bits  uint64
@@ -230,8 +234,8 @@ func flat(n int) (grid, block [3]int) {
 	return [3]int{max(1, ceil(n, threads)), 1, 1}, [3]int{threads, 1, 1}
 }
 
-// perVoxel is the geometry of kernels whose threads own a group of channels: x counts groups, y voxels; the grid's x are pieces of at most
-// run voxels per thread, its y the groups beyond one block.
+// perVoxel is the geometry of kernels whose threads own a group of channels: x counts groups, y voxels; the grid's x
+// are pieces of at most run voxels per thread, its y the groups beyond one block.
 func (t Type) perVoxel(voxels, channels, run int) (grid, block [3]int) {
 	groups := ceil(channels, t.lanes())
 	parts := ceil(groups, 32)

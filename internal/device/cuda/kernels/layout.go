@@ -3,8 +3,8 @@ package kernels
 // elementRun is the number of voxels that a thread of an elementwise kernel handles.
 const elementRun = 8
 
-// PackActivations converts (N, C, D, H, W) float to dst. Channels of the pitch from dst.C up to padded become 0: none when padded is
-// dst.C, all of them when it is dst.Pitch.
+// PackActivations converts (N, C, D, H, W) float to dst. Channels of the pitch from dst.C up to padded become 0: none
+// when padded is dst.C, all of them when it is dst.Pitch.
 func (t Type) PackActivations(src Ptr, dst View, padded int) Launch {
 	grid, block := flat(dst.Voxels() * padded)
 	return launch("pack_activations", grid, block, src, dst.Data, dst.N, dst.D*dst.H*dst.W, dst.C, padded, dst.Pitch)
@@ -16,14 +16,15 @@ func (t Type) UnpackActivations(src View, dst Ptr) Launch {
 	return launch("unpack_activations", grid, block, src.Data, dst, src.N, src.D*src.H*src.W, src.C, src.Pitch)
 }
 
-// PackWeights converts PyTorch's (K, C, taps) float to (K, taps, pitch) of T, channels beyond c 0. With Float32 it runs in a module of any
-// type.
+// PackWeights converts PyTorch's (K, C, taps) float to (K, taps, pitch) of T, channels beyond c 0. With Float32 it runs
+// in a module of any type.
 func (t Type) PackWeights(src, dst Ptr, k, c, taps, pitch int) Launch {
 	grid, block := flat(k * taps * pitch)
 	return launch("pack_weights"+t.suffix(), grid, block, src, dst, k, c, taps, pitch)
 }
 
-// UnpackWeights converts (K, taps, pitch) of T to PyTorch's (K, C, taps) float. With Float32 it runs in a module of any type.
+// UnpackWeights converts (K, taps, pitch) of T to PyTorch's (K, C, taps) float. With Float32 it runs in a module of any
+// type.
 func (t Type) UnpackWeights(src, dst Ptr, k, c, taps, pitch int) Launch {
 	grid, block := flat(k * c * taps)
 	return launch("unpack_weights"+t.suffix(), grid, block, src, dst, k, c, taps, pitch)

@@ -88,11 +88,12 @@ func (c *nvrtc) build(source string, options []string) (code []byte, log string,
 	return code, log, nil
 }
 
-// spill finds registers that went to memory, arrays of registers indexed at run time among them, in the assembler's report.
+// spill finds registers that went to memory, arrays of registers indexed at run time among them, in the assembler's
+// report.
 var spill = regexp.MustCompile(`[1-9][0-9]* bytes (stack frame|spill)`)
 
-// TestCompile builds the kernels for every element type and every card that the compiler knows of those we name, without a warning, a spilled
-// register or a missing kernel.
+// TestCompile builds the kernels for every element type and every card that the compiler knows of those we name,
+// without a warning, a spilled register or a missing kernel.
 func TestCompile(t *testing.T) {
 	c := openNVRTC(t)
 	var n int32

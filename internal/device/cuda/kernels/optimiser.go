@@ -5,8 +5,9 @@ import (
 	"encoding/binary"
 )
 
-// Control are the numbers of an optimiser step as they lie on the card (struct Control in element.cu, ControlBytes long). The first nine are
-// the host's to set, the others the card's; Good and LossScale change with every step when Growth is not 0.
+// Control are the numbers of an optimiser step as they lie on the card (struct Control in element.cu, ControlBytes
+// long). The first nine are the host's to set, the others the card's; Good and LossScale change with every step when
+// Growth is not 0.
 type Control struct {
 	LR, Momentum, WeightDecay float32
 	ClipNorm                  float32 // largest gradient norm; 0 switches clipping off
@@ -57,8 +58,8 @@ func (t Type) StepScratch(n int) int64 {
 	return 8 * int64(pieces)
 }
 
-// Step is device.Device's, over n floats each of params, grads and momentum. It reads the Control at control and writes its results there.
-// working, unless 0, gets the new parameters as T.
+// Step is device.Device's, over n floats each of params, grads and momentum. It reads the Control at control and writes
+// its results there. working, unless 0, gets the new parameters as T.
 func (t Type) Step(params, grads, momentum, working Ptr, n int, control, scratch Ptr) []Launch {
 	grid, block := stepGrid(n)
 	return append(decide(grads, n, control, scratch), launch("sgd_step", grid, block, params, grads, momentum, working, n, control))

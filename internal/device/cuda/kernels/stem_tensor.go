@@ -14,7 +14,8 @@ const (
 	stemShares = 96
 )
 
-// TensorCores reports whether a card of the given compute capability multiplies matrices of T, so that a module has the kernels of the stem on them.
+// TensorCores reports whether a card of the given compute capability multiplies matrices of T, so that a module has the
+// kernels of the stem on them.
 func TensorCores(t Type, arch int) bool {
 	return t == BFloat16 && arch >= 80 || t == FP16 && arch >= 75
 }
@@ -39,8 +40,8 @@ func (t Type) StemFragments(src, dst Ptr, c int) Launch {
 	return launch("stem_fragments", grid, block, src, dst, c)
 }
 
-// StemForward computes the stem from the network's input x, floats (n, c, in), and StemFragments, with a bias per output channel, unless it is 0, and
-// ReLU on request.
+// StemForward computes the stem from the network's input x, floats (n, c, in), and StemFragments, with a bias per
+// output channel, unless it is 0, and ReLU on request.
 func (t Type) StemForward(x Ptr, n, c int, in [3]int, fragments Ptr, y View, bias Ptr, relu bool) Launch {
 	checkStem(t, c, y)
 	grid := [3]int{n * y.D * ceil(y.H, stemRows) * ceil(y.W, stemWidth), 1, 1}
@@ -54,7 +55,8 @@ func (t Type) StemScratch(n, c int, out [3]int) int64 {
 	return 4 * int64(stemSplit(n, out)) * StemOut * 343 * int64(c)
 }
 
-// StemBackwardWeights computes the gradient of the stem's weights as floats (64, 7, 7, 7, c) from the network's input x, floats (n, c, in).
+// StemBackwardWeights computes the gradient of the stem's weights as floats (64, 7, 7, 7, c) from the network's input
+// x, floats (n, c, in).
 func (t Type) StemBackwardWeights(x Ptr, n, c int, in [3]int, dy View, dw, scratch Ptr) []Launch {
 	checkStem(t, c, dy)
 	split := stemSplit(n, dy.size())

@@ -7,10 +7,11 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-// The instructions of AVX512_BF16 that Go's assembler and avo do not know, on registers only. Operands follow Go's order, the result last.
+// The instructions of AVX512_BF16 that Go's assembler and avo do not know, on registers only. Operands follow Go's
+// order, the result last.
 
-// evex emits an instruction of 512 bits on registers from the opcode map 0F38, with W = 0. prefix is 2 for F3 and 3 for F2; second is the
-// register that VEX has encoded as vvvv, nil without.
+// evex emits an instruction of 512 bits on registers from the opcode map 0F38, with W = 0. prefix is 2 for F3 and 3 for
+// F2; second is the register that VEX has encoded as vvvv, nil without.
 func evex(prefix, opcode uint32, first, second, result VecPhysical) {
 	low := func(r VecPhysical) uint32 { return uint32(r.PhysicalIndex()) & 7 }
 	// bit n of the number of a register, inverted

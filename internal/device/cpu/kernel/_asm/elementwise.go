@@ -174,8 +174,8 @@ func sums(s set) {
 	RET()
 }
 
-// gradientSums: with g' = g where x*scale + shift > floor, else 0: out = 16 sums of g' and 16 of g'*(x-mean), in float64.
-// params are 16 scales, shifts, floors, means.
+// gradientSums: with g' = g where x*scale + shift > floor, else 0: out = 16 sums of g' and 16 of g'*(x-mean), in
+// float64. params are 16 scales, shifts, floors, means.
 func gradientSums(s set) {
 	TEXT("gradientSums"+s.name, NOSPLIT, "func(x, dy *float32, count int, params *float32, out *float64)")
 	Pragma("noescape")
@@ -234,7 +234,8 @@ func gradientSums(s set) {
 	RET()
 }
 
-// normalizeBack: dst = x*slope + offset, plus g*scale where x*scale + shift > floor; params are 16 scales, shifts, floors, slopes, offsets.
+// normalizeBack: dst = x*slope + offset, plus g*scale where x*scale + shift > floor; params are 16 scales, shifts,
+// floors, slopes, offsets.
 func normalizeBack(s set) {
 	TEXT("normalizeBack"+s.name, NOSPLIT, "func(dst, x, dy *float32, count int, params *float32)")
 	Pragma("noescape")
@@ -267,7 +268,8 @@ func normalizeBack(s set) {
 	RET()
 }
 
-// sgd: g' = scale*g + decay*w; m = momentum*m + g' (keep = momentum, or 0 on the first step); w -= lr*(g' + momentum*m).
+// sgd: g' = scale*g + decay*w; m = momentum*m + g' (keep = momentum, or 0 on the first step); w -= lr*(g' +
+// momentum*m).
 func sgd(s set) {
 	TEXT("sgd"+s.name, NOSPLIT, "func(w, dw, m *float32, count int, scale, decay, keep, momentum, negativeRate float32)")
 	Pragma("noescape")
@@ -304,8 +306,8 @@ func sgd(s set) {
 	RET()
 }
 
-// adamw: g' = scale*g; m = b1*m + c1*g'; v = b2*v + c2*g'*g'; w = shrink*w + negativeRate*m/(sqrt(v)*root + eps). The numbers lie at k, in
-// this order.
+// adamw: g' = scale*g; m = b1*m + c1*g'; v = b2*v + c2*g'*g'; w = shrink*w + negativeRate*m/(sqrt(v)*root + eps). The
+// numbers lie at k, in this order.
 func adamw(s set) {
 	TEXT("adamw"+s.name, NOSPLIT, "func(w, dw, m, v *float32, count int, k *[9]float32)")
 	Pragma("noescape")

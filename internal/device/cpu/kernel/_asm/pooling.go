@@ -24,8 +24,9 @@ func poolingHalfKernels() {
 	splitSum(bf16)
 }
 
-// windows: count outputs of a row, window positions step bytes apart. The taps of a window lie at the byte offsets; between the
-// first before and the remaining after of them a zero of the padding takes part when zeroTap >= 0. The number of a tap is taps[16*i].
+// windows: count outputs of a row, window positions step bytes apart. The taps of a window lie at the byte offsets;
+// between the first before and the remaining after of them a zero of the padding takes part when zeroTap >= 0. The
+// number of a tap is taps[16*i].
 func windows(s set) {
 	TEXT("windowArgMax"+s.name, NOSPLIT, "func(dst *float32, winners *uint8, src *float32, step, count int, offsets *int, taps *[16]uint8, before, after int, zeroTap int)")
 	Pragma("noescape")
@@ -122,8 +123,9 @@ func windows(s set) {
 	RET()
 }
 
-// axisMax: for lines of count voxels, whose sources lie step bytes apart: the maximum of the source, what lies tap1 and tap2 bytes further, and
-// (start == 0) zero or (start > 0) dst. Where one is not a number or they are equal, the later of dst or zero and the taps wins.
+// axisMax: for lines of count voxels, whose sources lie step bytes apart: the maximum of the source, what lies tap1 and
+// tap2 bytes further, and (start == 0) zero or (start > 0) dst. Where one is not a number or they are equal, the later
+// of dst or zero and the taps wins.
 func axisMax(s set) {
 	TEXT("axisMax"+s.name, NOSPLIT, "func(dst, src *float32, lines, dstLine, srcLine, count, step, tap1, tap2, start int)")
 	Pragma("noescape")
@@ -177,8 +179,8 @@ func axisMax(s set) {
 	RET()
 }
 
-// winners: count inputs of a row, step bytes apart: dst = (dst or 0) + sum of the gradients of the windows that it won. Window i's gradient
-// lies offsets[i] vectors of 16 from g (its winners from w), and dst is tap taps[i] of it.
+// winners: count inputs of a row, step bytes apart: dst = (dst or 0) + sum of the gradients of the windows that it won.
+// Window i's gradient lies offsets[i] vectors of 16 from g (its winners from w), and dst is tap taps[i] of it.
 func winners(s set) {
 	TEXT("winnersSum"+s.name, NOSPLIT, "func(dst *float32, step int, dy *float32, w *uint8, count int, offsets *int, taps *[16]uint8, windows int, add int)")
 	Pragma("noescape")

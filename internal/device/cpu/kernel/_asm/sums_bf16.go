@@ -6,7 +6,8 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-// The sums over voxels in bfloat16 multiply pairs of voxels: 16 voxels are summed up in float32, and such sums in float64.
+// The sums over voxels in bfloat16 multiply pairs of voxels: 16 voxels are summed up in float32, and such sums in
+// float64.
 
 // halfSums are the registers of two sums of 16 channels.
 type halfSums struct {

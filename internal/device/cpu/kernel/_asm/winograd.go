@@ -36,7 +36,8 @@ func transformsOf(s winograd.Scheme) []transform {
 	}
 }
 
-// halfTransformsOf returns those of transformsOf that read or write activations, and the transformation of float32 inputs to products.
+// halfTransformsOf returns those of transformsOf that read or write activations, and the transformation of float32
+// inputs to products.
 func halfTransformsOf(s winograd.Scheme) (kinds []transform, products transform) {
 	for _, t := range transformsOf(s) {
 		if t.reads, t.writes = t.masksIn, t.masksOut; t.reads || t.writes {
@@ -85,7 +86,8 @@ func constant(v float64) Mem {
 	return m
 }
 
-// combine returns a register that holds sum coefs[i]*in[i] over the given columns; owned tells whether it is dst (else an input).
+// combine returns a register that holds sum coefs[i]*in[i] over the given columns; owned tells whether it is dst (else
+// an input).
 func (e *emitter) combine(coefs []float64, cols []int, dst VecPhysical) (reg VecPhysical, owned, zero bool) {
 	var terms []int
 	for _, i := range cols {
@@ -343,7 +345,8 @@ func (t transform) emitRows(e *emitter, store func(i int, r VecPhysical)) {
 	}
 }
 
-// foldColumns replaces neighbouring inputs whose coefficients agree up to sign in every row by their sum and difference.
+// foldColumns replaces neighbouring inputs whose coefficients agree up to sign in every row by their sum and
+// difference.
 func (e *emitter) foldColumns(matrix [][]float64, tmp VecPhysical) [][]float64 {
 	folded := make([][]float64, len(matrix))
 	for i, row := range matrix {

@@ -1,6 +1,7 @@
-// Package emulator runs the GPU's kernels on the processor, for tests without a card: the same sources, compiled by the C++ compiler that is
-// there, threads as coroutines. It refuses a launch whose parameters are not the kernel's, ends at the first access beyond a block of memory,
-// misaligned vector or overflowing index, and hands out memory that holds no numbers.
+// Package emulator runs the GPU's kernels on the processor, for tests without a card: the same sources, compiled by the
+// C++ compiler that is there, threads as coroutines. It refuses a launch whose parameters are not the kernel's, ends at
+// the first access beyond a block of memory, misaligned vector or overflowing index, and hands out memory that holds no
+// numbers.
 package emulator
 
 import (
@@ -148,7 +149,8 @@ func (e *Emulator) receive(v any) {
 	}
 }
 
-// fail says how the process ended: SIGSEGV after an access beyond a block of memory, SIGILL or SIGTRAP after undefined behaviour.
+// fail says how the process ended: SIGSEGV after an access beyond a block of memory, SIGILL or SIGTRAP after undefined
+// behaviour.
 func (e *Emulator) fail(err error) {
 	e.tb.Helper()
 	if e.cmd.ProcessState == nil {

@@ -1,5 +1,5 @@
-// Package fake is a card for tests without one: it notes what it is asked to do, refuses what a real card would stumble over, and, given an
-// emulator, computes.
+// Package fake is a card for tests without one: it notes what it is asked to do, refuses what a real card would stumble
+// over, and, given an emulator, computes.
 package fake
 
 import (
