@@ -379,7 +379,7 @@ func TestBench(t *testing.T) {
 	if p, _ := r["pipeline"].(map[string]any); p["workers"] != 2. || !(p["images_per_s"].(float64) > 0) || r["pipeline_limit"] == "" {
 		t.Errorf("pipeline %v, limit %v", r["pipeline"], r["pipeline_limit"])
 	}
-	for flag, bad := range map[string][]string{"--workers": {"--workers", "2"}, "0 workers": {"--pipeline", "--workers", "0"}, "--channels": {"--pipeline", "--channels", "1"}} {
+	for flag, bad := range map[string][]string{"--workers": {"--workers", "2"}, "0 is less than 1": {"--pipeline", "--workers", "0"}, "--channels": {"--pipeline", "--channels", "1"}} {
 		refused(t, ExitUsage, []string{flag}, append(small, bad...)...)
 	}
 	text := ok(t, append(small, "--layers")...)
