@@ -151,7 +151,7 @@ var newerTask = regexp.MustCompile(`^Dataset(\d{3,})_(.+)$`)
 // newerTaskHint says what to do with a task that lies there under nnU-Net v2's name; "" if there is none.
 func newerTaskHint(f Folders, idOrName string) string {
 	wanted := strings.TrimLeft(idOrName, "0")
-	for _, dir := range []string{f.RawTasks(), filepath.Join(f.Raw, "nnUNet_raw"), f.Raw} {
+	for _, dir := range []string{f.RawTasks(), filepath.Join(f.Raw, "nnUNet_raw"), f.Raw, filepath.Join(filepath.Dir(f.Raw), "nnUNet_raw")} {
 		entries, err := os.ReadDir(dir)
 		if err != nil {
 			continue
@@ -162,8 +162,8 @@ func newerTaskHint(f Folders, idOrName string) string {
 				continue
 			}
 			name := "Task" + m[1] + "_" + m[2]
-			return fmt.Sprintf("%s has the name of nnU-Net v2: rename the folder to %s; its dataset.json needs the fields of this program too (modality, classification_labels, training)",
-				filepath.Join(dir, e.Name()), filepath.Join(f.RawTasks(), name))
+			return fmt.Sprintf("%s has the name of nnU-Net v2: rename the folder to %s; its dataset.json needs the fields of this program too (modality, classification_labels, training); or make a task of it with uc convert nnunet-v2 %s --labels CSV",
+				filepath.Join(dir, e.Name()), filepath.Join(f.RawTasks(), name), filepath.Join(dir, e.Name()))
 		}
 	}
 	return ""

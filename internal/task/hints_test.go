@@ -137,7 +137,7 @@ func TestModalityDoubts(t *testing.T) {
 }
 
 func TestNewerTaskNames(t *testing.T) {
-	for _, at := range []string{"nnUNet_raw_data", "nnUNet_raw", ""} {
+	for _, at := range []string{"nnUNet_raw_data", "nnUNet_raw", "", "../nnUNet_raw"} {
 		f, err := ResolveFolders(t.TempDir())
 		if err != nil {
 			t.Fatal(err)
