@@ -206,18 +206,23 @@ func (d Drawing) key(mode string, ids []string) string {
 // writeDrawn writes splits and how they were drawn.
 func (d Drawing) writeDrawn(dir, mode string, asked bool, ids []string, splits []Split) error {
 	path := filepath.Join(dir, SplitsFile)
-	if err := writeSplits(path, splits); err != nil {
-		return err
-	}
-	digest, err := provenance.DigestFile(path)
+	content, err := splitsJSON(splits)
 	if err != nil {
 		return err
 	}
-	raw, err := json.MarshalIndent(drawn{mode, asked, splitSeed, d.key(mode, ids), digest}, "", "  ")
+	raw, err := json.MarshalIndent(drawn{mode, asked, splitSeed, d.key(mode, ids), provenance.Digest(content)}, "", "  ")
 	if err != nil {
 		return err
 	}
-	return atomicfile.WriteBytes(filepath.Join(dir, DrawnFile), append(raw, '\n'))
+	// Wherever this ends early there are no folds, and the next run draws them again: there are never folds of which it
+	// is not known that they were drawn.
+	if err := atomicfile.Remove(path); err != nil {
+		return err
+	}
+	if err := atomicfile.WriteBytes(filepath.Join(dir, DrawnFile), append(raw, '\n')); err != nil {
+		return err
+	}
+	return atomicfile.WriteBytes(path, content)
 }
 
 // readDrawn tells how the folds in SplitsFile were drawn; nil if they were written by hand, changed since, or drawn by

@@ -9,7 +9,6 @@ import (
 	"sort"
 	"strconv"
 
-	"github.com/universal-classifier/uc/internal/atomicfile"
 	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/provenance"
 	"github.com/universal-classifier/uc/internal/split/mt19937"
@@ -208,12 +207,10 @@ func (s Split) check(f int, known map[string]bool) []error {
 	return problems
 }
 
-func writeSplits(path string, splits []Split) error {
+// splitsJSON is what SplitsFile holds.
+func splitsJSON(splits []Split) ([]byte, error) {
 	raw, err := json.MarshalIndent(splits, "", "  ")
-	if err != nil {
-		return err
-	}
-	return atomicfile.WriteBytes(path, append(raw, '\n'))
+	return append(raw, '\n'), err
 }
 
 func unusedCases(splits []Split, ids []string) []string {

@@ -188,3 +188,11 @@ func TestFoldsThatCannotBe(t *testing.T) {
 		t.Errorf("four cases: got %v", err)
 	}
 }
+
+func writeSplits(path string, splits []Split) error {
+	raw, err := splitsJSON(splits)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, raw, 0o644)
+}
