@@ -5,6 +5,7 @@ package atomicfile
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +16,7 @@ import (
 	"strings"
 
 	"github.com/universal-classifier/uc/internal/fault"
+	"github.com/universal-classifier/uc/internal/infile"
 )
 
 // Write calls write with a buffered writer to a temporary file beside path and renames it to path once all of it is
@@ -114,6 +116,14 @@ func WriteBytes(path string, b []byte) error {
 		_, err := w.Write(b)
 		return err
 	})
+}
+
+// WriteIfNew is WriteBytes unless the file holds b already.
+func WriteIfNew(path string, b []byte) error {
+	if old, err := infile.ReadFile(path, infile.MaxText); err == nil && bytes.Equal(old, b) {
+		return nil
+	}
+	return WriteBytes(path, b)
 }
 
 // syncDir makes the rename itself durable. Folders cannot be synced on Windows, where the rename is already journaled.

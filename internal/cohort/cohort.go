@@ -158,7 +158,7 @@ func (j *job) plan(fp *fingerprint.Fingerprint, given *plan.Plans) (*plan.Plans,
 	if err != nil {
 		return nil, err
 	}
-	return p, writeIfNew(filepath.Join(j.dir, task.DatasetFile), b)
+	return p, atomicfile.WriteIfNew(filepath.Join(j.dir, task.DatasetFile), b)
 }
 
 // preprocess writes the arrays and properties of every case that is not there yet.

@@ -8,7 +8,6 @@ import (
 
 	"github.com/universal-classifier/uc/internal/atomicfile"
 	"github.com/universal-classifier/uc/internal/dataset"
-	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/npz"
 	"github.com/universal-classifier/uc/internal/preprocess"
 	"github.com/universal-classifier/uc/internal/provenance"
@@ -137,12 +136,5 @@ func writeJSON(path string, v any) error {
 	if err != nil {
 		return fmt.Errorf("cannot write %s: %w", path, err)
 	}
-	return writeIfNew(path, append(b, '\n'))
-}
-
-func writeIfNew(path string, b []byte) error {
-	if old, err := infile.ReadFile(path, infile.MaxText); err == nil && string(old) == string(b) {
-		return nil
-	}
-	return atomicfile.WriteBytes(path, b)
+	return atomicfile.WriteIfNew(path, append(b, '\n'))
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/universal-classifier/uc/internal/imagefile"
 	"github.com/universal-classifier/uc/internal/memory"
 	"github.com/universal-classifier/uc/internal/progress"
+	"github.com/universal-classifier/uc/internal/provenance"
 	"github.com/universal-classifier/uc/internal/task"
 )
 
@@ -196,7 +197,7 @@ func (o *FoldersOptions) ofClass(ctx context.Context, part, class string, p *pro
 			}
 		}
 		if why == "" && len(images) > maxByNumber && len(o.Modalities) == 0 {
-			why = fmt.Sprintf("%d images by their numbers (%s); name the modalities with --modalities, or, if each is a case, give it a folder of its own", len(images), some(x.rels(images)))
+			why = fmt.Sprintf("%d images by their numbers (%s); name the modalities with --modalities, or, if each is a case, give it a folder of its own", len(images), provenance.Names(x.rels(images)))
 		}
 		if why != "" {
 			p.add(task.QuoteID(id), rel, why)

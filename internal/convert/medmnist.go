@@ -2,17 +2,14 @@ package convert
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
-	"io"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 
-	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/npz"
+	"github.com/universal-classifier/uc/internal/provenance"
 	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/volume"
 	"github.com/universal-classifier/uc/pkg/nifti"
@@ -83,9 +80,11 @@ func MedMNIST(ctx context.Context, o MedMNISTOptions) (*Cohort, error) {
 	name = strings.TrimSuffix(name, filepath.Ext(name))
 	c := &Cohort{Format: "medmnist", Source: o.File, Name: name, Modalities: slices.Repeat([]string{modalityUnknown}, parts[0].channels)}
 	c.Notes = append(c.Notes, "voxels are taken to be 1 x 1 x 1 mm, as MedMNIST has no spacings")
-	if c.inputs, err = digestOf(o.File); err != nil {
+	digest, err := provenance.DigestFile(o.File)
+	if err != nil {
 		return nil, err
 	}
+	c.inputs = []string{provenance.Hex(digest)}
 	if c.Labels, err = medmnistLabels(o, name, parts, arrays, &problems); err != nil {
 		return nil, err
 	}
@@ -93,19 +92,6 @@ func MedMNIST(ctx context.Context, o MedMNISTOptions) (*Cohort, error) {
 		c.addMedMNIST(p, arrays[p.name+"_images"].Data.([]uint8))
 	}
 	return c, append(problems, c.draft("").Problems()...).err(o.File)
-}
-
-func digestOf(path string) ([]string, error) {
-	f, err := infile.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	sum := sha256.New()
-	if _, err := io.Copy(sum, f); err != nil {
-		return nil, err
-	}
-	return []string{hex.EncodeToString(sum.Sum(nil))}, nil
 }
 
 // medmnistParts checks what the headers of the arrays say.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/universal-classifier/uc/internal/imagefile"
 	"github.com/universal-classifier/uc/internal/progress"
+	"github.com/universal-classifier/uc/internal/provenance"
 	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/volume"
 )
@@ -119,7 +120,7 @@ func valuesText(values []int16) string {
 	if len(out) == 1 {
 		return "the value " + out[0]
 	}
-	return "the values " + some(out)
+	return "the values " + provenance.Names(out)
 }
 
 var errTooMany = errors.New("too many values")

@@ -15,6 +15,7 @@ import (
 	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/memory"
 	"github.com/universal-classifier/uc/internal/progress"
+	"github.com/universal-classifier/uc/internal/provenance"
 	"github.com/universal-classifier/uc/internal/task"
 )
 
@@ -333,7 +334,7 @@ func (s *sheet) guessID() (int, error) {
 		}
 		have := "there are no images in it"
 		if len(files) > 0 {
-			have = "it holds " + some(files)
+			have = "it holds " + provenance.Names(files)
 		}
 		for _, p := range s.parts {
 			if len(files) == 0 && len(p.finder.dicom) > 0 {
@@ -529,7 +530,7 @@ func (s *sheet) covariates(rows []*row) {
 			}
 		}
 		if numbers > 0 && len(text) > 0 {
-			s.cohort.Warnings = append(s.cohort.Warnings, fmt.Sprintf("covariate %s: %d cells are numbers, but not %s; the column is kept as text", s.table.Header[at], numbers, some(text)))
+			s.cohort.Warnings = append(s.cohort.Warnings, fmt.Sprintf("covariate %s: %d cells are numbers, but not %s; the column is kept as text", s.table.Header[at], numbers, provenance.Names(text)))
 		}
 		for _, r := range rows {
 			cell := s.table.Rows[r.at][at]

@@ -296,7 +296,7 @@ func (o *Options) convertAll(ctx context.Context, all []*Outcome, r progress.Rep
 			continue
 		}
 		g.Go(func() error {
-			err := x.Series.write(ctx, x.Image)
+			err := x.Series.Write(ctx, x.Image)
 			shared.Release(bytes)
 			if ctx.Err() != nil && err != nil {
 				return nil
@@ -333,8 +333,8 @@ func (x *Outcome) fail(err error) {
 	}
 }
 
-// write reads a series and writes its image.
-func (s *Series) write(ctx context.Context, path string) error {
+// Write reads the series and writes it to path as NIfTI: int16 where every value is whole and fits, else float32.
+func (s *Series) Write(ctx context.Context, path string) error {
 	v, err := s.Read(ctx)
 	if err != nil {
 		return err

@@ -1,7 +1,6 @@
 package evaluate
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -74,7 +73,7 @@ func WriteFold(dir string, f *Fold) error {
 	for _, p := range f.Predictions {
 		b, err := npz.Encode(p.Arrays(), "")
 		if err == nil {
-			err = writeIfNew(filepath.Join(dir, p.Case+".npz"), b)
+			err = atomicfile.WriteIfNew(filepath.Join(dir, p.Case+".npz"), b)
 		}
 		if err != nil {
 			return fmt.Errorf("case %s: %w", p.Case, err)
@@ -85,14 +84,7 @@ func WriteFold(dir string, f *Fold) error {
 	if err != nil {
 		return err
 	}
-	return writeIfNew(filepath.Join(dir, casesFile), append(b, '\n'))
-}
-
-func writeIfNew(path string, b []byte) error {
-	if old, err := infile.ReadFile(path, infile.MaxText); err == nil && bytes.Equal(old, b) {
-		return nil
-	}
-	return atomicfile.WriteBytes(path, b)
+	return atomicfile.WriteIfNew(filepath.Join(dir, casesFile), append(b, '\n'))
 }
 
 // Validations are the folders in a fold's folder that hold validations.

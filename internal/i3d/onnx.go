@@ -2,6 +2,7 @@ package i3d
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/universal-classifier/uc/internal/device"
 	"github.com/universal-classifier/uc/internal/onnx"
@@ -51,7 +52,7 @@ func (n onnxNetwork) unit(x string, l layer, i int) string {
 	name := n.prefix + p.name
 	shape := l.weightShape()
 	shape[0] = p.outputs
-	lo, hi := samePadding(l.conv.Kernel, l.conv.Stride)
+	lo, hi := l.conv.Padding()
 	y := n.Node("Conv", name+".conv", []string{x,
 		n.Floats(name+convWeight, shape, func() []float32 {
 			w, _ := foldConvolution(n.sd, p.name)
@@ -61,18 +62,8 @@ func (n onnxNetwork) unit(x string, l layer, i int) string {
 			_, b := foldConvolution(n.sd, p.name)
 			return b.F32
 		}),
-	}, onnx.Ints("kernel_shape", l.conv.Kernel[:]...), onnx.Ints("strides", l.conv.Stride[:]...), onnx.Ints("pads", append(lo, hi...)...))
+	}, onnx.Ints("kernel_shape", l.conv.Kernel[:]...), onnx.Ints("strides", l.conv.Stride[:]...), onnx.Ints("pads", slices.Concat(lo[:], hi[:])...))
 	return n.Node("Relu", name, []string{y})
-}
-
-// samePadding is TensorFlow's SAME padding as the reference has it: the same for every size, the lower side gets the
-// smaller half.
-func samePadding(kernel, stride [3]int) (lo, hi []int) {
-	for a := range 3 {
-		total := max(kernel[a]-stride[a], 0)
-		lo, hi = append(lo, total/2), append(hi, total-total/2)
-	}
-	return lo, hi
 }
 
 // maxPool adds a pooling. The network's is zero-padded and rounds its size up. Its inputs come from ReLUs and no window
@@ -80,12 +71,12 @@ func samePadding(kernel, stride [3]int) (lo, hi []int) {
 // 1 more of it at the upper side, rounding down gives the size that rounding up gives. Not all runtimes agree on
 // ceil_mode.
 func (n onnxNetwork) maxPool(name, x string, p device.Pooling) string {
-	lo, hi := samePadding(p.Kernel, p.Stride)
+	lo, hi := p.Padding()
 	for a := range hi {
 		hi[a] += p.Stride[a] - 1
 	}
 	return n.Node("MaxPool", n.prefix+name, []string{x},
-		onnx.Ints("kernel_shape", p.Kernel[:]...), onnx.Ints("strides", p.Stride[:]...), onnx.Ints("pads", append(lo, hi...)...))
+		onnx.Ints("kernel_shape", p.Kernel[:]...), onnx.Ints("strides", p.Stride[:]...), onnx.Ints("pads", slices.Concat(lo[:], hi[:])...))
 }
 
 // mixed adds an Inception block.

@@ -23,7 +23,7 @@ func TestONNXPoolingSizes(t *testing.T) {
 		}
 	}
 	for _, p := range pools {
-		lo, hi := samePadding(p.Kernel, p.Stride)
+		lo, hi := p.Padding()
 		for n := 1; n < 60; n++ {
 			want := p.OutSize(cube(n))
 			for a := range 3 {

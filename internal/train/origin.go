@@ -13,7 +13,7 @@ import (
 
 	"github.com/universal-classifier/uc/internal/atomicfile"
 	"github.com/universal-classifier/uc/internal/checkpoint"
-	inputs "github.com/universal-classifier/uc/internal/cohort"
+	"github.com/universal-classifier/uc/internal/cohort"
 	"github.com/universal-classifier/uc/internal/lockfile"
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/preprocess"
@@ -57,7 +57,7 @@ func (t *trainer) recordOrigin(ctx context.Context) error {
 // checkInputs compares the images and masks of the fold's cases with those that were preprocessed.
 func (t *trainer) checkInputs(ctx context.Context) error {
 	cases := slices.Compact(slices.Sorted(slices.Values(slices.Concat(t.split.Train, t.split.Val))))
-	changed, err := inputs.ChangedInputs(ctx, t.o.Folders, t.o.Task, cases, t.log)
+	changed, err := cohort.ChangedInputs(ctx, t.o.Folders, t.o.Task, cases, t.log)
 	if err == nil && len(changed) > 0 {
 		err = fmt.Errorf("the images or masks of %d cases have changed since they were preprocessed (%s); run uc plan-and-preprocess -t %s, which does again what has changed only",
 			len(changed), provenance.Names(changed), t.o.Task)
