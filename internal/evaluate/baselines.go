@@ -13,15 +13,20 @@ const (
 	BaselineROIMean     = "ROI mean intensity"
 	BaselineImageMean   = "image mean intensity"
 	BaselineAll         = "all volumes and intensities"
+	BaselineSite        = "site"
+	BaselineCovariates  = "covariates"
+	BaselineStacked     = "network plus covariates"
 )
 
-var baselineNames = []string{BaselineFrequency, BaselineROIVolume, BaselineImageVolume, BaselineROIMean, BaselineImageMean, BaselineAll}
+var baselineNames = []string{BaselineFrequency, BaselineROIVolume, BaselineImageVolume, BaselineROIMean, BaselineImageMean, BaselineAll,
+	BaselineSite, BaselineCovariates, BaselineStacked}
 
 // BaselineReport is the performance of a classifier that knows a few plain numbers of each case, on the cases of the
 // report and for the same label: what a network must surpass to have learned more than these numbers.
 type BaselineReport struct {
 	Name             string          `json:"name"`
 	Features         []string        `json:"features"`
+	WithNetwork      bool            `json:"with_network,omitempty"` // it also knows the network's out-of-fold logits: no baseline for the network, but a rival
 	Accuracy         Estimate        `json:"accuracy"`
 	BalancedAccuracy Number          `json:"balanced_accuracy"`
 	MacroAUC         Number          `json:"macro_auc"`
@@ -35,6 +40,8 @@ type BaselineValue struct {
 	AUC        Estimate `json:"auc"`
 	Difference Estimate `json:"network_minus_baseline"` // of the areas
 	P          Number   `json:"p"`                      // that they are equal, two-sided
+
+	Bootstrap Estimate `json:"network_minus_baseline_bootstrap,omitzero"` // the difference with an interval over resampled patients
 }
 
 // AddBaseline measures a baseline on the cases of the report. probabilities are, for each of r.Predictions, (labels,

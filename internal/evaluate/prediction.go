@@ -8,8 +8,9 @@ type Prediction struct {
 	Targets       []int
 	Logits        [][]float64
 	Probabilities [][]float64
-	Patient       string // of whom the case is; empty where it is not known
-	Files         string // digest of the case's images and mask; empty where it is not known
+	Patient       string            // of whom the case is; empty where it is not known
+	Groups        map[string]string // subgroup by grouping; see Grouping
+	Files         string            // digest of the case's images and mask; empty where it is not known
 }
 
 // NewPrediction returns a prediction of zeros for a case, with so many classes per label; Add fills it.

@@ -91,6 +91,9 @@ type LabelReport struct {
 
 	// Baselines are what plain numbers of the cases reach on the label; none for a fold.
 	Baselines []BaselineReport `json:"baselines,omitempty"`
+
+	// Subgroups are the groups of cases by site and covariates; none for a fold.
+	Subgroups []Grouping `json:"subgroups,omitempty"`
 }
 
 // ValueReport is the performance on one class against all others. A label with two classes has one, of class 1: that of
