@@ -11,6 +11,10 @@ type Prediction struct {
 	Patient       string            // of whom the case is; empty where it is not known
 	Groups        map[string]string // subgroup by grouping; see Grouping
 	Files         string            // digest of the case's images and mask; empty where it is not known
+
+	Members    *Members    // nil where they are not known
+	Calibrated [][]float64 // probabilities (labels, classes) after the temperature; nil where there is none
+	Doubt      *Doubt      // nil where nothing is known
 }
 
 // NewPrediction returns a prediction of zeros for a case, with so many classes per label; Add fills it.

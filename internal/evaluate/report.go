@@ -94,6 +94,11 @@ type LabelReport struct {
 
 	// Subgroups are the groups of cases by site and covariates; none for a fold.
 	Subgroups []Grouping `json:"subgroups,omitempty"`
+
+	// What the probabilities mean, and how well doubt is known; of all cases together, not of a fold.
+	Calibration *CalibrationReport `json:"calibration,omitempty"`
+	Ordinal     *OrdinalReport     `json:"ordinal,omitempty"` // of a label whose classes have an order
+	Doubt       *DoubtReport       `json:"doubt,omitempty"`
 }
 
 // ValueReport is the performance on one class against all others. A label with two classes has one, of class 1: that of
@@ -111,6 +116,9 @@ type ValueReport struct {
 	Specificity      Estimate `json:"specificity"`
 	Confusion        [][]int  `json:"confusion"` // [[true negatives, false positives], [false negatives, true positives]]
 	ROC              *Curve   `json:"roc,omitempty"`
+
+	Thresholds    []ThresholdReport `json:"thresholds,omitempty"`
+	DecisionCurve *DecisionCurve    `json:"decision_curve,omitempty"`
 }
 
 // Evaluate measures predictions of every label. Cases whose targets or probabilities are missing or broken are left out

@@ -49,6 +49,8 @@ type PredictedCase struct {
 	Files    string           `json:"files,omitempty"`  // digest of images and mask
 	Result   string           `json:"result,omitempty"` // digest of the case's .npz
 	Warnings []string         `json:"warnings"`         // in what the case is unlike the training cases
+
+	Outlier *Outlier `json:"out_of_distribution,omitempty"`
 }
 
 // PredictedLabel is what was predicted of a case for one classification label.
@@ -58,6 +60,9 @@ type PredictedLabel struct {
 	Value         string    `json:"value"`
 	Probabilities []float64 `json:"probabilities"` // per class
 	Logits        []float64 `json:"logits"`        // mean over networks and mirror images
+
+	Calibrated []float64   `json:"calibrated,omitempty"` // probabilities after the temperature of the model
+	Doubt      *LabelDoubt `json:"doubt,omitempty"`
 }
 
 // FailedCase is a case that could not be predicted.
