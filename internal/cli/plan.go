@@ -14,6 +14,7 @@ import (
 	"github.com/universal-classifier/uc/internal/defaults"
 	"github.com/universal-classifier/uc/internal/memory"
 	"github.com/universal-classifier/uc/internal/plan"
+	"github.com/universal-classifier/uc/internal/shard"
 	"github.com/universal-classifier/uc/internal/task"
 )
 
@@ -39,6 +40,9 @@ type planFlags struct {
 	allowOutliers       []string
 	json                bool
 
+	shard string
+	merge bool
+
 	mapping             string
 	split               string
 	allowPatientOverlap bool
@@ -52,11 +56,18 @@ func planCommand() *cobra.Command {
 		Long: `Reads the raw cases of a task, crops them to what is not zero and to the region of interest, measures the cohort
 (sizes, spacings, intensities), plans the common spacing, size and batch size, and writes every case resampled,
 normalised and padded. Where the task has no masks, masks of the whole image are written and dataset.json is completed
-(the original is kept as original_dataset.json).`,
+(the original is kept as original_dataset.json).
+
+With --shard I/N, several processes on one file system divide the cases, in two rounds. Run every shard once: each measures its
+cases. Then run --merge once, which makes the plans, as one process alone would. Then run every shard again: each preprocesses its
+cases. Shards may run at the same time, in any order and again; what is done is known from the files, and a run without --shard does
+what none has done.`,
 		Example: `  uc plan-and-preprocess --data-root /path/to/data -t 1 -tf 4 -tl 4 --verify_dataset_integrity
   uc plan-and-preprocess -t 1 2 3 --memory 8G
   uc plan-and-preprocess -t 4 -no_pp
-  uc plan-and-preprocess -t 4 --split leave-one-site-out`,
+  uc plan-and-preprocess -t 4 --split leave-one-site-out
+  uc plan-and-preprocess -t 4 --shard 2/7
+  uc plan-and-preprocess -t 4 --merge`,
 		Args: exactArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error { return runPlan(cmd, &f) },
 	}
@@ -99,6 +110,8 @@ normalised and padded. Where the task has no masks, masks of the whole image are
 	fs.BoolVar(&f.keepCropped, "keep_cropped", false, "also write the cropped cases to nnUNet_cropped_data")
 	fs.StringVar(&f.mapping, "mapping", "", "with --verify_dataset_integrity: table `FILE` (CSV) with the columns case and patient_id, as uc convert dicom writes it. Warns of patients "+
 		"that have two names in dataset.json, and of labels that its columns on the scanner predict")
+	fs.StringVar(&f.shard, "shard", "", "do part `I/N` of the cases only, while other processes do the others: first measure them, and when the plans are made preprocess them")
+	fs.BoolVar(&f.merge, "merge", false, "make the plans from what the shards have measured, and stop")
 	splitFlags(cmd, &f.split, &f.allowPatientOverlap)
 	reportFlag(cmd, &f.report)
 	noWaitFlag(cmd, &f.noWait)
@@ -108,6 +121,9 @@ normalised and padded. Where the task has no masks, masks of the whole image are
 
 // check finds mistakes that need no look at the data.
 func (f *planFlags) check() error {
+	if err := f.checkShard(); err != nil {
+		return err
+	}
 	if err := checkSplit(f.split); err != nil {
 		return err
 	}
@@ -127,6 +143,25 @@ func (f *planFlags) check() error {
 		return usagef("-overwrite_plans needs -overwrite_plans_identifier")
 	case f.overwritePlans == "" && (f.overwriteIdentifier != "" || f.planner == plannerPretrained):
 		return usagef("missing -overwrite_plans FILE")
+	}
+	return nil
+}
+
+// checkShard refuses what a shard cannot do, since it sees a part of the cohort.
+func (f *planFlags) checkShard() error {
+	if f.shard == "" {
+		return nil
+	}
+	if _, err := shard.Parse(f.shard); err != nil {
+		return usagef("flag --shard: %v", err)
+	}
+	for _, other := range []struct {
+		name  string
+		given bool
+	}{{"--merge", f.merge}, {"--verify_dataset_integrity", f.verify}, {"--report", f.report}, {"--split", f.split != ""}} {
+		if other.given {
+			return usagef("%s concerns all cases, and does not go with --shard; give it in the run with --merge or in a run without both", other.name)
+		}
 	}
 	return nil
 }
@@ -199,6 +234,12 @@ func runPlan(cmd *cobra.Command, f *planFlags) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", t.Name, err)
 		}
+		if p == nil {
+			if !f.json {
+				fmt.Fprintf(cmd.OutOrStdout(), "%s: shard %s has measured its cases; when all shards have, run uc plan-and-preprocess -t %s --merge, then the shards again\n", t.Name, f.shard, t.Name)
+			}
+			continue
+		}
 		r := planned{
 			Task: t.Name, Cases: len(t.Dataset.Cases), RealMasks: p.RealMasks, Stage: p.Stage(),
 			PlansFile: filepath.Join(folders.PreprocessedTask(t.Name), plan.File(plansIdentifier(f))),
@@ -210,7 +251,7 @@ func runPlan(cmd *cobra.Command, f *planFlags) error {
 		for _, l := range p.Labels {
 			r.Labels = append(r.Labels, l.Name)
 		}
-		if !f.noPreprocessing {
+		if !f.noPreprocessing && !f.merge {
 			r.Preprocessed = folders.Stage(t.Name, p.DataIdentifier)
 		}
 		if f.report {
@@ -263,11 +304,19 @@ func planTask(cmd *cobra.Command, t *task.Task, f *planFlags, budget int64) (*pl
 	}
 	budget = cmp.Or(budget, memory.Default())
 	defer limitHeap(budget)()
-	p, err := cohort.Preprocess(cmd.Context(), t, cohort.Options{
-		Threads: f.threads, Memory: budget, NoPreprocess: f.noPreprocessing, KeepCropped: f.keepCropped, NoWait: f.noWait,
+	o := cohort.Options{
+		Threads: f.threads, Memory: budget, NoPreprocess: f.noPreprocessing || f.merge, KeepCropped: f.keepCropped, NoWait: f.noWait,
 		OverwritePlans: f.overwritePlans, OverwriteIdentifier: f.overwriteIdentifier,
 		Verify: f.verify, Watch: leaks.watcher.Watch, AllowOutliers: f.allowOutliers,
-	}, d)
+	}
+	if f.shard != "" {
+		part, err := shard.Parse(f.shard)
+		if err != nil {
+			return nil, err
+		}
+		return cohort.PreprocessShard(cmd.Context(), t, part, o, d)
+	}
+	p, err := cohort.Preprocess(cmd.Context(), t, o, d)
 	if err != nil {
 		return nil, err
 	}

@@ -4,7 +4,6 @@ package cohort
 
 import (
 	"context"
-
 	"fmt"
 	"path/filepath"
 
@@ -18,6 +17,7 @@ import (
 	"github.com/universal-classifier/uc/internal/preprocess"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/reference"
+	"github.com/universal-classifier/uc/internal/shard"
 	"github.com/universal-classifier/uc/internal/task"
 )
 
@@ -43,36 +43,17 @@ type job struct {
 	progress progress.Reporter
 	budget   *memory.Budget
 	kept     *kept
-	dir      string // of the preprocessed task
+	dir      string      // of the preprocessed task
+	given    *plan.Plans // to follow instead of planning; may be nil
 }
 
 // Preprocess plans a task and preprocesses its cases. Cases that are done already, with the same input files, plans and
 // preprocess.Version, are left alone. If cases fail in the look at the cohort there can be no plans, and the error
 // names each of them; if cases fail afterwards the others are finished first.
 func Preprocess(ctx context.Context, t *task.Task, o Options, r progress.Reporter) (*plan.Plans, error) {
-	if o.Threads <= 0 {
-		o.Threads = defaults.PlanWorkers
-	}
-	if o.Memory <= 0 {
-		o.Memory = memory.Default()
-	}
-	if o.PlansIdentifier == "" {
-		o.PlansIdentifier = plan.Identifier
-	}
-	var given *plan.Plans
-	if o.OverwritePlans != "" {
-		var err error
-		if given, err = reference.LoadPlans(o.OverwritePlans); err != nil {
-			return nil, err
-		}
-		o.PlansIdentifier = plan.PretrainedIdentifier(o.OverwriteIdentifier)
-	}
-	if err := check(ctx, t, o, r); err != nil {
+	j, err := newJob(ctx, t, o, r)
+	if err != nil {
 		return nil, err
-	}
-	j := &job{options: o, progress: r, dir: t.Folders.PreprocessedTask(t.Name)}
-	if err := atomicfile.MkdirAll(j.dir); err != nil {
-		return nil, fmt.Errorf("cannot write the preprocessed task: %w", err)
 	}
 	lock, err := lockfile.Enter(ctx, j.dir, o.NoWait, r)
 	if err != nil {
@@ -80,30 +61,14 @@ func Preprocess(ctx context.Context, t *task.Task, o Options, r progress.Reporte
 	}
 	defer lock.Release()
 	if o.KeepCropped {
-		cropped := t.Folders.CroppedTask(t.Name)
-		if err := atomicfile.MkdirAll(cropped); err != nil {
-			return nil, fmt.Errorf("cannot write the cropped cases: %w", err)
-		}
-		lock, err := lockfile.Enter(ctx, cropped, o.NoWait, r)
+		lock, err := lockfile.Enter(ctx, t.Folders.CroppedTask(t.Name), o.NoWait, r)
 		if err != nil {
 			return nil, err
 		}
 		defer lock.Release()
 	}
-	// What was known of the task may be old by now.
-	if j.task, err = task.Load(t.Folders, t.Name); err != nil {
-		return nil, err
-	}
-	if err := j.task.EnsureMasks(ctx, r); err != nil {
-		return nil, err
-	}
-	j.limitMemory()
-	c := &cohort{job: j, cases: sortedCases(j.task.Dataset.Cases)}
-	known, err := loadManifest(j.dir)
+	c, known, err := j.cohort(ctx, t, shard.Shard{})
 	if err != nil {
-		return nil, err
-	}
-	if err := known.update(ctx, c); err != nil {
 		return nil, err
 	}
 	fp, err := c.fingerprintOnce(ctx, known)
@@ -114,14 +79,73 @@ func Preprocess(ctx context.Context, t *task.Task, o Options, r progress.Reporte
 		return nil, err
 	}
 	c.tellNonFinite()
-	p, err := j.plan(fp, given)
+	p, err := j.plan(fp)
 	if err != nil {
 		return nil, err
 	}
-	if o.NoPreprocess {
+	if err := j.write(fp, p); err != nil {
+		return nil, err
+	}
+	if j.options.NoPreprocess {
 		return p, nil
 	}
 	return p, c.preprocess(ctx, p, known)
+}
+
+// newJob completes the options, checks the files of the task, and makes its folders.
+func newJob(ctx context.Context, t *task.Task, o Options, r progress.Reporter) (*job, error) {
+	if o.Threads <= 0 {
+		o.Threads = defaults.PlanWorkers
+	}
+	if o.Memory <= 0 {
+		o.Memory = memory.Default()
+	}
+	if o.PlansIdentifier == "" {
+		o.PlansIdentifier = plan.Identifier
+	}
+	j := &job{progress: r, dir: t.Folders.PreprocessedTask(t.Name)}
+	if o.OverwritePlans != "" {
+		var err error
+		if j.given, err = reference.LoadPlans(o.OverwritePlans); err != nil {
+			return nil, err
+		}
+		o.PlansIdentifier = plan.PretrainedIdentifier(o.OverwriteIdentifier)
+	}
+	j.options = o
+	if err := check(ctx, t, o, r); err != nil {
+		return nil, err
+	}
+	if err := atomicfile.MkdirAll(j.dir); err != nil {
+		return nil, fmt.Errorf("cannot write the preprocessed task: %w", err)
+	}
+	if o.KeepCropped {
+		if err := atomicfile.MkdirAll(t.Folders.CroppedTask(t.Name)); err != nil {
+			return nil, fmt.Errorf("cannot write the cropped cases: %w", err)
+		}
+	}
+	return j, nil
+}
+
+// cohort reads the task again, since what was known of it before the lock may be old by now, and identifies the files
+// of its cases, or of a shard of them.
+func (j *job) cohort(ctx context.Context, t *task.Task, s shard.Shard) (*cohort, *manifest, error) {
+	var err error
+	if j.task, err = task.Load(t.Folders, t.Name); err != nil {
+		return nil, nil, err
+	}
+	if err := j.task.EnsureMasks(ctx, j.progress); err != nil {
+		return nil, nil, err
+	}
+	j.limitMemory()
+	c := &cohort{job: j, cases: sortedCases(j.task.Dataset.Cases)}
+	known, err := loadManifest(j.dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := c.adoptParts(known); err != nil {
+		return nil, nil, err
+	}
+	return c, known, known.update(ctx, c, s)
 }
 
 // check looks at the files of the task before anything is made of them.
@@ -136,29 +160,34 @@ func check(ctx context.Context, t *task.Task, o Options, r progress.Reporter) er
 	return nil
 }
 
-// plan writes the plans and dataset.json to the folder of the preprocessed task.
-func (j *job) plan(fp *fingerprint.Fingerprint, given *plan.Plans) (*plan.Plans, error) {
+// plan makes the plans of a cohort, or adapts those that were given to it.
+func (j *job) plan(fp *fingerprint.Fingerprint) (*plan.Plans, error) {
 	d := j.task.Dataset
 	p, err := plan.Make(fp, plan.Subject{TaskName: j.task.Name, Labels: d.Labels, RealMasks: d.HasMasks})
 	if err != nil {
 		return nil, fmt.Errorf("task %s: %w", j.task.Name, err)
 	}
-	if given != nil {
-		if p, err = plan.Follow(given, p, j.options.OverwriteIdentifier); err != nil {
+	if j.given != nil {
+		if p, err = plan.Follow(j.given, p, j.options.OverwriteIdentifier); err != nil {
 			return nil, fmt.Errorf("%s: %w", j.options.OverwritePlans, err)
 		}
 	}
+	return p, nil
+}
+
+// write writes the plans and dataset.json to the folder of the preprocessed task.
+func (j *job) write(fp *fingerprint.Fingerprint, p *plan.Plans) error {
 	if err := writeJSON(filepath.Join(j.dir, fingerprint.File), fp); err != nil {
-		return nil, err
+		return err
 	}
 	if err := writeJSON(filepath.Join(j.dir, plan.File(j.options.PlansIdentifier)), p); err != nil {
-		return nil, err
+		return err
 	}
 	b, err := infile.ReadFile(filepath.Join(j.task.Dir, task.DatasetFile), infile.MaxText)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return p, atomicfile.WriteIfNew(filepath.Join(j.dir, task.DatasetFile), b)
+	return atomicfile.WriteIfNew(filepath.Join(j.dir, task.DatasetFile), b)
 }
 
 // preprocess writes the arrays and properties of every case that is not there yet.
@@ -173,19 +202,9 @@ func (c *cohort) preprocess(ctx context.Context, p *plan.Plans, known *manifest)
 		return err
 	}
 	defer lock.Release()
-	setting, err := preprocess.SettingKey(p)
+	todo, setting, err := c.todo(stage, p, known, shard.Shard{})
 	if err != nil {
 		return err
-	}
-	var todo []int
-	for i, kase := range c.cases {
-		done, err := c.upToDate(stage, kase, setting, known.Cases[kase.ID].Files)
-		if err != nil {
-			return err
-		}
-		if !done {
-			todo = append(todo, i)
-		}
 	}
 	c.kept.retain(todo)
 	stale, err := removeStale(stage, c.cases)
@@ -195,12 +214,38 @@ func (c *cohort) preprocess(ctx context.Context, p *plan.Plans, known *manifest)
 	if stale > 0 {
 		c.progress.Note("%s: removed %d cases that dataset.json no longer lists", stage, stale)
 	}
+	return c.finish(ctx, stage, todo, len(c.cases), setting, p, known)
+}
+
+// todo are the cases of a shard whose arrays are not there yet, by their place in the cohort; setting is the key of the
+// plans.
+func (c *cohort) todo(stage string, p *plan.Plans, known *manifest, s shard.Shard) (todo []int, setting string, err error) {
+	if setting, err = preprocess.SettingKey(p); err != nil {
+		return nil, "", err
+	}
+	for i, kase := range c.cases {
+		if !s.Has(i) {
+			continue
+		}
+		done, err := c.upToDate(stage, kase, setting, known.Cases[kase.ID].Files)
+		if err != nil {
+			return nil, "", err
+		}
+		if !done {
+			todo = append(todo, i)
+		}
+	}
+	return todo, setting, nil
+}
+
+// finish preprocesses what there is to do of so many cases.
+func (c *cohort) finish(ctx context.Context, stage string, todo []int, of int, setting string, p *plan.Plans, known *manifest) error {
 	if len(todo) == 0 {
-		c.progress.Note("%s: all %d cases are up to date", stage, len(c.cases))
+		c.progress.Note("%s: all %d cases are up to date", stage, of)
 		return nil
 	}
-	if kept := len(c.cases) - len(todo); kept > 0 {
-		c.progress.Note("%s: %d of %d cases are up to date", stage, kept, len(c.cases))
+	if kept := of - len(todo); kept > 0 {
+		c.progress.Note("%s: %d of %d cases are up to date", stage, kept, of)
 	}
 	c.progress.Stage("preprocessing", len(todo))
 	need := func(i int) (int64, error) { return c.needToFinish(i, p), nil }

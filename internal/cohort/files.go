@@ -132,9 +132,15 @@ func madeFrom(stage, id, setting string, files []source) (provenance.Sources, er
 
 // writeJSON writes v unless the file holds it already, so that nothing changes where nothing is new.
 func writeJSON(path string, v any) error {
-	b, err := json.MarshalIndent(v, "", "    ")
+	b, err := jsonBytes(v)
 	if err != nil {
 		return fmt.Errorf("cannot write %s: %w", path, err)
 	}
-	return atomicfile.WriteIfNew(path, append(b, '\n'))
+	return atomicfile.WriteIfNew(path, b)
+}
+
+// jsonBytes is v as writeJSON writes it.
+func jsonBytes(v any) ([]byte, error) {
+	b, err := json.MarshalIndent(v, "", "    ")
+	return append(b, '\n'), err
 }

@@ -71,8 +71,21 @@ func (c *cohort) fingerprint(ctx context.Context, r *manifest) (*fingerprint.Fin
 	var look []int
 	for i, kase := range c.cases {
 		rec := r.Cases[kase.ID]
-		if rec.Measured == nil || intensities || !c.croppedDone(kase, rec.Files) {
+		if !c.croppedDone(kase, rec.Files) {
 			look = append(look, i)
+			continue
+		}
+		if rec.Measured == nil || intensities {
+			m, known := c.measuredBefore(i, stride, rec.Files)
+			if !known {
+				look = append(look, i)
+				continue
+			}
+			if collected != nil {
+				collected.Add(i, m.distributions)
+				m.distributions = nil
+			}
+			c.measured[i] = m
 		}
 	}
 	if len(look) > 0 {
@@ -112,13 +125,13 @@ func (c *cohort) fingerprint(ctx context.Context, r *manifest) (*fingerprint.Fin
 		c.progress.Note("%d cases hold very many voxels: intensities are taken from every %dth", len(c.cases), k)
 		stride = k
 		collected = fingerprint.NewCollector(c.cases, len(d.Modalities), fingerprint.MaxDistinct)
-		if err := c.rescan(ctx, stride, collected.Add); err != nil {
+		if err := c.rescan(ctx, r, stride, collected.Add); err != nil {
 			return nil, err
 		}
 	}
 	if collected.Overflown() {
 		collected.ChooseBins()
-		if err := c.rescan(ctx, stride, collected.Refine); err != nil {
+		if err := c.rescan(ctx, r, stride, collected.Refine); err != nil {
 			return nil, err
 		}
 	}
@@ -126,10 +139,18 @@ func (c *cohort) fingerprint(ctx context.Context, r *manifest) (*fingerprint.Fin
 	return fp, nil
 }
 
-// rescan samples all cases again.
-func (c *cohort) rescan(ctx context.Context, stride int, add func(i int, d []fingerprint.Distribution)) error {
-	c.progress.Stage("intensities", len(c.cases))
-	return c.each(ctx, indices(len(c.cases)), c.needToCrop, func(i int) error {
+// rescan samples all cases again, but for those whose samples a shard has left.
+func (c *cohort) rescan(ctx context.Context, r *manifest, stride int, add func(i int, d []fingerprint.Distribution)) error {
+	var look []int
+	for i, one := range c.cases {
+		if m, known := c.measuredBefore(i, stride, r.Cases[one.ID].Files); known {
+			add(i, m.distributions)
+		} else {
+			look = append(look, i)
+		}
+	}
+	c.progress.Stage("intensities", len(look))
+	return c.each(ctx, look, c.needToCrop, func(i int) error {
 		m, _, err := c.measure(i, stride)
 		if err != nil {
 			return err

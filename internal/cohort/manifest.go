@@ -20,6 +20,7 @@ import (
 	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/preprocess"
 	"github.com/universal-classifier/uc/internal/provenance"
+	"github.com/universal-classifier/uc/internal/shard"
 	"github.com/universal-classifier/uc/internal/task"
 )
 
@@ -70,12 +71,19 @@ func loadManifest(dir string) (*manifest, error) {
 	return r, nil
 }
 
-// update identifies the input files of all cases, and forgets what was measured on others.
-func (r *manifest) update(ctx context.Context, c *cohort) error {
+// update identifies the input files of all cases, and forgets what was measured on others. Of the cases that are not the
+// shard's, those that nobody has identified yet are left to those who do.
+func (r *manifest) update(ctx context.Context, c *cohort, s shard.Shard) error {
 	fresh := make([]record, len(c.cases))
+	var look []int
+	for i, one := range c.cases {
+		if s.Has(i) || len(r.Cases[one.ID].Files) > 0 {
+			look = append(look, i)
+		}
+	}
 	none := func(int) (int64, error) { return 0, nil }
-	c.progress.Stage("reading the case list", len(c.cases))
-	err := c.each(ctx, indices(len(c.cases)), none, func(i int) error {
+	c.progress.Stage("reading the case list", len(look))
+	err := c.each(ctx, look, none, func(i int) error {
 		kase := c.cases[i]
 		files := contentFiles(kase)
 		old := r.Cases[kase.ID]
@@ -150,8 +158,8 @@ func relative(path, dir string) string {
 	return path
 }
 
-// fingerprintOnce returns the fingerprint of an earlier run if nothing it rests on has changed, else makes it anew.
-func (c *cohort) fingerprintOnce(ctx context.Context, r *manifest) (*fingerprint.Fingerprint, error) {
+// basis identifies what the fingerprint rests on. complete reports whether all of it is known already.
+func (c *cohort) basis(r *manifest) (key string, complete bool, err error) {
 	d := c.task.Dataset
 	basis := struct {
 		Version    int
@@ -160,7 +168,7 @@ func (c *cohort) fingerprintOnce(ctx context.Context, r *manifest) (*fingerprint
 		Labels     []task.Label
 		Cases      map[string][]string
 	}{preprocess.Version, d.Modalities, d.ROILabels, d.Labels, map[string][]string{}}
-	complete := true
+	complete = true
 	c.measured = make([]measured, len(c.cases))
 	for i, kase := range c.cases {
 		rec := r.Cases[kase.ID]
@@ -174,18 +182,31 @@ func (c *cohort) fingerprintOnce(ctx context.Context, r *manifest) (*fingerprint
 		}
 	}
 	digest, err := provenance.DigestJSON(basis)
+	return provenance.Hex(digest), complete, err
+}
+
+// fingerprintBefore returns the fingerprint of an earlier run, nil if what it rests on has changed, and the key of the
+// one that is wanted.
+func (c *cohort) fingerprintBefore(r *manifest) (fp *fingerprint.Fingerprint, key string, err error) {
+	key, complete, err := c.basis(r)
+	if err == nil && complete && key == r.Fingerprint {
+		fp, _ = fingerprint.Load(filepath.Join(c.dir, fingerprint.File)) // a damaged one is none
+	}
+	return fp, key, err
+}
+
+// fingerprintOnce returns the fingerprint of an earlier run if nothing it rests on has changed; otherwise it makes a new
+// one.
+func (c *cohort) fingerprintOnce(ctx context.Context, r *manifest) (*fingerprint.Fingerprint, error) {
+	fp, key, err := c.fingerprintBefore(r)
 	if err != nil {
 		return nil, err
 	}
-	key := provenance.Hex(digest)
-	if complete && key == r.Fingerprint {
-		if fp, err := fingerprint.Load(filepath.Join(c.dir, fingerprint.File)); err == nil {
-			c.progress.Note("%s: the fingerprint is up to date", c.task.Name)
-			return fp, nil
-		}
+	if fp != nil {
+		c.progress.Note("%s: the fingerprint is up to date", c.task.Name)
+		return fp, nil
 	}
-	fp, err := c.fingerprint(ctx, r)
-	if err != nil {
+	if fp, err = c.fingerprint(ctx, r); err != nil {
 		return nil, err
 	}
 	for i, kase := range c.cases {
@@ -198,7 +219,10 @@ func (c *cohort) fingerprintOnce(ctx context.Context, r *manifest) (*fingerprint
 		return nil, err
 	}
 	r.Fingerprint = key
-	return fp, writeJSON(filepath.Join(c.dir, manifestFile), r)
+	if err := writeJSON(filepath.Join(c.dir, manifestFile), r); err != nil {
+		return nil, err
+	}
+	return fp, c.removeParts()
 }
 
 // caseKey identifies the arrays of one case.

@@ -241,14 +241,14 @@ func TestSecondScan(t *testing.T) {
 	c := &cohort{job: j, cases: sortedCases(loaded.Dataset.Cases)}
 	collected := fingerprint.NewCollector(c.cases, 1, 0)
 	stride := fingerprint.Stride(want.AllSizes)
-	if err := c.rescan(t.Context(), stride, collected.Add); err != nil {
+	if err := c.rescan(t.Context(), &manifest{}, stride, collected.Add); err != nil {
 		t.Fatal(err)
 	}
 	if !collected.Overflown() {
 		t.Fatal("the values were held")
 	}
 	collected.ChooseBins()
-	if err := c.rescan(t.Context(), stride, collected.Refine); err != nil {
+	if err := c.rescan(t.Context(), &manifest{}, stride, collected.Refine); err != nil {
 		t.Fatal(err)
 	}
 	if got := collected.Properties(); !reflect.DeepEqual(got, want.IntensityProperties) {

@@ -24,10 +24,22 @@ const (
 // with noWait the error wraps ErrHeld instead. Where the file system has no locks r is warned, nothing is cleared away,
 // and the lock does nothing.
 func Enter(ctx context.Context, dir string, noWait bool, r progress.Reporter) (*Lock, error) {
+	return enter(ctx, dir, false, noWait, r)
+}
+
+// Share is Enter for processes that may write to a folder at the same time, since none touches what another writes.
+// They keep those who Enter out, and clear nothing away.
+func Share(ctx context.Context, dir string, noWait bool, r progress.Reporter) (*Lock, error) {
+	return enter(ctx, dir, true, noWait, r)
+}
+
+func enter(ctx context.Context, dir string, shared, noWait bool, r progress.Reporter) (*Lock, error) {
 	began, told := time.Now(), ""
 	for {
-		l, err := Acquire(filepath.Join(dir, Name))
+		l, err := acquire(filepath.Join(dir, Name), shared)
 		switch {
+		case err == nil && shared:
+			return l, nil
 		case err == nil:
 			return l, atomicfile.RemoveLeftovers(dir)
 		case errors.Is(err, errors.ErrUnsupported):

@@ -19,12 +19,18 @@ import (
 var ErrHeld = errors.New("in use")
 
 // Lock is a lock that is held; the zero value locks nothing.
-type Lock struct{ file *os.File }
+type Lock struct {
+	file   *os.File
+	shared bool
+}
 
 // Acquire locks the file at path, made if need be, and writes into it who holds it. It does not wait: if the lock is
 // held the error wraps ErrHeld and names the holder, if the file system or the platform has no locks it wraps
 // errors.ErrUnsupported.
-func Acquire(path string) (*Lock, error) {
+func Acquire(path string) (*Lock, error) { return acquire(path, false) }
+
+// acquire takes the lock alone, or together with others who share it.
+func acquire(path string, shared bool) (*Lock, error) {
 	if err := fault.At(fault.Lock, path); err != nil {
 		return nil, fmt.Errorf("lock %s: %w", path, err)
 	}
@@ -32,14 +38,14 @@ func Acquire(path string) (*Lock, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := lock(f); err != nil {
+	if err := lock(f, shared); err != nil {
 		defer f.Close()
 		if errors.Is(err, ErrHeld) {
 			return nil, fmt.Errorf("%w by %s", ErrHeld, holder(f))
 		}
 		return nil, fmt.Errorf("lock %s: %w", path, err)
 	}
-	l := &Lock{f}
+	l := &Lock{f, shared}
 	if err := l.sign(); err != nil {
 		f.Close()
 		return nil, fmt.Errorf("lock %s: %w", path, err)
@@ -73,13 +79,16 @@ func holder(f *os.File) string {
 	return "another process" // which has not signed yet
 }
 
-// Release lets go of the lock; the file stays, empty. A second call does nothing.
+// Release lets go of the lock; the file stays, empty unless others may still share the lock. A second call does nothing.
 func (l *Lock) Release() error {
 	if l == nil || l.file == nil {
 		return nil
 	}
 	f := l.file
 	l.file = nil
+	if l.shared {
+		return f.Close()
+	}
 	if err := fault.At(fault.Write, f.Name()); err != nil { // what is signed stays, and locks nothing
 		return errors.Join(err, f.Close())
 	}
