@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/universal-classifier/uc/internal/covariate"
 	"github.com/universal-classifier/uc/internal/evaluate"
 	"github.com/universal-classifier/uc/internal/logistic"
 	"github.com/universal-classifier/uc/internal/preprocess"
@@ -24,6 +25,8 @@ type Cohort struct {
 	Cases    map[string]Case
 	Training map[string][]string // cases that trained the network of a fold
 	ROI      bool                // the masks were drawn: without, the region of interest is only what is not zero
+
+	Covariates *covariate.Table // of the cases; nil if none are known
 }
 
 // ErrNotMeasured is wrapped when cases have no measures.
@@ -85,34 +88,55 @@ func everything(roi bool) kind {
 // better. For each fold a logistic regression is fitted to the fold's training cases, with which its held-out cases are
 // predicted; a case held out by several folds gets the mean. The folds' class frequencies are divided out and those of
 // r's cases put in their place, since the frequencies alone would make pooled areas too small (a fold that holds out
-// many cases of a class trained on few of them). Baselines whose numbers are the same in all cases are left out.
+// many cases of a class trained on few of them). Baselines whose numbers are the same in all cases are left out. Where
+// covariates are known they make baselines of their own, also if volumes and intensities are not recorded, which is an
+// error then.
 func Add(r *evaluate.Report, c *Cohort) error {
-	if err := c.check(r); err != nil {
-		return err
-	}
-	type result struct {
-		kind          kind
-		features      []string
-		probabilities [][][]float64
+	notMeasured := c.check(r)
+	if notMeasured != nil && !errors.Is(notMeasured, ErrNotMeasured) {
+		return notMeasured
 	}
 	var results []result // added once none can fail any more
+	if notMeasured == nil {
+		var err error
+		if results, err = c.fromMeasures(r); err != nil {
+			return err
+		}
+	}
+	more, err := c.fromCovariates(r)
+	if err != nil {
+		return err
+	}
+	for _, b := range append(results, more...) {
+		if err := r.AddBaseline(b.name, b.features, b.probabilities); err != nil {
+			return err
+		}
+	}
+	r.WarnOfBaselines()
+	return notMeasured
+}
+
+// result is what a baseline predicts.
+type result struct {
+	name          string
+	features      []string
+	probabilities [][][]float64 // (cases of the report, labels, classes)
+}
+
+// fromMeasures are the baselines that know volumes and intensities.
+func (c *Cohort) fromMeasures(r *evaluate.Report) ([]result, error) {
+	var results []result
 	for _, k := range append(slices.Clone(kinds), everything(c.ROI)) {
 		if k.roi && !c.ROI || k.name != evaluate.BaselineFrequency && c.constant(r, k) {
 			continue
 		}
 		probabilities, names, err := c.predict(r, k)
 		if err != nil {
-			return fmt.Errorf("baseline %s: %w", k.name, err)
+			return nil, fmt.Errorf("baseline %s: %w", k.name, err)
 		}
-		results = append(results, result{k, names, probabilities})
+		results = append(results, result{k.name, names, probabilities})
 	}
-	for _, b := range results {
-		if err := r.AddBaseline(b.kind.name, b.features, b.probabilities); err != nil {
-			return err
-		}
-	}
-	r.WarnOfBaselines()
-	return nil
+	return results, nil
 }
 
 // folds are those that held a case out.
@@ -194,6 +218,25 @@ const tie = 1e-9
 
 // predict returns the probabilities (cases of r, labels, classes) of a baseline, and what its numbers are called.
 func (c *Cohort) predict(r *evaluate.Report, k kind) (probabilities [][][]float64, names []string, err error) {
+	return c.perFold(r, func(fold string, label, classes int) (*fitted, error) {
+		features := func(id string) []float64 {
+			x, _ := k.features(c.Cases[id].Measures)
+			return x
+		}
+		var x [][]float64
+		var y []int
+		for _, id := range c.Training[fold] {
+			x, y = append(x, features(id)), append(y, c.Cases[id].Targets[label])
+		}
+		m, err := logistic.Fit(x, y, classes)
+		_, names := k.features(c.Cases[r.Predictions[0].Case].Measures)
+		return &fitted{m, func(_ int, id string) []float64 { return features(id) }, names}, err
+	})
+}
+
+// perFold returns the probabilities (cases of r, labels, classes) that regressions give, of which fit makes one for the
+// held-out cases of a fold and a label, and what their numbers are called in all folds together.
+func (c *Cohort) perFold(r *evaluate.Report, fit func(fold string, label, classes int) (*fitted, error)) (probabilities [][][]float64, names []string, err error) {
 	probabilities = make([][][]float64, len(r.Predictions))
 	names = []string{}
 	for at, label := range r.Labels {
@@ -202,22 +245,23 @@ func (c *Cohort) predict(r *evaluate.Report, k kind) (probabilities [][][]float6
 		for _, p := range r.Predictions {
 			shares[p.Targets[at]] += 1 / float64(len(r.Predictions))
 		}
-		models := map[string]*logistic.Model{}
+		models := map[string]*fitted{}
 		for i, p := range r.Predictions {
 			mean := make([]float64, classes)
 			for _, fold := range folds(p) {
 				m := models[fold]
 				if m == nil {
-					if m, err = c.fit(fold, at, classes, k); err != nil {
+					if m, err = fit(fold, at, classes); err != nil {
 						return nil, nil, fmt.Errorf("fold %s, label %s: %w", fold, label.Name, err)
 					}
 					models[fold] = m
+					for _, name := range m.names {
+						if !slices.Contains(names, name) {
+							names = append(names, name)
+						}
+					}
 				}
-				x, n := k.features(c.Cases[p.Case].Measures)
-				if n != nil {
-					names = n
-				}
-				for class, v := range reweighted(m.LogProbabilities(x), m.Prior(), shares) {
+				for class, v := range reweighted(m.model.LogProbabilities(m.features(i, p.Case)), m.model.Prior(), shares) {
 					mean[class] += v / float64(len(folds(p)))
 				}
 			}
@@ -228,17 +272,6 @@ func (c *Cohort) predict(r *evaluate.Report, k kind) (probabilities [][][]float6
 		}
 	}
 	return probabilities, names, nil
-}
-
-// fit fits a baseline to the training cases of a fold.
-func (c *Cohort) fit(fold string, label, classes int, k kind) (*logistic.Model, error) {
-	var x [][]float64
-	var y []int
-	for _, id := range c.Training[fold] {
-		features, _ := k.features(c.Cases[id].Measures)
-		x, y = append(x, features), append(y, c.Cases[id].Targets[label])
-	}
-	return logistic.Fit(x, y, classes)
 }
 
 // reweighted are the probabilities of a model that learned from classes with one set of shares, where they have

@@ -11,6 +11,7 @@ import (
 
 	"github.com/universal-classifier/uc/internal/atomicfile"
 	"github.com/universal-classifier/uc/internal/baseline"
+	"github.com/universal-classifier/uc/internal/covariate"
 	"github.com/universal-classifier/uc/internal/crossvalidation"
 	"github.com/universal-classifier/uc/internal/device/open"
 	"github.com/universal-classifier/uc/internal/evaluate"
@@ -24,6 +25,8 @@ type evaluateFlags struct {
 	folds       []string
 	predictions string
 	truth       string
+	covariates  string
+	groups      []string
 	test        bool
 	device      string
 	gpu         open.GPU
@@ -52,11 +55,15 @@ With --test, measures the external test set of the TASK: the entries of "test" i
 the folds given, as uc predict does, unless --predictions names a folder in which they are, and measured apart from the cross-validation, which they never enter. Says in which numbers the test cases
 differ from the training cases (sizes, spacings, intensities, shares of the classes), and which scans and patients are in both.
 
+Where dataset.json gives sites or covariates of the cases, or --covariates names a table of them, every measure is also given by
+subgroup, with tests of the differences, corrected for their number (Holm), and baselines know the covariates, alone and together with the network.
+
 Where dataset.json names patients, or the table has a column patient, and a patient has several of the cases, intervals are clustered by patient.`,
 		Example: `  uc evaluate --data-root /path/to/data 4
   uc evaluate Task004_Hippocampus -f 0 1 2
   uc evaluate 4 --json
   uc evaluate 4 --test -f 0 1 2 3 4
+  uc evaluate 4 --covariates patients.csv --groups age:50,70 weight:q4
   uc evaluate --predictions predictions --truth truthTs.csv`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if f.test || f.predictions == "" && f.truth == "" {
@@ -73,6 +80,9 @@ Where dataset.json names patients, or the table has a column patient, and a pati
 	f.model.add(cmd)
 	fs.StringVar(&f.predictions, "predictions", "", "`DIR` that uc predict wrote, instead of TASK; with --truth, or with TASK and --test")
 	fs.StringVar(&f.truth, "truth", "", "table `FILE` (CSV) with the true classes of the cases in --predictions")
+	fs.StringVar(&f.covariates, "covariates", "", "table `FILE` (CSV) with a column case, or patient, and one per covariate, beside those in dataset.json: every measure by subgroup, and baselines that know them")
+	fs.StringArrayVar(&f.groups, "groups", nil, "how a covariate is cut into subgroups: `NAME:CUTS` (age:50,70), NAME:qN (N groups of about one size), NAME:category or NAME:number")
+	list(fs, "groups")
 	fs.StringVarP(&f.out, "output_folder", "o", "", "`DIR` for the files (default: evaluation in the model's folder, or in that of the predictions)")
 	dataRootFlag(cmd, &f.dataRoot)
 	deviceFlags(cmd, &f.device, &f.threads, &f.gpu)
@@ -83,8 +93,13 @@ Where dataset.json names patients, or the table has a column patient, and a pati
 
 func runEvaluate(cmd *cobra.Command, f *evaluateFlags, args []string) error {
 	var r *evaluate.Report
+	var known *covariate.Table
 	var dir string
-	var err, incomplete error
+	var incomplete error
+	rules, err := groupRules(f.groups)
+	if err != nil {
+		return err
+	}
 	for _, name := range []string{"device", "threads"} {
 		if cmd.Flags().Changed(name) && !f.test {
 			return usagef("flag --%s belongs to --test, which predicts", name)
@@ -92,11 +107,14 @@ func runEvaluate(cmd *cobra.Command, f *evaluateFlags, args []string) error {
 	}
 	switch {
 	case f.test:
-		r, dir, incomplete, err = f.testSet(cmd, args[0])
+		r, dir, known, incomplete, err = f.testSet(cmd, args[0])
 	case len(args) == 0:
 		r, dir, err = f.againstTruth(cmd)
 	default:
-		r, dir, err = f.crossValidation(cmd, args[0])
+		r, dir, known, err = f.crossValidation(cmd, args[0])
+	}
+	if err == nil {
+		err = f.subgroups(cmd, r, known, rules)
 	}
 	if err != nil {
 		return err
@@ -124,27 +142,34 @@ func runEvaluate(cmd *cobra.Command, f *evaluateFlags, args []string) error {
 	return cmp.Or(err, incomplete)
 }
 
-// crossValidation measures the trained folds of a task; the second result is the model's folder.
-func (f *evaluateFlags) crossValidation(cmd *cobra.Command, id string) (*evaluate.Report, string, error) {
+// crossValidation measures the trained folds of a task; the second result is the model's folder, the third what is
+// known of its cases, nil if its dataset.json is not there.
+func (f *evaluateFlags) crossValidation(cmd *cobra.Command, id string) (*evaluate.Report, string, *covariate.Table, error) {
 	if err := cmp.Or(f.model.check(), checkFolds(f.folds)); err != nil {
-		return nil, "", err
+		return nil, "", nil, err
 	}
 	folders, err := foldersOf(f.dataRoot)
 	if err != nil {
-		return nil, "", err
+		return nil, "", nil, err
 	}
 	name, err := task.FindName(folders, id)
 	if err != nil {
-		return nil, "", err
+		return nil, "", nil, err
+	}
+	var known *covariate.Table
+	if listed, err := task.ListedToday(folders, name); err == nil { // an error is told by what measures the folds
+		if known, err = f.covariatesOf(listed.Cases, listed.Labels); err != nil {
+			return nil, "", nil, err
+		}
 	}
 	result, err := crossvalidation.Measure(crossvalidation.Options{
-		Folders: folders, Task: name, Trainer: f.model.trainer, Plans: f.model.plans, Folds: f.folds,
+		Folders: folders, Task: name, Trainer: f.model.trainer, Plans: f.model.plans, Folds: f.folds, Covariates: known,
 		Warn: func(err error) {
 			fmt.Fprintf(cmd.ErrOrStderr(), "warning: the validations are not compared with the task of today: %v\n", err)
 		},
 	})
 	if err != nil {
-		return nil, "", err
+		return nil, "", nil, err
 	}
 	r := result.Report
 	if err := result.NoBaselines; err != nil {
@@ -154,7 +179,7 @@ func (f *evaluateFlags) crossValidation(cmd *cobra.Command, id string) (*evaluat
 		}
 		r.Warnings = append(r.Warnings, fmt.Sprintf("no baselines: %v%s", err, hint))
 	}
-	return r, result.Model, nil
+	return r, result.Model, known, nil
 }
 
 // againstTruth measures predictions; the second result is their folder.

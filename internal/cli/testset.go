@@ -8,48 +8,52 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/universal-classifier/uc/internal/covariate"
 	"github.com/universal-classifier/uc/internal/evaluate"
 	"github.com/universal-classifier/uc/internal/external"
 	"github.com/universal-classifier/uc/internal/predict"
 	"github.com/universal-classifier/uc/internal/task"
 )
 
-// testSet measures the external test set of a task; the second result is the folder of its predictions, the third tells
-// of cases that could not be predicted.
-func (f *evaluateFlags) testSet(cmd *cobra.Command, id string) (r *evaluate.Report, dir string, incomplete, err error) {
+// testSet measures the external test set of a task. dir is the folder of its predictions, known what is known of its
+// cases, and incomplete tells of cases that could not be predicted.
+func (f *evaluateFlags) testSet(cmd *cobra.Command, id string) (r *evaluate.Report, dir string, known *covariate.Table, incomplete, err error) {
 	if f.truth != "" {
-		return nil, "", nil, usagef("--truth does not go with --test, whose classes are in dataset.json")
+		return nil, "", nil, nil, usagef("--truth does not go with --test, whose classes are in dataset.json")
 	}
 	if err := cmp.Or(f.model.check(), checkFolds(f.folds), checkThreads(cmd, f.threads)); err != nil {
-		return nil, "", nil, err
+		return nil, "", nil, nil, err
 	}
 	folders, err := foldersOf(f.dataRoot)
 	if err != nil {
-		return nil, "", nil, err
+		return nil, "", nil, nil, err
 	}
 	t, err := task.Load(folders, id)
 	if err != nil {
-		return nil, "", nil, err
+		return nil, "", nil, nil, err
 	}
 	cases, err := t.Test()
 	if err != nil {
-		return nil, "", nil, err
+		return nil, "", nil, nil, err
+	}
+	if known, err = f.covariatesOf(cases, t.Dataset.Labels); err != nil {
+		return nil, "", nil, nil, err
 	}
 	dir = f.predictions
 	if dir == "" {
 		if dir, incomplete, err = f.predictTest(cmd, t, cases); err != nil {
-			return nil, "", nil, err
+			return nil, "", nil, nil, err
 		}
 	}
 	r, err = evaluate.AgainstCases(dir, cases, t.Dataset.Labels, filepath.Join(t.Dir, task.DatasetFile))
 	if err != nil {
-		return nil, "", nil, err
+		return nil, "", nil, nil, err
 	}
 	d := newDisplay(cmd.ErrOrStderr())
 	defer d.Close()
 	differences, shared, err := external.Compare(cmd.Context(), t, cases, d)
 	if err != nil {
-		return nil, "", nil, err
+		return nil, "", nil, nil, err
 	}
 	r.Task, r.External, r.Drift = t.Name, true, differences
 	r.Warnings = append(shared, r.Warnings...)
@@ -58,7 +62,7 @@ func (f *evaluateFlags) testSet(cmd *cobra.Command, id string) (r *evaluate.Repo
 			r.Warnings = append(r.Warnings, "the test cases differ from the training cases in "+of.String())
 		}
 	}
-	return r, dir, incomplete, nil
+	return r, dir, known, incomplete, nil
 }
 
 // predictTest predicts the test cases into a folder of the model, one for each choice of folds. Predictions that are

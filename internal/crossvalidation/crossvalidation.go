@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"github.com/universal-classifier/uc/internal/baseline"
+	"github.com/universal-classifier/uc/internal/covariate"
 	"github.com/universal-classifier/uc/internal/dataset"
 	"github.com/universal-classifier/uc/internal/evaluate"
 	"github.com/universal-classifier/uc/internal/plan"
@@ -21,6 +22,8 @@ type Options struct {
 	Trainer string   // of the model
 	Plans   string   // identifier
 	Folds   []string // none: those of the splits and whichever others there are, but not "all"
+
+	Covariates *covariate.Table // of the cases, for baselines that know them; nil for none
 
 	// Warn is told what of today's task cannot be read, so that the validations are not compared with it.
 	Warn func(error)
@@ -44,6 +47,7 @@ func Measure(o Options) (*Result, error) {
 	result := &Result{Report: r, Model: model}
 	cohort, err := baseline.Read(r, o.Folders, o.Task, model)
 	if err == nil {
+		cohort.Covariates = o.Covariates
 		err = baseline.Add(r, cohort)
 	}
 	result.NoBaselines = err

@@ -3,6 +3,9 @@ package evaluate
 import (
 	"fmt"
 	"strings"
+
+	"github.com/universal-classifier/uc/internal/bootstrap"
+	"github.com/universal-classifier/uc/internal/weighted"
 )
 
 // Names of the baselines, in the order of the reports: what they know of a case.
@@ -60,7 +63,7 @@ func (r *Report) AddBaseline(name string, features []string, probabilities [][][
 			predicted[i] = Argmax(of[i])
 		}
 		confusion := Confusion(targets, predicted, len(l.ClassNames))
-		b := BaselineReport{Name: name, Features: features, Accuracy: shareRight(targets, predicted, patients), BalancedAccuracy: Number(BalancedAccuracy(confusion)), MacroAUC: undefined}
+		b := BaselineReport{Name: name, Features: features, WithNetwork: name == BaselineStacked, Accuracy: shareRight(targets, predicted, patients), BalancedAccuracy: Number(BalancedAccuracy(confusion)), MacroAUC: undefined}
 		if macro, err := MacroAUC(targets, of, len(l.ClassNames)); err == nil {
 			b.MacroAUC = Number(macro)
 		}
@@ -68,20 +71,35 @@ func (r *Report) AddBaseline(name string, features []string, probabilities [][][
 			truth, scores := isClass(targets, v.Value), column(of, v.Value)
 			auc, _ := ClusteredAUC(truth, scores, patients) // the network's area says why it is not defined
 			difference, p, _ := ClusteredCompareAUC(truth, column(network, v.Value), scores, patients)
-			b.Values = append(b.Values, BaselineValue{Value: v.Value, Name: v.Name, AUC: auc, Difference: difference, P: p})
+			b.Values = append(b.Values, BaselineValue{Value: v.Value, Name: v.Name, AUC: auc, Difference: difference, P: p,
+				Bootstrap: resampledDifference(truth, column(network, v.Value), scores, patients)})
 		}
 		l.Baselines = append(l.Baselines, b)
 	}
 	return nil
 }
 
+// resampledDifference is the difference between two areas, the first minus the second, with the interval of the
+// bootstrap over patients.
+func resampledDifference(truth []bool, first, second []float64, patients []string) Estimate {
+	a, errA := ROCAUC(truth, first)
+	b, errB := ROCAUC(truth, second)
+	if errA != nil || errB != nil {
+		return Undefined("")
+	}
+	x, y := weighted.NewScores(truth, first), weighted.NewScores(truth, second)
+	samples := bootstrap.Run(len(truth), Clusters(patients), 1, func(weights, out []float64) { out[0] = x.AUC(weights) - y.AUC(weights) })
+	low, high := samples.Percentile(0)
+	return Estimate{Value: Number(a - b), Low: Number(low), High: Number(high), Method: bootstrap.Method}
+}
+
 // BestBaseline is the baseline with the largest area for l.Values[at], the first of equals, and what it reaches there;
-// nil if there is none or no area is defined.
+// nil if there is none or no area is defined. What also knows the network is none.
 func (l LabelReport) BestBaseline(at int) (*BaselineReport, *BaselineValue) {
 	var best *BaselineReport
 	for i := range l.Baselines {
 		b := &l.Baselines[i]
-		if b.Values[at].AUC.Value.Defined() && (best == nil || b.Values[at].AUC.Value > best.Values[at].AUC.Value) {
+		if !b.WithNetwork && b.Values[at].AUC.Value.Defined() && (best == nil || b.Values[at].AUC.Value > best.Values[at].AUC.Value) {
 			best = b
 		}
 	}

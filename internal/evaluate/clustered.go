@@ -8,9 +8,9 @@ const (
 	MethodRaoScott   = "Rao-Scott"
 )
 
-// clusters are the numbers of the patients of cases, from 0; nil if no patient has two of them, for then nothing is
+// Clusters are the numbers of the patients of cases, from 0; nil if no patient has two of them, for then nothing is
 // clustered. A case without a patient is one of its own.
-func clusters(patients []string) []int {
+func Clusters(patients []string) []int {
 	numbers := map[string]int{}
 	of := make([]int, len(patients))
 	next, repeated := 0, false
@@ -32,10 +32,10 @@ func clusters(patients []string) []int {
 }
 
 // Clustered reports whether a patient has several of the cases.
-func Clustered(patients []string) bool { return clusters(patients) != nil }
+func Clustered(patients []string) bool { return Clusters(patients) != nil }
 
-// countPatients is how many patients cases are of.
-func countPatients(patients []string) int {
+// CountPatients is how many patients cases are of.
+func CountPatients(patients []string) int {
 	known := map[string]bool{}
 	n := 0
 	for _, p := range patients {
@@ -132,7 +132,7 @@ func clusteredComponents(truth []bool, scores []float64, patients []string) (auc
 	if err != nil {
 		return d, err
 	}
-	if of := clusters(patients); of != nil {
+	if of := Clusters(patients); of != nil {
 		for i, positive := range truth {
 			if positive {
 				d.positiveOf = append(d.positiveOf, of[i])
@@ -170,7 +170,7 @@ func Share(hits []bool, patients []string) Estimate {
 	for _, h := range hits {
 		count += index(h)
 	}
-	of := clusters(patients)
+	of := Clusters(patients)
 	if of == nil {
 		return Proportion(count, len(hits))
 	}

@@ -105,6 +105,7 @@ func (r *Report) Table() string {
 			align(&b, baselineRows(l))
 			b.WriteString("\n")
 			align(&b, bestRows(l))
+			align(&b, stackedRows(l))
 		}
 		if len(r.PerFold) > 1 {
 			b.WriteString("\n")
@@ -112,6 +113,7 @@ func (r *Report) Table() string {
 		}
 		b.WriteString("\n")
 		align(&b, confusionRows(l))
+		l.subgroupTables(&b)
 	}
 	if len(r.Drift) > 0 {
 		b.WriteString("\nTest cases beside training cases (mean +- SD):\n")

@@ -18,6 +18,11 @@ type Number float64
 
 var undefined = Number(math.NaN())
 
+// Undefined is a measure that has no value, and why.
+func Undefined(why string) Estimate {
+	return Estimate{Value: undefined, Low: undefined, High: undefined, Why: why}
+}
+
 // Defined reports whether the number has a value.
 func (n Number) Defined() bool { return !math.IsNaN(float64(n)) }
 
@@ -144,7 +149,7 @@ func Evaluate(labels []task.Label, predictions []Prediction) *Report {
 	slices.SortFunc(r.Folds, compareNames)
 	r.Cases = len(r.Predictions)
 	if patients := patientsOf(r.Predictions); slices.ContainsFunc(patients, func(p string) bool { return p != "" }) {
-		r.Patients, r.Clustered = countPatients(patients), Clustered(patients)
+		r.Patients, r.Clustered = CountPatients(patients), Clustered(patients)
 	}
 	for at, label := range labels {
 		l := evaluateLabel(label, at, r.Predictions)

@@ -27,10 +27,15 @@ func Write(dir string, r *evaluate.Report) ([]string, error) {
 		return nil, err
 	}
 	var paths []string
-	for _, text := range []struct {
+	type table struct {
 		name  string
 		write func(io.Writer) error
-	}{{"evaluation.json", r.JSON}, {"evaluation.csv", r.CSV}} {
+	}
+	tables := []table{{"evaluation.json", r.JSON}, {"evaluation.csv", r.CSV}}
+	if r.HasSubgroups() {
+		tables = append(tables, table{"subgroups.csv", r.SubgroupsCSV})
+	}
+	for _, text := range tables {
 		path := filepath.Join(dir, text.name)
 		if err := atomicfile.Write(path, text.write); err != nil {
 			return nil, err
