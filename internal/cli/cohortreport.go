@@ -22,7 +22,7 @@ func reportFlag(cmd *cobra.Command, report *bool) {
 
 // writeCohortPage writes the page of a task, and returns where.
 func writeCohortPage(cmd *cobra.Command, t *task.Task) (string, error) {
-	d := newDisplay(cmd.ErrOrStderr())
+	d := displayOf(cmd)
 	defer d.Close()
 	dir := t.Folders.PreprocessedTask(t.Name)
 	if err := os.MkdirAll(dir, 0o755); err != nil {

@@ -27,7 +27,7 @@ func noWaitFlag(cmd *cobra.Command, noWait *bool) {
 
 // enter locks a folder for what the command writes there.
 func enter(cmd *cobra.Command, dir string, noWait bool) (*lockfile.Lock, error) {
-	d := newDisplay(cmd.ErrOrStderr())
+	d := displayOf(cmd)
 	defer d.Close()
 	return lockfile.Enter(cmd.Context(), dir, noWait, d)
 }
@@ -51,7 +51,7 @@ func checkThreads(cmd *cobra.Command, threads int) error {
 func foldersOf(dataRoot string) (task.Folders, error) {
 	f, err := task.ResolveFolders(dataRoot)
 	if err != nil {
-		return f, usagef("%v", err)
+		return f, usagef("%w", err)
 	}
 	return f, nil
 }

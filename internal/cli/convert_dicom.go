@@ -101,7 +101,7 @@ func runConvertDICOM(cmd *cobra.Command, f *convertDICOMFlags, sources []string)
 	if err := f.check(cmd); err != nil {
 		return err
 	}
-	d := newDisplay(cmd.ErrOrStderr())
+	d := displayOf(cmd)
 	defer d.Close()
 	f.options.Memory = cmp.Or(f.options.Memory, memory.Default())
 	defer limitHeap(f.options.Memory)()

@@ -88,7 +88,7 @@ func (f *convertFlags) run(cmd *cobra.Command, read func(context.Context, progre
 	if err != nil {
 		return err
 	}
-	d := newDisplay(cmd.ErrOrStderr())
+	d := displayOf(cmd)
 	defer d.Close()
 	c, err := read(cmd.Context(), d)
 	if err != nil {

@@ -29,7 +29,7 @@ medium, large); spacings that differ between cases; and held-out cases with thei
 			if o.TestCases == 0 {
 				o.TestCases = -1 // none, where 0 would mean the default
 			}
-			d := newDisplay(cmd.ErrOrStderr())
+			d := displayOf(cmd)
 			err := phantom.Generate(cmd.Context(), args[0], o, d)
 			d.Close()
 			if err != nil {

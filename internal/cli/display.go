@@ -8,8 +8,11 @@ import (
 	"time"
 
 	"github.com/schollz/progressbar/v3"
-	"github.com/universal-classifier/uc/internal/env"
+	"github.com/spf13/cobra"
 	"golang.org/x/term"
+
+	"github.com/universal-classifier/uc/internal/env"
+	"github.com/universal-classifier/uc/internal/remedy"
 )
 
 // quietGap is the least time between two lines of progress where there is no terminal.
@@ -22,6 +25,7 @@ type display struct {
 	w        io.Writer
 	terminal bool
 	now      func() time.Time
+	hints    hints
 
 	bar         *progressbar.ProgressBar
 	stage       string
@@ -33,6 +37,13 @@ type display struct {
 func newDisplay(w io.Writer) *display {
 	f, isFile := w.(interface{ Fd() uintptr })
 	return &display{w: w, now: time.Now, terminal: isFile && !env.PlainTerminal() && term.IsTerminal(int(f.Fd()))}
+}
+
+// displayOf shows progress of a command on its standard error, with what there is to type about a warning.
+func displayOf(cmd *cobra.Command) *display {
+	d := newDisplay(cmd.ErrOrStderr())
+	d.hints = hints{cmd}
+	return d
 }
 
 // Stage begins a stage of total items; total 0 means the number is not known.
@@ -120,7 +131,12 @@ func (d *display) line(prefix, format string, args ...any) {
 	if d.bar != nil {
 		_ = d.bar.Clear()
 	}
-	fmt.Fprintf(d.w, "%s%s\n", prefix, printable(strings.TrimRight(fmt.Sprintf(format, args...), "\n")))
+	text := strings.TrimRight(fmt.Sprintf(format, args...), "\n")
+	var remedies []remedy.Remedy
+	for _, a := range args {
+		remedies = append(remedies, remedy.Of(a)...)
+	}
+	fmt.Fprintf(d.w, "%s%s\n", prefix, printable(d.hints.add(text, remedies)))
 	if d.bar != nil {
 		_ = d.bar.RenderBlank()
 	}

@@ -88,7 +88,7 @@ func runExport(cmd *cobra.Command, f *exportFlags) error {
 	if err != nil {
 		return err
 	}
-	d := newDisplay(cmd.ErrOrStderr())
+	d := displayOf(cmd)
 	defer d.Close()
 	m, err := model.Open(dir, model.Options{Folds: f.folds, Checkpoint: f.checkpoint}, d)
 	if err != nil {

@@ -89,7 +89,11 @@ func (g *gpuInfo) print(w io.Writer) {
 		switch {
 		case l.Name == "": // not looked for
 		case l.Problem == "":
-			fmt.Fprintf(w, "  %s %s: %s (%s)\n", l.Name, l.Version, l.Path, l.Found)
+			found := l.Found
+			if found == driver.Given {
+				found = "--cuda-libs"
+			}
+			fmt.Fprintf(w, "  %s %s: %s (%s)\n", l.Name, l.Version, l.Path, found)
 		default:
 			fmt.Fprintf(w, "  %s: %s; run: %s\n", l.Name, l.Problem, l.Install)
 		}

@@ -77,7 +77,7 @@ func runImport(cmd *cobra.Command, dir string, f *importFlags) error {
 	if err := checkFolds(f.folds); err != nil {
 		return err
 	}
-	d := newDisplay(cmd.ErrOrStderr())
+	d := displayOf(cmd)
 	defer d.Close()
 	m, err := model.Open(dir, model.Options{Folds: f.folds, Checkpoint: f.checkpoint, Tell: f.tell}, d)
 	if err != nil {

@@ -87,7 +87,7 @@ func runPackage(cmd *cobra.Command, f *packageFlags) error {
 	if err != nil {
 		return err
 	}
-	d := newDisplay(cmd.ErrOrStderr())
+	d := displayOf(cmd)
 	defer d.Close()
 	m, err := artifact.Pack(cmd.Context(), folders, artifact.PackOptions{
 		Task: name, Trainer: f.model.trainer, Plans: f.model.plans, Folds: f.folds, Checkpoint: f.checkpoint,
@@ -126,7 +126,7 @@ where the artifact is to be used, in the container for instance. Nothing is writ
 			if err := checkThreads(cmd, threads); err != nil {
 				return err
 			}
-			d := newDisplay(cmd.ErrOrStderr())
+			d := displayOf(cmd)
 			defer d.Close()
 			o, err := artifact.Check(cmd.Context(), args[0], artifact.Machine{Device: device, Threads: threads, GPU: gpu}, d)
 			if err != nil {

@@ -292,7 +292,7 @@ func checkOutliers(names []string, tasks []*task.Task) error {
 
 // planTask takes one task through masks, checks, plans and preprocessing.
 func planTask(cmd *cobra.Command, t *task.Task, f *planFlags, budget int64) (*plan.Plans, error) {
-	d := newDisplay(cmd.ErrOrStderr())
+	d := displayOf(cmd)
 	defer d.Close()
 	d.Note("%s: %d cases", t.Name, len(t.Dataset.Cases))
 	for _, w := range t.Dataset.Warnings {

@@ -152,7 +152,7 @@ func runPredict(cmd *cobra.Command, f *predictFlags) error {
 	if err != nil {
 		return err
 	}
-	d := newDisplay(cmd.ErrOrStderr())
+	d := displayOf(cmd)
 	defer d.Close()
 	limit := cmp.Or(budget, memory.Default())
 	model, err := predict.Open(dir, predict.Options{

@@ -73,7 +73,7 @@ func runPreprocessCase(cmd *cobra.Command, f *preprocessCaseFlags) error {
 	if err != nil {
 		return err
 	}
-	d := newDisplay(cmd.ErrOrStderr())
+	d := displayOf(cmd)
 	defer d.Close()
 	p, err := model.OpenPlans(dir, d)
 	if err != nil {

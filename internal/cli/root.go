@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/universal-classifier/uc/internal/interrupt"
+	"github.com/universal-classifier/uc/internal/remedy"
 )
 
 // Exit codes of uc.
@@ -42,18 +43,22 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root := newRoot()
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	err := run(ctx, root, args)
+	err := run(interrupt.InWords(ctx), root, args)
 	if err == nil {
 		return ExitOK
 	}
+	cmd, _ := commandOf(root, args)
+	h := hints{cmd}
 	var u *usageError
 	if errors.As(err, &u) {
-		cmd, _ := commandOf(root, args)
-		fmt.Fprintf(stderr, "uc: %s (see %s --help)\n", printable(err.Error()), cmd.CommandPath())
+		see := "see " + cmd.CommandPath() + " --help"
+		if typed := h.spell(remedy.Of(err)); typed != "" {
+			see = typed + "; " + see
+		}
+		fmt.Fprintf(stderr, "uc: %s (%s)\n", printable(err.Error()), printable(see))
 		return ExitUsage
 	}
-	text := strings.ReplaceAll(err.Error(), context.Canceled.Error(), "interrupted") // by Ctrl-C
-	fmt.Fprintf(stderr, "uc: %s\n", printable(strings.TrimSpace(text)))
+	fmt.Fprintf(stderr, "uc: %s\n", printable(h.add(strings.TrimSpace(err.Error()), remedy.Of(err))))
 	return ExitFailed
 }
 
@@ -117,12 +122,12 @@ The workflow, the folders and the flags are those of nnU-Net and of the Python p
 }
 
 // usageError is a mistake on the command line, as opposed to a job that failed.
-type usageError struct{ msg string }
+type usageError struct{ error }
 
-func (e *usageError) Error() string { return e.msg }
+func (e *usageError) Unwrap() error { return e.error }
 
 func usagef(format string, args ...any) error {
-	return &usageError{fmt.Sprintf(format, args...)}
+	return &usageError{fmt.Errorf(format, args...)}
 }
 
 // flagError words pflag's errors for people who typed the reference's spelling.

@@ -49,7 +49,7 @@ func (f *evaluateFlags) testSet(cmd *cobra.Command, id string) (r *evaluate.Repo
 	if err != nil {
 		return nil, "", nil, nil, err
 	}
-	d := newDisplay(cmd.ErrOrStderr())
+	d := displayOf(cmd)
 	defer d.Close()
 	differences, shared, err := external.Compare(cmd.Context(), t, cases, d)
 	if err != nil {
@@ -68,7 +68,7 @@ func (f *evaluateFlags) testSet(cmd *cobra.Command, id string) (r *evaluate.Repo
 // predictTest predicts the test cases into a folder of the model, one for each choice of folds. Predictions that are
 // there and still valid are kept.
 func (f *evaluateFlags) predictTest(cmd *cobra.Command, t *task.Task, cases []task.Case) (dir string, incomplete, err error) {
-	d := newDisplay(cmd.ErrOrStderr())
+	d := displayOf(cmd)
 	defer d.Close()
 	folder := t.Folders.Model(t.Name, f.model.trainer, f.model.plans)
 	model, err := predict.Open(folder, predict.Options{Folds: f.folds, Device: f.device, Threads: f.threads, GPU: f.gpu, NoWait: f.noWait}, d)

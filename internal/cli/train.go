@@ -140,7 +140,7 @@ type trained struct {
 }
 
 func runTrain(cmd *cobra.Command, o train.Options, asJSON bool) error {
-	d := newDisplay(cmd.ErrOrStderr())
+	d := displayOf(cmd)
 	r, err := train.Run(cmd.Context(), o, d)
 	d.Close()
 	if err != nil {

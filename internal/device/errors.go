@@ -2,6 +2,8 @@ package device
 
 import (
 	"fmt"
+
+	"github.com/universal-classifier/uc/internal/remedy"
 )
 
 // Error is what a device panics with when it cannot go on: its methods have no errors, since nothing can be done about
@@ -10,6 +12,7 @@ type Error struct {
 	Device string
 	Err    error
 	Remedy string // what the user can do; empty where there is nothing to say
+	For    []remedy.Remedy
 }
 
 func (e *Error) Error() string {
@@ -20,7 +23,8 @@ func (e *Error) Error() string {
 	return text
 }
 
-func (e *Error) Unwrap() error { return e.Err }
+func (e *Error) Unwrap() error             { return e.Err }
+func (e *Error) Remedies() []remedy.Remedy { return e.For }
 
 // Recover turns the panic of a device that failed into an error; call it deferred.
 func Recover(err *error) {

@@ -23,12 +23,12 @@ type Variable struct{ Name, Meaning string }
 // Variables lists all of them, in the order of the help.
 func Variables() []Variable {
 	return []Variable{
-		{RawData, "folder of the raw data (holds nnUNet_raw_data/); --data-root D stands for D/raw"},
-		{Preprocessed, "folder of plans, splits and preprocessed cases; --data-root D stands for D/preprocessed"},
-		{Results, "folder of the trained models (holds nnUNet/); --data-root D stands for D/trained_models"},
-		{Workers, "default of uc train --workers"},
+		{RawData, "folder of the raw data (holds nnUNet_raw_data/)"},
+		{Preprocessed, "folder of plans, splits and preprocessed cases"},
+		{Results, "folder of the trained models (holds nnUNet/)"},
+		{Workers, "how many workers prepare training samples, where no number is given"},
 		{CPU, "forces a set of CPU kernels: generic, avx2 or avx512; unset, the fastest the machine has"},
-		{CUDALibs, "folder that holds NVRTC and cuDNN for a GPU, or Python packages with them; --cuda-libs stands for it"},
+		{CUDALibs, "folder that holds NVRTC and cuDNN for a GPU, or Python packages with them"},
 		{CUDAGraph, "0 launches the operations of a GPU one by one instead of as a CUDA graph"},
 		{"CUDA_HOME, CUDA_PATH, VIRTUAL_ENV, CONDA_PREFIX", "looked into for NVRTC and cuDNN, after the loader's own path"},
 		{"NO_COLOR, TERM=dumb", "plain progress lines instead of a bar, even on a terminal"},

@@ -9,6 +9,7 @@ import (
 
 	"github.com/universal-classifier/uc/internal/atomicfile"
 	"github.com/universal-classifier/uc/internal/progress"
+	"github.com/universal-classifier/uc/internal/remedy"
 )
 
 // Name is the file in a folder that is locked by the process that writes there.
@@ -48,7 +49,7 @@ func enter(ctx context.Context, dir string, shared, noWait bool, r progress.Repo
 		case !errors.Is(err, ErrHeld):
 			return nil, err
 		case noWait && time.Since(began) > grace:
-			return nil, fmt.Errorf("%s is %w; try again when that has ended, or leave --no-wait out to wait for it", dir, err)
+			return nil, remedy.With(fmt.Errorf("%s is %w; try again when that has ended, or wait for it", dir, err), remedy.Unset{Option: remedy.NoWait})
 		case !noWait && time.Since(began) > grace && told != err.Error():
 			told = err.Error()
 			r.Note("waiting: %s is %s", dir, told)

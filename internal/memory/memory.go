@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"golang.org/x/sync/semaphore"
+
+	"github.com/universal-classifier/uc/internal/remedy"
 )
 
 // DefaultShare of the free memory is used where no budget is given.
@@ -84,8 +86,16 @@ type TooLargeError struct {
 }
 
 func (e *TooLargeError) Error() string {
-	return fmt.Sprintf("needs %s of memory, but the budget is %s; give --memory %dM or more, on a machine that has it",
-		Format(e.Need), Format(e.Budget), max(e.Need, e.Enough)>>20+1)
+	return fmt.Sprintf("needs %s of memory, but the budget is %s; give %s or more, on a machine that has it",
+		Format(e.Need), Format(e.Budget), Format(e.enough()))
+}
+
+// enough is a budget in whole MiB that suffices.
+func (e *TooLargeError) enough() int64 { return (max(e.Need, e.Enough)>>20 + 1) << 20 }
+
+// Remedies is a larger budget.
+func (e *TooLargeError) Remedies() []remedy.Remedy {
+	return []remedy.Remedy{remedy.Set{Option: remedy.Memory, Value: fmt.Sprintf("%dM", e.enough()>>20)}}
 }
 
 // Total is what the budget shares out.

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/universal-classifier/uc/internal/env"
+	"github.com/universal-classifier/uc/internal/remedy"
 )
 
 // The names that the reference gives its only trainer, plans and network.
@@ -62,8 +63,8 @@ func ResolveFolders(dataRoot string) (Folders, error) {
 		*v.to = abs
 	}
 	if len(missing) > 0 {
-		return Folders{}, fmt.Errorf("no data root: give --data-root D, or set %s (not set: %s)",
-			strings.Join([]string{env.RawData, env.Preprocessed, env.Results}, ", "), strings.Join(missing, ", "))
+		return Folders{}, remedy.With(fmt.Errorf("no data root: name one, or set %s (not set: %s)",
+			strings.Join([]string{env.RawData, env.Preprocessed, env.Results}, ", "), strings.Join(missing, ", ")), remedy.Set{Option: remedy.DataRoot})
 	}
 	return f, nil
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/universal-classifier/uc/internal/device/cuda/driver"
 	"github.com/universal-classifier/uc/internal/device/cuda/kernels"
 	"github.com/universal-classifier/uc/internal/memory"
+	"github.com/universal-classifier/uc/internal/remedy"
 )
 
 // gpuDevice computes on a CUDA card. Activations lie channels last in the number format of the device. Parameters of
@@ -168,7 +169,8 @@ func (d *gpuDevice) failure(err error) *device.Error {
 	e := &device.Error{Device: d.Name(), Err: err}
 	switch {
 	case errors.Is(err, driver.ErrLost):
-		e.Remedy = "the last checkpoint is whole, go on from it with -c once nvidia-smi answers"
+		e.Remedy = "the last checkpoint is whole, go on from it once nvidia-smi answers"
+		e.For = []remedy.Remedy{remedy.Set{Option: remedy.ContinueTraining}}
 	case errors.Is(err, driver.ErrMemory):
 		e.Remedy = "a smaller batch or smaller images need less"
 	}

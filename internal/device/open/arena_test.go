@@ -84,7 +84,7 @@ func TestArenaNeverSharesLivingMemory(t *testing.T) {
 }
 
 func TestOpen(t *testing.T) {
-	for name, want := range map[string]string{"cuda": "use --device cpu", "cuda:3": "no usable GPU", "gpu": "expected auto, cpu, cuda or cuda:N", "cuda:x": "unknown device"} {
+	for name, want := range map[string]string{"cuda": "; use the CPU", "cuda:3": "no usable GPU", "gpu": "expected auto, cpu, cuda or cuda:N", "cuda:x": "unknown device"} {
 		if _, err := open.Device(open.Options{Device: name, Threads: 1}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, expected %q", name, err, want)
 		}

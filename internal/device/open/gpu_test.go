@@ -20,6 +20,7 @@ import (
 	"github.com/universal-classifier/uc/internal/device/cuda/kernels"
 	"github.com/universal-classifier/uc/internal/device/devicetest"
 	"github.com/universal-classifier/uc/internal/device/open"
+	"github.com/universal-classifier/uc/internal/remedy"
 	"github.com/universal-classifier/uc/internal/testutil"
 )
 
@@ -204,7 +205,7 @@ func TestCardLost(t *testing.T) {
 		if (err != nil) != (i >= 2) {
 			t.Errorf("launch %d: %v", i+1, err)
 		}
-		if err != nil && (!errors.Is(err, driver.ErrLost) || !strings.Contains(err.Error(), "go on from it with -c")) {
+		if err != nil && (!errors.Is(err, driver.ErrLost) || !slices.Contains(remedy.Of(err), remedy.Remedy(remedy.Set{Option: remedy.ContinueTraining}))) {
 			t.Errorf("error %v", err)
 		}
 	}

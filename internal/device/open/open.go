@@ -14,6 +14,7 @@ import (
 	"github.com/universal-classifier/uc/internal/device/cuda/driver"
 	"github.com/universal-classifier/uc/internal/device/cuda/kernels"
 	"github.com/universal-classifier/uc/internal/env"
+	"github.com/universal-classifier/uc/internal/remedy"
 )
 
 // ErrNoGPU is wrapped by Open's errors for an unavailable CUDA device.
@@ -78,7 +79,7 @@ func Device(o Options) (device.Device, error) {
 	}
 	d, err := openGPU(card, o.GPU.Look(), o)
 	if err != nil {
-		return nil, fmt.Errorf("device %s: %w: %w; use --device cpu", n, ErrNoGPU, err)
+		return nil, remedy.With(fmt.Errorf("device %s: %w: %w; use the CPU", n, ErrNoGPU, err), remedy.Set{Option: remedy.Device, Value: "cpu"})
 	}
 	return d, nil
 }

@@ -48,8 +48,12 @@ func Present() bool {
 // A place is a folder to look in, and why: the person reads it in `uc info`.
 type place struct{ dir, why string }
 
-// loaderPath stands for wherever the system's loader looks.
-const loaderPath = "loader path"
+const (
+	// Given stands for the folder that the person named.
+	Given = "the folder named"
+	// loaderPath stands for wherever the system's loader looks.
+	loaderPath = "loader path"
+)
 
 // places lists where NVIDIA's libraries may lie, in the order of preference. The folder given on the command line comes
 // first, then the loader's own.
@@ -63,8 +67,8 @@ func places(given string) []place {
 		}
 	}
 	if given != "" {
-		add("--cuda-libs", given)
-		add("--cuda-libs", wheelDirs(given)...)
+		add(Given, given)
+		add(Given, wheelDirs(given)...)
 	}
 	add(loaderPath, "")
 	toolkits, pythons := env.Toolkits()

@@ -109,14 +109,14 @@ func TestReports(t *testing.T) {
 		t.Errorf("cuDNN 8: %+v", r.CuDNN)
 	}
 
-	// Found by --cuda-libs, in wheels of an environment, and not at all.
+	// Found in the folder named, in wheels of an environment, and not at all.
 	alone := t.TempDir()
 	if err := os.Rename(filepath.Join(dir, "libcudnn.so.9"), filepath.Join(alone, "libcudnn.so.9")); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("PATH", "")
-	if r := look("", alone, time.Minute); r.CuDNN.Path != filepath.Join(alone, "libcudnn.so.9") || r.CuDNN.Found != "--cuda-libs" {
-		t.Errorf("--cuda-libs: %+v", r.CuDNN)
+	if r := look("", alone, time.Minute); r.CuDNN.Path != filepath.Join(alone, "libcudnn.so.9") || r.CuDNN.Found != Given {
+		t.Errorf("folder named: %+v", r.CuDNN)
 	}
 	env := t.TempDir()
 	lib := filepath.Join(env, "lib", "python3.12", "site-packages", "nvidia", "cudnn", "lib")
