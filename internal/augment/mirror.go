@@ -1,6 +1,9 @@
 package augment
 
-import "github.com/universal-classifier/uc/internal/augment/rows"
+import (
+	"github.com/universal-classifier/uc/internal/augment/rows"
+	"github.com/universal-classifier/uc/internal/mirror"
+)
 
 // mirror flips all channels along the axes (z, y, x) in one pass of swaps.
 func (p *Pipeline) mirror(axes [3]bool, data []float32) {
@@ -12,29 +15,19 @@ func (p *Pipeline) mirror(axes [3]bool, data []float32) {
 	}
 }
 
-func mirrorChannel(channel []float32, shape [3]int, axes [3]bool) {
-	nz, ny, nx := shape[0], shape[1], shape[2]
-	row := func(z, y int) []float32 { return channel[(z*ny+y)*nx:][:nx:nx] }
-	for z := range nz {
-		toZ := z
-		if axes[0] {
-			toZ = nz - 1 - z
+func mirrorChannel(channel []float32, shape [3]int, axes mirror.Axes) {
+	width := shape[2]
+	row := func(i int) []float32 { return channel[i*width:][:width:width] }
+	axes.Rows(shape, func(i, partner int) {
+		switch {
+		case i > partner: // swapped already
+		case i == partner && axes[2]:
+			rows.Reverse(row(i))
+		case i == partner:
+		case axes[2]:
+			rows.SwapReversed(row(i), row(partner))
+		default:
+			rows.Swap(row(i), row(partner))
 		}
-		for y := range ny {
-			toY := y
-			if axes[1] {
-				toY = ny - 1 - y
-			}
-			switch from, to := z*ny+y, toZ*ny+toY; {
-			case from > to: // swapped already
-			case from == to && axes[2]:
-				rows.Reverse(row(z, y))
-			case from == to:
-			case axes[2]:
-				rows.SwapReversed(row(z, y), row(toZ, toY))
-			default:
-				rows.Swap(row(z, y), row(toZ, toY))
-			}
-		}
-	}
+	})
 }

@@ -19,29 +19,37 @@ func (a Axes) Apply(dst, src []float32, shape [3]int) []float32 {
 		dst = make([]float32, len(src))
 	}
 	dst = dst[:len(src)]
-	depth, rows, width := shape[0], shape[1], shape[2]
-	for c := range len(src) / (depth * rows * width) {
-		for z := range depth {
-			fromZ := z
-			if a[0] {
-				fromZ = depth - 1 - z
+	n, width := shape[0]*shape[1], shape[2]
+	for channel := 0; channel < len(src); channel += n * width {
+		a.Rows(shape, func(row, partner int) {
+			to, from := dst[channel+row*width:][:width], src[channel+partner*width:][:width]
+			if !a[2] {
+				copy(to, from)
+				return
 			}
-			for y := range rows {
-				fromY := y
-				if a[1] {
-					fromY = rows - 1 - y
-				}
-				to := dst[((c*depth+z)*rows+y)*width:][:width]
-				from := src[((c*depth+fromZ)*rows+fromY)*width:][:width]
-				if !a[2] {
-					copy(to, from)
-					continue
-				}
-				for x, v := range from {
-					to[width-1-x] = v
-				}
+			for x, v := range from {
+				to[width-1-x] = v
 			}
-		}
+		})
 	}
 	return dst
+}
+
+// Rows calls f for every row along x of an image of shape (Z, Y, X), in order, with its number and that of the row that
+// comes to lie there when z and y are flipped.
+func (a Axes) Rows(shape [3]int, f func(row, partner int)) {
+	depth, rows := shape[0], shape[1]
+	for z := range depth {
+		fromZ := z
+		if a[0] {
+			fromZ = depth - 1 - z
+		}
+		for y := range rows {
+			fromY := y
+			if a[1] {
+				fromY = rows - 1 - y
+			}
+			f(z*rows+y, fromZ*rows+fromY)
+		}
+	}
 }
