@@ -8,16 +8,12 @@ import (
 	"runtime"
 	"slices"
 	"sync"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/task"
 )
-
-// quickly is how long a look at all cases may take before it is reported.
-const quickly = 2 * time.Second
 
 // maxReaders bounds how many cases are looked through at a time.
 const maxReaders = 4
@@ -32,7 +28,7 @@ func ChangedInputs(ctx context.Context, f task.Folders, name string, cases []str
 	}
 	var mu sync.Mutex
 	var changed []string
-	advance := progress.Late(r, quickly, "comparing the images with those that were preprocessed", len(cases))
+	advance := progress.Late(r, "comparing the images with those that were preprocessed", len(cases))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(min(runtime.GOMAXPROCS(0), maxReaders))
 	for _, id := range cases {

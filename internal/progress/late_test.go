@@ -21,7 +21,7 @@ func (h *heard) Advance(item string) { h.lines = append(h.lines, item) }
 func TestLate(t *testing.T) {
 	for after, want := range map[time.Duration][]string{0: {"opening 2", "a", "b"}, time.Hour: nil} {
 		h := &heard{Reporter: Discard}
-		advance := Late(h, after, "opening", 2)
+		advance := late(h, after, "opening", 2)
 		advance("a")
 		advance("b")
 		if !slices.Equal(h.lines, want) {
@@ -29,7 +29,7 @@ func TestLate(t *testing.T) {
 		}
 	}
 	h := &heard{Reporter: Discard}
-	advance := Late(h, 20*time.Millisecond, "opening", 3)
+	advance := late(h, 20*time.Millisecond, "opening", 3)
 	advance("a")
 	time.Sleep(30 * time.Millisecond)
 	advance("b")
