@@ -21,30 +21,16 @@ func (v *validator) test(n *node) {
 	}
 	t := &validator{dir: v.dir, generated: v.generated, files: v.files, declared: v.declared,
 		out: Dataset{Modalities: v.out.Modalities, Labels: v.out.Labels, ROILabels: v.out.ROILabels}}
-	seen := map[string]int{}
+	all := entries{list: "test", folder: TestImagesDir, nameless: "test ", twice: " in test", seen: map[string]int{}}
 	for i := range n.items {
 		item := &n.items[i]
 		if !slices.ContainsFunc(v.out.Labels, func(l Label) bool { return l.Name != "" && item.get(l.Name) != nil }) {
 			continue
 		}
-		c := Case{}
-		if image, name := t.path(item, "image", fmt.Sprintf("test[%d]", i)); image != "" {
-			if bad := badID(name); bad != "" {
-				t.add(QuoteID(name), "image", "line %d: the name %s; rename the case's files", item.get("image").line, bad)
-				continue
-			}
-			c.ID = name
-			t.images(&c, image, TestImagesDir)
+		c, id, named := t.entry(i, item, &all)
+		if !named {
+			continue
 		}
-		id := c.ID
-		if id == "" {
-			id = fmt.Sprintf("test %d (line %d)", i, item.line)
-		} else if line, twice := seen[id]; twice {
-			t.add(id, "image", "line %d: the case is listed twice in test, first in line %d; remove one entry", item.line, line)
-		}
-		seen[id] = item.line
-		t.targets(&c, id, item)
-		t.subject(&c, id, item)
 		t.testMask(&c, id, item, v.out.HasMasks)
 		t.out.Cases = append(t.out.Cases, c)
 	}

@@ -178,7 +178,7 @@ func (v *validator) training(n *node) {
 		v.add("", "training", "missing or empty; expected a list with one entry per case")
 		return
 	}
-	seen := map[string]int{}
+	all := entries{list: "training", folder: ImagesDir, seen: map[string]int{}}
 	var without []string // cases without label
 	unnamed := 0         // cases of which nothing but their bad name is known
 	for i := range n.items {
@@ -187,26 +187,12 @@ func (v *validator) training(n *node) {
 			v.add("", fmt.Sprintf("training[%d]", i), "line %d: found %s, expected an object with image and classification labels", item.line, item.kind)
 			continue
 		}
-		c := Case{}
-		if image, name := v.path(item, "image", fmt.Sprintf("training[%d]", i)); image != "" {
-			if bad := badID(name); bad != "" {
-				v.add(QuoteID(name), "image", "line %d: the name %s; rename the case's files", item.get("image").line, bad)
-				v.out.Cases = append(v.out.Cases, c)
-				unnamed++
-				continue
-			}
-			c.ID = name
-			v.images(&c, image, ImagesDir)
+		c, id, named := v.entry(i, item, &all)
+		if !named {
+			v.out.Cases = append(v.out.Cases, c)
+			unnamed++
+			continue
 		}
-		id := c.ID
-		if id == "" {
-			id = fmt.Sprintf("%d (line %d)", i, item.line)
-		} else if line, ok := seen[id]; ok {
-			v.add(id, "image", "line %d: the case is listed twice, first in line %d; remove one entry", item.line, line)
-		}
-		seen[id] = item.line
-		v.targets(&c, id, item)
-		v.subject(&c, id, item)
 		if item.get("label") == nil {
 			without = append(without, id)
 		} else if mask, _ := v.path(item, "label", id); mask != "" {
@@ -218,6 +204,38 @@ func (v *validator) training(n *node) {
 	v.subjectRules(v.out.Cases)
 	v.problems = append(v.problems, v.unclear...)
 	v.classCounts()
+}
+
+// entries are those of a list of cases.
+type entries struct {
+	list     string         // its name in dataset.json
+	folder   string         // of its images
+	nameless string         // what precedes the number of an entry whose case has no name
+	twice    string         // what is said of the list where a case is named a second time
+	seen     map[string]int // lines, by case
+}
+
+// entry checks what training and test cases have in common: images, classes and subject. It reports whether anything
+// but the bad name of the case is known. id is the case in messages.
+func (v *validator) entry(i int, item *node, of *entries) (c Case, id string, named bool) {
+	if image, name := v.path(item, "image", fmt.Sprintf("%s[%d]", of.list, i)); image != "" {
+		if bad := badID(name); bad != "" {
+			v.add(QuoteID(name), "image", "line %d: the name %s; rename the case's files", item.get("image").line, bad)
+			return c, "", false
+		}
+		c.ID = name
+		v.images(&c, image, of.folder)
+	}
+	id = c.ID
+	if id == "" {
+		id = fmt.Sprintf("%s%d (line %d)", of.nameless, i, item.line)
+	} else if line, twice := of.seen[id]; twice {
+		v.add(id, "image", "line %d: the case is listed twice%s, first in line %d; remove one entry", item.line, of.twice, line)
+	}
+	of.seen[id] = item.line
+	v.targets(&c, id, item)
+	v.subject(&c, id, item)
+	return c, id, true
 }
 
 // maskRules checks that masks are all there and declared, or all absent, and settles HasMasks. cases is how many were
