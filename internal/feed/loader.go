@@ -46,8 +46,8 @@ func Positions(p Sequence, epoch, trainDone, valDone int) iter.Seq[Position] {
 	}
 }
 
-// cohort is the cases a loader draws from.
-type cohort interface {
+// cases are what a loader draws from.
+type cases interface {
 	// Read copies case i into dst (channels, Z, Y, X); its errors name the case. It may be called concurrently.
 	Read(i int, dst []float32) error
 	// Targets returns the class of case i for each label.
@@ -72,8 +72,8 @@ type Batch struct {
 // index in the batch) alone, so neither the number of workers nor an interruption changes any.
 type Loader struct {
 	sequence  Sequence
-	cohort    cohort
-	members   [2][]int // per phase, the cases of the cohort that are drawn from
+	cases     cases
+	members   [2][]int // per phase, the cases that are drawn from
 	sampleLen int
 	pipelines []*augment.Pipeline // one per worker
 
@@ -94,12 +94,12 @@ type job struct {
 
 // NewLoader starts one worker per pipeline, which fill batches of the sequence's size for the positions in order.
 // Memory is bounded: no more than batchesAhead(...) batches exist at any time.
-func NewLoader(p Sequence, c cohort, members [2][]int, labels, sampleLen int, pipelines []*augment.Pipeline, order iter.Seq[Position]) *Loader {
+func NewLoader(p Sequence, c cases, members [2][]int, labels, sampleLen int, pipelines []*augment.Pipeline, order iter.Seq[Position]) *Loader {
 	ctx, stop := context.WithCancel(context.Background())
 	batchSize := p.BatchSize
 	depth := BatchesAhead(batchSize, len(pipelines))
 	l := &Loader{
-		sequence: p, cohort: c, members: members, sampleLen: sampleLen, pipelines: pipelines,
+		sequence: p, cases: c, members: members, sampleLen: sampleLen, pipelines: pipelines,
 		free: make(chan *Batch, depth), ordered: make(chan *Batch, depth), jobs: make(chan job), stop: stop, stopped: ctx.Done(),
 	}
 	l.ready = l.ordered
@@ -170,11 +170,11 @@ func (l *Loader) work(p *augment.Pipeline) {
 func (l *Loader) fill(b *Batch, index int, rng *rand.Rand, draw *drawer, p *augment.Pipeline) error {
 	i := draw.one(&l.sequence, l.members[b.Phase], b.Position, index, rng)
 	data := b.Data[index*l.sampleLen:][:l.sampleLen]
-	if err := l.cohort.Read(i, data); err != nil {
+	if err := l.cases.Read(i, data); err != nil {
 		return err
 	}
-	b.Cases[index] = l.cohort.ID(i)
-	for k, class := range l.cohort.Targets(i) {
+	b.Cases[index] = l.cases.ID(i)
+	for k, class := range l.cases.Targets(i) {
 		b.Targets[k][index] = class
 	}
 	if b.Phase == Training {

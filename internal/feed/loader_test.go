@@ -161,7 +161,7 @@ func TestCasesAreDrawnEvenly(t *testing.T) {
 	members := []int{0, 1, 2, 3, 4, 5, 6}
 	c := toyCohort{7, -1}
 	counts := map[string]int{}
-	l := &Loader{sequence: Sequence{Seed: 3}, cohort: c, members: [2][]int{nil, members}, sampleLen: 2}
+	l := &Loader{sequence: Sequence{Seed: 3}, cases: c, members: [2][]int{nil, members}, sampleLen: 2}
 	p := augment.NewPipeline(augment.DefaultParams(false, nil, 1), [3]int{1, 1, 1}, 1)
 	b := &Batch{Data: make([]float32, 2), Targets: [][]int{{0}, {0}}, Cases: []string{""}}
 	w := make(chan job)

@@ -119,14 +119,14 @@ func newMadeUp(o MeasureOptions) *madeUp {
 	return m
 }
 
-// Read implements cohort.
+// Read implements cases.
 func (m *madeUp) Read(i int, dst []float32) error {
 	copy(dst, m.values[i])
 	return nil
 }
 
-// Targets implements cohort.
+// Targets implements cases.
 func (m *madeUp) Targets(i int) []int { return []int{i % 2} }
 
-// ID implements cohort.
+// ID implements cases.
 func (m *madeUp) ID(i int) string { return fmt.Sprintf("made-up case %d", i) }
