@@ -33,25 +33,6 @@ func mustRun(t *testing.T, f task.Folders) *plan.Plans {
 	return p
 }
 
-// openDataset opens cases for reading, unpacked unless compressed.
-func openDataset(t *testing.T, stage string, compressed bool, cases ...string) (*dataset.Dataset, error) {
-	t.Helper()
-	d, err := dataset.Open(stage, cases)
-	if err == nil && !compressed {
-		err = d.Map(t.Context(), progress.Discard)
-	}
-	return d, err
-}
-
-func readData(t *testing.T, path string) npz.Array {
-	t.Helper()
-	arrays, err := npz.Read(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return arrays["data"]
-}
-
 func exists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil
@@ -62,14 +43,14 @@ func TestDataset(t *testing.T) {
 	p := mustRun(t, f)
 	stage := f.Stage(cohorttest.Task, p.DataIdentifier)
 	for _, compressed := range []bool{true, false, false} {
-		d, err := openDataset(t, stage, compressed, "c_2", "c_0")
+		d, err := cohorttest.Open(t, stage, compressed, "c_2", "c_0")
 		if err != nil {
 			t.Fatal(err)
 		}
 		if exists(dataset.UnpackedFile(stage, "c_2")) == compressed {
 			t.Errorf("compressed %v: unpacked file there: %v", compressed, !compressed)
 		}
-		want := readData(t, dataset.ArraysFile(stage, "c_2")).Floats()
+		want := cohorttest.ReadData(t, dataset.ArraysFile(stage, "c_2")).Floats()
 		got := make([]float32, len(want))
 		if err := d.Read(0, got); err != nil {
 			t.Fatal(err)
@@ -88,18 +69,18 @@ func TestDataset(t *testing.T) {
 	if err := os.WriteFile(dataset.UnpackedFile(stage, "c_0"), []byte("damaged"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	d, err := openDataset(t, stage, false, "c_0")
+	d, err := cohorttest.Open(t, stage, false, "c_0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	d.Close()
-	if _, err := openDataset(t, stage, false, "c_9"); err == nil || !strings.Contains(err.Error(), "plan-and-preprocess") {
+	if _, err := cohorttest.Open(t, stage, false, "c_9"); err == nil || !strings.Contains(err.Error(), "plan-and-preprocess") {
 		t.Errorf("a case that is not there: %v", err)
 	}
 	if err := npz.Write(dataset.ArraysFile(stage, "c_0"), []npz.Array{{Name: "data", Shape: []int{1}, Data: []float32{1}}}, true); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := openDataset(t, stage, false, "c_0"); err == nil {
+	if _, err := cohorttest.Open(t, stage, false, "c_0"); err == nil {
 		t.Error("a file of another shape was taken")
 	}
 }
@@ -109,13 +90,13 @@ func TestUnpackedCaseIsThatOfThePackedOne(t *testing.T) {
 	f := cohorttest.MakeTask(t, "MRI", cohorttest.Cases(3))
 	p := mustRun(t, f)
 	stage := f.Stage(cohorttest.Task, p.DataIdentifier)
-	want := readData(t, dataset.ArraysFile(stage, "c_0")).Floats()
+	want := cohorttest.ReadData(t, dataset.ArraysFile(stage, "c_0")).Floats()
 	for _, c := range []struct {
 		name   string
 		change func(unpacked []byte) []byte
 	}{
 		{"of another case", func([]byte) []byte {
-			other := readData(t, dataset.ArraysFile(stage, "c_1"))
+			other := cohorttest.ReadData(t, dataset.ArraysFile(stage, "c_1"))
 			path := filepath.Join(t.TempDir(), "other.npy")
 			if err := npz.WriteNPY(path, other); err != nil {
 				t.Fatal(err)
@@ -131,7 +112,7 @@ func TestUnpackedCaseIsThatOfThePackedOne(t *testing.T) {
 		{"longer", func(b []byte) []byte { return append(b, 0, 0, 0, 0) }},
 		{"empty", func([]byte) []byte { return nil }},
 	} {
-		d, err := openDataset(t, stage, false, "c_0")
+		d, err := cohorttest.Open(t, stage, false, "c_0")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -152,7 +133,7 @@ func TestUnpackedCaseIsThatOfThePackedOne(t *testing.T) {
 			if err := os.Chtimes(path, when, when); err != nil {
 				t.Fatal(err)
 			}
-			d, err := openDataset(t, stage, false, "c_0")
+			d, err := cohorttest.Open(t, stage, false, "c_0")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -192,12 +173,12 @@ func TestArraysThatAreNotThoseOfTheirProperties(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mapped, err := openDataset(t, stage, false, "c_0")
+	mapped, err := cohorttest.Open(t, stage, false, "c_0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer mapped.Close()
-	before := make([]float32, len(readData(t, dataset.ArraysFile(stage, "c_0")).Floats()))
+	before := make([]float32, len(cohorttest.ReadData(t, dataset.ArraysFile(stage, "c_0")).Floats()))
 	if err := mapped.Read(0, before); err != nil {
 		t.Fatal(err)
 	}

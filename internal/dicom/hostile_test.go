@@ -5,13 +5,13 @@ import (
 	"encoding/binary"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/universal-classifier/uc/internal/dicom/dicomtest"
 	"github.com/universal-classifier/uc/internal/progress"
+	"github.com/universal-classifier/uc/internal/testutil"
 )
 
 // readAll does with a file whatever a conversion would. It must come back, whatever the file holds.
@@ -116,11 +116,8 @@ func TestClaimsAreNotBelieved(t *testing.T) {
 		if err := os.WriteFile(path, c.b, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		err := readAll(path)
-		runtime.ReadMemStats(&after)
-		if got := after.TotalAlloc - before.TotalAlloc; got > 64<<20 {
+		var err error
+		if got := testutil.Allocated(func() { err = readAll(path) }); got > 64<<20 {
 			t.Errorf("%s: %d bytes were allocated", name, got)
 		}
 		if c.says != "" && (err == nil || !strings.Contains(err.Error(), c.says)) {

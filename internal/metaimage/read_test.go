@@ -12,11 +12,11 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/universal-classifier/uc/internal/testutil"
 	"github.com/universal-classifier/uc/internal/volume"
 )
 
@@ -378,14 +378,12 @@ func TestClaimsCostNoMemory(t *testing.T) {
 	s.header = instead("4 3 2", "400 400 400")(s.header)
 	header, data := s.build(t, "LOCAL")
 	path := put(t, filepath.Join(t.TempDir(), "a.mha"), append(append([]byte(header), data...), make([]byte, 200_000)...))
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	if _, err := ReadImage(path); err == nil {
-		t.Fatal("no error")
-	}
-	runtime.ReadMemStats(&after)
-	if got := after.TotalAlloc - before.TotalAlloc; got > 32<<20 {
+	var err error
+	if got := testutil.Allocated(func() { _, err = ReadImage(path) }); got > 32<<20 {
 		t.Errorf("%d MiB allocated", got>>20)
+	}
+	if err == nil {
+		t.Error("no error")
 	}
 }
 

@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"encoding/json"
 	"math"
 	"os"
 	"path/filepath"
@@ -58,23 +57,12 @@ func comparePlans(t *testing.T, name string, got *Plans, want referencePlans) {
 	}
 }
 
-func readJSON(t *testing.T, path string, v any) {
-	t.Helper()
-	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(b, v); err != nil {
-		t.Fatal(err)
-	}
-}
-
 func TestPlannerOnly(t *testing.T) {
 	var all map[string]struct {
 		Properties fingerprint.Fingerprint `json:"dataset_properties"`
 		Plans      referencePlans          `json:"plans"`
 	}
-	readJSON(t, testutil.Shared(t, "reference", "preprocessing", "planner_only.json"), &all)
+	testutil.ReadJSON(t, testutil.Shared(t, "reference", "preprocessing", "planner_only.json"), &all)
 	if len(all) < 16 {
 		t.Fatalf("only %d entries", len(all))
 	}
@@ -99,7 +87,7 @@ func TestVariants(t *testing.T) {
 			Properties fingerprint.Fingerprint `json:"dataset_properties"`
 			Plans      referencePlans          `json:"plans"`
 		}
-		readJSON(t, testutil.Shared(t, "reference", "preprocessing", variant, "expected.json"), &c)
+		testutil.ReadJSON(t, testutil.Shared(t, "reference", "preprocessing", variant, "expected.json"), &c)
 		got, err := Make(&c.Properties, Subject{})
 		if err != nil {
 			t.Errorf("%s: %v", variant, err)

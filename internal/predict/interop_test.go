@@ -43,7 +43,7 @@ type artifactRecord struct {
 func writeArtifact(t *testing.T, dir string, r artifactRecord) {
 	t.Helper()
 	var expected struct{ Plans *plan.Plans }
-	readJSON(t, testutil.Shared(t, append([]string{"reference"}, strings.Split(r.PlansFrom, "/")...)...), &expected)
+	testutil.ReadJSON(t, testutil.Shared(t, append([]string{"reference"}, strings.Split(r.PlansFrom, "/")...)...), &expected)
 	p := expected.Plans
 	if r.Modalities != nil {
 		for len(p.Modalities) < *r.Modalities {
@@ -135,7 +135,7 @@ func TestModelFoldersOfTheReferencePredictTheSame(t *testing.T) {
 	for _, path := range records {
 		t.Run(strings.TrimSuffix(filepath.Base(path), ".json"), func(t *testing.T) {
 			var r artifactRecord
-			readJSON(t, path, &r)
+			testutil.ReadJSON(t, path, &r)
 			artifact := t.TempDir()
 			writeArtifact(t, artifact, r)
 			m := openModel(t, artifact, Options{FP32: true, DisableTTA: true})

@@ -22,6 +22,7 @@ import (
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/task"
+	"github.com/universal-classifier/uc/internal/testutil"
 	"github.com/universal-classifier/uc/internal/volume"
 	"github.com/universal-classifier/uc/pkg/nifti"
 )
@@ -103,7 +104,7 @@ func TestFolderOfCases(t *testing.T) {
 		t.Errorf("file holds %+v (%v), want %+v", got, err, want)
 	}
 	var all evaluate.Table
-	readJSON(t, s.JSON, &all)
+	testutil.ReadJSON(t, s.JSON, &all)
 	if len(all.Cases) != 5 || len(all.Failed) != 1 || !all.TTA || !reflect.DeepEqual(all.Folds, []string{"0", "1"}) {
 		t.Errorf("predictions.json: %+v", all)
 	}
@@ -323,7 +324,7 @@ func TestInterruptedPredictionKeepsWhatIsDone(t *testing.T) {
 		t.Fatalf("got %v", err)
 	}
 	var all evaluate.Table
-	readJSON(t, s.JSON, &all)
+	testutil.ReadJSON(t, s.JSON, &all)
 	if s.Predicted == 0 || s.Predicted == 6 || len(all.Cases) != s.Predicted {
 		t.Errorf("%d predicted, %d in the table", s.Predicted, len(all.Cases))
 	}

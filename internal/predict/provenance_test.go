@@ -18,6 +18,7 @@ import (
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/provenance"
 	"github.com/universal-classifier/uc/internal/task"
+	"github.com/universal-classifier/uc/internal/testutil"
 )
 
 // retrain writes another network into a fold, with what it was made from.
@@ -57,7 +58,7 @@ func fresh(t *testing.T, m *Model, cases []task.Case) []evaluate.PredictedCase {
 func tableOf(t *testing.T, s *Summary) evaluate.Table {
 	t.Helper()
 	var table evaluate.Table
-	readJSON(t, s.JSON, &table)
+	testutil.ReadJSON(t, s.JSON, &table)
 	return table
 }
 

@@ -1,7 +1,6 @@
 package predict
 
 import (
-	"encoding/json"
 	"fmt"
 	"math"
 	"os"
@@ -33,17 +32,6 @@ type referencePrediction struct {
 		Folds      []struct{ Logits, Softmax [][]float64 }
 		MeanLogits [][]float64 `json:"mean_logits"`
 		MeanSoft   [][]float64 `json:"mean_softmax"`
-	}
-}
-
-func readJSON(t *testing.T, path string, v any) {
-	t.Helper()
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(raw, v); err != nil {
-		t.Fatal(err)
 	}
 }
 
@@ -84,9 +72,9 @@ func TestPredictionsEqualTheReference(t *testing.T) {
 	for _, variant := range []string{"mri_roi", "mri_noroi", "ct_roi", "aniso", "twomod"} {
 		t.Run(variant, func(t *testing.T) {
 			var want referencePrediction
-			readJSON(t, testutil.Shared(t, "reference", "predictions", variant+".json"), &want)
+			testutil.ReadJSON(t, testutil.Shared(t, "reference", "predictions", variant+".json"), &want)
 			var expected struct{ Plans *plan.Plans }
-			readJSON(t, testutil.Shared(t, "reference", "preprocessing", variant, "expected.json"), &expected)
+			testutil.ReadJSON(t, testutil.Shared(t, "reference", "preprocessing", variant, "expected.json"), &expected)
 			p := expected.Plans
 			p.TaskName, p.RealMasks = "Task004_Hippocampus", variant != "mri_noroi"
 			p.Labels = []task.Label{{Name: "A", Values: []string{"no", "yes"}}, {Name: "B", Values: []string{"no", "yes"}}}

@@ -12,6 +12,7 @@ import (
 	"github.com/universal-classifier/uc/internal/memory"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/task"
+	"github.com/universal-classifier/uc/internal/testutil"
 	"github.com/universal-classifier/uc/internal/volume"
 	"github.com/universal-classifier/uc/pkg/nifti"
 )
@@ -55,7 +56,7 @@ func TestCaseLargerThanTheBudget(t *testing.T) {
 		t.Fatalf("%+v", s)
 	}
 	var table evaluate.Table
-	readJSON(t, s.JSON, &table)
+	testutil.ReadJSON(t, s.JSON, &table)
 	if len(table.Cases) != 2 || len(table.Failed) != 1 || table.Failed[0].Case != "case_1" {
 		t.Errorf("predictions.json: %+v", table)
 	}
@@ -140,7 +141,7 @@ func TestStrangeCasesCarryWarnings(t *testing.T) {
 			t.Errorf("warnings %q", w.lines)
 		}
 		var table evaluate.Table
-		readJSON(t, s.JSON, &table)
+		testutil.ReadJSON(t, s.JSON, &table)
 		if len(table.Cases) != 3 || len(table.Cases[0].Warnings) != 0 || len(table.Cases[1].Warnings) != 1 || len(table.Cases[2].Warnings) != 1 {
 			t.Errorf("run %d: %+v", run, table.Cases)
 		}

@@ -1,7 +1,6 @@
 package split
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,21 +10,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/testutil"
 )
-
-// readReference decodes a file of the reference splits, from the clone's own copy and, if it lies there, from the
-// shared folder.
-func readReference(t *testing.T, name string, v any) {
-	t.Helper()
-	raw, err := os.ReadFile(filepath.Join("..", "..", "testdata", "splits", name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(raw, v); err != nil {
-		t.Fatal(err)
-	}
-}
 
 func TestCopiesEqualTheSharedReference(t *testing.T) {
 	dir := testutil.Shared(t, "reference", "splits")
@@ -68,7 +55,7 @@ func indices(t *testing.T, ids []string) []int {
 
 func TestKFoldEqualsScikitLearn(t *testing.T) {
 	var want map[string][]struct{ Train, Val []int }
-	readReference(t, "kfold.json", &want)
+	testutil.ReadJSON(t, filepath.Join("..", "..", "testdata", "splits", "kfold.json"), &want)
 	for k, folds := range want {
 		n, err := strconv.Atoi(k)
 		if err != nil {
@@ -98,7 +85,7 @@ func TestFallbackSplitEqualsReference(t *testing.T) {
 		Train   []int `json:"idx_tr"`
 		Val     []int `json:"idx_val"`
 	}
-	readReference(t, "fallback.json", &want)
+	testutil.ReadJSON(t, filepath.Join("..", "..", "testdata", "splits", "fallback.json"), &want)
 	for name, w := range want {
 		got := FallbackSplit(numbered(w.N), w.Fold)
 		slices.Sort(w.Train) // the reference sorts the drawn cases
@@ -143,7 +130,7 @@ func TestChooseSplitWritesTheFileOnceAndHonoursEdits(t *testing.T) {
 	if !reflect.DeepEqual(beyond.Split, FallbackSplit(ids, 5)) || !strings.Contains(beyond.Origin, "80:20") {
 		t.Fatalf("fold beyond the file: %+v", beyond)
 	}
-	all, err := ChooseSplit(dir, FoldAll, ids, Drawing{})
+	all, err := ChooseSplit(dir, task.FoldAll, ids, Drawing{})
 	if err != nil {
 		t.Fatal(err)
 	}

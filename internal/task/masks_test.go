@@ -23,9 +23,7 @@ func TestGeneratedMasksAsReference(t *testing.T) {
 		root := t.TempDir()
 		folders := Folders{Raw: root}
 		raw := folders.RawTask("Task003_NoROI")
-		if err := os.CopyFS(raw, os.DirFS(filepath.Join(dir, "raw"))); err != nil {
-			t.Fatal(err)
-		}
+		testutil.CopyFolder(t, filepath.Join(dir, "raw"), raw)
 		original, _ := os.ReadFile(filepath.Join(raw, DatasetFile))
 		task, err := Load(folders, "3")
 		if err != nil {

@@ -6,9 +6,10 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/universal-classifier/uc/internal/testutil"
 )
 
 // array pickles a NumPy array of one axis with a dtype and its bytes, as protocol 2 does.
@@ -97,14 +98,12 @@ func TestHostilePicklesTakeLittleMemory(t *testing.T) {
 				if form == "old" && len(test.program) > 1<<20 {
 					continue // the same machine
 				}
-				var before, after runtime.MemStats
-				runtime.ReadMemStats(&before)
-				err := read()
-				runtime.ReadMemStats(&after)
+				var err error
+				took := testutil.Allocated(func() { err = read() })
 				if err == nil || form == "pickle" && !strings.Contains(err.Error(), test.want) {
 					t.Errorf("%s: got %v, want an error with %q", form, err, test.want)
 				}
-				if took := after.TotalAlloc - before.TotalAlloc; took > maxHostile {
+				if took > maxHostile {
 					t.Errorf("%s: took %d MB", form, took>>20)
 				}
 			}
@@ -120,12 +119,12 @@ func TestHostilePicklesTakeLittleMemory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	_, err = ReadPickle(long)
-	_, err2 := ReadAny(long)
-	runtime.ReadMemStats(&after)
-	if err == nil || err2 == nil || after.TotalAlloc-before.TotalAlloc > maxHostile {
-		t.Errorf("a gigabyte: %v, %v, %d MB", err, err2, (after.TotalAlloc-before.TotalAlloc)>>20)
+	var err2 error
+	took := testutil.Allocated(func() {
+		_, err = ReadPickle(long)
+		_, err2 = ReadAny(long)
+	})
+	if err == nil || err2 == nil || took > maxHostile {
+		t.Errorf("a gigabyte: %v, %v, %d MB", err, err2, took>>20)
 	}
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/universal-classifier/uc/internal/cli"
 	"github.com/universal-classifier/uc/internal/fault"
+	"github.com/universal-classifier/uc/internal/testutil"
 	"github.com/universal-classifier/uc/internal/volume"
 	"github.com/universal-classifier/uc/internal/weights"
 	"github.com/universal-classifier/uc/pkg/nifti"
@@ -119,7 +120,7 @@ func TestEveryOperation(t *testing.T) {
 	deadline := time.Now().Add(15 * time.Second) // of the shortened run, on whatever machine
 	for _, s := range stages {
 		after := filepath.Join(t.TempDir(), "after")
-		copyTree(t, before, after)
+		testutil.CopyFolder(t, before, after)
 		count := filepath.Join(t.TempDir(), "count")
 		if code, said := run(t, []string{countVariable + "=" + count}, s.args(after)...); code != 0 {
 			t.Fatalf("%s without a fault: exit code %d\n%s", s.name, code, said)
@@ -175,7 +176,7 @@ func (s stage) torture(t *testing.T, before string, want map[string]string, what
 	t.Helper()
 	root := filepath.Join(t.TempDir(), "root")
 	defer os.RemoveAll(root)
-	copyTree(t, before, root)
+	testutil.CopyFolder(t, before, root)
 	code, said := run(t, []string{faultVariable + "=" + what}, s.args(root)...)
 	if strings.Contains(said, "goroutine ") || strings.HasPrefix(what, "die") && code != died {
 		t.Errorf("%s with %s: exit code %d\n%s", s.name, what, code, said)
@@ -268,13 +269,6 @@ func results(t *testing.T, root string, s stage) map[string]string {
 		}
 	}
 	return out
-}
-
-func copyTree(t *testing.T, from, to string) {
-	t.Helper()
-	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // newRoot is a data root with a task of five cases without masks, and two more to predict.

@@ -1,8 +1,6 @@
 package train
 
 import (
-	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -22,23 +20,7 @@ func referenceTask(t *testing.T, name string) task.Folders {
 		t.Fatal(err)
 	}
 	to := folders.PreprocessedTask(name)
-	err = filepath.WalkDir(from, func(path string, e fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		rel, _ := filepath.Rel(from, path)
-		if e.IsDir() {
-			return os.MkdirAll(filepath.Join(to, rel), 0o755)
-		}
-		b, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		return os.WriteFile(filepath.Join(to, rel), b, 0o644)
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	testutil.CopyFolder(t, from, to)
 	return folders
 }
 

@@ -1,16 +1,16 @@
 package train
 
 import (
-	"encoding/json"
 	"math"
-	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/universal-classifier/uc/internal/testutil"
 )
 
 func TestLearningRateEqualsPolyLR(t *testing.T) {
 	var want []float64
-	readReference(t, "poly_lr.json", &want)
+	testutil.ReadJSON(t, filepath.Join("..", "..", "testdata", "splits", "poly_lr.json"), &want)
 	if len(want) != 201 {
 		t.Fatalf("%d rates, want 201", len(want))
 	}
@@ -32,7 +32,7 @@ func TestHistoryEqualsNetworkTrainer(t *testing.T) {
 		BestEpoch int     `json:"best_epoch_based_on_MA_tr_loss"`
 		SaveBest  bool    `json:"save_best"`
 	}
-	readReference(t, "trainer_state.json", &runs)
+	testutil.ReadJSON(t, filepath.Join("..", "..", "testdata", "splits", "trainer_state.json"), &runs)
 	if len(runs) == 0 {
 		t.Fatal("no runs")
 	}
@@ -57,17 +57,5 @@ func TestHistoryEqualsNetworkTrainer(t *testing.T) {
 				t.Fatalf("run %d epoch %d: best epoch %d, save best %v; want %d, %v", r, e, *h.BestTrainEpoch, best, w.BestEpoch, w.SaveBest)
 			}
 		}
-	}
-}
-
-// readReference decodes a file of the reference's splits and schedules.
-func readReference(t *testing.T, name string, v any) {
-	t.Helper()
-	raw, err := os.ReadFile(filepath.Join("..", "..", "testdata", "splits", name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(raw, v); err != nil {
-		t.Fatal(err)
 	}
 }
