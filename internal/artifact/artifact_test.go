@@ -15,6 +15,7 @@ import (
 	"github.com/universal-classifier/uc/internal/fingerprint"
 	"github.com/universal-classifier/uc/internal/i3d"
 	"github.com/universal-classifier/uc/internal/indexed"
+	"github.com/universal-classifier/uc/internal/jsonfile"
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/task"
@@ -198,12 +199,12 @@ func broken(t *testing.T, out string, o PackOptions) {
 			var a Answer
 			must(readJSON(expected, &a))
 			a.Logits[1][0] += 0.1
-			must(writeJSON(expected, a))
+			must(jsonfile.Write(expected, a, jsonfile.Indent))
 			m, err := ReadManifest(out)
 			must(err)
 			m.Files[selfTestDir+"/"+expectedFile], err = digest(expected)
 			must(err)
-			must(writeJSON(manifest, m))
+			must(jsonfile.Write(manifest, m, jsonfile.Indent))
 		}, ""},
 	} {
 		before := map[string][]byte{}

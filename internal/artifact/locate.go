@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/task"
 )
@@ -89,7 +90,7 @@ func Locate(dir string, m Model, r progress.Reporter) (string, error) {
 			continue
 		}
 		tasks = append(tasks, e.Name())
-		if isDir(folders.Model(e.Name(), m.Trainer, m.Plans)) {
+		if infile.IsDir(folders.Model(e.Name(), m.Trainer, m.Plans)) {
 			with = append(with, e.Name())
 		}
 	}
@@ -110,22 +111,17 @@ func Locate(dir string, m Model, r progress.Reporter) (string, error) {
 // DefaultFolds returns the folds that predict from a model folder unless others are asked for: all if it is there, else
 // every trained fold (nil).
 func DefaultFolds(modelDir string) []string {
-	if isDir(filepath.Join(modelDir, task.FoldDir("all"))) {
-		return []string{"all"}
+	if infile.IsDir(filepath.Join(modelDir, task.FoldDir(task.FoldAll))) {
+		return []string{task.FoldAll}
 	}
 	return nil
-}
-
-func isDir(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.IsDir()
 }
 
 func subfolders(dir string) []string {
 	entries, _ := os.ReadDir(dir)
 	var names []string
 	for _, e := range entries {
-		if isDir(filepath.Join(dir, e.Name())) {
+		if infile.IsDir(filepath.Join(dir, e.Name())) {
 			names = append(names, e.Name())
 		}
 	}

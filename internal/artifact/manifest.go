@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/universal-classifier/uc/internal/infile"
+	"github.com/universal-classifier/uc/internal/jsonfile"
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/task"
 )
@@ -59,7 +60,7 @@ func writeManifest(dir string, p *plan.Plans, folds []string, o PackOptions) (*M
 	if m.Files, err = digests(dir); err != nil {
 		return nil, err
 	}
-	return m, writeJSON(filepath.Join(dir, ManifestFile), m)
+	return m, jsonfile.Write(filepath.Join(dir, ManifestFile), m, jsonfile.Indent)
 }
 
 // ReadManifest reads the manifest of the artifact dir. An artifact that uc package did not make has none: the error

@@ -2,15 +2,14 @@ package artifact
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 
-	"github.com/universal-classifier/uc/internal/atomicfile"
 	"github.com/universal-classifier/uc/internal/checkpoint"
+	"github.com/universal-classifier/uc/internal/jsonfile"
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/task"
@@ -121,7 +120,7 @@ func fill(ctx context.Context, dir string, f task.Folders, o PackOptions, r prog
 		return nil, fmt.Errorf("self-test: %w", err)
 	}
 	r.Advance("self-test")
-	if err := writeJSON(filepath.Join(dir, selfTestDir, expectedFile), want); err != nil {
+	if err := jsonfile.Write(filepath.Join(dir, selfTestDir, expectedFile), want, jsonfile.Indent); err != nil {
 		return nil, err
 	}
 	return writeManifest(dir, p, folds, o)
@@ -141,8 +140,8 @@ func foldsOf(modelDir string, o PackOptions) ([]string, error) {
 		}
 		return o.Folds, nil
 	}
-	if has("all") {
-		return []string{"all"}, nil
+	if has(task.FoldAll) {
+		return []string{task.FoldAll}, nil
 	}
 	var folds []string
 	for _, name := range subfolders(modelDir) {
@@ -181,12 +180,4 @@ func withoutNames(p *plan.Plans) {
 	for _, i := range d.IntensityProperties {
 		i.LocalProps = nil
 	}
-}
-
-func writeJSON(path string, v any) error {
-	raw, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return err
-	}
-	return atomicfile.WriteBytes(path, append(raw, '\n'))
 }

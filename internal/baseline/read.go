@@ -49,10 +49,10 @@ func trainingCases(preprocessed, modelDir, fold string, ids []string) ([]string,
 	if !errors.Is(err, fs.ErrNotExist) {
 		return used.Train, err
 	}
-	if fold == split.FoldAll {
+	if fold == task.FoldAll {
 		return ids, nil
 	}
-	number, parseErr := split.ParseFold(fold)
+	number, parseErr := task.ParseFold(fold)
 	splits, splitErr := split.ReadSplits(filepath.Join(preprocessed, split.SplitsFile), ids)
 	if parseErr != nil || splitErr != nil || number >= len(splits) {
 		return nil, fmt.Errorf("its training cases are not known: %w", err)

@@ -16,6 +16,7 @@ import (
 	"github.com/universal-classifier/uc/internal/device/open"
 	"github.com/universal-classifier/uc/internal/feed"
 	"github.com/universal-classifier/uc/internal/i3d"
+	"github.com/universal-classifier/uc/internal/numeric"
 )
 
 // Options of a measurement; the network has one label with two classes.
@@ -65,8 +66,8 @@ const (
 	ceilingTime = 500 * time.Millisecond // spent on measuring the ceiling
 )
 
-// Numbers of the reference's optimiser.
-var step = i3d.StepOptions{LR: 1e-2, Momentum: 0.99, WeightDecay: 3e-5, ClipNorm: 12}
+// step is the step of the reference's optimiser.
+var step = i3d.StepOptions{LR: i3d.ReferenceLR, Momentum: i3d.ReferenceMomentum, WeightDecay: i3d.ReferenceWeightDecay, ClipNorm: i3d.ReferenceClipNorm}
 
 // Run measures a training step (forward, loss, backward, clipping, optimiser) and an inference pass on random data.
 func Run(ctx context.Context, o Options) (r *Result, err error) {
@@ -239,8 +240,7 @@ func median(ctx context.Context, steps int, f func() error) (float64, error) {
 			seconds = append(seconds, time.Since(began).Seconds())
 		}
 	}
-	slices.Sort(seconds)
-	return (seconds[(len(seconds)-1)/2] + seconds[len(seconds)/2]) / 2, nil
+	return numeric.Median(seconds), nil
 }
 
 func round(v float64, digits int) float64 {

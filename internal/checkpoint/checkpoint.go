@@ -17,6 +17,7 @@ import (
 	"strings"
 
 	"github.com/universal-classifier/uc/internal/atomicfile"
+	"github.com/universal-classifier/uc/internal/jsonfile"
 	"github.com/universal-classifier/uc/internal/provenance"
 	"github.com/universal-classifier/uc/internal/weights"
 )
@@ -141,11 +142,7 @@ func Write(foldDir, name string, c *Checkpoint, training any) error {
 	if err := weights.WriteSafetensors(Path(foldDir, name), all, metadata); err != nil {
 		return err
 	}
-	summary, err := json.MarshalIndent(told, "", "  ")
-	if err != nil {
-		return err
-	}
-	return atomicfile.WriteBytes(filepath.Join(foldDir, name+summarySuffix), append(summary, '\n'))
+	return jsonfile.Write(filepath.Join(foldDir, name+summarySuffix), told, jsonfile.Indent)
 }
 
 // Read loads a checkpoint of a fold. A file that is not there wraps ErrNotFound.

@@ -19,6 +19,7 @@ import (
 	"github.com/universal-classifier/uc/internal/convert"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/task"
+	"github.com/universal-classifier/uc/internal/words"
 )
 
 // convertFlags are those of every command that writes a raw task.
@@ -202,7 +203,7 @@ func summarise(w io.Writer, c *convert.Cohort, t *convert.Target) error {
 	}
 	fmt.Fprintf(&b, " from %s, %s\n", filepath.Base(c.Source), verb)
 	line := func(name, text string) { fmt.Fprintf(&b, "  %s: %s\n", name, text) }
-	line(count(len(c.Modalities), "modality", "modalities"), strings.Join(c.Modalities, ", "))
+	line(words.CountOf(len(c.Modalities), "modality", "modalities"), strings.Join(c.Modalities, ", "))
 	if c.ROILabels == nil {
 		line("masks", "none, the whole image is the region of interest")
 	} else {
@@ -274,12 +275,4 @@ func aboutCases(c *convert.Cohort, line func(name, text string)) {
 	if len(covariates) > 0 {
 		line("covariates", strings.Join(covariates, ", "))
 	}
-}
-
-// count is a number with its noun.
-func count(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
 }

@@ -160,10 +160,10 @@ func taskStatuses(f task.Folders) ([]taskStatus, error) {
 
 func statusOfModel(dir string) modelStatus {
 	m := modelStatus{Model: filepath.Base(dir), Trained: []string{}, Begun: []string{}}
-	folds, _ := filepath.Glob(filepath.Join(dir, "fold_*"))
-	folds = append(folds, filepath.Join(dir, task.FoldDir("all")))
+	folds, _ := filepath.Glob(filepath.Join(dir, task.FoldDir("*")))
+	folds = append(folds, filepath.Join(dir, task.FoldDir(task.FoldAll)))
 	for _, fold := range folds {
-		id := strings.TrimPrefix(filepath.Base(fold), "fold_")
+		id := strings.TrimPrefix(filepath.Base(fold), task.FoldDir(""))
 		switch {
 		case checkpoint.Exists(fold, checkpoint.Final), reference.CheckpointExists(fold, checkpoint.Final):
 			m.Trained = append(m.Trained, id)

@@ -305,7 +305,7 @@ func planTask(cmd *cobra.Command, t *task.Task, f *planFlags, budget int64) (*pl
 	budget = cmp.Or(budget, memory.Default())
 	defer limitHeap(budget)()
 	o := cohort.Options{
-		Threads: f.threads, Memory: budget, NoPreprocess: f.noPreprocessing || f.merge, KeepCropped: f.keepCropped, NoWait: f.noWait,
+		Workers: f.threads, Memory: budget, NoPreprocess: f.noPreprocessing || f.merge, KeepCropped: f.keepCropped, NoWait: f.noWait,
 		OverwritePlans: f.overwritePlans, OverwriteIdentifier: f.overwriteIdentifier,
 		Verify: f.verify, Watch: leaks.watcher.Watch, AllowOutliers: f.allowOutliers,
 	}

@@ -9,7 +9,6 @@ import (
 
 	"github.com/universal-classifier/uc/internal/env"
 	"github.com/universal-classifier/uc/internal/evaluate"
-	"github.com/universal-classifier/uc/internal/split"
 	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/train"
 )
@@ -103,11 +102,11 @@ Ctrl-C stops after the current iteration and keeps a checkpoint; -c goes on from
 
 // checkFold refuses what is neither a fold's number nor "all".
 func checkFold(fold string) error {
-	if fold == split.FoldAll {
+	if fold == task.FoldAll {
 		return nil
 	}
-	if _, err := split.ParseFold(fold); err != nil {
-		return usagef("unknown fold %q: 0 to 4, higher for further random splits, or %s", fold, split.FoldAll)
+	if _, err := task.ParseFold(fold); err != nil {
+		return usagef("unknown fold %q: 0 to 4, higher for further random splits, or %s", fold, task.FoldAll)
 	}
 	return nil
 }

@@ -18,11 +18,11 @@ const advisedMargin = 1.05
 // enough is a budget, in bytes, that suffices for every case in every stage, as far as the headers tell. A case that
 // does not fit the budget is met when it is cropped, before there are plans; that it could be cropped would be no help
 // if it then could not be resampled. Cropping only makes cases smaller, so plans for the raw sizes ask for no less.
-func (c *cohort) enough() int64 {
-	modalities := len(c.task.Dataset.Modalities)
-	fp := &fingerprint.Fingerprint{Modalities: c.task.Dataset.Modalities}
+func (co *cohort) enough() int64 {
+	modalities := len(co.task.Dataset.Modalities)
+	fp := &fingerprint.Fingerprint{Modalities: co.task.Dataset.Modalities}
 	most := int64(0)
-	for _, one := range c.cases {
+	for _, one := range co.cases {
 		g, err := imagefile.ReadGeometry(one.Images[0])
 		if err != nil {
 			continue // told when the case is read
@@ -30,7 +30,7 @@ func (c *cohort) enough() int64 {
 		fp.AllSizes, fp.AllSpacings = append(fp.AllSizes, g.Size), append(fp.AllSpacings, g.Spacing)
 		most = max(most, preprocess.CropBytesOf(g.Size, modalities))
 	}
-	if p, err := plan.Make(fp, plan.Subject{TaskName: c.task.Name}); err == nil {
+	if p, err := plan.Make(fp, plan.Subject{TaskName: co.task.Name}); err == nil {
 		for i, size := range fp.AllSizes {
 			whole := measured{Size: size, Spacing: fp.AllSpacings[i], CropBox: preprocess.BoundsOf(volume.Box{Max: size})}
 			most = max(most, needOf(whole, p))

@@ -11,6 +11,7 @@ import (
 	"github.com/universal-classifier/uc/internal/defaults"
 	"github.com/universal-classifier/uc/internal/fingerprint"
 	"github.com/universal-classifier/uc/internal/infile"
+	"github.com/universal-classifier/uc/internal/jsonfile"
 	"github.com/universal-classifier/uc/internal/lockfile"
 	"github.com/universal-classifier/uc/internal/memory"
 	"github.com/universal-classifier/uc/internal/plan"
@@ -23,7 +24,7 @@ import (
 
 // Options of plan-and-preprocess.
 type Options struct {
-	Threads             int        // cases worked on at a time; 0: defaults.PlanWorkers
+	Workers             int        // cases worked on at a time; 0: defaults.PlanWorkers
 	Memory              int64      // bytes that all workers together may hold; 0: memory.Default
 	NoPreprocess        bool       // stop after the plans
 	KeepCropped         bool       // also write the cropped cases to nnUNet_cropped_data
@@ -94,8 +95,8 @@ func Preprocess(ctx context.Context, t *task.Task, o Options, r progress.Reporte
 
 // newJob completes the options, checks the files of the task, and makes its folders.
 func newJob(ctx context.Context, t *task.Task, o Options, r progress.Reporter) (*job, error) {
-	if o.Threads <= 0 {
-		o.Threads = defaults.PlanWorkers
+	if o.Workers <= 0 {
+		o.Workers = defaults.PlanWorkers
 	}
 	if o.Memory <= 0 {
 		o.Memory = memory.Default()
@@ -137,15 +138,15 @@ func (j *job) cohort(ctx context.Context, t *task.Task, s shard.Shard) (*cohort,
 		return nil, nil, err
 	}
 	j.limitMemory()
-	c := &cohort{job: j, cases: sortedCases(j.task.Dataset.Cases)}
+	co := &cohort{job: j, cases: sortedCases(j.task.Dataset.Cases)}
 	known, err := loadManifest(j.dir)
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := c.adoptParts(known); err != nil {
+	if err := co.adoptParts(known); err != nil {
 		return nil, nil, err
 	}
-	return c, known, known.update(ctx, c, s)
+	return co, known, known.update(ctx, co, s)
 }
 
 // check looks at the files of the task before anything is made of them.
@@ -154,7 +155,7 @@ func check(ctx context.Context, t *task.Task, o Options, r progress.Reporter) er
 		return err
 	}
 	if o.Verify {
-		return t.Verify(ctx, o.Threads, o.Watch, r)
+		return t.Verify(ctx, o.Workers, o.Watch, r)
 	}
 	t.WarnOfStragglers(r)
 	return nil
@@ -177,10 +178,10 @@ func (j *job) plan(fp *fingerprint.Fingerprint) (*plan.Plans, error) {
 
 // write writes the plans and dataset.json to the folder of the preprocessed task.
 func (j *job) write(fp *fingerprint.Fingerprint, p *plan.Plans) error {
-	if err := writeJSON(filepath.Join(j.dir, fingerprint.File), fp); err != nil {
+	if err := jsonfile.WriteIfNew(filepath.Join(j.dir, fingerprint.File), fp, jsonfile.LikeNNUNet); err != nil {
 		return err
 	}
-	if err := writeJSON(filepath.Join(j.dir, plan.File(j.options.PlansIdentifier)), p); err != nil {
+	if err := jsonfile.WriteIfNew(filepath.Join(j.dir, plan.File(j.options.PlansIdentifier)), p, jsonfile.LikeNNUNet); err != nil {
 		return err
 	}
 	b, err := infile.ReadFile(filepath.Join(j.task.Dir, task.DatasetFile), infile.MaxText)
@@ -191,43 +192,43 @@ func (j *job) write(fp *fingerprint.Fingerprint, p *plan.Plans) error {
 }
 
 // preprocess writes the arrays and properties of every case that is not there yet.
-func (c *cohort) preprocess(ctx context.Context, p *plan.Plans, known *manifest) error {
-	stage := c.task.Folders.Stage(c.task.Name, p.DataIdentifier)
+func (co *cohort) preprocess(ctx context.Context, p *plan.Plans, known *manifest) error {
+	stage := co.task.Folders.Stage(co.task.Name, p.DataIdentifier)
 	if err := atomicfile.MkdirAll(stage); err != nil {
 		return fmt.Errorf("cannot write the preprocessed cases: %w", err)
 	}
 	// Trainings unpack their cases into this folder.
-	lock, err := lockfile.Enter(ctx, stage, c.options.NoWait, c.progress)
+	lock, err := lockfile.Enter(ctx, stage, co.options.NoWait, co.progress)
 	if err != nil {
 		return err
 	}
 	defer lock.Release()
-	todo, setting, err := c.todo(stage, p, known, shard.Shard{})
+	todo, setting, err := co.todo(stage, p, known, shard.Shard{})
 	if err != nil {
 		return err
 	}
-	c.kept.retain(todo)
-	stale, err := removeStale(stage, c.cases)
+	co.kept.retain(todo)
+	stale, err := removeStale(stage, co.cases)
 	if err != nil {
 		return err
 	}
 	if stale > 0 {
-		c.progress.Note("%s: removed %d cases that dataset.json no longer lists", stage, stale)
+		co.progress.Note("%s: removed %d cases that dataset.json no longer lists", stage, stale)
 	}
-	return c.finish(ctx, stage, todo, len(c.cases), setting, p, known)
+	return co.finish(ctx, stage, todo, len(co.cases), setting, p, known)
 }
 
 // todo are the cases of a shard whose arrays are not there yet, by their place in the cohort; setting is the key of the
 // plans.
-func (c *cohort) todo(stage string, p *plan.Plans, known *manifest, s shard.Shard) (todo []int, setting string, err error) {
+func (co *cohort) todo(stage string, p *plan.Plans, known *manifest, s shard.Shard) (todo []int, setting string, err error) {
 	if setting, err = preprocess.SettingKey(p); err != nil {
 		return nil, "", err
 	}
-	for i, kase := range c.cases {
+	for i, c := range co.cases {
 		if !s.Has(i) {
 			continue
 		}
-		done, err := c.upToDate(stage, kase, setting, known.Cases[kase.ID].Files)
+		done, err := co.upToDate(stage, c, setting, known.Cases[c.ID].Files)
 		if err != nil {
 			return nil, "", err
 		}
@@ -239,33 +240,33 @@ func (c *cohort) todo(stage string, p *plan.Plans, known *manifest, s shard.Shar
 }
 
 // finish preprocesses what there is to do of so many cases.
-func (c *cohort) finish(ctx context.Context, stage string, todo []int, of int, setting string, p *plan.Plans, known *manifest) error {
+func (co *cohort) finish(ctx context.Context, stage string, todo []int, of int, setting string, p *plan.Plans, known *manifest) error {
 	if len(todo) == 0 {
-		c.progress.Note("%s: all %d cases are up to date", stage, of)
+		co.progress.Note("%s: all %d cases are up to date", stage, of)
 		return nil
 	}
 	if kept := of - len(todo); kept > 0 {
-		c.progress.Note("%s: %d of %d cases are up to date", stage, kept, of)
+		co.progress.Note("%s: %d of %d cases are up to date", stage, kept, of)
 	}
-	c.progress.Stage("preprocessing", len(todo))
-	need := func(i int) (int64, error) { return c.needToFinish(i, p), nil }
-	return c.each(ctx, todo, need, func(i int) error {
-		kase := c.cases[i]
-		crop := c.kept.take(i)
+	co.progress.Stage("preprocessing", len(todo))
+	need := func(i int) (int64, error) { return co.needToFinish(i, p), nil }
+	return co.each(ctx, todo, need, func(i int) error {
+		c := co.cases[i]
+		crop := co.kept.take(i)
 		if crop == nil {
 			var err error
-			if crop, err = c.load(i); err != nil {
+			if crop, err = co.load(i); err != nil {
 				return err
 			}
 		}
-		out, err := preprocess.Finish(ctx, kase, crop, p)
+		out, err := preprocess.Finish(ctx, c, crop, p)
 		if err != nil {
 			return err
 		}
 		if shape := p.Stage().ImageSize; out.Properties.SizeAfterPad != shape {
 			return fmt.Errorf("case %s: %v voxels after resampling, but the plans' shape is %v; training needs one shape: use plans whose shape fits the case, or plan this task on its own",
-				kase.ID, out.Properties.SizeAfterResampling, shape)
+				c.ID, out.Properties.SizeAfterResampling, shape)
 		}
-		return c.save(stage, out, kase, setting, known.Cases[kase.ID].Files)
+		return co.save(stage, out, c, setting, known.Cases[c.ID].Files)
 	})
 }

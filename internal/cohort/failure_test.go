@@ -105,7 +105,7 @@ func TestNaNBackgroundIsZero(t *testing.T) {
 				if properties.NonzeroBox[0][0] != 2 || properties.NonzeroBox[1][0] != 3 {
 					t.Errorf("background %g: nonzero_bbox %v", background, properties.NonzeroBox)
 				}
-				data := readData(t, dataset.ArraysFile(stage, id))
+				data := cohorttest.ReadData(t, dataset.ArraysFile(stage, id))
 				got = append(got, fmt.Sprint(properties.NonzeroBox, properties.CropBox, data.Shape, data.Floats()))
 			}
 			if want == nil {
@@ -155,7 +155,7 @@ func TestMemory(t *testing.T) {
 	cases := cohorttest.Cases(3)
 	cases[2] = cohorttest.Drawn{Size: [3]int{60, 60, 60}, Spacing: [3]float64{1, 1, 1}, Voxel: func(z, y, x int) float32 { return float32(z + 1) }, Label: cohorttest.Ball([3]int{60, 60, 60})}
 	f := cohorttest.MakeTask(t, "MRI", cases)
-	_, err := run(t, f, Options{Memory: 1 << 20, Threads: 8})
+	_, err := run(t, f, Options{Memory: 1 << 20, Workers: 8})
 	var large *memory.TooLargeError
 	if !errors.As(err, &large) || !strings.Contains(err.Error(), "case c_2") || strings.Contains(err.Error(), "case c_0") {
 		t.Errorf("a case larger than the budget: %v", err)
@@ -166,7 +166,7 @@ func TestMemory(t *testing.T) {
 	// What the error says is enough is enough.
 	var need int64
 	for need = large.Need; ; need += 1 << 20 {
-		if _, err = run(t, f, Options{Memory: need, Threads: 8, NoPreprocess: true}); err == nil || need > 1<<30 {
+		if _, err = run(t, f, Options{Memory: need, Workers: 8, NoPreprocess: true}); err == nil || need > 1<<30 {
 			break
 		}
 	}
@@ -190,7 +190,7 @@ func TestMemoryAdviceSuffices(t *testing.T) {
 	} {
 		cases := append(cohorttest.Cases(3), odd)
 		f := cohorttest.MakeTask(t, "CT", cases)
-		_, err := run(t, f, Options{Memory: 1 << 16, Threads: 2})
+		_, err := run(t, f, Options{Memory: 1 << 16, Workers: 2})
 		var tooLarge *memory.TooLargeError
 		if !errors.As(err, &tooLarge) {
 			t.Errorf("%s: %v", name, err)
@@ -204,7 +204,7 @@ func TestMemoryAdviceSuffices(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := run(t, f, Options{Memory: budget, Threads: 2}); err != nil {
+		if _, err := run(t, f, Options{Memory: budget, Workers: 2}); err != nil {
 			t.Errorf("%s: with the advised %s: %v", name, advised[1], err)
 		}
 	}

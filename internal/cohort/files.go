@@ -1,13 +1,13 @@
 package cohort
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"strings"
 
 	"github.com/universal-classifier/uc/internal/atomicfile"
 	"github.com/universal-classifier/uc/internal/dataset"
+	"github.com/universal-classifier/uc/internal/jsonfile"
 	"github.com/universal-classifier/uc/internal/npz"
 	"github.com/universal-classifier/uc/internal/preprocess"
 	"github.com/universal-classifier/uc/internal/provenance"
@@ -15,7 +15,7 @@ import (
 )
 
 // save writes a case: the arrays first, then the properties that vouch for them.
-func (c *cohort) save(stage string, out *preprocess.Prepared, kase task.Case, setting string, files []source) error {
+func (co *cohort) save(stage string, out *preprocess.Prepared, c task.Case, setting string, files []source) error {
 	id := out.Properties.Case
 	for _, path := range []string{dataset.PropertiesFile(stage, id), dataset.UnpackedFile(stage, id)} {
 		if err := atomicfile.Remove(path); err != nil {
@@ -27,11 +27,11 @@ func (c *cohort) save(stage string, out *preprocess.Prepared, kase task.Case, se
 		return fmt.Errorf("case %s: %w", id, err)
 	}
 	var err error
-	if out.Properties.MadeFrom, err = madeFrom(stage, id, setting, c.content(kase, files)); err != nil {
+	if out.Properties.MadeFrom, err = madeFrom(stage, id, setting, co.content(c, files)); err != nil {
 		return err
 	}
 	out.Properties.Key = caseKey(setting, files)
-	return writeProperties(stage, out.Properties, c.task.Dir)
+	return writeProperties(stage, out.Properties, co.task.Dir)
 }
 
 // writeProperties writes a case's properties with its files' paths relative to the raw task.
@@ -41,7 +41,7 @@ func writeProperties(dir string, p preprocess.Properties, taskDir string) error 
 		files[i] = relative(f, taskDir)
 	}
 	p.DataFiles, p.SegFile = files, relative(p.SegFile, taskDir)
-	if err := writeJSON(dataset.PropertiesFile(dir, p.Case), p); err != nil {
+	if err := jsonfile.WriteIfNew(dataset.PropertiesFile(dir, p.Case), p, jsonfile.LikeNNUNet); err != nil {
 		return fmt.Errorf("case %s: %w", p.Case, err)
 	}
 	return nil
@@ -78,10 +78,10 @@ func removeStale(stage string, cases []task.Case) (removed int, err error) {
 }
 
 // saveCropped writes a cropped case as the reference keeps it: modalities and mask, z, y, x.
-func (c *cohort) saveCropped(kase task.Case, crop *preprocess.Cropped, files []source) error {
-	dir := c.task.Folders.CroppedTask(c.task.Name)
-	if err := atomicfile.Remove(dataset.PropertiesFile(dir, kase.ID)); err != nil {
-		return fmt.Errorf("case %s: %w", kase.ID, err)
+func (co *cohort) saveCropped(c task.Case, crop *preprocess.Cropped, files []source) error {
+	dir := co.task.Folders.CroppedTask(co.task.Name)
+	if err := atomicfile.Remove(dataset.PropertiesFile(dir, c.ID)); err != nil {
+		return fmt.Errorf("case %s: %w", c.ID, err)
 	}
 	voxels := len(crop.Mask)
 	all := make([]float32, 0, (len(crop.Data)+1)*voxels)
@@ -92,28 +92,28 @@ func (c *cohort) saveCropped(kase task.Case, crop *preprocess.Cropped, files []s
 		all = append(all, float32(v))
 	}
 	a := npz.Array{Name: "data", Shape: []int{len(crop.Data) + 1, crop.Size[0], crop.Size[1], crop.Size[2]}, Data: all}
-	if err := npz.Write(dataset.ArraysFile(dir, kase.ID), []npz.Array{a}, true); err != nil {
-		return fmt.Errorf("case %s: %w", kase.ID, err)
+	if err := npz.Write(dataset.ArraysFile(dir, c.ID), []npz.Array{a}, true); err != nil {
+		return fmt.Errorf("case %s: %w", c.ID, err)
 	}
-	p := preprocess.CropProperties(kase, crop)
+	p := preprocess.CropProperties(c, crop)
 	p.Key = caseKey(cropSetting, files)
-	return writeProperties(dir, p, c.task.Dir)
+	return writeProperties(dir, p, co.task.Dir)
 }
 
 // cropSetting stands for the plans in the key of a cropped case, which depends on none.
 var cropSetting = fmt.Sprintf("cropped, version %d", preprocess.Version)
 
 // croppedDone reports whether the cropped case need not be written: it is not wanted, or there.
-func (c *cohort) croppedDone(kase task.Case, files []source) bool {
-	if !c.options.KeepCropped {
+func (co *cohort) croppedDone(c task.Case, files []source) bool {
+	if !co.options.KeepCropped {
 		return true
 	}
-	dir := c.task.Folders.CroppedTask(c.task.Name)
-	p, err := dataset.ReadProperties(dir, kase.ID)
+	dir := co.task.Folders.CroppedTask(co.task.Name)
+	p, err := dataset.ReadProperties(dir, c.ID)
 	if err != nil || p.Key != caseKey(cropSetting, files) {
 		return false
 	}
-	_, err = os.Stat(dataset.ArraysFile(dir, kase.ID))
+	_, err = os.Stat(dataset.ArraysFile(dir, c.ID))
 	return err == nil
 }
 
@@ -128,19 +128,4 @@ func madeFrom(stage, id, setting string, files []source) (provenance.Sources, er
 		digests[i] = f.SHA256
 	}
 	return provenance.Sources{dataset.FromPlans: setting, dataset.FromFiles: provenance.DigestOf(digests...), dataset.FromArrays: arrays.String()}, nil
-}
-
-// writeJSON writes v unless the file holds it already, so that nothing changes where nothing is new.
-func writeJSON(path string, v any) error {
-	b, err := jsonBytes(v)
-	if err != nil {
-		return fmt.Errorf("cannot write %s: %w", path, err)
-	}
-	return atomicfile.WriteIfNew(path, b)
-}
-
-// jsonBytes is v as writeJSON writes it.
-func jsonBytes(v any) ([]byte, error) {
-	b, err := json.MarshalIndent(v, "", "    ")
-	return append(b, '\n'), err
 }

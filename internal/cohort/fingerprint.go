@@ -25,8 +25,8 @@ type measured struct {
 }
 
 // measure crops a case and, for stride > 0, samples its region of interest.
-func (c *cohort) measure(i, stride int) (measured, *preprocess.Cropped, error) {
-	crop, err := c.load(i)
+func (co *cohort) measure(i, stride int) (measured, *preprocess.Cropped, error) {
+	crop, err := co.load(i)
 	if err != nil {
 		return measured{}, nil, err
 	}
@@ -51,14 +51,14 @@ type cohort struct {
 }
 
 // load reads and crops case i.
-func (c *cohort) load(i int) (*preprocess.Cropped, error) {
-	return preprocess.Load(c.cases[i], len(c.task.Dataset.ROILabels))
+func (co *cohort) load(i int) (*preprocess.Cropped, error) {
+	return preprocess.Load(co.cases[i], len(co.task.Dataset.ROILabels))
 }
 
 // fingerprint looks at every case that the records do not know yet and describes the cohort. With intensities every
 // case is looked at.
-func (c *cohort) fingerprint(ctx context.Context, r *manifest) (*fingerprint.Fingerprint, error) {
-	d := c.task.Dataset
+func (co *cohort) fingerprint(ctx context.Context, r *manifest) (*fingerprint.Fingerprint, error) {
+	d := co.task.Dataset
 	intensities := fingerprint.NeedsIntensities(d.Modalities)
 	stride := 0
 	if intensities {
@@ -66,17 +66,17 @@ func (c *cohort) fingerprint(ctx context.Context, r *manifest) (*fingerprint.Fin
 	}
 	var collected *fingerprint.Collector
 	if intensities {
-		collected = fingerprint.NewCollector(c.cases, len(d.Modalities), fingerprint.MaxDistinct)
+		collected = fingerprint.NewCollector(co.cases, len(d.Modalities), fingerprint.MaxDistinct)
 	}
 	var look []int
-	for i, kase := range c.cases {
-		rec := r.Cases[kase.ID]
-		if !c.croppedDone(kase, rec.Files) {
+	for i, c := range co.cases {
+		rec := r.Cases[c.ID]
+		if !co.croppedDone(c, rec.Files) {
 			look = append(look, i)
 			continue
 		}
 		if rec.Measured == nil || intensities {
-			m, known := c.measuredBefore(i, stride, rec.Files)
+			m, known := co.measuredBefore(i, stride, rec.Files)
 			if !known {
 				look = append(look, i)
 				continue
@@ -85,53 +85,53 @@ func (c *cohort) fingerprint(ctx context.Context, r *manifest) (*fingerprint.Fin
 				collected.Add(i, m.distributions)
 				m.distributions = nil
 			}
-			c.measured[i] = m
+			co.measured[i] = m
 		}
 	}
 	if len(look) > 0 {
-		c.progress.Stage("cropping", len(look))
+		co.progress.Stage("cropping", len(look))
 	}
-	err := c.each(ctx, look, c.needToCrop, func(i int) error {
-		m, crop, err := c.measure(i, stride)
+	err := co.each(ctx, look, co.needToCrop, func(i int) error {
+		m, crop, err := co.measure(i, stride)
 		if err != nil {
 			return err
 		}
 		for _, n := range crop.Notes {
-			c.progress.Warn("case %s: %s", c.cases[i].ID, n)
+			co.progress.Warn("case %s: %s", co.cases[i].ID, n)
 		}
-		if files := r.Cases[c.cases[i].ID].Files; !c.croppedDone(c.cases[i], files) {
-			if err := c.saveCropped(c.cases[i], crop, files); err != nil {
+		if files := r.Cases[co.cases[i].ID].Files; !co.croppedDone(co.cases[i], files) {
+			if err := co.saveCropped(co.cases[i], crop, files); err != nil {
 				return err
 			}
 		}
-		if !c.options.NoPreprocess {
-			c.kept.offer(i, crop)
+		if !co.options.NoPreprocess {
+			co.kept.offer(i, crop)
 		}
 		if collected != nil {
 			collected.Add(i, m.distributions)
 			m.distributions = nil
 		}
-		c.measured[i] = m
+		co.measured[i] = m
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	fp := c.describe()
+	fp := co.describe()
 	if !intensities {
 		return fp, nil
 	}
 	if k := fingerprint.Stride(fp.AllSizes); k != stride {
-		c.progress.Note("%d cases hold very many voxels: intensities are taken from every %dth", len(c.cases), k)
+		co.progress.Note("%d cases hold very many voxels: intensities are taken from every %dth", len(co.cases), k)
 		stride = k
-		collected = fingerprint.NewCollector(c.cases, len(d.Modalities), fingerprint.MaxDistinct)
-		if err := c.rescan(ctx, r, stride, collected.Add); err != nil {
+		collected = fingerprint.NewCollector(co.cases, len(d.Modalities), fingerprint.MaxDistinct)
+		if err := co.rescan(ctx, r, stride, collected.Add); err != nil {
 			return nil, err
 		}
 	}
 	if collected.Overflown() {
 		collected.ChooseBins()
-		if err := c.rescan(ctx, r, stride, collected.Refine); err != nil {
+		if err := co.rescan(ctx, r, stride, collected.Refine); err != nil {
 			return nil, err
 		}
 	}
@@ -140,18 +140,18 @@ func (c *cohort) fingerprint(ctx context.Context, r *manifest) (*fingerprint.Fin
 }
 
 // rescan samples all cases again, but for those whose samples a shard has left.
-func (c *cohort) rescan(ctx context.Context, r *manifest, stride int, add func(i int, d []fingerprint.Distribution)) error {
+func (co *cohort) rescan(ctx context.Context, r *manifest, stride int, add func(i int, d []fingerprint.Distribution)) error {
 	var look []int
-	for i, one := range c.cases {
-		if m, known := c.measuredBefore(i, stride, r.Cases[one.ID].Files); known {
+	for i, one := range co.cases {
+		if m, known := co.measuredBefore(i, stride, r.Cases[one.ID].Files); known {
 			add(i, m.distributions)
 		} else {
 			look = append(look, i)
 		}
 	}
-	c.progress.Stage("intensities", len(look))
-	return c.each(ctx, look, c.needToCrop, func(i int) error {
-		m, _, err := c.measure(i, stride)
+	co.progress.Stage("intensities", len(look))
+	return co.each(ctx, look, co.needToCrop, func(i int) error {
+		m, _, err := co.measure(i, stride)
 		if err != nil {
 			return err
 		}
@@ -161,13 +161,13 @@ func (c *cohort) rescan(ctx context.Context, r *manifest, stride int, add func(i
 }
 
 // describe fills in what does not depend on intensities.
-func (c *cohort) describe() *fingerprint.Fingerprint {
-	cases := make([]fingerprint.Case, len(c.cases))
-	for i, kase := range c.cases {
-		m := c.measured[i]
-		cases[i] = fingerprint.Case{ID: kase.ID, Size: m.CropBox.Box().Size(), Spacing: m.Spacing, Orientation: m.Orientation, SizeReduction: m.SizeReduction}
+func (co *cohort) describe() *fingerprint.Fingerprint {
+	cases := make([]fingerprint.Case, len(co.cases))
+	for i, c := range co.cases {
+		m := co.measured[i]
+		cases[i] = fingerprint.Case{ID: c.ID, Size: m.CropBox.Box().Size(), Spacing: m.Spacing, Orientation: m.Orientation, SizeReduction: m.SizeReduction}
 	}
-	return fingerprint.Describe(c.task.Dataset, cases)
+	return fingerprint.Describe(co.task.Dataset, cases)
 }
 
 // sortedCases are the cases in the order of their ids, as the reference lists its files.

@@ -18,6 +18,7 @@ import (
 	"github.com/universal-classifier/uc/internal/fingerprint"
 	"github.com/universal-classifier/uc/internal/imagefile"
 	"github.com/universal-classifier/uc/internal/infile"
+	"github.com/universal-classifier/uc/internal/jsonfile"
 	"github.com/universal-classifier/uc/internal/preprocess"
 	"github.com/universal-classifier/uc/internal/provenance"
 	"github.com/universal-classifier/uc/internal/shard"
@@ -73,29 +74,29 @@ func loadManifest(dir string) (*manifest, error) {
 
 // update identifies the input files of all cases, and forgets what was measured on others. Of the cases that are not the
 // shard's, those that nobody has identified yet are left to those who do.
-func (r *manifest) update(ctx context.Context, c *cohort, s shard.Shard) error {
-	fresh := make([]record, len(c.cases))
+func (r *manifest) update(ctx context.Context, co *cohort, s shard.Shard) error {
+	fresh := make([]record, len(co.cases))
 	var look []int
-	for i, one := range c.cases {
+	for i, one := range co.cases {
 		if s.Has(i) || len(r.Cases[one.ID].Files) > 0 {
 			look = append(look, i)
 		}
 	}
 	none := func(int) (int64, error) { return 0, nil }
-	c.progress.Stage("reading the case list", len(look))
-	err := c.each(ctx, look, none, func(i int) error {
-		kase := c.cases[i]
-		files := contentFiles(kase)
-		old := r.Cases[kase.ID]
+	co.progress.Stage("reading the case list", len(look))
+	err := co.each(ctx, look, none, func(i int) error {
+		c := co.cases[i]
+		files := contentFiles(c)
+		old := r.Cases[c.ID]
 		same := len(old.Files) == len(files)
 		for k, path := range files {
 			var before source
 			if k < len(old.Files) {
 				before = old.Files[k]
 			}
-			now, err := identify(path, relative(path, c.task.Dir), before)
+			now, err := identify(path, relative(path, co.task.Dir), before)
 			if err != nil {
-				return fmt.Errorf("case %s: %w", kase.ID, err)
+				return fmt.Errorf("case %s: %w", c.ID, err)
 			}
 			same = same && now.SHA256 == before.SHA256 && now.Path == before.Path
 			fresh[i].Files = append(fresh[i].Files, now)
@@ -109,8 +110,8 @@ func (r *manifest) update(ctx context.Context, c *cohort, s shard.Shard) error {
 		return err
 	}
 	r.Cases = map[string]record{}
-	for i, kase := range c.cases {
-		r.Cases[kase.ID] = fresh[i]
+	for i, c := range co.cases {
+		r.Cases[c.ID] = fresh[i]
 	}
 	return nil
 }
@@ -159,8 +160,8 @@ func relative(path, dir string) string {
 }
 
 // basis identifies what the fingerprint rests on. complete reports whether all of it is known already.
-func (c *cohort) basis(r *manifest) (key string, complete bool, err error) {
-	d := c.task.Dataset
+func (co *cohort) basis(r *manifest) (key string, complete bool, err error) {
+	d := co.task.Dataset
 	basis := struct {
 		Version    int
 		Modalities []string
@@ -169,16 +170,16 @@ func (c *cohort) basis(r *manifest) (key string, complete bool, err error) {
 		Cases      map[string][]string
 	}{preprocess.Version, d.Modalities, d.ROILabels, d.Labels, map[string][]string{}}
 	complete = true
-	c.measured = make([]measured, len(c.cases))
-	for i, kase := range c.cases {
-		rec := r.Cases[kase.ID]
+	co.measured = make([]measured, len(co.cases))
+	for i, c := range co.cases {
+		rec := r.Cases[c.ID]
 		for _, f := range rec.Files {
-			basis.Cases[kase.ID] = append(basis.Cases[kase.ID], f.SHA256)
+			basis.Cases[c.ID] = append(basis.Cases[c.ID], f.SHA256)
 		}
-		if rec.Measured == nil || !c.croppedDone(kase, rec.Files) {
+		if rec.Measured == nil || !co.croppedDone(c, rec.Files) {
 			complete = false
 		} else {
-			c.measured[i] = *rec.Measured
+			co.measured[i] = *rec.Measured
 		}
 	}
 	digest, err := provenance.DigestJSON(basis)
@@ -187,42 +188,42 @@ func (c *cohort) basis(r *manifest) (key string, complete bool, err error) {
 
 // fingerprintBefore returns the fingerprint of an earlier run, nil if what it rests on has changed, and the key of the
 // one that is wanted.
-func (c *cohort) fingerprintBefore(r *manifest) (fp *fingerprint.Fingerprint, key string, err error) {
-	key, complete, err := c.basis(r)
+func (co *cohort) fingerprintBefore(r *manifest) (fp *fingerprint.Fingerprint, key string, err error) {
+	key, complete, err := co.basis(r)
 	if err == nil && complete && key == r.Fingerprint {
-		fp, _ = fingerprint.Load(filepath.Join(c.dir, fingerprint.File)) // a damaged one is none
+		fp, _ = fingerprint.Load(filepath.Join(co.dir, fingerprint.File)) // a damaged one is none
 	}
 	return fp, key, err
 }
 
 // fingerprintOnce returns the fingerprint of an earlier run if nothing it rests on has changed; otherwise it makes a new
 // one.
-func (c *cohort) fingerprintOnce(ctx context.Context, r *manifest) (*fingerprint.Fingerprint, error) {
-	fp, key, err := c.fingerprintBefore(r)
+func (co *cohort) fingerprintOnce(ctx context.Context, r *manifest) (*fingerprint.Fingerprint, error) {
+	fp, key, err := co.fingerprintBefore(r)
 	if err != nil {
 		return nil, err
 	}
 	if fp != nil {
-		c.progress.Note("%s: the fingerprint is up to date", c.task.Name)
+		co.progress.Note("%s: the fingerprint is up to date", co.task.Name)
 		return fp, nil
 	}
-	if fp, err = c.fingerprint(ctx, r); err != nil {
+	if fp, err = co.fingerprint(ctx, r); err != nil {
 		return nil, err
 	}
-	for i, kase := range c.cases {
-		rec := r.Cases[kase.ID]
-		rec.Measured = &c.measured[i]
-		r.Cases[kase.ID] = rec
+	for i, c := range co.cases {
+		rec := r.Cases[c.ID]
+		rec.Measured = &co.measured[i]
+		r.Cases[c.ID] = rec
 	}
 	// The fingerprint first: the records vouch for it.
-	if err := writeJSON(filepath.Join(c.dir, fingerprint.File), fp); err != nil {
+	if err := jsonfile.WriteIfNew(filepath.Join(co.dir, fingerprint.File), fp, jsonfile.LikeNNUNet); err != nil {
 		return nil, err
 	}
 	r.Fingerprint = key
-	if err := writeJSON(filepath.Join(c.dir, manifestFile), r); err != nil {
+	if err := jsonfile.WriteIfNew(filepath.Join(co.dir, manifestFile), r, jsonfile.LikeNNUNet); err != nil {
 		return nil, err
 	}
-	return fp, c.removeParts()
+	return fp, co.removeParts()
 }
 
 // caseKey identifies the arrays of one case.
@@ -237,24 +238,24 @@ func caseKey(setting string, files []source) string {
 
 // upToDate reports whether a case's arrays are there and made from these files with this setting. Targets that changed
 // in dataset.json are written anew: the arrays do not depend on them.
-func (c *cohort) upToDate(stage string, kase task.Case, setting string, files []source) (bool, error) {
-	p, err := dataset.ReadProperties(stage, kase.ID)
+func (co *cohort) upToDate(stage string, c task.Case, setting string, files []source) (bool, error) {
+	p, err := dataset.ReadProperties(stage, c.ID)
 	if err != nil || p.Key != caseKey(setting, files) || p.Measures == nil {
 		return false, nil
 	}
-	now, err := madeFrom(stage, kase.ID, setting, c.content(kase, files))
+	now, err := madeFrom(stage, c.ID, setting, co.content(c, files))
 	if err != nil || p.MadeFrom != nil && !maps.Equal(p.MadeFrom, now) {
 		return false, nil
 	}
-	p.Targets, p.MadeFrom = kase.Targets, now
-	return true, writeJSON(dataset.PropertiesFile(stage, kase.ID), p)
+	p.Targets, p.MadeFrom = c.Targets, now
+	return true, jsonfile.WriteIfNew(dataset.PropertiesFile(stage, c.ID), p, jsonfile.LikeNNUNet)
 }
 
 // content are the files that make a case what it is: not a mask that was generated from its image, which a prediction
 // does without.
-func (c *cohort) content(kase task.Case, files []source) []source {
-	if c.task.Dataset.HasMasks {
+func (co *cohort) content(c task.Case, files []source) []source {
+	if co.task.Dataset.HasMasks {
 		return files
 	}
-	return files[:min(len(files), len(kase.Images))]
+	return files[:min(len(files), len(c.Images))]
 }

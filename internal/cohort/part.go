@@ -61,8 +61,8 @@ func (j *job) writePart(id string, files []source, m measured, stride int) error
 
 // adoptParts takes what shards know of the cases into the manifest. Whether the files still are those that a shard read
 // is for update to find out.
-func (c *cohort) adoptParts(r *manifest) error {
-	entries, err := os.ReadDir(filepath.Join(c.dir, partsFolder))
+func (co *cohort) adoptParts(r *manifest) error {
+	entries, err := os.ReadDir(filepath.Join(co.dir, partsFolder))
 	if os.IsNotExist(err) {
 		return nil
 	}
@@ -76,25 +76,25 @@ func (c *cohort) adoptParts(r *manifest) error {
 		}
 	}
 	parts := 0
-	for _, one := range c.cases {
+	for _, one := range co.cases {
 		if !there[one.ID] {
 			continue
 		}
-		if p := c.readPart(one.ID); p != nil {
+		if p := co.readPart(one.ID); p != nil {
 			r.Cases[one.ID] = p.Record
 			parts++
 		}
 	}
 	if parts > 0 {
-		c.progress.Note("%s: shards have measured %d of %d cases", c.task.Name, parts, len(c.cases))
+		co.progress.Note("%s: shards have measured %d of %d cases", co.task.Name, parts, len(co.cases))
 	}
 	return nil
 }
 
 // measuredBefore returns what a shard measured of case i, whose files are those given, if it took the samples that are
 // asked for; stride is 0 if none are.
-func (c *cohort) measuredBefore(i, stride int, files []source) (measured, bool) {
-	p := c.readPart(c.cases[i].ID)
+func (co *cohort) measuredBefore(i, stride int, files []source) (measured, bool) {
+	p := co.readPart(co.cases[i].ID)
 	if p == nil || !sameContent(p.Record.Files, files) {
 		return measured{}, false
 	}
@@ -102,7 +102,7 @@ func (c *cohort) measuredBefore(i, stride int, files []source) (measured, bool) 
 	if stride == 0 {
 		return m, true
 	}
-	if p.Stride != stride || len(p.Samples) != len(c.task.Dataset.Modalities) {
+	if p.Stride != stride || len(p.Samples) != len(co.task.Dataset.Modalities) {
 		return measured{}, false
 	}
 	for _, b := range p.Samples {

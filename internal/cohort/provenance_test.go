@@ -12,6 +12,7 @@ import (
 
 	"github.com/universal-classifier/uc/internal/cohort/cohorttest"
 	"github.com/universal-classifier/uc/internal/dataset"
+	"github.com/universal-classifier/uc/internal/jsonfile"
 	"github.com/universal-classifier/uc/internal/lockfile"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/task"
@@ -61,7 +62,7 @@ func TestCasesWithoutSourcesAreTakenOver(t *testing.T) {
 			t.Fatal(err)
 		}
 		q.MadeFrom = nil
-		if err := writeJSON(dataset.PropertiesFile(stage, id), q); err != nil {
+		if err := jsonfile.WriteIfNew(dataset.PropertiesFile(stage, id), q, jsonfile.LikeNNUNet); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -104,7 +105,7 @@ func TestTwoRunsOfATask(t *testing.T) {
 	errs := make(chan error, len(loaded))
 	for _, l := range loaded {
 		go func() {
-			_, err := Preprocess(t.Context(), l, Options{Threads: 2}, progress.Discard)
+			_, err := Preprocess(t.Context(), l, Options{Workers: 2}, progress.Discard)
 			errs <- err
 		}()
 	}

@@ -2,7 +2,6 @@ package cohort
 
 import (
 	"encoding/json"
-	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -11,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/universal-classifier/uc/internal/cohort/cohorttest"
 	"github.com/universal-classifier/uc/internal/dataset"
 	"github.com/universal-classifier/uc/internal/fingerprint"
 	"github.com/universal-classifier/uc/internal/indexed"
@@ -63,36 +63,12 @@ func rawTask(t *testing.T, variant string) (*task.Task, expected) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	copyTree(t, filepath.Join(dir, "raw"), folders.RawTask(want.Task))
+	testutil.CopyFolder(t, filepath.Join(dir, "raw"), folders.RawTask(want.Task))
 	loaded, err := task.Load(folders, want.Task)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return loaded, want
-}
-
-func copyTree(t *testing.T, from, to string) {
-	t.Helper()
-	err := filepath.WalkDir(from, func(path string, e fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		rel, err := filepath.Rel(from, path)
-		if err != nil {
-			return err
-		}
-		if e.IsDir() {
-			return os.MkdirAll(filepath.Join(to, rel), 0o755)
-		}
-		b, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		return os.WriteFile(filepath.Join(to, rel), b, 0o644)
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 func relativeError(got, want float64) float64 {
@@ -102,20 +78,11 @@ func relativeError(got, want float64) float64 {
 	return math.Abs(got-want) / max(math.Abs(want), 1e-12)
 }
 
-func readData(t *testing.T, path string) npz.Array {
-	t.Helper()
-	arrays, err := npz.Read(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return arrays["data"]
-}
-
 func TestReference(t *testing.T) {
 	for _, variant := range variants {
 		t.Run(variant, func(t *testing.T) {
 			raw, want := rawTask(t, variant)
-			p, err := Preprocess(t.Context(), raw, Options{Threads: 2, KeepCropped: true}, progress.Discard)
+			p, err := Preprocess(t.Context(), raw, Options{Workers: 2, KeepCropped: true}, progress.Discard)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -141,7 +108,7 @@ func TestReference(t *testing.T) {
 				if got.NonzeroBox != w.NonzeroBox || got.CropBox != w.ROIBox {
 					t.Errorf("%s: boxes %v %v, want %v %v", id, got.NonzeroBox, got.CropBox, w.NonzeroBox, w.ROIBox)
 				}
-				cropped := readData(t, dataset.ArraysFile(raw.Folders.CroppedTask(raw.Name), id))
+				cropped := cohorttest.ReadData(t, dataset.ArraysFile(raw.Folders.CroppedTask(raw.Name), id))
 				if [4]int(cropped.Shape) != w.CroppedShape {
 					t.Errorf("%s: cropped shape %v, want %v", id, cropped.Shape, w.CroppedShape)
 				}
@@ -149,11 +116,11 @@ func TestReference(t *testing.T) {
 					t.Errorf("%s: mask values %v after cropping, want %v", id, v, w.CroppedSegValues)
 				}
 				if file := filepath.Join(dir, "cropped_"+id+".npz"); exists(file) {
-					if !slices.Equal(cropped.Floats(), zeroNaN(readData(t, file).Floats())) {
+					if !slices.Equal(cropped.Floats(), zeroNaN(cohorttest.ReadData(t, file).Floats())) {
 						t.Errorf("%s: the cropped arrays differ", id)
 					}
 				}
-				final := readData(t, dataset.ArraysFile(folder, id))
+				final := cohorttest.ReadData(t, dataset.ArraysFile(folder, id))
 				if [4]int(final.Shape) != w.PreprocessedShape {
 					t.Errorf("%s: shape %v, want %v", id, final.Shape, w.PreprocessedShape)
 					continue
@@ -163,7 +130,7 @@ func TestReference(t *testing.T) {
 				}
 				worstMoment = max(worstMoment, compareMoments(t, id, final, w.Mean, w.SD))
 				if file := filepath.Join(dir, "preprocessed_"+id+".npz"); exists(file) {
-					data, mask := compareArrays(t, id, final, readData(t, file))
+					data, mask := compareArrays(t, id, final, cohorttest.ReadData(t, file))
 					worst, worstMask = max(worst, data), max(worstMask, mask)
 				}
 			}

@@ -20,10 +20,10 @@ import (
 	"github.com/universal-classifier/uc/internal/task"
 )
 
-func TestAnyNumberOfThreadsGivesTheSameFiles(t *testing.T) {
+func TestAnyNumberOfWorkersGivesTheSameFiles(t *testing.T) {
 	for _, modality := range []string{"MRI", "CT"} {
 		var first map[string][]byte
-		for _, o := range []Options{{Threads: 1}, {Threads: 3}, {Threads: 8}, {Threads: 8, Memory: 300 << 10}} { // the last reads cases twice
+		for _, o := range []Options{{Workers: 1}, {Workers: 3}, {Workers: 8}, {Workers: 8, Memory: 300 << 10}} { // the last reads cases twice
 			f := cohorttest.MakeTask(t, modality, cohorttest.Cases(6))
 			mustRun(t, f, o)
 			now := map[string][]byte{}
@@ -57,7 +57,7 @@ func TestNothingChangedNothingDone(t *testing.T) {
 			t.Fatal(err)
 		}
 		touched, touchedCropped := cohorttest.Age(t, f.PreprocessedTask(cohorttest.Task)), cohorttest.Age(t, f.CroppedTask(cohorttest.Task))
-		mustRun(t, f, Options{Threads: 1, KeepCropped: true})
+		mustRun(t, f, Options{Workers: 1, KeepCropped: true})
 		if got := append(touched(), touchedCropped()...); len(got) > 0 {
 			t.Errorf("%s: written again: %v", modality, got)
 		}
@@ -105,7 +105,7 @@ func TestChangedTargetsAndLostCases(t *testing.T) {
 	if got := touched(); slices.ContainsFunc(got, func(s string) bool { return strings.HasSuffix(s, ".npz") }) || !slices.Contains(got, "c_0.json") {
 		t.Errorf("after a change of targets these were written: %v", got)
 	}
-	d, err := openDataset(t, stage, false, "c_0", "c_1")
+	d, err := cohorttest.Open(t, stage, false, "c_0", "c_1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +159,7 @@ func TestFollowedPlans(t *testing.T) {
 	if _, err := plan.Load(filepath.Join(f.PreprocessedTask(cohorttest.Task), "nnUNetPlans_pretrained_MINE_plans_3D.json")); err != nil {
 		t.Error(err)
 	}
-	a := readData(t, dataset.ArraysFile(filepath.Join(f.PreprocessedTask(cohorttest.Task), "nnUNetData_pretrained_MINE_stage0"), "c_2"))
+	a := cohorttest.ReadData(t, dataset.ArraysFile(filepath.Join(f.PreprocessedTask(cohorttest.Task), "nnUNetData_pretrained_MINE_stage0"), "c_2"))
 	if !slices.Equal(a.Shape, []int{2, 20, 20, 20}) {
 		t.Errorf("shape %v", a.Shape)
 	}
@@ -189,7 +189,7 @@ func TestPredictionUsesTheSameCode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := readData(t, dataset.ArraysFile(f.Stage(cohorttest.Task, p.DataIdentifier), "c_2"))
+	want := cohorttest.ReadData(t, dataset.ArraysFile(f.Stage(cohorttest.Task, p.DataIdentifier), "c_2"))
 	if !slices.Equal(out.Shape[:], want.Shape) || !slices.Equal(out.Data, want.Floats()) {
 		t.Error("the case differs from what training saw")
 	}
@@ -218,16 +218,6 @@ func TestPredictionUsesTheSameCode(t *testing.T) {
 	}
 }
 
-// openDataset opens cases for reading, unpacked unless compressed.
-func openDataset(t *testing.T, stage string, compressed bool, cases ...string) (*dataset.Dataset, error) {
-	t.Helper()
-	d, err := dataset.Open(stage, cases)
-	if err == nil && !compressed {
-		err = d.Map(t.Context(), progress.Discard)
-	}
-	return d, err
-}
-
 // TestSecondScan makes the cohort's values too many to hold: reading all cases twice must give the same statistics.
 func TestSecondScan(t *testing.T) {
 	f := cohorttest.MakeTask(t, "CT", cohorttest.Cases(4))
@@ -236,19 +226,19 @@ func TestSecondScan(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	j := &job{task: loaded, options: Options{Threads: 2, Memory: 1 << 28}, progress: progress.Discard}
+	j := &job{task: loaded, options: Options{Workers: 2, Memory: 1 << 28}, progress: progress.Discard}
 	j.limitMemory()
-	c := &cohort{job: j, cases: sortedCases(loaded.Dataset.Cases)}
-	collected := fingerprint.NewCollector(c.cases, 1, 0)
+	co := &cohort{job: j, cases: sortedCases(loaded.Dataset.Cases)}
+	collected := fingerprint.NewCollector(co.cases, 1, 0)
 	stride := fingerprint.Stride(want.AllSizes)
-	if err := c.rescan(t.Context(), &manifest{}, stride, collected.Add); err != nil {
+	if err := co.rescan(t.Context(), &manifest{}, stride, collected.Add); err != nil {
 		t.Fatal(err)
 	}
 	if !collected.Overflown() {
 		t.Fatal("the values were held")
 	}
 	collected.ChooseBins()
-	if err := c.rescan(t.Context(), &manifest{}, stride, collected.Refine); err != nil {
+	if err := co.rescan(t.Context(), &manifest{}, stride, collected.Refine); err != nil {
 		t.Fatal(err)
 	}
 	if got := collected.Properties(); !reflect.DeepEqual(got, want.IntensityProperties) {

@@ -9,6 +9,7 @@ import (
 	"github.com/universal-classifier/uc/internal/atomicfile"
 	"github.com/universal-classifier/uc/internal/fingerprint"
 	"github.com/universal-classifier/uc/internal/infile"
+	"github.com/universal-classifier/uc/internal/jsonfile"
 	"github.com/universal-classifier/uc/internal/lockfile"
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/progress"
@@ -78,7 +79,7 @@ func (j *job) plansOf(fp *fingerprint.Fingerprint) (*plan.Plans, error) {
 	if err != nil {
 		return nil, err
 	}
-	want, err := jsonBytes(p)
+	want, err := jsonfile.Encode(p, jsonfile.LikeNNUNet)
 	if err != nil {
 		return nil, err
 	}
@@ -90,14 +91,14 @@ func (j *job) plansOf(fp *fingerprint.Fingerprint) (*plan.Plans, error) {
 }
 
 // measureShard measures the cases of a shard that no process has measured yet.
-func (c *cohort) measureShard(ctx context.Context, s shard.Shard, known *manifest) error {
-	if err := atomicfile.MkdirAll(filepath.Join(c.dir, partsFolder)); err != nil {
+func (co *cohort) measureShard(ctx context.Context, s shard.Shard, known *manifest) error {
+	if err := atomicfile.MkdirAll(filepath.Join(co.dir, partsFolder)); err != nil {
 		return err
 	}
-	stride := c.strideSoFar(known)
+	stride := co.strideSoFar(known)
 	var look []int
 	own := 0
-	for i, one := range c.cases {
+	for i, one := range co.cases {
 		if !s.Has(i) {
 			continue
 		}
@@ -105,43 +106,43 @@ func (c *cohort) measureShard(ctx context.Context, s shard.Shard, known *manifes
 		rec := known.Cases[one.ID]
 		done := rec.Measured != nil && stride == 0
 		if !done {
-			_, done = c.measuredBefore(i, stride, rec.Files)
+			_, done = co.measuredBefore(i, stride, rec.Files)
 		}
-		if !done || !c.croppedDone(one, rec.Files) {
+		if !done || !co.croppedDone(one, rec.Files) {
 			look = append(look, i)
 		}
 	}
 	if n := own - len(look); n > 0 {
-		c.progress.Note("shard %s: %d of %d cases are measured already", s, n, own)
+		co.progress.Note("shard %s: %d of %d cases are measured already", s, n, own)
 	}
-	c.progress.Stage("measuring", len(look))
-	return c.each(ctx, look, c.needToCrop, func(i int) error {
-		m, crop, err := c.measure(i, stride)
+	co.progress.Stage("measuring", len(look))
+	return co.each(ctx, look, co.needToCrop, func(i int) error {
+		m, crop, err := co.measure(i, stride)
 		if err != nil {
 			return err
 		}
-		one := c.cases[i]
+		one := co.cases[i]
 		for _, n := range crop.Notes {
-			c.progress.Warn("case %s: %s", one.ID, n)
+			co.progress.Warn("case %s: %s", one.ID, n)
 		}
 		files := known.Cases[one.ID].Files
-		if !c.croppedDone(one, files) {
-			if err := c.saveCropped(one, crop, files); err != nil {
+		if !co.croppedDone(one, files) {
+			if err := co.saveCropped(one, crop, files); err != nil {
 				return err
 			}
 		}
-		return c.writePart(one.ID, files, m, stride)
+		return co.writePart(one.ID, files, m, stride)
 	})
 }
 
 // strideSoFar is every how manieth voxel is sampled: the least there is, unless all cases are measured and the cohort
 // turns out to be huge; 0 if no intensities are asked for.
-func (c *cohort) strideSoFar(known *manifest) int {
-	if !fingerprint.NeedsIntensities(c.task.Dataset.Modalities) {
+func (co *cohort) strideSoFar(known *manifest) int {
+	if !fingerprint.NeedsIntensities(co.task.Dataset.Modalities) {
 		return 0
 	}
 	var sizes [][3]int
-	for _, one := range c.cases {
+	for _, one := range co.cases {
 		m := known.Cases[one.ID].Measured
 		if m == nil {
 			return fingerprint.Stride(nil)
@@ -152,19 +153,19 @@ func (c *cohort) strideSoFar(known *manifest) int {
 }
 
 // preprocessShard writes the arrays and properties of the cases of a shard that are not there yet.
-func (c *cohort) preprocessShard(ctx context.Context, s shard.Shard, p *plan.Plans, known *manifest) error {
-	stage := c.task.Folders.Stage(c.task.Name, p.DataIdentifier)
+func (co *cohort) preprocessShard(ctx context.Context, s shard.Shard, p *plan.Plans, known *manifest) error {
+	stage := co.task.Folders.Stage(co.task.Name, p.DataIdentifier)
 	if err := atomicfile.MkdirAll(stage); err != nil {
 		return fmt.Errorf("cannot write the preprocessed cases: %w", err)
 	}
-	lock, err := lockfile.Share(ctx, stage, c.options.NoWait, c.progress)
+	lock, err := lockfile.Share(ctx, stage, co.options.NoWait, co.progress)
 	if err != nil {
 		return err
 	}
 	defer lock.Release()
-	todo, setting, err := c.todo(stage, p, known, s)
+	todo, setting, err := co.todo(stage, p, known, s)
 	if err != nil {
 		return err
 	}
-	return c.finish(ctx, stage, todo, len(shard.Of(s, c.cases)), setting, p, known)
+	return co.finish(ctx, stage, todo, len(shard.Of(s, co.cases)), setting, p, known)
 }

@@ -84,9 +84,9 @@ func TestAnyNumberOfShardsGivesTheSameFiles(t *testing.T) {
 		want := files(t, f)
 		for _, n := range []int{1, 2, 7} {
 			f := make()
-			all(t, f, n, Options{Threads: 1}, false)
+			all(t, f, n, Options{Workers: 1}, false)
 			mustRun(t, f, Options{NoPreprocess: true})
-			all(t, f, n, Options{Threads: 2}, true)
+			all(t, f, n, Options{Workers: 2}, true)
 			sameFiles(t, fmt.Sprintf("%s, %d shards", modality, n), files(t, f), want)
 			touched := cohorttest.Age(t, f.PreprocessedTask(cohorttest.Task))
 			mustRun(t, f, Options{})

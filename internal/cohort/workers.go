@@ -30,7 +30,7 @@ type work struct {
 // each calls do for the given cases, as many at a time as there are workers and memory for. The largest come first, so
 // that none is left over when all others are done. A case that fails does not stop the others; their errors come
 // joined, in the order of the cases.
-func (c *cohort) each(ctx context.Context, which []int, need func(i int) (int64, error), do func(i int) error) error {
+func (co *cohort) each(ctx context.Context, which []int, need func(i int) (int64, error), do func(i int) error) error {
 	errs := make([]error, len(which))
 	var queue []work
 	for at, i := range which {
@@ -42,21 +42,21 @@ func (c *cohort) each(ctx context.Context, which []int, need func(i int) (int64,
 		queue = append(queue, work{at, i, bytes})
 	}
 	slices.SortStableFunc(queue, func(a, b work) int { return cmp.Compare(b.bytes, a.bytes) })
-	slots := make(chan struct{}, c.options.Threads)
+	slots := make(chan struct{}, co.options.Workers)
 	var workers sync.WaitGroup
 	for _, w := range queue {
 		slots <- struct{}{}
 		// Memory is taken in order, before a worker starts: none swells, none is overtaken.
-		if err := c.acquire(ctx, w); err != nil {
+		if err := co.acquire(ctx, w); err != nil {
 			errs[w.at] = err
 			<-slots
 			continue
 		}
 		workers.Go(func() {
 			if errs[w.at] = do(w.i); errs[w.at] == nil {
-				c.progress.Advance(c.cases[w.i].ID)
+				co.progress.Advance(co.cases[w.i].ID)
 			}
-			c.budget.Release(w.bytes)
+			co.budget.Release(w.bytes)
 			<-slots
 		})
 	}
@@ -68,29 +68,29 @@ func (c *cohort) each(ctx context.Context, which []int, need func(i int) (int64,
 }
 
 // acquire waits for a case's memory; cases kept for later make room first.
-func (c *cohort) acquire(ctx context.Context, w work) error {
+func (co *cohort) acquire(ctx context.Context, w work) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if c.kept.makeRoom(w.bytes) {
+	if co.kept.makeRoom(w.bytes) {
 		return nil
 	}
-	err := c.budget.Acquire(ctx, w.bytes)
+	err := co.budget.Acquire(ctx, w.bytes)
 	var large *memory.TooLargeError
 	if errors.As(err, &large) {
-		large.Budget = c.options.Memory
+		large.Budget = co.options.Memory
 		large.Need = int64(math.Ceil(float64(large.Need) / memory.WorkShare))
-		large.Enough = c.enough()
-		return fmt.Errorf("case %s: %w", c.cases[w.i].ID, large)
+		large.Enough = co.enough()
+		return fmt.Errorf("case %s: %w", co.cases[w.i].ID, large)
 	}
 	return err
 }
 
 // needToCrop is the memory for reading and cropping a case.
-func (c *cohort) needToCrop(i int) (int64, error) { return preprocess.CropBytes(c.cases[i]) }
+func (co *cohort) needToCrop(i int) (int64, error) { return preprocess.CropBytes(co.cases[i]) }
 
 // needToFinish is the memory for all of a case's preprocessing.
-func (c *cohort) needToFinish(i int, p *plan.Plans) int64 { return needOf(c.measured[i], p) }
+func (co *cohort) needToFinish(i int, p *plan.Plans) int64 { return needOf(co.measured[i], p) }
 
 // needOf is the memory for reading and cropping a case, or for what comes then, whichever is more.
 func needOf(m measured, p *plan.Plans) int64 {

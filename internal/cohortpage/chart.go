@@ -5,6 +5,8 @@ import (
 	"math"
 	"slices"
 	"strconv"
+
+	"github.com/universal-classifier/uc/internal/numeric"
 )
 
 // Size of a chart, in the units of its view box.
@@ -64,7 +66,7 @@ func histogram(title, unit string, all []series, whole, share bool) *chart {
 	var values []float64
 	for _, s := range all {
 		for _, v := range s.values {
-			if !math.IsNaN(v) && !math.IsInf(v, 0) {
+			if numeric.Finite(v) {
 				values = append(values, v)
 			}
 		}
@@ -95,7 +97,7 @@ func histogram(title, unit string, all []series, whole, share bool) *chart {
 	}
 	for s := range all {
 		for _, v := range all[s].values {
-			if !math.IsNaN(v) && !math.IsInf(v, 0) {
+			if numeric.Finite(v) {
 				counts[clamp(int((v-first)/step+1e-9), 0, n-1)][s]++
 			}
 		}
@@ -188,7 +190,7 @@ func round(v float64) float64 { return math.Round(10*v) / 10 }
 
 // text is a number with up to four digits that matter.
 func text(v float64) string {
-	if math.IsNaN(v) || math.IsInf(v, 0) {
+	if !numeric.Finite(v) {
 		return "-"
 	}
 	if v == math.Trunc(v) && math.Abs(v) < 1e7 {

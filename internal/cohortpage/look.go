@@ -7,6 +7,7 @@ import (
 
 	"github.com/universal-classifier/uc/internal/imagefile"
 	"github.com/universal-classifier/uc/internal/integrity"
+	"github.com/universal-classifier/uc/internal/numeric"
 	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/volume"
 	"github.com/universal-classifier/uc/pkg/nifti"
@@ -184,7 +185,7 @@ func (s *sampler) read(ctx context.Context, path string, g volume.Geometry, norm
 	seen := 0
 	first := true
 	return walk(ctx, path, g, func(z, y, x int, v float32) {
-		if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
+		if !numeric.Finite(v) {
 			s.nonFinite = true
 			v = 0
 		}

@@ -22,6 +22,7 @@ import (
 	"github.com/universal-classifier/uc/internal/atomicfile"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/task"
+	"github.com/universal-classifier/uc/internal/words"
 )
 
 // File is the name of the page in a task's preprocessed folder.
@@ -181,7 +182,7 @@ func (p *page) facts(in Input) {
 	}
 	add("Cases", "%d", len(d.Cases))
 	if len(d.Test) > 0 {
-		add("External test set", "%s", plural(len(d.Test), "case"))
+		add("External test set", "%s", words.Count(len(d.Test), "case"))
 	}
 	add("Modalities", "%s", strings.Join(d.Modalities, ", "))
 	masks := "none; the whole image is the region"
@@ -217,13 +218,6 @@ func (p *page) facts(in Input) {
 	} else {
 		add("Folds", "not drawn yet")
 	}
-}
-
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // newTable counts the classes of a label in all, by site, by fold and in the test set.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -180,10 +179,10 @@ func challenge(ctx context.Context, format, dir string, d *challengeDataset, cha
 	s := &sheet{TableOptions: o, cohort: c, volumes: volumes && len(channels) > 1}
 	for _, p := range []part{{images: "imagesTr", masks: "labelsTr"}, {images: "imagesTs", masks: "labelsTs", test: true}} {
 		p.images, p.masks = filepath.Join(dir, p.images), filepath.Join(dir, p.masks)
-		if !isDir(p.images) && p.test {
+		if !infile.IsDir(p.images) && p.test {
 			continue
 		}
-		if !masks || p.test && !isDir(p.masks) {
+		if !masks || p.test && !infile.IsDir(p.masks) {
 			p.masks = ""
 		}
 		s.parts = append(s.parts, p)
@@ -195,11 +194,6 @@ func challenge(ctx context.Context, format, dir string, d *challengeDataset, cha
 		c.Warnings = append(c.Warnings, `labels has "ignore": voxels that are not annotated count as part of the region of interest`)
 	}
 	return s.read(ctx, r)
-}
-
-func isDir(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.IsDir()
 }
 
 // challengeName splits Dataset004_Liver and Task04_Liver; other folders have the name that dataset.json gives.

@@ -9,8 +9,8 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/universal-classifier/uc/internal/provenance"
 	"github.com/universal-classifier/uc/internal/task"
+	"github.com/universal-classifier/uc/internal/words"
 )
 
 // maxClasses is how many classes a label may have that were not named by the user: more look like a measurement.
@@ -70,7 +70,7 @@ func (c column) label(p *problems) (task.Label, []int) {
 		}
 	}
 	for _, name := range distinct(slices.Collect(maps.Keys(unknown)), false) {
-		p.add("", c.name, fmt.Sprintf("%q (%s) is none of the classes that are named: %s; add it to --classes, or correct the cells", name, provenance.Names(unknown[name]), strings.Join(l.Values, ", ")))
+		p.add("", c.name, fmt.Sprintf("%q (%s) is none of the classes that are named: %s; add it to --classes, or correct the cells", name, words.Some(unknown[name]), strings.Join(l.Values, ", ")))
 	}
 	return l, targets
 }
@@ -82,13 +82,13 @@ func (c column) checkFound(values []string, p *problems) {
 	case len(values) == 1:
 		p.add("", c.name, fmt.Sprintf("every case has the class %q; a classifier needs two", values[0]))
 	case len(values) > maxClasses:
-		p.add("", c.name, fmt.Sprintf("%d different values (%s), which looks like a measurement, not like classes; group them, choose another column with --labels, or name them all with --classes", len(values), provenance.Names(values)))
+		p.add("", c.name, fmt.Sprintf("%d different values (%s), which looks like a measurement, not like classes; group them, choose another column with --labels, or name them all with --classes", len(values), words.Some(values)))
 	}
 	seen := map[string]string{}
 	for _, v := range values {
 		key := strings.ToLower(strings.Join(strings.Fields(v), " "))
 		if other, twice := seen[key]; twice {
-			p.add("", c.name, fmt.Sprintf("the classes %q (%s) and %q (%s) differ in spelling alone; write them alike", other, provenance.Names(c.casesOf(other)), v, provenance.Names(c.casesOf(v))))
+			p.add("", c.name, fmt.Sprintf("the classes %q (%s) and %q (%s) differ in spelling alone; write them alike", other, words.Some(c.casesOf(other)), v, words.Some(c.casesOf(v))))
 		}
 		seen[key] = v
 	}

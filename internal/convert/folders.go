@@ -9,10 +9,11 @@ import (
 	"strings"
 
 	"github.com/universal-classifier/uc/internal/imagefile"
+	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/memory"
 	"github.com/universal-classifier/uc/internal/progress"
-	"github.com/universal-classifier/uc/internal/provenance"
 	"github.com/universal-classifier/uc/internal/task"
+	"github.com/universal-classifier/uc/internal/words"
 )
 
 // FoldersOptions say how a folder with one folder per class is read.
@@ -147,7 +148,7 @@ func subfolders(dir string) ([]string, error) {
 	}
 	var names []string
 	for _, e := range entries {
-		if !strings.HasPrefix(e.Name(), ".") && isDir(filepath.Join(dir, e.Name())) {
+		if !strings.HasPrefix(e.Name(), ".") && infile.IsDir(filepath.Join(dir, e.Name())) {
 			names = append(names, e.Name())
 		}
 	}
@@ -197,7 +198,7 @@ func (o *FoldersOptions) ofClass(ctx context.Context, part, class string, p *pro
 			}
 		}
 		if why == "" && len(images) > maxByNumber && len(o.Modalities) == 0 {
-			why = fmt.Sprintf("%d images by their numbers (%s); name the modalities with --modalities, or, if each is a case, give it a folder of its own", len(images), provenance.Names(x.rels(images)))
+			why = fmt.Sprintf("%d images by their numbers (%s); name the modalities with --modalities, or, if each is a case, give it a folder of its own", len(images), words.Some(x.rels(images)))
 		}
 		if why != "" {
 			p.add(task.QuoteID(id), rel, why)
@@ -319,7 +320,7 @@ func (o *FoldersOptions) findMasks(ctx context.Context, found []*inFolder, p *pr
 		m, seen := byFolder[rel]
 		if !seen {
 			m = whole
-			if dir := filepath.Join(o.Masks, rel); isDir(dir) {
+			if dir := filepath.Join(o.Masks, rel); infile.IsDir(dir) {
 				x, err := readIndex(ctx, dir)
 				if err != nil {
 					return err

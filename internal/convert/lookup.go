@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"github.com/universal-classifier/uc/internal/imagefile"
-	"github.com/universal-classifier/uc/internal/provenance"
+	"github.com/universal-classifier/uc/internal/words"
 )
 
 // Modality is one image of a case: its name in dataset.json and, if the files are not numbered, the end of their names.
@@ -142,7 +142,7 @@ func (f *finder) findFile(id, file string) (string, []int, string) {
 		return id, nil, fmt.Sprintf("%s is not in %s", file, f.root)
 	case 1:
 	default:
-		return id, nil, fmt.Sprintf("%d files fit the name: %s; write the path within %s", len(found), provenance.Names(f.rels(found)), f.root)
+		return id, nil, fmt.Sprintf("%d files fit the name: %s; write the path within %s", len(found), words.Some(f.rels(found)), f.root)
 	}
 	im := f.images[found[0]]
 	if im.stem == id {
@@ -223,7 +223,7 @@ func (f *finder) order(id string, found []int) (images []int, problem string) {
 	for k, i := range found {
 		m := modalityStem.FindStringSubmatch(f.images[i].stem)
 		if m == nil || k > 0 && m[1] != prefix {
-			return nil, fmt.Sprintf("%d images (%s), and no way to tell which is meant; remove those that are not, or name the modalities with --modalities NAME=SUFFIX", len(found), provenance.Names(f.rels(found)))
+			return nil, fmt.Sprintf("%d images (%s), and no way to tell which is meant; remove those that are not, or name the modalities with --modalities NAME=SUFFIX", len(found), words.Some(f.rels(found)))
 		}
 		if other, twice := numbered[m[2]]; twice {
 			return nil, fmt.Sprintf("%s and %s are one modality; remove one of them", f.images[other].rel, f.images[i].rel)
@@ -233,12 +233,12 @@ func (f *finder) order(id string, found []int) (images []int, problem string) {
 	for m := range len(found) {
 		i, ok := numbered[fmt.Sprintf("%04d", m)]
 		if !ok {
-			return nil, fmt.Sprintf("the images %s are not numbered from _0000 without gaps", provenance.Names(f.rels(found)))
+			return nil, fmt.Sprintf("the images %s are not numbered from _0000 without gaps", words.Some(f.rels(found)))
 		}
 		images = append(images, i)
 	}
 	if n := len(f.modalities); n > 0 && n != len(images) {
-		return nil, fmt.Sprintf("%d images (%s), expected %d, for the modalities %s", len(images), provenance.Names(f.rels(found)), n, f.modalityNames())
+		return nil, fmt.Sprintf("%d images (%s), expected %d, for the modalities %s", len(images), words.Some(f.rels(found)), n, f.modalityNames())
 	}
 	return images, ""
 }
@@ -251,13 +251,6 @@ func modalityNames(modalities []Modality) []string {
 		names = append(names, m.Name)
 	}
 	return names
-}
-
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // bySuffix picks one image per modality by the ends of the names.
@@ -274,9 +267,9 @@ func (f *finder) bySuffix(id string, found []int) (images []int, problem string)
 		case 1:
 			images = append(images, fit[0])
 		case 0:
-			return nil, fmt.Sprintf("modality %s: no image ends in %q; found %s", m.Name, m.Suffix, provenance.Names(f.rels(found)))
+			return nil, fmt.Sprintf("modality %s: no image ends in %q; found %s", m.Name, m.Suffix, words.Some(f.rels(found)))
 		default:
-			return nil, fmt.Sprintf("modality %s: %d images end in %q: %s; remove all but one", m.Name, len(fit), m.Suffix, provenance.Names(f.rels(fit)))
+			return nil, fmt.Sprintf("modality %s: %d images end in %q: %s; remove all but one", m.Name, len(fit), m.Suffix, words.Some(f.rels(fit)))
 		}
 	}
 	return images, ""
@@ -364,7 +357,7 @@ func (f *maskFinder) find(id string) (int, string) {
 	case 0:
 		return -1, fmt.Sprintf("no mask; expected %s.nii.gz, or %s%s.nii.gz, in %s", id, id, orWord(f.names.suffix), f.root)
 	}
-	return -1, fmt.Sprintf("%d masks (%s); remove all but one, or name the end of their names with --mask-suffix", len(found), provenance.Names(f.rels(found)))
+	return -1, fmt.Sprintf("%d masks (%s); remove all but one, or name the end of their names with --mask-suffix", len(found), words.Some(f.rels(found)))
 }
 
 func orWord(suffix string) string {

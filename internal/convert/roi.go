@@ -12,9 +12,9 @@ import (
 
 	"github.com/universal-classifier/uc/internal/imagefile"
 	"github.com/universal-classifier/uc/internal/progress"
-	"github.com/universal-classifier/uc/internal/provenance"
 	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/volume"
+	"github.com/universal-classifier/uc/internal/words"
 )
 
 const (
@@ -120,7 +120,7 @@ func valuesText(values []int16) string {
 	if len(out) == 1 {
 		return "the value " + out[0]
 	}
-	return "the values " + provenance.Names(out)
+	return "the values " + words.Some(out)
 }
 
 var errTooMany = errors.New("too many values")

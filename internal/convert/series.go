@@ -9,7 +9,7 @@ import (
 	"github.com/universal-classifier/uc/internal/dicom"
 	"github.com/universal-classifier/uc/internal/memory"
 	"github.com/universal-classifier/uc/internal/progress"
-	"github.com/universal-classifier/uc/internal/provenance"
+	"github.com/universal-classifier/uc/internal/words"
 )
 
 // newBudget is the memory for volumes that are converted.
@@ -21,7 +21,7 @@ func newBudget() *memory.Budget {
 func (f *finder) series(ctx context.Context, id string, budget *memory.Budget) ([]File, string, error) {
 	dirs := f.seriesOf(id)
 	if len(dirs) > 1 {
-		return nil, fmt.Sprintf("%d folders of this name hold DICOM files: %s; remove all but one", len(dirs), provenance.Names(dirs)), nil
+		return nil, fmt.Sprintf("%d folders of this name hold DICOM files: %s; remove all but one", len(dirs), words.Some(dirs)), nil
 	}
 	dir := filepath.Join(f.root, filepath.FromSlash(dirs[0]))
 	scan, err := dicom.Look(ctx, []string{dir}, dicom.ScanOptions{}, progress.Discard)
@@ -65,7 +65,7 @@ func (f *finder) chooseSeries(dir string, found []*dicom.Series, refused []strin
 				}
 			}
 			if len(fit) != 1 {
-				return nil, fmt.Sprintf("modality %s: %d DICOM series in folders of %s that end in %q, expected one (series: %s)", m.Name, len(fit), dir, m.Suffix, provenance.Names(append(names, refused...)))
+				return nil, fmt.Sprintf("modality %s: %d DICOM series in folders of %s that end in %q, expected one (series: %s)", m.Name, len(fit), dir, m.Suffix, words.Some(append(names, refused...)))
 			}
 			chosen = append(chosen, fit[0])
 		}
@@ -79,7 +79,7 @@ func (f *finder) chooseSeries(dir string, found []*dicom.Series, refused []strin
 	case len(refused) > 0 && len(found) == 0:
 		return nil, fmt.Sprintf("%s: %s", dir, strings.Join(refused[:min(len(refused), 3)], "; "))
 	}
-	return nil, fmt.Sprintf("%s holds %d DICOM series (%s); leave one, name the modalities by the folders they lie in (--modalities NAME=FOLDER), or choose with uc convert dicom", dir, len(found)+len(refused), provenance.Names(append(names, refused...)))
+	return nil, fmt.Sprintf("%s holds %d DICOM series (%s); leave one, name the modalities by the folders they lie in (--modalities NAME=FOLDER), or choose with uc convert dicom", dir, len(found)+len(refused), words.Some(append(names, refused...)))
 }
 
 // seriesName tells series apart without a patient's name.

@@ -15,8 +15,8 @@ import (
 	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/memory"
 	"github.com/universal-classifier/uc/internal/progress"
-	"github.com/universal-classifier/uc/internal/provenance"
 	"github.com/universal-classifier/uc/internal/task"
+	"github.com/universal-classifier/uc/internal/words"
 )
 
 // None as the name of a column stands for no column, also where one would be found by its name.
@@ -334,7 +334,7 @@ func (s *sheet) guessID() (int, error) {
 		}
 		have := "there are no images in it"
 		if len(files) > 0 {
-			have = "it holds " + provenance.Names(files)
+			have = "it holds " + words.Some(files)
 		}
 		for _, p := range s.parts {
 			if len(files) == 0 && len(p.finder.dicom) > 0 {
@@ -469,7 +469,7 @@ func (s *sheet) takeFiles(r *row, line int) {
 		if have, err := volumesOf(path); err != nil {
 			s.problems.add(task.QuoteID(r.ID), "image", err.Error())
 		} else if have != n {
-			s.problems.add(task.QuoteID(r.ID), "image", fmt.Sprintf("%s holds %s, expected %d, for the modalities %s", path, plural(have, "volume"), n, strings.Join(modalityNames(s.Modalities), ", ")))
+			s.problems.add(task.QuoteID(r.ID), "image", fmt.Sprintf("%s holds %s, expected %d, for the modalities %s", path, words.Count(have, "volume"), n, strings.Join(modalityNames(s.Modalities), ", ")))
 		}
 		r.Images = nil
 		for v := range n {
@@ -530,7 +530,7 @@ func (s *sheet) covariates(rows []*row) {
 			}
 		}
 		if numbers > 0 && len(text) > 0 {
-			s.cohort.Warnings = append(s.cohort.Warnings, fmt.Sprintf("covariate %s: %d cells are numbers, but not %s; the column is kept as text", s.table.Header[at], numbers, provenance.Names(text)))
+			s.cohort.Warnings = append(s.cohort.Warnings, fmt.Sprintf("covariate %s: %d cells are numbers, but not %s; the column is kept as text", s.table.Header[at], numbers, words.Some(text)))
 		}
 		for _, r := range rows {
 			cell := s.table.Rows[r.at][at]

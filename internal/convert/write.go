@@ -21,6 +21,7 @@ import (
 	"github.com/universal-classifier/uc/internal/atomicfile"
 	"github.com/universal-classifier/uc/internal/fault"
 	"github.com/universal-classifier/uc/internal/infile"
+	"github.com/universal-classifier/uc/internal/jsonfile"
 	"github.com/universal-classifier/uc/internal/lockfile"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/split"
@@ -319,11 +320,7 @@ func (c *Cohort) build(ctx context.Context, dir string, t *Target, copyAll bool,
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	b, err := json.MarshalIndent(rec, "", "  ")
-	if err != nil {
-		return nil, err
-	}
-	if err := atomicfile.WriteBytes(filepath.Join(dir, RecordFile), append(b, '\n')); err != nil {
+	if err := jsonfile.Write(filepath.Join(dir, RecordFile), rec, jsonfile.Indent); err != nil {
 		return nil, err
 	}
 	return &Written{Linked: counts[linked], Copied: counts[copied], Converted: counts[converted]}, c.draft(t.Name).Write(dir)
@@ -392,11 +389,10 @@ func (c *Cohort) writeSplits(t *Target) (undo func(), err error) {
 	}
 	slices.Sort(official.Train)
 	slices.Sort(official.Val)
-	b, err := json.MarshalIndent([]split.Split{official}, "", "  ")
+	b, err := split.Encode([]split.Split{official})
 	if err != nil {
 		return undo, err
 	}
-	b = append(b, '\n')
 	dir := t.folders.PreprocessedTask(t.Name)
 	path := filepath.Join(dir, split.SplitsFile)
 	old, err := infile.ReadFile(path, infile.MaxText)

@@ -10,7 +10,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -34,9 +33,6 @@ type Dataset struct {
 	shape      [4]int
 	mapped     []*npz.Mapped // nil if cases are read compressed
 }
-
-// quickly is how long a look at all cases may take before it is reported.
-const quickly = 2 * time.Second
 
 // maxUnpackers bounds how many cases are looked through or unpacked at a time.
 const maxUnpackers = 4
@@ -142,7 +138,7 @@ func (d *Dataset) each(ctx context.Context, r progress.Reporter, stage string, d
 			left++
 		}
 	}
-	advance := progress.Late(r, quickly, stage, left)
+	advance := progress.Late(r, stage, left)
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(min(runtime.GOMAXPROCS(0), maxUnpackers))
 	for i, id := range d.ids {

@@ -8,18 +8,11 @@ import (
 	"strings"
 
 	"github.com/universal-classifier/uc/internal/volume"
+	"github.com/universal-classifier/uc/internal/words"
 )
 
 // maxNamed is how many files a refusal names.
 const maxNamed = 4
-
-// count is a number of things.
-func count(n int, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return fmt.Sprintf("%d %ss", n, thing)
-}
 
 // refuse adds a reason against a series.
 func (s *Series) refuse(kind string, of []*slice, format string, args ...any) {
@@ -152,7 +145,7 @@ func (s *Series) checkMixture() {
 		var parts []string
 		var odd []*slice
 		for i, name := range names {
-			text := count(len(values[name]), "image")
+			text := words.Count(len(values[name]), "image")
 			if !strings.HasPrefix(name, private) && name != "" {
 				text += " with " + name
 			}
@@ -287,7 +280,7 @@ func (s *Series) uneven(at []float64) bool {
 		}
 		kind, what := "uneven-spacing", "uneven spacing"
 		if missing := math.Round(step/median) - 1; missing >= 1 {
-			kind, what = "gap", "gap of "+count(int(missing), "slice")
+			kind, what = "gap", "gap of "+words.Count(int(missing), "slice")
 		}
 		a, b := s.slices[i], s.slices[i+1]
 		s.refuse(kind, []*slice{a, b}, "%s: %.4g mm from %s to %s, but %.4g mm between most; copy the whole series again from the archive", what, step, a.name(), b.name(), median)

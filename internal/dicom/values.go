@@ -9,6 +9,7 @@ import (
 
 	"github.com/suyashkumar/dicom"
 	"github.com/suyashkumar/dicom/pkg/tag"
+	"github.com/universal-classifier/uc/internal/numeric"
 )
 
 // elements are the elements of a data set or of a sequence's item.
@@ -79,7 +80,7 @@ func (e elements) numbers(a attribute) ([]float64, error) {
 		return nil, fmt.Errorf("element %v does not hold numbers", a)
 	}
 	for _, n := range out {
-		if math.IsNaN(n) || math.IsInf(n, 0) {
+		if !numeric.Finite(n) {
 			return nil, fmt.Errorf("element %v: %v is not finite", a, n)
 		}
 	}

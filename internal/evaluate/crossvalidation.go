@@ -100,7 +100,7 @@ func (p *pool) add(fold string, f *Fold) error {
 		p.notes = append(p.notes, fmt.Sprintf("fold %s: %s", fold, w))
 	}
 	p.perFold = append(p.perFold, FoldReport{Fold: fold, Cases: r.Cases, Labels: withoutCurves(r.Labels)})
-	if fold == "all" {
+	if fold == task.FoldAll {
 		p.notes = append(p.notes, "fold all trains on every case: its results are not out-of-fold and tell nothing about new cases")
 	}
 	return nil
@@ -151,8 +151,9 @@ func foldsOf(modelDir string, usual []string) ([]string, error) {
 	}
 	folds := slices.Clone(usual)
 	for _, e := range entries {
-		name, ok := strings.CutPrefix(e.Name(), "fold_")
-		if _, err := strconv.Atoi(name); !ok || err != nil || !e.IsDir() || slices.Contains(folds, name) {
+		number, ok := task.NumberedFold(e.Name())
+		name := strconv.Itoa(number)
+		if !ok || !e.IsDir() || slices.Contains(folds, name) {
 			continue
 		}
 		dir := filepath.Join(modelDir, e.Name())

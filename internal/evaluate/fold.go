@@ -10,6 +10,7 @@ import (
 
 	"github.com/universal-classifier/uc/internal/atomicfile"
 	"github.com/universal-classifier/uc/internal/infile"
+	"github.com/universal-classifier/uc/internal/jsonfile"
 	"github.com/universal-classifier/uc/internal/npz"
 	"github.com/universal-classifier/uc/internal/provenance"
 	"github.com/universal-classifier/uc/internal/task"
@@ -80,11 +81,7 @@ func WriteFold(dir string, f *Fold) error {
 		}
 		list.Cases = append(list.Cases, listedCase{Case: p.Case, Fold: p.Fold, Targets: p.Targets, Files: p.Files, Result: provenance.Digest(b)})
 	}
-	b, err := json.MarshalIndent(list, "", "  ")
-	if err != nil {
-		return err
-	}
-	return atomicfile.WriteIfNew(filepath.Join(dir, casesFile), append(b, '\n'))
+	return jsonfile.WriteIfNew(filepath.Join(dir, casesFile), list, jsonfile.Indent)
 }
 
 // Validations are the folders in a fold's folder that hold validations.

@@ -57,7 +57,7 @@ func (p *pool) check(fold string, f *Fold) error {
 		p.unknown = append(p.unknown, fold)
 		return nil
 	}
-	if trained := provenance.Shared(f.cases(), network.Training); fold != "all" && len(trained) > 0 {
+	if trained := provenance.Shared(f.cases(), network.Training); fold != task.FoldAll && len(trained) > 0 {
 		return fmt.Errorf("%d of its validation cases trained its network (%s); train the fold anew", len(trained), shortened(trained))
 	}
 	return p.compare(fold, f.Origin)
@@ -160,7 +160,7 @@ func (p *pool) comparePatients(fold string, f *Fold) {
 			known = append(known, fmt.Sprintf("%s, as %s of patient %s", c.Case, other, c.Patient))
 		}
 	}
-	if len(known) > 0 && fold != "all" {
+	if len(known) > 0 && fold != task.FoldAll {
 		p.notes = append(p.notes, fmt.Sprintf("fold %s: the network was trained on other scans of the patients of %d of its %d validation cases (%s): the results look better than those of new patients would; draw folds with --split grouped and train anew",
 			fold, len(known), len(f.Predictions), strings.Join(known[:min(len(known), 3)], "; ")))
 	}

@@ -2,7 +2,6 @@ package evaluate
 
 import (
 	"encoding/csv"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strconv"
@@ -10,15 +9,16 @@ import (
 	"unicode/utf8"
 
 	"github.com/universal-classifier/uc/internal/drift"
+	"github.com/universal-classifier/uc/internal/jsonfile"
 )
 
 // JSON writes the whole report, with the points of the ROC curves.
 func (r *Report) JSON(w io.Writer) error {
-	b, err := json.MarshalIndent(r, "", "  ")
+	b, err := jsonfile.Encode(r, jsonfile.Indent)
 	if err != nil {
 		return err
 	}
-	_, err = w.Write(append(b, '\n'))
+	_, err = w.Write(b)
 	return err
 }
 

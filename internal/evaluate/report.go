@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/universal-classifier/uc/internal/drift"
+	"github.com/universal-classifier/uc/internal/numeric"
 	"github.com/universal-classifier/uc/internal/provenance"
 	"github.com/universal-classifier/uc/internal/task"
 )
@@ -181,7 +182,7 @@ func (p Prediction) check(labels []task.Label) error {
 			return fmt.Errorf("label %s: target %d, but its classes are 0 to %d", label.Name, t, classes-1)
 		}
 		for class, v := range p.Probabilities[i] {
-			if math.IsNaN(v) || math.IsInf(v, 0) {
+			if !numeric.Finite(v) {
 				return fmt.Errorf("label %s: the probability of class %d is %v", label.Name, class, v)
 			}
 		}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"sort"
+
+	"github.com/universal-classifier/uc/internal/numeric"
 )
 
 // ErrOneClass says that a curve or its area is not defined because every case is positive, or none is.
@@ -120,7 +122,7 @@ func descending(truth []bool, scores []float64) ([]int, error) {
 	}
 	order := make([]int, len(scores))
 	for i, s := range scores {
-		if math.IsNaN(s) || math.IsInf(s, 0) {
+		if !numeric.Finite(s) {
 			return nil, fmt.Errorf("score %d of %d is %v; scores must be finite", i+1, len(scores), s)
 		}
 		order[i] = i

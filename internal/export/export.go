@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/universal-classifier/uc/internal/i3d"
+	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/model"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/task"
@@ -67,7 +68,7 @@ func (f Format) Write(ctx context.Context, out string, m *model.Model, ensemble 
 		files[path] = part
 		order = append(order, path)
 	}
-	switch isFile := slices.Contains(f.Extensions, strings.ToLower(filepath.Ext(out))) && !isDir(out); {
+	switch isFile := slices.Contains(f.Extensions, strings.ToLower(filepath.Ext(out))) && !infile.IsDir(out); {
 	case isFile && len(m.Folds) > 1 && !ensemble:
 		return nil, fmt.Errorf("%s is one file, but there are %d folds (%s); choose one with -f, put all into one file with --ensemble, or give a folder",
 			out, len(m.Folds), strings.Join(m.Names(), " "))
@@ -96,11 +97,6 @@ func (f Format) Write(ctx context.Context, out string, m *model.Model, ensemble 
 		r.Advance(filepath.Base(path))
 	}
 	return order, nil
-}
-
-func isDir(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.IsDir()
 }
 
 // stateDict is the state dictionary of the folds as the reference's I3D has it. With several folds the names begin with

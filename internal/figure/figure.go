@@ -8,6 +8,8 @@ package figure
 import (
 	"fmt"
 	"math"
+
+	"github.com/universal-classifier/uc/internal/numeric"
 )
 
 // Colour is red, green and blue.
@@ -43,9 +45,7 @@ func (c Colour) Towards(other Colour, share float64) Colour {
 // Point is a place in the units of the axes.
 type Point struct{ X, Y float64 }
 
-func (p Point) finite() bool { return finite(p.X) && finite(p.Y) }
-
-func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
+func (p Point) finite() bool { return numeric.Finite(p.X) && numeric.Finite(p.Y) }
 
 // Panel is a pair of axes with what is drawn on them.
 type Panel struct {

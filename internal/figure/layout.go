@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+
+	"github.com/universal-classifier/uc/internal/numeric"
 )
 
 // Sizes in points.
@@ -108,17 +110,17 @@ func (p *Panel) ranges() (x, y Range) {
 
 // shown is the range of the axis for data of an extent.
 func (a *Axis) shown(data Range) Range {
-	if a.Min != a.Max && finite(a.Min) && finite(a.Max) {
+	if a.Min != a.Max && numeric.Finite(a.Min) && numeric.Finite(a.Max) {
 		return Range{min(a.Min, a.Max), max(a.Min, a.Max)}
 	}
 	if data.Low > data.High {
 		return Range{0, 1}
 	}
 	air := 0.05 * (data.High - data.Low)
-	if air == 0 || !finite(air) {
+	if air == 0 || !numeric.Finite(air) {
 		air = max(1e-6, 0.1*math.Abs(data.High))
 	}
-	if r := (Range{data.Low - air, data.High + air}); finite(r.High-r.Low) && r.High > r.Low {
+	if r := (Range{data.Low - air, data.High + air}); numeric.Finite(r.High-r.Low) && r.High > r.Low {
 		return r
 	}
 	return Range{0, 1}
@@ -135,7 +137,7 @@ func (a *Axis) ticks(r Range) []Tick {
 // RoundTicks are about six values between low and high, one, two or five times a power of ten apart, at least one apart
 // if they are to be whole.
 func RoundTicks(low, high float64, whole bool) []Tick {
-	if !(high > low) || !finite(high-low) {
+	if !(high > low) || !numeric.Finite(high-low) {
 		return nil
 	}
 	step := math.Pow(10, math.Floor(math.Log10((high-low)/6)))

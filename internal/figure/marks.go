@@ -2,6 +2,8 @@ package figure
 
 import (
 	"slices"
+
+	"github.com/universal-classifier/uc/internal/numeric"
 )
 
 const (
@@ -124,10 +126,10 @@ func (d Dots) draw(c canvas, a *area) {
 		if !p.finite() {
 			continue
 		}
-		if i < len(d.X) && finite(d.X[i].Low) && finite(d.X[i].High) {
+		if i < len(d.X) && numeric.Finite(d.X[i].Low) && numeric.Finite(d.X[i].High) {
 			c.line([]Point{a.at(Point{d.X[i].Low, p.Y}), a.at(Point{d.X[i].High, p.Y})}, bar)
 		}
-		if i < len(d.Y) && finite(d.Y[i].Low) && finite(d.Y[i].High) {
+		if i < len(d.Y) && numeric.Finite(d.Y[i].Low) && numeric.Finite(d.Y[i].High) {
 			c.line([]Point{a.at(Point{p.X, d.Y[i].Low}), a.at(Point{p.X, d.Y[i].High})}, bar)
 		}
 		label := ""

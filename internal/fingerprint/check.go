@@ -10,7 +10,7 @@ import (
 const (
 	MaxModalities = 256
 	MaxSide       = 1 << 15 // voxels along an axis
-	maxVoxels     = 1 << 33
+	MaxVoxels     = 1 << 33
 	minSpacing    = 1e-9
 	maxSpacing    = 1e9 // mm
 )
@@ -32,8 +32,8 @@ func CheckSize(name string, s [3]int) error {
 			return fmt.Errorf("%s is %v, expected sides from 1 to %d voxels", name, s, MaxSide)
 		}
 	}
-	if s[0]*s[1]*s[2] > maxVoxels {
-		return fmt.Errorf("%s is %v, more than %d voxels", name, s, maxVoxels)
+	if s[0]*s[1]*s[2] > MaxVoxels {
+		return fmt.Errorf("%s is %v, more than %d voxels", name, s, MaxVoxels)
 	}
 	return nil
 }

@@ -96,8 +96,8 @@ func (c *Collector) Properties() indexed.List[*Intensity] {
 			rank = merge(c.values[m]).rank
 		}
 		p := &Intensity{LocalProps: map[string]Statistics{}, Statistics: all.statistics(rank)}
-		for i, kase := range c.cases {
-			p.LocalProps[kase.ID] = c.local[m][i]
+		for i, one := range c.cases {
+			p.LocalProps[one.ID] = c.local[m][i]
 		}
 		out = append(out, p)
 	}

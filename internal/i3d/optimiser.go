@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/universal-classifier/uc/internal/device"
+	"github.com/universal-classifier/uc/internal/numeric"
 	"github.com/universal-classifier/uc/internal/weights"
 )
 
@@ -21,7 +22,7 @@ func (t *Training) update(o StepOptions) (float64, error) {
 	}
 	norm := t.dev.StepAdamW(device.AdamW{LR: o.LR, Beta1: o.Momentum, Beta2: o.Beta2, Eps: adamEps, WeightDecay: o.WeightDecay, ClipNorm: o.ClipNorm,
 		Step: t.steps + 1}, t.params.flat, t.grads.flat, t.momentum.flat, t.second.flat)
-	if norm >= 0 && !bad(norm) {
+	if norm >= 0 && numeric.Finite(norm) {
 		t.steps++
 	}
 	return norm, nil

@@ -3,11 +3,11 @@ package i3d
 import (
 	"errors"
 	"fmt"
-	"math"
 
 	"gorgonia.org/gorgonia"
 
 	"github.com/universal-classifier/uc/internal/device"
+	"github.com/universal-classifier/uc/internal/numeric"
 	"github.com/universal-classifier/uc/internal/ops"
 	"github.com/universal-classifier/uc/internal/weights"
 )
@@ -16,13 +16,21 @@ import (
 // unchanged.
 var ErrNotFinite = errors.New("loss or gradient is not finite")
 
-// StepOptions are the optimiser's numbers. Without Beta2 the optimiser is SGD with Nesterov momentum (reference:
-// momentum 0.99, weight decay 3e-5, gradient norm 12), else AdamW with Momentum as its first beta.
+// StepOptions are the optimiser's numbers. Without Beta2 the optimiser is SGD with Nesterov momentum, else AdamW with
+// Momentum as its first beta.
 type StepOptions struct {
 	LR, Momentum, WeightDecay float64
 	ClipNorm                  float64 // 0: no clipping
 	Beta2                     float64 // 0: SGD
 }
+
+// Numbers of the reference's optimiser, SGD with Nesterov momentum.
+const (
+	ReferenceLR          = 1e-2
+	ReferenceMomentum    = 0.99
+	ReferenceWeightDecay = 3e-5
+	ReferenceClipNorm    = 12.0
+)
 
 // adamEps is torch.optim.AdamW's default.
 const adamEps = 1e-8
@@ -285,20 +293,18 @@ func (t *Training) Step(x []float32, targets [][]int, o StepOptions) (StepResult
 	if err != nil {
 		return r, err
 	}
-	if bad(r.Loss) {
+	if !numeric.Finite(r.Loss) {
 		return r, ErrNotFinite
 	}
 	if r.GradNorm, err = t.update(o); err != nil {
 		return r, err
 	}
-	if bad(r.GradNorm) {
+	if !numeric.Finite(r.GradNorm) {
 		return r, ErrNotFinite
 	}
 	t.started = t.started || r.GradNorm >= 0
 	return r, nil
 }
-
-func bad(v float64) bool { return math.IsNaN(v) || math.IsInf(v, 0) }
 
 // backpropagate runs the graph: loss, logits, gradients and running statistics.
 func (t *Training) backpropagate(x []float32, targets [][]int) (StepResult, error) {
@@ -363,15 +369,8 @@ func crossEntropy(logits []float32, targets []int, classes int) (float64, error)
 			return 0, fmt.Errorf("i3d: target %d of sample %d does not fit %d classes and %d logits", target, i, classes, len(logits))
 		}
 		row := logits[i*classes:][:classes]
-		top := float64(row[0])
-		for _, v := range row {
-			top = max(top, float64(v))
-		}
-		sum := 0.0
-		for _, v := range row {
-			sum += math.Exp(float64(v) - top)
-		}
-		total += top + math.Log(sum) - float64(row[target])
+		largest, sum := numeric.Exponentials(row)
+		total += numeric.CrossEntropy(row[target], largest, sum)
 	}
 	return total / float64(len(targets)), nil
 }

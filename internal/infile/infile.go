@@ -55,6 +55,12 @@ func Open(path string) (*File, error) {
 	return &File{f, info.Size()}, nil
 }
 
+// IsDir reports whether path is a folder, or a link to one.
+func IsDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
 // ReadFile reads a whole file of at most limit bytes. A longer one is an error that wraps ErrTooLarge; nothing of it is
 // read.
 func ReadFile(path string, limit int64) ([]byte, error) {

@@ -19,6 +19,9 @@ import (
 // ErrCorrupt marks data that no deflate or gzip encoder writes, or whose checksum does not match.
 var ErrCorrupt = errors.New("corrupt gzip data")
 
+// MaxRatio is the most that deflate can expand: a byte of input gives at most 1032 bytes (zlib's technical notes).
+const MaxRatio = 1032
+
 const (
 	window  = 1 << 15 // how far back a match may reach
 	outSize = 1 << 17 // decompressed bytes produced at a time

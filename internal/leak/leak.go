@@ -14,9 +14,9 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/universal-classifier/uc/internal/atomicfile"
 	"github.com/universal-classifier/uc/internal/duplicate"
 	"github.com/universal-classifier/uc/internal/infile"
+	"github.com/universal-classifier/uc/internal/jsonfile"
 	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/volume"
 )
@@ -163,11 +163,7 @@ func Across(found []Duplicate, training, validation []string) []Duplicate {
 
 // Write writes findings to the preprocessed folder of a task.
 func Write(dir string, f *Findings) error {
-	b, err := json.MarshalIndent(f, "", "  ")
-	if err != nil {
-		return err
-	}
-	return atomicfile.WriteBytes(filepath.Join(dir, File), append(b, '\n'))
+	return jsonfile.Write(filepath.Join(dir, File), f, jsonfile.Indent)
 }
 
 // Read reads what was found when the files of a task were last verified; nil if they never were.

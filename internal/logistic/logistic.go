@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/universal-classifier/uc/internal/numeric"
 	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
 )
@@ -51,7 +52,7 @@ func Fit(x [][]float64, y []int, classes int) (*Model, error) {
 			return nil, fmt.Errorf("case %d: %d features, but case 0 has %d", i, len(x[i]), len(x[0]))
 		}
 		for k, v := range x[i] {
-			if math.IsNaN(v) || math.IsInf(v, 0) {
+			if !numeric.Finite(v) {
 				return nil, fmt.Errorf("case %d: feature %d is %v", i, k, v)
 			}
 		}

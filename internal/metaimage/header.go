@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/universal-classifier/uc/internal/numeric"
 	"github.com/universal-classifier/uc/internal/volume"
 	"github.com/universal-classifier/uc/internal/voxels"
 )
@@ -157,7 +158,7 @@ func (f *fieldReader) numbers(n int, names ...string) []float64 {
 		values := make([]float64, n)
 		for i := range values {
 			v, err := strconv.ParseFloat(words[i], 64)
-			if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
+			if err != nil || !numeric.Finite(v) {
 				f.fail("%s holds %.40q, expected numbers; the header is damaged, export the file again", name, words[i])
 				return nil
 			}

@@ -18,8 +18,6 @@ import (
 )
 
 const (
-	// maxDeflate is the most that deflate can expand: a byte of input gives at most 1032 bytes (zlib's technical notes).
-	maxDeflate = 1032
 	// plausible expansion of a scan: up to it, the size that a header claims is allocated at once.
 	plausible = 16
 	// slack is how much may follow the voxels before the rest of a compressed file is no longer read for its checksum.
@@ -109,7 +107,7 @@ func (s *source) begin(data io.Reader, left, need int64) error {
 		if s.compressedSize > 0 {
 			left = s.compressedSize
 		}
-		if left < need/maxDeflate {
+		if left < need/inflate.MaxRatio {
 			return s.wrap(fmt.Errorf("the header claims %s voxels of %s (%d bytes), more than %d compressed bytes can hold; the file is truncated or damaged, copy or export it again",
 				s.sizeText(), s.Type, need, left))
 		}

@@ -21,9 +21,6 @@ import (
 	"github.com/universal-classifier/uc/internal/weights"
 )
 
-// foldAll is the fold that trained on all cases.
-const foldAll = "all"
-
 // Options say which folds of a model to open.
 type Options struct {
 	Folds      []string // "0", "1", ... or "all"; none: all trained folds found, "all" only if it is alone
@@ -127,7 +124,7 @@ func (m *Model) Names() []string {
 // findFolds checks the folds asked for, or finds those that are trained.
 func (m *Model) findFolds(wanted []string, r progress.Reporter) ([]string, error) {
 	if len(wanted) > 0 {
-		return checkFolds(wanted)
+		return task.CheckFolds(wanted)
 	}
 	entries, err := os.ReadDir(m.Dir)
 	if err != nil {
@@ -135,10 +132,9 @@ func (m *Model) findFolds(wanted []string, r progress.Reporter) ([]string, error
 	}
 	var numbers []int
 	for _, e := range entries {
-		number, isFold := strings.CutPrefix(e.Name(), task.FoldDir(""))
-		n, err := strconv.Atoi(number)
+		n, isFold := task.NumberedFold(e.Name())
 		switch {
-		case !isFold || err != nil || !e.IsDir():
+		case !isFold || !e.IsDir():
 		case !m.exists(strconv.Itoa(n)) && m.Reference && !reference.HasCheckpoint(m.foldDir(strconv.Itoa(n))):
 			// The reference's predict() leaves an empty fold_0 behind.
 		case !m.exists(strconv.Itoa(n)):
@@ -152,31 +148,13 @@ func (m *Model) findFolds(wanted []string, r progress.Reporter) ([]string, error
 	for _, n := range numbers {
 		folds = append(folds, strconv.Itoa(n))
 	}
-	if len(folds) == 0 && m.exists(foldAll) {
-		folds = []string{foldAll}
+	if len(folds) == 0 && m.exists(task.FoldAll) {
+		folds = []string{task.FoldAll}
 	}
 	if len(folds) == 0 {
 		return nil, task.NotTrained(fmt.Errorf("%s: no fold has a %s; train one first (uc train)", m.Dir, m.Checkpoint))
 	}
 	r.Note("folds found: %s", strings.Join(folds, " "))
-	return folds, nil
-}
-
-func checkFolds(wanted []string) ([]string, error) {
-	folds := make([]string, 0, len(wanted))
-	for _, f := range wanted {
-		if f != foldAll {
-			n, err := strconv.Atoi(f)
-			if err != nil || n < 0 {
-				return nil, fmt.Errorf("fold %q: expected a number from 0, or %q", f, foldAll)
-			}
-			f = strconv.Itoa(n)
-		}
-		if slices.Contains(folds, f) {
-			return nil, fmt.Errorf("fold %s is named twice", f)
-		}
-		folds = append(folds, f)
-	}
 	return folds, nil
 }
 

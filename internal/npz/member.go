@@ -11,6 +11,7 @@ import (
 
 	"github.com/universal-classifier/uc/internal/atomicfile"
 	"github.com/universal-classifier/uc/internal/infile"
+	"github.com/universal-classifier/uc/internal/inflate"
 )
 
 // Member identifies the content of an array in a .npz, as the archive's directory has it: checksum and size of the .npy
@@ -61,7 +62,7 @@ func Unpack(path, name, to string) (Member, error) {
 	var m Member
 	err := withMember(path, name, func(entry *zip.File) error {
 		m = memberOf(entry)
-		if int64(entry.CompressedSize64) < 0 || entry.UncompressedSize64 > (entry.CompressedSize64+1)*deflateRatio {
+		if int64(entry.CompressedSize64) < 0 || entry.UncompressedSize64 > (entry.CompressedSize64+1)*inflate.MaxRatio {
 			return fmt.Errorf("%s: %w: %d bytes claim to unpack to %d", path, ErrFormat, entry.CompressedSize64, entry.UncompressedSize64)
 		}
 		r, err := entry.Open()

@@ -12,14 +12,12 @@ import (
 
 	"github.com/universal-classifier/uc/internal/atomicfile"
 	"github.com/universal-classifier/uc/internal/infile"
+	"github.com/universal-classifier/uc/internal/inflate"
 )
 
 // compressionLevel is klauspost/compress's fastest: on float32 images the higher levels gain a few percent in size
 // for several times the work.
 const compressionLevel = flate.BestSpeed
-
-// deflateRatio is the most that deflate can shrink data (zlib's technical details: 1032:1).
-const deflateRatio = 1032
 
 // Write writes arrays as one .npz, deflated or stored, whole or not at all.
 func Write(path string, arrays []Array, compress bool) error {
@@ -124,7 +122,7 @@ func decodeArchive(r io.ReaderAt, size int64, elements int) (map[string]Array, s
 // is believed only as far as fileSize bytes allow.
 func readEntry(entry *zip.File, fileSize int64, elements int) (Array, int, error) {
 	packed := min(entry.CompressedSize64, uint64(fileSize))
-	if entry.UncompressedSize64 > (packed+1)*deflateRatio {
+	if entry.UncompressedSize64 > (packed+1)*inflate.MaxRatio {
 		return Array{}, 0, fmt.Errorf("%w: %d bytes claim to unpack to %d", ErrFormat, packed, entry.UncompressedSize64)
 	}
 	r, err := entry.Open()

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/csv"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -18,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/universal-classifier/uc/internal/atomicfile"
+	"github.com/universal-classifier/uc/internal/jsonfile"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/pkg/nifti"
@@ -200,11 +200,7 @@ func writeDataset(path, name string, cohort []subject) error {
 		d.Training = append(d.Training, entry{"./imagesTr/" + s.id + ".nii.gz", "./labelsTr/" + s.id + ".nii.gz", s.lesion, s.size})
 	}
 	d.NumTraining, d.NumTest = len(d.Training), len(d.Test)
-	b, err := json.MarshalIndent(d, "", "  ")
-	if err != nil {
-		return err
-	}
-	return atomicfile.WriteBytes(path, append(b, '\n'))
+	return jsonfile.Write(path, d, jsonfile.Indent)
 }
 
 func writeTruth(path string, cohort []subject) error {

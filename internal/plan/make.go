@@ -9,14 +9,16 @@ import (
 
 	"github.com/universal-classifier/uc/internal/fingerprint"
 	"github.com/universal-classifier/uc/internal/indexed"
+	"github.com/universal-classifier/uc/internal/numeric"
+	"github.com/universal-classifier/uc/internal/resample"
 	"github.com/universal-classifier/uc/internal/task"
+	"github.com/universal-classifier/uc/internal/volume"
 )
 
 // Numbers of the reference's planner (ClassificationExperimentPlanner3D over nnU-Net's ExperimentPlanner3D_v21).
 const (
 	voxelBudget          = 240 * 240 * 240 // what the reference found to fit its card with a batch of 2
 	minBatch             = 2
-	anisotropyThreshold  = 3
 	anisotropicTarget    = 10   // percentile of the spacings of an anisotropic axis
 	clampedExcess        = 1e-5 // mm added to an anisotropic axis that would become the finer one
 	maskForNormThreshold = 3. / 4
@@ -58,7 +60,7 @@ func Make(fp *fingerprint.Fingerprint, s Subject) (*Plans, error) {
 			return nil, fmt.Errorf("the largest case would have %.3g voxels along one axis at the cohort's median spacing %v mm; check the spacings in the image headers", largest[d], target)
 		}
 	}
-	stage := makeStage(permute(target, forward), permute(largest, forward))
+	stage := makeStage(volume.Permute(target, forward), volume.Permute(largest, forward))
 	if err := checkShape(stage.ImageSize); err != nil {
 		return nil, err
 	}
@@ -148,7 +150,7 @@ func targetSpacing(fp *fingerprint.Fingerprint) [3]float64 {
 			otherSize = min(otherSize, size[d])
 		}
 	}
-	if target[worst] > anisotropyThreshold*otherSpacing && size[worst]*anisotropyThreshold < otherSize {
+	if target[worst] > resample.AnisotropyThreshold*otherSpacing && size[worst]*resample.AnisotropyThreshold < otherSize {
 		t := fingerprint.Percentile(column(worst, spacing), anisotropicTarget)
 		if t < otherSpacing {
 			t = otherSpacing + clampedExcess
@@ -167,10 +169,6 @@ func coarsest(spacing [3]float64) int {
 		}
 	}
 	return worst
-}
-
-func permute(v [3]float64, axes [3]int) [3]float64 {
-	return [3]float64{v[axes[0]], v[axes[1]], v[axes[2]]}
 }
 
 // makeStage fits the largest shape into the voxel budget and sets the batch size.
@@ -192,7 +190,7 @@ func makeStage(spacing, largest [3]float64) StagePlan {
 		ratio = voxelBudget / voxels // not its cube root: the reference's own inconsistency
 	}
 	s.BatchSize = max(minBatch, int(math.Floor(minBatch*ratio)))
-	s.DoDummy2D = float64(slices.Max(s.ImageSize[:]))/float64(s.ImageSize[0]) > anisotropyThreshold
+	s.DoDummy2D = float64(slices.Max(s.ImageSize[:]))/float64(s.ImageSize[0]) > resample.AnisotropyThreshold
 	return s
 }
 
@@ -216,15 +214,5 @@ func useMask(modality string, reductions map[string]float64) bool {
 	for _, r := range reductions {
 		all = append(all, r)
 	}
-	slices.Sort(all)
-	return len(all) > 0 && median(all) < maskForNormThreshold
-}
-
-// median of sorted values, the mean of the middle two if their number is even.
-func median(sorted []float64) float64 {
-	n := len(sorted)
-	if n%2 == 1 {
-		return sorted[n/2]
-	}
-	return (sorted[n/2-1] + sorted[n/2]) / 2
+	return len(all) > 0 && numeric.Median(all) < maskForNormThreshold
 }

@@ -6,10 +6,10 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/universal-classifier/uc/internal/atomicfile"
 	"github.com/universal-classifier/uc/internal/fingerprint"
 	"github.com/universal-classifier/uc/internal/indexed"
 	"github.com/universal-classifier/uc/internal/infile"
+	"github.com/universal-classifier/uc/internal/jsonfile"
 	"github.com/universal-classifier/uc/internal/memory"
 	"github.com/universal-classifier/uc/internal/task"
 )
@@ -134,7 +134,7 @@ func (p *Plans) UnmarshalJSON(b []byte) error {
 }
 
 // Save writes the plans as JSON, whole or not at all.
-func (p *Plans) Save(path string) error { return saveJSON(path, p) }
+func (p *Plans) Save(path string) error { return jsonfile.Write(path, p, jsonfile.LikeNNUNet) }
 
 // Load reads plans and checks every number that later code relies on.
 func Load(path string) (*Plans, error) {
@@ -149,14 +149,6 @@ func Load(path string) (*Plans, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return p, nil
-}
-
-func saveJSON(path string, v any) error {
-	b, err := json.MarshalIndent(v, "", "    ")
-	if err != nil {
-		return fmt.Errorf("cannot write %s: %w", path, err)
-	}
-	return atomicfile.WriteBytes(path, append(b, '\n'))
 }
 
 func loadJSON(path string, v any) error {

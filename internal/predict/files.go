@@ -2,7 +2,6 @@ package predict
 
 import (
 	"encoding/csv"
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/universal-classifier/uc/internal/atomicfile"
 	"github.com/universal-classifier/uc/internal/evaluate"
+	"github.com/universal-classifier/uc/internal/jsonfile"
 	"github.com/universal-classifier/uc/internal/npz"
 )
 
@@ -82,11 +82,7 @@ func (m *Model) writeTables(out string, s *Summary) error {
 		t.Cases = append(t.Cases, row)
 	}
 	slices.SortFunc(t.Cases, func(a, b evaluate.PredictedCase) int { return strings.Compare(a.Case, b.Case) })
-	raw, err := json.MarshalIndent(t, "", "  ")
-	if err != nil {
-		return err
-	}
-	if err := atomicfile.WriteBytes(s.JSON, append(raw, '\n')); err != nil {
+	if err := jsonfile.Write(s.JSON, t, jsonfile.Indent); err != nil {
 		return err
 	}
 	return atomicfile.Write(s.CSV, func(w io.Writer) error { return m.writeCSV(w, t.Cases) })

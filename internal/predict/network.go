@@ -3,7 +3,6 @@ package predict
 import (
 	"context"
 	"fmt"
-	"math"
 
 	"github.com/universal-classifier/uc/internal/device"
 	"github.com/universal-classifier/uc/internal/evaluate"
@@ -11,6 +10,7 @@ import (
 	"github.com/universal-classifier/uc/internal/interrupt"
 	"github.com/universal-classifier/uc/internal/memory"
 	"github.com/universal-classifier/uc/internal/mirror"
+	"github.com/universal-classifier/uc/internal/numeric"
 )
 
 // predict averages folds and mirror images of some cases. The weights of a fold are loaded once for all of them.
@@ -108,7 +108,7 @@ func (m *Model) newResult(id string) *Result {
 func (r *Result) conclude() error {
 	for k, p := range r.Probabilities {
 		for _, v := range p {
-			if math.IsNaN(v) || math.IsInf(v, 0) {
+			if !numeric.Finite(v) {
 				return fmt.Errorf("case %s: the network's output is not finite; look for broken values in the images or the checkpoint", r.Case)
 			}
 		}

@@ -23,6 +23,7 @@ import (
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/provenance"
 	"github.com/universal-classifier/uc/internal/task"
+	"github.com/universal-classifier/uc/internal/words"
 )
 
 // Names of what a result is made from beside its settings, which are in settingNames.
@@ -239,11 +240,11 @@ func (m *Model) outdated(ctx context.Context, cases []task.Case, found map[strin
 	}
 	for _, why := range slices.Sorted(maps.Keys(reasons)) {
 		slices.Sort(reasons[why])
-		r.Note("%d results were made from what has changed since (%s) and are predicted again: %s", len(reasons[why]), why, provenance.Names(reasons[why]))
+		r.Note("%d results were made from what has changed since (%s) and are predicted again: %s", len(reasons[why]), why, words.Some(reasons[why]))
 	}
 	if len(earlier) > 0 {
 		r.Warn("%d results are of an earlier version, which did not record its networks and images; they are kept as they are (--overwrite_existing predicts them again): %s",
-			len(earlier), provenance.Names(earlier))
+			len(earlier), words.Some(earlier))
 	}
 	var todo []task.Case
 	for i, c := range cases {
@@ -258,7 +259,7 @@ func (m *Model) outdated(ctx context.Context, cases []task.Case, found map[strin
 func (m *Model) warnOfLearned(s *Summary, r progress.Reporter) {
 	if len(s.learned) > 0 {
 		slices.Sort(s.learned)
-		r.Warn("%d of the cases trained the networks (%s): their predictions tell nothing about new cases", len(s.learned), provenance.Names(s.learned))
+		r.Warn("%d of the cases trained the networks (%s): their predictions tell nothing about new cases", len(s.learned), words.Some(s.learned))
 	}
 }
 
@@ -279,6 +280,6 @@ func warnOfOthers(out string, found map[string]*stored, cases []task.Case, s *Su
 	}
 	if len(others) > 0 {
 		slices.Sort(others)
-		r.Warn("%s holds %d results of cases that are not in -i (%s); they stay, but are not in %s and %s", out, len(others), provenance.Names(others), csvFile, evaluate.TableFile)
+		r.Warn("%s holds %d results of cases that are not in -i (%s); they stay, but are not in %s and %s", out, len(others), words.Some(others), csvFile, evaluate.TableFile)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/universal-classifier/uc/internal/fingerprint"
 	"github.com/universal-classifier/uc/internal/integrity"
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/resample"
@@ -149,7 +150,7 @@ func sizes(c task.Case, crop *Cropped, p *plan.Plans) (size, target [3]int, err 
 		exact[d] = math.Round(spacing[d] / stage.CurrentSpacing[d] * float64(from[d]))
 		voxels *= max(exact[d], float64(stage.ImageSize[d]))
 	}
-	if !(voxels <= maxVoxels) {
+	if !(voxels <= fingerprint.MaxVoxels) {
 		return size, target, fmt.Errorf("case %s: %s: spacing %s gives %.6g x %.6g x %.6g voxels at the plans' %v mm; check the spacing in the header",
 			c.ID, c.Images[0], integrity.SpacingText(crop.Geometry.Spacing), exact[0], exact[1], exact[2], stage.CurrentSpacing)
 	}
@@ -178,6 +179,3 @@ func CropProperties(c task.Case, crop *Cropped) Properties {
 		Measures:          crop.measures,
 	}
 }
-
-// maxVoxels is more than any scan has; beyond it a header's spacing is wrong.
-const maxVoxels = 1 << 33

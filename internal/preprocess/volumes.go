@@ -3,10 +3,10 @@ package preprocess
 import (
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 
 	"github.com/universal-classifier/uc/internal/imagefile"
+	"github.com/universal-classifier/uc/internal/numeric"
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/volume"
@@ -73,7 +73,7 @@ func (v *Volumes) image(modality int) (*volume.Image, error) {
 	im.Geometry = placed(im.Geometry)
 	im.Data = slices.Clone(im.Data)
 	for i, x := range im.Data {
-		if math.IsNaN(float64(x)) || math.IsInf(float64(x), 0) {
+		if !numeric.Finite(x) {
 			im.Data[i] = 0
 			im.NonFinite++
 		}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/universal-classifier/uc/internal/words"
 )
 
 // Case is a case that something was made from.
@@ -58,7 +60,7 @@ func (c CaseChanges) Text(kind string) string {
 		cases []string
 	}{{kind + " added", c.Added}, {kind + " gone", c.Removed}, {"images or masks of " + kind, c.Files}, {"classes of " + kind, c.Targets}} {
 		if len(p.cases) > 0 {
-			parts = append(parts, fmt.Sprintf("%s (%s)", p.what, Names(p.cases)))
+			parts = append(parts, fmt.Sprintf("%s (%s)", p.what, words.Some(p.cases)))
 		}
 	}
 	return strings.Join(parts, ", ")

@@ -128,12 +128,3 @@ func Settings(object json.RawMessage) Sources {
 	}
 	return s
 }
-
-// Names lists the first few of many.
-func Names(names []string) string {
-	const most = 5
-	if len(names) <= most {
-		return strings.Join(names, ", ")
-	}
-	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
-}

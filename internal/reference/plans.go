@@ -6,10 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"path"
 	"strings"
 
+	"github.com/universal-classifier/uc/internal/numeric"
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/torch"
@@ -123,7 +123,7 @@ func dropUndefinedIntensities(d map[string]any) {
 func finite(v any) bool {
 	switch v := v.(type) {
 	case float64:
-		return !math.IsNaN(v) && !math.IsInf(v, 0)
+		return numeric.Finite(v)
 	case map[string]any:
 		for _, item := range v {
 			if !finite(item) {

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/universal-classifier/uc/internal/fingerprint"
+	"github.com/universal-classifier/uc/internal/i3d"
 	"github.com/universal-classifier/uc/internal/indexed"
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/progress"
@@ -81,7 +82,7 @@ func checkpointOf(f Fold) torch.Dict {
 			parameters = append(parameters, len(parameters))
 		}
 	}
-	group := torch.Dict{{Key: "lr", Value: 0.01}, {Key: "momentum", Value: 0.99}, {Key: "dampening", Value: 0}, {Key: "weight_decay", Value: 3e-5},
+	group := torch.Dict{{Key: "lr", Value: i3d.ReferenceLR}, {Key: "momentum", Value: i3d.ReferenceMomentum}, {Key: "dampening", Value: 0}, {Key: "weight_decay", Value: i3d.ReferenceWeightDecay},
 		{Key: "nesterov", Value: true}, {Key: "maximize", Value: false}, {Key: "foreach", Value: nil}, {Key: "differentiable", Value: false}, {Key: "params", Value: parameters}}
 	return torch.Dict{
 		{Key: "epoch", Value: len(f.TrainLosses)},

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/universal-classifier/uc/internal/numeric"
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
@@ -156,7 +157,7 @@ func pale(c color.RGBA) color.RGBA {
 }
 
 func anyFinite(values []float64) bool {
-	return slices.ContainsFunc(values, func(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) })
+	return slices.ContainsFunc(values, func(v float64) bool { return numeric.Finite(v) })
 }
 
 // movingAverage averages the past at every epoch and returns at which (from 0) the average was highest or else lowest;
@@ -166,7 +167,7 @@ func movingAverage(values []float64, highest bool) (average []float64, best int)
 	last := math.NaN()
 	for i, v := range values {
 		switch {
-		case math.IsNaN(v) || math.IsInf(v, 0):
+		case !numeric.Finite(v):
 		case math.IsNaN(last):
 			last = v
 		default:
@@ -203,7 +204,7 @@ func addSeries(p *plot.Plot, values []float64, style draw.LineStyle, name string
 		return nil
 	}
 	for i, v := range values {
-		if !math.IsNaN(v) && !math.IsInf(v, 0) {
+		if numeric.Finite(v) {
 			stretch = append(stretch, plotter.XY{X: float64(i + 1), Y: v})
 			continue
 		}

@@ -12,8 +12,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
-	"slices"
-	"strconv"
 	"strings"
 	"sync"
 
@@ -226,7 +224,7 @@ func (s *Server) open(ctx context.Context, id int64, p *predictParams) (*entry, 
 	}, told)
 	if err == nil && p.Folds == nil && folds == nil {
 		e.averaged.Do(func() {
-			told.Warn("%s has no folder %q: the probabilities are the mean over folds %s", dir, "all", strings.Join(e.model.Folds(), ", "))
+			told.Warn("%s has no folder %q: the probabilities are the mean over folds %s", dir, task.FoldAll, strings.Join(e.model.Folds(), ", "))
 		})
 	}
 	return e, err
@@ -251,13 +249,8 @@ func (p *predictParams) check() error {
 		return inputError("path %q is not absolute", p.Mask)
 	}
 	if p.Folds != nil {
-		for i, fold := range *p.Folds {
-			if n, err := strconv.Atoi(fold); fold != "all" && (err != nil || n < 0) {
-				return inputError("fold %q: expected a number from 0, or %q", fold, "all")
-			}
-			if slices.Contains((*p.Folds)[:i], fold) {
-				return inputError("fold %s is named twice", fold)
-			}
+		if _, err := task.CheckFolds(*p.Folds); err != nil {
+			return inputError("%v", err)
 		}
 	}
 	if p.Checkpoint == "" {

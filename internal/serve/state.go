@@ -28,7 +28,7 @@ func stateOf(modelDir, checkpoint string) (string, error) {
 	}
 	for _, e := range entries {
 		path := filepath.Join(modelDir, e.Name())
-		if e.Name() != task.FoldDir("all") && !strings.HasPrefix(e.Name(), task.FoldDir("")) {
+		if e.Name() != task.FoldDir(task.FoldAll) && !strings.HasPrefix(e.Name(), task.FoldDir("")) {
 			add(path)
 			continue
 		}

@@ -14,8 +14,10 @@ import (
 	"github.com/universal-classifier/uc/internal/atomicfile"
 	"github.com/universal-classifier/uc/internal/checkpoint"
 	"github.com/universal-classifier/uc/internal/infile"
+	"github.com/universal-classifier/uc/internal/jsonfile"
 	"github.com/universal-classifier/uc/internal/provenance"
 	"github.com/universal-classifier/uc/internal/task"
+	"github.com/universal-classifier/uc/internal/words"
 )
 
 // Ways to draw folds.
@@ -121,7 +123,7 @@ func (d Drawing) draw(mode string, ids []string) ([]Split, error) {
 func evenFolds(cases []Case) ([]Split, error) {
 	fold, err := Grouped(cases, numFolds, splitSeed)
 	if err != nil {
-		return nil, fmt.Errorf("%w; train fold %q, or write the splits you want into %s", err, FoldAll, SplitsFile)
+		return nil, fmt.Errorf("%w; train fold %q, or write the splits you want into %s", err, task.FoldAll, SplitsFile)
 	}
 	ids := caseIDs(cases)
 	splits := make([]Split, numFolds)
@@ -206,11 +208,7 @@ func (d Drawing) key(mode string, ids []string) string {
 // writeDrawn writes splits and how they were drawn.
 func (d Drawing) writeDrawn(dir, mode string, asked bool, ids []string, splits []Split) error {
 	path := filepath.Join(dir, SplitsFile)
-	content, err := splitsJSON(splits)
-	if err != nil {
-		return err
-	}
-	raw, err := json.MarshalIndent(drawn{mode, asked, splitSeed, d.key(mode, ids), provenance.Digest(content)}, "", "  ")
+	content, err := Encode(splits)
 	if err != nil {
 		return err
 	}
@@ -219,7 +217,8 @@ func (d Drawing) writeDrawn(dir, mode string, asked bool, ids []string, splits [
 	if err := atomicfile.Remove(path); err != nil {
 		return err
 	}
-	if err := atomicfile.WriteBytes(filepath.Join(dir, DrawnFile), append(raw, '\n')); err != nil {
+	how := drawn{mode, asked, splitSeed, d.key(mode, ids), provenance.Digest(content)}
+	if err := jsonfile.Write(filepath.Join(dir, DrawnFile), how, jsonfile.Indent); err != nil {
 		return err
 	}
 	return atomicfile.WriteBytes(path, content)
@@ -352,7 +351,7 @@ func (d Drawing) again(dir string, before *drawn, ids []string) (*settled, error
 		return nil, nil
 	case len(d.Trained) > 0 && d.Mode != "" && d.Mode != before.Mode:
 		return nil, fmt.Errorf("%s was drawn %s, and folds were trained on it (%s): --split %s would mix two cross-validations; remove %s and train all folds anew, or leave --split out",
-			path, before.Mode, provenance.Names(d.Trained), d.Mode, SplitsFile)
+			path, before.Mode, words.Some(d.Trained), d.Mode, SplitsFile)
 	case len(d.Trained) > 0:
 		return nil, nil
 	}
@@ -412,7 +411,7 @@ func (d Drawing) checkPatients(found []overlap, origin string) (warnings []strin
 	for _, o := range found {
 		patients[o.Patient] = true
 		if len(lines) < most {
-			lines = append(lines, fmt.Sprintf("fold %s: patient %s trains with %s and validates with %s", o.fold, o.Patient, provenance.Names(o.First), provenance.Names(o.Second)))
+			lines = append(lines, fmt.Sprintf("fold %s: patient %s trains with %s and validates with %s", o.fold, o.Patient, words.Some(o.First), words.Some(o.Second)))
 		}
 	}
 	if len(found) > most {

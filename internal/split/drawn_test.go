@@ -144,7 +144,7 @@ func TestPatientsOnBothSides(t *testing.T) {
 	d.Mode, d.AllowPatientOverlap = "", false
 	refusedSplit(t, dir, "0", ids, d, "patient P0") // --split reference was asked for, and stays
 	refusedSplit(t, dir, "9", ids, d, "patient P0")
-	choose(t, dir, FoldAll, ids, d)
+	choose(t, dir, task.FoldAll, ids, d)
 }
 
 // An own file wins, but a patient on both sides is an error that names patient, cases and the flag to insist.
@@ -226,7 +226,7 @@ func TestLeaveOneSiteOut(t *testing.T) {
 		t.Errorf("splits %+v", splits)
 	}
 	refusedSplit(t, dir, "3", ids, d, "fold 3 is not there", "folds 0 to 2")
-	choose(t, dir, FoldAll, ids, d)
+	choose(t, dir, task.FoldAll, ids, d)
 	d.Cases[5].Site = ""
 	refusedSplit(t, t.TempDir(), "0", ids, d, "case_000005 has no site")
 	one, oneIDs := drawingOf(30, 1, 1)

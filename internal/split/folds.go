@@ -7,19 +7,17 @@ import (
 	"fmt"
 	"slices"
 	"sort"
-	"strconv"
 
 	"github.com/universal-classifier/uc/internal/infile"
-	"github.com/universal-classifier/uc/internal/provenance"
+	"github.com/universal-classifier/uc/internal/jsonfile"
 	"github.com/universal-classifier/uc/internal/split/mt19937"
+	"github.com/universal-classifier/uc/internal/task"
+	"github.com/universal-classifier/uc/internal/words"
 )
 
 // SplitsFile is the name of the file of cross-validation splits in the preprocessed folder of a task. Users may edit
 // it.
 const SplitsFile = "splits_final.json"
-
-// FoldAll trains and validates on all cases.
-const FoldAll = "all"
 
 const (
 	numFolds  = 5     // of the cross-validation drawn when there is no file
@@ -41,7 +39,7 @@ type Split struct {
 func KFold(ids []string) ([]Split, error) {
 	if len(ids) < numFolds {
 		return nil, fmt.Errorf("%d cases cannot be split into %d folds; train fold %q, or write the splits you want into %s",
-			len(ids), numFolds, FoldAll, SplitsFile)
+			len(ids), numFolds, task.FoldAll, SplitsFile)
 	}
 	sorted := slices.Sorted(slices.Values(ids))
 	shuffled := mt19937.New(splitSeed).Permutation(len(sorted))
@@ -100,11 +98,11 @@ func ChooseSplit(dir, fold string, ids []string, d Drawing) (*ChosenSplit, error
 	if len(ids) == 0 {
 		return nil, errors.New("no cases to split")
 	}
-	if fold == FoldAll {
+	if fold == task.FoldAll {
 		sorted := slices.Sorted(slices.Values(ids))
 		return &ChosenSplit{Split: Split{Train: sorted, Val: sorted}, Origin: "all cases train, and the same cases validate"}, nil
 	}
-	number, err := ParseFold(fold)
+	number, err := task.ParseFold(fold)
 	if err != nil {
 		return nil, err
 	}
@@ -115,7 +113,7 @@ func ChooseSplit(dir, fold string, ids []string, d Drawing) (*ChosenSplit, error
 	c := &ChosenSplit{Origin: s.origin, Warnings: s.warnings}
 	if unused := unusedCases(s.splits, ids); len(unused) > 0 {
 		c.Warnings = append(c.Warnings, fmt.Sprintf("%s: %d of %d cases are in no fold (%s); delete the file to draw new splits over all cases",
-			s.path, len(unused), len(ids), provenance.Names(unused)))
+			s.path, len(unused), len(ids), words.Some(unused)))
 	}
 	if number < len(s.splits) {
 		c.Split = s.splits[number]
@@ -129,20 +127,11 @@ func ChooseSplit(dir, fold string, ids []string, d Drawing) (*ChosenSplit, error
 	}
 	c.Origin = fmt.Sprintf("fold %d is beyond the %d folds of %s: a random, seeded 80:20 split", number, len(s.splits), s.path)
 	if len(c.Train) == 0 || len(c.Val) == 0 {
-		return nil, fmt.Errorf("fold %d: %d cases are too few for an 80:20 split; train fold %q", number, len(ids), FoldAll)
+		return nil, fmt.Errorf("fold %d: %d cases are too few for an 80:20 split; train fold %q", number, len(ids), task.FoldAll)
 	}
 	more, err := d.checkPatients(d.overlaps(fold, c.Split), "the 80:20 split")
 	c.Warnings = append(c.Warnings, more...)
 	return c, err
-}
-
-// ParseFold returns the number of a fold that is not "all".
-func ParseFold(fold string) (int, error) {
-	n, err := strconv.Atoi(fold)
-	if err != nil || n < 0 || n > 1<<31 {
-		return 0, fmt.Errorf("fold %q: expected a number from 0, or %q", fold, FoldAll)
-	}
-	return n, nil
 }
 
 // ReadSplits reads a split file and checks it against the cases of the task.
@@ -207,11 +196,8 @@ func (s Split) check(f int, known map[string]bool) []error {
 	return problems
 }
 
-// splitsJSON is what SplitsFile holds.
-func splitsJSON(splits []Split) ([]byte, error) {
-	raw, err := json.MarshalIndent(splits, "", "  ")
-	return append(raw, '\n'), err
-}
+// Encode returns splits as SplitsFile holds them.
+func Encode(splits []Split) ([]byte, error) { return jsonfile.Encode(splits, jsonfile.Indent) }
 
 func unusedCases(splits []Split, ids []string) []string {
 	used := map[string]bool{}

@@ -177,7 +177,7 @@ func TestFoldsThatCannotBe(t *testing.T) {
 }
 
 func writeSplits(path string, splits []Split) error {
-	raw, err := splitsJSON(splits)
+	raw, err := Encode(splits)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+
+	"github.com/universal-classifier/uc/internal/task"
 )
 
 // FuzzSplits chooses a split from any file: no case trains and validates, and no half is empty.
@@ -25,7 +27,7 @@ func FuzzSplits(f *testing.F) {
 			t.Errorf("%d training and %d validation cases", len(c.Train), len(c.Val))
 		}
 		for _, id := range c.Val {
-			if fold != FoldAll && slices.Contains(c.Train, id) {
+			if fold != task.FoldAll && slices.Contains(c.Train, id) {
 				t.Errorf("%s trains and validates", id)
 			}
 		}

@@ -100,11 +100,3 @@ func (f Folders) Model(name, trainer, plansID string) string {
 func (f Folders) Fold(name, trainer, plansID, fold string) string {
 	return filepath.Join(f.Model(name, trainer, plansID), FoldDir(fold))
 }
-
-// FoldDir is the name of a fold's folder within its model: fold_0 for "0", all for "all".
-func FoldDir(fold string) string {
-	if fold == "all" {
-		return fold
-	}
-	return "fold_" + fold
-}

@@ -1,17 +1,16 @@
 package train
 
 import (
-	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"strings"
 	"text/tabwriter"
 
-	"github.com/universal-classifier/uc/internal/atomicfile"
 	"github.com/universal-classifier/uc/internal/augment"
 	"github.com/universal-classifier/uc/internal/device"
 	"github.com/universal-classifier/uc/internal/feed"
 	"github.com/universal-classifier/uc/internal/i3d"
+	"github.com/universal-classifier/uc/internal/jsonfile"
 	"github.com/universal-classifier/uc/internal/memory"
 	"github.com/universal-classifier/uc/internal/split"
 	"github.com/universal-classifier/uc/internal/task"
@@ -139,7 +138,7 @@ func sizeText(size [3]int) string { return fmt.Sprintf("%d x %d x %d", size[0], 
 
 // writeDebug keeps what was decided in debug.json.
 func (t *trainer) writeDebug() error {
-	raw, err := json.MarshalIndent(map[string]any{
+	return jsonfile.Write(filepath.Join(t.foldDir, debugFile), map[string]any{
 		"task": t.o.Task, "fold": t.o.Fold, "trainer": t.o.Trainer, "plans_identifier": t.o.Plans,
 		"recipe": t.state.Recipe, "started_at_epoch": t.state.Epoch,
 		"train_loss_MA_alpha": trainAlpha, "val_eval_criterion_alpha": valAlpha,
@@ -149,9 +148,5 @@ func (t *trainer) writeDebug() error {
 		"compressed_data": t.o.CompressedData, "pretrained_weights": t.o.PretrainedWeights, "continued": t.o.Continue,
 		"split": t.split.Origin, "training_cases": t.split.Train, "validation_cases": t.split.Val,
 		"memory_estimate_bytes": t.memory, "device_memory_estimate_bytes": t.card,
-	}, "", "  ")
-	if err != nil {
-		return err
-	}
-	return atomicfile.WriteBytes(filepath.Join(t.foldDir, debugFile), append(raw, '\n'))
+	}, jsonfile.Indent)
 }

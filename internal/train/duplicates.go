@@ -7,13 +7,13 @@ import (
 
 	"github.com/universal-classifier/uc/internal/feed"
 	"github.com/universal-classifier/uc/internal/leak"
-	"github.com/universal-classifier/uc/internal/split"
+	"github.com/universal-classifier/uc/internal/task"
 )
 
 // refuseDuplicates ends a training whose validation cases are also among its training cases, under another name: the
 // same files, the same preprocessed voxels, or what verifying the task found. Where that is allowed it is warned of.
 func (t *trainer) refuseDuplicates() error {
-	if t.o.Fold == split.FoldAll {
+	if t.o.Fold == task.FoldAll {
 		return nil
 	}
 	pairs, err := t.duplicates()

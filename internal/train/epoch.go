@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"runtime"
 	"strings"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"github.com/universal-classifier/uc/internal/feed"
 	"github.com/universal-classifier/uc/internal/i3d"
 	"github.com/universal-classifier/uc/internal/interrupt"
+	"github.com/universal-classifier/uc/internal/numeric"
 )
 
 const (
@@ -127,7 +127,7 @@ func (t *trainer) iteration(ctx context.Context, half feed.Phase, number int, ru
 		panic(fmt.Sprintf("train: batch of %v instead of %v", b.Position, want))
 	}
 	loss, err := run(b)
-	if err == nil && !finite(loss) {
+	if err == nil && !numeric.Finite(loss) {
 		err = t.diverged(i3d.StepResult{Loss: loss}, b)
 	}
 	if err != nil {
@@ -243,14 +243,12 @@ var errBrokenCase = fmt.Errorf("%w on images that hold values that are not finit
 func brokenCases(b *feed.Batch) (cases []string) {
 	voxels := len(b.Data) / len(b.Cases)
 	for i, id := range b.Cases {
-		if !allFinite(b.Data[i*voxels:][:voxels]) {
+		if !numeric.AllFinite(b.Data[i*voxels:][:voxels]) {
 			cases = append(cases, id)
 		}
 	}
 	return cases
 }
-
-func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
 
 func mean(values []float64) float64 {
 	sum := 0.0

@@ -119,8 +119,8 @@ func (o *Options) normalise() error {
 	if o.LearningRate < 0 {
 		return fmt.Errorf("the learning rate must be positive, not %v", o.LearningRate)
 	}
-	if o.Fold != split.FoldAll {
-		number, err := split.ParseFold(o.Fold)
+	if o.Fold != task.FoldAll {
+		number, err := task.ParseFold(o.Fold)
 		if err != nil {
 			return err
 		}

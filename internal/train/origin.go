@@ -20,6 +20,7 @@ import (
 	"github.com/universal-classifier/uc/internal/provenance"
 	"github.com/universal-classifier/uc/internal/split"
 	"github.com/universal-classifier/uc/internal/task"
+	"github.com/universal-classifier/uc/internal/words"
 )
 
 // recordOrigin gathers what the fold is made from, and compares the preprocessed cases with the plans and with
@@ -40,7 +41,7 @@ func (t *trainer) recordOrigin(ctx context.Context) error {
 	case err != nil:
 		return err
 	case len(other) > 0:
-		return fmt.Errorf("%d cases are not preprocessed as the plans say (%s); run uc plan-and-preprocess -t %s, which makes them again", len(other), provenance.Names(other), t.o.Task)
+		return fmt.Errorf("%d cases are not preprocessed as the plans say (%s); run uc plan-and-preprocess -t %s, which makes them again", len(other), words.Some(other), t.o.Task)
 	case len(unknown) > 0:
 		t.log.warn("%d cases were preprocessed by the reference or an earlier version, which did not record from what; uc plan-and-preprocess -t %s records it",
 			len(unknown), t.o.Task)
@@ -60,7 +61,7 @@ func (t *trainer) checkInputs(ctx context.Context) error {
 	changed, err := cohort.ChangedInputs(ctx, t.o.Folders, t.o.Task, cases, t.log)
 	if err == nil && len(changed) > 0 {
 		err = fmt.Errorf("the images or masks of %d cases have changed since they were preprocessed (%s); run uc plan-and-preprocess -t %s, which does again what has changed only",
-			len(changed), provenance.Names(changed), t.o.Task)
+			len(changed), words.Some(changed), t.o.Task)
 	}
 	return err
 }
@@ -80,7 +81,7 @@ func (t *trainer) checkListing() error {
 	}
 	changes := planned.Changes(l.Sources())
 	used := t.origin.Training
-	if t.o.Fold != split.FoldAll {
+	if t.o.Fold != task.FoldAll {
 		used = append(used[:len(used):len(used)], t.origin.Validation...)
 	}
 	cases := l.Changes(used)
@@ -137,7 +138,7 @@ func (t *trainer) mayValidate(name string, c *checkpoint.Checkpoint) error {
 	if changes := c.Origin.Plans.Without(preprocess.VersionSource).Changes(t.origin.Plans); len(changes) > 0 {
 		return fmt.Errorf("fold %s was trained under other plans: %s. Put that back as it was, or %s", t.o.Fold, strings.Join(changes, "; "), anew)
 	}
-	if t.o.Fold != split.FoldAll {
+	if t.o.Fold != task.FoldAll {
 		trained := map[string]bool{}
 		for _, of := range c.Origin.Training {
 			trained[of.ID] = true
@@ -150,7 +151,7 @@ func (t *trainer) mayValidate(name string, c *checkpoint.Checkpoint) error {
 		}
 		if len(leaked) > 0 {
 			return fmt.Errorf("the split has changed since fold %s was trained: its network was trained on %d of the %d cases that it would be validated on (%s). "+
-				"Put the former %s back, or %s", t.o.Fold, len(leaked), len(t.origin.Validation), provenance.Names(leaked), split.SplitsFile, anew)
+				"Put the former %s back, or %s", t.o.Fold, len(leaked), len(t.origin.Validation), words.Some(leaked), split.SplitsFile, anew)
 		}
 		if known := provenance.Shared(t.origin.Validation, c.Origin.Before); len(known) > 0 {
 			t.warnOfLeak(known)
@@ -180,7 +181,7 @@ func (t *trainer) warnOfEarlierVersion(name string, c *checkpoint.Checkpoint) {
 // warnOfLeak says that validation cases are known to the weights that the training started from.
 func (t *trainer) warnOfLeak(cases []string) {
 	t.log.warn("the pretrained weights were trained on %d of the validation cases (%s): the validation of this fold will look better than new cases would",
-		len(cases), provenance.Names(cases))
+		len(cases), words.Some(cases))
 }
 
 // notePretrained records which cases pretrained weights of this program were trained on.
@@ -195,7 +196,7 @@ func (t *trainer) notePretrained(path string) {
 		return
 	}
 	t.origin.Before = c.Origin.Learned()
-	if known := provenance.Shared(t.origin.Validation, t.origin.Before); t.o.Fold != split.FoldAll && len(known) > 0 {
+	if known := provenance.Shared(t.origin.Validation, t.origin.Before); t.o.Fold != task.FoldAll && len(known) > 0 {
 		t.warnOfLeak(known)
 	}
 }
@@ -250,7 +251,7 @@ func (t *trainer) keepPlans(ctx context.Context) error {
 	}
 	if len(others) > 0 {
 		t.log.warn("other folds of this model were trained under other plans (%s: %s); they will not be averaged or evaluated together with this fold: train them anew, too",
-			provenance.Names(others), strings.Join(changes, "; "))
+			words.Some(others), strings.Join(changes, "; "))
 	}
 	for _, path := range []string{filepath.Join(t.foldDir, checkpoint.PlansFile), beside} {
 		if err := t.plans.Save(path); err != nil {

@@ -77,7 +77,7 @@ func Trainers() []string { return slices.Sorted(maps.Keys(trainers)) }
 func referenceRecipe(batch int) Recipe {
 	return Recipe{
 		Epochs: DefaultEpochs, Iterations: DefaultIterations, ValIterations: DefaultValIterations, BatchSize: batch, LearningRate: DefaultLearningRate,
-		Optimiser: SGD, Momentum: momentum, WeightDecay: weightDecay, ClipNorm: clipNorm, Schedule: Poly, Draws: feed.WithReplacement,
+		Optimiser: SGD, Momentum: i3d.ReferenceMomentum, WeightDecay: i3d.ReferenceWeightDecay, ClipNorm: i3d.ReferenceClipNorm, Schedule: Poly, Draws: feed.WithReplacement,
 	}
 }
 

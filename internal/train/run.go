@@ -18,11 +18,11 @@ import (
 	"github.com/universal-classifier/uc/internal/device"
 	"github.com/universal-classifier/uc/internal/feed"
 	"github.com/universal-classifier/uc/internal/i3d"
-	"github.com/universal-classifier/uc/internal/provenance"
 	"github.com/universal-classifier/uc/internal/report"
 	"github.com/universal-classifier/uc/internal/split"
 	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/weights"
+	"github.com/universal-classifier/uc/internal/words"
 )
 
 // run does what the options ask: train and validate, or validate alone.
@@ -64,7 +64,7 @@ func (t *trainer) openCases(ctx context.Context) error {
 	}
 	if missing := t.notPreprocessed(ids); len(missing) > 0 {
 		return task.NotPreprocessed(fmt.Errorf("%s: %d of %d planned cases are not preprocessed (%s); run uc plan-and-preprocess -t %s",
-			stage, len(missing), len(t.plans.ListOfNpzFiles), provenance.Names(missing), t.o.Task))
+			stage, len(missing), len(t.plans.ListOfNpzFiles), words.Some(missing), t.o.Task))
 	}
 	drawing, err := split.DrawingFor(t.o.Folders, t.o.Task, t.o.Split)
 	if err != nil {

@@ -3,6 +3,7 @@ package train
 import (
 	"math"
 
+	"github.com/universal-classifier/uc/internal/i3d"
 	"github.com/universal-classifier/uc/internal/train/health"
 )
 
@@ -11,11 +12,8 @@ const (
 	DefaultEpochs        = 200
 	DefaultIterations    = 250 // training iterations per epoch
 	DefaultValIterations = 50  // validation iterations per epoch
-	DefaultLearningRate  = 1e-2
+	DefaultLearningRate  = i3d.ReferenceLR
 
-	momentum     = 0.99 // Nesterov
-	weightDecay  = 3e-5
-	clipNorm     = 12.0
 	lrExponent   = 0.9
 	trainAlpha   = 0.93 // of the moving average of the training loss: alpha * old + (1 - alpha) * new
 	valAlpha     = 0.9  // of the moving average of the validation criterion

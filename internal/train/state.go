@@ -11,6 +11,7 @@ import (
 	"github.com/universal-classifier/uc/internal/checkpoint"
 	"github.com/universal-classifier/uc/internal/device"
 	"github.com/universal-classifier/uc/internal/evaluate"
+	"github.com/universal-classifier/uc/internal/numeric"
 	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/weights"
 )
@@ -182,17 +183,9 @@ func (t *trainer) save(name string) error {
 // notFinite names the first tensor with an infinite or undefined value.
 func notFinite(sd *weights.StateDict) string {
 	for _, name := range sd.Names() {
-		if !allFinite(sd.Get(name).F32) {
+		if !numeric.AllFinite(sd.Get(name).F32) {
 			return name
 		}
 	}
 	return ""
-}
-
-func allFinite(values []float32) bool {
-	var sum float32 // v-v is 0 for a finite number and NaN otherwise
-	for _, v := range values {
-		sum += v - v
-	}
-	return sum == 0
 }

@@ -39,7 +39,7 @@ func steps(t *testing.T, o open.Options, n int) (losses []float64, state, moment
 	fastest = time.Hour
 	for range n {
 		began := time.Now()
-		r, err := network.Step(x, [][]int{{0, 1, 0}, {2, 0, 1}}, i3d.StepOptions{LR: 1e-2, Momentum: momentum, WeightDecay: weightDecay, ClipNorm: clipNorm})
+		r, err := network.Step(x, [][]int{{0, 1, 0}, {2, 0, 1}}, i3d.StepOptions{LR: 1e-2, Momentum: i3d.ReferenceMomentum, WeightDecay: i3d.ReferenceWeightDecay, ClipNorm: i3d.ReferenceClipNorm})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	gonii "github.com/okieraised/gonii/pkg/nifti"
+	"github.com/universal-classifier/uc/internal/numeric"
 )
 
 // place fills in spacing, origin and direction as ITK's NiftiImageIO does: the spacing is pixdim (in mm), the rest
@@ -20,7 +21,7 @@ func (r *rawHeader) place(h *Header) {
 	var pix [3]float64 // x, y, z
 	for i := range pix {
 		p := math.Abs(r.pixdim[i+1])
-		if p == 0 || math.IsNaN(p) || math.IsInf(p, 0) || int64(i) >= r.dim[0] {
+		if p == 0 || !numeric.Finite(p) || int64(i) >= r.dim[0] {
 			p = 1 // as niftilib repairs it
 		}
 		pix[i] = p
@@ -54,12 +55,12 @@ func (r *rawHeader) place(h *Header) {
 		}
 	}
 	for i := range 3 {
-		if !finite(h.Origin[i]) {
+		if !numeric.Finite(h.Origin[i]) {
 			h.Origin = [3]float64{}
 		}
 	}
 	for _, d := range h.Direction {
-		if !finite(d) { // a column of zeros: no direction to speak of
+		if !numeric.Finite(d) { // a column of zeros: no direction to speak of
 			h.Direction = identity
 			break
 		}
@@ -86,10 +87,10 @@ func (r *rawHeader) spacingDoubt(pix [3]float64, scale float64) string {
 			continue
 		}
 		given := math.Abs(r.pixdim[j+1])
-		missing = missing || given == 0 || !finite(given)
+		missing = missing || given == 0 || !numeric.Finite(given)
 		differs = differs || math.Abs(sform[j]-pix[j]) > spacingTolerance*max(sform[j], pix[j])
 	}
-	hasSform := r.sformCode > 0 && sform[0] > 0 && sform[1] > 0 && sform[2] > 0 && finite(sform[0]+sform[1]+sform[2])
+	hasSform := r.sformCode > 0 && sform[0] > 0 && sform[1] > 0 && sform[2] > 0 && numeric.Finite(sform[0]+sform[1]+sform[2])
 	text := func(v [3]float64) string {
 		return fmt.Sprintf("%.6g x %.6g x %.6g mm", v[0]*scale, v[1]*scale, v[2]*scale)
 	}
@@ -105,8 +106,6 @@ func (r *rawHeader) spacingDoubt(pix [3]float64, scale float64) string {
 
 var identity = [9]float64{1, 0, 0, 0, 1, 0, 0, 0, 1}
 
-func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
-
 // sformTolerance is how far the sform's columns may be from orthonormal, and how far sform and qform may differ and
 // still be taken for the same placement; the header's sform carries float32 only.
 const sformTolerance = 1e-3
@@ -117,7 +116,7 @@ func (r *rawHeader) preferSform(pix [3]float64) bool {
 	var unit [3][3]float64
 	for j := range 3 {
 		norm := math.Sqrt(r.srow[0][j]*r.srow[0][j] + r.srow[1][j]*r.srow[1][j] + r.srow[2][j]*r.srow[2][j])
-		if norm == 0 || !finite(norm) {
+		if norm == 0 || !numeric.Finite(norm) {
 			return false
 		}
 		for i := range 3 {

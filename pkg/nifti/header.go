@@ -9,6 +9,7 @@ import (
 
 	gonii "github.com/okieraised/gonii/pkg/nifti"
 
+	"github.com/universal-classifier/uc/internal/numeric"
 	"github.com/universal-classifier/uc/internal/voxels"
 )
 
@@ -188,8 +189,8 @@ func (r *rawHeader) check(limit int64) (*Header, error) {
 	}
 
 	h.Slope, h.Inter = 1, 0
-	if r.slope != 0 && !math.IsNaN(r.slope) && !math.IsInf(r.slope, 0) { // NIfTI: slope 0 means no scaling at all
-		if math.IsNaN(r.inter) || math.IsInf(r.inter, 0) {
+	if r.slope != 0 && numeric.Finite(r.slope) { // NIfTI: slope 0 means no scaling at all
+		if !numeric.Finite(r.inter) {
 			return nil, fmt.Errorf("scl_slope is %g but scl_inter is %g, expected a number; repair the header", r.slope, r.inter)
 		}
 		h.Slope, h.Inter = r.slope, r.inter

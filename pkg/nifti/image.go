@@ -3,6 +3,8 @@ package nifti
 import (
 	"fmt"
 	"math"
+
+	"github.com/universal-classifier/uc/internal/numeric"
 )
 
 // Geometry places a grid of voxels in space. Arrays are ordered (Z, Y, X) with X fastest, and so are Size and Spacing;
@@ -28,12 +30,12 @@ func (g Geometry) Check() error {
 		most /= n
 	}
 	for _, s := range g.Spacing {
-		if !(s > 0) || !finite(s) {
+		if !(s > 0) || !numeric.Finite(s) {
 			return fmt.Errorf("spacing %v, expected positive numbers of millimetres", g.Spacing)
 		}
 	}
 	for _, o := range g.Origin {
-		if !finite(o) {
+		if !numeric.Finite(o) {
 			return fmt.Errorf("origin %v, expected finite numbers of millimetres", g.Origin)
 		}
 	}
@@ -42,7 +44,7 @@ func (g Geometry) Check() error {
 	}
 	for j := range 3 {
 		norm := math.Hypot(math.Hypot(g.Direction[j], g.Direction[3+j]), g.Direction[6+j])
-		if !(norm > 0) || !finite(norm) {
+		if !(norm > 0) || !numeric.Finite(norm) {
 			return fmt.Errorf("direction %v, expected a direction for every axis: columns of finite numbers that are not all 0", g.Direction)
 		}
 	}

@@ -20,9 +20,6 @@ var (
 	errNoNIfTI = errors.New("not a NIfTI file (the first bytes are no NIfTI-1 or NIfTI-2 header); convert to .nii.gz")
 )
 
-// maxDeflate is the most that deflate can expand: a byte of input gives at most 1032 bytes (zlib's technical notes).
-const maxDeflate = 1032
-
 // aheadFrom is how many bytes of voxels are worth a goroutine that decompresses while they are converted.
 const aheadFrom = 1 << 20
 
@@ -68,10 +65,10 @@ func newSource(name string, r io.Reader, size, trailer int64) (*source, error) {
 	s.r = b
 	limit := size
 	if magic, _ := b.Peek(2); len(magic) == 2 && magic[0] == 0x1f && magic[1] == 0x8b {
-		if size > (1<<62)/maxDeflate {
-			size = (1 << 62) / maxDeflate
+		if size > (1<<62)/inflate.MaxRatio {
+			size = (1 << 62) / inflate.MaxRatio
 		}
-		limit = size * maxDeflate
+		limit = size * inflate.MaxRatio
 		z, err := inflate.NewReader(b)
 		if err != nil {
 			return nil, s.fail(err)

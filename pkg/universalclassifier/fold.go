@@ -3,7 +3,7 @@ package universalclassifier
 import (
 	"strconv"
 
-	"github.com/universal-classifier/uc/internal/split"
+	"github.com/universal-classifier/uc/internal/task"
 )
 
 // Fold is a fold of a task: 0 to 4 of the cross-validation, or as many as the task's splits have; higher numbers are
@@ -15,17 +15,17 @@ const AllCases Fold = -1
 
 // ParseFold reads a fold as the command line takes it: a number from 0, or "all".
 func ParseFold(text string) (Fold, error) {
-	if text == split.FoldAll {
+	if text == task.FoldAll {
 		return AllCases, nil
 	}
-	n, err := split.ParseFold(text)
+	n, err := task.ParseFold(text)
 	return Fold(n), err
 }
 
 // String is the fold as the command line takes it.
 func (f Fold) String() string {
 	if f == AllCases {
-		return split.FoldAll
+		return task.FoldAll
 	}
 	return strconv.Itoa(int(f))
 }

@@ -75,7 +75,7 @@ func (w *Workspace) preprocess(ctx context.Context, taskName string, o Preproces
 		r.Warn("%s", warning)
 	}
 	p, err := cohort.Preprocess(ctx, t, cohort.Options{
-		Threads: o.Workers, Memory: o.Memory, NoPreprocess: planOnly, Verify: o.Verify, AllowOutliers: o.AllowOutliers,
+		Workers: o.Workers, Memory: o.Memory, NoPreprocess: planOnly, Verify: o.Verify, AllowOutliers: o.AllowOutliers,
 	}, r)
 	if err != nil {
 		return nil, public(err)

@@ -5,6 +5,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"github.com/universal-classifier/uc/internal/numeric"
 )
 
 // Switches that were tried beside those that recipes have, and are not part of the program.
@@ -80,12 +82,10 @@ func medianSize(values []float64) float64 {
 	for i, v := range values {
 		sizes[i] = math.Abs(v)
 	}
-	slices.Sort(sizes)
-	n := len(sizes)
-	if n == 0 {
+	if len(sizes) == 0 {
 		return 0
 	}
-	return (sizes[(n-1)/2] + sizes[n/2]) / 2
+	return numeric.Median(sizes)
 }
 
 // switchTable is the table of the effects.

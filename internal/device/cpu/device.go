@@ -9,6 +9,7 @@ import (
 
 	"github.com/universal-classifier/uc/internal/cpulevel"
 	"github.com/universal-classifier/uc/internal/device/cpu/kernel"
+	"github.com/universal-classifier/uc/internal/numeric"
 
 	"github.com/universal-classifier/uc/internal/device"
 	"github.com/universal-classifier/uc/internal/memory"
@@ -308,7 +309,7 @@ func (d *cpuDevice) Step(o device.SGD, params, grads, momentum *device.Tensor) f
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	norm := math.Sqrt(SumSquares(d.pool, values(grads), &d.scratch))
-	if math.IsNaN(norm) || math.IsInf(norm, 0) {
+	if !numeric.Finite(norm) {
 		return norm
 	}
 	SGDStep(d.pool, SGD{LR: float32(o.LR), Momentum: float32(o.Momentum), WeightDecay: float32(o.WeightDecay),
@@ -320,7 +321,7 @@ func (d *cpuDevice) StepAdamW(o device.AdamW, params, grads, momentum, second *d
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	norm := math.Sqrt(SumSquares(d.pool, values(grads), &d.scratch))
-	if math.IsNaN(norm) || math.IsInf(norm, 0) {
+	if !numeric.Finite(norm) {
 		return norm
 	}
 	shrink, rate, root := o.Factors()

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/universal-classifier/uc/internal/device"
+	"github.com/universal-classifier/uc/internal/numeric"
 )
 
 // The head of the network is a few thousand multiplications: plain loops on one thread, sums in float64.
@@ -59,16 +60,9 @@ func (d *cpuDevice) CrossEntropy(classes []int, logits, targets, loss, dlogits *
 	for label, n := range classes {
 		for r := range rows {
 			row := z[r*columns+first:][:n]
-			top := float64(row[0])
-			for _, v := range row {
-				top = max(top, float64(v))
-			}
-			sum := 0.0
-			for _, v := range row {
-				sum += math.Exp(float64(v) - top)
-			}
+			top, sum := numeric.Exponentials(row)
 			target := int(t[r*len(classes)+label])
-			total += (top + math.Log(sum) - float64(row[target])) / float64(rows)
+			total += numeric.CrossEntropy(row[target], top, sum) / float64(rows)
 			for c, v := range row {
 				p := math.Exp(float64(v)-top) / sum
 				if c == target {

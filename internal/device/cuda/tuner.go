@@ -9,8 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/universal-classifier/uc/internal/atomicfile"
 	"github.com/universal-classifier/uc/internal/device/cuda/driver"
+	"github.com/universal-classifier/uc/internal/jsonfile"
 )
 
 // ErrNoPlan is returned where cuDNN cannot compute a convolution.
@@ -242,9 +242,7 @@ func (t *Tuner) save() {
 	for k, v := range t.chosen {
 		merged[k] = v
 	}
-	if b, err := json.MarshalIndent(merged, "", " "); err == nil {
-		_ = atomicfile.WriteBytes(t.file, b)
-	}
+	_ = jsonfile.Write(t.file, merged, jsonfile.Indent)
 }
 
 // Close gives the plans back and keeps the choices.
