@@ -10,7 +10,9 @@ const atOnce = 2 * time.Second
 
 // Late returns a function to call with each item that is done of a stage that usually takes no time: r hears of the
 // stage only if it is still running after two seconds. The function is safe for concurrent use.
-func Late(r Reporter, stage string, total int) func(item string) { return late(r, atOnce, stage, total) }
+func Late(r Reporter, stage string, total int) func(item string) {
+	return late(r, atOnce, stage, total)
+}
 
 func late(r Reporter, after time.Duration, stage string, total int) func(item string) {
 	var mu sync.Mutex
