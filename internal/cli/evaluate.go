@@ -34,6 +34,7 @@ type evaluateFlags struct {
 	out         string
 	noWait      bool
 	json        bool
+	scans       bool // on the page
 }
 
 func evaluateCommand() *cobra.Command {
@@ -45,7 +46,8 @@ func evaluateCommand() *cobra.Command {
 classification label and class: area under the ROC curve with its 95 % interval (DeLong), sensitivity, specificity,
 accuracy, balanced accuracy, confusion matrix; and what baselines reach that know no more of a case than its volumes or mean
 intensities, by logistic regression on the same folds, with a warning where the network is not better. Prints a table and writes evaluation.json, evaluation.csv, ROC curves,
-confusion matrices and calibration as PNG, and report.html, which shows all of it.
+confusion matrices and calibration as PNG, and report.html, which shows all of it and a table of all cases; with --report also the
+scans of the cases.
 
 With --predictions and --truth instead of a TASK, measures a folder that uc predict wrote against the true classes in a table,
 separated by commas, semicolons or tabs: a column case, and one per classification label that holds the name of the class or
@@ -61,6 +63,7 @@ subgroup, with tests of the differences, corrected for their number (Holm), and 
 Where dataset.json names patients, or the table has a column patient, and a patient has several of the cases, intervals are clustered by patient.`,
 		Example: `  uc evaluate --data-root /path/to/data 4
   uc evaluate Task004_Hippocampus -f 0 1 2
+  uc evaluate 4 --report
   uc evaluate 4 --json
   uc evaluate 4 --test -f 0 1 2 3 4
   uc evaluate 4 --covariates patients.csv --groups age:50,70 weight:q4
@@ -86,6 +89,7 @@ Where dataset.json names patients, or the table has a column patient, and a pati
 	fs.StringVarP(&f.out, "output_folder", "o", "", "`DIR` for the files (default: evaluation in the model's folder, or in that of the predictions)")
 	dataRootFlag(cmd, &f.dataRoot)
 	deviceFlags(cmd, &f.device, &f.threads, &f.gpu)
+	pageFlag(cmd, &f.scans)
 	noWaitFlag(cmd, &f.noWait)
 	jsonFlag(cmd, &f.json)
 	return cmd
@@ -131,7 +135,11 @@ func runEvaluate(cmd *cobra.Command, f *evaluateFlags, args []string) error {
 		return err
 	}
 	defer lock.Release()
-	files, err := report.Write(out, r)
+	p, err := f.page(cmd, r)
+	if err != nil {
+		return err
+	}
+	files, err := report.Write(out, r, p)
 	if err != nil {
 		return err
 	}
@@ -189,6 +197,8 @@ func (f *evaluateFlags) againstTruth(cmd *cobra.Command) (*evaluate.Report, stri
 		return nil, "", usagef("missing --predictions DIR, which --truth belongs to")
 	case f.truth == "":
 		return nil, "", usagef("missing --truth FILE with the true classes")
+	case f.scans:
+		return nil, "", usagef("--report needs a TASK, whose scans it shows")
 	}
 	for _, name := range []string{"folds", "data-root", "trainer_class_name", "model", "plans_identifier"} {
 		if flag := cmd.Flags().Lookup(name); flag.Changed {

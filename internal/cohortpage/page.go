@@ -15,12 +15,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/universal-classifier/uc/internal/atomicfile"
 	"github.com/universal-classifier/uc/internal/progress"
+	"github.com/universal-classifier/uc/internal/readable"
 	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/words"
 )
@@ -50,8 +50,6 @@ const (
 	maxModalities = 16
 	maxColumns    = 24 // sites and folds in a table
 	maxSeries     = colours
-	maxShown      = 120 // bytes of a name
-	maxSentence   = 1000
 	maxWarnings   = 200
 	maxLabels     = 20
 	maxOnCard     = 8 // labels
@@ -501,28 +499,5 @@ func (p *page) cards(in Input, looks []*look) {
 	}
 }
 
-// show makes a name of somebody else's fit to be read: characters that steer its display are written out, and it ends
-// where nobody reads on.
-func show(s string) string { return readable(s, maxShown) }
-
-// long is show for whole sentences.
-func long(s string) string { return readable(s, maxSentence) }
-
-func readable(s string, limit int) string {
-	var b strings.Builder
-	for i, r := range s {
-		if b.Len() > limit {
-			b.WriteString("…")
-			break
-		}
-		switch {
-		case r == utf8.RuneError && !strings.HasPrefix(s[i:], "\uFFFD"):
-			fmt.Fprintf(&b, `\x%02x`, s[i])
-		case task.IsControl(r):
-			fmt.Fprintf(&b, `\u%04x`, r)
-		default:
-			b.WriteRune(r)
-		}
-	}
-	return b.String()
-}
+// show makes a name of somebody else's fit to be read; long is show for whole sentences.
+var show, long = readable.Name, readable.Sentence

@@ -57,7 +57,7 @@ func calibrationPoints(class, at int, predictions []evaluate.Prediction) (plotte
 	var patients [calibrationBins][]string
 	for _, c := range predictions {
 		probability := c.Probabilities[at][class]
-		bin := max(0, min(int(probability*calibrationBins), calibrationBins-1))
+		bin := calibrationBin(probability)
 		sums[bin] += probability
 		hits[bin], patients[bin] = append(hits[bin], c.Targets[at] == class), append(patients[bin], c.Patient)
 	}
@@ -73,4 +73,9 @@ func calibrationPoints(class, at int, predictions []evaluate.Prediction) (plotte
 		bars = append(bars, struct{ Low, High float64 }{float64(e.Value - e.Low), float64(e.High - e.Value)})
 	}
 	return points, bars
+}
+
+// calibrationBin is the range that a probability belongs to.
+func calibrationBin(probability float64) int {
+	return max(0, min(int(probability*calibrationBins), calibrationBins-1))
 }
