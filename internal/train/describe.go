@@ -3,6 +3,7 @@ package train
 import (
 	"fmt"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/universal-classifier/uc/internal/i3d"
 	"github.com/universal-classifier/uc/internal/jsonfile"
 	"github.com/universal-classifier/uc/internal/memory"
+	"github.com/universal-classifier/uc/internal/remedy"
 	"github.com/universal-classifier/uc/internal/split"
 	"github.com/universal-classifier/uc/internal/task"
 )
@@ -34,12 +36,14 @@ func (t *trainer) describe() {
 		p.Epochs, p.Iterations, p.ValIterations, p.iterations(), float64(p.iterations()*p.BatchSize)/float64(len(t.split.Train)), p.Seed, t.o.Workers)
 	t.log.note("memory: about %s", memory.Format(t.memory))
 	if free := memory.Available(); t.memory > free {
-		t.log.warn("about %s of memory are needed, %s are free; a smaller --batch-size needs less", memory.Format(t.memory), memory.Format(free))
+		t.log.warn("%s", remedy.Notef("about %s of memory are needed, %s are free; a smaller batch needs less", memory.Format(t.memory), memory.Format(free)).
+			See(remedy.Set{Option: remedy.BatchSize}))
 	}
 	if t.card > 0 {
 		t.log.note("memory of the device: about %s, and what its kernels borrow", memory.Format(t.card))
 		if free, _ := t.device.(ownMemory).Memory(); t.card > free {
-			t.log.warn("about %s of the device's memory are needed, %s are free; %s", memory.Format(t.card), memory.Format(free), t.whatFits(free))
+			words, what := t.whatFits(free)
+			t.log.warn("%s", remedy.Notef("about %s of the device's memory are needed, %s are free; %s", memory.Format(t.card), memory.Format(free), words).See(what))
 		}
 	}
 	t.log.quiet("training cases: %s", strings.Join(t.split.Train, " "))
@@ -47,13 +51,13 @@ func (t *trainer) describe() {
 }
 
 // whatFits says how to train with so many bytes of the device's memory.
-func (t *trainer) whatFits(free int64) string {
+func (t *trainer) whatFits(free int64) (words string, what remedy.Remedy) {
 	for batch := t.state.Recipe.BatchSize - 1; batch > 0; batch-- {
 		if need, err := i3d.MemoryEstimate(t.device, t.config, batch, t.plans.Stage().ImageSize, t.state.Recipe.extras()); err == nil && need <= free {
-			return fmt.Sprintf("--batch-size %d would fit", batch)
+			return fmt.Sprintf("a batch of %d would fit", batch), remedy.Set{Option: remedy.BatchSize, Value: strconv.Itoa(batch)}
 		}
 	}
-	return "not even --batch-size 1 would fit; --device cpu trains in the machine's memory"
+	return "not even a batch of 1 would fit; the CPU trains in the machine's memory", remedy.Set{Option: remedy.Device, Value: "cpu"}
 }
 
 // ownMemory is a device whose memory is not the machine's.

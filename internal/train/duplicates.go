@@ -7,6 +7,7 @@ import (
 
 	"github.com/universal-classifier/uc/internal/feed"
 	"github.com/universal-classifier/uc/internal/leak"
+	"github.com/universal-classifier/uc/internal/remedy"
 	"github.com/universal-classifier/uc/internal/task"
 )
 
@@ -30,7 +31,8 @@ func (t *trainer) refuseDuplicates() error {
 		t.log.warn("%s: their results tell nothing about new cases", text)
 		return nil
 	}
-	return fmt.Errorf("%s. Remove one of each pair from dataset.json, or give both one \"patient\", which keeps them in one fold; or train nevertheless with --allow-duplicates", text)
+	return remedy.With(fmt.Errorf("%s. Remove one of each pair from dataset.json, or give both one \"patient\", which keeps them in one fold; or train nevertheless", text),
+		remedy.Set{Option: remedy.AllowDuplicates})
 }
 
 // duplicates describes each validation case that trains, too.

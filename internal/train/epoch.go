@@ -13,6 +13,7 @@ import (
 	"github.com/universal-classifier/uc/internal/i3d"
 	"github.com/universal-classifier/uc/internal/interrupt"
 	"github.com/universal-classifier/uc/internal/numeric"
+	"github.com/universal-classifier/uc/internal/remedy"
 )
 
 const (
@@ -55,7 +56,8 @@ func (t *trainer) stage() {
 // errCases is wrapped when the cases can no longer be read, which is no reason to lose what was trained.
 var errCases = errors.New("the training cases cannot be read any more")
 
-// stopped is what became of a training that was stopped; it wraps the cause without telling of it.
+// stopped is what became of a training that could not be kept when it was stopped; it wraps the cause without telling
+// of it.
 type stopped struct{ err, cause error }
 
 func (e *stopped) Error() string   { return e.err.Error() }
@@ -66,7 +68,7 @@ func (t *trainer) interrupted(cause error) error {
 	if err := t.save(checkpoint.Latest); err != nil {
 		return &stopped{err, cause}
 	}
-	return &stopped{fmt.Errorf("%w at %s; to go on: uc train 3d_fullres %s %s %s -c", ErrInterrupted, t.state.at(), t.o.Trainer, t.o.Task, t.o.Fold), cause}
+	return &InterruptedError{Task: t.o.Task, Trainer: t.o.Trainer, Plans: t.o.Plans, Fold: t.o.Fold, At: t.state.at(), Cause: cause}
 }
 
 // epoch runs what is left of the current epoch and what belongs to its end.
@@ -230,9 +232,9 @@ func (t *trainer) diverged(r i3d.StepResult, b *feed.Batch) error {
 	if broken := brokenCases(b); broken != nil {
 		kind, cases = errBrokenCase, strings.Join(broken, ", ")
 	}
-	return fmt.Errorf("%w in epoch %d, %s iteration %d: loss %v, norm of the gradient %v (cases %s). The checkpoints written before are untouched. "+
-		"Look for broken values in these cases (uc plan-and-preprocess --verify_dataset_integrity), or train anew with a smaller --lr",
-		kind, b.Epoch+1, half, b.Iteration+1, r.Loss, r.GradNorm, cases)
+	return remedy.With(fmt.Errorf("%w in epoch %d, %s iteration %d: loss %v, norm of the gradient %v (cases %s). The checkpoints written before are untouched. "+
+		"Look for broken values in these cases, or train anew with a lower learning rate",
+		kind, b.Epoch+1, half, b.Iteration+1, r.Loss, r.GradNorm, cases), remedy.Plan{Task: t.o.Task, Verify: true}, remedy.Set{Option: remedy.LearningRate})
 }
 
 // errBrokenCase is an ErrDiverged that comes from values of the cases themselves, so that no learning rate would

@@ -18,6 +18,7 @@ import (
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/preprocess"
 	"github.com/universal-classifier/uc/internal/provenance"
+	"github.com/universal-classifier/uc/internal/remedy"
 	"github.com/universal-classifier/uc/internal/split"
 	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/words"
@@ -41,10 +42,10 @@ func (t *trainer) recordOrigin(ctx context.Context) error {
 	case err != nil:
 		return err
 	case len(other) > 0:
-		return fmt.Errorf("%d cases are not preprocessed as the plans say (%s); run uc plan-and-preprocess -t %s, which makes them again", len(other), words.Some(other), t.o.Task)
+		return remedy.With(fmt.Errorf("%d cases are not preprocessed as the plans say (%s); preprocess the task again, which makes them anew", len(other), words.Some(other)), t.replan())
 	case len(unknown) > 0:
-		t.log.warn("%d cases were preprocessed by the reference or an earlier version, which did not record from what; uc plan-and-preprocess -t %s records it",
-			len(unknown), t.o.Task)
+		t.log.warn("%s", remedy.Notef("%d cases were preprocessed by the reference or an earlier version, which did not record from what; preprocessing the task again records it",
+			len(unknown)).See(t.replan()))
 	}
 	if err := t.refuseDuplicates(); err != nil {
 		return err
@@ -60,8 +61,8 @@ func (t *trainer) checkInputs(ctx context.Context) error {
 	cases := slices.Compact(slices.Sorted(slices.Values(slices.Concat(t.split.Train, t.split.Val))))
 	changed, err := cohort.ChangedInputs(ctx, t.o.Folders, t.o.Task, cases, t.log)
 	if err == nil && len(changed) > 0 {
-		err = fmt.Errorf("the images or masks of %d cases have changed since they were preprocessed (%s); run uc plan-and-preprocess -t %s, which does again what has changed only",
-			len(changed), words.Some(changed), t.o.Task)
+		err = remedy.With(fmt.Errorf("the images or masks of %d cases have changed since they were preprocessed (%s); preprocess the task again, which makes anew only what has changed",
+			len(changed), words.Some(changed)), t.replan())
 	}
 	return err
 }
@@ -90,10 +91,10 @@ func (t *trainer) checkListing() error {
 		changes = append(changes, cases.Text("cases"))
 	}
 	if len(changes) > 0 {
-		return fmt.Errorf("%s has changed since the task was planned: %s; run uc plan-and-preprocess -t %s, which does again what has changed only", l.Path, strings.Join(changes, "; "), t.o.Task)
+		return remedy.With(fmt.Errorf("%s has changed since the task was planned: %s; plan it again, which makes anew only what has changed", l.Path, strings.Join(changes, "; ")), t.replan())
 	}
 	if n := len(t.plans.ListOfNpzFiles); n > 0 && len(l.Targets) > n {
-		t.log.warn("%s lists %d cases, %d are planned; run uc plan-and-preprocess -t %s to use them all", l.Path, len(l.Targets), n, t.o.Task)
+		t.log.warn("%s", remedy.Notef("%s lists %d cases, %d are planned; plan the task again to use them all", l.Path, len(l.Targets), n).See(t.replan()))
 	}
 	return nil
 }
@@ -123,8 +124,7 @@ func (t *trainer) mayContinue(last *saved) error {
 	if len(changes) == 0 {
 		return nil
 	}
-	return fmt.Errorf("fold %s cannot go on as it began: %s. Put that back as it was, or train the fold anew: uc train 3d_fullres %s %s %s",
-		t.o.Fold, strings.Join(changes, "; "), t.o.Trainer, t.o.Task, t.o.Fold)
+	return remedy.With(fmt.Errorf("fold %s cannot go on as it began: %s. Put that back as it was, or train the fold anew", t.o.Fold, strings.Join(changes, "; ")), t.retrain(remedy.Anew))
 }
 
 // mayValidate refuses to validate a network on cases that it was trained on, or under plans that are not its own, and
@@ -134,9 +134,8 @@ func (t *trainer) mayValidate(name string, c *checkpoint.Checkpoint) error {
 		t.warnOfEarlierVersion(name, c)
 		return nil
 	}
-	anew := fmt.Sprintf("train the fold anew: uc train 3d_fullres %s %s %s", t.o.Trainer, t.o.Task, t.o.Fold)
 	if changes := c.Origin.Plans.Without(preprocess.VersionSource).Changes(t.origin.Plans); len(changes) > 0 {
-		return fmt.Errorf("fold %s was trained under other plans: %s. Put that back as it was, or %s", t.o.Fold, strings.Join(changes, "; "), anew)
+		return remedy.With(fmt.Errorf("fold %s was trained under other plans: %s. Put that back as it was, or train the fold anew", t.o.Fold, strings.Join(changes, "; ")), t.retrain(remedy.Anew))
 	}
 	if t.o.Fold != task.FoldAll {
 		trained := map[string]bool{}
@@ -150,8 +149,8 @@ func (t *trainer) mayValidate(name string, c *checkpoint.Checkpoint) error {
 			}
 		}
 		if len(leaked) > 0 {
-			return fmt.Errorf("the split has changed since fold %s was trained: its network was trained on %d of the %d cases that it would be validated on (%s). "+
-				"Put the former %s back, or %s", t.o.Fold, len(leaked), len(t.origin.Validation), words.Some(leaked), split.SplitsFile, anew)
+			return remedy.With(fmt.Errorf("the split has changed since fold %s was trained: its network was trained on %d of the %d cases that it would be validated on (%s). "+
+				"Put the former %s back, or train the fold anew", t.o.Fold, len(leaked), len(t.origin.Validation), words.Some(leaked), split.SplitsFile), t.retrain(remedy.Anew))
 		}
 		if known := provenance.Shared(t.origin.Validation, c.Origin.Before); len(known) > 0 {
 			t.warnOfLeak(known)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -17,6 +18,7 @@ import (
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/preprocess"
 	"github.com/universal-classifier/uc/internal/progress"
+	"github.com/universal-classifier/uc/internal/remedy"
 	"github.com/universal-classifier/uc/internal/split"
 )
 
@@ -176,7 +178,10 @@ func TestListingThatChangedAfterPlanning(t *testing.T) {
 		}, "yes, no"},
 	} {
 		write(c.change)
-		fails(t, name, o, c.want, "has changed since the task was planned", "uc plan-and-preprocess")
+		fails(t, name, o, c.want, "has changed since the task was planned")
+		if _, err := Run(t.Context(), o, progress.Discard); !slices.Contains(remedy.Of(err), remedy.Remedy(remedy.Plan{Task: o.Task})) {
+			t.Errorf("%s: planning again is not among the remedies of %v", name, err)
+		}
 	}
 	write(func(_ map[string]any, cases []any) []any { return cases })
 	runTo(t, o)

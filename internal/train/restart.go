@@ -120,7 +120,7 @@ func (t *trainer) keepHealthy() error {
 func (t *trainer) examine() error {
 	var why string
 	for _, f := range t.monitor.Observe(t.state.measured(t.state.Epoch - 1)) {
-		t.log.warn("epoch %d: %s", t.state.Epoch, f.Text)
+		t.log.warn("epoch %d: %s", t.state.Epoch, f)
 		if f.Collapse && why == "" {
 			why = string(f.Sign)
 		}

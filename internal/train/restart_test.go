@@ -10,12 +10,14 @@ import (
 	"os"
 	"os/exec"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/universal-classifier/uc/internal/checkpoint"
 	"github.com/universal-classifier/uc/internal/device"
 	"github.com/universal-classifier/uc/internal/progress"
+	"github.com/universal-classifier/uc/internal/remedy"
 	"github.com/universal-classifier/uc/internal/task"
 )
 
@@ -169,7 +171,7 @@ func TestRestartsEnd(t *testing.T) {
 	o.Epochs, o.Iterations = 1, 1
 	r := &recorder{}
 	err := runOn(t.Context(), t, o, r, func(d device.Device) device.Device { return &explosive{d, 1, 0} })
-	if !errors.Is(err, ErrDiverged) || !strings.Contains(err.Error(), "restarted 2 times") || !strings.Contains(err.Error(), "--lr") {
+	if !errors.Is(err, ErrDiverged) || !strings.Contains(err.Error(), "restarted 2 times") || !slices.Contains(remedy.Of(err), remedy.Remedy(remedy.Set{Option: remedy.LearningRate})) {
 		t.Errorf("got %v", err)
 	}
 	if n := strings.Count(r.text(), "goes back to"); n != 2 {

@@ -18,6 +18,7 @@ import (
 	"github.com/universal-classifier/uc/internal/device"
 	"github.com/universal-classifier/uc/internal/feed"
 	"github.com/universal-classifier/uc/internal/i3d"
+	"github.com/universal-classifier/uc/internal/remedy"
 	"github.com/universal-classifier/uc/internal/report"
 	"github.com/universal-classifier/uc/internal/split"
 	"github.com/universal-classifier/uc/internal/task"
@@ -63,8 +64,8 @@ func (t *trainer) openCases(ctx context.Context) error {
 		return err
 	}
 	if missing := t.notPreprocessed(ids); len(missing) > 0 {
-		return task.NotPreprocessed(fmt.Errorf("%s: %d of %d planned cases are not preprocessed (%s); run uc plan-and-preprocess -t %s",
-			stage, len(missing), len(t.plans.ListOfNpzFiles), words.Some(missing), t.o.Task))
+		return task.NotPreprocessed(remedy.With(fmt.Errorf("%s: %d of %d planned cases are not preprocessed (%s); preprocess the task",
+			stage, len(missing), len(t.plans.ListOfNpzFiles), words.Some(missing)), t.replan()))
 	}
 	drawing, err := split.DrawingFor(t.o.Folders, t.o.Task, t.o.Split)
 	if err != nil {
@@ -109,19 +110,19 @@ func (t *trainer) notPreprocessed(ids []string) []string {
 func (t *trainer) checkCases() error {
 	size := t.plans.Stage().ImageSize
 	if got, want := t.data.Shape(), [4]int{t.config.InChannels, size[0], size[1], size[2]}; got != want {
-		return fmt.Errorf("the cases are stored with shape %v, the plans want %v; run uc plan-and-preprocess -t %s again", got, want, t.o.Task)
+		return remedy.With(fmt.Errorf("the cases are stored with shape %v, the plans want %v; preprocess the task again", got, want), t.replan())
 	}
 	index := map[string]int{}
 	for i := range t.data.Len() {
 		id, targets := t.data.ID(i), t.data.Targets(i)
 		index[id] = i
 		if len(targets) != len(t.config.Outputs) {
-			return fmt.Errorf("case %s: stored with %d labels, the plans want %d; run uc plan-and-preprocess -t %s again", id, len(targets), len(t.config.Outputs), t.o.Task)
+			return remedy.With(fmt.Errorf("case %s: stored with %d labels, the plans want %d; preprocess the task again", id, len(targets), len(t.config.Outputs)), t.replan())
 		}
 		for k, class := range targets {
 			if class < 0 || class >= t.config.Outputs[k] {
-				return fmt.Errorf("case %s: class %d of label %q, expected 0 to %d; run uc plan-and-preprocess -t %s again",
-					id, class, t.plans.Labels[k].Name, t.config.Outputs[k]-1, t.o.Task)
+				return remedy.With(fmt.Errorf("case %s: class %d of label %q, expected 0 to %d; preprocess the task again",
+					id, class, t.plans.Labels[k].Name, t.config.Outputs[k]-1), t.replan())
 			}
 		}
 	}
@@ -329,7 +330,8 @@ func (t *trainer) trainedWeights() (*weights.StateDict, error) {
 	}
 	c, err := checkpoint.Read(t.foldDir, name)
 	if errors.Is(err, checkpoint.ErrNotFound) {
-		return nil, task.NotTrained(fmt.Errorf("fold %s of %s is not trained: %w; train it first (or go on with -c)", t.o.Fold, t.o.Task, err))
+		return nil, task.NotTrained(remedy.With(fmt.Errorf("fold %s of %s is not trained: %w; train it first, or continue its training", t.o.Fold, t.o.Task, err),
+			t.retrain(remedy.Anew), remedy.Set{Option: remedy.ContinueTraining}))
 	}
 	if err != nil {
 		return nil, err

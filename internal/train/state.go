@@ -12,6 +12,7 @@ import (
 	"github.com/universal-classifier/uc/internal/device"
 	"github.com/universal-classifier/uc/internal/evaluate"
 	"github.com/universal-classifier/uc/internal/numeric"
+	"github.com/universal-classifier/uc/internal/remedy"
 	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/weights"
 )
@@ -111,7 +112,7 @@ func (t *trainer) lastSaved() (*saved, error) {
 		if len(problems) > 0 {
 			return nil, fmt.Errorf("no checkpoint to continue from: %w", errors.Join(problems...))
 		}
-		return nil, task.NotTrained(fmt.Errorf("%w to continue from in %s; start the training without -c", checkpoint.ErrNotFound, t.foldDir))
+		return nil, task.NotTrained(remedy.With(fmt.Errorf("%w to continue from in %s; start the training anew", checkpoint.ErrNotFound, t.foldDir), remedy.Unset{Option: remedy.ContinueTraining}))
 	}
 	for _, err := range problems {
 		t.log.warn("passed over: %v", err)
@@ -138,8 +139,8 @@ func (t *trainer) setAside() error {
 		return err
 	}
 	if len(moved) > 0 {
-		t.log.warn("%s holds a former training. It is kept as %s until the new one has ended; to go on with it instead, stop, rename it back and use -c",
-			t.foldDir, strings.Join(moved, ", "))
+		t.log.warn("%s", remedy.Notef("%s holds a former training. It is kept as %s until the new one has ended; to go on with it instead, stop, rename it back and continue",
+			t.foldDir, strings.Join(moved, ", ")).See(remedy.Set{Option: remedy.ContinueTraining}))
 	}
 	return nil
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/provenance"
+	"github.com/universal-classifier/uc/internal/remedy"
 	"github.com/universal-classifier/uc/internal/split"
 	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/train/health"
@@ -69,12 +70,12 @@ func (t *trainer) loadPlans() (err error) {
 	dir := t.o.Folders.PreprocessedTask(t.o.Task)
 	if t.plans, err = loadPlans(t.o); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
-			err = task.NotPreprocessed(fmt.Errorf("%s is not planned yet: %w; run uc plan-and-preprocess -t %s first", t.o.Task, err, t.o.Task))
+			err = &NotPlannedError{t.o.Task, err}
 		}
 		return err
 	}
 	if t.plans.TaskName != t.o.Task {
-		return fmt.Errorf("%s: the plans are those of %s, not of %s; run uc plan-and-preprocess -t %s", dir, t.plans.TaskName, t.o.Task, t.o.Task)
+		return remedy.With(fmt.Errorf("%s: the plans are those of %s, not of %s; plan the task", dir, t.plans.TaskName, t.o.Task), t.replan())
 	}
 	t.config = i3d.Config{InChannels: t.plans.InputChannels(), Outputs: t.plans.Outputs()}
 	return nil
@@ -87,7 +88,8 @@ func newTrainer(o Options, r progress.Reporter) (t *trainer, err error) {
 		return nil, err
 	}
 	if _, err := os.Stat(t.foldDir); errors.Is(err, fs.ErrNotExist) && (o.Continue || o.ValidationOnly) {
-		return nil, task.NotTrained(fmt.Errorf("fold %s of %s is not trained: %w in %s; train it first, without -c or -val", o.Fold, o.Task, checkpoint.ErrNotFound, t.foldDir))
+		return nil, task.NotTrained(remedy.With(fmt.Errorf("fold %s of %s is not trained: %w in %s; train it first", o.Fold, o.Task, checkpoint.ErrNotFound, t.foldDir),
+			t.retrain(remedy.Anew)))
 	}
 	if err := atomicfile.MkdirAll(t.foldDir); err != nil {
 		return nil, err

@@ -25,6 +25,7 @@ import (
 	"github.com/universal-classifier/uc/internal/lockfile"
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/progress"
+	"github.com/universal-classifier/uc/internal/remedy"
 	"github.com/universal-classifier/uc/internal/task"
 )
 
@@ -346,7 +347,7 @@ func TestNothingToContinueAndNothingToValidate(t *testing.T) {
 	if err := os.MkdirAll(foldOf(o), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Run(t.Context(), o, progress.Discard); !errors.Is(err, checkpoint.ErrNotFound) || !strings.Contains(err.Error(), "without -c") {
+	if _, err := Run(t.Context(), o, progress.Discard); !errors.Is(err, checkpoint.ErrNotFound) || !slices.Contains(remedy.Of(err), remedy.Remedy(remedy.Unset{Option: remedy.ContinueTraining})) {
 		t.Errorf("got %v", err)
 	}
 	if _, err := Run(t.Context(), validate, progress.Discard); !errors.Is(err, checkpoint.ErrNotFound) || !strings.Contains(err.Error(), "is not trained") {
@@ -554,7 +555,7 @@ func TestDeviceThatFails(t *testing.T) {
 	if !errors.As(err, &failed) || !strings.Contains(err.Error(), "some card: fell off the bus") {
 		t.Fatalf("got %v", err)
 	}
-	if !strings.Contains(r.text(), "warning: about") || !strings.Contains(r.text(), "of the device's memory are needed, 1 KiB are free; not even --batch-size 1 would fit") {
+	if !strings.Contains(r.text(), "warning: about") || !strings.Contains(r.text(), "of the device's memory are needed, 1 KiB are free; not even a batch of 1 would fit") {
 		t.Errorf("said\n%s", r.text())
 	}
 	o.Continue = true
@@ -570,7 +571,7 @@ func TestDivergenceStopsWithAdvice(t *testing.T) {
 		writeToyCase(t, stage, i, func(*rand.Rand) float32 { return float32(math.NaN()) })
 	}
 	_, err := Run(t.Context(), o, progress.Discard)
-	if !errors.Is(err, ErrDiverged) || !strings.Contains(err.Error(), "epoch 1, training iteration 1") || !strings.Contains(err.Error(), "--lr") {
+	if !errors.Is(err, ErrDiverged) || !strings.Contains(err.Error(), "epoch 1, training iteration 1") || !slices.Contains(remedy.Of(err), remedy.Remedy(remedy.Set{Option: remedy.LearningRate})) {
 		t.Fatalf("got %v", err)
 	}
 	c, err := checkpoint.Read(foldOf(o), checkpoint.Latest)

@@ -14,6 +14,7 @@ import (
 	"github.com/universal-classifier/uc/internal/i3d"
 	"github.com/universal-classifier/uc/internal/mirror"
 	"github.com/universal-classifier/uc/internal/preprocess"
+	"github.com/universal-classifier/uc/internal/remedy"
 	"github.com/universal-classifier/uc/internal/report"
 	"github.com/universal-classifier/uc/internal/split"
 	"github.com/universal-classifier/uc/internal/weights"
@@ -46,7 +47,7 @@ func (t *trainer) validate(ctx context.Context, trained *weights.StateDict) (*ev
 	var predictions []evaluate.Prediction
 	for _, i := range t.members[feed.Validating] {
 		if err := ctx.Err(); err != nil {
-			return nil, fmt.Errorf("validation interrupted; to redo it: uc train 3d_fullres %s %s %s -val: %w", t.o.Trainer, t.o.Task, t.o.Fold, err)
+			return nil, remedy.With(fmt.Errorf("validation interrupted before its end; the training is whole, so validate again: %w", err), t.retrain(remedy.Validate))
 		}
 		id, files := t.data.ID(i), t.data.Case(i).Files
 		p, have := known[id]

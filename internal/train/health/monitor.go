@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/universal-classifier/uc/internal/evaluate"
+	"github.com/universal-classifier/uc/internal/remedy"
 )
 
 // Cohort is what a training is about.
@@ -61,8 +62,8 @@ type Outcome struct {
 
 // Finding is something that goes wrong.
 type Finding struct {
-	Sign Sign
-	Text string // what was seen and what to do
+	Sign        Sign
+	remedy.Note // what was seen and what to do
 	// Collapse says that the network has lost, or never gained, what it needs to learn, so that going on at this learning
 	// rate is no use.
 	Collapse bool
@@ -88,13 +89,13 @@ func (m *Monitor) Observe(e Epoch) []Finding {
 	m.epochs = append(m.epochs, e)
 	var found []Finding
 	for _, s := range signs {
-		text, collapse := s.look(m)
+		note, collapse := s.look(m)
 		_, reported := m.absent[s.sign]
 		switch {
-		case text != "":
+		case note.Text != "":
 			m.absent[s.sign] = 0
 			if !reported {
-				found = append(found, Finding{s.sign, text, collapse})
+				found = append(found, Finding{s.sign, note, collapse})
 			}
 		case reported:
 			if m.absent[s.sign]++; m.absent[s.sign] > m.long() {

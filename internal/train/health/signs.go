@@ -5,6 +5,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"github.com/universal-classifier/uc/internal/remedy"
 )
 
 // Sign is a kind of trouble.
@@ -38,10 +40,20 @@ const (
 	fallShare        = 0.2  // by which the training loss must fall meanwhile
 )
 
+// What helps against signs.
+var (
+	lowerRate   = remedy.Set{Option: remedy.LearningRate}
+	fewerEpochs = remedy.Set{Option: remedy.Epochs}
+)
+
+func advise(r remedy.Remedy, format string, args ...any) remedy.Note {
+	return remedy.Notef(format, args...).See(r)
+}
+
 // signs are looked for in this order. look returns what was seen and what to do, empty if the sign is not there.
 var signs = []struct {
 	sign Sign
-	look func(*Monitor) (text string, collapse bool)
+	look func(*Monitor) (note remedy.Note, collapse bool)
 }{
 	{Forgotten, (*Monitor).forgotten},
 	{ExplodingGradient, (*Monitor).exploding},
@@ -65,90 +77,90 @@ func (m *Monitor) ended() bool { return m.now() >= m.cohort.Epochs }
 
 // notLearning takes an AUC that is better than chance for a sign of life, unless the loss is far above the entropy or
 // the network half dead.
-func (m *Monitor) notLearning() (string, bool) {
+func (m *Monitor) notLearning() (remedy.Note, bool) {
 	n := m.long()
 	recent := m.last(n)
 	if len(m.epochs) < 2*n || !m.longEnough() && !m.ended() || m.present(Forgotten, ExplodingGradient, VanishingGradient) { // which say it better
-		return "", false
+		return remedy.Note{}, false
 	}
 	loss := median(recent, trainLoss)
 	hopeless := loss > hopelessLoss*m.entropy || median(recent, deadChannels) > deadShare || m.atChance(recent)
 	if loss < flatShare*m.entropy || !hopeless {
-		return "", false
+		return remedy.Note{}, false
 	}
-	return fmt.Sprintf("the network is not learning: over the last %d epochs the training loss was %.3f, and knowing only how frequent the classes are would give %.3f%s. "+
-		"Train with a lower learning rate (--lr); if that does not help either, see whether a person could tell the classes apart in the preprocessed images",
+	return advise(lowerRate, "the network is not learning: over the last %d epochs the training loss was %.3f, and knowing only how frequent the classes are would give %.3f%s. "+
+		"Train with a lower learning rate; if that does not help either, see whether a person could tell the classes apart in the preprocessed images",
 		n, loss, m.entropy, m.aucText(recent)), m.longEnough()
 }
 
-func (m *Monitor) forgotten() (string, bool) {
+func (m *Monitor) forgotten() (remedy.Note, bool) {
 	recent := m.last(m.short())
 	if recent == nil {
-		return "", false
+		return remedy.Note{}, false
 	}
 	for _, e := range recent {
 		if e.TrainLoss < flatShare*m.entropy {
-			return "", false
+			return remedy.Note{}, false
 		}
 	}
 	best, end := m.lowest(m.epochs, trainLoss)
 	if !(best < wellLearnedShare*m.entropy) {
-		return "", false
+		return remedy.Note{}, false
 	}
-	return fmt.Sprintf("the network has lost what it had learned: the training loss was %.3f around epoch %d and has been %.3f over the last %d epochs; knowing only how "+
-		"frequent the classes are would give %.3f. Train with a lower learning rate (--lr)", best, m.epochs[end-1].Number, mean(recent, trainLoss), len(recent), m.entropy), true
+	return advise(lowerRate, "the network has lost what it had learned: the training loss was %.3f around epoch %d and has been %.3f over the last %d epochs; knowing only how "+
+		"frequent the classes are would give %.3f. Train with a lower learning rate", best, m.epochs[end-1].Number, mean(recent, trainLoss), len(recent), m.entropy), true
 }
 
-func (m *Monitor) exploding() (string, bool) {
+func (m *Monitor) exploding() (remedy.Note, bool) {
 	n := m.short()
 	recent := m.last(n)
 	if len(m.epochs) < 2*n {
-		return "", false
+		return remedy.Note{}, false
 	}
 	usual := median(m.epochs[:len(m.epochs)-n], gradNorm)
 	for _, e := range recent {
 		grown := e.GradNorm >= explodingNorm*usual && e.TrainLoss >= flatShare*m.entropy // others do no harm
 		if !grown && e.TrainLoss < explodingLoss*m.entropy {
-			return "", false
+			return remedy.Note{}, false
 		}
 	}
-	return fmt.Sprintf("the training is unstable: over the last %d epochs the gradient's norm was %.3g and the training loss %.3f, where knowing only how frequent the "+
-		"classes are would give %.3f. Train with a lower learning rate (--lr)", n, mean(recent, gradNorm), mean(recent, trainLoss), m.entropy), true
+	return advise(lowerRate, "the training is unstable: over the last %d epochs the gradient's norm was %.3g and the training loss %.3f, where knowing only how frequent the "+
+		"classes are would give %.3f. Train with a lower learning rate", n, mean(recent, gradNorm), mean(recent, trainLoss), m.entropy), true
 }
 
-func (m *Monitor) vanishing() (string, bool) {
+func (m *Monitor) vanishing() (remedy.Note, bool) {
 	recent := m.last(m.short())
 	if recent == nil {
-		return "", false
+		return remedy.Note{}, false
 	}
 	for _, e := range recent {
 		if e.GradNorm >= vanishingNorm || e.TrainLoss < learnedShare*m.entropy {
-			return "", false
+			return remedy.Note{}, false
 		}
 	}
-	return fmt.Sprintf("the gradient has vanished: over the last %d epochs its norm was %.2g while the training loss was still %.3f, so the weights no longer change. "+
-		"Train with a lower learning rate (--lr)", len(recent), mean(recent, gradNorm), mean(recent, trainLoss)), true
+	return advise(lowerRate, "the gradient has vanished: over the last %d epochs its norm was %.2g while the training loss was still %.3f, so the weights no longer change. "+
+		"Train with a lower learning rate", len(recent), mean(recent, gradNorm), mean(recent, trainLoss)), true
 }
 
 // dead passes over single epochs: in evaluation mode a channel may be dead at the start until batch norm's running
 // statistics have settled.
-func (m *Monitor) dead() (string, bool) {
+func (m *Monitor) dead() (remedy.Note, bool) {
 	recent := m.last(m.short())
 	lively := func(e Epoch) bool { return e.DeadChannels < deadShare }
 	if recent == nil || slices.ContainsFunc(recent, lively) {
-		return "", false
+		return remedy.Note{}, false
 	}
-	return fmt.Sprintf("%.0f %% of the network's channels are dead: they put out 0 for every image looked at and seldom recover. The learning rate is or was too high; train with a lower "+
-		"one (--lr)", 100*recent[len(recent)-1].DeadChannels), false
+	return advise(lowerRate, "%.0f %% of the network's channels are dead: they put out 0 for every image looked at and seldom recover. The learning rate is or was too high; train with a lower "+
+		"one", 100*recent[len(recent)-1].DeadChannels), false
 }
 
 // oneClass looks for longer than other signs do, and at networks that rank the cases not before the last third of the
 // training: such a network may well put all cases of a rare class below one half for a while.
-func (m *Monitor) oneClass() (string, bool) {
+func (m *Monitor) oneClass() (remedy.Note, bool) {
 	n := 2 * m.long()
 	recent := m.last(n)
 	if recent == nil {
-		return "", false
+		return remedy.Note{}, false
 	}
 	for k, l := range m.cohort.Labels {
 		class, cases := m.onlyClass(recent, k)
@@ -159,13 +171,13 @@ func (m *Monitor) oneClass() (string, bool) {
 			cases, l.Values[class], l.Name, n, labelAUC(recent, k, l.Name))
 		switch {
 		case m.chance(recent, k) && (m.longEnough() || m.ended()):
-			return what + "The network does not tell the classes apart: train with a lower learning rate (--lr)", false
+			return remedy.Note{Text: what + "The network does not tell the classes apart: train with a lower learning rate"}.See(lowerRate), false
 		case !m.chance(recent, k) && 3*recent[n-1].Number > 2*m.cohort.Epochs:
-			return what + "The cases are ranked by what was learned, but none gets beyond one half, as happens with rare classes: use the probabilities with a threshold of your " +
-				"own, not the predicted class, or train on more cases of the other classes", false
+			return remedy.Note{Text: what + "The cases are ranked by what was learned, but none gets beyond one half, as happens with rare classes: use the probabilities with a threshold of your " +
+				"own, not the predicted class, or train on more cases of the other classes"}, false
 		}
 	}
-	return "", false
+	return remedy.Note{}, false
 }
 
 // lowest returns the lowest mean of a number over a long stretch of the epochs and where the stretch ends; infinite if
@@ -213,24 +225,24 @@ func classesOf(counts []int) (classes int) {
 	return classes
 }
 
-func (m *Monitor) overlearning() (string, bool) {
+func (m *Monitor) overlearning() (remedy.Note, bool) {
 	n := m.long()
 	recent := m.last(n)
 	if len(m.epochs) < 2*n {
-		return "", false
+		return remedy.Note{}, false
 	}
 	lowest, end := m.lowest(m.epochs[:len(m.epochs)-n], valLoss)
 	if end == 0 {
-		return "", false
+		return remedy.Note{}, false
 	}
 	before := m.epochs[end-n : end]
 	val, train, trainBefore := mean(recent, valLoss), mean(recent, trainLoss), mean(before, trainLoss)
 	noise := math.Sqrt(squaredError(recent, valLoss) + squaredError(before, valLoss))
 	if rise := val - lowest; !(rise > max(riseShare*lowest, riseEntropy*m.entropy, riseErrors*noise) && train < (1-fallShare)*trainBefore) {
-		return "", false
+		return remedy.Note{}, false
 	}
-	return fmt.Sprintf("overlearning: from epoch %d to %d the validation loss rose from %.3f to %.3f while the training loss fell from %.3f to %.3f (means over %d epochs)%s. "+
-		"model_best keeps the network from before; fewer epochs (--epochs) would save the time, more cases or a network pretrained on similar scans would help",
+	return advise(fewerEpochs, "overlearning: from epoch %d to %d the validation loss rose from %.3f to %.3f while the training loss fell from %.3f to %.3f (means over %d epochs)%s. "+
+		"model_best keeps the network from before; fewer epochs would save the time, more cases or a network pretrained on similar scans would help",
 		before[n-1].Number, recent[n-1].Number, lowest, val, trainBefore, train, n, m.change(before, recent)), false
 }
 
