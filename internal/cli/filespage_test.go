@@ -92,6 +92,7 @@ func generalName(name string) string {
 		{`^phantom_(test_)?\d+_\d{4}\.`, "CASE_XXXX."},
 		{`^phantom_(test_)?\d+\.`, "CASE."},
 		{`^training_log_.*\.txt$`, "training_log_*.txt"},
+		{`^events\.out\.tfevents\.\d+\.uc$`, "events.out.tfevents.*.uc"},
 		{`^model_.*\.json$`, "model_*.json"},
 		{`_(Lesion|Size)\.png$`, "_LABEL.png"},
 	} {

@@ -32,6 +32,7 @@ var volatile = []struct {
 	{regexp.MustCompile(`\d+(\.\d+)? [KMGT]i?B\b`), "BYTES"},
 	{regexp.MustCompile(`\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\S*`), "DATE"},
 	{regexp.MustCompile(`training_log_[0-9_]+`), "training_log_DATE"},
+	{regexp.MustCompile(`tfevents\.[0-9]+`), "tfevents.DATE"},
 	{regexp.MustCompile(`\d+(\.\d+)? % of training waiting`), "SHARE of training waiting"},
 	{regexp.MustCompile(`\d+ (CPU )?threads?`), "THREADS"},
 	{regexp.MustCompile(`\(UC_CPU also takes .*\)`), "(UC_CPU also takes OTHERS)"},

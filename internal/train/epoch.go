@@ -74,7 +74,7 @@ func (t *trainer) interrupted(cause error) error {
 // epoch runs what is left of the current epoch and what belongs to its end.
 func (t *trainer) epoch(ctx context.Context) error {
 	p := t.state.slowed()
-	began := time.Now()
+	began, first, trained := time.Now(), t.iterations == 0, len(t.state.TrainPart)
 	for len(t.state.TrainPart) < p.Iterations {
 		err := t.iteration(ctx, feed.Training, len(t.state.TrainPart), func(b *feed.Batch) (float64, error) {
 			result, err := t.network.Step(b.Data, b.Targets, p.step(b.Epoch, b.Iteration))
@@ -94,9 +94,19 @@ func (t *trainer) epoch(ctx context.Context) error {
 		t.tellTime()
 	}
 	trainTime, waited := time.Since(began), t.loader.TakeWaited()
+	startUp := time.Duration(0)
+	if first && t.iterations > 1 {
+		startUp = t.firstDone.Sub(began)
+	}
+	t.pace.trained(trainTime, len(t.state.TrainPart)-trained, startUp)
+	validating, validated := time.Now(), len(t.state.ValPart)
 	for len(t.state.ValPart) < p.ValIterations {
 		err := t.iteration(ctx, feed.Validating, len(t.state.ValPart), func(b *feed.Batch) (float64, error) {
+			began := time.Now()
 			loss, logits, err := t.network.EvalLoss(b.Data, b.Targets)
+			if b.Iteration > 0 || p.ValIterations == 1 { // the first one folds weights
+				t.pace.looked(time.Since(began), len(b.Cases))
+			}
 			t.state.ValPart = append(t.state.ValPart, loss)
 			t.state.see(b, logits)
 			if b.Iteration == 0 && err == nil {
@@ -110,6 +120,7 @@ func (t *trainer) epoch(ctx context.Context) error {
 	}
 	t.loader.TakeWaited()
 	runtime.GC() // the weights that were folded for the validation iterations
+	t.pace.validated(time.Since(validating), len(t.state.ValPart)-validated)
 	return t.endEpoch(began, trainTime, waited)
 }
 
@@ -155,14 +166,17 @@ func (t *trainer) endEpoch(began time.Time, trainTime, waited time.Duration) err
 	t.state.Epochs = append(t.state.Epochs, t.measure())
 	t.state.TrainPart, t.state.ValPart, t.state.measures = nil, nil, measures{}
 	t.state.Epoch++
+	t.pace.ended(best)
 
 	left := ""
-	if more := p.Epochs - t.state.Epoch; more > 0 {
-		left = fmt.Sprintf(", %s left", span(t.perIteration()*time.Duration(more*(p.Iterations+p.ValIterations))))
+	if t.state.Epoch < p.Epochs {
+		left = fmt.Sprintf(", %s left with the validation", span(t.left()))
 	}
+	took, waiting := time.Since(began), waited.Seconds()/max(trainTime.Seconds(), 1e-9)
 	t.log.note("epoch %d/%d: training loss %.4f, validation loss %.4f%s, learning rate %.6f; %s (%.1f %% of training waiting for data)%s",
 		t.state.Epoch, p.Epochs, trainLoss, valLoss, t.state.outcomeText(), p.rate(t.state.Epoch-1, p.Iterations-1),
-		span(time.Since(began)), 100*waited.Seconds()/max(trainTime.Seconds(), 1e-9), left)
+		span(took), 100*waiting, left)
+	t.tellEvents(took, waiting)
 
 	if err := t.examine(); err != nil {
 		return err

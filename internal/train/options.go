@@ -86,7 +86,7 @@ var ErrInterrupted = errors.New("training interrupted")
 var ErrDiverged = errors.New("training diverged")
 
 // Run trains a fold and validates it, or only validates it. It writes into the fold's folder (log, progress.png,
-// debug.json, checkpoints, validation results) and tells r what it does. When ctx ends it finishes the iteration,
+// an event file for TensorBoard, debug.json, checkpoints, validation results) and tells r what it does. When ctx ends it finishes the iteration,
 // writes model_latest and returns an error that wraps ErrInterrupted and the context's.
 func Run(ctx context.Context, o Options, r progress.Reporter) (*Result, error) {
 	if err := o.normalise(); err != nil {

@@ -95,6 +95,7 @@ func (t *trainer) restart(c *collapse) error {
 		return err
 	}
 	t.watch()
+	t.openEvents()
 	t.startLoader()
 	return nil
 }

@@ -182,6 +182,7 @@ func (t *trainer) train(ctx context.Context) (*weights.StateDict, error) {
 		}
 	}
 	t.watch()
+	t.openEvents()
 	t.startLoader()
 	t.began, t.savedAt = time.Now(), time.Now()
 	if err := t.fit(ctx); err != nil {
@@ -362,5 +363,7 @@ func (t *trainer) draw() {
 		AUC: t.state.series(aucOf), BalancedAccuracy: t.state.series(balancedAccuracyOf)})
 	if err != nil {
 		t.log.warn("%s: %v", path, err)
+		return
 	}
+	t.pictureEvents(path)
 }

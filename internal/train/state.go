@@ -177,6 +177,7 @@ func (t *trainer) save(name string) error {
 	}
 	t.savedAt = time.Now()
 	runtime.GC() // the copies that were written
+	t.pace.saved(time.Since(began))
 	t.log.quiet("saved %s at %s in %s", filepath.Base(checkpoint.Path(t.foldDir, name)), t.state.at(), span(time.Since(began)))
 	return nil
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/universal-classifier/uc/internal/remedy"
 	"github.com/universal-classifier/uc/internal/split"
 	"github.com/universal-classifier/uc/internal/task"
+	"github.com/universal-classifier/uc/internal/tensorboard"
 	"github.com/universal-classifier/uc/internal/train/health"
 )
 
@@ -51,6 +52,10 @@ type trainer struct {
 	monitor *health.Monitor
 	memory  int64 // bytes, estimated, of the machine
 	card    int64 // bytes, estimated, of the device's own memory; 0 if it has none
+
+	events   *tensorboard.Writer // nil where it cannot be written
+	pictured int                 // epoch of the last picture in it
+	pace     pace
 
 	saveEvery time.Duration
 
@@ -136,6 +141,7 @@ func (t *trainer) close() {
 	if t.device != nil {
 		t.device.Close()
 	}
+	t.closeEvents()
 	t.log.close()
 	t.unlock()
 }
