@@ -187,3 +187,56 @@ func ClassOrder(given, labels []string) (map[string][]string, error) {
 	}
 	return out, nil
 }
+
+// classes makes labels of the columns.
+func (s *sheet) classes(rows []*row, order map[string][]string) {
+	for _, at := range s.labels {
+		c := column{name: s.table.Header[at], classes: order[s.table.Header[at]]}
+		for _, r := range rows {
+			c.ids, c.cells = append(c.ids, task.QuoteID(r.ID)), append(c.cells, s.table.Rows[r.at][at])
+		}
+		var found problems
+		label, targets := c.label(&found)
+		for _, p := range found {
+			if p.Case != "" {
+				s.partial = append(s.partial, p)
+			} else {
+				s.problems = append(s.problems, p)
+			}
+		}
+		for i, r := range rows {
+			r.Targets = append(r.Targets, targets[i])
+			r.out = r.out || targets[i] < 0
+		}
+		s.cohort.Labels = append(s.cohort.Labels, label)
+	}
+}
+
+// covariates reads what else is known of the cases: a column is numbers if every cell is one that is not missing.
+func (s *sheet) covariates(rows []*row) {
+	for _, at := range s.covar {
+		var text []string
+		numbers := 0
+		for _, r := range rows {
+			cell := s.table.Rows[r.at][at]
+			if _, ok := number(cell); ok {
+				numbers++
+			} else if !missing(cell) {
+				text = append(text, fmt.Sprintf("%q of case %s", cell, task.QuoteID(r.ID)))
+			}
+		}
+		if numbers > 0 && len(text) > 0 {
+			s.cohort.Warnings = append(s.cohort.Warnings, fmt.Sprintf("covariate %s: %d cells are numbers, but not %s; the column is kept as text", s.table.Header[at], numbers, words.Some(text)))
+		}
+		for _, r := range rows {
+			cell := s.table.Rows[r.at][at]
+			switch v, ok := number(cell); {
+			case missing(cell):
+			case ok && len(text) == 0:
+				r.Covariates = append(r.Covariates, task.Covariate{Name: s.table.Header[at], Value: v})
+			default:
+				r.Covariates = append(r.Covariates, task.Covariate{Name: s.table.Header[at], Value: cell})
+			}
+		}
+	}
+}
