@@ -16,6 +16,7 @@ import (
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/shard"
 	"github.com/universal-classifier/uc/internal/task"
+	"github.com/universal-classifier/uc/internal/volume"
 )
 
 // Names of planners that the reference's -pl3d knows.
@@ -336,8 +337,8 @@ func plansIdentifier(f *planFlags) string {
 
 func (r *planned) print(w io.Writer) {
 	fmt.Fprintf(w, "%s: %d cases, labels %s\n", r.Task, r.Cases, strings.Join(r.Labels, ", "))
-	fmt.Fprintf(w, "  image size %d x %d x %d at %.4g x %.4g x %.4g mm, batch size %d\n",
-		r.Stage.ImageSize[0], r.Stage.ImageSize[1], r.Stage.ImageSize[2],
+	fmt.Fprintf(w, "  image size %s at %.4g x %.4g x %.4g mm, batch size %d\n",
+		volume.ShapeText(r.Stage.ImageSize),
 		r.Stage.CurrentSpacing[0], r.Stage.CurrentSpacing[1], r.Stage.CurrentSpacing[2], r.Stage.BatchSize)
 	for i, m := range r.Modalities {
 		fmt.Fprintf(w, "  normalisation of modality %d (%s): %s\n", i, m.Name, m.normalisation())

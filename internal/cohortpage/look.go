@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"github.com/universal-classifier/uc/internal/imagefile"
-	"github.com/universal-classifier/uc/internal/integrity"
 	"github.com/universal-classifier/uc/internal/numeric"
 	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/volume"
@@ -220,5 +219,5 @@ type sizeError struct{ text string }
 func (e *sizeError) Error() string { return e.text }
 
 func errSize(path string, own, g volume.Geometry) error {
-	return &sizeError{path + ": size " + integrity.SizeText(own.Size) + ", but the first image of the case has " + integrity.SizeText(g.Size)}
+	return &sizeError{path + ": size " + volume.SizeText(own.Size) + ", but the first image of the case has " + volume.SizeText(g.Size)}
 }

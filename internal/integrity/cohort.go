@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"github.com/universal-classifier/uc/internal/volume"
 )
 
 // outlierFactor is how many times larger or smaller than the cohort's median a spacing or an extent is when a mistake
@@ -37,7 +39,7 @@ func MedianSpacing(spacings [][3]float64) [3]float64 {
 func FarSpacing(spacing, median [3]float64) string {
 	for d := range 3 {
 		if far(spacing[d], median[d]) {
-			return fmt.Sprintf("spacing %s, but the median of the cohort is %s; correct the header", SpacingText(spacing), SpacingText(median))
+			return fmt.Sprintf("spacing %s, but the median of the cohort is %s; correct the header", volume.SpacingText(spacing), volume.SpacingText(median))
 		}
 	}
 	return ""
@@ -49,7 +51,7 @@ func FarExtent(extent, median [3]float64) string {
 	for d := range 3 {
 		if extent[d] > median[d] && far(extent[d], median[d]) {
 			return fmt.Sprintf("extent %s, but the median of the cohort is %s; every case would be padded to it: correct the header or crop the scan",
-				SpacingText(extent), SpacingText(median))
+				volume.SpacingText(extent), volume.SpacingText(median))
 		}
 	}
 	return ""
@@ -80,7 +82,7 @@ func StrangeSpacing(spacing [3]float64, training [][3]float64) string {
 	for d := range 3 {
 		if spacing[d] > strangeFactor*high[d] || spacing[d] < low[d]/strangeFactor {
 			return fmt.Sprintf("spacing %s, but the training cases had %s to %s; the network has seen nothing like it, look at the header",
-				SpacingText(spacing), SpacingText(low), SpacingText(high))
+				volume.SpacingText(spacing), volume.SpacingText(low), volume.SpacingText(high))
 		}
 	}
 	return ""

@@ -23,9 +23,9 @@ func GridMismatch(g volume.Geometry, other string, of volume.Geometry) string {
 	const remedy = "the files of a case must share one grid; resample one onto the other"
 	switch {
 	case g.Size != of.Size:
-		return fmt.Sprintf("size %s, but %s has %s; %s", SizeText(g.Size), other, SizeText(of.Size), remedy)
+		return fmt.Sprintf("size %s, but %s has %s; %s", volume.SizeText(g.Size), other, volume.SizeText(of.Size), remedy)
 	case spacingDiffers(g, of):
-		return fmt.Sprintf("spacing %s, but %s has %s; %s", SpacingText(g.Spacing), other, SpacingText(of.Spacing), remedy)
+		return fmt.Sprintf("spacing %s, but %s has %s; %s", volume.SpacingText(g.Spacing), other, volume.SpacingText(of.Spacing), remedy)
 	case originDiffers(g, of):
 		return fmt.Sprintf("origin %.6g mm, but %s has %.6g; %s", g.Origin, other, of.Origin, remedy)
 	case directionDiffers(g, of):
@@ -87,14 +87,6 @@ func directionDiffers(a, b volume.Geometry) bool {
 		}
 	}
 	return false
-}
-
-// SizeText writes a size (z, y, x) as image viewers do, x first: 512x512x90.
-func SizeText(size [3]int) string { return fmt.Sprintf("%dx%dx%d", size[2], size[1], size[0]) }
-
-// SpacingText writes a spacing (z, y, x) as image viewers do, x first: 0.5 x 0.5 x 2 mm.
-func SpacingText(s [3]float64) string {
-	return fmt.Sprintf("%.6g x %.6g x %.6g mm", s[2], s[1], s[0])
 }
 
 // PositionText writes where in an array of the given size (z, y, x) the voxel i lies, x first: (12, 0, 3).

@@ -14,6 +14,7 @@ import (
 
 	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/inflate"
+	"github.com/universal-classifier/uc/internal/volume"
 	"github.com/universal-classifier/uc/internal/voxels"
 )
 
@@ -109,7 +110,7 @@ func (s *source) begin(data io.Reader, left, need int64) error {
 		}
 		if left < need/inflate.MaxRatio {
 			return s.wrap(fmt.Errorf("the header claims %s voxels of %s (%d bytes), more than %d compressed bytes can hold; the file is truncated or damaged, copy or export it again",
-				s.sizeText(), s.Type, need, left))
+				volume.SizeText(s.Size), s.Type, need, left))
 		}
 		s.exact = need/plausible <= left
 		return s.decompress(bufio.NewReader(io.LimitReader(data, left)))
@@ -210,16 +211,11 @@ func (s *source) finish() error {
 	return nil
 }
 
-// sizeText is the size as the file orders it: x, y, z.
-func (s *source) sizeText() string {
-	return fmt.Sprintf("%dx%dx%d", s.Size[2], s.Size[1], s.Size[0])
-}
-
 func (s *source) wrap(err error) error { return fmt.Errorf("%s: %w", s.name, err) }
 
 func (s *source) truncated(need, left int64) error {
 	return s.wrap(fmt.Errorf("%s voxels of %s need %d bytes, but the file holds %d; it is truncated or damaged, copy or export it again",
-		s.sizeText(), s.Type, need, max(left, 0)))
+		volume.SizeText(s.Size), s.Type, need, max(left, 0)))
 }
 
 // fail turns an error of reading into one that says what is wrong with the file.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/universal-classifier/uc/internal/fingerprint"
 	"github.com/universal-classifier/uc/internal/memory"
+	"github.com/universal-classifier/uc/internal/volume"
 )
 
 // Bounds of what plans may hold; far beyond what any cohort needs, near enough to refuse nonsense.
@@ -23,8 +24,8 @@ const minSide = 2
 // checkShape refuses a shape of preprocessed cases that the network cannot take.
 func checkShape(s [3]int) error {
 	if min(s[0], s[1], s[2]) < minSide {
-		return fmt.Errorf("image size %d x %d x %d, but the network needs %d voxels or more along every axis; it is for volumes, not for single slices, so stack the slices, or check the masks and the spacings in the headers",
-			s[0], s[1], s[2], minSide)
+		return fmt.Errorf("image size %s, but the network needs %d voxels or more along every axis; it is for volumes, not for single slices, so stack the slices, or check the masks and the spacings in the headers",
+			volume.ShapeText(s), minSide)
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/universal-classifier/uc/internal/fingerprint"
 	"github.com/universal-classifier/uc/internal/provenance"
 	"github.com/universal-classifier/uc/internal/task"
+	"github.com/universal-classifier/uc/internal/volume"
 )
 
 // Sources are what the plans decide of a network: what it is shown, and what its answers mean. Networks whose plans
@@ -45,7 +46,7 @@ func (p *Plans) Sources() (provenance.Sources, error) {
 		"CT intensities":        cohort,
 		"classification labels": task.LabelsText(p.Labels),
 		"masks":                 fmt.Sprintf("%s, labels %v", masks, p.AllClasses),
-		"image size":            fmt.Sprintf("%d x %d x %d", stage.ImageSize[0], stage.ImageSize[1], stage.ImageSize[2]),
+		"image size":            volume.ShapeText(stage.ImageSize),
 		"spacing":               fmt.Sprintf("%v x %v x %v", stage.CurrentSpacing[0], stage.CurrentSpacing[1], stage.CurrentSpacing[2]),
 		"order of the axes":     fmt.Sprint(p.TransposeForward),
 		"augmentation":          augmentation,

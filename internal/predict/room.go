@@ -9,6 +9,7 @@ import (
 	"github.com/universal-classifier/uc/internal/i3d"
 	"github.com/universal-classifier/uc/internal/memory"
 	"github.com/universal-classifier/uc/internal/preprocess"
+	"github.com/universal-classifier/uc/internal/volume"
 )
 
 // room is the memory that predictions may take: cases on their way to the network, and the network, which keeps what it
@@ -193,7 +194,7 @@ func (m *Model) crop(c input, reading int64) (crop *preprocess.Planned, most, ne
 	}
 	most = max(reading, crop.FinishBytes(), m.inputBytes(shape))
 	if most+network > m.room.capacity {
-		return nil, 0, 0, fmt.Errorf("case %s: %d x %d x %d voxels after resampling: %w", c.ID, shape[0], shape[1], shape[2], m.room.tooLarge(most+network))
+		return nil, 0, 0, fmt.Errorf("case %s: %s voxels after resampling: %w", c.ID, volume.ShapeText(shape), m.room.tooLarge(most+network))
 	}
 	return crop, most, network, nil
 }

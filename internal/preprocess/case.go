@@ -152,7 +152,7 @@ func sizes(c task.Case, crop *Cropped, p *plan.Plans) (size, target [3]int, err 
 	}
 	if !(voxels <= fingerprint.MaxVoxels) {
 		return size, target, fmt.Errorf("case %s: %s: spacing %s gives %.6g x %.6g x %.6g voxels at the plans' %v mm; check the spacing in the header",
-			c.ID, c.Images[0], integrity.SpacingText(crop.Geometry.Spacing), exact[0], exact[1], exact[2], stage.CurrentSpacing)
+			c.ID, c.Images[0], volume.SpacingText(crop.Geometry.Spacing), exact[0], exact[1], exact[2], stage.CurrentSpacing)
 	}
 	size, target = resample.Shape(from, spacing, stage.CurrentSpacing), stage.ImageSize
 	for d := range 3 {

@@ -16,6 +16,7 @@ import (
 	"github.com/universal-classifier/uc/internal/remedy"
 	"github.com/universal-classifier/uc/internal/split"
 	"github.com/universal-classifier/uc/internal/task"
+	"github.com/universal-classifier/uc/internal/volume"
 )
 
 // describe says what the training will do, before it does it.
@@ -30,7 +31,7 @@ func (t *trainer) describe() {
 		t.log.warn("%s", w)
 	}
 	t.log.note("network I3D on %s (%s): %d input channels, %s voxels, batch %d",
-		t.device.Name(), device.PrecisionText(t.device, !t.o.FP32), t.config.InChannels, sizeText(stage.ImageSize), p.BatchSize)
+		t.device.Name(), device.PrecisionText(t.device, !t.o.FP32), t.config.InChannels, volume.ShapeText(stage.ImageSize), p.BatchSize)
 	t.log.note("%s: %s", t.o.Trainer, p.text())
 	t.log.note("%d epochs of %d training and %d validation iterations: %d steps, %.1f passes over the training cases; seed %d, %d workers preparing samples",
 		p.Epochs, p.Iterations, p.ValIterations, p.iterations(), float64(p.iterations()*p.BatchSize)/float64(len(t.split.Train)), p.Seed, t.o.Workers)
@@ -137,8 +138,6 @@ func missingClass(label task.Label, class int, part, fold string) string {
 	return fmt.Sprintf("the %s part of fold %s has no case of label %q with class %d (%s): %s; %s in the preprocessed folder may be edited",
 		part, fold, label.Name, class, label.Values[class], consequence, split.SplitsFile)
 }
-
-func sizeText(size [3]int) string { return fmt.Sprintf("%d x %d x %d", size[0], size[1], size[2]) }
 
 // writeDebug keeps what was decided in debug.json.
 func (t *trainer) writeDebug() error {

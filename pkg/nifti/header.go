@@ -148,13 +148,13 @@ func (r *rawHeader) check(limit int64) (*Header, error) {
 			return nil, fmt.Errorf("size %d along dimension %d, expected 1 or more; the file is damaged, export it again", n, i)
 		}
 		if voxels > most/n {
-			return nil, fmt.Errorf("the header claims a size of %s, more than any file can hold; the file is damaged, export it again", r.sizeText())
+			return nil, fmt.Errorf("the header claims a size of %s, more than any file can hold; the file is damaged, export it again", r.dimensions())
 		}
 		voxels *= n
 	}
 	for i := int64(4); i <= r.dim[0]; i++ {
 		if r.dim[i] > 1 {
-			return nil, fmt.Errorf("a %d-dimensional image of size %s, expected one 3D volume; split it into one file per modality", r.dim[0], r.sizeText())
+			return nil, fmt.Errorf("a %d-dimensional image of size %s, expected one 3D volume; split it into one file per modality", r.dim[0], r.dimensions())
 		}
 	}
 	h.Size = [3]int{1, 1, 1}
@@ -185,7 +185,7 @@ func (r *rawHeader) check(limit int64) (*Header, error) {
 	bytesNeeded := voxels * int64(h.Datatype.Bytes())
 	if h.Offset > limit || bytesNeeded > limit-h.Offset {
 		return nil, fmt.Errorf("the header claims %s voxels of %s (%d bytes), but the file holds at most %d bytes; it is truncated or damaged, copy or export it again",
-			r.sizeText(), r.datatype, bytesNeeded, max(limit-h.Offset, 0))
+			r.dimensions(), r.datatype, bytesNeeded, max(limit-h.Offset, 0))
 	}
 
 	h.Slope, h.Inter = 1, 0
@@ -199,8 +199,8 @@ func (r *rawHeader) check(limit int64) (*Header, error) {
 	return h, nil
 }
 
-// sizeText is the size as the file orders it: x, y, z, ...
-func (r *rawHeader) sizeText() string {
+// dimensions is the size as the file orders it: x, y, z, ...
+func (r *rawHeader) dimensions() string {
 	parts := make([]string, 0, 7)
 	for i := int64(1); i <= r.dim[0]; i++ {
 		parts = append(parts, fmt.Sprint(r.dim[i]))
