@@ -11,7 +11,6 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/universal-classifier/uc/internal/duplicate"
@@ -208,13 +207,4 @@ func (f *Findings) SuspiciousHeaders() (n int) {
 		}
 	}
 	return n
-}
-
-// names lists the first few of many.
-func names(all []string) string {
-	const most = 4
-	if len(all) <= most {
-		return strings.Join(all, ", ")
-	}
-	return fmt.Sprintf("%s and %d more", strings.Join(all[:most], ", "), len(all)-most)
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/universal-classifier/uc/internal/csvfile"
 	"github.com/universal-classifier/uc/internal/task"
+	"github.com/universal-classifier/uc/internal/words"
 )
 
 // Columns of a mapping, as uc convert dicom writes it.
@@ -82,11 +83,11 @@ type Patient struct {
 func (p Patient) String() string {
 	switch {
 	case p.Mistaken:
-		return fmt.Sprintf("cases %s are of different patients in the mapping, but dataset.json calls all of them %q; correct \"patient\"", names(p.Cases), p.Named[0])
+		return fmt.Sprintf("cases %s are of different patients in the mapping, but dataset.json calls all of them %q; correct \"patient\"", words.Some(p.Cases), p.Named[0])
 	case len(p.Named) == 0:
-		return fmt.Sprintf("cases %s are of one patient in the mapping, but dataset.json names no patients: scans of one may train and others validate; give them one \"patient\"", names(p.Cases))
+		return fmt.Sprintf("cases %s are of one patient in the mapping, but dataset.json names no patients: scans of one may train and others validate; give them one \"patient\"", words.Some(p.Cases))
 	}
-	return fmt.Sprintf("cases %s are of one patient in the mapping, but dataset.json calls it %s; give them one \"patient\"", names(p.Cases), names(p.Named))
+	return fmt.Sprintf("cases %s are of one patient in the mapping, but dataset.json calls it %s; give them one \"patient\"", words.Some(p.Cases), words.Some(p.Named))
 }
 
 // Patients compares the patients of a mapping with those that dataset.json names.

@@ -1,11 +1,12 @@
 package task
 
 import (
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 	"unicode"
+
+	"github.com/universal-classifier/uc/internal/words"
 )
 
 // Fields of a case that say where it comes from. A classification label of the same name takes the field for its
@@ -99,7 +100,7 @@ func (v *validator) subjectRules(cases []Case) {
 		}
 	}
 	if n := len(nowhere); n > 0 && n < len(cases) {
-		v.warn("%d of %d cases name no site (%s): the folds balance the sites of the others, and leave-one-site-out is not possible", n, len(cases), someOf(nowhere))
+		v.warn("%d of %d cases name no site (%s): the folds balance the sites of the others, and leave-one-site-out is not possible", n, len(cases), words.Some(nowhere))
 	}
 	v.warnLookAlikes(patientField, patients)
 	v.warnLookAlikes(siteField, sites)
@@ -128,15 +129,6 @@ func (v *validator) warnLookAlikes(kind string, names map[string]int) {
 		}
 	}
 	if slices.Sort(pairs); len(pairs) > 0 {
-		v.warn("%d names of a %s are nearly alike and count as different ones: %s; write them in one way if they are the same %s", len(pairs), kind, someOf(pairs), kind)
+		v.warn("%d names of a %s are nearly alike and count as different ones: %s; write them in one way if they are the same %s", len(pairs), kind, words.Some(pairs), kind)
 	}
-}
-
-// someOf names the first few of many.
-func someOf(names []string) string {
-	const most = 3
-	if len(names) <= most {
-		return strings.Join(names, ", ")
-	}
-	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
 }
