@@ -15,7 +15,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/universal-classifier/uc/internal/imagefile"
-	"github.com/universal-classifier/uc/internal/integrity"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/volume"
@@ -189,7 +188,7 @@ func makeCase(ctx context.Context, c task.Case, masked bool, modalities []string
 	var names []string
 	for _, h := range heats {
 		if h.Image.Size != g.Size {
-			return nil, fmt.Errorf("the heat map has size %s, but the image %s", integrity.SizeText(h.Image.Size), integrity.SizeText(g.Size))
+			return nil, fmt.Errorf("the heat map has size %s, but the image %s", volume.SizeText(h.Image.Size), volume.SizeText(g.Size))
 		}
 		s := newMean(grid)
 		s.add(h.Image.Data)
@@ -249,7 +248,7 @@ func regionBox(ctx context.Context, path string, g volume.Geometry) (volume.Box,
 }
 
 func sizeError(path string, own, g volume.Geometry) error {
-	return fmt.Errorf("%s: size %s, but the first image of the case has %s", path, integrity.SizeText(own.Size), integrity.SizeText(g.Size))
+	return fmt.Errorf("%s: size %s, but the first image of the case has %s", path, volume.SizeText(own.Size), volume.SizeText(g.Size))
 }
 
 // mean gathers the mean of the image's voxels in each of a grid's.
