@@ -239,16 +239,26 @@ func caseKey(setting string, files []source) string {
 // upToDate reports whether a case's arrays are there and made from these files with this setting. Targets that changed
 // in dataset.json are written anew: the arrays do not depend on them.
 func (co *cohort) upToDate(stage string, c task.Case, setting string, files []source) (bool, error) {
-	p, err := dataset.ReadProperties(stage, c.ID)
-	if err != nil || p.Key != caseKey(setting, files) || p.Measures == nil {
-		return false, nil
-	}
-	now, err := madeFrom(stage, c.ID, setting, co.content(c, files))
-	if err != nil || p.MadeFrom != nil && !maps.Equal(p.MadeFrom, now) {
+	p, now := co.stored(stage, c, setting, files)
+	if p == nil {
 		return false, nil
 	}
 	p.Targets, p.MadeFrom = c.Targets, now
 	return true, jsonfile.WriteIfNew(dataset.PropertiesFile(stage, c.ID), p, jsonfile.LikeNNUNet)
+}
+
+// stored returns the properties of a case whose arrays are there and made from these files with this setting, and what
+// they are made from; nil if there is no such case.
+func (co *cohort) stored(stage string, c task.Case, setting string, files []source) (*preprocess.Properties, provenance.Sources) {
+	p, err := dataset.ReadProperties(stage, c.ID)
+	if err != nil || p.Key != caseKey(setting, files) || p.Measures == nil {
+		return nil, nil
+	}
+	now, err := madeFrom(stage, c.ID, setting, co.content(c, files))
+	if err != nil || p.MadeFrom != nil && !maps.Equal(p.MadeFrom, now) {
+		return nil, nil
+	}
+	return &p, now
 }
 
 // content are the files that make a case what it is: not a mask that was generated from its image, which a prediction
