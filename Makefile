@@ -10,7 +10,7 @@ GORELEASER := github.com/goreleaser/goreleaser/v2@v2.15.1
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := build
-.PHONY: help build demo test race noasm arm64 fuzz torture bench lint golangci lint-docs generate wheel release-snapshot cuda-compile gpu-kit clean
+.PHONY: help build demo test test-slurm race noasm arm64 fuzz torture bench lint golangci lint-docs generate wheel release-snapshot cuda-compile gpu-kit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ demo: build ## plan, train, predict and evaluate artificial scans, in a few minu
 
 test: ## run all tests, in less than ten minutes on two cores
 	$(GO) test -timeout 10m ./...
+
+test-slurm: build ## run the jobs of `uc submit` on a Slurm of this machine, if slurm-wlm and munge are installed
+	scripts/slurm_test.sh bin/uc
 
 # The packages that start goroutines or share memory between them. The race detector needs a C compiler.
 RACE ?= ./internal/atomicfile ./internal/device/cpu ./internal/dicom ./internal/feed ./internal/inflate ./internal/interrupt ./internal/lockfile

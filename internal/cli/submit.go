@@ -20,7 +20,6 @@ import (
 	"github.com/universal-classifier/uc/internal/memory"
 	"github.com/universal-classifier/uc/internal/shard"
 	"github.com/universal-classifier/uc/internal/slurm"
-	"github.com/universal-classifier/uc/internal/split"
 	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/train"
 )
@@ -139,12 +138,12 @@ func expandFolds(given []string) (folds []string, err error) {
 		if !isRange {
 			last = first
 		}
-		if first == split.FoldAll && !isRange {
+		if first == task.FoldAll && !isRange {
 			folds = append(folds, first)
 			continue
 		}
-		from, err1 := split.ParseFold(first)
-		to, err2 := split.ParseFold(last)
+		from, err1 := task.ParseFold(first)
+		to, err2 := task.ParseFold(last)
 		const most = 1000
 		if err := cmp.Or(err1, err2); err != nil || to < from || to-from > most {
 			return nil, usagef("flag --folds: %q is neither a fold, nor a range such as 0-4, nor all", text)

@@ -22,7 +22,7 @@ type Standing struct {
 
 // Stand looks at the files of a task and changes none.
 func Stand(ctx context.Context, t *task.Task, plansIdentifier string) (*Standing, error) {
-	j := &job{task: t, options: Options{Threads: defaults.PlanWorkers, PlansIdentifier: plansIdentifier}, progress: progress.Discard, dir: t.Folders.PreprocessedTask(t.Name)}
+	j := &job{task: t, options: Options{Workers: defaults.PlanWorkers, PlansIdentifier: plansIdentifier}, progress: progress.Discard, dir: t.Folders.PreprocessedTask(t.Name)}
 	j.limitMemory()
 	c := &cohort{job: j, cases: sortedCases(t.Dataset.Cases)}
 	known, err := loadManifest(j.dir)

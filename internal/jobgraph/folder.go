@@ -13,6 +13,7 @@ import (
 	"github.com/universal-classifier/uc/internal/checkpoint"
 	"github.com/universal-classifier/uc/internal/env"
 	"github.com/universal-classifier/uc/internal/infile"
+	"github.com/universal-classifier/uc/internal/jsonfile"
 	"github.com/universal-classifier/uc/internal/task"
 )
 
@@ -65,11 +66,7 @@ func (g *Graph) Save() error {
 	if err := atomicfile.MkdirAll(filepath.Join(g.Folder(), logsFolder)); err != nil {
 		return err
 	}
-	b, err := json.MarshalIndent(g, "", "  ")
-	if err != nil {
-		return err
-	}
-	return atomicfile.WriteIfNew(filepath.Join(g.Folder(), graphFile), append(b, '\n'))
+	return jsonfile.WriteIfNew(filepath.Join(g.Folder(), graphFile), g, jsonfile.Indent)
 }
 
 // Load reads the graph of a task's jobs. The folders are those given: a data root may lie elsewhere on another machine.

@@ -18,6 +18,7 @@ import (
 	"github.com/universal-classifier/uc/internal/atomicfile"
 	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/jobgraph"
+	"github.com/universal-classifier/uc/internal/jsonfile"
 	"github.com/universal-classifier/uc/internal/progress"
 )
 
@@ -66,8 +67,8 @@ func WriteScripts(g *jobgraph.Graph, o Options) ([]string, error) {
 	return files, nil
 }
 
-// Submit writes the scripts and sends what is neither done nor in the queue, each step after those it waits for. Without
-// resume it is an error that wraps ErrActive if anything is in the queue.
+// Submit writes the scripts and sends what is neither done nor in the queue, each step after those it waits for.
+// Without resume it is an error that wraps ErrActive if anything is in the queue.
 func Submit(ctx context.Context, g *jobgraph.Graph, o Options, resume bool, r progress.Reporter) error {
 	active, err := Active(ctx, g)
 	if err != nil {
@@ -100,7 +101,7 @@ func Submit(ctx context.Context, g *jobgraph.Graph, o Options, resume bool, r pr
 			}
 		}
 		if len(todo) == 0 {
-			r.Note("%s: nothing to send, %d of %d are done and the others in the queue", s.Name, len(s.Commands)-len(jobgraph.Missing(s, before)), len(s.Commands))
+			r.Note("%s: nothing to send: %d of %d commands are done, %d in the queue", s.Name, len(s.Commands)-len(jobgraph.Missing(s, before)), len(s.Commands), len(jobgraph.Missing(s, before)))
 			continue
 		}
 		args := []string{"--parsable", "--array=" + Ranges(todo), "--kill-on-invalid-dep=yes"}
@@ -205,11 +206,7 @@ func load(g *jobgraph.Graph) (sent []Sent, err error) {
 }
 
 func save(g *jobgraph.Graph, sent []Sent) error {
-	b, err := json.MarshalIndent(sent, "", "  ")
-	if err != nil {
-		return err
-	}
-	return atomicfile.WriteBytes(filepath.Join(g.Folder(), sentFile), append(b, '\n'))
+	return jsonfile.Write(filepath.Join(g.Folder(), sentFile), sent, jsonfile.Indent)
 }
 
 // ErrNoSlurm is wrapped when Slurm's commands are not on this machine.
