@@ -6,7 +6,6 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/universal-classifier/uc/internal/augment/rows"
 	"github.com/universal-classifier/uc/internal/cpulevel"
 )
 
@@ -67,11 +66,11 @@ func TestLevelsAgree(t *testing.T) {
 				seed := rng.Uint64()
 				var want []float32
 				for _, level := range cpulevel.Available() {
-					before := rows.Use(level)
+					restore := cpulevel.Use(level)
 					got := slices.Clone(original)
 					p := NewPipeline(params, shape, 2)
 					p.Apply(rand.New(rand.NewPCG(seed, 0)), got)
-					rows.Use(before)
+					restore()
 					if want == nil {
 						want = got
 						continue

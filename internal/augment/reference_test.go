@@ -216,7 +216,7 @@ func count(got, want []float32) (wrong int) {
 func eachLevel(t *testing.T, f func(t *testing.T)) {
 	for _, level := range cpulevel.Available() {
 		t.Run(level.String(), func(t *testing.T) {
-			defer rows.Use(rows.Use(level))
+			defer cpulevel.Use(level)()
 			f(t)
 		})
 	}

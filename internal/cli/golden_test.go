@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -9,7 +8,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -67,18 +65,7 @@ func TestGolden(t *testing.T) {
 	if !slices.Contains(cpulevel.Available(), cpulevel.AVX2) {
 		t.Skip("the golden numbers are those of AVX2, which this processor lacks")
 	}
-	if cpulevel.Default() != cpulevel.AVX2 {
-		args := []string{"-test.run", "^TestGolden$", "-test.v"}
-		if *update {
-			args = append(args, "-update")
-		}
-		c := exec.Command(os.Args[0], args...)
-		c.Env = append(os.Environ(), "UC_CPU=avx2")
-		if out, err := c.CombinedOutput(); err != nil || !bytes.Contains(out, []byte("--- PASS: TestGolden")) {
-			t.Fatalf("with UC_CPU=avx2: %v\n%s", err, out)
-		}
-		return
-	}
+	defer cpulevel.Use(cpulevel.AVX2)()
 	root := t.TempDir()
 	var transcript strings.Builder
 	shell := func(args ...string) {

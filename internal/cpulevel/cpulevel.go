@@ -2,7 +2,7 @@
 package cpulevel
 
 import (
-	"sync"
+	"sync/atomic"
 
 	"github.com/universal-classifier/uc/internal/env"
 )
@@ -36,9 +36,31 @@ func Available() []Level {
 	return []Level{Generic, AVX2, AVX512}[:detected()+1]
 }
 
+// current is Default's level plus one; 0 until it is first asked for.
+var current atomic.Int32
+
 // Default is the best level of this processor, or the one that UC_CPU names when the processor has it. The variable is
-// read once.
-var Default = sync.OnceValue(func() Level { return lowered(detected(), env.Get(env.CPU)) })
+// read once. Whatever chooses between kernels asks for it anew each time, so that Use reaches all of them.
+func Default() Level {
+	if l := current.Load(); l != 0 {
+		return Level(l - 1)
+	}
+	return first()
+}
+
+func first() Level {
+	current.CompareAndSwap(0, 1+int32(lowered(detected(), env.Get(env.CPU))))
+	return Level(current.Load() - 1)
+}
+
+// Use makes l the default, or the best level of this processor if that is lower, until restore is called. It is there
+// for tests and benchmarks, which can thus go through Available in one process. Devices and workers keep the level that
+// was the default when they were opened.
+func Use(l Level) (restore func()) {
+	before := Default()
+	current.Store(1 + int32(min(l, detected())))
+	return func() { current.Store(1 + int32(before)) }
+}
 
 func lowered(best Level, name string) Level {
 	if l, ok := Parse(name); ok {

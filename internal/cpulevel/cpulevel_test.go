@@ -1,10 +1,7 @@
 package cpulevel
 
 import (
-	"os"
-	"os/exec"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/universal-classifier/uc/internal/env"
@@ -45,23 +42,35 @@ func TestAvailable(t *testing.T) {
 	}
 }
 
-// TestEnvironment runs itself with every level forced: the default follows, and bfloat16 needs AVX512.
+// TestEnvironment reads every level from the environment, as a new process does.
 func TestEnvironment(t *testing.T) {
-	if os.Getenv("UC_TEST_CHILD") != "" {
-		os.Stdout.WriteString("default " + Default().String())
-		if BF16() && Default() != AVX512 {
-			t.Error("bfloat16 below AVX512")
+	defer Use(Default())()
+	for _, l := range []Level{Generic, AVX2, AVX512} {
+		t.Setenv(env.CPU, l.String())
+		current.Store(0)
+		if got := Default(); got != min(l, detected()) {
+			t.Errorf("%v forced: %v on a processor with %v", l, got, detected())
+		}
+		t.Setenv(env.CPU, Generic.String())
+		if got := Default(); got != min(l, detected()) {
+			t.Errorf("%v forced: %v once the environment has changed", l, got)
+		}
+	}
+}
+
+func TestUse(t *testing.T) {
+	before := Default()
+	for _, l := range []Level{Generic, AVX2, AVX512} {
+		restore := Use(l)
+		if got := Default(); got != min(l, detected()) {
+			t.Errorf("%v in use: %v on a processor with %v", l, got, detected())
 		}
 		if BF16() != (bf16() && Default() == AVX512) {
 			t.Errorf("bfloat16 %v at %v on a processor that says %v", BF16(), Default(), bf16())
 		}
-		return
-	}
-	for _, l := range Available() {
-		child := exec.Command(os.Args[0], "-test.run", "^TestEnvironment$")
-		child.Env = append(os.Environ(), env.CPU+"="+l.String(), "UC_TEST_CHILD=1")
-		if out, err := child.Output(); err != nil || !strings.HasPrefix(string(out), "default "+l.String()) {
-			t.Errorf("%v forced: %q, %v", l, out, err)
+		restore()
+		if got := Default(); got != before {
+			t.Fatalf("%v after %v was in use, before it was %v", got, l, before)
 		}
 	}
 }

@@ -8,11 +8,9 @@ import (
 	"github.com/universal-classifier/uc/internal/cpulevel"
 )
 
-var decode = choose(cpulevel.Default())
-
-func choose(l cpulevel.Level) func(*stretch) outcome {
-	if l == cpulevel.Generic {
-		return decodePortable
+func decode(s *stretch) outcome {
+	if cpulevel.Default() == cpulevel.Generic {
+		return decodePortable(s)
 	}
-	return func(s *stretch) outcome { return outcome(decodeBMI2((*byte)(unsafe.Pointer(s)))) }
+	return outcome(decodeBMI2((*byte)(unsafe.Pointer(s))))
 }

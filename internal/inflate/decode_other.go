@@ -2,8 +2,4 @@
 
 package inflate
 
-import "github.com/universal-classifier/uc/internal/cpulevel"
-
-var decode = choose(cpulevel.Default())
-
-func choose(cpulevel.Level) func(*stretch) outcome { return decodePortable }
+func decode(s *stretch) outcome { return decodePortable(s) }

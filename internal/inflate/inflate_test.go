@@ -44,8 +44,7 @@ func unpack(packed []byte) ([]byte, error) {
 	if err := same("ahead", true); err != nil {
 		return nil, err
 	}
-	defer func(best func(*stretch) outcome) { decode = best }(decode)
-	decode = choose(cpulevel.Generic)
+	defer cpulevel.Use(cpulevel.Generic)()
 	if err := same("in Go alone", false); err != nil {
 		return nil, err
 	}

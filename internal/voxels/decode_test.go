@@ -3,10 +3,22 @@ package voxels
 import (
 	"encoding/binary"
 	"testing"
+
+	"github.com/universal-classifier/uc/internal/cpulevel"
 )
 
-// TestWidenInt16 converts every value, in rows of every length modulo what is done at once.
+// TestWidenInt16 converts every value with every set of machine instructions.
 func TestWidenInt16(t *testing.T) {
+	for _, l := range cpulevel.Available() {
+		t.Run(l.String(), func(t *testing.T) {
+			defer cpulevel.Use(l)()
+			widenInt16(t)
+		})
+	}
+}
+
+// widenInt16 has rows of every length modulo what is done at once.
+func widenInt16(t *testing.T) {
 	src := make([]byte, 2<<16)
 	for i := range 1 << 16 {
 		binary.LittleEndian.PutUint16(src[2*i:], uint16(i))

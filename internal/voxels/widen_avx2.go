@@ -4,12 +4,10 @@ package voxels
 
 import "github.com/universal-classifier/uc/internal/cpulevel"
 
-var vectors = cpulevel.Default() != cpulevel.Generic
-
-// widen converts as many of the values as it can do at once, and tells how many.
+// widen converts as many of the values as it can do at once, and returns how many.
 func widen(dst []float32, src []byte) int {
 	n := min(len(dst), len(src)/2) / 16 * 16
-	if n == 0 || !vectors {
+	if n == 0 || cpulevel.Default() == cpulevel.Generic {
 		return 0
 	}
 	widenAVX2(&dst[0], &src[0], n)

@@ -6,14 +6,14 @@ import "github.com/universal-classifier/uc/internal/cpulevel"
 
 // whole returns the part of n that fills vectors of the level.
 func whole(n int) int {
-	if level == cpulevel.AVX512 {
+	if cpulevel.Default() == cpulevel.AVX512 {
 		return n &^ 15
 	}
 	return n &^ 7
 }
 
 func combine(dst, src []float32, stride int, weights []float32) {
-	switch level {
+	switch cpulevel.Default() {
 	case cpulevel.AVX512:
 		combineAVX512(&dst[0], &src[0], len(dst), 4*stride, &weights[0], len(weights))
 	case cpulevel.AVX2:
@@ -27,6 +27,7 @@ func combine(dst, src []float32, stride int, weights []float32) {
 const maxTaps = 250
 
 func combine4(dst []float32, dstStride, n int, src []float32, stride int, weights []float32) {
+	level := cpulevel.Default()
 	if level == cpulevel.Generic || len(weights) > maxTaps {
 		combine4Portable(dst, dstStride, n, src, stride, weights)
 		return
@@ -43,6 +44,7 @@ func combine4(dst []float32, dstStride, n int, src []float32, stride int, weight
 // smooth makes a vector of each row at a time: every value of the rows is multiplied with the vector of weights
 // that it has in the results.
 func smooth(dst []float32, dstStride int, src []float32, stride, n int, weights []float32) {
+	level := cpulevel.Default()
 	lanes := 8
 	if level == cpulevel.AVX512 {
 		lanes = 16
@@ -72,7 +74,7 @@ func decay(dst, previous []float32, pole float32) {
 	if len(dst) == 0 {
 		return
 	}
-	switch level {
+	switch cpulevel.Default() {
 	case cpulevel.AVX512:
 		decayAVX512(&dst[0], &previous[0], len(dst), pole)
 	case cpulevel.AVX2:
@@ -86,7 +88,7 @@ func decayBack(dst, next []float32, pole float32) {
 	if len(dst) == 0 {
 		return
 	}
-	switch level {
+	switch cpulevel.Default() {
 	case cpulevel.AVX512:
 		decayBackAVX512(&dst[0], &next[0], len(dst), pole)
 	case cpulevel.AVX2:
@@ -99,7 +101,7 @@ func decayBack(dst, next []float32, pole float32) {
 // splineRow uses that the recursion is the correlation with 6*pole/(pole^2-1) * pole^|k|: in vectors the 25 products
 // cost less than a recursion, which has none.
 func splineRow(dst, src []float32, gain float32) {
-	if level == cpulevel.Generic || len(dst) == 0 {
+	if cpulevel.Default() == cpulevel.Generic || len(dst) == 0 {
 		splineRowPortable(dst, src, gain)
 		return
 	}
@@ -114,7 +116,7 @@ func splineRow(dst, src []float32, gain float32) {
 
 func taps4(dst, src []float32, index []int32, weights []float32) {
 	n := 0
-	if level != cpulevel.Generic {
+	if cpulevel.Default() != cpulevel.Generic {
 		if n = len(dst) &^ 3; n > 0 {
 			taps4AVX2(&dst[0], &src[0], &index[0], &weights[0], n)
 		}
@@ -123,6 +125,7 @@ func taps4(dst, src []float32, index []int32, weights []float32) {
 }
 
 func interleave(dst, a, b []float32) {
+	level := cpulevel.Default()
 	n := 0
 	if level != cpulevel.Generic {
 		if n = whole(len(a)); n > 0 {
@@ -146,6 +149,7 @@ type locateArgs struct {
 }
 
 func locate(p *Places, l *Line) {
+	level := cpulevel.Default()
 	n := len(p.Start) &^ 3
 	if level == cpulevel.AVX512 {
 		n = len(p.Start) &^ 7
@@ -184,7 +188,7 @@ func locate(p *Places, l *Line) {
 func cubic(p *Places, dst [][]float32, coefficients []float32, rowStride, planeStride int) {
 	n := len(p.Start)
 	switch {
-	case level == cpulevel.Generic || n == 0 || len(dst) > 2:
+	case cpulevel.Default() == cpulevel.Generic || n == 0 || len(dst) > 2:
 		cubicPortable(p, dst, coefficients, rowStride, planeStride)
 	case len(dst) == 2:
 		cubic2AVX2(n, &p.Start[0], &p.F[0][0], &p.F[1][0], &p.F[2][0], &coefficients[0], 8*rowStride, 8*planeStride, &dst[0][0], &dst[1][0])
@@ -197,6 +201,7 @@ func cubic(p *Places, dst [][]float32, coefficients []float32, rowStride, planeS
 const sumsBlock = 16384
 
 func describe(x []float32, about float32, s *sums) {
+	level := cpulevel.Default()
 	n := 0
 	if level != cpulevel.Generic {
 		n = whole(len(x))
@@ -216,6 +221,7 @@ func describe(x []float32, about float32, s *sums) {
 }
 
 func power(x []float32, shift, scale float32, p *powers, about float32, s *sums) {
+	level := cpulevel.Default()
 	n := 0
 	if level != cpulevel.Generic {
 		n = whole(len(x))
@@ -236,7 +242,7 @@ func power(x []float32, shift, scale float32, p *powers, about float32, s *sums)
 // add takes the lane-wise accumulators of a kernel, in room for 16 lanes each.
 func (s *sums) add(lanes []float32) {
 	width := 8
-	if level == cpulevel.AVX512 {
+	if cpulevel.Default() == cpulevel.AVX512 {
 		width = 16
 	}
 	for i := range width {
@@ -251,7 +257,7 @@ func affine(x []float32, scale, shift, low, high float32) {
 	if len(x) == 0 {
 		return
 	}
-	switch level {
+	switch cpulevel.Default() {
 	case cpulevel.AVX512:
 		affineAVX512(&x[0], len(x), scale, shift, low, high)
 	case cpulevel.AVX2:
@@ -265,7 +271,7 @@ func scale(x []float32, factor float32) {
 	if len(x) == 0 {
 		return
 	}
-	switch level {
+	switch cpulevel.Default() {
 	case cpulevel.AVX512:
 		scaleAVX512(&x[0], len(x), factor)
 	case cpulevel.AVX2:
@@ -276,7 +282,7 @@ func scale(x []float32, factor float32) {
 }
 
 func reverse(x []float32) {
-	if level == cpulevel.Generic {
+	if cpulevel.Default() == cpulevel.Generic {
 		reversePortable(x)
 		return
 	}
@@ -285,6 +291,7 @@ func reverse(x []float32) {
 }
 
 func swapReversed(a, b []float32) {
+	level := cpulevel.Default()
 	n, m := 0, len(a)
 	if level != cpulevel.Generic {
 		if n = whole(m); n > 0 {
@@ -299,6 +306,7 @@ func swapReversed(a, b []float32) {
 }
 
 func swap(a, b []float32) {
+	level := cpulevel.Default()
 	n := 0
 	if level != cpulevel.Generic {
 		if n = whole(len(a)); n > 0 {
@@ -313,6 +321,7 @@ func swap(a, b []float32) {
 }
 
 func symmetric(g *Generator, dst []float32) {
+	level := cpulevel.Default()
 	switch {
 	case len(dst) == 0:
 	case level == cpulevel.AVX512:
@@ -325,6 +334,7 @@ func symmetric(g *Generator, dst []float32) {
 }
 
 func addNormal(g *Generator, dst []float32, sd float32) {
+	level := cpulevel.Default()
 	switch {
 	case len(dst) == 0:
 	case level == cpulevel.AVX512:

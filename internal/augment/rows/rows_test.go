@@ -35,9 +35,9 @@ func compareLevels(t *testing.T, tolerance float64, f func(rng *rand.Rand, n int
 		for seed := range uint64(4) {
 			var want []float32
 			for _, l := range cpulevel.Available() {
-				before := Use(l)
+				restore := cpulevel.Use(l)
 				got := f(rand.New(rand.NewPCG(seed, uint64(n))), n)
-				Use(before)
+				restore()
 				if want == nil {
 					want = got
 					continue
@@ -131,7 +131,7 @@ func TestSplineRow(t *testing.T) {
 		SplineRow(dst, src, 1)
 		for i := 1; i < n-1; i++ {
 			if back := (dst[i-1] + 4*dst[i] + dst[i+1]) / 6; math.Abs(float64(back-src[SplineReach+i])) > 2e-6 {
-				t.Fatalf("%v n=%d: value %d comes back as %v, was %v", level, n, i, back, src[SplineReach+i])
+				t.Fatalf("%v n=%d: value %d comes back as %v, was %v", cpulevel.Default(), n, i, back, src[SplineReach+i])
 			}
 		}
 		return all
@@ -159,7 +159,7 @@ func TestInterleave(t *testing.T) {
 		Interleave(dst, a, b)
 		for i := range a {
 			if dst[2*i] != a[i] || dst[2*i+1] != b[i] {
-				t.Fatalf("%v n=%d: pair %d is %v", level, n, i, dst[2*i:2*i+2])
+				t.Fatalf("%v n=%d: pair %d is %v", cpulevel.Default(), n, i, dst[2*i:2*i+2])
 			}
 		}
 		return all
@@ -178,11 +178,11 @@ func TestReverseAndSwap(t *testing.T) {
 		slices.Reverse(a)
 		// a: swapped to b, reversed, then swapped with the other reversed: the old a reversed, turned again.
 		if !slices.Equal(a, wantB) {
-			t.Fatalf("%v n=%d: first row is wrong", level, n)
+			t.Fatalf("%v n=%d: first row is wrong", cpulevel.Default(), n)
 		}
 		slices.Reverse(b)
 		if !slices.Equal(b, wantA) {
-			t.Fatalf("%v n=%d: second row is wrong", level, n)
+			t.Fatalf("%v n=%d: second row is wrong", cpulevel.Default(), n)
 		}
 		return append(allA, allB...)
 	})
@@ -199,7 +199,7 @@ func TestAffineAndScale(t *testing.T) {
 
 func TestDescribe(t *testing.T) {
 	for _, l := range cpulevel.Available() {
-		defer Use(Use(l))
+		defer cpulevel.Use(l)()
 		for _, n := range []int{1, 5, 16, 33, 1000, 20000} {
 			rng := rand.New(rand.NewPCG(uint64(n), 3))
 			x := make([]float32, n)
@@ -227,7 +227,7 @@ func TestDescribe(t *testing.T) {
 func TestPower(t *testing.T) {
 	const n = 100000
 	for _, l := range cpulevel.Available() {
-		defer Use(Use(l))
+		defer cpulevel.Use(l)()
 		for _, exponent := range []float32{0.7, 0.99, 1, 1.5, 4} {
 			x := make([]float32, n+3)
 			for i := range x {
