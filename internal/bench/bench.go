@@ -71,7 +71,6 @@ var step = i3d.StepOptions{LR: i3d.ReferenceLR, Momentum: i3d.ReferenceMomentum,
 
 // Run measures a training step (forward, loss, backward, clipping, optimiser) and an inference pass on random data.
 func Run(ctx context.Context, o Options) (r *Result, err error) {
-	defer device.Recover(&err)
 	if !slices.Contains(DTypes, o.DType) {
 		return nil, fmt.Errorf("unknown dtype %q: expected %s", o.DType, strings.Join(DTypes, " or "))
 	}

@@ -27,9 +27,12 @@ type Spec struct {
 	Shape []int
 }
 
-// Block is one piece of device memory.
+// Block is one piece of device memory. Whoever asked for it gives it back.
 type Block interface {
 	Bytes() int64
+	// Free gives the memory back at once, before Close of the device does; tensors in it must not be used any more. It does
+	// nothing where that has been done.
+	Free()
 }
 
 // Conv is a 3D convolution (cross-correlation) with TensorFlow's SAME padding of kernel - stride: per axis

@@ -14,6 +14,7 @@ type dryRun struct{ Device }
 type noMemory int64
 
 func (b noMemory) Bytes() int64 { return int64(b) }
+func (noMemory) Free()          {}
 
 func (dryRun) Close()                                                           {}
 func (dryRun) NewBlock(bytes int64) (Block, error)                              { return noMemory(bytes), nil }

@@ -7,7 +7,8 @@ import (
 )
 
 // Error is what a device panics with when it cannot go on: its methods have no errors, since nothing can be done about
-// them where they are called. Recover turns the panic into an error at the top.
+// them where they are called. The exported methods of the networks (package i3d) return it as their error, so that
+// nobody above them need know of it.
 type Error struct {
 	Device string
 	Err    error

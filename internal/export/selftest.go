@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 
-	"github.com/universal-classifier/uc/internal/device"
 	"github.com/universal-classifier/uc/internal/device/open"
 	"github.com/universal-classifier/uc/internal/evaluate"
 	"github.com/universal-classifier/uc/internal/i3d"
@@ -20,7 +19,6 @@ var selfTestShapes = [][4]int{{1, 16, 24, 20}, {2, 17, 31, 23}, {1, 2, 3, 5}, {1
 // selfTest returns inputs and what the folds of m make of them in fp32 on the CPU: input_0, probabilities_0_0 (of the
 // first label), probabilities_0_1, ..., input_1, ...
 func selfTest(ctx context.Context, m *model.Model) (arrays []npz.Array, err error) {
-	defer device.Recover(&err)
 	dev, err := open.Device(open.Options{Device: "cpu"})
 	if err != nil {
 		return nil, err

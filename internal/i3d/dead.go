@@ -16,6 +16,7 @@ const (
 // blocks' outputs as far as they have 12 values per channel or more and no more than 16 Mi in all, and is 0 if none
 // has. It costs as much as EvalLoss and copies these outputs from the device.
 func (t *Training) DeadChannels(x []float32, batch int) (share float64, err error) {
+	defer device.Recover(&err)
 	eval, err := t.evaluation()
 	if err != nil {
 		return 0, err

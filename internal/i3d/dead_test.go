@@ -25,7 +25,7 @@ func TestDeadChannels(t *testing.T) {
 	// At 10 x 14 x 9 the outputs up to mixed_3c have 12 values per channel or more; those of the later blocks would be
 	// dead altogether.
 	const looked, inLast = 64 + 64 + 192 + 256 + 480, 480
-	sd := tr.State()
+	sd := must(tr.State())
 	for _, name := range sd.Names() {
 		late := strings.HasPrefix(name, "mixed_4") || strings.HasPrefix(name, "mixed_5")
 		last := strings.HasPrefix(name, "mixed_3c") && !strings.Contains(name, "branch_1.0") && !strings.Contains(name, "branch_2.0")

@@ -21,10 +21,7 @@ type workspace struct {
 // settle makes sure that the arena lies in the block, which may have to grow for it.
 func (w *workspace) settle(a *device.Arena) error {
 	if w.block == nil || w.block.Bytes() < a.Bytes() {
-		for _, u := range w.users { // give the old block back before asking for more
-			u.Unsettle()
-		}
-		w.users, w.block = nil, nil
+		w.free() // before asking for more
 		b, err := w.dev.NewBlock(a.Bytes())
 		if err != nil {
 			return err
@@ -36,6 +33,17 @@ func (w *workspace) settle(a *device.Arena) error {
 		w.users = append(w.users, a)
 	}
 	return nil
+}
+
+// free gives the block back; the arenas have to be settled again.
+func (w *workspace) free() {
+	for _, u := range w.users {
+		u.Unsettle()
+	}
+	if w.block != nil {
+		w.block.Free()
+	}
+	w.users, w.block = nil, nil
 }
 
 // drop forgets an arena that will not run again.
@@ -79,6 +87,23 @@ const (
 	runsToRecord   = 2
 	recordAttempts = 2
 )
+
+func (r *recording) close() {
+	if r.Recording != nil {
+		r.Close()
+		r.Recording = nil
+	}
+}
+
+// free gives the graph's own memory back, and its part in the workspace; it does not run again.
+func (g *graph) free(w *workspace) {
+	g.tape.close()
+	w.drop(g.rt.Arena)
+	if g.inputs != nil {
+		g.inputs.Free()
+		g.inputs = nil
+	}
+}
 
 func newGraph(dev device.Device) *graph {
 	return &graph{g: gorgonia.NewGraph(), rt: &ops.Runtime{Device: dev, Arena: device.NewArena(dev)}}
@@ -162,14 +187,12 @@ func (g *graph) run(w *workspace) error {
 
 // replay runs the graph as the device has recorded it, or by Gorgonia until it has.
 func (g *graph) replay(recorder device.Recorder, in device.Block) (err error) {
-	defer device.Recover(&err)
 	t := &g.tape
 	if t.Recording != nil {
 		if t.in == in && t.Run() {
 			return nil
 		}
-		t.Close()
-		t.Recording = nil
+		t.close()
 	}
 	if t.in != in {
 		t.in, t.runs = in, 0

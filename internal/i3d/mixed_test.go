@@ -85,7 +85,7 @@ func TestMixedPrecisionFollowsSingle(t *testing.T) {
 		t.Errorf("%d bytes of memory, single precision takes %d", m, s)
 	}
 	logits := func(dev device.Device) []float32 {
-		p, err := NewPredictor(dev, cfg, tr.State())
+		p, err := NewPredictor(dev, cfg, must(tr.State()))
 		if err != nil {
 			t.Fatal(err)
 		}

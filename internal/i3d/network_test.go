@@ -154,7 +154,7 @@ func TestTrain(t *testing.T) {
 		}
 		compare32(t, "logits", r.Logits, c.TrainLogits, c.TrainLogits64, 1e-4)
 		near(t, "loss", r.Loss, c.TrainLoss, 1e-4+3*math.Abs(c.TrainLoss-c.TrainLoss64))
-		compareStatistics(t, g, c, "after_one_forward", tr.State(), 5e-4)
+		compareStatistics(t, g, c, "after_one_forward", must(tr.State()), 5e-4)
 		for name, n := range tr.batches {
 			if n != 1 {
 				t.Errorf("%s = %d", name, n)

@@ -38,17 +38,19 @@ func (t *Training) addSecond() (err error) {
 
 // SecondMoment returns AdamW's second moment of every parameter and the number of its steps; empty before the first
 // step, and with SGD.
-func (t *Training) SecondMoment() (sd *weights.StateDict, steps int) {
+func (t *Training) SecondMoment() (sd *weights.StateDict, steps int, err error) {
+	defer device.Recover(&err)
 	if !t.started || t.second == nil {
-		return weights.NewStateDict(), 0
+		return weights.NewStateDict(), 0, nil
 	}
 	sd = t.parametersOf()
 	t.second.store(t.dev, sd)
-	return sd, t.steps
+	return sd, t.steps, nil
 }
 
 // LoadSecondMoment sets what SecondMoment returned; call it after LoadMomentum.
-func (t *Training) LoadSecondMoment(sd *weights.StateDict, steps int) error {
+func (t *Training) LoadSecondMoment(sd *weights.StateDict, steps int) (err error) {
+	defer device.Recover(&err)
 	if sd.Len() == 0 {
 		return nil
 	}
@@ -77,9 +79,18 @@ func (t *Training) checkParameters(what string, sd *weights.StateDict) error {
 // average is the running average of the weights (Polyak & Juditsky 1992) and of the batch norms' statistics.
 type average struct{ params, stats *memory }
 
+// free gives the memory back; a may be nil.
+func (a *average) free() {
+	if a != nil {
+		a.params.free()
+		a.stats.free()
+	}
+}
+
 // UpdateAverage moves the running average of weights and running statistics towards those of now: average =
 // keep*average + (1-keep)*now. The first call copies them. From then on EvalLoss uses the average.
-func (t *Training) UpdateAverage(keep float64) error {
+func (t *Training) UpdateAverage(keep float64) (err error) {
+	defer device.Recover(&err)
 	if t.average == nil {
 		keep = 0
 		if err := t.addAverage(); err != nil {
@@ -99,6 +110,7 @@ func (t *Training) addAverage() error {
 	}
 	stats, err := t.stats.layout.allocate(t.dev)
 	if err != nil {
+		params.free()
 		return err
 	}
 	t.average = &average{params, stats}
@@ -106,8 +118,13 @@ func (t *Training) addAverage() error {
 }
 
 // Predicting returns the state that predicts best: the running average where there is one, else State.
-func (t *Training) Predicting() *weights.StateDict {
-	sd := t.State()
+func (t *Training) Predicting() (sd *weights.StateDict, err error) {
+	defer device.Recover(&err)
+	return t.predicting(), nil
+}
+
+func (t *Training) predicting() *weights.StateDict {
+	sd := t.state()
 	if t.average != nil {
 		t.average.params.store(t.dev, sd)
 		t.average.stats.store(t.dev, sd)
@@ -119,7 +136,8 @@ func (t *Training) Predicting() *weights.StateDict {
 func (t *Training) HasAverage() bool { return t.average != nil }
 
 // LoadAverage sets the running average to what Predicting returned; call it after Load.
-func (t *Training) LoadAverage(sd *weights.StateDict) error {
+func (t *Training) LoadAverage(sd *weights.StateDict) (err error) {
+	defer device.Recover(&err)
 	if err := CheckStateDict(t.cfg, sd); err != nil {
 		return err
 	}
@@ -131,5 +149,23 @@ func (t *Training) LoadAverage(sd *weights.StateDict) error {
 	t.average.params.load(t.dev, sd)
 	t.average.stats.load(t.dev, sd)
 	t.stale = true
+	return nil
+}
+
+// LossScale is where a device that scales the loss stands, see device.LossScaler. ok is false on other devices.
+func (t *Training) LossScale() (scale float64, good int, ok bool) {
+	d, ok := t.dev.(device.LossScaler)
+	if ok {
+		scale, good = d.LossScale()
+	}
+	return scale, good, ok
+}
+
+// SetLossScale goes on from what LossScale returned; other devices ignore it.
+func (t *Training) SetLossScale(scale float64, good int) (err error) {
+	defer device.Recover(&err)
+	if d, ok := t.dev.(device.LossScaler); ok {
+		d.SetLossScale(scale, good)
+	}
 	return nil
 }

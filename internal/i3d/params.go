@@ -80,6 +80,13 @@ func (l *layout) allocate(dev device.Device) (*memory, error) {
 	return m, nil
 }
 
+// free gives the memory back; m may be nil.
+func (m *memory) free() {
+	if m != nil {
+		m.block.Free()
+	}
+}
+
 // load uploads the tensors of sd, which has been checked.
 func (m *memory) load(dev device.Device, sd *weights.StateDict) {
 	for i, it := range m.items {

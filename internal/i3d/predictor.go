@@ -19,12 +19,14 @@ const maxGraphs = 8
 const foldedBias = ".folded_bias"
 
 // Predictor computes logits in evaluation mode. Batch norms are folded into weights and biases. It may be used by one
-// goroutine at a time.
+// goroutine at a time, and holds memory of its device until Free or the end of the device. Where the device fails, its
+// methods return the *device.Error.
 type Predictor struct {
 	dev    device.Device
 	cfg    Config
 	params *memory
 	work   *workspace
+	shares bool           // work belongs to another
 	graphs []*shapedGraph // most recently used last
 	trace  ops.Trace
 }
@@ -36,22 +38,49 @@ type shapedGraph struct {
 }
 
 // NewPredictor returns a predictor with the weights of sd.
-func NewPredictor(dev device.Device, cfg Config, sd *weights.StateDict) (*Predictor, error) {
+func NewPredictor(dev device.Device, cfg Config, sd *weights.StateDict) (_ *Predictor, err error) {
+	defer device.Recover(&err)
 	p, err := newPredictor(dev, cfg, &workspace{dev: dev})
 	if err != nil {
 		return nil, err
 	}
-	return p, p.Load(sd)
+	return p.loaded(sd)
 }
 
-// Another returns a predictor of the same network with other weights. It shares the memory of activations with p, so
-// the two must not be used at the same time.
-func (p *Predictor) Another(sd *weights.StateDict) (*Predictor, error) {
+// Another returns a predictor of the same network with other weights. It borrows the memory of activations from p, so
+// the two must not be used at the same time, and neither may be used once p has been freed.
+func (p *Predictor) Another(sd *weights.StateDict) (_ *Predictor, err error) {
+	defer device.Recover(&err)
 	q, err := newPredictor(p.dev, p.cfg, p.work)
 	if err != nil {
 		return nil, err
 	}
-	return q, q.Load(sd)
+	q.shares = true
+	return q.loaded(sd)
+}
+
+// loaded is p with the weights of sd.
+func (p *Predictor) loaded(sd *weights.StateDict) (*Predictor, error) {
+	if err := p.Load(sd); err != nil {
+		p.Free()
+		return nil, err
+	}
+	return p, nil
+}
+
+// Free gives the memory on the device back; the predictor must not be used any more. p may be nil.
+func (p *Predictor) Free() {
+	if p == nil {
+		return
+	}
+	for _, g := range p.graphs {
+		g.free(p.work)
+	}
+	p.graphs = nil
+	p.params.free()
+	if !p.shares {
+		p.work.free()
+	}
 }
 
 func newPredictor(dev device.Device, cfg Config, work *workspace) (*Predictor, error) {
@@ -74,7 +103,8 @@ func newPredictor(dev device.Device, cfg Config, work *workspace) (*Predictor, e
 }
 
 // Load replaces the weights.
-func (p *Predictor) Load(sd *weights.StateDict) error {
+func (p *Predictor) Load(sd *weights.StateDict) (err error) {
+	defer device.Recover(&err)
 	if err := CheckStateDict(p.cfg, sd); err != nil {
 		return err
 	}
@@ -125,7 +155,8 @@ func (p *Predictor) Trace(f ops.Trace) {
 
 // Logits returns the logits of every label, (N, classes), for x (N, C, D, H, W). The graph of a batch size and shape is
 // built at first use and kept; only the most recently used ones are.
-func (p *Predictor) Logits(x []float32, batch int, shape [3]int) ([][]float32, error) {
+func (p *Predictor) Logits(x []float32, batch int, shape [3]int) (logits [][]float32, err error) {
+	defer device.Recover(&err)
 	if err := checkInput(p.cfg, x, batch, shape); err != nil {
 		return nil, err
 	}
@@ -151,15 +182,17 @@ func (p *Predictor) graphFor(batch int, shape [3]int) (*graph, error) {
 		return nil, fmt.Errorf("i3d: batch size %d", batch)
 	}
 	if len(p.graphs) == maxGraphs {
-		p.work.drop(p.graphs[0].rt.Arena)
+		p.graphs[0].free(p.work)
 		p.graphs = slices.Delete(p.graphs, 0, 1)
 	}
 	g := newGraph(p.dev)
 	g.trace = p.trace
-	if err := p.build(g, batch, shape); err != nil {
-		return nil, err
+	err := p.build(g, batch, shape)
+	if err == nil {
+		err = g.compile()
 	}
-	if err := g.compile(); err != nil {
+	if err != nil {
+		g.free(p.work)
 		return nil, err
 	}
 	p.graphs = append(p.graphs, &shapedGraph{g, batch, shape})

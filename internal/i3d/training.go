@@ -42,7 +42,9 @@ type StepResult struct {
 	Logits   [][]float32 // per label, (N, classes)
 }
 
-// Training is a network being trained at one batch size and image shape.
+// Training is a network being trained at one batch size and image shape. It may be used by one goroutine at a time, and
+// holds memory of its device until Free or the end of the device. Where the device fails, its methods return the
+// *device.Error.
 type Training struct {
 	dev      device.Device
 	cfg      Config
@@ -66,7 +68,8 @@ type Training struct {
 }
 
 // NewTraining builds the training graph, with weights all zero: call Load. shape is (D, H, W).
-func NewTraining(dev device.Device, cfg Config, batch int, shape [3]int) (*Training, error) {
+func NewTraining(dev device.Device, cfg Config, batch int, shape [3]int) (_ *Training, err error) {
+	defer device.Recover(&err)
 	return newTraining(dev, cfg, batch, shape, false)
 }
 
@@ -78,6 +81,16 @@ func newTraining(dev device.Device, cfg Config, batch int, shape [3]int, inputGr
 		return nil, fmt.Errorf("i3d: batch size %d", batch)
 	}
 	t := &Training{dev: dev, cfg: cfg, batch: batch, shape: shape, graph: newGraph(dev), work: workspace{dev: dev}, stale: true}
+	if err := t.allocate(inputGrad); err != nil {
+		t.Free()
+		return nil, err
+	}
+	return t, nil
+}
+
+// allocate takes the memory of the network and compiles its graph.
+func (t *Training) allocate(inputGrad bool) (err error) {
+	dev, cfg := t.dev, t.cfg
 	params, stats := &layout{dev: dev}, &layout{dev: dev}
 	layers := allLayers(cfg.InChannels)
 	for _, stage := range layers {
@@ -92,23 +105,35 @@ func newTraining(dev device.Device, cfg Config, batch int, shape [3]int, inputGr
 	}
 	params.addLinear(cfg)
 	for _, m := range []**memory{&t.params, &t.grads, &t.momentum} {
-		var err error
 		if *m, err = params.allocate(dev); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	var err error
 	if t.stats, err = stats.allocate(dev); err != nil {
-		return nil, err
+		return err
 	}
 	t.resetCounts()
 	if err := t.build(layers, inputGrad); err != nil {
-		return nil, err
+		return err
 	}
 	if err := t.graph.compile(); err != nil {
-		return nil, err
+		return err
 	}
-	return t, t.work.settle(t.graph.rt.Arena)
+	return t.work.settle(t.graph.rt.Arena)
+}
+
+// Free gives the memory on the device back; the training must not be used any more. t may be nil.
+func (t *Training) Free() {
+	if t == nil {
+		return
+	}
+	t.eval.Free()
+	t.graph.free(&t.work)
+	t.work.free()
+	for _, m := range []*memory{t.params, t.grads, t.momentum, t.second, t.stats} {
+		m.free()
+	}
+	t.average.free()
 }
 
 // build makes the graph from input to loss and, by symbolic differentiation, back to every parameter.
@@ -187,7 +212,8 @@ func (t *Training) resetCounts() {
 }
 
 // Load sets weights and running statistics and forgets the momentum.
-func (t *Training) Load(sd *weights.StateDict) error {
+func (t *Training) Load(sd *weights.StateDict) (err error) {
+	defer device.Recover(&err)
 	if err := CheckStateDict(t.cfg, sd); err != nil {
 		return err
 	}
@@ -197,12 +223,18 @@ func (t *Training) Load(sd *weights.StateDict) error {
 		t.batches[name] = sd.Get(name).I64[0]
 	}
 	t.started, t.stale = false, true
+	t.average.free()
 	t.average = nil
 	return nil
 }
 
 // State returns weights, running statistics and batch counters, in the order of the reference's state_dict.
-func (t *Training) State() *weights.StateDict {
+func (t *Training) State() (sd *weights.StateDict, err error) {
+	defer device.Recover(&err)
+	return t.state(), nil
+}
+
+func (t *Training) state() *weights.StateDict {
 	sd := EmptyStateDict(t.cfg)
 	t.params.store(t.dev, sd)
 	t.stats.store(t.dev, sd)
@@ -228,17 +260,19 @@ func (t *Training) parametersOf() *weights.StateDict {
 }
 
 // Momentum returns the optimiser's momentum of every parameter; empty before the first step.
-func (t *Training) Momentum() *weights.StateDict {
+func (t *Training) Momentum() (sd *weights.StateDict, err error) {
+	defer device.Recover(&err)
 	if !t.started {
-		return weights.NewStateDict()
+		return weights.NewStateDict(), nil
 	}
-	sd := t.parametersOf()
+	sd = t.parametersOf()
 	t.momentum.store(t.dev, sd)
-	return sd
+	return sd, nil
 }
 
 // LoadMomentum sets the momentum as Momentum returned it. An empty dictionary means none yet.
-func (t *Training) LoadMomentum(sd *weights.StateDict) error {
+func (t *Training) LoadMomentum(sd *weights.StateDict) (err error) {
+	defer device.Recover(&err)
 	if sd.Len() == 0 {
 		t.started = false
 		return nil
@@ -288,9 +322,9 @@ func (t *Training) flatTargets(targets [][]int) ([]float32, error) {
 func (t *Training) Trace(f ops.Trace) { t.graph.trace = f }
 
 // Step runs forward, backward and the optimiser on one batch.
-func (t *Training) Step(x []float32, targets [][]int, o StepOptions) (StepResult, error) {
-	r, err := t.backpropagate(x, targets)
-	if err != nil {
+func (t *Training) Step(x []float32, targets [][]int, o StepOptions) (r StepResult, err error) {
+	defer device.Recover(&err)
+	if r, err = t.backpropagate(x, targets); err != nil {
 		return r, err
 	}
 	if !numeric.Finite(r.Loss) {
@@ -324,6 +358,7 @@ func (t *Training) backpropagate(x []float32, targets [][]int) (StepResult, erro
 // EvalLoss is the loss of a batch in evaluation mode, with running statistics, as in the reference's validation
 // iterations. The batch may have any size.
 func (t *Training) EvalLoss(x []float32, targets [][]int) (loss float64, logits [][]float32, err error) {
+	defer device.Recover(&err)
 	if len(targets) != len(t.cfg.Outputs) {
 		return 0, nil, fmt.Errorf("i3d: targets of %d labels, expected %d", len(targets), len(t.cfg.Outputs))
 	}
@@ -351,9 +386,10 @@ func (t *Training) evaluation() (_ *Predictor, err error) {
 		if t.eval, err = newPredictor(t.dev, t.cfg, &t.work); err != nil {
 			return nil, err
 		}
+		t.eval.shares = true
 	}
 	if t.stale {
-		if err := t.eval.Load(t.Predicting()); err != nil {
+		if err := t.eval.Load(t.predicting()); err != nil {
 			return nil, err
 		}
 		t.stale = false

@@ -64,10 +64,10 @@ func TestResume(t *testing.T) {
 		}
 	}
 	two, _ := smallTraining(t, openCPU(t, 3))
-	if err := two.Load(one.State()); err != nil {
+	if err := two.Load(must(one.State())); err != nil {
 		t.Fatal(err)
 	}
-	if err := two.LoadMomentum(one.Momentum()); err != nil {
+	if err := two.LoadMomentum(must(one.Momentum())); err != nil {
 		t.Fatal(err)
 	}
 	a, errA := one.Step(x, smallTargets, stepOptions)
@@ -78,20 +78,20 @@ func TestResume(t *testing.T) {
 	if a.Loss != b.Loss || a.GradNorm != b.GradNorm || !slices.Equal(a.Logits[1], b.Logits[1]) {
 		t.Errorf("step after resuming: %v, uninterrupted %v", b, a)
 	}
-	equalStates(t, "state", one.State(), two.State())
-	equalStates(t, "momentum", one.Momentum(), two.Momentum())
+	equalStates(t, "state", must(one.State()), must(two.State()))
+	equalStates(t, "momentum", must(one.Momentum()), must(two.Momentum()))
 }
 
 func TestStepOneCountsBatchesAndNeedsNoMomentum(t *testing.T) {
 	tr, x := smallTraining(t, openCPU(t, 0))
-	if n := tr.Momentum().Len(); n != 0 {
+	if n := must(tr.Momentum()).Len(); n != 0 {
 		t.Fatalf("momentum of %d tensors before the first step", n)
 	}
-	before := tr.State()
+	before := must(tr.State())
 	if _, err := tr.Step(x, smallTargets, StepOptions{LR: 0}); err != nil {
 		t.Fatal(err)
 	}
-	after := tr.State()
+	after := must(tr.State())
 	const counter, weight = "mixed_5c.branch_3.1.batch3d.num_batches_tracked", "mixed_5c.branch_3.1.conv3d.weight"
 	if after.Get(counter).I64[0] != 1 {
 		t.Errorf("%s = %d after one step", counter, after.Get(counter).I64[0])
@@ -99,7 +99,7 @@ func TestStepOneCountsBatchesAndNeedsNoMomentum(t *testing.T) {
 	if !slices.Equal(before.Get(weight).F32, after.Get(weight).F32) {
 		t.Error("learning rate 0 changed weights")
 	}
-	if n := tr.Momentum().Len(); n != 3*57+4 {
+	if n := must(tr.Momentum()).Len(); n != 3*57+4 {
 		t.Errorf("momentum of %d tensors", n)
 	}
 }
@@ -154,12 +154,12 @@ func TestEvalLossTakesAnyBatch(t *testing.T) {
 
 func TestNotFinite(t *testing.T) {
 	tr, x := smallTraining(t, openCPU(t, 0))
-	before := tr.State()
+	before := must(tr.State())
 	x[17] = float32(math.NaN())
 	if _, err := tr.Step(x, smallTargets, stepOptions); !errors.Is(err, ErrNotFinite) {
 		t.Fatalf("error %v", err)
 	}
-	if w := "linear_list.0.weight"; !slices.Equal(before.Get(w).F32, tr.State().Get(w).F32) {
+	if w := "linear_list.0.weight"; !slices.Equal(before.Get(w).F32, must(tr.State()).Get(w).F32) {
 		t.Error("parameters changed")
 	}
 }

@@ -70,11 +70,10 @@ func Open(modelDir string, o Options, r progress.Reporter) (*Model, error) {
 }
 
 // Close gives the memory of the network back. It waits for a pass under way; the model must not be used afterwards.
-func (m *Model) Close() (err error) {
+func (m *Model) Close() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	defer device.Recover(&err)
-	m.networks = nil
+	m.forgetNetwork()
 	m.device.Close()
 	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/universal-classifier/uc/internal/device"
 	"github.com/universal-classifier/uc/internal/evaluate"
 	"github.com/universal-classifier/uc/internal/i3d"
 	"github.com/universal-classifier/uc/internal/interrupt"
@@ -17,7 +16,6 @@ import (
 func (m *Model) predict(ctx context.Context, cases []*prepared) (results []*Result, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	defer device.Recover(&err)
 	defer m.settleNetwork()
 	results = make([]*Result, len(cases))
 	for i, c := range cases {

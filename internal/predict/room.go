@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"sync"
 
 	"github.com/universal-classifier/uc/internal/i3d"
@@ -109,6 +110,9 @@ func (m *Model) enter(ctx context.Context, n int64) error {
 
 // forgetNetwork gives up the networks and their memory; they are made again when they are needed. m.mu is held.
 func (m *Model) forgetNetwork() {
+	for _, n := range slices.Backward(m.networks) { // the first owns what the others share
+		n.Free()
+	}
 	m.networks = nil
 	m.room.settle(0)
 }

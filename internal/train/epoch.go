@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"strings"
 	"time"
 
@@ -119,7 +118,6 @@ func (t *trainer) epoch(ctx context.Context) error {
 		}
 	}
 	t.loader.TakeWaited()
-	runtime.GC() // the weights that were folded for the validation iterations
 	t.pace.validated(time.Since(validating), len(t.state.ValPart)-validated)
 	return t.endEpoch(began, trainTime, waited)
 }

@@ -3,11 +3,9 @@ package train
 import (
 	"errors"
 	"fmt"
-	"runtime"
 	"slices"
 
 	"github.com/universal-classifier/uc/internal/checkpoint"
-	"github.com/universal-classifier/uc/internal/device"
 )
 
 const (
@@ -88,9 +86,10 @@ func (t *trainer) restart(c *collapse) error {
 	if err := t.load(back); err != nil {
 		return err
 	}
-	t.setLossScale()
-	back = nil
-	runtime.GC() // what was loaded, before copies of it are made
+	if err := t.setLossScale(); err != nil {
+		return err
+	}
+	back = nil // before copies of its weights are made
 	if err := t.save(checkpoint.Latest); err != nil {
 		return err
 	}
@@ -101,10 +100,11 @@ func (t *trainer) restart(c *collapse) error {
 }
 
 // setLossScale puts a device that scales the loss where the state says.
-func (t *trainer) setLossScale() {
-	if d, ok := t.device.(device.LossScaler); ok && t.state.LossScale != nil {
-		d.SetLossScale(t.state.LossScale.Scale, t.state.LossScale.Good)
+func (t *trainer) setLossScale() error {
+	if t.state.LossScale == nil {
+		return nil
 	}
+	return t.network.SetLossScale(t.state.LossScale.Scale, t.state.LossScale.Good)
 }
 
 // keepHealthy keeps the network as a point to return to, if it is one and one is due.

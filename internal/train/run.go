@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"path"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -28,7 +27,6 @@ import (
 
 // run does what the options ask: train and validate, or validate alone.
 func (t *trainer) run(ctx context.Context) (result *Result, err error) {
-	defer device.Recover(&err)
 	if err := t.openCases(ctx); err != nil {
 		return nil, err
 	}
@@ -167,9 +165,10 @@ func (t *trainer) train(ctx context.Context) (*weights.StateDict, error) {
 	if err := t.load(start); err != nil {
 		return nil, err
 	}
-	t.setLossScale()
-	start = nil
-	runtime.GC() // what was loaded
+	if err := t.setLossScale(); err != nil {
+		return nil, err
+	}
+	start = nil // the weights that were read are not needed any more
 	if !t.o.Continue {
 		if t.state.Recipe.Restarts > 0 {
 			if err := t.save(checkpoint.Healthy); err != nil {
@@ -193,7 +192,11 @@ func (t *trainer) train(ctx context.Context) (*weights.StateDict, error) {
 		return nil, err
 	}
 	t.validated.checkpoint = checkpoint.Final
-	return t.network.Predicting(), t.finish(nil)
+	trained, err := t.network.Predicting()
+	if err != nil {
+		return nil, err
+	}
+	return trained, t.finish(nil)
 }
 
 // load puts the network where a checkpoint left it.

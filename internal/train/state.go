@@ -4,12 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"time"
 
 	"github.com/universal-classifier/uc/internal/checkpoint"
-	"github.com/universal-classifier/uc/internal/device"
 	"github.com/universal-classifier/uc/internal/evaluate"
 	"github.com/universal-classifier/uc/internal/numeric"
 	"github.com/universal-classifier/uc/internal/remedy"
@@ -148,16 +146,10 @@ func (t *trainer) setAside() error {
 // save writes a checkpoint of the training as it stands. Weights that are not finite are refused.
 func (t *trainer) save(name string) error {
 	began := time.Now()
-	c := &checkpoint.Checkpoint{
-		Model:    checkpoint.Model{Task: t.o.Task, Trainer: t.o.Trainer, Fold: t.o.Fold, Inputs: t.config.InChannels, Outputs: t.config.Outputs, Epochs: t.state.Epoch},
-		Weights:  t.network.Predicting(),
-		Momentum: t.network.Momentum(),
+	c, err := t.snapshot()
+	if err != nil {
+		return err
 	}
-	if t.network.HasAverage() {
-		c.Current = t.network.State()
-	}
-	c.Second, t.state.OptimiserSteps = t.network.SecondMoment()
-	var err error
 	if c.Origin, err = t.savedOrigin(); err != nil {
 		return err
 	}
@@ -168,18 +160,38 @@ func (t *trainer) save(name string) error {
 	s.Seconds += time.Since(t.began).Seconds()
 	s.Precision = t.device.Precision()
 	s.LossScale = nil
-	if d, ok := t.device.(device.LossScaler); ok {
-		scale, good := d.LossScale()
+	if scale, good, ok := t.network.LossScale(); ok {
 		s.LossScale = &lossScale{scale, good}
 	}
 	if err := checkpoint.Write(t.foldDir, name, c, s); err != nil {
 		return err
 	}
 	t.savedAt = time.Now()
-	runtime.GC() // the copies that were written
 	t.pace.saved(time.Since(began))
 	t.log.quiet("saved %s at %s in %s", filepath.Base(checkpoint.Path(t.foldDir, name)), t.state.at(), span(time.Since(began)))
 	return nil
+}
+
+// snapshot copies the weights and the optimiser's state from the device, and counts its steps.
+func (t *trainer) snapshot() (c *checkpoint.Checkpoint, err error) {
+	c = &checkpoint.Checkpoint{
+		Model: checkpoint.Model{Task: t.o.Task, Trainer: t.o.Trainer, Fold: t.o.Fold, Inputs: t.config.InChannels, Outputs: t.config.Outputs, Epochs: t.state.Epoch},
+	}
+	if c.Weights, err = t.network.Predicting(); err != nil {
+		return nil, err
+	}
+	if c.Momentum, err = t.network.Momentum(); err != nil {
+		return nil, err
+	}
+	if t.network.HasAverage() {
+		if c.Current, err = t.network.State(); err != nil {
+			return nil, err
+		}
+	}
+	if c.Second, t.state.OptimiserSteps, err = t.network.SecondMoment(); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 // notFinite names the first tensor with an infinite or undefined value.

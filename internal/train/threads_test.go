@@ -50,7 +50,7 @@ func steps(t *testing.T, o open.Options, n int) (losses []float64, state, moment
 	if err != nil {
 		t.Fatal(err)
 	}
-	return append(losses, loss), network.State(), network.Momentum(), fastest
+	return append(losses, loss), must(network.State()), must(network.Momentum()), fastest
 }
 
 // Work is cut by the shape of the data and summed in a fixed order, so no bit depends on how many share it.
@@ -97,4 +97,12 @@ func TestManyWorkersOnFewProcessors(t *testing.T) {
 		}
 	}
 	t.Errorf("a step takes %v with 32 workers per processor, %v with one", many, few)
+}
+
+// must is v of what cannot fail here.
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
 }

@@ -135,6 +135,7 @@ func (t *trainer) close() {
 	if t.loader != nil {
 		t.loader.Close()
 	}
+	t.network.Free()
 	if t.data != nil {
 		t.data.Close()
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"runtime"
 
 	"github.com/universal-classifier/uc/internal/atomicfile"
 	"github.com/universal-classifier/uc/internal/checkpoint"
@@ -37,6 +36,7 @@ func (t *trainer) validate(ctx context.Context, trained *weights.StateDict) (*ev
 	if err != nil {
 		return nil, err
 	}
+	defer predictor.Free()
 	t.log.Stage("validation", len(t.members[feed.Validating]))
 	shape := t.plans.Stage().ImageSize
 	input := make([]float32, t.config.InChannels*shape[0]*shape[1]*shape[2])
@@ -136,6 +136,6 @@ func (t *trainer) freeTraining() {
 		t.loader.Close()
 		t.loader = nil
 	}
+	t.network.Free()
 	t.network = nil
-	runtime.GC()
 }

@@ -8,11 +8,9 @@ import (
 	"unsafe"
 
 	"github.com/universal-classifier/uc/internal/cpulevel"
-	"github.com/universal-classifier/uc/internal/device/cpu/kernel"
-	"github.com/universal-classifier/uc/internal/numeric"
-
 	"github.com/universal-classifier/uc/internal/device"
 	"github.com/universal-classifier/uc/internal/memory"
+	"github.com/universal-classifier/uc/internal/numeric"
 )
 
 // cpuDevice runs the kernels on one pool of workers. Activations lie channels-blocked, weights packed; the
@@ -21,7 +19,8 @@ type cpuDevice struct {
 	mu      sync.Mutex
 	pool    *Workers
 	scratch Scratch
-	bf16    bool // activations are in bfloat16
+	bf16    bool               // activations are in bfloat16
+	blocks  map[*cpuBlock]bool // that have not been freed
 }
 
 // Open returns the CPU with a kernel set chosen by name (generic, avx2 or avx512), lowered to what the processor has.
@@ -31,7 +30,7 @@ func Open(threads int, kernels string, mixed bool) (device.Device, error) {
 	if !ok {
 		return nil, fmt.Errorf("unknown kernel set %q: expected generic, avx2 or avx512", kernels)
 	}
-	d := &cpuDevice{pool: NewWorkersAt(threads, f)}
+	d := &cpuDevice{pool: NewWorkersAt(threads, f), blocks: map[*cpuBlock]bool{}}
 	d.bf16 = mixed && d.pool.HasBF16()
 	return d, nil
 }
@@ -39,7 +38,7 @@ func Open(threads int, kernels string, mixed bool) (device.Device, error) {
 // New returns the CPU with the best kernels that it has. It computes in bfloat16 only where the processor has
 // instructions for it.
 func New(threads int, mixed bool) *cpuDevice {
-	d := &cpuDevice{pool: NewWorkers(threads)}
+	d := &cpuDevice{pool: NewWorkers(threads), blocks: map[*cpuBlock]bool{}}
 	d.bf16 = mixed && d.pool.HasBF16() && d.pool.Level() > cpulevel.Generic
 	return d
 }
@@ -55,7 +54,15 @@ func (d *cpuDevice) Precision() string {
 	return "fp32"
 }
 
-func (d *cpuDevice) Close() { d.pool.Close() }
+func (d *cpuDevice) Close() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.pool.Close()
+	for b := range d.blocks {
+		b.free()
+	}
+	d.scratch.free()
+}
 
 // Ceiling measures the device's fused-multiply-add ceiling in GFLOP/s for about the given time.
 func (d *cpuDevice) Ceiling(t time.Duration) float64 {
@@ -71,10 +78,6 @@ type cpuStorage struct {
 	// What convolutions keep of weights that do not change; slices share it.
 	forms *Forms
 }
-
-type cpuBlock []float32
-
-func (b cpuBlock) Bytes() int64 { return 4 * int64(len(b)) }
 
 // cacheLine in floats: every tensor begins on one.
 const cacheLine = 16
@@ -111,12 +114,20 @@ func (d *cpuDevice) NewBlock(bytes int64) (device.Block, error) {
 	if free := memory.Available(); bytes > free {
 		return nil, fmt.Errorf("the network needs a block of %s of memory, %s are free; a smaller batch or smaller images need less", memory.Format(bytes), memory.Format(free))
 	}
-	return cpuBlock(kernel.AlignedFloats(int((bytes + 3) / 4))), nil
+	s, err := newSlab(int((bytes + 3) / 4))
+	if err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	b := &cpuBlock{dev: d, slab: s}
+	d.blocks[b] = true
+	return b, nil
 }
 
 func (d *cpuDevice) Place(s device.Spec, b device.Block, offset int64) *device.Tensor {
-	from := int(offset / 4)
-	st := &cpuStorage{data: b.(cpuBlock)[from : from+d.floats(s)]}
+	from, block := int(offset/4), b.(*cpuBlock)
+	st := &cpuStorage{data: block.floats[from : from+d.floats(s)]}
 	switch s.Kind {
 	case device.Activation:
 		on := ActOn
@@ -126,6 +137,7 @@ func (d *cpuDevice) Place(s device.Spec, b device.Block, offset int64) *device.T
 		st.act = on(st.data, s.Shape[0], s.Shape[1], s.Shape[2], s.Shape[3], s.Shape[4])
 	case device.Weights:
 		st.forms = &Forms{}
+		block.forms = append(block.forms, st.forms)
 	case device.Input:
 		st.act = PlanarOn(st.data, s.Shape[0], s.Shape[1], s.Shape[2], s.Shape[3], s.Shape[4])
 	}

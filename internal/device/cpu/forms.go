@@ -1,11 +1,14 @@
 package cpu
 
-import "github.com/universal-classifier/uc/internal/device/cpu/kernel"
-
 // Forms keeps what convolutions have made of weights that stay as they are: transformed, or in pairs of bfloat16. The
-// zero value is ready.
+// zero value is ready. Its memory lies outside Go's heap.
 type Forms struct {
-	made map[formKey][]float32
+	made map[formKey]*form
+}
+
+type form struct {
+	slab
+	stale bool // made of weights that have changed
 }
 
 // formKey says which weights were made into what; the scheme is that of a Winograd convolution, zero for a 1x1x1
@@ -16,19 +19,34 @@ type formKey struct {
 	bf16    bool
 }
 
-// get returns the form under a key, which make fills when it is not there yet.
+// get returns the form under a key, which fill writes when it is not there yet or the weights have changed.
 func (f *Forms) get(key formKey, floats int, fill func(form []float32)) []float32 {
-	form, ok := f.made[key]
+	m, ok := f.made[key]
 	if !ok {
-		form = kernel.AlignedFloats(floats)
-		fill(form)
+		m = &form{slab: mustSlab(floats), stale: true}
 		if f.made == nil {
-			f.made = map[formKey][]float32{}
+			f.made = map[formKey]*form{}
 		}
-		f.made[key] = form
+		f.made[key] = m
 	}
-	return form
+	if m.stale {
+		fill(m.floats)
+		m.stale = false
+	}
+	return m.floats
 }
 
-// Clear forgets all forms; it must be called when the weights have changed.
-func (f *Forms) Clear() { f.made = nil }
+// Clear has all forms made anew; it must be called when the weights have changed.
+func (f *Forms) Clear() {
+	for _, m := range f.made {
+		m.stale = true
+	}
+}
+
+// free gives the memory back.
+func (f *Forms) free() {
+	for _, m := range f.made {
+		m.slab.free()
+	}
+	f.made = nil
+}

@@ -5,7 +5,7 @@ import "github.com/universal-classifier/uc/internal/device/cpu/kernel"
 // Scratch is working memory that kernels borrow for the length of one call. The zero value is ready; it grows to
 // the largest need and is then reused, so a repeated step allocates nothing. One call at a time may use it.
 type Scratch struct {
-	slab   []float32
+	slab   slab
 	used   int // floats handed out in this call
 	demand int // floats asked for in this call
 	f64    []float64
@@ -13,9 +13,9 @@ type Scratch struct {
 
 // reset ends the loans of the call before; every exported function that takes a Scratch begins with it.
 func (s *Scratch) reset() {
-	if s.demand > len(s.slab) {
-		s.slab = nil // may be collected before the larger one is made
-		s.slab = kernel.AlignedFloats(s.demand)
+	if s.demand > len(s.slab.floats) {
+		s.slab.free() // before the larger one is taken
+		s.slab = mustSlab(s.demand)
 	}
 	s.used, s.demand = 0, 0
 }
@@ -24,10 +24,10 @@ func (s *Scratch) reset() {
 func (s *Scratch) floats(n int) []float32 {
 	rounded := (n + kernel.Block - 1) / kernel.Block * kernel.Block
 	s.demand += rounded
-	if s.used+rounded > len(s.slab) {
+	if s.used+rounded > len(s.slab.floats) {
 		return kernel.AlignedFloats(n) // the slab grows at the next call
 	}
-	f := s.slab[s.used : s.used+n : s.used+n]
+	f := s.slab.floats[s.used : s.used+n : s.used+n]
 	s.used += rounded
 	return f
 }
@@ -43,4 +43,10 @@ func (s *Scratch) doubles(n int) []float64 {
 }
 
 // Bytes returns the memory the scratch holds.
-func (s *Scratch) Bytes() int64 { return int64(len(s.slab))*4 + int64(len(s.f64))*8 }
+func (s *Scratch) Bytes() int64 { return int64(len(s.slab.floats))*4 + int64(len(s.f64))*8 }
+
+// free gives the memory back.
+func (s *Scratch) free() {
+	s.slab.free()
+	*s = Scratch{}
+}

@@ -4,9 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"runtime"
 	"sync"
-	"time"
 	"unsafe"
 
 	"github.com/universal-classifier/uc/internal/device"
@@ -31,11 +29,7 @@ type gpuDevice struct {
 	copies   int64           // bytes of copies of parameters
 	failed   *device.Error
 	prefetch gpuPrefetch
-
-	garbageLock   sync.Mutex
-	garbage       []uint64 // of blocks that nobody holds any more
-	garbageGraphs []Graph  // of recordings that nobody holds any more
-	blocks        map[uint64]bool
+	blocks   map[*gpuBlock]bool // that have not been freed
 
 	recording sync.RWMutex // held for writing while a pass is recorded, for reading by what must not come in between
 	capture   *gpuCapture  // of the pass that is being recorded
@@ -76,7 +70,7 @@ const (
 // New returns a device on an open card, which it takes over. exact asks for the same bits every time; cacheDir keeps
 // measurements between runs unless it is empty.
 func New(card Card, t kernels.Type, exact bool, cacheDir string) (device.Device, error) {
-	d := &gpuDevice{card: card, t: t, exact: exact, scratch: NewScratch(card), blocks: map[uint64]bool{}, graphs: map[Graph]bool{}}
+	d := &gpuDevice{card: card, t: t, exact: exact, scratch: NewScratch(card), blocks: map[*gpuBlock]bool{}, graphs: map[Graph]bool{}}
 	if card.HasCuDNN() {
 		limit := int64(workspaceSmall)
 		if card.Info().Memory >= roomyCard {
@@ -138,10 +132,9 @@ func (d *gpuDevice) Close() {
 			d.card.Free(s.p)
 		}
 	}
-	for p := range d.blocks {
-		d.card.Free(p)
+	for b := range d.blocks {
+		d.free(b)
 	}
-	d.blocks = nil
 	d.card.Close()
 }
 
@@ -196,13 +189,25 @@ func (d *gpuDevice) take(bytes int64) (kernels.Ptr, error) {
 // gpuBlock is a piece of the card's memory. If it holds parameters of convolutions, copy is the same array in the
 // device's format.
 type gpuBlock struct {
+	dev   *gpuDevice
 	p     uint64
 	bytes int64
 	copy  uint64
 	stale bool // the copy is older than the parameters
 }
 
+// Bytes implements device.Block.
 func (b *gpuBlock) Bytes() int64 { return b.bytes }
+
+// Free implements device.Block.
+func (b *gpuBlock) Free() {
+	b.dev.mu.Lock()
+	defer b.dev.mu.Unlock()
+	b.dev.free(b)
+}
+
+// copyBytes is the size of the copy.
+func (b *gpuBlock) copyBytes(t kernels.Type) int64 { return b.bytes / 4 * int64(t.Bytes()) }
 
 // gpuStorage is where a tensor lies; view is that of activations.
 type gpuStorage struct {
@@ -237,18 +242,11 @@ func (d *gpuDevice) dense(shape []int, p kernels.Ptr) kernels.View {
 	return kernels.View{Data: p, N: shape[0], C: shape[1], D: shape[2], H: shape[3], W: shape[4], Pitch: shape[1]}
 }
 
-// NewBlock implements Device. Memory of blocks that are no longer in use is given back first where it is needed.
+// NewBlock implements Device.
 func (d *gpuDevice) NewBlock(bytes int64) (device.Block, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.sweep()
 	p, err := d.card.Alloc(bytes)
-	for try := 0; try < 2 && errors.Is(err, driver.ErrMemory); try++ {
-		runtime.GC()
-		time.Sleep(10 * time.Millisecond) // cleanups run on a goroutine of their own
-		d.sweep()
-		p, err = d.card.Alloc(bytes)
-	}
 	if errors.Is(err, driver.ErrMemory) {
 		free, total := d.Memory()
 		less := "a smaller batch or smaller images need less"
@@ -260,33 +258,22 @@ func (d *gpuDevice) NewBlock(bytes int64) (device.Block, error) {
 	if err != nil {
 		return nil, d.failure(err)
 	}
-	d.blocks[p] = true
-	b := &gpuBlock{p: p, bytes: bytes, stale: true}
-	runtime.AddCleanup(b, d.discard, p)
+	b := &gpuBlock{dev: d, p: p, bytes: bytes, stale: true}
+	d.blocks[b] = true
 	return b, nil
 }
 
-// discard marks a block's memory as free to be given back.
-func (d *gpuDevice) discard(p uint64) {
-	d.garbageLock.Lock()
-	defer d.garbageLock.Unlock()
-	d.garbage = append(d.garbage, p)
-}
-
-// sweep gives back the memory of blocks and recordings that nobody holds.
-func (d *gpuDevice) sweep() {
-	d.garbageLock.Lock()
-	defer d.garbageLock.Unlock()
-	for _, p := range d.garbage {
-		if d.blocks[p] {
-			d.card.Free(p)
-			delete(d.blocks, p)
-		}
+// free gives back what has not been given back of a block.
+func (d *gpuDevice) free(b *gpuBlock) {
+	if !d.blocks[b] {
+		return
 	}
-	for _, g := range d.garbageGraphs {
-		d.closeGraph(g)
+	delete(d.blocks, b)
+	d.card.Free(b.p)
+	if b.copy != 0 {
+		d.card.Free(b.copy)
+		d.copies -= b.copyBytes(d.t)
 	}
-	d.garbage, d.garbageGraphs = nil, nil
 }
 
 // Place implements Device.
@@ -631,16 +618,13 @@ func (d *gpuDevice) working(w *device.Tensor) (kernels.Ptr, error) {
 	if d.capture != nil {
 		return d.copyOf(s), d.capture.reads(b)
 	}
-	n := b.bytes / 4
 	if b.copy == 0 {
-		p, err := d.card.Alloc(n * int64(d.t.Bytes()))
+		p, err := d.card.Alloc(b.copyBytes(d.t))
 		if err != nil {
 			return 0, err
 		}
 		b.copy, b.stale = p, true
-		d.blocks[p] = true
-		d.copies += n * int64(d.t.Bytes())
-		runtime.AddCleanup(b, d.discard, p)
+		d.copies += b.copyBytes(d.t)
 	}
 	return d.copyOf(s), d.refresh(b)
 }

@@ -2,7 +2,6 @@ package cuda
 
 import (
 	"errors"
-	"runtime"
 	"slices"
 
 	"github.com/universal-classifier/uc/internal/device"
@@ -62,7 +61,6 @@ func (d *gpuDevice) Record(pass func() error) (device.Recording, error) {
 	defer d.recording.Unlock()
 	begun := false
 	d.do(func() error {
-		d.sweep()
 		if err := d.card.BeginCapture(); err == nil {
 			d.capture, begun = &gpuCapture{}, true
 			d.scratch.Freeze(true)
@@ -88,7 +86,6 @@ func (d *gpuDevice) Record(pass func() error) (device.Recording, error) {
 	defer d.mu.Unlock()
 	r := &gpuRecording{dev: d, graph: graph, blocks: capture.blocks, generation: d.scratch.Generation()}
 	d.graphs[graph] = true
-	runtime.AddCleanup(r, d.discardGraph, graph)
 	return r, nil
 }
 
@@ -108,13 +105,6 @@ func (d *gpuDevice) endCapture() Graph {
 		return nil
 	}
 	return graph
-}
-
-// discardGraph marks a recording's graph as free to be given back.
-func (d *gpuDevice) discardGraph(g Graph) {
-	d.garbageLock.Lock()
-	defer d.garbageLock.Unlock()
-	d.garbageGraphs = append(d.garbageGraphs, g)
 }
 
 // Run implements Recording.

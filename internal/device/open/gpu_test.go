@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -172,7 +171,7 @@ func TestCardOutOfMemory(t *testing.T) {
 	if _, err := d.NewBlock(2 << 30); err == nil || !strings.Contains(err.Error(), "a block of 2.00 GiB") && !strings.Contains(err.Error(), "smaller batch") {
 		t.Errorf("error %v", err)
 	}
-	// A block that nobody holds makes room.
+	before := card.Used()
 	hold, err := d.NewBlock(700 << 20)
 	if err != nil {
 		t.Fatal(err)
@@ -180,10 +179,17 @@ func TestCardOutOfMemory(t *testing.T) {
 	if _, err := d.NewBlock(700 << 20); err == nil {
 		t.Error("1.4 GiB of 1 GiB were given")
 	}
-	runtime.KeepAlive(hold)
-	if _, err := d.NewBlock(700 << 20); err != nil {
-		t.Errorf("a block was not given back: %v", err)
+	hold.Free()
+	again, err := d.NewBlock(700 << 20)
+	if err != nil {
+		t.Fatalf("a block was not given back: %v", err)
 	}
+	hold.Free() // nothing is left of it
+	if n := card.Used() - before; n != again.Bytes() {
+		t.Errorf("%d bytes of the card are in use, expected %d", n, again.Bytes())
+	}
+	d.Close()
+	again.Free()
 	if err := card.Problem(); err != nil {
 		t.Error(err)
 	}

@@ -261,6 +261,13 @@ func (g *graph) Close() {
 	g.card.graphs--
 }
 
+// Used is the memory that has not been freed, in bytes.
+func (c *Card) Used() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.used
+}
+
 // Graphs is the number of graphs that have not been given back.
 func (c *Card) Graphs() int {
 	c.mu.Lock()
