@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/universal-classifier/uc/internal/device"
+	"github.com/universal-classifier/uc/internal/device/exercise"
 	"github.com/universal-classifier/uc/internal/npz"
 	"github.com/universal-classifier/uc/internal/weights"
 )
@@ -84,7 +85,7 @@ func three(t *testing.T, raw json.RawMessage) [3]int {
 type Options struct {
 	Mixed    bool                 // activations are in 16 bits
 	AnyOrder bool                 // sums are taken in float32, in whatever order
-	Single   func() device.Device // opens a device in float32 that passes; needed with Mixed
+	Single   func() device.Device // opens a device in float32 that passes, to compare with
 }
 
 // Run opens a device for the suite, runs it in subtests and closes the device. The working folder of the test is three
@@ -99,8 +100,17 @@ func Run(t *testing.T, open func(t *testing.T) device.Device, o Options) {
 	for _, part := range []struct {
 		name string
 		run  func(t *testing.T, v *vectors, d testDevice)
-	}{{"Convolutions", convolutions}, {"MaxPoolings", maxPoolings}, {"BatchNorms", batchNorms}, {"Heads", heads}, {"CrossEntropies", crossEntropies}, {"Optimisers", optimisers}} {
+	}{{"Convolutions", convolutions}, {"MaxPoolings", maxPoolings}, {"BatchNorms", batchNorms}, {"Heads", heads}, {"CrossEntropies", crossEntropies}, {"Optimisers", optimisers}, {"Exercise", exercised}} {
 		t.Run(part.name, func(t *testing.T) { part.run(t, v, testDevice{dev, t, o}) })
+	}
+}
+
+// exercised runs the cases by which a card is tested before it is used, against another device.
+func exercised(t *testing.T, _ *vectors, d testDevice) {
+	single := d.Single()
+	defer single.Close()
+	if err := exercise.Compare(d.Device, single, exercise.Tolerance(d.Device)); err != nil {
+		t.Error(err)
 	}
 }
 
