@@ -105,13 +105,19 @@ func BatchNormStats(sum, sumSq []float64, count int, eps, momentum float64, mean
 	}
 }
 
-// BatchNormForward writes y = (x-mean)*invstd*gamma + beta, followed by ReLU on request. x is the raw output of the
-// convolution; y may be x itself or a slice of a wider array. Parameters are per channel.
-func BatchNormForward(p *Workers, x Act, mean, invstd, gamma, beta []float32, relu bool, y Act) {
+// Norm is (x-mean)*invstd*gamma + beta, followed by ReLU on request. Parameters are per channel.
+type Norm struct {
+	Mean, InvStd, Gamma, Beta []float32
+	ReLU                      bool
+}
+
+// BatchNormForward writes the batch norm of x, the raw output of the convolution, to y, which may be x itself or a slice of
+// a wider array.
+func BatchNormForward(p *Workers, x Act, norm Norm, y Act) {
 	checkSame("batch norm", x, y)
 	params := make([]normParams, Blocks(x.C))
 	for b := range params {
-		params[b].affine(mean, invstd, gamma, beta, b, x.C, relu)
+		params[b].affine(norm, b, x.C)
 	}
 	k, vec := p.kernels().On(x.BF16), x.vec()
 	eachPiece(p, x, func(n, b, from, count int) {
@@ -120,13 +126,13 @@ func BatchNormForward(p *Workers, x Act, mean, invstd, gamma, beta []float32, re
 }
 
 // affine writes the batch norm of block b as y = max(x*scale + shift, floor); lanes without a channel get zeros.
-func (q *normParams) affine(mean, invstd, gamma, beta []float32, b, channels int, relu bool) {
+func (q *normParams) affine(n Norm, b, channels int) {
 	for i := range min(kernel.Block, channels-b*kernel.Block) {
 		c := b*kernel.Block + i
-		q.scale[i] = invstd[c] * gamma[c]
-		q.shift[i] = beta[c] - mean[c]*q.scale[i]
+		q.scale[i] = n.InvStd[c] * n.Gamma[c]
+		q.shift[i] = n.Beta[c] - n.Mean[c]*q.scale[i]
 	}
-	if !relu {
+	if !n.ReLU {
 		for i := range q.floor {
 			q.floor[i] = float32(math.Inf(-1))
 		}
@@ -134,17 +140,17 @@ func (q *normParams) affine(mean, invstd, gamma, beta []float32, b, channels int
 }
 
 // BatchNormBackward is the gradient of BatchNormForward with batch statistics. x is the saved raw convolution output,
-// dy the gradient of the result (after ReLU if relu). It overwrites dgamma and dbeta and writes the gradient of x to
+// dy the gradient of the result (after the ReLU if there is one). It overwrites dgamma and dbeta and writes the gradient of x to
 // dx, which may be dy or x itself. The ReLU mask is found again from x.
-func BatchNormBackward(p *Workers, x, dy Act, mean, invstd, gamma, beta []float32, relu bool, dx Act, dgamma, dbeta []float32, s *Scratch) {
+func BatchNormBackward(p *Workers, x, dy Act, norm Norm, dx Act, dgamma, dbeta []float32, s *Scratch) {
 	checkSame("batch norm backward", x, dy)
 	checkSame("batch norm backward", x, dx)
 	s.reset()
 	k, vec := p.kernels().On(x.BF16), x.vec()
 	params := make([]normParams, Blocks(x.C))
 	for b := range params {
-		params[b].affine(mean, invstd, gamma, beta, b, x.C, relu)
-		params[b].slope = lanes16(mean, b, x.C, 0) // as the sums' kernel wants it
+		params[b].affine(norm, b, x.C)
+		params[b].slope = lanes16(norm.Mean, b, x.C, 0) // as the sums' kernel wants it
 	}
 	total := float64(x.N * x.Voxels())
 	chunked(p, x, s, func(n, b, from, count int, out *float64) {
@@ -154,12 +160,12 @@ func BatchNormBackward(p *Workers, x, dy Act, mean, invstd, gamma, beta []float3
 		q.slope = [kernel.Block]float32{}
 		for i := range min(kernel.Block, x.C-b*kernel.Block) {
 			c := b*kernel.Block + i
-			inv := float64(invstd[c])
+			inv := float64(norm.InvStd[c])
 			dbeta[c], dgamma[c] = float32(s1[i]), float32(s2[i]*inv)
 			// dx = scale*(g - sum(g)/total - (x-mean)*invstd*dgamma/total) = scale*g + x*slope + offset
 			slope := -float64(q.scale[i]) * inv * inv * s2[i] / total
 			q.slope[i] = float32(slope)
-			q.offset[i] = float32(-float64(q.scale[i])*s1[i]/total - float64(mean[c])*slope)
+			q.offset[i] = float32(-float64(q.scale[i])*s1[i]/total - float64(norm.Mean[c])*slope)
 		}
 	})
 	eachPiece(p, x, func(n, b, from, count int) {

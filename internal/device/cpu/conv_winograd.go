@@ -152,10 +152,17 @@ func (w *winogradPlan) position(t int) (n int, at [3]int) {
 	return t / w.tiles[0], at
 }
 
+// forwardKernels transform the tiles of an input or a gradient.
+type forwardKernels struct {
+	k, kx *kernel.Set // kx are those for x, whose voxels take vec floats
+	kind  int         // inputTransform or gradientTransform
+	vec   int
+}
+
 // forwardTile transforms one tile of a block of x, which begins at start and of which [lo, hi) exists along each axis,
-// to v, whose products lie stride floats apart. kind is inputTransform or gradientTransform; kx are the kernels for x,
-// whose voxels take vec floats.
-func (w *winogradPlan) forwardTile(k, kx *kernel.Set, kind int, x []float32, vec int, size, start, count [3]int, v []float32, stride int, cube []float32) {
+// to v, whose products lie stride floats apart.
+func (w *winogradPlan) forwardTile(by *forwardKernels, x []float32, size, start, count [3]int, v []float32, stride int, cube []float32) {
+	k, kx, kind, vec := by.k, by.kx, by.kind, by.vec
 	var lo, hi [3]int
 	for a := range 3 {
 		lo[a], hi[a] = max(0, -start[a]), min(count[a], size[a]-start[a])
@@ -196,27 +203,27 @@ func (w *winogradPlan) square() int { return w.lane() * kernel.Block }
 
 // inputTiles transforms tiles [from, from+count) of x to V.
 func (w *winogradPlan) inputTiles(p *Workers, kind int, x Act, from, count int, v []float32, stride int, work []winogradWork) {
-	k, kx, vec := p.kernels(), p.kernels().On(x.BF16), x.vec()
+	by := &forwardKernels{k: p.kernels(), kx: p.kernels().On(x.BF16), kind: kind, vec: x.vec()}
 	blocks := Blocks(x.C)
 	p.Run(count*blocks, func(worker, tile int) {
 		t, b := tile/blocks, tile%blocks
-		w.inputTile(k, kx, kind, x, vec, from+t, b, v[(b*count+t)*w.lane():], stride, work[worker].cube)
+		w.inputTile(by, x, from+t, b, v[(b*count+t)*w.lane():], stride, work[worker].cube)
 	})
 }
 
 // inputTile transforms tile t of block b of x to v; see forwardTile.
-func (w *winogradPlan) inputTile(k, kx *kernel.Set, kind int, x Act, vec, t, b int, v []float32, stride int, cube []float32) {
+func (w *winogradPlan) inputTile(by *forwardKernels, x Act, t, b int, v []float32, stride int, cube []float32) {
 	n, at := w.position(t)
 	var start, size [3]int
 	for a := range 3 {
 		s := w.axis(a)
-		if kind == kernel.InputTransform {
+		if by.kind == kernel.InputTransform {
 			start[a], size[a] = at[a]*s.M-w.pad[a]+s.Skip, s.Inputs
 		} else {
 			start[a], size[a] = at[a]*s.M, s.M
 		}
 	}
-	w.forwardTile(k, kx, kind, x.block(n, b), vec, x.Size(), start, size, v, stride, cube)
+	w.forwardTile(by, x.block(n, b), x.Size(), start, size, v, stride, cube)
 }
 
 // outputTile transforms the products m of tile t to its part of output block ob of y. kind is one of the output
@@ -411,7 +418,8 @@ const (
 // convolveLocal is convolve for few input blocks, where moving transformed inputs and products costs more than
 // multiplying: every worker takes a few tiles from the input to the output.
 func (w *winogradPlan) convolveLocal(p *Workers, x Act, packed []float32, y Act, c *convolution, s *Scratch) {
-	k, kx, vec := p.kernels(), p.kernels().On(x.BF16), x.vec()
+	k := p.kernels()
+	by := &forwardKernels{k: k, kx: k.On(x.BF16), kind: kernel.InputTransform, vec: x.vec()}
 	group := max(k.Cols, 1)
 	vs, ms, sq := odd(w.ins*localTiles*w.lane()), odd(group*localTiles*kernel.Block), w.square()
 	work := w.work(p, s, c, max(w.bf16Weights(), w.alphas*vs), w.alphas*ms)
@@ -425,7 +433,7 @@ func (w *winogradPlan) convolveLocal(p *Workers, x Act, packed []float32, y Act,
 		v := own.u
 		for b := range w.ins {
 			for t := range count {
-				w.inputTile(k, kx, kernel.InputTransform, x, vec, from+t, b, v[(b*count+t)*w.lane():], vs, own.cube)
+				w.inputTile(by, x, from+t, b, v[(b*count+t)*w.lane():], vs, own.cube)
 			}
 		}
 		for first := 0; first < w.outs; first += group {

@@ -278,17 +278,20 @@ func (d *cpuDevice) BatchNormStats(s *device.Tensor, count int, b device.BatchNo
 	BatchNormStats(sum, sumSq, count, device.BatchNormEps, device.BatchNormMomentum, values(b.Mean), values(b.InvStd), values(b.RunningMean), values(b.RunningVar))
 }
 
+func normReLU(b device.BatchNorm) Norm {
+	return Norm{Mean: values(b.Mean), InvStd: values(b.InvStd), Gamma: values(b.Gamma), Beta: values(b.Beta), ReLU: true}
+}
+
 func (d *cpuDevice) BatchNormReLU(x *device.Tensor, b device.BatchNorm, y *device.Tensor) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	BatchNormForward(d.pool, act(x), values(b.Mean), values(b.InvStd), values(b.Gamma), values(b.Beta), true, act(y))
+	BatchNormForward(d.pool, act(x), normReLU(b), act(y))
 }
 
 func (d *cpuDevice) BatchNormReLUBackward(x, dy *device.Tensor, b device.BatchNorm, dx, dgamma, dbeta *device.Tensor) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	BatchNormBackward(d.pool, act(x), act(dy), values(b.Mean), values(b.InvStd), values(b.Gamma), values(b.Beta), true,
-		act(dx), values(dgamma), values(dbeta), &d.scratch)
+	BatchNormBackward(d.pool, act(x), act(dy), normReLU(b), act(dx), values(dgamma), values(dbeta), &d.scratch)
 }
 
 func (d *cpuDevice) MaxPool(p device.Pooling, x, y, w *device.Tensor) {

@@ -147,11 +147,12 @@ func TestBatchNorm(t *testing.T) {
 						t.Fatalf("running mean %g, want %g", rm[k], want)
 					}
 				}
-				BatchNormForward(p, raw, mu, inv, testutil.Float32(gamma), testutil.Float32(beta), relu, ya)
+				norm := Norm{Mean: mu, InvStd: inv, Gamma: testutil.Float32(gamma), Beta: testutil.Float32(beta), ReLU: relu}
+				BatchNormForward(p, raw, norm, ya)
 				testutil.Near(t, "batch norm", y.fromAct(p, ya).v, y.v, 1e-5)
 				checkGuards(t, "batch norm", ya)
 				da, dg, db := dy.act(p), make([]float32, c), make([]float32, c)
-				BatchNormBackward(p, raw, da, mu, inv, testutil.Float32(gamma), testutil.Float32(beta), relu, da, dg, db, &s)
+				BatchNormBackward(p, raw, da, norm, da, dg, db, &s)
 				testutil.Near(t, "gamma's gradient", testutil.Float64(dg), dgamma, 1e-4)
 				testutil.Near(t, "beta's gradient", testutil.Float64(db), dbeta, 1e-4)
 				testutil.Near(t, "batch norm backward", dx.fromAct(p, da).v, dx.v, 1e-4)

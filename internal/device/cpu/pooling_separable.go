@@ -84,10 +84,10 @@ func maxPoolSeparable(p *Workers, q *Pooling, x, y Act, s *Scratch) {
 			lo, hi, zero := q.axisTaps(0, d)
 			for id := max(lo, done+1); id < hi; id++ {
 				for _, r := range columns {
-					maximaAlong(k, r, own.rows, vec, src[id*x.H*x.W*vec:], vec, vec, x.H, row, x.W*vec, r.windows, q.Stride[2]*vec)
+					maximaAlong(k, r, strand{own.rows, vec, row}, strand{src[id*x.H*x.W*vec:], vec, x.W * vec}, x.H, r.windows, vec, q.Stride[2]*vec)
 				}
 				for _, r := range rows {
-					maximaAlong(k, r, own.planes[id%q.Kernel[0]*plane:], row, own.rows, row, vec, r.windows, row, q.Stride[1]*row, y.W, vec)
+					maximaAlong(k, r, strand{own.planes[id%q.Kernel[0]*plane:], row, row}, strand{own.rows, row, q.Stride[1] * row}, r.windows, y.W, vec, vec)
 				}
 				done = id
 			}
@@ -113,13 +113,13 @@ func maxPoolWhole(p *Workers, q *Pooling, x, y Act, s *Scratch) {
 	p.Run(x.N*cb, func(worker, pair int) {
 		src, dst, own := x.block(pair/cb, pair%cb), y.block(pair/cb, pair%cb), &work[worker]
 		for _, r := range columns {
-			maximaAlong(k, r, own.rows, vec, src, vec, vec, x.D*x.H, row, x.W*vec, r.windows, vec)
+			maximaAlong(k, r, strand{own.rows, vec, row}, strand{src, vec, x.W * vec}, x.D*x.H, r.windows, vec, vec)
 		}
 		for _, r := range rows {
-			maximaAlong(k, r, own.planes, row, own.rows, row, vec, x.D, plane, x.H*row, r.windows*y.W, vec)
+			maximaAlong(k, r, strand{own.planes, row, plane}, strand{own.rows, row, x.H * row}, x.D, r.windows*y.W, vec, vec)
 		}
 		for _, r := range depths {
-			maximaAlong(k, r, dst, plane, own.planes, plane, vec, 1, 0, 0, r.windows*y.H*y.W, vec)
+			maximaAlong(k, r, strand{dst, plane, 0}, strand{own.planes, plane, 0}, 1, r.windows*y.H*y.W, vec, vec)
 		}
 	})
 }
@@ -143,13 +143,20 @@ func (q *Pooling) axisRuns(a int) (runs []axisRun) {
 	return runs
 }
 
-// maximaAlong computes the maxima of a run for lines of count voxels. Windows and inputs lie dstWindow and tap floats
-// apart, results vec floats, lines dstLine and srcLine floats, and sources of neighbouring results step floats.
-func maximaAlong(k *kernel.Set, r axisRun, dst []float32, dstWindow int, src []float32, tap, vec, lines, dstLine, srcLine, count, step int) {
-	dst = dst[r.first*dstWindow:]
+// strand is values of which some lie along an axis: those of its windows or inputs step floats apart, lines across it
+// line floats.
+type strand struct {
+	values     []float32
+	step, line int
+}
+
+// maximaAlong computes the maxima of a run for lines of count voxels, vec floats each. Sources of neighbouring results
+// lie next floats apart.
+func maximaAlong(k *kernel.Set, r axisRun, dst, src strand, lines, count, vec, next int) {
+	to := dst.values[r.first*dst.step:]
 	if r.taps == 0 {
 		for l := range lines {
-			clear(dst[l*dstLine:][:count*vec])
+			clear(to[l*dst.line:][:count*vec])
 		}
 		return
 	}
@@ -159,7 +166,7 @@ func maximaAlong(k *kernel.Set, r axisRun, dst []float32, dstWindow int, src []f
 	}
 	for t := 0; t < r.taps; t += 3 {
 		more := min(3, r.taps-t) - 1
-		k.AxisMax(&dst[0], &src[(r.lo+t)*tap], lines, dstLine*4, srcLine*4, count, step*4, min(1, more)*tap*4, min(2, more)*tap*4, start)
+		k.AxisMax(&to[0], &src.values[(r.lo+t)*src.step], lines, dst.line*4, src.line*4, count, next*4, min(1, more)*src.step*4, min(2, more)*src.step*4, start)
 		start = 1
 	}
 }
