@@ -38,68 +38,87 @@ func Mixed(rt *Runtime, name string, x *gorgonia.Node, b *Inception) (*gorgonia.
 	}
 	m.op = rt.newOp(name, dims(inputs), batch, total, size[0], size[1], size[2])
 
-	reduce := &layerRun{Layer: &b.Reduce, rt: rt}
-	branch := [3]*layerRun{}
-	for i := range branch {
-		branch[i] = &layerRun{Layer: &b.Branch[i], rt: rt}
+	run := &mixedRun{Inception: b, rt: rt, size: size, channels: channels, widths: widths, total: total, reduce: &layerRun{Layer: &b.Reduce, rt: rt}}
+	for i := range run.branch {
+		run.branch[i] = &layerRun{Layer: &b.Branch[i], rt: rt}
 	}
-	var input, winners *device.Tensor
-	var branchIn [3]*device.Tensor // what the branches' last convolutions read
-	m.run = func(in []*device.Tensor) *device.Tensor {
-		input = in[0]
-		y := rt.activation(batch, total, size)
-		reduce.convolve(input, in[1], in[2], in[3])
-		raw, bn, _, _ := reduce.part(0, b.Split[0])
-		rt.Device.BatchNormReLU(raw, bn, rt.Device.Slice(y, 0, widths[0]))
-		first, to := b.Split[0], widths[0]
-		for i, l := range branch {
-			if i < 2 {
-				branchIn[i] = rt.activation(batch, b.Split[1+i], size)
-				raw, bn, _, _ := reduce.part(first, b.Split[1+i])
-				rt.Device.BatchNormReLU(raw, bn, branchIn[i])
-				first += b.Split[1+i]
-			} else {
-				branchIn[i] = rt.activation(batch, channels, size)
-				winners = rt.Arena.Alloc(device.Winners, batch, channels, size[0], size[1], size[2])
-				rt.Device.MaxPool(MixedPool, input, branchIn[i], winners)
-			}
-			l.convolve(branchIn[i], in[4+3*i], in[5+3*i], in[6+3*i])
-			l.normalize(rt.Device.Slice(y, to, widths[1+i]))
-			to += widths[1+i]
-		}
-		return y
-	}
-	m.backward = func(dy *device.Tensor) *device.Tensor {
-		first, from := b.Split[0], widths[0]
-		var dpooled *device.Tensor
-		for i, l := range branch {
-			part := rt.Device.Slice(dy, from, widths[1+i])
-			l.backward(branchIn[i], part)
-			rt.free(branchIn[i])
-			d := l.inputGrad(part, size)
-			if i < 2 {
-				// The raw result of the first convolution makes room for its gradient.
-				raw, bn, dgamma, dbeta := reduce.part(first, b.Split[1+i])
-				rt.Device.BatchNormReLUBackward(raw, d, bn, raw, dgamma, dbeta)
-				rt.free(d)
-				first += b.Split[1+i]
-			} else {
-				dpooled = d
-			}
-			from += widths[1+i]
-		}
-		raw, bn, dgamma, dbeta := reduce.part(0, b.Split[0])
-		rt.Device.BatchNormReLUBackward(raw, rt.Device.Slice(dy, 0, widths[0]), bn, raw, dgamma, dbeta)
-		rt.free(dy, reduce.bn.Mean, reduce.bn.InvStd)
-		rt.Device.ConvBackwardWeights(b.Reduce.Conv, input, reduce.raw, b.Reduce.GradWeight)
-		rt.free(input)
-		dx := reduce.inputGrad(reduce.raw, size)
-		rt.free(reduce.raw)
-		rt.Device.MaxPoolBackward(MixedPool, dpooled, winners, dx, true)
-		rt.free(dpooled, winners)
-		return dx
-	}
+	m.run, m.backward = run.forward, run.backward
 	return m.apply(inputs...)
+}
+
+// mixedRun is the state of an Inception block between its forward and its backward pass.
+type mixedRun struct {
+	*Inception
+	rt       *Runtime
+	size     [3]int
+	channels int // of the input
+	widths   [4]int
+	total    int
+
+	reduce         *layerRun
+	branch         [3]*layerRun
+	input, winners *device.Tensor
+	branchIn       [3]*device.Tensor // what the branches' last convolutions read
+}
+
+// forward takes the input and the parameters, in the order of the layers.
+func (m *mixedRun) forward(in []*device.Tensor) *device.Tensor {
+	rt := m.rt
+	m.input = in[0]
+	batch := m.input.Dim(0)
+	y := rt.activation(batch, m.total, m.size)
+	m.reduce.convolve(m.input, in[1], in[2], in[3])
+	raw, bn, _, _ := m.reduce.part(0, m.Split[0])
+	rt.Device.BatchNormReLU(raw, bn, rt.Device.Slice(y, 0, m.widths[0]))
+	first, to := m.Split[0], m.widths[0]
+	for i, l := range m.branch {
+		if i < 2 {
+			m.branchIn[i] = rt.activation(batch, m.Split[1+i], m.size)
+			raw, bn, _, _ := m.reduce.part(first, m.Split[1+i])
+			rt.Device.BatchNormReLU(raw, bn, m.branchIn[i])
+			first += m.Split[1+i]
+		} else {
+			m.branchIn[i] = rt.activation(batch, m.channels, m.size)
+			m.winners = rt.Arena.Alloc(device.Winners, batch, m.channels, m.size[0], m.size[1], m.size[2])
+			rt.Device.MaxPool(MixedPool, m.input, m.branchIn[i], m.winners)
+		}
+		l.convolve(m.branchIn[i], in[4+3*i], in[5+3*i], in[6+3*i])
+		l.normalize(rt.Device.Slice(y, to, m.widths[1+i]))
+		to += m.widths[1+i]
+	}
+	return y
+}
+
+func (m *mixedRun) backward(dy *device.Tensor) *device.Tensor {
+	rt, reduce := m.rt, m.reduce
+	first, from := m.Split[0], m.widths[0]
+	var dpooled *device.Tensor
+	for i, l := range m.branch {
+		part := rt.Device.Slice(dy, from, m.widths[1+i])
+		l.backward(m.branchIn[i], part)
+		rt.free(m.branchIn[i])
+		d := l.inputGrad(part, m.size)
+		if i < 2 {
+			// The raw result of the first convolution makes room for its gradient.
+			raw, bn, dgamma, dbeta := reduce.part(first, m.Split[1+i])
+			rt.Device.BatchNormReLUBackward(raw, d, bn, raw, dgamma, dbeta)
+			rt.free(d)
+			first += m.Split[1+i]
+		} else {
+			dpooled = d
+		}
+		from += m.widths[1+i]
+	}
+	raw, bn, dgamma, dbeta := reduce.part(0, m.Split[0])
+	rt.Device.BatchNormReLUBackward(raw, rt.Device.Slice(dy, 0, m.widths[0]), bn, raw, dgamma, dbeta)
+	rt.free(dy, reduce.bn.Mean, reduce.bn.InvStd)
+	rt.Device.ConvBackwardWeights(m.Reduce.Conv, m.input, reduce.raw, m.Reduce.GradWeight)
+	rt.free(m.input)
+	dx := reduce.inputGrad(reduce.raw, m.size)
+	rt.free(reduce.raw)
+	rt.Device.MaxPoolBackward(MixedPool, dpooled, m.winners, dx, true)
+	rt.free(dpooled, m.winners)
+	return dx
 }
 
 // FoldedMixed adds an Inception block to an inference graph.
