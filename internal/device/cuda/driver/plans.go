@@ -44,89 +44,107 @@ func (c *cudnnAPI) tensor(id int64, format int32, s tensorShape, virtual bool) *
 
 func (t Type) cudnn() int32 { return [...]int32{dataFloat, dataBFloat16, dataFP16}[t] }
 
+// graph is the description of a problem for cuDNN: operations, and the parts that they refer to.
+type graph struct {
+	*cudnnAPI
+	ops, parts []*descriptor
+}
+
+func (g *graph) keep(d *descriptor) *descriptor {
+	g.parts = append(g.parts, d)
+	return d
+}
+
 // operations describes the graph of a problem: one convolution, and what follows it.
 func (c *cudnnAPI) operations(p Problem) (ops, parts []*descriptor) {
-	keep := func(d *descriptor) *descriptor {
-		parts = append(parts, d)
-		return d
-	}
+	g := &graph{cudnnAPI: c}
 	format := p.Type.cudnn()
 	xs, ws, ys, cs := p.shapes()
 	dense := ys
 	dense.strides = channelsLast(ys.dims)
 	fused := p.Op == Forward && (p.Bias || p.ReLU)
-	x, w := keep(c.tensor(idX, format, xs, false)), keep(c.tensor(idW, format, ws, false))
-	y := keep(c.tensor(idY, format, ys, false))
+	x, w := g.keep(c.tensor(idX, format, xs, false)), g.keep(c.tensor(idW, format, ws, false))
+	y := g.keep(c.tensor(idY, format, ys, false))
 	out := y
 	if fused {
-		out = keep(c.tensor(idRaw, dataFloat, dense, true))
+		out = g.keep(c.tensor(idRaw, dataFloat, dense, true))
 	}
+	g.convolution(p.Op, cs, x, w, out)
+	if !fused {
+		return g.ops, g.parts
+	}
+	if p.Bias {
+		to := y
+		bias := g.keep(c.tensor(idBias, dataFloat, p.biasShape(len(ys.dims)), false))
+		if p.ReLU {
+			to = g.keep(c.tensor(idSum, dataFloat, dense, true))
+		}
+		g.pointwise(pointwiseAdd, out, bias, to)
+		out = to
+	}
+	if p.ReLU {
+		g.pointwise(pointwiseReLU, out, nil, y)
+	}
+	return g.ops, g.parts
+}
 
-	conv := keep(c.describe(descConvolution))
+// convolution adds a convolution, or a gradient of it, of the three tensors.
+func (g *graph) convolution(of Op, s convShape, x, w, y *descriptor) {
+	conv := g.keep(g.describe(descConvolution))
 	conv.setEnum(attrConvCompType, typeDataType, dataFloat)
 	conv.setEnum(attrConvMode, typeConvMode, crossCorrelation)
-	conv.setInts(attrConvSpatialDims, int64(len(cs.stride)))
-	ones := make([]int64, len(cs.stride))
+	conv.setInts(attrConvSpatialDims, int64(len(s.stride)))
+	ones := make([]int64, len(s.stride))
 	for i := range ones {
 		ones[i] = 1
 	}
 	conv.setInts(attrConvDilations, ones...)
-	conv.setInts(attrConvStrides, cs.stride...)
-	conv.setInts(attrConvPrePadding, cs.padLo...)
-	conv.setInts(attrConvPostPadding, cs.padHi...)
+	conv.setInts(attrConvStrides, s.stride...)
+	conv.setInts(attrConvPrePadding, s.padLo...)
+	conv.setInts(attrConvPostPadding, s.padHi...)
 	conv.finalize()
 
 	names := [...]struct{ kind, conv, x, w, y, alpha, beta uintptr }{
 		Forward:         {descForward, attrForwardConv, attrForwardX, attrForwardW, attrForwardY, attrForwardAlpha, attrForwardBeta},
 		BackwardData:    {descBackwardData, attrDataConv, attrDataDX, attrDataW, attrDataDY, attrDataAlpha, attrDataBeta},
 		BackwardWeights: {descBackwardFilter, attrFilterConv, attrFilterX, attrFilterDW, attrFilterDY, attrFilterAlpha, attrFilterBeta},
-	}[p.Op]
-	op := keep(c.describe(names.kind))
+	}[of]
+	op := g.keep(g.describe(names.kind))
 	op.setDescriptors(names.conv, conv)
 	op.setDescriptors(names.x, x)
 	op.setDescriptors(names.w, w)
-	op.setDescriptors(names.y, out)
+	op.setDescriptors(names.y, y)
 	op.setFloat(names.alpha, 1)
 	op.setFloat(names.beta, 0)
 	op.finalize()
-	ops = append(ops, op)
-	if !fused {
-		return ops, parts
-	}
+	g.ops = append(g.ops, op)
+}
 
-	pointwise := func(mode int32, from, with, to *descriptor) {
-		f := keep(c.describe(descPointwise))
-		f.setEnum(attrPointwiseMode, typePointwiseMode, mode)
-		f.setEnum(attrPointwisePrec, typeDataType, dataFloat)
-		f.finalize()
-		o := keep(c.describe(descOpPointwise))
-		o.setDescriptors(attrOpPointwise, f)
-		o.setDescriptors(attrOpPointwiseX, from)
-		if with != nil {
-			o.setDescriptors(attrOpPointwiseB, with)
-		}
-		o.setDescriptors(attrOpPointwiseY, to)
-		o.finalize()
-		ops = append(ops, o)
+// pointwise adds an operation on every value of from and, unless nil, of with.
+func (g *graph) pointwise(mode int32, from, with, to *descriptor) {
+	f := g.keep(g.describe(descPointwise))
+	f.setEnum(attrPointwiseMode, typePointwiseMode, mode)
+	f.setEnum(attrPointwisePrec, typeDataType, dataFloat)
+	f.finalize()
+	o := g.keep(g.describe(descOpPointwise))
+	o.setDescriptors(attrOpPointwise, f)
+	o.setDescriptors(attrOpPointwiseX, from)
+	if with != nil {
+		o.setDescriptors(attrOpPointwiseB, with)
 	}
-	if p.Bias {
-		bs := tensorShape{make([]int64, len(ys.dims)), make([]int64, len(ys.dims))}
-		for i := range bs.dims {
-			bs.dims[i], bs.strides[i] = 1, int64(p.K)
-		}
-		bs.dims[1], bs.strides[1] = int64(p.K), 1
-		bias := keep(c.tensor(idBias, dataFloat, bs, false))
-		to := y
-		if p.ReLU {
-			to = keep(c.tensor(idSum, dataFloat, dense, true))
-		}
-		pointwise(pointwiseAdd, out, bias, to)
-		out = to
+	o.setDescriptors(attrOpPointwiseY, to)
+	o.finalize()
+	g.ops = append(g.ops, o)
+}
+
+// biasShape is the shape of one value per channel in as many dimensions.
+func (p Problem) biasShape(dims int) tensorShape {
+	s := tensorShape{make([]int64, dims), make([]int64, dims)}
+	for i := range s.dims {
+		s.dims[i], s.strides[i] = 1, int64(p.K)
 	}
-	if p.ReLU {
-		pointwise(pointwiseReLU, out, nil, y)
-	}
-	return ops, parts
+	s.dims[1], s.strides[1] = int64(p.K), 1
+	return s
 }
 
 // channelsLast are the strides of a dense tensor (N, C, ...) with the channels innermost.
