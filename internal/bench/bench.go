@@ -17,6 +17,7 @@ import (
 	"github.com/universal-classifier/uc/internal/feed"
 	"github.com/universal-classifier/uc/internal/i3d"
 	"github.com/universal-classifier/uc/internal/numeric"
+	"github.com/universal-classifier/uc/internal/weights"
 )
 
 // Options of a measurement; the network has one label with two classes.
@@ -70,7 +71,7 @@ const (
 var step = i3d.StepOptions{LR: i3d.ReferenceLR, Momentum: i3d.ReferenceMomentum, WeightDecay: i3d.ReferenceWeightDecay, ClipNorm: i3d.ReferenceClipNorm}
 
 // Run measures a training step (forward, loss, backward, clipping, optimiser) and an inference pass on random data.
-func Run(ctx context.Context, o Options) (r *Result, err error) {
+func Run(ctx context.Context, o Options) (*Result, error) {
 	if !slices.Contains(DTypes, o.DType) {
 		return nil, fmt.Errorf("unknown dtype %q: expected %s", o.DType, strings.Join(DTypes, " or "))
 	}
@@ -85,83 +86,105 @@ func Run(ctx context.Context, o Options) (r *Result, err error) {
 	if err := checkPrecision(opened, o.DType); err != nil {
 		return nil, err
 	}
-	r = &Result{Tool: "uc", Shape: o.Shape, Batch: o.Batch, Channels: o.Channels, Threads: o.Threads, DType: o.DType, Device: opened.Name()}
+	r := &Result{Tool: "uc", Shape: o.Shape, Batch: o.Batch, Channels: o.Channels, Threads: o.Threads, DType: o.DType, Device: opened.Name()}
 	if d, ok := opened.(interface{ Ceiling(time.Duration) float64 }); ok {
 		r.Ceiling = round(d.Ceiling(ceilingTime), 1)
 	}
-	dev, err := newTimed(opened)
+	n, err := newNetworks(opened, o)
 	if err != nil {
 		return nil, err
 	}
+	if r.TrainStep, err = median(ctx, o.Steps, n.trainStep); err != nil {
+		return nil, err
+	}
+	r.MemoryMiB = round(float64(n.training.MemoryBytes())/(1<<20), 1)
+	if o.Workers > 0 {
+		if err := r.measurePipeline(ctx, opened, n.training, o); err != nil {
+			return nil, err
+		}
+	}
+	if n.predictor, err = i3d.NewPredictor(n.dev, n.config, n.weights); err != nil {
+		return nil, err
+	}
+	if r.Inference, err = median(ctx, o.Steps, n.pass); err != nil {
+		return nil, err
+	}
+	if o.Layers {
+		if r.Layers, err = n.layers(ctx, r.Ceiling); err != nil {
+			return nil, err
+		}
+	}
+	r.rate(i3d.FLOPs(n.config, o.Batch, o.Shape))
+	return r, nil
+}
 
+// networks are what is measured: a training and a predictor on random data.
+type networks struct {
+	o         Options
+	dev       *timed
+	config    i3d.Config
+	weights   *weights.StateDict
+	input     func() (x []float32, wait func())
+	targets   [][]int
+	training  *i3d.Training
+	predictor *i3d.Predictor // once the training has been measured
+}
+
+func newNetworks(opened device.Device, o Options) (n *networks, err error) {
+	n = &networks{o: o, config: i3d.Config{InChannels: o.Channels, Outputs: []int{2}}}
+	if n.dev, err = newTimed(opened); err != nil {
+		return nil, err
+	}
 	rng := rand.New(rand.NewPCG(0, 0))
-	cfg := i3d.Config{InChannels: o.Channels, Outputs: []int{2}}
 	x := make([]float32, o.Batch*o.Channels*o.Shape[0]*o.Shape[1]*o.Shape[2])
 	for i := range x {
 		x[i] = float32(rng.NormFloat64())
 	}
-	targets := [][]int{make([]int, o.Batch)}
-	for i := range targets[0] {
-		targets[0][i] = rng.IntN(2)
+	n.targets = [][]int{make([]int, o.Batch)}
+	for i := range n.targets[0] {
+		n.targets[0][i] = rng.IntN(2)
 	}
-	weights := i3d.NewStateDict(cfg, rng)
+	n.weights = i3d.NewStateDict(n.config, rng)
+	if n.training, err = i3d.NewTraining(n.dev, n.config, o.Batch, o.Shape); err != nil {
+		return nil, err
+	}
+	n.input = alternating(opened, x)
+	return n, n.training.Load(n.weights)
+}
 
-	training, err := i3d.NewTraining(dev, cfg, o.Batch, o.Shape)
-	if err != nil {
-		return nil, err
-	}
-	if err := training.Load(weights); err != nil {
-		return nil, err
-	}
-	input := alternating(opened, x)
-	trainStep := func() error {
-		x, wait := input()
-		defer wait()
-		_, err := training.Step(x, targets, step)
-		return err
-	}
-	if r.TrainStep, err = median(ctx, o.Steps, trainStep); err != nil {
-		return nil, err
-	}
-	r.MemoryMiB = round(float64(training.MemoryBytes())/(1<<20), 1)
-	if o.Workers > 0 {
-		if err := r.measurePipeline(ctx, opened, training, o); err != nil {
-			return nil, err
-		}
-	}
+func (n *networks) trainStep() error {
+	x, wait := n.input()
+	defer wait()
+	_, err := n.training.Step(x, n.targets, step)
+	return err
+}
 
-	predictor, err := i3d.NewPredictor(dev, cfg, weights)
-	if err != nil {
-		return nil, err
-	}
-	pass := func() error {
-		x, wait := input()
-		defer wait()
-		_, err := predictor.Logits(x, o.Batch, o.Shape)
-		return err
-	}
-	if r.Inference, err = median(ctx, o.Steps, pass); err != nil {
-		return nil, err
-	}
-	if o.Layers {
-		r.Layers = &Layers{}
-		training.Trace(dev.operation)
-		if r.Layers.Training, err = measureLayers(ctx, dev, o.Steps, r.Ceiling, trainStep); err != nil {
-			return nil, err
-		}
-		predictor.Trace(dev.operation)
-		if r.Layers.Inference, err = measureLayers(ctx, dev, o.Steps, r.Ceiling, pass); err != nil {
-			return nil, err
-		}
-	}
+func (n *networks) pass() error {
+	x, wait := n.input()
+	defer wait()
+	_, err := n.predictor.Logits(x, n.o.Batch, n.o.Shape)
+	return err
+}
 
-	inference, train := i3d.FLOPs(cfg, o.Batch, o.Shape)
+// layers measures where the time goes.
+func (n *networks) layers(ctx context.Context, ceiling float64) (l *Layers, err error) {
+	l = &Layers{}
+	n.training.Trace(n.dev.operation)
+	if l.Training, err = measureLayers(ctx, n.dev, n.o.Steps, ceiling, n.trainStep); err != nil {
+		return nil, err
+	}
+	n.predictor.Trace(n.dev.operation)
+	l.Inference, err = measureLayers(ctx, n.dev, n.o.Steps, ceiling, n.pass)
+	return l, err
+}
+
+// rate fills in the rates of so many operations per pass and step, and rounds the times.
+func (r *Result) rate(inference, train float64) {
 	r.TrainRate, r.InferRate = round(train/r.TrainStep/1e9, 1), round(inference/r.Inference/1e9, 1)
 	if r.Ceiling > 0 {
 		r.TrainShare, r.InferShare = round(r.TrainRate/r.Ceiling, 3), round(r.InferRate/r.Ceiling, 3)
 	}
 	r.TrainStep, r.Inference = round(r.TrainStep, 4), round(r.Inference, 4)
-	return r, nil
 }
 
 // measurePipeline has the training fed as uc train does.

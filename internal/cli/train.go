@@ -50,6 +50,18 @@ Ctrl-C stops after the current iteration and keeps a checkpoint; -c goes on from
 		},
 	}
 	fs := cmd.Flags()
+	referenceTrainFlags(fs, &o)
+	dataRootFlag(cmd, &dataRoot)
+	splitFlags(cmd, &o.Split, &o.AllowPatientOverlap)
+	recipeFlags(fs, &o)
+	deviceFlags(cmd, &o.Device, &o.Threads, &o.GPU)
+	noWaitFlag(cmd, &o.NoWait)
+	jsonFlag(cmd, &asJSON)
+	return cmd
+}
+
+// referenceTrainFlags are the flags that the reference has, in its spellings.
+func referenceTrainFlags(fs *pflag.FlagSet, o *train.Options) {
 	fs.BoolVar(&o.ValidationOnly, "validation_only", false, "only validate the trained fold again")
 	spell(fs, "validation_only", "-val", "--validation_only")
 	fs.BoolVarP(&o.Continue, "continue_training", "c", false, "go on with a training that was stopped")
@@ -83,9 +95,10 @@ Ctrl-C stops after the current iteration and keeps a checkpoint; -c goes on from
 		spell(fs, f.name, "--"+f.name)
 		inert(fs, f.name, f.why)
 	}
+}
 
-	dataRootFlag(cmd, &dataRoot)
-	splitFlags(cmd, &o.Split, &o.AllowPatientOverlap)
+// recipeFlags are those that say how to train.
+func recipeFlags(fs *pflag.FlagSet, o *train.Options) {
 	fs.BoolVar(&o.AllowDuplicates, "allow-duplicates", false, "train and validate on one scan under two names nevertheless")
 	fs.IntVar(&o.Epochs, "epochs", 0, "`N` epochs, that is reports, of the training (default 50; reference: 200)")
 	fs.IntVar(&o.Iterations, "iterations", 0, "`N` training iterations per epoch (default: by the number of cases; reference: 250)")
@@ -94,10 +107,6 @@ Ctrl-C stops after the current iteration and keeps a checkpoint; -c goes on from
 	fs.Float64Var(&o.LearningRate, "lr", 0, "highest learning `RATE` (default 0.0003; reference: 0.01)")
 	fs.Uint64Var(&o.Seed, "seed", 0, "`SEED` of weights, order and augmentation (default: drawn, 12345 with --deterministic)")
 	fs.IntVar(&o.Workers, "workers", 0, "`N` workers prepare training samples, which do not depend on it (default: "+env.Workers+" of the environment, else one per processor that the process may use)")
-	deviceFlags(cmd, &o.Device, &o.Threads, &o.GPU)
-	noWaitFlag(cmd, &o.NoWait)
-	jsonFlag(cmd, &asJSON)
-	return cmd
 }
 
 // checkFold refuses what is neither a fold's number nor "all".
