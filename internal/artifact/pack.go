@@ -8,7 +8,10 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/universal-classifier/uc/internal/atomicfile"
 	"github.com/universal-classifier/uc/internal/checkpoint"
+	"github.com/universal-classifier/uc/internal/doubt"
+	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/jsonfile"
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/progress"
@@ -112,6 +115,9 @@ func fill(ctx context.Context, dir string, f task.Folders, o PackOptions, r prog
 		}
 		r.Advance("fold " + fold)
 	}
+	if err := copyDoubt(from, to); err != nil {
+		return nil, err
+	}
 	if err := writeTestCase(dir, p); err != nil {
 		return nil, err
 	}
@@ -166,6 +172,23 @@ func copyFold(from, to, name string) error {
 	}
 	c.Momentum = nil
 	return checkpoint.Write(to, name, c, nil)
+}
+
+// copyDoubt copies what the model knows of its reliability, if it has been evaluated. It names no case.
+func copyDoubt(from, to string) error {
+	for _, name := range []string{doubt.FeaturesFile, doubt.File} {
+		b, err := infile.ReadFile(filepath.Join(from, name), doubt.MaxBytes)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err == nil {
+			err = atomicfile.WriteBytes(filepath.Join(to, name), b)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // withoutNames takes the names of the training cases out of the plans, and the folders of the machine they were made

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -12,6 +13,7 @@ import (
 	"github.com/universal-classifier/uc/internal/evaluate"
 	"github.com/universal-classifier/uc/internal/external"
 	"github.com/universal-classifier/uc/internal/predict"
+	"github.com/universal-classifier/uc/internal/reliability"
 	"github.com/universal-classifier/uc/internal/task"
 )
 
@@ -49,6 +51,9 @@ func (f *evaluateFlags) testSet(cmd *cobra.Command, id string) (r *evaluate.Repo
 	if err != nil {
 		return nil, "", nil, nil, err
 	}
+	reliability.Add(r, reliability.Options{Prevalence: f.shares, Ordinal: func(name string) bool {
+		return slices.ContainsFunc(t.Dataset.Labels, func(l task.Label) bool { return l.Name == name && l.Ordinal })
+	}})
 	d := displayOf(cmd)
 	defer d.Close()
 	differences, shared, err := external.Compare(cmd.Context(), t, cases, d)

@@ -5,12 +5,16 @@ import (
 	"errors"
 	"io/fs"
 	"path/filepath"
+	"slices"
 
 	"github.com/universal-classifier/uc/internal/baseline"
+	"github.com/universal-classifier/uc/internal/checkpoint"
 	"github.com/universal-classifier/uc/internal/covariate"
 	"github.com/universal-classifier/uc/internal/dataset"
+	"github.com/universal-classifier/uc/internal/doubt"
 	"github.com/universal-classifier/uc/internal/evaluate"
 	"github.com/universal-classifier/uc/internal/plan"
+	"github.com/universal-classifier/uc/internal/reliability"
 	"github.com/universal-classifier/uc/internal/split"
 	"github.com/universal-classifier/uc/internal/task"
 )
@@ -23,7 +27,8 @@ type Options struct {
 	Plans   string   // identifier
 	Folds   []string // none: those of the splits and whichever others there are, but not "all"
 
-	Covariates *covariate.Table // of the cases, for baselines that know them; nil for none
+	Covariates *covariate.Table         // of the cases, for baselines that know them; nil for none
+	Prevalence []reliability.Prevalence // where the predictions are to be used
 
 	// Warn is told what of today's task cannot be read, so that the validations are not compared with it.
 	Warn func(error)
@@ -34,17 +39,23 @@ type Result struct {
 	Report      *evaluate.Report
 	Model       string // folder of the model
 	NoBaselines error  // why the report has no baselines; nil if it has
+
+	// Doubt is what the model knows of its reliability from now on; nil where its validations do not say what networks they
+	// are of, or none of the cases was held out.
+	Doubt *doubt.Model
 }
 
 // Measure pools the validations of the folds and adds what plain numbers of the cases reach.
 func Measure(o Options) (*Result, error) {
 	model := o.Folders.Model(o.Task, o.Trainer, o.Plans)
-	r, err := evaluate.CrossValidation(model, o.Folds, o.today())
+	today := o.today()
+	r, err := evaluate.CrossValidation(model, o.Folds, today)
 	if err != nil {
 		return nil, err
 	}
 	r.Task = o.Task
 	result := &Result{Report: r, Model: model}
+	result.Doubt = doubt.Learn(r, o.values(), reliability.Options{Prevalence: o.Prevalence, Ordinal: ordinal(today, model)})
 	cohort, err := baseline.Read(r, o.Folders, o.Task, model)
 	if err == nil {
 		cohort.Covariates = o.Covariates
@@ -52,6 +63,42 @@ func Measure(o Options) (*Result, error) {
 	}
 	result.NoBaselines = err
 	return result, nil
+}
+
+// values are the plain numbers of the preprocessed cases, as far as they are there.
+func (o Options) values() map[string][]float64 {
+	p, err := plan.Load(filepath.Join(o.Folders.PreprocessedTask(o.Task), plan.File(o.Plans)))
+	if err != nil {
+		return nil
+	}
+	stage := o.Folders.Stage(o.Task, p.DataIdentifier)
+	ids, err := dataset.Cases(stage)
+	if err != nil {
+		return nil
+	}
+	values := map[string][]float64{}
+	for _, id := range ids {
+		if of, err := dataset.ReadProperties(stage, id); err == nil {
+			values[id] = doubt.Values(&of)
+		}
+	}
+	return values
+}
+
+// ordinal reports whether the classes of a label have an order: as dataset.json says today, or the plans of the model.
+func ordinal(today evaluate.Today, model string) func(label string) bool {
+	var labels []task.Label
+	if today.Listing != nil {
+		labels = today.Listing.Labels
+	}
+	if len(labels) == 0 {
+		if p, err := plan.Load(filepath.Join(model, checkpoint.PlansFile)); err == nil {
+			labels = p.Labels
+		}
+	}
+	return func(name string) bool {
+		return slices.ContainsFunc(labels, func(l task.Label) bool { return l.Name == name && l.Ordinal })
+	}
 }
 
 // today looks up what the validations of a task are compared with. What cannot be read is left out with a warning; what

@@ -198,6 +198,7 @@ func meanPrediction(group []Prediction) Prediction {
 	}
 	mean.Fold = strings.Join(folds, "+")
 	mean.Logits, mean.Probabilities = meanOf(logits), meanOf(probabilities)
+	mean.Members, mean.Features = nil, nil // of several networks, of which each has others
 	return mean
 }
 

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/universal-classifier/uc/internal/atomicfile"
 	"github.com/universal-classifier/uc/internal/infile"
@@ -100,7 +101,8 @@ func Validations(foldDir string) ([]string, error) {
 }
 
 // Arrays are the arrays of a case's result file: logits_<i> and probabilities_<i> (classes) per classification label i,
-// categorical (labels) the class of the highest probability and, where known, target (labels).
+// categorical (labels) the class of the highest probability and, where known, target (labels), members_<i> (folds,
+// mirror images, classes; float32), the logits that logits_<i> are the mean of, and features (folds, features; float32).
 func (p Prediction) Arrays() []npz.Array {
 	var out []npz.Array
 	for i, v := range p.Logits {
@@ -118,6 +120,10 @@ func (p Prediction) Arrays() []npz.Array {
 			targets[i] = int64(t)
 		}
 		out = append(out, npz.Array{Name: "target", Shape: []int{len(targets)}, Data: targets})
+	}
+	out = append(out, p.Members.arrays()...)
+	if len(p.Features) > 0 {
+		out = append(out, npz.Array{Name: featuresArray, Shape: []int{len(p.Features), len(p.Features[0])}, Data: slices.Concat(p.Features...)})
 	}
 	return out
 }
@@ -185,5 +191,6 @@ func readCase(path string, labels int, digest string) (Prediction, error) {
 		p.Logits = append(p.Logits, logits.Float64s())
 		p.Probabilities = append(p.Probabilities, probabilities.Float64s())
 	}
+	p.ReadMembers(arrays)
 	return p, nil
 }

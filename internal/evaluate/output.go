@@ -107,6 +107,7 @@ func (r *Report) Table() string {
 			align(&b, bestRows(l))
 			align(&b, stackedRows(l))
 		}
+		reliabilityTables(&b, l)
 		if len(r.PerFold) > 1 {
 			b.WriteString("\n")
 			align(&b, foldRows(r.PerFold, l.Name))

@@ -65,6 +65,25 @@ type PredictedLabel struct {
 	Doubt      *LabelDoubt `json:"doubt,omitempty"`
 }
 
+// addDoubt takes calibrated probabilities and doubt over to a prediction.
+func (c *PredictedCase) addDoubt(p *Prediction) {
+	d := &Doubt{Outlier: c.Outlier}
+	for at, l := range c.Labels {
+		if len(l.Calibrated) == len(l.Probabilities) {
+			if p.Calibrated == nil {
+				p.Calibrated = make([][]float64, len(c.Labels))
+			}
+			p.Calibrated[at] = l.Calibrated
+		}
+		if l.Doubt != nil {
+			d.Labels = append(d.Labels, *l.Doubt)
+		}
+	}
+	if len(d.Labels) == len(c.Labels) {
+		p.Doubt = d
+	}
+}
+
 // FailedCase is a case that could not be predicted.
 type FailedCase struct {
 	Case  string `json:"case"`

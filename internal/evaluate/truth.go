@@ -67,6 +67,7 @@ func (t *Table) measure(dir, source string, labels []task.Label, truth map[strin
 		for _, l := range c.Labels {
 			p.Logits, p.Probabilities = append(p.Logits, l.Logits), append(p.Probabilities, l.Probabilities)
 		}
+		c.addDoubt(&p)
 		predictions = append(predictions, p)
 	}
 	if len(predictions) == 0 {

@@ -67,6 +67,7 @@ type graph struct {
 	input   *device.Tensor // (N, C, D, H, W)
 	targets *device.Tensor // (N, labels), training only
 	logits  *gorgonia.Node
+	head    *ops.Classifier // inference only
 	trace   ops.Trace
 	bound   []*gorgonia.Node
 	values  []*device.Tensor

@@ -171,6 +171,18 @@ func (p *Predictor) Logits(x []float32, batch int, shape [3]int) (logits [][]flo
 	return splitLogits(g.value(g.logits), p.cfg.Outputs), nil
 }
 
+// Features returns what the linear layers saw in the last run of Logits, (N, features): the last activations, averaged
+// over positions. It is nil before the first run.
+func (p *Predictor) Features() []float32 {
+	if len(p.graphs) == 0 {
+		return nil
+	}
+	t := p.graphs[len(p.graphs)-1].head.Features
+	v := make([]float32, t.Size())
+	p.dev.Download(t, v)
+	return v
+}
+
 func (p *Predictor) graphFor(batch int, shape [3]int) (*graph, error) {
 	i := slices.IndexFunc(p.graphs, func(g *shapedGraph) bool { return g.batch == batch && g.shape == shape })
 	if i >= 0 {
@@ -229,8 +241,8 @@ func (p *Predictor) build(g *graph, batch int, shape [3]int) error {
 			return err
 		}
 	}
-	c := ops.Classifier{Weight: param(), Bias: param()}
-	g.logits, err = ops.Head(g.rt, "linear_list", x, &c, false)
+	g.head = &ops.Classifier{Weight: param(), Bias: param()}
+	g.logits, err = ops.Head(g.rt, "linear_list", x, g.head, false)
 	return err
 }
 

@@ -17,6 +17,9 @@ var HeadWindow = [3]int{2, 2, 7}
 type Classifier struct {
 	Weight, Bias         *gorgonia.Node
 	GradWeight, GradBias *device.Tensor
+
+	// Features are what the linear layers see, (N, features), after a run of a head that is not trained.
+	Features *device.Tensor
 }
 
 // Head adds average pooling, the mean over positions and the linear layers: logits (N, sum of classes).
@@ -34,7 +37,7 @@ func Head(rt *Runtime, name string, x *gorgonia.Node, c *Classifier, training bo
 		logits := rt.Arena.Alloc(device.Values, h.out...)
 		rt.Device.Linear(features, in[1], in[2], logits)
 		if !training {
-			rt.free(features)
+			c.Features = features // not freed: it lives as long as the logits
 		}
 		return logits
 	}

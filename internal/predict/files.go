@@ -11,6 +11,7 @@ import (
 	"github.com/universal-classifier/uc/internal/atomicfile"
 	"github.com/universal-classifier/uc/internal/evaluate"
 	"github.com/universal-classifier/uc/internal/jsonfile"
+	"github.com/universal-classifier/uc/internal/mirror"
 	"github.com/universal-classifier/uc/internal/npz"
 )
 
@@ -26,11 +27,18 @@ func (m *Model) settings() evaluate.Settings {
 	}
 }
 
-// resultNumbers is how many numbers the result of a case holds at most: logits, probabilities, class and target.
+// maxFolds is more folds than any cross-validation has.
+const maxFolds = 1 << 10
+
+// maxFeatures is more features than the last layer sees.
+const maxFeatures = 1 << 12
+
+// resultNumbers is how many numbers the result of a case holds at most: logits, probabilities, class and target, the
+// logits of every member, and features of every fold.
 func (m *Model) resultNumbers() int {
-	n := 0
+	n := maxFolds * maxFeatures
 	for _, classes := range m.config.Outputs {
-		n += 2*classes + 2
+		n += 2*classes + 2 + maxFolds*len(mirror.All())*classes
 	}
 	return n
 }
@@ -51,6 +59,7 @@ func (m *Model) resultOf(id, path string, arrays map[string]npz.Array) (*Result,
 	if _, more := arrays[fmt.Sprintf("logits_%d", len(m.config.Outputs))]; more {
 		return nil, fmt.Errorf("%s: a result with more labels than this model has", path)
 	}
+	r.ReadMembers(arrays)
 	return r, r.conclude()
 }
 
@@ -92,14 +101,23 @@ func (m *Model) row(r *Result) evaluate.PredictedCase {
 	row := evaluate.PredictedCase{Case: r.Case, Warnings: []string{}}
 	for k, label := range m.plans.Labels {
 		class := r.Categorical[k]
-		row.Labels = append(row.Labels, evaluate.PredictedLabel{
-			Name: label.Name, Class: class, Value: label.Values[class], Probabilities: r.Probabilities[k], Logits: r.Logits[k],
-		})
+		l := evaluate.PredictedLabel{Name: label.Name, Class: class, Value: label.Values[class], Probabilities: r.Probabilities[k], Logits: r.Logits[k]}
+		if r.Calibrated != nil {
+			l.Calibrated = r.Calibrated[k]
+		}
+		if r.Doubt != nil {
+			l.Doubt = &r.Doubt.Labels[k]
+		}
+		row.Labels = append(row.Labels, l)
+	}
+	if r.Doubt != nil {
+		row.Outlier = r.Doubt.Outlier
 	}
 	return row
 }
 
-// writeCSV writes a line per case: per label the predicted class, its name, and the probability of every class.
+// writeCSV writes a line per case: per label the predicted class, its name, and the probability of every class; then
+// what is known of their reliability.
 func (m *Model) writeCSV(w io.Writer, rows []evaluate.PredictedCase) error {
 	c := csv.NewWriter(w)
 	header := []string{"case"}
@@ -109,6 +127,7 @@ func (m *Model) writeCSV(w io.Writer, rows []evaluate.PredictedCase) error {
 			header = append(header, fmt.Sprintf("%s P(%s)", label.Name, value))
 		}
 	}
+	header = append(header, doubtColumns(m.plans.Labels)...)
 	if err := c.Write(header); err != nil {
 		return err
 	}
@@ -120,6 +139,7 @@ func (m *Model) writeCSV(w io.Writer, rows []evaluate.PredictedCase) error {
 				line = append(line, strconv.FormatFloat(p, 'f', 6, 64))
 			}
 		}
+		line = append(line, doubtCells(row, m.plans.Labels)...)
 		if err := c.Write(line); err != nil {
 			return err
 		}

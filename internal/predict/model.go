@@ -8,6 +8,7 @@ import (
 
 	"github.com/universal-classifier/uc/internal/device"
 	"github.com/universal-classifier/uc/internal/device/open"
+	"github.com/universal-classifier/uc/internal/doubt"
 	"github.com/universal-classifier/uc/internal/i3d"
 	"github.com/universal-classifier/uc/internal/memory"
 	"github.com/universal-classifier/uc/internal/model"
@@ -31,6 +32,7 @@ type Model struct {
 	sources provenance.Sources   // of every result, but for the precision and the case's files
 	learned map[string]bool      // digests of the cases that the networks were trained on, as far as they are known
 	room    *room
+	doubt   *doubt.Model // what is known of its reliability; nil if nothing is
 
 	mu       sync.Mutex // guards what follows
 	device   device.Device
@@ -62,6 +64,7 @@ func Open(modelDir string, o Options, r progress.Reporter) (*Model, error) {
 	if err := m.recordSources(opened); err != nil {
 		return nil, err
 	}
+	m.openDoubt(opened, r)
 	if m.device, err = open.Device(open.Options{Device: o.Device, GPU: o.GPU, Threads: o.Threads, Mixed: !o.FP32, Choice: func(text string) { r.Note("%s", text) }}); err != nil {
 		return nil, err
 	}
@@ -157,6 +160,7 @@ func (c input) crop(p *plan.Plans) (*preprocess.Planned, error) {
 type prepared struct {
 	id       string
 	files    string    // digest of images and mask
+	measures []float64 // doubt.Measures of it; nil where they cannot be taken
 	data     []float32 // (C, Z, Y, X), mask last, as the network takes it
 	shape    [3]int
 	warnings []string
@@ -192,5 +196,5 @@ func (m *Model) prepare(ctx context.Context, c input) (*prepared, error) {
 		return nil, fmt.Errorf("case %s: its files changed while they were read; predict it again", c.ID)
 	}
 	preprocess.NetworkInput(p.Data, p.Data, p.Shape, m.plans.NumClasses)
-	return &prepared{id: c.ID, files: files, data: p.Data, shape: [3]int(p.Shape[1:]), warnings: p.Warnings, bytes: bytes}, nil
+	return &prepared{id: c.ID, files: files, measures: doubt.Values(&p.Properties), data: p.Data, shape: [3]int(p.Shape[1:]), warnings: p.Warnings, bytes: bytes}, nil
 }

@@ -20,7 +20,7 @@ func (m *Model) predict(ctx context.Context, cases []*prepared) (results []*Resu
 	results = make([]*Result, len(cases))
 	for i, c := range cases {
 		results[i] = m.newResult(c.id)
-		results[i].Warnings = c.warnings
+		results[i].Warnings, results[i].measures = c.warnings, c.measures
 	}
 	mirrors := m.mirrors()
 	share := 1 / float64(len(m.folds)*len(mirrors))
@@ -47,6 +47,9 @@ func (m *Model) predict(ctx context.Context, cases []*prepared) (results []*Resu
 					return nil, fmt.Errorf("case %s: %w", c.id, err)
 				}
 				results[i].Add(logits, share)
+				if axes == (mirror.Axes{}) {
+					results[i].Features = append(results[i].Features, network.Features())
+				}
 			}
 		}
 	}
@@ -54,6 +57,7 @@ func (m *Model) predict(ctx context.Context, cases []*prepared) (results []*Resu
 		if err := r.conclude(); err != nil {
 			return nil, err
 		}
+		m.judge(r)
 	}
 	return results, nil
 }
@@ -99,7 +103,7 @@ func (m *Model) load(fold int) (*network, error) {
 const spareMemory = 8
 
 func (m *Model) newResult(id string) *Result {
-	return &Result{Prediction: evaluate.NewPrediction(id, m.config.Outputs)}
+	return &Result{Prediction: evaluate.NewPrediction(id, m.config.Outputs, len(m.folds), len(m.mirrors()))}
 }
 
 // conclude picks the classes.

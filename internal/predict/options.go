@@ -27,6 +27,8 @@ type Result struct {
 	Categorical []int
 	// Warnings say in what the case is unlike the training cases.
 	Warnings []string
+
+	measures []float64 // doubt.Measures of the case; nil where they are not known
 }
 
 // Failure is a case that could not be predicted.

@@ -117,7 +117,9 @@ func TestFolderOfCases(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	header := []string{"case", "Lesion", "Lesion value", "Lesion P(no)", "Lesion P(yes)", "Grade", "Grade value", "Grade P(low)", "Grade P(middle)", "Grade P(high)"}
+	header := []string{"case", "Lesion", "Lesion value", "Lesion P(no)", "Lesion P(yes)", "Grade", "Grade value", "Grade P(low)", "Grade P(middle)", "Grade P(high)",
+		"Lesion calibrated P(no)", "Lesion calibrated P(yes)", "Lesion set", "Lesion standard error", "Lesion agreement",
+		"Grade calibrated P(low)", "Grade calibrated P(middle)", "Grade calibrated P(high)", "Grade set", "Grade standard error", "Grade agreement", "unusual", "unusual because"}
 	if !reflect.DeepEqual(rows[0], header) || len(rows) != 6 {
 		t.Fatalf("predictions.csv:\n%v", rows)
 	}

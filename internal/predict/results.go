@@ -40,6 +40,7 @@ var settingNames = []string{"task", "model", "folds", "checkpoint", "mirroring",
 // record is the comment of a result's archive.
 type record struct {
 	MadeFrom provenance.Sources `json:"made_from"`
+	Measures []float64          `json:"measures,omitempty"` // doubt.Measures of the case
 }
 
 // recordSources takes down what all results of a model are made from.
@@ -123,7 +124,10 @@ func (m *Model) readStored(dir, id string) (*stored, error) {
 	if json.Unmarshal([]byte(comment), &r) == nil {
 		s.madeFrom = r.MadeFrom
 	}
-	s.result, err = m.resultOf(id, path, arrays)
+	if s.result, err = m.resultOf(id, path, arrays); err == nil {
+		s.result.measures = r.Measures
+		m.judge(s.result)
+	}
 	if err != nil && s.madeFrom == nil {
 		return nil, err // another program's file
 	}
@@ -132,7 +136,7 @@ func (m *Model) readStored(dir, id string) (*stored, error) {
 
 // writeResult writes <case>.npz with what it was made from.
 func (m *Model) writeResult(dir string, r *Result, files string) error {
-	comment, err := json.Marshal(record{m.caseSources(files)})
+	comment, err := json.Marshal(record{m.caseSources(files), r.measures})
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,11 @@
 // them. docs/reference/serve-stdio.md describes the protocol.
 package serve
 
-import "encoding/json"
+import (
+	"encoding/json"
+
+	"github.com/universal-classifier/uc/internal/evaluate"
+)
 
 // Protocol is the version of the protocol, which the first line names.
 const Protocol = 1
@@ -66,6 +70,9 @@ type result struct {
 	Labels        []label     `json:"labels"`
 	Folds         []string    `json:"folds"`
 	Precision     string      `json:"precision"`
+
+	Calibrated [][]float64     `json:"calibrated,omitempty"` // as Probabilities; null for a label without a temperature
+	Doubt      *evaluate.Doubt `json:"doubt,omitempty"`
 }
 
 type label struct {

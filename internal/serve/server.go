@@ -195,6 +195,7 @@ func (s *Server) predict(ctx context.Context, q request) (r *result, err error) 
 		reporter{s, q.ID}.Warn("%s", w)
 	}
 	r = &result{Probabilities: singlePrecision(got.Probabilities), Folds: e.model.Folds(), Precision: e.model.Precision()}
+	r.Calibrated, r.Doubt = got.Calibrated, got.Doubt
 	for _, l := range e.model.Labels() {
 		r.Labels = append(r.Labels, label{l.Name, l.Values})
 	}

@@ -51,7 +51,7 @@ func (m *measures) gradNorm() float64 {
 func (m *measures) outcomes(classes []int, targetsOf func(id string) []int) []health.Outcome {
 	distinct := map[string]evaluate.Prediction{}
 	for _, s := range m.Seen {
-		p := evaluate.NewPrediction(s.Case, classes)
+		p := evaluate.NewPrediction(s.Case, classes, 1, 1)
 		p.Add(s.Logits, 1)
 		distinct[s.Case] = p
 	}

@@ -56,7 +56,7 @@ func (t *trainer) validate(ctx context.Context, trained *weights.StateDict) (*ev
 				return nil, err
 			}
 			preprocess.NetworkInput(input, input, t.data.Shape(), t.plans.NumClasses)
-			p = evaluate.NewPrediction(id, t.config.Outputs)
+			p = evaluate.NewPrediction(id, t.config.Outputs, 1, len(mirrors))
 			p.Fold, p.Files = t.o.Fold, files
 			for _, axes := range mirrors {
 				image := input
@@ -69,6 +69,9 @@ func (t *trainer) validate(ctx context.Context, trained *weights.StateDict) (*ev
 					return nil, fmt.Errorf("case %s: %w", id, err)
 				}
 				p.Add(logits, 1/float64(len(mirrors)))
+				if axes == (mirror.Axes{}) {
+					p.Features = [][]float32{predictor.Features()}
+				}
 			}
 		}
 		p.Targets = t.data.Targets(i)

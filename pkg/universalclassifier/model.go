@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"sync"
 
+	"github.com/universal-classifier/uc/internal/evaluate"
 	"github.com/universal-classifier/uc/internal/predict"
 	"github.com/universal-classifier/uc/internal/preprocess"
 	"github.com/universal-classifier/uc/internal/task"
@@ -59,6 +61,30 @@ type Prediction struct {
 	Probabilities [][]float64 // per label and class, the mean over folds and mirror images
 	Logits        [][]float64 // likewise
 	Warnings      []string    // in what the case is unlike the training cases: orientation, spacing, a doubtful header
+
+	// Calibrated are the probabilities after the temperature of each label; nil, or nil for a label, where the model has not
+	// learned one. Doubts are per label, nil where nothing is known; Unusual is nil where it is not known.
+	Calibrated [][]float64
+	Doubts     []Doubt
+	Unusual    *Unusual
+}
+
+// Doubt is what speaks against relying on a prediction. What is not known is NaN or nil.
+type Doubt struct {
+	StandardError float64 // of the probability of the predicted class: over folds, or over mirror images of a single one
+	Agreement     float64 // share of folds and mirror images that predict the same class
+	Set           []int   // classes that hold the true one in 90 % of cases (conformal prediction)
+}
+
+// Unusual says how a case compares with those that were held out of the trainings. P are the shares of these that are
+// as unusual or more so, NaN where they are not known.
+type Unusual struct {
+	Flag      bool // one of P is at most FalseAlarms
+	MeasuresP float64
+	FeaturesP float64
+	Reasons   []string
+
+	FalseAlarms float64
 }
 
 // OpenModel opens a model by its folder, which holds plans.json and the trained folds (fold_0, ..., all), or by that of
@@ -104,7 +130,28 @@ func (m *Model) call(id string, predict func() (*predict.Result, error)) (*Predi
 	if err != nil {
 		return nil, public(err)
 	}
-	return &Prediction{r.Prediction.Case, r.Categorical, r.Probabilities, r.Logits, r.Warnings}, nil
+	out := &Prediction{Case: r.Prediction.Case, Classes: r.Categorical, Probabilities: r.Probabilities, Logits: r.Logits, Warnings: r.Warnings, Calibrated: r.Calibrated}
+	if r.Doubt != nil {
+		for _, d := range r.Doubt.Labels {
+			out.Doubts = append(out.Doubts, Doubt{float64(d.StandardError), float64(d.Agreement), d.Set})
+		}
+		out.Unusual = unusual(r.Doubt.Outlier)
+	}
+	return out, nil
+}
+
+func unusual(o *evaluate.Outlier) *Unusual {
+	if o == nil {
+		return nil
+	}
+	u := &Unusual{Flag: o.Flag, MeasuresP: math.NaN(), FeaturesP: math.NaN(), Reasons: o.Reasons, FalseAlarms: o.Rate}
+	if o.Measures != nil {
+		u.MeasuresP = float64(*o.Measures)
+	}
+	if o.Features != nil {
+		u.FeaturesP = float64(*o.Features)
+	}
+	return u
 }
 
 // Modalities is how many images a case needs.
