@@ -31,6 +31,9 @@ type Result struct {
 	measures []float64 // doubt.Measures of the case; nil where they are not known
 }
 
+// Values are the plain numbers by which the case is compared with the training cases; nil where they are not known.
+func (r *Result) Values() []float64 { return r.measures }
+
 // Failure is a case that could not be predicted.
 type Failure struct {
 	Case string

@@ -1,7 +1,7 @@
 package reliability
 
 import (
-	"errors"
+	"fmt"
 	"math"
 
 	"github.com/universal-classifier/uc/internal/bootstrap"
@@ -28,7 +28,7 @@ func (s *sample) calibrate(at int) {
 		}
 	}
 	targets := s.targets(at)
-	whole, bound, err := calibrate.Temperature(logits, targets)
+	whole, bound, err := fitTemperature(logits, targets)
 	if err != nil {
 		c.Why = err.Error()
 		return
@@ -37,12 +37,9 @@ func (s *sample) calibrate(at int) {
 	for _, part := range s.parts() {
 		others := s.others(part)
 		t := evaluate.Temperature{Part: part, Cases: len(others)}
-		value, bound, err := calibrate.Temperature(pick(logits, others), pick(targets, others))
+		value, bound, err := fitTemperature(pick(logits, others), pick(targets, others))
 		if t.Value, t.Bound = evaluate.Number(value), bound; err != nil {
 			t.Value, t.Bound = 1, "not fitted: "+err.Error()
-			if errors.Is(err, calibrate.ErrNoCases) {
-				t.Bound = "not fitted: there are no cases but its own"
-			}
 		}
 		c.Nested = append(c.Nested, t)
 		for _, i := range s.of(part) {
@@ -53,6 +50,17 @@ func (s *sample) calibrate(at int) {
 			p.Calibrated[at] = calibrate.Apply(logits[i], float64(t.Value))
 		}
 	}
+}
+
+// minFitted is the least number of cases that a temperature is fitted to: fewer are told apart without an error, or not
+// at all, too easily.
+const minFitted = 20
+
+func fitTemperature(logits [][]float64, targets []int) (temperature float64, bound string, err error) {
+	if len(targets) < minFitted {
+		return 0, "", fmt.Errorf("%d cases to learn from, expected at least %d", len(targets), minFitted)
+	}
+	return calibrate.Temperature(logits, targets)
 }
 
 // measureCalibration measures the raw and the calibrated probabilities of a label.

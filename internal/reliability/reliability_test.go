@@ -126,18 +126,27 @@ func TestWhereNothingCanBeLearned(t *testing.T) {
 	one := func(target int, logit float64, fold string) evaluate.Prediction {
 		return evaluate.Prediction{Case: fmt.Sprint("c", logit, fold), Fold: fold, Targets: []int{target}, Logits: [][]float64{{0, logit}}}
 	}
+	many := func(n int, of ...evaluate.Prediction) (all []evaluate.Prediction) {
+		for i := range n {
+			for k, p := range of {
+				p.Case = fmt.Sprint(p.Case, " ", i, k)
+				all = append(all, p)
+			}
+		}
+		return all
+	}
 	for name, c := range map[string]struct {
 		cases []evaluate.Prediction
 		why   string
 		bound string
 	}{
-		"one class":  {[]evaluate.Prediction{one(1, 1, "0"), one(1, 2, "1")}, "all cases are of one class", ""},
-		"fold all":   {[]evaluate.Prediction{one(1, 1, "all"), one(0, -2, "all")}, notOutOfFold, ""},
-		"two cases":  {[]evaluate.Prediction{one(1, 1, "0"), one(0, -2, "1")}, "", "without an error"},
-		"one case":   {[]evaluate.Prediction{one(1, 1, "0")}, "all cases are of one class", ""},
-		"equal":      {[]evaluate.Prediction{one(1, 0, "0"), one(0, 0, "1"), one(1, 0, "1"), one(0, 0, "0")}, "", "say nothing"},
-		"split":      {[]evaluate.Prediction{one(1, 1, "0"), one(1, -2, "0"), one(0, 1, "1"), one(0, -1, "1")}, "", "say nothing"},
-		"not finite": {[]evaluate.Prediction{one(1, 1, "0"), {Case: "x", Fold: "1", Targets: []int{0}, Logits: [][]float64{{0, math.Inf(-1)}}, Probabilities: [][]float64{{1, 0}}}}, "not finite", ""},
+		"one class":  {many(20, one(1, 1, "0"), one(1, 2, "1")), "all cases are of one class", ""},
+		"fold all":   {many(20, one(1, 1, "all"), one(0, -2, "all")), notOutOfFold, ""},
+		"two cases":  {many(1, one(1, 1, "0"), one(0, -2, "1")), "2 cases to learn from, expected at least 20", ""},
+		"told apart": {many(20, one(1, 1, "0"), one(0, -2, "1")), "", "without an error"},
+		"equal":      {many(10, one(1, 0, "0"), one(0, 0, "1"), one(1, 0, "1"), one(0, 0, "0")), "", "say nothing"},
+		"contrary":   {many(10, one(1, 1, "0"), one(1, -2, "0"), one(0, 1, "1"), one(0, -1, "1")), "", "say nothing"},
+		"not finite": {append(many(20, one(1, 1, "0"), one(0, 1, "1")), evaluate.Prediction{Case: "x", Fold: "1", Targets: []int{0}, Logits: [][]float64{{0, math.Inf(-1)}}, Probabilities: [][]float64{{1, 0}}}), "not finite", ""},
 	} {
 		r := evaluate.Evaluate(mass, c.cases)
 		Add(r, Options{})

@@ -112,7 +112,7 @@ func (s *sample) doubt(at int) {
 		}
 		d.PerClass = append(d.PerClass, evaluate.Class{Name: name, Cases: len(hits), Coverage: evaluate.Share(hits, of)})
 	}
-	var confident, rest []int
+	confident, rest := []int{}, []int{}
 	for i, p := range s.r.Predictions {
 		// A set of one class that is not the predicted one is a doubt, too.
 		if single[i] && p.Doubt.Labels[at].Set[0] == evaluate.Argmax(p.Probabilities[at]) && (p.Doubt.Outlier == nil || !p.Doubt.Outlier.Flag) {
