@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/universal-classifier/uc/internal/progress"
+	"github.com/universal-classifier/uc/internal/remedy"
 )
 
 // ErrNoSelfTest is wrapped by Check's error for an artifact that uc package did not make.
@@ -32,7 +33,7 @@ func Check(ctx context.Context, dir string, on Machine, r progress.Reporter) (*O
 		if _, locateErr := Locate(dir, Model{}, r); locateErr != nil {
 			return nil, locateErr
 		}
-		return nil, fmt.Errorf("%w in %s: it has no %s, so uc package did not make it; package the model to get one", ErrNoSelfTest, dir, ManifestFile)
+		return nil, remedy.With(fmt.Errorf("%w in %s: it has no %s, so it was not made by packing a model; pack the model to get one", ErrNoSelfTest, dir, ManifestFile), remedy.PackModel)
 	}
 	if err != nil {
 		return nil, err

@@ -12,6 +12,7 @@ import (
 
 	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/progress"
+	"github.com/universal-classifier/uc/internal/remedy"
 	"github.com/universal-classifier/uc/internal/task"
 )
 
@@ -77,8 +78,8 @@ func Locate(dir string, m Model, r progress.Reporter) (string, error) {
 		if _, statErr := os.Stat(dir); statErr != nil {
 			return "", fmt.Errorf("artifact %s: %w", dir, statErr)
 		}
-		return "", fmt.Errorf("artifact %s: %w; an artifact holds nnUNet/%s/TaskXXX_Name/%s (uc package makes one)",
-			dir, err, m.Network, filepath.Base(folders.Model("", m.Trainer, m.Plans)))
+		return "", remedy.With(fmt.Errorf("artifact %s: %w; an artifact holds nnUNet/%s/TaskXXX_Name/%s; pack a trained model to make one",
+			dir, err, m.Network, filepath.Base(folders.Model("", m.Trainer, m.Plans))), remedy.PackModel)
 	}
 	var tasks, others, with []string
 	for _, e := range entries {

@@ -15,6 +15,7 @@ import (
 	"github.com/universal-classifier/uc/internal/jsonfile"
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/progress"
+	"github.com/universal-classifier/uc/internal/remedy"
 	"github.com/universal-classifier/uc/internal/task"
 )
 
@@ -88,7 +89,8 @@ func fill(ctx context.Context, dir string, f task.Folders, o PackOptions, r prog
 	p, err := plan.Load(filepath.Join(from, checkpoint.PlansFile))
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
-			err = fmt.Errorf("no trained model in %s: %w; train it first (uc train), or look whether task, trainer (-tr) and plans (-p) are those of the training", from, err)
+			err = task.NotTrained(remedy.With(fmt.Errorf("no trained model in %s: %w; train it first, or look whether task, trainer and plans are those of the training", from, err),
+				remedy.Train{Trainer: o.Trainer, Plans: o.Plans, Task: o.Task}, remedy.Set{Option: remedy.Trainer}, remedy.Set{Option: remedy.Plans}))
 		}
 		return nil, err
 	}
@@ -140,8 +142,9 @@ func foldsOf(modelDir string, o PackOptions) ([]string, error) {
 	if len(o.Folds) > 0 {
 		for _, fold := range o.Folds {
 			if !has(fold) {
-				return nil, fmt.Errorf("fold %s is not trained: no %s in %s; train it (uc train 3d_fullres %s %s %s), or choose other folds with -f",
-					fold, o.Checkpoint, filepath.Join(modelDir, task.FoldDir(fold)), o.Trainer, o.Task, fold)
+				return nil, task.NotTrained(remedy.With(fmt.Errorf("fold %s is not trained: no %s in %s; train it, or choose other folds",
+					fold, o.Checkpoint, filepath.Join(modelDir, task.FoldDir(fold))),
+					remedy.Train{Trainer: o.Trainer, Plans: o.Plans, Task: o.Task, Fold: fold}, remedy.Set{Option: remedy.Folds}))
 			}
 		}
 		return o.Folds, nil
@@ -156,7 +159,8 @@ func foldsOf(modelDir string, o PackOptions) ([]string, error) {
 		}
 	}
 	if len(folds) == 0 {
-		return nil, fmt.Errorf("%s: no fold has a %s; train one first (uc train)", modelDir, o.Checkpoint)
+		return nil, task.NotTrained(remedy.With(fmt.Errorf("%s: no fold has a %s; train one first", modelDir, o.Checkpoint),
+			remedy.Train{Trainer: o.Trainer, Plans: o.Plans, Task: o.Task}))
 	}
 	return folds, nil
 }

@@ -264,8 +264,7 @@ func (co *cohort) finish(ctx context.Context, stage string, todo []int, of int, 
 			return err
 		}
 		if shape := p.Stage().ImageSize; out.Properties.SizeAfterPad != shape {
-			return fmt.Errorf("case %s: %v voxels after resampling, but the plans' shape is %v; training needs one shape: use plans whose shape fits the case, or plan this task on its own",
-				c.ID, out.Properties.SizeAfterResampling, shape)
+			return task.CaseErrorf(c.ID, "%v voxels after resampling, but the plans' shape is %v; training needs one shape: use plans whose shape fits the case, or plan this task on its own", out.Properties.SizeAfterResampling, shape)
 		}
 		return co.save(stage, out, c, setting, known.Cases[c.ID].Files)
 	})

@@ -19,12 +19,12 @@ func (co *cohort) save(stage string, out *preprocess.Prepared, c task.Case, sett
 	id := out.Properties.Case
 	for _, path := range []string{dataset.PropertiesFile(stage, id), dataset.UnpackedFile(stage, id)} {
 		if err := atomicfile.Remove(path); err != nil {
-			return fmt.Errorf("case %s: %w", id, err)
+			return task.InCase(id, err)
 		}
 	}
 	a := npz.Array{Name: dataset.ArraysName, Shape: out.Shape[:], Data: out.Data}
 	if err := npz.Write(dataset.ArraysFile(stage, id), []npz.Array{a}, true); err != nil {
-		return fmt.Errorf("case %s: %w", id, err)
+		return task.InCase(id, err)
 	}
 	var err error
 	if out.Properties.MadeFrom, err = madeFrom(stage, id, setting, co.content(c, files)); err != nil {
@@ -42,7 +42,7 @@ func writeProperties(dir string, p preprocess.Properties, taskDir string) error 
 	}
 	p.DataFiles, p.SegFile = files, relative(p.SegFile, taskDir)
 	if err := jsonfile.WriteIfNew(dataset.PropertiesFile(dir, p.Case), p, jsonfile.LikeNNUNet); err != nil {
-		return fmt.Errorf("case %s: %w", p.Case, err)
+		return task.InCase(p.Case, err)
 	}
 	return nil
 }
@@ -81,7 +81,7 @@ func removeStale(stage string, cases []task.Case) (removed int, err error) {
 func (co *cohort) saveCropped(c task.Case, crop *preprocess.Cropped, files []source) error {
 	dir := co.task.Folders.CroppedTask(co.task.Name)
 	if err := atomicfile.Remove(dataset.PropertiesFile(dir, c.ID)); err != nil {
-		return fmt.Errorf("case %s: %w", c.ID, err)
+		return task.InCase(c.ID, err)
 	}
 	voxels := len(crop.Mask)
 	all := make([]float32, 0, (len(crop.Data)+1)*voxels)
@@ -93,7 +93,7 @@ func (co *cohort) saveCropped(c task.Case, crop *preprocess.Cropped, files []sou
 	}
 	a := npz.Array{Name: "data", Shape: []int{len(crop.Data) + 1, crop.Size[0], crop.Size[1], crop.Size[2]}, Data: all}
 	if err := npz.Write(dataset.ArraysFile(dir, c.ID), []npz.Array{a}, true); err != nil {
-		return fmt.Errorf("case %s: %w", c.ID, err)
+		return task.InCase(c.ID, err)
 	}
 	p := preprocess.CropProperties(c, crop)
 	p.Key = caseKey(cropSetting, files)
@@ -121,7 +121,7 @@ func (co *cohort) croppedDone(c task.Case, files []source) bool {
 func madeFrom(stage, id, setting string, files []source) (provenance.Sources, error) {
 	arrays, err := npz.Stat(dataset.ArraysFile(stage, id), dataset.ArraysName)
 	if err != nil {
-		return nil, fmt.Errorf("case %s: %w", id, err)
+		return nil, task.InCase(id, err)
 	}
 	digests := make([]string, len(files))
 	for i, f := range files {

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"maps"
@@ -96,7 +95,7 @@ func (r *manifest) update(ctx context.Context, co *cohort, s shard.Shard) error 
 			}
 			now, err := identify(path, relative(path, co.task.Dir), before)
 			if err != nil {
-				return fmt.Errorf("case %s: %w", c.ID, err)
+				return task.InCase(c.ID, err)
 			}
 			same = same && now.SHA256 == before.SHA256 && now.Path == before.Path
 			fresh[i].Files = append(fresh[i].Files, now)

@@ -2,7 +2,6 @@ package cohort
 
 import (
 	"encoding/json"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +10,7 @@ import (
 	"github.com/universal-classifier/uc/internal/fingerprint"
 	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/preprocess"
+	"github.com/universal-classifier/uc/internal/task"
 )
 
 // partsFolder holds, in the folder of the preprocessed task, what shards have measured of the cases, a file each, until
@@ -54,7 +54,7 @@ func (j *job) writePart(id string, files []source, m measured, stride int) error
 		err = atomicfile.WriteBytes(j.partFile(id), append(b, '\n'))
 	}
 	if err != nil {
-		return fmt.Errorf("case %s: %w", id, err)
+		return task.InCase(id, err)
 	}
 	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"math"
 	"slices"
 	"sync"
@@ -12,6 +11,7 @@ import (
 	"github.com/universal-classifier/uc/internal/memory"
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/preprocess"
+	"github.com/universal-classifier/uc/internal/task"
 )
 
 // limitMemory sets up the budget.
@@ -81,7 +81,7 @@ func (co *cohort) acquire(ctx context.Context, w work) error {
 		large.Budget = co.options.Memory
 		large.Need = int64(math.Ceil(float64(large.Need) / memory.WorkShare))
 		large.Enough = co.enough()
-		return fmt.Errorf("case %s: %w", co.cases[w.i].ID, large)
+		return task.InCase(co.cases[w.i].ID, large)
 	}
 	return err
 }

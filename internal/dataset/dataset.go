@@ -57,18 +57,18 @@ func Open(stage string, cases []string) (*Dataset, error) {
 		if len(d.properties) == 0 {
 			d.shape = shape
 		} else if shape != d.shape {
-			return nil, fmt.Errorf("case %s: %s: shape %v, but case %s has %v; run plan-and-preprocess again", id, PropertiesFile(stage, id), shape, cases[0], d.shape)
+			return nil, task.CaseErrorf(id, "%s: shape %v, but case %s has %v; run plan-and-preprocess again", PropertiesFile(stage, id), shape, cases[0], d.shape)
 		}
 		m, err := npz.Stat(ArraysFile(stage, id), ArraysName)
 		if err != nil {
-			return nil, fmt.Errorf("case %s: %w; run plan-and-preprocess again", id, err)
+			return nil, task.CaseErrorf(id, "%w; run plan-and-preprocess again", err)
 		}
 		if want := p.MadeFrom[FromArrays]; want != "" && want != m.String() {
-			return nil, fmt.Errorf("case %s: %s is not the file that %s belongs to; run plan-and-preprocess again", id, ArraysFile(stage, id), PropertiesFile(stage, id))
+			return nil, task.CaseErrorf(id, "%s is not the file that %s belongs to; run plan-and-preprocess again", ArraysFile(stage, id), PropertiesFile(stage, id))
 		}
 		const header = 1 << 16 // the most that is in front of the values
 		if values := int64(4 * shape[0] * shape[1] * shape[2] * shape[3]); m.Size < values || m.Size > values+header {
-			return nil, fmt.Errorf("case %s: %s holds %d bytes unpacked, but %v float32 values are expected; run plan-and-preprocess again", id, ArraysFile(stage, id), m.Size, shape)
+			return nil, task.CaseErrorf(id, "%s holds %d bytes unpacked, but %v float32 values are expected; run plan-and-preprocess again", ArraysFile(stage, id), m.Size, shape)
 		}
 		d.properties, d.arrays = append(d.properties, p), append(d.arrays, m)
 	}
@@ -150,7 +150,7 @@ func (d *Dataset) each(ctx context.Context, r progress.Reporter, stage string, d
 				return err
 			}
 			if err := do(i); err != nil {
-				return fmt.Errorf("case %s: %w", id, err)
+				return task.InCase(id, err)
 			}
 			advance(id)
 			return nil
@@ -179,7 +179,7 @@ func (d *Dataset) open(i int) error {
 
 // replaced says that a case was preprocessed anew since the dataset was opened.
 func (d *Dataset) replaced(i int) error {
-	return fmt.Errorf("case %s: %s was replaced after this training had begun; start the training again", d.ids[i], ArraysFile(d.stage, d.ids[i]))
+	return task.CaseErrorf(d.ids[i], "%s was replaced after this training had begun; start the training again", ArraysFile(d.stage, d.ids[i]))
 }
 
 // load reads a packed case.
@@ -246,11 +246,11 @@ func (d *Dataset) Same(i, j int) (bool, error) {
 	}
 	first, err := d.load(ArraysFile(d.stage, d.ids[i]))
 	if err != nil {
-		return false, fmt.Errorf("case %s: %w", d.ids[i], err)
+		return false, task.InCase(d.ids[i], err)
 	}
 	second, err := d.load(ArraysFile(d.stage, d.ids[j]))
 	if err != nil {
-		return false, fmt.Errorf("case %s: %w", d.ids[j], err)
+		return false, task.InCase(d.ids[j], err)
 	}
 	return slices.Equal(first, second), nil
 }
@@ -261,17 +261,17 @@ func (d *Dataset) Targets(i int) []int { return d.properties[i].Targets }
 // Read copies case i into dst: normalised modalities, then the mask as labels (-1 outside).
 func (d *Dataset) Read(i int, dst []float32) error {
 	if values := d.shape[0] * d.shape[1] * d.shape[2] * d.shape[3]; len(dst) < values {
-		return fmt.Errorf("case %s: %d values do not fit a buffer of %d", d.ids[i], values, len(dst))
+		return task.CaseErrorf(d.ids[i], "%d values do not fit a buffer of %d", values, len(dst))
 	}
 	if d.mapped != nil {
 		if err := d.mapped[i].CopyTo(dst); err != nil {
-			return fmt.Errorf("case %s: %s: %w", d.ids[i], UnpackedFile(d.stage, d.ids[i]), err)
+			return task.CaseErrorf(d.ids[i], "%s: %w", UnpackedFile(d.stage, d.ids[i]), err)
 		}
 		return nil
 	}
 	data, err := d.load(ArraysFile(d.stage, d.ids[i]))
 	if err != nil {
-		return fmt.Errorf("case %s: %w", d.ids[i], err)
+		return task.InCase(d.ids[i], err)
 	}
 	if now, err := npz.Stat(ArraysFile(d.stage, d.ids[i]), ArraysName); err != nil || now != d.arrays[i] {
 		return d.replaced(i)

@@ -29,17 +29,17 @@ func (c *pickledCases) read(id string) (preprocess.Properties, error) {
 	var p preprocess.Properties
 	v, err := torch.ReadPickle(c.file(id))
 	if err != nil {
-		return p, fmt.Errorf("case %s: %w", id, err)
+		return p, task.InCase(id, err)
 	}
 	raw, err := json.Marshal(v)
 	if err == nil {
 		err = json.Unmarshal(raw, &p)
 	}
 	if err != nil {
-		return p, fmt.Errorf("case %s: %s: not the properties of a preprocessed case: %w", id, c.file(id), err)
+		return p, task.CaseErrorf(id, "%s: not the properties of a preprocessed case: %w", c.file(id), err)
 	}
 	if len(p.UseMaskForNorm) == 0 {
-		return p, fmt.Errorf("case %s: %s: not the properties of a preprocessed case: use_nonzero_mask_for_norm is missing", id, c.file(id))
+		return p, task.CaseErrorf(id, "%s: not the properties of a preprocessed case: use_nonzero_mask_for_norm is missing", c.file(id))
 	}
 	dataset := filepath.Join(filepath.Dir(c.stage), task.DatasetFile)
 	if c.listing == nil {
@@ -49,7 +49,7 @@ func (c *pickledCases) read(id string) (preprocess.Properties, error) {
 	}
 	targets, ok := c.listing.Targets[id]
 	if !ok {
-		return p, fmt.Errorf("case %s: %s does not list it", id, dataset)
+		return p, task.CaseErrorf(id, "%s does not list it", dataset)
 	}
 	p.Case, p.Targets = id, targets
 	return p, nil

@@ -3,12 +3,12 @@ package dataset
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
 	"path/filepath"
 
 	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/preprocess"
+	"github.com/universal-classifier/uc/internal/task"
 )
 
 // Names in Properties.MadeFrom.
@@ -36,13 +36,13 @@ func ReadProperties(stage, id string) (preprocess.Properties, error) {
 	var p preprocess.Properties
 	b, err := infile.ReadFile(path, infile.MaxText)
 	if errors.Is(err, fs.ErrNotExist) {
-		return p, fmt.Errorf("case %s: %s not found; run plan-and-preprocess for the task: %w", id, path, err)
+		return p, task.CaseErrorf(id, "%s not found; run plan-and-preprocess for the task: %w", path, err)
 	}
 	if err != nil {
 		return p, err
 	}
 	if err := json.Unmarshal(b, &p); err != nil {
-		return p, fmt.Errorf("case %s: %s: %w; run plan-and-preprocess again", id, path, err)
+		return p, task.CaseErrorf(id, "%s: %w; run plan-and-preprocess again", path, err)
 	}
 	return p, nil
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/universal-classifier/uc/internal/checkpoint"
 	"github.com/universal-classifier/uc/internal/provenance"
+	"github.com/universal-classifier/uc/internal/remedy"
 	"github.com/universal-classifier/uc/internal/task"
 )
 
@@ -61,8 +62,8 @@ func CrossValidation(modelDir string, folds []string, today Today) (*Report, err
 		}
 	}
 	if p.first == nil {
-		return nil, task.NotTrained(fmt.Errorf("%s: no validated fold (looked for %s); train one first (uc train 3d_fullres ClassifierTrainer TASK FOLD), or redo its validation with -val",
-			modelDir, strings.Join(folds, ", ")))
+		return nil, task.NotTrained(remedy.With(fmt.Errorf("%s: no validated fold (looked for %s); train one first, or validate it again",
+			modelDir, strings.Join(folds, ", ")), remedy.Train{}, remedy.Train{Mode: remedy.Validate}))
 	}
 	return p.report()
 }
@@ -143,7 +144,7 @@ func (p *pool) report() (*Report, error) {
 func foldsOf(modelDir string, usual []string) ([]string, error) {
 	entries, err := os.ReadDir(modelDir)
 	if err != nil {
-		err = fmt.Errorf("no trained model: %w; train a fold first (uc train 3d_fullres ClassifierTrainer TASK FOLD)", err)
+		err = remedy.With(fmt.Errorf("no trained model: %w; train a fold first", err), remedy.Train{})
 		if errors.Is(err, fs.ErrNotExist) {
 			err = task.NotTrained(err)
 		}
@@ -175,8 +176,8 @@ func mergeCases(predictions []Prediction) (out []Prediction, merged []string, er
 		p := group[0]
 		for _, other := range group[1:] {
 			if !slices.Equal(p.Targets, other.Targets) {
-				return nil, nil, fmt.Errorf("case %s has targets %v in fold %s, but %v in fold %s; validate the folds again (uc train ... -val)",
-					id, p.Targets, p.Fold, other.Targets, other.Fold)
+				return nil, nil, remedy.With(fmt.Errorf("case %s has targets %v in fold %s, but %v in fold %s; validate the folds again",
+					id, p.Targets, p.Fold, other.Targets, other.Fold), remedy.Train{Mode: remedy.Validate})
 			}
 		}
 		if len(group) > 1 {

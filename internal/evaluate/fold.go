@@ -14,6 +14,7 @@ import (
 	"github.com/universal-classifier/uc/internal/jsonfile"
 	"github.com/universal-classifier/uc/internal/npz"
 	"github.com/universal-classifier/uc/internal/provenance"
+	"github.com/universal-classifier/uc/internal/remedy"
 	"github.com/universal-classifier/uc/internal/task"
 )
 
@@ -158,7 +159,7 @@ func ReadFold(dir string) (*Fold, error) {
 			err = p.check(f.Labels)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("case %s: %s: %w; validate the fold again (uc train ... -val)", c.Case, path, err)
+			return nil, remedy.With(fmt.Errorf("case %s: %s: %w; validate the fold again", c.Case, path, err), remedy.Train{Fold: c.Fold, Mode: remedy.Validate})
 		}
 		f.Predictions = append(f.Predictions, p)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/universal-classifier/uc/internal/checkpoint"
 	"github.com/universal-classifier/uc/internal/provenance"
+	"github.com/universal-classifier/uc/internal/remedy"
 	"github.com/universal-classifier/uc/internal/task"
 )
 
@@ -27,8 +28,10 @@ func (t Today) folds() []string {
 	return usualFolds
 }
 
-// again is what to do with a validation that does not stand any more.
-const again = "validate the fold again (uc train 3d_fullres ClassifierTrainer TASK %s -val)"
+// again is an error of a validation that does not stand any more.
+func again(fold, format string, args ...any) error {
+	return remedy.With(fmt.Errorf(format+"; validate the fold again", args...), remedy.Train{Fold: fold, Mode: remedy.Validate})
+}
 
 // check compares a validation with the network in its fold, and with the validations before it.
 func (p *pool) check(fold string, f *Fold) error {
@@ -50,7 +53,7 @@ func (p *pool) check(fold string, f *Fold) error {
 	case err != nil:
 		p.notes = append(p.notes, fmt.Sprintf("fold %s: whether its validation is that of its network is not known: %v", fold, err))
 	case checkpoint.Digest(c.Weights) != f.Origin.Weights:
-		return fmt.Errorf("its validation is of another network than %s; "+again, checkpoint.Path(dir, f.Origin.Checkpoint), fold)
+		return again(fold, "its validation is of another network than %s", checkpoint.Path(dir, f.Origin.Checkpoint))
 	}
 	network := f.Origin.Network
 	if network == nil {
@@ -71,8 +74,8 @@ func (p *pool) compare(fold string, o *Origin) error {
 	}
 	first := p.recorded
 	if changes := first.Network.Plans.Changes(o.Network.Plans); len(changes) > 0 {
-		return fmt.Errorf("trained under other plans than fold %s (%s); train the older one anew, or choose folds of one kind with -f",
-			p.recordedFold, strings.Join(changes, "; "))
+		return remedy.With(fmt.Errorf("trained under other plans than fold %s (%s); train the older one anew, or choose folds of one kind",
+			p.recordedFold, strings.Join(changes, "; ")), remedy.Set{Option: remedy.Folds})
 	}
 	if changes := first.Network.RecipeChanges(o.Network); len(changes) > 0 {
 		p.notes = append(p.notes, fmt.Sprintf("fold %s was trained by another recipe than fold %s: %s", fold, p.recordedFold, strings.Join(changes, "; ")))
@@ -101,7 +104,7 @@ func (p *pool) update(fold string, f *Fold) error {
 		}
 	}
 	if len(replaced) > 0 {
-		return fmt.Errorf("the images or masks of %d of its cases have changed since it was validated (%s); "+again, len(replaced), shortened(replaced), fold)
+		return again(fold, "the images or masks of %d of its cases have changed since it was validated (%s)", len(replaced), shortened(replaced))
 	}
 	l := p.today.Listing
 	if l == nil || len(l.Labels) == 0 {
@@ -161,7 +164,7 @@ func (p *pool) comparePatients(fold string, f *Fold) {
 		}
 	}
 	if len(known) > 0 && fold != task.FoldAll {
-		p.notes = append(p.notes, fmt.Sprintf("fold %s: the network was trained on other scans of the patients of %d of its %d validation cases (%s): the results look better than those of new patients would; draw folds with --split grouped and train anew",
+		p.notes = append(p.notes, fmt.Sprintf("fold %s: the network was trained on other scans of the patients of %d of its %d validation cases (%s): the results look better than those of new patients would; draw folds grouped by patient and train anew",
 			fold, len(known), len(f.Predictions), strings.Join(known[:min(len(known), 3)], "; ")))
 	}
 }
@@ -171,7 +174,7 @@ func (p *pool) todayNotes(cases []Prediction) []string {
 	var notes []string
 	if len(p.unknown) > 0 {
 		notes = append(notes, fmt.Sprintf("folds %s were trained or validated by an earlier version, which did not record from what: whether their results still belong to their networks "+
-			"and to one another is not known; uc train ... -val records it", strings.Join(p.unknown, ", ")))
+			"and to one another is not known; validating them again records it", strings.Join(p.unknown, ", ")))
 	}
 	l := p.today.Listing
 	if l == nil {

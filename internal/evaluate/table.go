@@ -9,6 +9,7 @@ import (
 
 	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/provenance"
+	"github.com/universal-classifier/uc/internal/remedy"
 	"github.com/universal-classifier/uc/internal/task"
 )
 
@@ -109,8 +110,8 @@ func (t *Table) check(dir string) error {
 		}
 	}
 	if len(other) > 0 {
-		return fmt.Errorf("%s is not of the results beside it: %d of its cases were predicted again since (%s); run uc predict on this folder again, which keeps what is valid",
-			filepath.Join(dir, TableFile), len(other), shortened(other))
+		return remedy.With(fmt.Errorf("%s is not of the results beside it: %d of its cases were predicted again since (%s); predict into this folder again, which keeps what is valid",
+			filepath.Join(dir, TableFile), len(other), shortened(other)), remedy.Predict)
 	}
 	return nil
 }
@@ -137,17 +138,17 @@ func ReadTable(dir string) (*Table, error) {
 	path := filepath.Join(dir, TableFile)
 	b, err := infile.ReadFile(path, infile.MaxText)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("no predictions: %w; give the folder that uc predict -o wrote", err)
+		return nil, remedy.With(fmt.Errorf("no predictions: %w; give the folder that predictions were written to", err), remedy.Predict)
 	}
 	if err != nil {
 		return nil, err
 	}
 	t := &Table{}
 	if err := json.Unmarshal(b, t); err != nil {
-		return nil, fmt.Errorf("%s: not the table of uc predict: %w", path, err)
+		return nil, fmt.Errorf("%s: not a table of predictions: %w", path, err)
 	}
 	if len(t.Labels) == 0 {
-		return nil, fmt.Errorf("%s: names no classification labels; run uc predict on this folder again, which keeps its results", path)
+		return nil, remedy.With(fmt.Errorf("%s: names no classification labels; predict into this folder again, which keeps its results", path), remedy.Predict)
 	}
 	return t, nil
 }

@@ -91,7 +91,7 @@ func TestTruthThatDoesNotFit(t *testing.T) {
 		}
 	}
 	path := writeTruth(t, "case,Lesion,Size\na,0,0\n")
-	if _, err := AgainstTruth(t.TempDir(), path); err == nil || !strings.Contains(err.Error(), "uc predict -o") {
+	if _, err := AgainstTruth(t.TempDir(), path); err == nil || !strings.Contains(err.Error(), "that predictions were written to") {
 		t.Errorf("no predictions: %v", err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, TableFile), []byte(`{"cases": []}`), 0o644); err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/model"
 	"github.com/universal-classifier/uc/internal/progress"
+	"github.com/universal-classifier/uc/internal/remedy"
 	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/weights"
 )
@@ -57,7 +58,7 @@ func Names() []string {
 func (f Format) Write(ctx context.Context, out string, m *model.Model, ensemble bool, r progress.Reporter) ([]string, error) {
 	if f.folder != nil {
 		if ensemble {
-			return nil, fmt.Errorf("--ensemble: a model of format %s is a folder of folds, which are averaged at prediction anyway; leave the flag out", f.Name)
+			return nil, remedy.With(fmt.Errorf("a model of format %s is a folder of folds, which are averaged at prediction anyway: leave the ensemble out", f.Name), remedy.Unset{Option: remedy.Ensemble})
 		}
 		dir := f.folder(out, m)
 		return []string{dir}, f.write(ctx, dir, m, r)
@@ -70,8 +71,8 @@ func (f Format) Write(ctx context.Context, out string, m *model.Model, ensemble 
 	}
 	switch isFile := slices.Contains(f.Extensions, strings.ToLower(filepath.Ext(out))) && !infile.IsDir(out); {
 	case isFile && len(m.Folds) > 1 && !ensemble:
-		return nil, fmt.Errorf("%s is one file, but there are %d folds (%s); choose one with -f, put all into one file with --ensemble, or give a folder",
-			out, len(m.Folds), strings.Join(m.Names(), " "))
+		return nil, remedy.With(fmt.Errorf("%s is one file, but there are %d folds (%s); choose one, put all into one file, or give a folder",
+			out, len(m.Folds), strings.Join(m.Names(), " ")), remedy.Set{Option: remedy.Folds}, remedy.Set{Option: remedy.Ensemble}, remedy.Set{Option: remedy.Output})
 	case isFile:
 		add(out, m)
 	case ensemble:

@@ -14,6 +14,7 @@ import (
 	"github.com/universal-classifier/uc/internal/model"
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/progress"
+	"github.com/universal-classifier/uc/internal/remedy"
 	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/testutil"
 	"github.com/universal-classifier/uc/internal/torch"
@@ -122,7 +123,7 @@ func TestFoldsGoToOneFileEachOrTogether(t *testing.T) {
 		}
 	}
 	f, _ := Find("pytorch")
-	if _, err := f.Write(t.Context(), filepath.Join(dir, "one.pth"), m, false, progress.Discard); err == nil || !strings.Contains(err.Error(), "--ensemble") {
+	if _, err := f.Write(t.Context(), filepath.Join(dir, "one.pth"), m, false, progress.Discard); err == nil || !slices.Contains(remedy.Of(err), remedy.Remedy(remedy.Set{Option: remedy.Ensemble})) {
 		t.Errorf("two folds in one file: got %v", err)
 	}
 }

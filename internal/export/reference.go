@@ -9,6 +9,7 @@ import (
 	"github.com/universal-classifier/uc/internal/model"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/reference"
+	"github.com/universal-classifier/uc/internal/remedy"
 	"github.com/universal-classifier/uc/internal/task"
 )
 
@@ -24,7 +25,7 @@ var referenceFormat = Format{
 
 func writeReference(ctx context.Context, dir string, m *model.Model, r progress.Reporter) error {
 	if m.Plans.TaskName == "" {
-		return fmt.Errorf("%s does not say which task the model is of; bring it in with uc import-model -t TaskXXX_Name first", m.Dir)
+		return remedy.With(fmt.Errorf("%s does not say which task the model is of; import it under the name of a task first", m.Dir), remedy.ImportModel)
 	}
 	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
 		return fmt.Errorf("%s exists already; remove it, or choose another folder", dir)

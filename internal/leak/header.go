@@ -36,7 +36,7 @@ func (h Header) Suspicious() bool {
 
 func (h Header) String() string {
 	return fmt.Sprintf("label %q: %s alone tells %q apart (AUC %s on %d cases): a network may learn the acquisition in place of the disease; balance it over the classes, "+
-		"leave sites out one by one (--split leave-one-site-out), or report how far this number gets", h.Label, h.Field, h.Class, h.AUC, h.Cases)
+		"leave sites out one by one in the folds, or report how far this number gets", h.Label, h.Field, h.Class, h.AUC, h.Cases)
 }
 
 // field is a field of the headers: a number of each case, or a text.

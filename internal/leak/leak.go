@@ -16,6 +16,7 @@ import (
 	"github.com/universal-classifier/uc/internal/duplicate"
 	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/jsonfile"
+	"github.com/universal-classifier/uc/internal/remedy"
 	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/volume"
 )
@@ -177,7 +178,7 @@ func Read(dir string) (*Findings, error) {
 	}
 	f := new(Findings)
 	if err := json.Unmarshal(b, f); err != nil {
-		return nil, fmt.Errorf("%s: %w; remove it, or verify the task again (uc plan-and-preprocess --verify_dataset_integrity)", path, err)
+		return nil, remedy.With(fmt.Errorf("%s: %w; remove it, or verify the task again", path, err), remedy.Plan{Verify: true})
 	}
 	return f, nil
 }

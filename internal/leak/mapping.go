@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/universal-classifier/uc/internal/csvfile"
+	"github.com/universal-classifier/uc/internal/remedy"
 	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/words"
 )
@@ -43,7 +44,8 @@ func ReadMapping(path string) (*Mapping, error) {
 		return nil, err
 	}
 	if caseAt < 0 || patientAt < 0 {
-		return nil, fmt.Errorf("%s: no columns %q and %q among %s; expected the mapping that uc convert dicom writes", path, caseColumn, patientColumn, strings.Join(t.Header, ", "))
+		return nil, remedy.With(fmt.Errorf("%s: no columns %q and %q among %s; expected the mapping that the conversion of DICOM series writes",
+			path, caseColumn, patientColumn, strings.Join(t.Header, ", ")), remedy.ConvertDICOM)
 	}
 	for i, row := range t.Rows {
 		id, patient := row[caseAt], row[patientAt]

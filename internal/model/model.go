@@ -17,6 +17,7 @@ import (
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/provenance"
 	"github.com/universal-classifier/uc/internal/reference"
+	"github.com/universal-classifier/uc/internal/remedy"
 	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/weights"
 )
@@ -152,7 +153,7 @@ func (m *Model) findFolds(wanted []string, r progress.Reporter) ([]string, error
 		folds = []string{task.FoldAll}
 	}
 	if len(folds) == 0 {
-		return nil, task.NotTrained(fmt.Errorf("%s: no fold has a %s; train one first (uc train)", m.Dir, m.Checkpoint))
+		return nil, task.NotTrained(remedy.With(fmt.Errorf("%s: no fold has a %s; train one first", m.Dir, m.Checkpoint), remedy.Train{Task: m.Plans.TaskName}))
 	}
 	r.Note("folds found: %s", strings.Join(folds, " "))
 	return folds, nil
@@ -175,8 +176,8 @@ func (m *Model) readFold(name string) (*Fold, error) {
 	dir := m.foldDir(name)
 	c, err := checkpoint.Read(dir, m.Checkpoint)
 	if errors.Is(err, checkpoint.ErrNotFound) {
-		return nil, task.NotTrained(fmt.Errorf("fold %s is not trained: %w; train it (uc train 3d_fullres ... %s %s), or choose other folds with -f",
-			name, err, m.Plans.TaskName, name))
+		return nil, task.NotTrained(remedy.With(fmt.Errorf("fold %s is not trained: %w; train it, or choose other folds", name, err),
+			remedy.Train{Task: m.Plans.TaskName, Fold: name}, remedy.Set{Option: remedy.Folds}))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("fold %s: %w", name, err)

@@ -12,6 +12,7 @@ import (
 	"github.com/universal-classifier/uc/internal/preprocess"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/provenance"
+	"github.com/universal-classifier/uc/internal/remedy"
 )
 
 // comparison finds what keeps folds from being averaged.
@@ -47,8 +48,8 @@ func (c *comparison) ownPlans(folds []string) error {
 		if i == 0 {
 			m.Plans, first = p, sources
 		} else if changes := first.Changes(sources); len(changes) > 0 {
-			return fmt.Errorf("fold %s was trained under other plans than fold %s (%s), and they must not be averaged; choose folds of one kind with -f, or train the older ones anew",
-				fold, folds[0], strings.Join(changes, "; "))
+			return remedy.With(fmt.Errorf("fold %s was trained under other plans than fold %s (%s), and they must not be averaged; choose folds of one kind, or train the older ones anew",
+				fold, folds[0], strings.Join(changes, "; ")), remedy.Set{Option: remedy.Folds})
 		}
 	}
 	return nil

@@ -14,6 +14,7 @@ import (
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/reference"
+	"github.com/universal-classifier/uc/internal/remedy"
 	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/torch"
 )
@@ -67,7 +68,8 @@ func (m *Model) loadPlans(r progress.Reporter) error {
 	}
 	pickled := filepath.Join(m.Dir, reference.PlansFile)
 	if _, statErr := os.Stat(pickled); statErr != nil {
-		return task.NotTrained(fmt.Errorf("no trained model in %s: %w, and no %s of the Python reference; train it first (uc train), or look whether task, trainer (-tr) and plans (-p) are those of the training", m.Dir, err, reference.PlansFile))
+		return task.NotTrained(remedy.With(fmt.Errorf("no trained model in %s: %w, and no %s of the Python reference; train it first, or look whether task, trainer and plans are those of the training",
+			m.Dir, err, reference.PlansFile), remedy.Train{}, remedy.Set{Option: remedy.Trainer}, remedy.Set{Option: remedy.Plans}))
 	}
 	m.Reference = true
 	if m.Plans, err = reference.ReadPlans(pickled); err != nil {
@@ -99,8 +101,9 @@ func isTask(name string) bool {
 // warnUnknown says what the files of the reference do not record.
 func (m *Model) warnUnknown(r progress.Reporter) {
 	if m.Plans.MasksUnknown {
-		r.Warn("the model does not record whether its network was trained with masks of the region of interest, so cases are taken with and without; " +
-			"predictions are only right if cases have masks as in training. Once you know, uc import-model --masks real|generated records it")
+		r.Warn("%s", remedy.Notef("the model does not record whether its network was trained with masks of the region of interest, so cases are taken with and without; "+
+			"predictions are only right if cases have masks as in training. Once you know, importing the model with that knowledge records it").
+			See(remedy.Set{Option: remedy.ImportMasks, Value: "real|generated"}))
 	}
 	if !m.Reference || !reference.MadeUpNames(m.Plans) {
 		return
@@ -109,8 +112,8 @@ func (m *Model) warnUnknown(r progress.Reporter) {
 	for _, l := range m.Plans.Labels {
 		names = append(names, fmt.Sprintf("%s (classes 0 to %d)", l.Name, len(l.Values)-1))
 	}
-	r.Warn("the model does not hold the names of its labels; they are called %s. uc import-model --dataset-json FILE takes the names from the dataset.json of the training",
-		strings.Join(names, ", "))
+	r.Warn("%s", remedy.Notef("the model does not hold the names of its labels; they are called %s. Importing the model takes the names from the dataset.json of the training",
+		strings.Join(names, ", ")).See(remedy.Set{Option: remedy.ImportNames}))
 }
 
 // readReferenceFold reads a checkpoint of PyTorch.
@@ -118,7 +121,7 @@ func (m *Model) readReferenceFold(name string) (*Fold, error) {
 	path := reference.CheckpointFile(m.foldDir(name), m.Checkpoint)
 	sd, err := torch.ReadAny(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, task.NotTrained(fmt.Errorf("fold %s is not trained: %w %s; choose other folds with -f", name, checkpoint.ErrNotFound, path))
+		return nil, task.NotTrained(remedy.With(fmt.Errorf("fold %s is not trained: %w %s; choose other folds", name, checkpoint.ErrNotFound, path), remedy.Set{Option: remedy.Folds}))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("fold %s: %w", name, err)

@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"strings"
 
 	"github.com/universal-classifier/uc/internal/atomicfile"
 	"github.com/universal-classifier/uc/internal/evaluate"
 	"github.com/universal-classifier/uc/internal/interrupt"
 	"github.com/universal-classifier/uc/internal/lockfile"
 	"github.com/universal-classifier/uc/internal/progress"
+	"github.com/universal-classifier/uc/internal/remedy"
 	"github.com/universal-classifier/uc/internal/task"
 )
 
@@ -55,7 +55,7 @@ func (m *Model) Folder(ctx context.Context, cases []task.Case, found []task.Prob
 			return nil, err
 		}
 		if s.Kept = len(cases) - len(todo); s.Kept > 0 {
-			r.Note("%d of %d cases have results already, which are kept (--overwrite_existing predicts them again)", s.Kept, len(cases))
+			r.Note("%s", remedy.Notef("%d of %d cases have results already, which are kept unless they are overwritten", s.Kept, len(cases)).See(remedy.Set{Option: remedy.Overwrite}))
 		}
 	}
 	s.keep(cases, todo)
@@ -135,7 +135,7 @@ func (m *Model) predictAll(ctx context.Context, cases []task.Case, out string, s
 				done.err = m.writeResult(out, done.result, done.files)
 			}
 			if done.err != nil {
-				s.Failed = append(s.Failed, Failure{done.id, withCase(done.id, done.err)})
+				s.Failed = append(s.Failed, Failure{done.id, task.InCase(done.id, done.err)})
 				r.Warn("%v", s.Failed[len(s.Failed)-1].Err)
 			} else {
 				s.Predicted++
@@ -204,12 +204,4 @@ func (m *Model) predictGroup(ctx context.Context, cases []ready) []outcome {
 		}
 	}
 	return outcomes
-}
-
-// withCase makes sure that an error names its case.
-func withCase(id string, err error) error {
-	if prefix := "case " + id; strings.HasPrefix(err.Error(), prefix) {
-		return err
-	}
-	return fmt.Errorf("case %s: %w", id, err)
 }

@@ -2,7 +2,6 @@ package predict
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"sync"
 
@@ -171,12 +170,12 @@ type prepared struct {
 func (m *Model) prepare(ctx context.Context, c input) (*prepared, error) {
 	switch {
 	case len(c.Images) != m.Modalities():
-		return nil, fmt.Errorf("case %s: %d images, but the model was trained with %d modalities", c.ID, len(c.Images), m.Modalities())
+		return nil, task.CaseErrorf(c.ID, "%d images, but the model was trained with %d modalities", len(c.Images), m.Modalities())
 	case m.plans.MasksUnknown:
 	case m.plans.RealMasks && c.Mask == "":
-		return nil, fmt.Errorf("case %s: no mask, but the model was trained with masks of the region of interest", c.ID)
+		return nil, task.CaseErrorf(c.ID, "no mask, but the model was trained with masks of the region of interest")
 	case !m.plans.RealMasks && c.Mask != "":
-		return nil, fmt.Errorf("case %s: mask %s, but the model was trained without masks of the region of interest", c.ID, c.Mask)
+		return nil, task.CaseErrorf(c.ID, "mask %s, but the model was trained without masks of the region of interest", c.Mask)
 	}
 	if c.ID != "" { // a Go program need not name its cases
 		if err := task.CheckID(c.ID); err != nil {
@@ -193,7 +192,7 @@ func (m *Model) prepare(ctx context.Context, c input) (*prepared, error) {
 	}
 	if now, err := c.digest(); err != nil || now != files {
 		m.room.budget.Release(bytes)
-		return nil, fmt.Errorf("case %s: its files changed while they were read; predict it again", c.ID)
+		return nil, task.CaseErrorf(c.ID, "its files changed while they were read; predict it again")
 	}
 	preprocess.NetworkInput(p.Data, p.Data, p.Shape, m.plans.NumClasses)
 	return &prepared{id: c.ID, files: files, measures: doubt.Values(&p.Properties), data: p.Data, shape: [3]int(p.Shape[1:]), warnings: p.Warnings, bytes: bytes}, nil

@@ -2,7 +2,6 @@ package predict
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/universal-classifier/uc/internal/evaluate"
 	"github.com/universal-classifier/uc/internal/i3d"
@@ -10,6 +9,7 @@ import (
 	"github.com/universal-classifier/uc/internal/memory"
 	"github.com/universal-classifier/uc/internal/mirror"
 	"github.com/universal-classifier/uc/internal/numeric"
+	"github.com/universal-classifier/uc/internal/task"
 )
 
 // predict averages folds and mirror images of some cases. The weights of a fold are loaded once for all of them.
@@ -44,7 +44,7 @@ func (m *Model) predict(ctx context.Context, cases []*prepared) (results []*Resu
 				logits, err := network.Logits(input, 1, c.shape)
 				release()
 				if err != nil {
-					return nil, fmt.Errorf("case %s: %w", c.id, err)
+					return nil, task.InCase(c.id, err)
 				}
 				results[i].Add(logits, share)
 				if axes == (mirror.Axes{}) {
@@ -111,7 +111,7 @@ func (r *Result) conclude() error {
 	for k, p := range r.Probabilities {
 		for _, v := range p {
 			if !numeric.Finite(v) {
-				return fmt.Errorf("case %s: the network's output is not finite; look for broken values in the images or the checkpoint", r.Case)
+				return task.CaseErrorf(r.Case, "the network's output is not finite; look for broken values in the images or the checkpoint")
 			}
 		}
 		r.Categorical = append(r.Categorical, evaluate.Argmax(r.Probabilities[k]))

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -17,6 +18,7 @@ import (
 	"github.com/universal-classifier/uc/internal/preprocess"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/provenance"
+	"github.com/universal-classifier/uc/internal/remedy"
 	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/testutil"
 )
@@ -92,7 +94,7 @@ func TestResultsOfOtherSettingsAreRefused(t *testing.T) {
 			"of another task": {openModel(t, elsewhere, Options{Folds: []string{"0"}, DisableTTA: true}), "Task903_Other"},
 		} {
 			_, err := c.m.Folder(t.Context(), cases[1:], nil, out, false, progress.Discard)
-			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "--overwrite_existing") {
+			if err == nil || !strings.Contains(err.Error(), c.want) || !slices.Contains(remedy.Of(err), remedy.Remedy(remedy.Set{Option: remedy.Overwrite})) {
 				t.Errorf("%s, without tables %v: %v", name, without, err)
 			}
 		}
@@ -159,7 +161,7 @@ func TestWhatChangedIsPredictedAgain(t *testing.T) {
 	// Cases that are not asked for any more stay, but not in the table.
 	w := &warnings{Reporter: progress.Discard}
 	s, err := openModel(t, dir, Options{DisableTTA: true}).Folder(t.Context(), cases[:1], nil, out, false, w)
-	if err != nil || len(tableOf(t, s).Cases) != 1 || !strings.Contains(strings.Join(w.lines, "\n"), "2 results of cases that are not in -i (case_1, case_2)") {
+	if err != nil || len(tableOf(t, s).Cases) != 1 || !strings.Contains(strings.Join(w.lines, "\n"), "2 results of cases that are not among the images (case_1, case_2)") {
 		t.Errorf("%+v (%v), said %q", s, err, w.lines)
 	}
 	if _, err := os.Stat(filepath.Join(out, "case_2.npz")); err != nil {

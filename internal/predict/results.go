@@ -22,6 +22,7 @@ import (
 	"github.com/universal-classifier/uc/internal/preprocess"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/provenance"
+	"github.com/universal-classifier/uc/internal/remedy"
 	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/words"
 )
@@ -93,7 +94,7 @@ func digestOf(c task.Case) (string, error) {
 	}
 	digest, err := provenance.DigestFiles(files...)
 	if err != nil {
-		return "", fmt.Errorf("case %s: %w", c.ID, err)
+		return "", task.InCase(c.ID, err)
 	}
 	return digest, nil
 }
@@ -189,8 +190,8 @@ func (m *Model) refuseOtherSettings(out string, found map[string]*stored) error 
 		}
 	}
 	if len(changes) > 0 {
-		return fmt.Errorf("%s holds results of other settings (%s: %s); choose another folder with -o, or predict them again with --overwrite_existing",
-			out, of, strings.Join(changes, "; "))
+		return remedy.With(fmt.Errorf("%s holds results of other settings (%s: %s); choose another folder, or overwrite them",
+			out, of, strings.Join(changes, "; ")), remedy.Set{Option: remedy.Output}, remedy.Set{Option: remedy.Overwrite})
 	}
 	return nil
 }
@@ -247,8 +248,8 @@ func (m *Model) outdated(ctx context.Context, cases []task.Case, found map[strin
 		r.Note("%d results were made from what has changed since (%s) and are predicted again: %s", len(reasons[why]), why, words.Some(reasons[why]))
 	}
 	if len(earlier) > 0 {
-		r.Warn("%d results are of an earlier version, which did not record its networks and images; they are kept as they are (--overwrite_existing predicts them again): %s",
-			len(earlier), words.Some(earlier))
+		r.Warn("%s", remedy.Notef("%d results are of an earlier version, which did not record its networks and images (%s); they are kept as they are unless they are overwritten",
+			len(earlier), words.Some(earlier)).See(remedy.Set{Option: remedy.Overwrite}))
 	}
 	var todo []task.Case
 	for i, c := range cases {
@@ -284,6 +285,6 @@ func warnOfOthers(out string, found map[string]*stored, cases []task.Case, s *Su
 	}
 	if len(others) > 0 {
 		slices.Sort(others)
-		r.Warn("%s holds %d results of cases that are not in -i (%s); they stay, but are not in %s and %s", out, len(others), words.Some(others), csvFile, evaluate.TableFile)
+		r.Warn("%s holds %d results of cases that are not among the images (%s); they stay, but are not in %s and %s", out, len(others), words.Some(others), csvFile, evaluate.TableFile)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/universal-classifier/uc/internal/i3d"
 	"github.com/universal-classifier/uc/internal/memory"
 	"github.com/universal-classifier/uc/internal/preprocess"
+	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/volume"
 )
 
@@ -164,7 +165,7 @@ func (m *Model) prepareWithin(ctx context.Context, c input) (p *preprocess.Prepa
 	}
 	for held := reading; ; {
 		if err := m.enter(ctx, held); err != nil {
-			return nil, 0, fmt.Errorf("case %s: %w", c.ID, err)
+			return nil, 0, task.InCase(c.ID, err)
 		}
 		crop, most, network, err := m.crop(c, reading)
 		if err != nil {
@@ -194,11 +195,11 @@ func (m *Model) crop(c input, reading int64) (crop *preprocess.Planned, most, ne
 	}
 	shape := crop.Shape()
 	if network, err = m.networkBytes(shape); err != nil {
-		return nil, 0, 0, fmt.Errorf("case %s: %w", c.ID, err)
+		return nil, 0, 0, task.InCase(c.ID, err)
 	}
 	most = max(reading, crop.FinishBytes(), m.inputBytes(shape))
 	if most+network > m.room.capacity {
-		return nil, 0, 0, fmt.Errorf("case %s: %s voxels after resampling: %w", c.ID, volume.ShapeText(shape), m.room.tooLarge(most+network))
+		return nil, 0, 0, task.CaseErrorf(c.ID, "%s voxels after resampling: %w", volume.ShapeText(shape), m.room.tooLarge(most+network))
 	}
 	return crop, most, network, nil
 }

@@ -3,7 +3,6 @@ package preprocess
 
 import (
 	"context"
-	"fmt"
 	"math"
 
 	"github.com/universal-classifier/uc/internal/fingerprint"
@@ -50,7 +49,7 @@ func Crop(c task.Case, p *plan.Plans) (*Planned, error) { return crop(c, files(c
 
 func crop(c task.Case, from source, p *plan.Plans) (*Planned, error) {
 	if len(c.Images) != len(p.Modalities) {
-		return nil, fmt.Errorf("case %s: %d image files, but the plans are for %d modalities", c.ID, len(c.Images), len(p.Modalities))
+		return nil, task.CaseErrorf(c.ID, "%d image files, but the plans are for %d modalities", len(c.Images), len(p.Modalities))
 	}
 	out, err := load(c, from, p.NumClasses+1)
 	if err != nil {
@@ -122,8 +121,7 @@ func Finish(ctx context.Context, c task.Case, crop *Cropped, p *plan.Plans) (*Pr
 		resample.Data(channel[block:], data, from, size, axis)
 		normaliser{p, m}.apply(channel[block:], mask)
 		if i := integrity.FirstNonFinite(channel[block:]); i >= 0 {
-			return nil, fmt.Errorf("case %s: %s: after resampling and normalisation voxel %s of the plans' grid is not finite; look for extreme values in the image",
-				c.ID, c.Images[m], integrity.PositionText(i, size))
+			return nil, task.CaseErrorf(c.ID, "%s: after resampling and normalisation voxel %s of the plans' grid is not finite; look for extreme values in the image", c.Images[m], integrity.PositionText(i, size))
 		}
 		volume.PadInPlace(channel, target, size, offset)
 	}
@@ -151,8 +149,7 @@ func sizes(c task.Case, crop *Cropped, p *plan.Plans) (size, target [3]int, err 
 		voxels *= max(exact[d], float64(stage.ImageSize[d]))
 	}
 	if !(voxels <= fingerprint.MaxVoxels) {
-		return size, target, fmt.Errorf("case %s: %s: spacing %s gives %.6g x %.6g x %.6g voxels at the plans' %v mm; check the spacing in the header",
-			c.ID, c.Images[0], volume.SpacingText(crop.Geometry.Spacing), exact[0], exact[1], exact[2], stage.CurrentSpacing)
+		return size, target, task.CaseErrorf(c.ID, "%s: spacing %s gives %.6g x %.6g x %.6g voxels at the plans' %v mm; check the spacing in the header", c.Images[0], volume.SpacingText(crop.Geometry.Spacing), exact[0], exact[1], exact[2], stage.CurrentSpacing)
 	}
 	size, target = resample.Shape(from, spacing, stage.CurrentSpacing), stage.ImageSize
 	for d := range 3 {

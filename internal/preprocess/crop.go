@@ -47,11 +47,11 @@ func load(c task.Case, from source, roiLabels int) (*Cropped, error) {
 	for m, path := range c.Images {
 		im, err := from.image(m)
 		if err != nil {
-			return nil, fmt.Errorf("case %s: %w", c.ID, err)
+			return nil, task.InCase(c.ID, err)
 		}
 		if m > 0 {
 			if wrong := integrity.GridMismatch(im.Geometry, filepath.Base(c.Images[0]), images[0].Geometry); wrong != "" {
-				return nil, fmt.Errorf("case %s: %s: %s", c.ID, path, wrong)
+				return nil, task.CaseErrorf(c.ID, "%s: %s", path, wrong)
 			}
 		}
 		images[m] = im
@@ -73,7 +73,7 @@ func load(c task.Case, from source, roiLabels int) (*Cropped, error) {
 		if out.NonFinite > 0 {
 			what = "0, NaN or infinite"
 		}
-		return nil, fmt.Errorf("case %s: %s: every voxel is %s (in all modalities); expected an image, check the export or remove the case", c.ID, c.Images[0], what)
+		return nil, task.CaseErrorf(c.ID, "%s: every voxel is %s (in all modalities); expected an image, check the export or remove the case", c.Images[0], what)
 	}
 	// A hole of the whole image is a hole of the box around it: background outside the box reaches the border.
 	nonzero = volume.Crop(nonzero, size, out.NonzeroBox)
@@ -143,8 +143,7 @@ func hugeVoxel(c task.Case, modality int, v float32, i int, box volume.Box) erro
 	if v-v != 0 {
 		found = "exceeds the range of float32"
 	}
-	return fmt.Errorf("case %s: %s: voxel (%d, %d, %d) %s, too large to be resampled and normalised; if it marks missing data, replace it by 0 or NaN (NaN counts as 0)",
-		c.ID, c.Images[modality], at[2], at[1], at[0], found)
+	return task.CaseErrorf(c.ID, "%s: voxel (%d, %d, %d) %s, too large to be resampled and normalised; if it marks missing data, replace it by 0 or NaN (NaN counts as 0)", c.Images[modality], at[2], at[1], at[0], found)
 }
 
 // loadMask reads the part of a case's mask that lies in the box of what is not zero. Without a mask everything is
@@ -161,17 +160,17 @@ func (c *Cropped) loadMask(of task.Case, from source, roiLabels int) ([]int16, e
 	}
 	m, err := from.mask()
 	if err != nil {
-		return nil, fmt.Errorf("case %s: %w", of.ID, err)
+		return nil, task.InCase(of.ID, err)
 	}
 	wrong, elsewhere := integrity.MaskMismatch(m.Geometry, filepath.Base(of.Images[0]), g)
 	if wrong != "" {
-		return nil, fmt.Errorf("case %s: %s: %s", of.ID, of.Mask, wrong)
+		return nil, task.CaseErrorf(of.ID, "%s: %s", of.Mask, wrong)
 	}
 	if elsewhere != "" {
 		c.note(of.Mask, []string{elsewhere})
 	}
 	if wrong := integrity.UndeclaredLabels(m.Data, roiLabels); wrong != "" {
-		return nil, fmt.Errorf("case %s: %s: %s", of.ID, of.Mask, wrong)
+		return nil, task.CaseErrorf(of.ID, "%s: %s", of.Mask, wrong)
 	}
 	c.note(of.Mask, m.Notes)
 	for _, v := range m.Data {
@@ -179,10 +178,9 @@ func (c *Cropped) loadMask(of task.Case, from source, roiLabels int) ([]int16, e
 			return volume.Crop(m.Data, m.Size, box), nil
 		}
 	}
-	return nil, fmt.Errorf("case %s: %s: no voxel is labelled; expected a region of interest, draw one or remove the case", of.ID, of.Mask)
+	return nil, task.CaseErrorf(of.ID, "%s: no voxel is labelled; expected a region of interest, draw one or remove the case", of.Mask)
 }
 
 func emptyROI(c task.Case) error {
-	return fmt.Errorf("case %s: %s: the region of interest lies where the image (%s) is 0; check that both belong to one scan",
-		c.ID, c.Mask, filepath.Base(c.Images[0]))
+	return task.CaseErrorf(c.ID, "%s: the region of interest lies where the image (%s) is 0; check that both belong to one scan", c.Mask, filepath.Base(c.Images[0]))
 }

@@ -1,8 +1,6 @@
 package preprocess
 
 import (
-	"fmt"
-
 	"github.com/universal-classifier/uc/internal/imagefile"
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/resample"
@@ -21,7 +19,7 @@ const (
 func CropBytes(c task.Case) (int64, error) {
 	g, err := imagefile.ReadGeometry(c.Images[0])
 	if err != nil {
-		return 0, fmt.Errorf("case %s: %w", c.ID, err)
+		return 0, task.InCase(c.ID, err)
 	}
 	return CropBytesOf(g.Size, len(c.Images)), nil
 }

@@ -41,17 +41,17 @@ func (v *Volumes) Case(id string) (task.Case, error) {
 	for m, im := range v.Images {
 		name := fmt.Sprintf("image %d in memory", m)
 		if im == nil {
-			return c, fmt.Errorf("case %s: %s: nil, expected an image", id, name)
+			return c, task.CaseErrorf(id, "%s: nil, expected an image", name)
 		}
 		if err := checkVolume(im.Geometry, len(im.Data)); err != nil {
-			return c, fmt.Errorf("case %s: %s: %w", id, name, err)
+			return c, task.CaseErrorf(id, "%s: %w", name, err)
 		}
 		c.Images = append(c.Images, name)
 	}
 	if v.Mask != nil {
 		c.Mask = "mask in memory"
 		if err := checkVolume(v.Mask.Geometry, len(v.Mask.Data)); err != nil {
-			return c, fmt.Errorf("case %s: %s: %w", id, c.Mask, err)
+			return c, task.CaseErrorf(id, "%s: %w", c.Mask, err)
 		}
 	}
 	return c, nil

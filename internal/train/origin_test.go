@@ -63,7 +63,7 @@ func TestSplitThatChangedAfterTraining(t *testing.T) {
 	again, on := o, o
 	again.ValidationOnly = true
 	on.Continue, on.Epochs = true, 2
-	fails(t, "validated", again, "the split has changed", "trained on 2 of the 2 cases", splits[0].Val[0], "uc train 3d_fullres")
+	fails(t, "validated", again, "the split has changed", "trained on 2 of the 2 cases", splits[0].Val[0], "train the fold anew")
 	fails(t, "continued", on, "cannot go on as it began", "the split: training cases added", "validation cases gone")
 	on.Epochs = 0
 	fails(t, "continued at its end", on, "the split has changed")
@@ -273,7 +273,7 @@ func TestImagesThatChangedAfterPlanning(t *testing.T) {
 	}
 	runTo(t, o)
 	write("after.")
-	fails(t, "changed", o, "have changed since they were preprocessed ("+ids[0]+")", "run uc plan-and-preprocess")
+	fails(t, "changed", o, "have changed since they were preprocessed ("+ids[0]+")", "preprocess the task again")
 	again := o
 	again.ValidationOnly = true
 	fails(t, "validated", again, "have changed since they were preprocessed")

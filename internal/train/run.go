@@ -115,12 +115,11 @@ func (t *trainer) checkCases() error {
 		id, targets := t.data.ID(i), t.data.Targets(i)
 		index[id] = i
 		if len(targets) != len(t.config.Outputs) {
-			return remedy.With(fmt.Errorf("case %s: stored with %d labels, the plans want %d; preprocess the task again", id, len(targets), len(t.config.Outputs)), t.replan())
+			return remedy.With(task.CaseErrorf(id, "stored with %d labels, the plans want %d; preprocess the task again", len(targets), len(t.config.Outputs)), t.replan())
 		}
 		for k, class := range targets {
 			if class < 0 || class >= t.config.Outputs[k] {
-				return remedy.With(fmt.Errorf("case %s: class %d of label %q, expected 0 to %d; preprocess the task again",
-					id, class, t.plans.Labels[k].Name, t.config.Outputs[k]-1), t.replan())
+				return remedy.With(task.CaseErrorf(id, "class %d of label %q, expected 0 to %d; preprocess the task again", class, t.plans.Labels[k].Name, t.config.Outputs[k]-1), t.replan())
 			}
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/universal-classifier/uc/internal/remedy"
 	"github.com/universal-classifier/uc/internal/report"
 	"github.com/universal-classifier/uc/internal/split"
+	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/weights"
 )
 
@@ -66,7 +67,7 @@ func (t *trainer) validate(ctx context.Context, trained *weights.StateDict) (*ev
 				}
 				logits, err := predictor.Logits(image, 1, shape)
 				if err != nil {
-					return nil, fmt.Errorf("case %s: %w", id, err)
+					return nil, task.InCase(id, err)
 				}
 				p.Add(logits, 1/float64(len(mirrors)))
 				if axes == (mirror.Axes{}) {
