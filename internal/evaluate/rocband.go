@@ -17,10 +17,10 @@ const (
 	bandDraws  = 2000
 )
 
-// BandOfROC computes the band of a ROC curve by the bootstrap with percentiles, as ci.se of pROC does (Robin et al. 2011):
-// positive and negative cases are drawn apart from each other, or, where a patient has several cases, patients with all
-// that are theirs. truth says who is positive, patients whose each case is ("" where that is not known); the same cases
-// give the same band. It is ErrOneClass where there is no curve.
+// BandOfROC computes the band of a ROC curve by the bootstrap with percentiles, as ci.se of pROC does (Robin et al.
+// 2011): positive and negative cases are drawn apart from each other, or, where a patient has several cases, patients
+// with all that are theirs. truth says who is positive, patients whose each case is ("" where that is not known); the
+// same cases give the same band. It is ErrOneClass where there is no curve.
 func BandOfROC(truth []bool, scores []float64, patients []string) (ROCBand, error) {
 	order, err := descending(truth, scores)
 	if err != nil {

@@ -1,9 +1,9 @@
 // Package tensorboard writes the event files that TensorBoard shows: numbers and pictures by step.
 //
 // A folder has one event file of this program at a time. Continuing at a step takes over what the last one holds up to
-// that step into a new file and then removes it, so that no reader sees a step twice; the new file begins with a session
-// start at step 0, upon which a TensorBoard that is watching drops what it has read before. Event files of other programs
-// are left alone.
+// that step into a new file and then removes it, so that no reader sees a step twice; the new file begins with a
+// session start at step 0, upon which a TensorBoard that is watching drops what it has read before. Event files of
+// other programs are left alone.
 //
 // Own code on the wire format of protobuf, as the messages of two files of TensorFlow would bring all of it along.
 package tensorboard

@@ -72,8 +72,8 @@ type Result struct {
 	Epochs int
 	// TrainLosses and ValLosses are the means of each epoch.
 	TrainLosses, ValLosses []float64
-	// ValAUCs and ValBalancedAccuracies are means over labels of the validation cases that each epoch looked at, undefined
-	// where these were of one class or the epoch was not measured.
+	// ValAUCs and ValBalancedAccuracies are means over labels of the validation cases that each epoch looked at,
+	// undefined where these were of one class or the epoch was not measured.
 	ValAUCs, ValBalancedAccuracies []evaluate.Number
 	Validation                     *evaluate.Report
 }
@@ -85,9 +85,9 @@ var ErrInterrupted = errors.New("training interrupted")
 // ErrDiverged is wrapped when the loss or gradient is not finite.
 var ErrDiverged = errors.New("training diverged")
 
-// Run trains a fold and validates it, or only validates it. It writes into the fold's folder (log, progress.png,
-// an event file for TensorBoard, debug.json, checkpoints, validation results) and tells r what it does. When ctx ends it finishes the iteration,
-// writes model_latest and returns an error that wraps ErrInterrupted and the context's.
+// Run trains a fold and validates it, or only validates it. It writes into the fold's folder (log, progress.png, an
+// event file for TensorBoard, debug.json, checkpoints, validation results) and tells r what it does. When ctx ends it
+// finishes the iteration, writes model_latest and returns an error that wraps ErrInterrupted and the context's.
 func Run(ctx context.Context, o Options, r progress.Reporter) (*Result, error) {
 	if err := o.normalise(); err != nil {
 		return nil, err

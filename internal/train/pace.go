@@ -58,8 +58,8 @@ func (p *pace) ended(best bool) {
 	}
 }
 
-// left is how long the training and its validation will still take after an epoch has ended: iterations, checkpoints and
-// the validation cases with their mirror images, each at its mean time so far.
+// left is how long the training and its validation will still take after an epoch has ended: iterations, checkpoints
+// and the validation cases with their mirror images, each at its mean time so far.
 func (t *trainer) left() time.Duration {
 	p, done := t.state.Recipe, t.state.Epoch
 	more := p.Epochs - done
@@ -71,7 +71,8 @@ func (t *trainer) left() time.Duration {
 		saves += p.Epochs/every - done/every
 	}
 	if !t.o.DisableSaving {
-		// How often the validation loss will fall below all before is not known; at first, half of the times is a fair guess.
+		// How often the validation loss will fall below all before is not known; at first, half of the times is a fair
+		// guess.
 		const guess, weight = 0.5, 10
 		saves += int(float64(more) * (float64(t.pace.best) + guess*weight) / float64(t.pace.epochs+weight))
 	}

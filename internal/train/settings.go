@@ -1,0 +1,75 @@
+package train
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+
+	"github.com/universal-classifier/uc/internal/checkpoint"
+	"github.com/universal-classifier/uc/internal/infile"
+	"github.com/universal-classifier/uc/internal/provenance"
+)
+
+// Settings are how a fold was trained, beside its recipe.
+type Settings struct {
+	Device        string // name, with kernels and threads
+	Precision     string
+	FP32          bool // no mixed precision
+	Deterministic bool
+	Threads       int
+	Workers       int
+	Split         string // how the cases were divided, in words
+	Pretrained    string // digest of the weights that it started from; empty for none
+}
+
+// ReadSettings reads how the fold in foldDir was trained.
+func ReadSettings(foldDir string) (*Settings, error) {
+	path := filepath.Join(foldDir, debugFile)
+	raw, err := infile.ReadFile(path, infile.MaxText)
+	if err != nil {
+		return nil, err
+	}
+	var d struct {
+		Device        string `json:"device"`
+		Precision     string `json:"precision"`
+		Deterministic bool   `json:"deterministic"`
+		Threads       int    `json:"threads"`
+		Workers       int    `json:"workers"`
+		Split         string `json:"split"`
+		Pretrained    string `json:"pretrained_weights"`
+	}
+	if err := json.Unmarshal(raw, &d); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	s := &Settings{Device: d.Device, Precision: d.Precision, FP32: d.Precision == "fp32", Deterministic: d.Deterministic, Threads: d.Threads, Workers: d.Workers, Split: d.Split}
+	if d.Pretrained != "" {
+		if s.Pretrained, err = provenance.DigestFile(d.Pretrained); errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("the weights that it started from are not there any more: %w", err)
+		} else if err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// ReadHistory reads what the epochs of the trained fold in foldDir brought; nil if no final checkpoint was kept, or its
+// weights were brought from elsewhere.
+func ReadHistory(foldDir string) (*History, error) {
+	c, err := checkpoint.Read(foldDir, checkpoint.Final)
+	if errors.Is(err, checkpoint.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var s state
+	if c.Training(&s) != nil || s.unmeasured() < 0 {
+		return nil, nil
+	}
+	return &s.History, nil
+}
+
+// AUC is the mean area under the ROC curve over the labels after every epoch, NaN where it was not measured.
+func (h *History) AUC() []float64 { return h.series(aucOf) }
