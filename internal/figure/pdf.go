@@ -109,7 +109,7 @@ func (c *pdf) text(at Point, words string, l letters, _ string) {
 	if l.bold {
 		style = "B"
 	}
-	words = printable(words)
+	words = printable(visible(words))
 	d.SetFont(family, style, l.size)
 	d.SetTextColor(int(l.colour[0]), int(l.colour[1]), int(l.colour[2]))
 	d.SetAlpha(1, "Normal")

@@ -49,7 +49,7 @@ func short(v float64) string {
 	return text
 }
 
-func (c *svg) escape(text string) { _ = xml.EscapeText(&c.b, []byte(text)) } // a buffer takes everything
+func (c *svg) escape(text string) { _ = xml.EscapeText(&c.b, []byte(visible(text))) } // a buffer takes everything
 
 func (c *svg) attribute(name, value string) {
 	c.b.WriteString(" " + name + `="`)

@@ -55,9 +55,20 @@ func textWidth(words string, size float64, bold bool) float64 {
 	return float64(sum) * size / units
 }
 
+// visible is a text on one line without characters that steer its display, such as those that turn its direction.
+func visible(words string) string {
+	words = strings.Join(strings.Fields(words), " ")
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) {
+			return -1
+		}
+		return r
+	}, words)
+}
+
 // fit cuts words that are wider than there is room.
 func fit(words string, size, room float64, bold bool) string {
-	words = strings.Join(strings.Fields(words), " ")
+	words = visible(words)
 	if textWidth(words, size, bold) <= room {
 		return words
 	}
