@@ -35,6 +35,7 @@ type evaluateFlags struct {
 	threads     int
 	out         string
 	noWait      bool
+	paper       bool
 	json        bool
 	scans       bool // on the page
 	prevalence  []string
@@ -68,11 +69,16 @@ Says what the probabilities are worth: a temperature per label, fitted on the ot
 chosen on the other folds, predictive values at --prevalence, net benefit, and prediction sets that hold the true class in 90 % of cases. What it
 learns from all validated folds it writes to calibration.json in the model's folder, which uc predict applies; with -f nothing is written.
 
+With --paper, also writes a folder paper: figures as PDF and SVG, tables as CSV and LaTeX, a methods section with references, a
+model card, the TRIPOD+AI and CLAIM 2024 checklists as far as the program can fill them, and uc.lock, from which uc reproduce
+checks the data and repeats the trainings.
+
 Where dataset.json names patients, or the table has a column patient, and a patient has several of the cases, intervals are clustered by patient.`,
 		Example: `  uc evaluate --data-root /path/to/data 4
   uc evaluate Task004_Hippocampus -f 0 1 2
   uc evaluate 4 --report
   uc evaluate 4 --json
+  uc evaluate 4 --paper
   uc evaluate 4 --test -f 0 1 2 3 4
   uc evaluate 4 --covariates patients.csv --groups age:50,70 weight:q4
   uc evaluate --predictions predictions --truth truthTs.csv`,
@@ -96,6 +102,7 @@ Where dataset.json names patients, or the table has a column patient, and a pati
 	list(fs, "groups")
 	fs.StringSliceVar(&f.prevalence, "prevalence", nil, "share of the cases that are of the class where the predictions are to be used, for predictive values and decision curves: `P` for labels with two classes, or LABEL=P, or LABEL:CLASS=P (default: the share among these cases)")
 	fs.StringVarP(&f.out, "output_folder", "o", "", "`DIR` for the files (default: evaluation in the model's folder, or in that of the predictions)")
+	fs.BoolVar(&f.paper, "paper", false, "also write what a publication needs, with uc.lock, into the folder paper beside the files")
 	dataRootFlag(cmd, &f.dataRoot)
 	deviceFlags(cmd, &f.device, &f.threads, &f.gpu)
 	pageFlag(cmd, &f.scans)
@@ -119,6 +126,9 @@ func runEvaluate(cmd *cobra.Command, f *evaluateFlags, args []string) error {
 		}
 	}
 	if f.shares, err = parsePrevalence(f.prevalence); err != nil {
+		return err
+	}
+	if err := f.checkPaper(args); err != nil {
 		return err
 	}
 	switch {
@@ -154,6 +164,13 @@ func runEvaluate(cmd *cobra.Command, f *evaluateFlags, args []string) error {
 	files, err := report.Write(out, r, p)
 	if err != nil {
 		return err
+	}
+	if f.paper {
+		more, err := f.writePaper(cmd, out, r)
+		if err != nil {
+			return err
+		}
+		files = append(files, more...)
 	}
 	if f.json {
 		return cmp.Or(r.JSON(cmd.OutOrStdout()), incomplete)

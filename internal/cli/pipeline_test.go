@@ -132,6 +132,7 @@ func TestPipeline(t *testing.T) {
 	if text := ok(t, "info", "--data-root", c.root); !strings.Contains(text, "trained folds 0 1") {
 		t.Errorf("info printed\n%s", text)
 	}
+	checkReproduction(t, c)
 	checkFilesPage(t, c)
 }
 
