@@ -29,7 +29,7 @@ var claim = checklist{
 		{"Methods: reference standard", "17", "Annotation of the test set", "how the test set was annotated", yours},
 		{"Methods: reference standard", "18", "Variability", "inter- and intrarater variability of what annotators described", yours},
 
-		{"Methods: data partitions", "19", "Assignment", "how data were assigned to partitions", at("methods.md, Evaluation; uc.lock lists the cases of each fold and how they were divided", "")},
+		{"Methods: data partitions", "19", "Assignment", "how data were assigned to partitions", at("methods.md, Evaluation; uc.lock lists the cases of each fold", "")},
 		{"Methods: data partitions", "20", "Level of disjointness", "level at which partitions are disjoint", func(f *Facts) (string, string) {
 			if f.Report.Patients > 0 {
 				return "patients are declared in dataset.json; folds that mix them are named among the warnings (model-card.md, Caveats)", "that the declaration is complete"

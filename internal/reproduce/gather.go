@@ -82,7 +82,7 @@ func (s Source) fold(name string) (*Fold, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &Fold{Fold: name, Recipe: network.Recipe, Split: settings.Split, Device: settings.Device, Precision: settings.Precision, FP32: settings.FP32,
+	f := &Fold{Fold: name, Recipe: network.Recipe, Device: settings.Device, Precision: settings.Precision, FP32: settings.FP32,
 		Deterministic: settings.Deterministic, Threads: settings.Threads, Workers: settings.Workers, Pretrained: settings.Pretrained,
 		Checkpoint: validated.Origin.Checkpoint, Weights: validated.Origin.Weights, Results: resultsDigest(validated)}
 	for _, c := range network.Training {

@@ -68,7 +68,6 @@ type Fold struct {
 	Recipe     json.RawMessage `json:"recipe"` // with the seed
 	Training   []string        `json:"training_cases"`
 	Validation []string        `json:"validation_cases"`
-	Split      string          `json:"split,omitempty"` // how the cases were divided, in words
 
 	Device        string `json:"device"`
 	Precision     string `json:"precision"`

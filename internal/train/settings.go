@@ -20,7 +20,6 @@ type Settings struct {
 	Deterministic bool
 	Threads       int
 	Workers       int
-	Split         string // how the cases were divided, in words
 	Pretrained    string // digest of the weights that it started from; empty for none
 }
 
@@ -37,13 +36,12 @@ func ReadSettings(foldDir string) (*Settings, error) {
 		Deterministic bool   `json:"deterministic"`
 		Threads       int    `json:"threads"`
 		Workers       int    `json:"workers"`
-		Split         string `json:"split"`
 		Pretrained    string `json:"pretrained_weights"`
 	}
 	if err := json.Unmarshal(raw, &d); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	s := &Settings{Device: d.Device, Precision: d.Precision, FP32: d.Precision == "fp32", Deterministic: d.Deterministic, Threads: d.Threads, Workers: d.Workers, Split: d.Split}
+	s := &Settings{Device: d.Device, Precision: d.Precision, FP32: d.Precision == "fp32", Deterministic: d.Deterministic, Threads: d.Threads, Workers: d.Workers}
 	if d.Pretrained != "" {
 		if s.Pretrained, err = provenance.DigestFile(d.Pretrained); errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("the weights that it started from are not there any more: %w", err)
