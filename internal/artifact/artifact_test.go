@@ -144,7 +144,7 @@ func content(t *testing.T, out string, m *Manifest, o PackOptions) {
 		t.Errorf("%+v (%v), want %+v", back, err, m)
 	}
 	if len(back.Files)+1 != len(all) {
-		t.Errorf("%d files in the manifest, %d beside it", len(back.Files), len(all)-1)
+		t.Errorf("%d files in the manifest, %d next to it", len(back.Files), len(all)-1)
 	}
 }
 

@@ -23,7 +23,7 @@ func benchCommand() *cobra.Command {
 		Use:   "bench",
 		Short: "Time a training step and an inference pass of the network on this machine",
 		Long: `Times the network (one label with two classes) on random data: the median of a training step (forward, loss, backward,
-gradient clipping, optimiser) and of an inference pass, beside the machine's measured ceiling of fused multiply-adds.
+gradient clipping, optimiser) and of an inference pass, compared with the machine's measured ceiling of fused multiply-adds.
 Rates count operations as direct convolution; fast algorithms need fewer, so the fraction can exceed 1.
 
 --layers says where the time goes: for every layer, operation and direction (forward, backward data, backward weights) its

@@ -36,7 +36,7 @@ localizers among its images, in colour, or with a tilted gantry is refused, and 
 are counted and named.
 
 Images carry no patient's data: cases are named by a counter, or by an attribute that --name-by chooses. Which case is which patient
-stands in a CSV file beside the source; keep it there. Conversions of the same source again add to it, give the same series the same
+is in a CSV file next to the source; keep it there. Conversions of the same source again add to it, give the same series the same
 names, and leave images alone whose files have not changed.`,
 		Example: `  uc convert dicom export -o imagesTr --dry-run
   uc convert dicom export -o imagesTr --modality CT --series-description venous --min-slices 20
@@ -53,7 +53,7 @@ names, and leave images alone whose files have not changed.`,
 	o := &f.options
 	fs.StringVarP(&o.Out, "output_folder", "o", "", "`DIR` for the images; required")
 	fs.StringVar(&o.NameBy, "name-by", dicom.Counter, "what names the cases: `ATTRIBUTE` "+strings.Join(dicom.NamingNames(), ", ")+"; all but letters, digits, dots and dashes becomes a dash")
-	fs.StringVar(&o.Mapping, "mapping", "", "`FILE` (CSV) that links cases to patients (default: SRC_mapping.csv beside the first SRC)")
+	fs.StringVar(&o.Mapping, "mapping", "", "`FILE` (CSV) that links cases to patients (default: SRC_mapping.csv next to the first SRC)")
 	fs.IntVar(&o.Channel, "channel", 0, "the modality's number `N` in file names, for tasks with several modalities; convert one modality at a time and --name-by the same attribute")
 	fs.StringSliceVar(&o.Modalities, "modality", nil, "take series of these `MODALITIES` alone: CT, MR, PT, ...")
 	list(fs, "modality")

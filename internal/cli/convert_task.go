@@ -140,7 +140,7 @@ func placed(w *convert.Written, copyAll bool) string {
 		parts = append(parts, fmt.Sprintf("%d files copied, as the file system makes no hard link to them", w.Copied))
 	}
 	if w.Converted > 0 {
-		parts = append(parts, fmt.Sprintf("%d files written anew", w.Converted))
+		parts = append(parts, fmt.Sprintf("%d files written again", w.Converted))
 	}
 	return strings.Join(parts, ", ")
 }

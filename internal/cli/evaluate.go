@@ -97,7 +97,7 @@ Where dataset.json names patients, or the table has a column patient, and a pati
 	f.model.add(cmd)
 	fs.StringVar(&f.predictions, "predictions", "", "`DIR` that uc predict wrote, instead of TASK; with --truth, or with TASK and --test")
 	fs.StringVar(&f.truth, "truth", "", "table `FILE` (CSV) with the true classes of the cases in --predictions")
-	fs.StringVar(&f.covariates, "covariates", "", "table `FILE` (CSV) with a column case, or patient, and one per covariate, beside those in dataset.json: every measure by subgroup, and baselines that know them")
+	fs.StringVar(&f.covariates, "covariates", "", "table `FILE` (CSV) with a column case, or patient, and one per covariate, in addition to those in dataset.json: every measure by subgroup, and baselines that know them")
 	fs.StringArrayVar(&f.groups, "groups", nil, "how a covariate is cut into subgroups: `NAME:CUTS` (age:50,70), NAME:qN (N groups of about one size), NAME:category or NAME:number")
 	list(fs, "groups")
 	fs.StringSliceVar(&f.prevalence, "prevalence", nil, "share of the cases that are of the class where the predictions are to be used, for predictive values and decision curves: `P` for labels with two classes, or LABEL=P, or LABEL:CLASS=P (default: the share among these cases)")

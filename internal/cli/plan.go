@@ -85,7 +85,7 @@ what none has done.`,
 		"Also warns of scans that are there twice, also with another window, grid or position, and of labels that the headers predict")
 	spell(fs, "verify_dataset_integrity", "--verify_dataset_integrity")
 	fs.StringVar(&f.planner, "planner3d", planner, "`NAME` of the planner: the default, or "+plannerPretrained+
-		" beside -overwrite_plans")
+		" with -overwrite_plans")
 	spell(fs, "planner3d", "-pl3d", "--planner3d")
 	fs.StringVar(&f.overwritePlans, "overwrite_plans", "", "use the plans in `FILE` instead of planning, for pretrained weights")
 	spell(fs, "overwrite_plans", "-overwrite_plans")

@@ -26,7 +26,7 @@ follows the number of cases, or ClassifierTrainerReference, the recipe of the Py
 TASK is an id (4, 004) or a full name (Task004_X), FOLD a number
 (0 to 4 of the cross-validation; higher numbers are further random 80:20 splits) or all (trains on every case). With
 --split leave-one-site-out there is a fold per site, in the order of their names.
-Ctrl-C stops after the current iteration and keeps a checkpoint; -c goes on from there.`,
+Ctrl-C stops after the current iteration and keeps a checkpoint; -c resumes from there.`,
 		Example: `  uc train --data-root /path/to/data 3d_fullres ClassifierTrainer 4 0
   uc train 3d_fullres ClassifierTrainer 4 0 -c
   uc train 3d_fullres ClassifierTrainer Task004_Hippocampus all --epochs 30 --iterations 50
@@ -64,7 +64,7 @@ Ctrl-C stops after the current iteration and keeps a checkpoint; -c goes on from
 func referenceTrainFlags(fs *pflag.FlagSet, o *train.Options) {
 	fs.BoolVar(&o.ValidationOnly, "validation_only", false, "only validate the trained fold again")
 	spell(fs, "validation_only", "-val", "--validation_only")
-	fs.BoolVarP(&o.Continue, "continue_training", "c", false, "go on with a training that was stopped")
+	fs.BoolVarP(&o.Continue, "continue_training", "c", false, "resume a training that was stopped")
 	spell(fs, "continue_training", "-c", "--continue_training")
 	fs.StringVarP(&o.Plans, "plans", "p", task.DefaultPlans, "`NAME` of the plans")
 	spell(fs, "plans", "-p", "--plans")

@@ -19,7 +19,7 @@ type Rule struct {
 func ParseRule(text string) (name string, r Rule, err error) {
 	at := strings.LastIndex(text, ":")
 	if at <= 0 || at == len(text)-1 {
-		return "", r, fmt.Errorf("%q is no grouping; expected such as age:50,70 or age:q4 or grade:category", text)
+		return "", r, fmt.Errorf("%q is not a grouping; expected such as age:50,70 or age:q4 or grade:category", text)
 	}
 	name, how := text[:at], strings.TrimSpace(text[at+1:])
 	switch {
@@ -29,7 +29,7 @@ func ParseRule(text string) (name string, r Rule, err error) {
 	case len(how) > 1 && (how[0] == 'q' || how[0] == 'Q'):
 		n, err := strconv.Atoi(how[1:])
 		if err != nil || n < 2 || n > 20 {
-			return "", r, fmt.Errorf("%q: %q is no number of groups; expected q2 to q20", text, how)
+			return "", r, fmt.Errorf("%q: %q is not a number of groups; expected q2 to q20", text, how)
 		}
 		r.Quantiles = n
 		return name, r, nil

@@ -55,7 +55,7 @@ func Read(path string, patients map[string]string, labels []task.Label) (*Table,
 		case slices.ContainsFunc(labels, func(l task.Label) bool {
 			return strings.EqualFold(name, l.Name) || strings.EqualFold(name, l.Name+" value")
 		}):
-			out.Notes = append(out.Notes, fmt.Sprintf("%s: column %q holds the truth and is no covariate", path, name))
+			out.Notes = append(out.Notes, fmt.Sprintf("%s: column %q holds the truth and is not a covariate", path, name))
 			continue
 		}
 		if name == "" {

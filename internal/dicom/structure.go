@@ -245,7 +245,7 @@ func (w *walker) value(e element, implicit, keep bool, room int64, depth int) er
 	}
 	w.putHead(e.tag, vr, uint32(e.length))
 	if w.out.Len() > maxDataSet {
-		return fmt.Errorf("the data set has more than %d bytes beside the pixels", maxDataSet)
+		return fmt.Errorf("the data set has more than %d bytes apart from the pixels", maxDataSet)
 	}
 	at := w.out.Len()
 	w.out.Write(make([]byte, e.length))

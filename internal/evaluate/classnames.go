@@ -50,7 +50,7 @@ func classesOf(cells []cellOf, l task.Label) ([]int, error) {
 	for i, r := range readings {
 		switch {
 		case r.name < 0 && r.number < 0:
-			return nil, fmt.Errorf("case %s: label %s: %q is no class; expected 0 to %d or one of %s",
+			return nil, fmt.Errorf("case %s: label %s: %q is not a class; expected 0 to %d or one of %s",
 				cells[i].id, l.Name, cells[i].text, len(l.Values)-1, strings.Join(l.Values, ", "))
 		case r.name < 0:
 			classes[i] = r.number
@@ -69,7 +69,7 @@ func namedClasses(cells []cellOf, l task.Label) ([]int, error) {
 	classes := make([]int, len(cells))
 	for i, c := range cells {
 		if classes[i] = readCell(c.text, l).name; classes[i] < 0 {
-			return nil, fmt.Errorf("case %s: column %q: %q is no class; expected one of %s", c.id, l.Name+valueSuffix, c.text, strings.Join(l.Values, ", "))
+			return nil, fmt.Errorf("case %s: column %q: %q is not a class; expected one of %s", c.id, l.Name+valueSuffix, c.text, strings.Join(l.Values, ", "))
 		}
 	}
 	return classes, nil
@@ -84,7 +84,7 @@ func numberedClasses(cells []cellOf, l task.Label) ([]int, error) {
 			classes[i] = r.name
 		}
 		if classes[i] < 0 {
-			return nil, fmt.Errorf("case %s: label %s: %q is no class; expected 0 to %d or one of %s", c.id, l.Name, c.text, len(l.Values)-1, strings.Join(l.Values, ", "))
+			return nil, fmt.Errorf("case %s: label %s: %q is not a class; expected 0 to %d or one of %s", c.id, l.Name, c.text, len(l.Values)-1, strings.Join(l.Values, ", "))
 		}
 	}
 	return classes, nil

@@ -117,7 +117,7 @@ func (r *Report) Table() string {
 		l.subgroupTables(&b)
 	}
 	if len(r.Drift) > 0 {
-		b.WriteString("\nTest cases beside training cases (mean +- SD):\n")
+		b.WriteString("\nTest cases compared with training cases (mean +- SD):\n")
 		align(&b, driftRows(r.Drift))
 	}
 	return b.String()

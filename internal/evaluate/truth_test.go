@@ -78,7 +78,7 @@ func TestTruthThatDoesNotFit(t *testing.T) {
 	for name, c := range map[string]struct{ text, want string }{
 		"no case column": {"id,Lesion,Size\na,0,0\n", `no column "case"`},
 		"a label lacks":  {"case,Lesion\na,0\n", `no column "Size" among case, Lesion`},
-		"no such number": {"case,Lesion,Size\na,2,0\n", `case a: label Lesion: "2" is no class; expected 0 to 1 or one of no, yes`},
+		"no such number": {"case,Lesion,Size\na,2,0\n", `case a: label Lesion: "2" is not a class; expected 0 to 1 or one of no, yes`},
 		"no such name":   {"case,Lesion,Size\na,no,huge\n", `"huge"`},
 		"twice":          {"case,Lesion,Size\na,0,0\na,0,0\n", "case a is there twice"},
 		"ragged":         {"case,Lesion,Size\na,0\n", "line 2 has 2 cells, but the header 3"},
@@ -127,9 +127,9 @@ func TestClassesByNameAndNumber(t *testing.T) {
 		{name: "a number that no class has as its name", values: grades, cells: []string{"0", "0"}, want: []int{0, 0}},
 		{name: "swapped", values: swapped, cells: []string{"0", "1"}, in: "also the number"},
 		{name: "in the column of names", values: swapped, header: "label value", cells: []string{"0", "1", "1"}, want: []int{1, 0, 0}},
-		{name: "the column of names takes no numbers", values: plain, header: "label value", cells: []string{"yes", "0"}, in: `"0" is no class; expected one of no, yes`},
-		{name: "out of range", values: plain, cells: []string{"2"}, in: `"2" is no class`},
-		{name: "a fraction", values: plain, cells: []string{"0.5"}, in: `"0.5" is no class`},
+		{name: "the column of names takes no numbers", values: plain, header: "label value", cells: []string{"yes", "0"}, in: `"0" is not a class; expected one of no, yes`},
+		{name: "out of range", values: plain, cells: []string{"2"}, in: `"2" is not a class`},
+		{name: "a fraction", values: plain, cells: []string{"0.5"}, in: `"0.5" is not a class`},
 	} {
 		l := task.Label{Name: "label", Values: test.values}
 		header := test.header

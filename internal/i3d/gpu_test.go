@@ -227,7 +227,7 @@ func TestStepIsRecorded(t *testing.T) {
 			}
 			dev.Close()
 			if n := card.Graphs(); n != 0 {
-				t.Errorf("%d graphs were not given back", n)
+				t.Errorf("%d graphs were not released", n)
 			}
 		})
 	}

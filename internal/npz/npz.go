@@ -105,7 +105,7 @@ func decodeArchive(r io.ReaderAt, size int64, elements int) (map[string]Array, s
 	for _, entry := range archive.File {
 		name, ok := strings.CutSuffix(entry.Name, ".npy")
 		if !ok {
-			return nil, "", fmt.Errorf("%w: holds %q, which is no .npy", ErrFormat, entry.Name)
+			return nil, "", fmt.Errorf("%w: holds %q, which is not an .npy file", ErrFormat, entry.Name)
 		}
 		a, n, err := readEntry(entry, size, elements)
 		if err != nil {

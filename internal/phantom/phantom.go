@@ -76,7 +76,7 @@ func Generate(ctx context.Context, dir string, opt Options, r progress.Reporter)
 	}
 	name := opt.TaskName()
 	if _, ok := task.ParseName(name); !ok {
-		return fmt.Errorf("%q is no task name, expected TaskXXX_Name", name)
+		return fmt.Errorf("%q is not a task name, expected TaskXXX_Name", name)
 	}
 	root := folders.RawTask(name)
 	if err := removeEarlier(root); err != nil {

@@ -143,7 +143,7 @@ func Load(path string) (*Plans, error) {
 		return nil, err
 	}
 	if err := p.Check(); err != nil {
-		return nil, fmt.Errorf("%s: %w; the file is damaged or no plans of this program: run plan-and-preprocess again", path, err)
+		return nil, fmt.Errorf("%s: %w; the file is damaged or not a plans file of this program: run plan-and-preprocess again", path, err)
 	}
 	if err := p.fits(memory.Available()); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
@@ -154,7 +154,7 @@ func Load(path string) (*Plans, error) {
 func loadJSON(path string, v any) error {
 	b, err := infile.ReadFile(path, infile.MaxText)
 	if errors.Is(err, infile.ErrTooLarge) {
-		return fmt.Errorf("%w; this is no plans file", err)
+		return fmt.Errorf("%w; this is not a plans file", err)
 	}
 	if err != nil {
 		return err

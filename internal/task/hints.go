@@ -139,7 +139,7 @@ func notJSON(b []byte) string {
 			case "True", "False", "None":
 				return word + " is Python, JSON writes " + map[string]string{"True": "true", "False": "false", "None": "null"}[word]
 			}
-			return word + " is no value in JSON; give the number that is meant, or remove the case if it is not known"
+			return word + " is not a JSON value; give the number that is meant, or remove the case if it is not known"
 		}
 	}
 	return ""

@@ -67,8 +67,8 @@ func TestMessagesThatLead(t *testing.T) {
 			[]string{"UTF-16"}},
 		"UTF-16, no mark": {func(f *fixture) { f.dataset(encoded(f.json(true), false, "")) }, []string{"UTF-16"}},
 		"a spreadsheet":   {func(f *fixture) { f.dataset("PK\x03\x04...") }, []string{"spreadsheet"}},
-		"NaN":             {func(f *fixture) { replace(f, `"Grade": 1`, `"Grade": NaN`) }, []string{"line 12", "NaN is no value in JSON"}},
-		"minus infinity":  {func(f *fixture) { replace(f, `"Grade": 1`, `"Grade": -Infinity`) }, []string{"-Infinity is no value in JSON"}},
+		"NaN":             {func(f *fixture) { replace(f, `"Grade": 1`, `"Grade": NaN`) }, []string{"line 12", "NaN is not a JSON value"}},
+		"minus infinity":  {func(f *fixture) { replace(f, `"Grade": 1`, `"Grade": -Infinity`) }, []string{"-Infinity is not a JSON value"}},
 		"True":            {func(f *fixture) { replace(f, `"ordinal": true`, `"ordinal": True`) }, []string{"True is Python, JSON writes true"}},
 		"nnU-Net v2's dataset.json": {func(f *fixture) {
 			f.dataset(`{"channel_names": {"0": "CT"}, "labels": {"background": 0, "organ": 1}, "numTraining": 3, "file_ending": ".nii.gz"}`)

@@ -198,7 +198,7 @@ func latin1(a pickleTuple) (any, error) {
 	var out pickleBytes
 	for _, c := range text {
 		if c > 0xff {
-			return nil, fmt.Errorf("character U+%04X is no byte", c)
+			return nil, fmt.Errorf("character U+%04X is not a byte", c)
 		}
 		out = append(out, byte(c))
 	}

@@ -154,7 +154,7 @@ func (t *trainer) save(name string) error {
 		return err
 	}
 	if bad := notFinite(c.Weights); bad != "" {
-		return fmt.Errorf("%w: %s holds values that are no finite numbers", ErrDiverged, bad)
+		return fmt.Errorf("%w: %s contains non-finite values", ErrDiverged, bad)
 	}
 	s := t.state
 	s.Seconds += time.Since(t.began).Seconds()

@@ -99,7 +99,7 @@ func (r *rawHeader) spacingDoubt(pix [3]float64, scale float64) string {
 	case hasSform && differs:
 		return fmt.Sprintf("pixdim says %s, but the sform %s", text(given), text(sform))
 	case missing && !hasSform:
-		return fmt.Sprintf("pixdim says %s, which is no spacing, and there is no sform to tell it", text(given))
+		return fmt.Sprintf("pixdim says %s, which is not a spacing, and there is no sform to take it from", text(given))
 	}
 	return ""
 }

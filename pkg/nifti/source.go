@@ -17,7 +17,7 @@ var (
 	errPair    = errors.New("half of a .hdr/.img pair, expected a single file; save as .nii.gz")
 	errAnalyze = errors.New("an Analyze 7.5 header or no NIfTI at all, expected NIfTI-1 or NIfTI-2; convert to .nii.gz")
 	errMagic   = errors.New("the NIfTI-2 signature is damaged; copy or export the file again")
-	errNoNIfTI = errors.New("not a NIfTI file (the first bytes are no NIfTI-1 or NIfTI-2 header); convert to .nii.gz")
+	errNoNIfTI = errors.New("not a NIfTI file (the first bytes are not a NIfTI-1 or NIfTI-2 header); convert to .nii.gz")
 )
 
 // aheadFrom is how many bytes of voxels are worth a goroutine that decompresses while they are converted.

@@ -80,7 +80,7 @@ func PlanarOn(data []float32, n, c, d, h, w int) Act {
 // Slice views channels [first, first+count); first must be a multiple of Block.
 func (a Act) Slice(first, count int) Act {
 	if first%kernel.Block != 0 || first < 0 || first+count > Blocks(a.C)*kernel.Block || a.Planar {
-		panic(fmt.Sprintf("cpu: channels [%d, %d) are no blocked slice of %d channels", first, first+count, a.C))
+		panic(fmt.Sprintf("cpu: channels [%d, %d) are not a blocked slice of %d channels", first, first+count, a.C))
 	}
 	a.Data = a.Data[first/kernel.Block*a.D*a.H*a.W*a.vec():]
 	a.C = count

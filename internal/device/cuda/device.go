@@ -162,7 +162,7 @@ func (d *gpuDevice) failure(err error) *device.Error {
 	e := &device.Error{Device: d.Name(), Err: err}
 	switch {
 	case errors.Is(err, driver.ErrLost):
-		e.Remedy = "the last checkpoint is whole, go on from it once nvidia-smi answers"
+		e.Remedy = "the last checkpoint is whole: resume from it once nvidia-smi answers"
 		e.For = []remedy.Remedy{remedy.Set{Option: remedy.ContinueTraining}}
 	case errors.Is(err, driver.ErrMemory):
 		e.Remedy = "a smaller batch or smaller images need less"

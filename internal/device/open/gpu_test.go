@@ -182,7 +182,7 @@ func TestCardOutOfMemory(t *testing.T) {
 	hold.Free()
 	again, err := d.NewBlock(700 << 20)
 	if err != nil {
-		t.Fatalf("a block was not given back: %v", err)
+		t.Fatalf("a block was not released: %v", err)
 	}
 	hold.Free() // nothing is left of it
 	if n := card.Used() - before; n != again.Bytes() {

@@ -163,7 +163,7 @@ func (c *Card) Free(p uint64) {
 	defer c.mu.Unlock()
 	i := slices.IndexFunc(c.blocks, func(b block) bool { return b.p == p })
 	if i < 0 {
-		_ = c.wrong("%#x is freed, which is no block", p)
+		_ = c.wrong("%#x is freed, which is not a block", p)
 		return
 	}
 	c.used -= c.blocks[i].bytes
@@ -236,7 +236,7 @@ func (g *graph) Launch() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if g.closed {
-		return c.wrong("a graph is launched that was given back")
+		return c.wrong("a graph is launched that was released")
 	}
 	if err := c.outside("a graph"); err != nil {
 		return err
@@ -255,7 +255,7 @@ func (g *graph) Close() {
 	g.card.mu.Lock()
 	defer g.card.mu.Unlock()
 	if g.closed {
-		_ = g.card.wrong("a graph is given back twice")
+		_ = g.card.wrong("a graph is released twice")
 	}
 	g.closed = true
 	g.card.graphs--
@@ -428,7 +428,7 @@ func (c *Card) Close() {
 		_ = c.wrong("a block of %d bytes was never freed", b.bytes)
 	}
 	if c.graphs > 0 {
-		_ = c.wrong("%d graphs were never given back", c.graphs)
+		_ = c.wrong("%d graphs were never released", c.graphs)
 	}
 }
 
