@@ -1,4 +1,4 @@
-// Package atomicfile makes files appear whole: written beside their target, synced, then renamed.
+// Package atomicfile makes files appear whole: written next to their target, synced, then renamed.
 //
 // Own code, since google/renameio does not cover Windows and natefinch/atomic does not sync the folder.
 package atomicfile
@@ -19,7 +19,7 @@ import (
 	"github.com/universal-classifier/uc/internal/infile"
 )
 
-// Write calls write with a buffered writer to a temporary file beside path and renames it to path once all of it is
+// Write calls write with a buffered writer to a temporary file next to path and renames it to path once all of it is
 // on disk. On any error the temporary file is removed and what stood at path before is untouched.
 func Write(path string, write func(w io.Writer) error) (err error) {
 	if err := fault.At(fault.Create, path); err != nil {

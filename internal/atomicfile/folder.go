@@ -18,7 +18,7 @@ func MkdirAll(dir string) error {
 	return os.MkdirAll(dir, 0o755)
 }
 
-// Remove deletes the file at path. A file that is not there is no error.
+// Remove deletes the file at path. A missing file is not an error.
 func Remove(path string) error {
 	if err := fault.At(fault.Remove, path); err != nil {
 		return &fs.PathError{Op: "remove", Path: path, Err: err}
@@ -29,7 +29,7 @@ func Remove(path string) error {
 	return nil
 }
 
-// RemoveAll deletes path and all that is in it. A path that is not there is no error.
+// RemoveAll deletes path and all that is in it. A missing path is not an error.
 func RemoveAll(path string) error {
 	if err := fault.At(fault.Remove, path); err != nil {
 		return &fs.PathError{Op: "remove", Path: path, Err: err}

@@ -6,7 +6,7 @@ import (
 	"github.com/universal-classifier/uc/internal/augment/rows"
 )
 
-// border says how an array goes on beyond its ends.
+// border says how an array continues beyond its ends.
 type border int
 
 const (

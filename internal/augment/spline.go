@@ -6,7 +6,7 @@ import (
 	"github.com/universal-classifier/uc/internal/augment/rows"
 )
 
-// ending says how an array goes on beyond its ends where it is interpolated with cubic B-splines.
+// ending says how an array continues beyond its ends where it is interpolated with cubic B-splines.
 type ending int
 
 const (

@@ -17,7 +17,8 @@ func mean(values []float64) func(weights, out []float64) {
 	}
 }
 
-// The interval of a mean is that of its standard error, over patients where cases are clustered; and the same each time.
+// The interval of a mean is that of its standard error, over patients where cases are clustered; and the same each
+// time.
 func TestIntervalOfAMean(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	values, cluster := make([]float64, 200), make([]int, 200)

@@ -25,13 +25,13 @@ import (
 // Names of the checkpoints of a fold, without suffix, as nnU-Net calls them.
 const (
 	Final  = "model_final_checkpoint" // after the last epoch
-	Latest = "model_latest"           // to go on from
+	Latest = "model_latest"           // to resume from
 	Best   = "model_best"             // best moving average of the validation loss
 	// Healthy is what a training that collapses goes back to.
 	Healthy = "model_healthy"
 )
 
-// PlansFile is the copy of the plans in the folder of a model, beside its folds, and in that of each fold.
+// PlansFile is the copy of the plans in the folder of a model, next to its folds, and in that of each fold.
 const PlansFile = "plans.json"
 
 // Suffix is that of the file of a checkpoint.
@@ -75,7 +75,7 @@ type Checkpoint struct {
 	training json.RawMessage
 }
 
-// Digest identifies a network by its weights and running statistics, wherever they are kept and whatever is kept beside
+// Digest identifies a network by its weights and running statistics, wherever they are kept and whatever is kept with
 // them.
 func Digest(network *weights.StateDict) string {
 	h := sha256.New()
@@ -224,7 +224,7 @@ func Any(foldDir string) bool {
 	return Exists(foldDir, Final) || Exists(foldDir, Latest) || Exists(foldDir, Best)
 }
 
-// Remove deletes a checkpoint; one that is not there is no error.
+// Remove deletes a checkpoint; a missing one is not an error.
 func Remove(foldDir, name string) error {
 	for _, path := range files(foldDir, name) {
 		if err := atomicfile.Remove(path); err != nil {
@@ -248,7 +248,7 @@ func SetAside(foldDir string, validations ...string) ([]string, error) {
 		}
 		return atomicfile.Rename(from, to)
 	}
-	// The validations first: none may stand beside a network that is not its own.
+	// The validations first: none may stand next to a network that is not its own.
 	for _, name := range validations {
 		if strings.HasSuffix(name, previousMark) {
 			continue

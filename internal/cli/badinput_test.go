@@ -32,7 +32,7 @@ func TestBrokenImages(t *testing.T) {
 	for _, test := range []struct {
 		name  string
 		spoil func(t *testing.T, c testCohort)
-		want  []string // beside the case's name
+		want  []string // next to the case's name
 		more  []string // further arguments
 	}{
 		{"truncated gzip", func(t *testing.T, c testCohort) {

@@ -11,7 +11,7 @@ import (
 	"github.com/universal-classifier/uc/internal/progress"
 )
 
-// phantoms writes a cohort of phantoms and, in a folder of its own, what a hospital would have of it: images, masks and
+// phantoms writes a cohort of phantoms and, in a separate folder, what a hospital would have of it: images, masks and
 // a table.
 func phantoms(t *testing.T, cases int) (scans, masks, table string) {
 	t.Helper()

@@ -80,7 +80,7 @@ func (d *display) Stage(name string, total int) {
 	_ = d.bar.RenderBlank() // a terminal that takes no bar still takes the lines
 }
 
-// Advance says that one item of the current stage is done; item is shown beside the bar.
+// Advance says that one item of the current stage is done; item is shown next to the bar.
 func (d *display) Advance(item string) {
 	item = printable(item)
 	d.mu.Lock()

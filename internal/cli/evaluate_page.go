@@ -19,8 +19,8 @@ func pageFlag(cmd *cobra.Command, scans *bool) {
 		"Reads every image of the evaluated cases", report.PageFile, report.MaxBytes/1_000_000))
 }
 
-// page makes what report.html shows beside the numbers: of each case what dataset.json says, and with --report the
-// scan. Where the raw task is not at hand, only the numbers are shown.
+// page makes what report.html shows in addition to the numbers: of each case what dataset.json says, and with --report
+// the scan. Where the raw task is not at hand, only the numbers are shown.
 func (f *evaluateFlags) page(cmd *cobra.Command, r *evaluate.Report) (*report.Page, error) {
 	d := newDisplay(cmd.ErrOrStderr())
 	defer d.Close()

@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// What a flag carries beside pflag's own fields.
+// What a flag carries in addition to pflag's own fields.
 const (
 	noteSpellings = "uc_spellings" // every spelling with its dashes, in the order the help shows them
 	noteList      = "uc_list"      // takes all values up to the next flag, as argparse's nargs="+"

@@ -26,7 +26,7 @@ func newLeakSearch(f *planFlags) (*leakSearch, error) {
 	return s, err
 }
 
-// report warns of what was found, and keeps it beside the plans for trainings to see. Nothing is done if the task was
+// report warns of what was found, and keeps it next to the plans for trainings to see. Nothing is done if the task was
 // not verified.
 func (s *leakSearch) report(ctx context.Context, t *task.Task, f *planFlags, r progress.Reporter) error {
 	if !f.verify {

@@ -95,7 +95,7 @@ func TestMetaImageCohort(t *testing.T) {
 	}
 }
 
-// checkOneCase predicts one case of a trained cohort from files of any name, beside the results in the folder
+// checkOneCase predicts one case of a trained cohort from files of any name, next to the results in the folder
 // predictions (without mirroring, in fp32), and writes the network's input for it.
 func checkOneCase(t *testing.T, c testCohort, predictions string) {
 	const id = "phantom_test_001"

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// withDeadline fails the test when do waits for ever.
+// withDeadline fails the test when do waits forever.
 func withDeadline(t *testing.T, do func()) {
 	t.Helper()
 	done := make(chan bool)

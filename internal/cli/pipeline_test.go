@@ -234,7 +234,7 @@ func TestFollowedPlans(t *testing.T) {
 	refused(t, ExitFailed, []string{"nothing.safetensors"}, c.trainArgs("2", "-p", "nnUNetPlans_pretrained_MINE", "-pretrained_weights", "nothing.safetensors")...)
 }
 
-// Ctrl-C ends a training with a checkpoint that -c goes on from.
+// Ctrl-C ends a training with a checkpoint that -c resumes from.
 func TestInterruptedTraining(t *testing.T) {
 	c := newCohort(t, 5)
 	ok(t, c.planArgs()...)
@@ -253,7 +253,7 @@ func TestInterruptedTraining(t *testing.T) {
 	ok(t, c.trainArgs("0", "-c")...)
 }
 
-// A training that is killed at any moment goes on with -c to the same bits as one that was not.
+// A training that is killed at any moment continues with -c to the same bits as one that was not.
 func TestKilledTrainingContinuesBitForBit(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("needs kill -9")

@@ -22,7 +22,7 @@ import (
 // Names of planners that the reference's -pl3d knows.
 const (
 	planner           = "ClassificationExperimentPlanner3D"
-	plannerPretrained = "ExperimentPlanner3D_v21_Pretrained" // what the reference demands beside -overwrite_plans
+	plannerPretrained = "ExperimentPlanner3D_v21_Pretrained" // what the reference demands together with -overwrite_plans
 )
 
 type planFlags struct {

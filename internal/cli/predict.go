@@ -104,7 +104,7 @@ func (f *predictFlags) check() error {
 	return checkFolds(f.folds)
 }
 
-// checkFolds refuses what is no fold, and all beside others.
+// checkFolds rejects what is not a fold, and all together with others.
 func checkFolds(folds []string) error {
 	for _, fold := range folds {
 		if err := checkFold(fold); err != nil {

@@ -30,7 +30,7 @@ func parsePrevalence(values []string) ([]reliability.Prevalence, error) {
 	return out, nil
 }
 
-// keepDoubt writes beside the model what it knows of its reliability, unless some of its folds were chosen.
+// keepDoubt writes next to the model what it knows of its reliability, unless some of its folds were chosen.
 func (f *evaluateFlags) keepDoubt(r *crossvalidation.Result) error {
 	if r.Doubt == nil || len(f.folds) > 0 {
 		return nil

@@ -70,7 +70,7 @@ func (c testCohort) hasCheckpoint(t *testing.T, fold string) {
 	}
 }
 
-// A closed terminal ends a training as SIGTERM does, with a checkpoint; under nohup it goes on.
+// A closed terminal ends a training as SIGTERM does, with a checkpoint; under nohup it continues.
 func TestHangup(t *testing.T) {
 	bin := build(t)
 	c := newCohort(t, 5)

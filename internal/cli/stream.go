@@ -11,12 +11,12 @@ import (
 	"time"
 )
 
-// streamPatience is how long an output may block once the job is to end.
+// streamPatience is how long an output may block once the job has to end.
 const streamPatience = 300 * time.Millisecond
 
-// stream is an output of the program that stops no job: what is written after the reader of a pipe has gone, or after
-// the terminal has been closed, is dropped without an error, and so is, once the job has been told to end, what a pipe
-// that nobody reads does not take.
+// stream is an output of the program that never stops a job: what is written after the reader of a pipe has gone, or
+// after the terminal has been closed, is dropped without an error, and so is, once the job has been told to end, what a
+// pipe that nobody reads does not take.
 type stream struct {
 	to      io.Writer
 	ending  <-chan struct{}

@@ -250,8 +250,8 @@ func (f *submitFlags) localCPUs() int {
 	return min(total, max(worth, total/max(1, len(f.folds)*f.seeds*len(f.recipes))))
 }
 
-// trainOptions are those of the further arguments of uc train that change what a training needs; arguments that uc train
-// would refuse are refused.
+// trainOptions are those of the further arguments of uc train that change what a training needs; arguments that uc
+// train would refuse are refused.
 func trainOptions(extra []string, trainer string) (train.Options, error) {
 	o := train.Options{Trainer: trainer}
 	if len(extra) == 0 {

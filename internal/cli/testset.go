@@ -18,7 +18,7 @@ import (
 )
 
 // testSet measures the external test set of a task. dir is the folder of its predictions, known what is known of its
-// cases, and incomplete tells of cases that could not be predicted.
+// cases, and incomplete lists cases that could not be predicted.
 func (f *evaluateFlags) testSet(cmd *cobra.Command, id string) (r *evaluate.Report, dir string, known *covariate.Table, incomplete, err error) {
 	if f.truth != "" {
 		return nil, "", nil, nil, usagef("--truth does not go with --test, whose classes are in dataset.json")

@@ -17,7 +17,7 @@ import (
 const advisedMargin = 1.05
 
 // enough is a budget, in bytes, that suffices for every case in every stage, as far as the headers tell. A case that
-// does not fit the budget is met when it is cropped, before there are plans; that it could be cropped would be no help
+// does not fit the budget is met when it is cropped, before there are plans; that it could be cropped would not help
 // if it then could not be resampled.
 func (co *cohort) enough() int64 {
 	most, _ := Outlook(co.task)
@@ -25,8 +25,8 @@ func (co *cohort) enough() int64 {
 }
 
 // Outlook is what the headers of a task's images tell of its preprocessing before anything is read: a budget in bytes
-// that suffices for every case, and plans for the whole images. Cropping only makes cases smaller, so the true plans ask
-// for no more. The plans are nil if none can be made.
+// that suffices for every case, and plans for the whole images. Cropping only makes cases smaller, so the true plans
+// ask for no more. The plans are nil if none can be made.
 func Outlook(t *task.Task) (enough int64, p *plan.Plans) {
 	fp := &fingerprint.Fingerprint{Modalities: t.Dataset.Modalities}
 	most := int64(0)

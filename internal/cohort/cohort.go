@@ -1,4 +1,4 @@
-// Package cohort plans and preprocesses all cases of a task, as many at a time as fit the memory, and does again only
+// Package cohort plans and preprocesses all cases of a task, as many at a time as fit the memory, and redoes only
 // what has changed.
 package cohort
 

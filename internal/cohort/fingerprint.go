@@ -47,7 +47,7 @@ func (co *cohort) measure(i, stride int) (measured, *preprocess.Cropped, error) 
 type cohort struct {
 	*job
 	cases    []task.Case
-	measured []measured // beside cases
+	measured []measured // parallel to cases
 }
 
 // load reads and crops case i.

@@ -24,7 +24,7 @@ func FuzzProperties(f *testing.F) {
 	})
 }
 
-// FuzzRecords reads any records of a task beside any fingerprint.
+// FuzzRecords reads any records of a task with any fingerprint.
 func FuzzRecords(f *testing.F) {
 	f.Add([]byte(`{"version":1,"fingerprint":"x","cases":{"c":{"files":[{"path":"a","size":1,"modified":"2020-01-01T00:00:00Z","sha256":"x","hashed":"2020-01-01T00:00:10Z"}],"measured":{}}}}`), []byte(`{"all_sizes":[[1,2,3]],"all_spacings":[[1,1,1]],"modalities":{"0":"CT"}}`))
 	dir := f.TempDir()

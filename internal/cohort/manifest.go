@@ -24,7 +24,7 @@ import (
 	"github.com/universal-classifier/uc/internal/task"
 )
 
-// manifestFile remembers, beside the fingerprint, which input files it was made from.
+// manifestFile remembers, next to the fingerprint, which input files it was made from.
 const manifestFile = "case_records.json"
 
 // settled is how old a file's last change must be for its size and time to vouch for its content: a second change
@@ -54,7 +54,7 @@ type source struct {
 	Hashed   time.Time `json:"hashed"` // when
 }
 
-// loadManifest reads the manifest; damaged or foreign ones count as none, they only save time.
+// loadManifest reads the manifest; a damaged one counts as missing, since it only saves time.
 func loadManifest(dir string) (*manifest, error) {
 	none := &manifest{Version: preprocess.Version, Cases: map[string]record{}}
 	b, err := infile.ReadFile(filepath.Join(dir, manifestFile), infile.MaxText)
@@ -71,8 +71,8 @@ func loadManifest(dir string) (*manifest, error) {
 	return r, nil
 }
 
-// update identifies the input files of all cases, and forgets what was measured on others. Of the cases that are not the
-// shard's, those that nobody has identified yet are left to those who do.
+// update identifies the input files of all cases, and forgets what was measured on others. Of the cases that are not
+// the shard's, those that nobody has identified yet are left to those who do.
 func (r *manifest) update(ctx context.Context, co *cohort, s shard.Shard) error {
 	fresh := make([]record, len(co.cases))
 	var look []int
@@ -195,8 +195,8 @@ func (co *cohort) fingerprintBefore(r *manifest) (fp *fingerprint.Fingerprint, k
 	return fp, key, err
 }
 
-// fingerprintOnce returns the fingerprint of an earlier run if nothing it rests on has changed; otherwise it makes a new
-// one.
+// fingerprintOnce returns the fingerprint of an earlier run if nothing it rests on has changed; otherwise it makes a
+// new one.
 func (co *cohort) fingerprintOnce(ctx context.Context, r *manifest) (*fingerprint.Fingerprint, error) {
 	fp, key, err := co.fingerprintBefore(r)
 	if err != nil {
@@ -236,7 +236,7 @@ func caseKey(setting string, files []source) string {
 }
 
 // upToDate reports whether a case's arrays are there and made from these files with this setting. Targets that changed
-// in dataset.json are written anew: the arrays do not depend on them.
+// in dataset.json are written again: the arrays do not depend on them.
 func (co *cohort) upToDate(stage string, c task.Case, setting string, files []source) (bool, error) {
 	p, now := co.stored(stage, c, setting, files)
 	if p == nil {

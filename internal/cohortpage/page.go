@@ -1,5 +1,5 @@
 // Package cohortpage shows a cohort on one page of HTML: its classes by site and fold, histograms of sizes, spacings
-// and intensities, a slice of every case with the region of interest outlined, and what there is to warn of.
+// and intensities, a slice of every case with the region of interest outlined, and warnings.
 //
 // The page is one file without scripts that loads nothing from anywhere, and its size is bounded.
 package cohortpage

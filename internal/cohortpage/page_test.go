@@ -167,7 +167,7 @@ func TestHostileNames(t *testing.T) {
 	if strings.Contains(page, strings.Repeat("long", 300)) {
 		t.Error("a long name is written out")
 	}
-	// What the names spell as text is no link.
+	// Names that are plain text are not links.
 	page = strings.NewReplacer("https:", "", "url(", "", "//", "").Replace(page)
 	selfContained(t, page)
 }

@@ -59,7 +59,7 @@ func (f *finder) about(text string, why func(i int, l *look) string) {
 	}
 }
 
-// find looks for all there is to warn of.
+// find looks for everything to warn about.
 func (f *finder) find() []warning {
 	for _, text := range f.in.Warnings {
 		f.add(text)

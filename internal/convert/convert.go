@@ -29,7 +29,7 @@ type Cohort struct {
 	Notes       []string // what people should know before they agree
 	Warnings    []string // what they may not have meant
 
-	inputs []string // what the cohort was made from beside the files of its cases: digests, options
+	inputs []string // what the cohort was made from in addition to the files of its cases: digests, options
 }
 
 // Case is one case and where its files come from.

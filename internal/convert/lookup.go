@@ -98,7 +98,7 @@ type finder struct {
 	plain      bool // a number at the end of a file's name, _0001, is part of the case's, not that of a modality
 }
 
-// find returns the images of a case, one per modality; or why they are not found, with the files that stand in the way.
+// find returns the images of a case, one per modality; or why they are not found, with the files that prevent it.
 func (f *finder) find(cell string) (id string, images []int, problem string) {
 	id, file := f.cellID(cell)
 	if file != "" {

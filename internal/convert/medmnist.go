@@ -55,7 +55,7 @@ type medmnistPart struct {
 // MedMNIST reads a 3D set of MedMNIST: arrays train_images, val_images, test_images of uint8 (N, D, H, W) or (N, D, H,
 // W, C), and train_labels and so on of whole numbers (N, 1) or, for several labels, (N, L). The parts train and val
 // train, with val as the validation of fold 0; test becomes the external test set. Voxels are taken to be 1 mm, as the
-// files know of no spacing.
+// files have no spacing.
 func MedMNIST(ctx context.Context, o MedMNISTOptions) (*Cohort, error) {
 	described, err := npz.Describe(o.File)
 	if err != nil {

@@ -130,7 +130,7 @@ func (s *sheet) takeFiles(r *row, line int) {
 	r.Mask = File{Path: r.part.mask.path(i)}
 }
 
-// surplus names images and masks that no row speaks of.
+// surplus names images and masks that no row mentions.
 func (s *sheet) surplus() {
 	bySuffix := len(s.Modalities) > 0 && s.Modalities[0].Suffix != ""
 	ids := map[string]bool{}
@@ -145,7 +145,7 @@ func (s *sheet) surplus() {
 		for i, im := range p.finder.images {
 			switch {
 			case p.used[i], p.finder.isMask(im):
-			case ids[im.name], ids[im.stem], slices.ContainsFunc(im.dirs, func(d string) bool { return ids[d] }): // of a case that has a problem, or files beside the modalities
+			case ids[im.name], ids[im.stem], slices.ContainsFunc(im.dirs, func(d string) bool { return ids[d] }): // of a case that has a problem, or files next to the modalities
 			case bySuffix && slices.ContainsFunc(prefixes(im.stem), func(id string) bool { return ids[id] }):
 			case p.test:
 				rest++

@@ -144,7 +144,7 @@ func (s *sheet) read(ctx context.Context, r progress.Reporter) (*Cohort, error) 
 	return s.cohort, problems(s.cohort.draft("").Problems()).err(s.Table)
 }
 
-// openParts looks into the folders.
+// openParts indexes the folders.
 func (s *sheet) openParts(ctx context.Context) error {
 	names := maskNames{s.MaskSuffix}
 	for i := range s.parts {

@@ -70,7 +70,7 @@ func (c *Cohort) Target(f task.Folders, id int, name string, overwrite bool) (*T
 	return t, t.look(overwrite)
 }
 
-// look says what lies where the task is to be.
+// look examines what lies where the task will be.
 func (t *Target) look(overwrite bool) error {
 	entries, err := os.ReadDir(t.Dir)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && len(entries) == 0 {

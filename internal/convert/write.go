@@ -35,7 +35,7 @@ type Written struct {
 	Linked, Copied, Converted int // files
 }
 
-// Write writes the task, whole or not at all: it is built in a folder of its own, checked as plan-and-preprocess would,
+// Write writes the task, whole or not at all: it is built in a separate folder, checked as plan-and-preprocess would,
 // and then renamed. Files are linked to those of the source (hard links) where the file system allows it, else, or with
 // copyAll, copied.
 func (c *Cohort) Write(ctx context.Context, t *Target, copyAll bool, r progress.Reporter) (*Written, error) {
@@ -148,8 +148,8 @@ func absolute(path string) string {
 	return path
 }
 
-// check looks at the task as plan-and-preprocess does before it begins. What it finds is said of the place where the
-// task will be.
+// check looks at the task as plan-and-preprocess does before it begins. What it finds is reported for the place where
+// the task will be.
 func (c *Cohort) check(ctx context.Context, staged task.Folders, t *Target, r progress.Reporter) error {
 	inPlace := func(err error) error {
 		if err == nil {

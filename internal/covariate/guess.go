@@ -138,7 +138,7 @@ var (
 	percent = regexp.MustCompile(`^([+-]?\d+([.,]\d+)?)\s*%$`)      // 12 %
 )
 
-// styleOf finds the decimal sign of a column: a comma where a cell such as 63,5 shows that it is no separator of
+// styleOf finds the decimal sign of a column: a comma where a cell such as 63,5 shows that it does not separate
 // thousands, or where every comma could be either.
 func styleOf(cells []cell) style {
 	var s style

@@ -40,7 +40,7 @@ func Available() []Level {
 var current atomic.Int32
 
 // Default is the best level of this processor, or the one that UC_CPU names when the processor has it. The variable is
-// read once. Whatever chooses between kernels asks for it anew each time, so that Use reaches all of them.
+// read once. Whatever chooses between kernels asks for it again each time, so that Use reaches all of them.
 func Default() Level {
 	if l := current.Load(); l != 0 {
 		return Level(l - 1)

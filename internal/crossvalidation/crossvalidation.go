@@ -40,8 +40,8 @@ type Result struct {
 	Model       string // folder of the model
 	NoBaselines error  // why the report has no baselines; nil if it has
 
-	// Doubt is what the model knows of its reliability from now on; nil where its validations do not say what networks they
-	// are of, or none of the cases was held out.
+	// Doubt is what the model knows of its reliability from now on; nil where its validations do not say what networks
+	// they are of, or none of the cases was held out.
 	Doubt *doubt.Model
 }
 

@@ -115,7 +115,7 @@ func decode(b []byte) (string, error) {
 func parse(path, text string, sep rune, before int) (*Table, error) {
 	r := csv.NewReader(strings.NewReader(text))
 	r.Comma = sep
-	r.TrimLeadingSpace = sep != '\t' // an empty cell of a table separated by tabs is no space
+	r.TrimLeadingSpace = sep != '\t' // an empty cell of a table separated by tabs is not a space
 	r.FieldsPerRecord = -1
 	t := &Table{Path: path}
 	var records [][]string

@@ -38,7 +38,7 @@ type Dataset struct {
 const maxUnpackers = 4
 
 // Open opens the cases in a stage folder, to be read compressed unless Map follows. All cases must have one shape, and
-// the arrays of each must be those that its properties tell of.
+// the arrays of each must be those that its properties describe.
 func Open(stage string, cases []string) (*Dataset, error) {
 	if len(cases) == 0 {
 		return nil, fmt.Errorf("%s: no cases asked for", stage)
@@ -75,7 +75,7 @@ func Open(stage string, cases []string) (*Dataset, error) {
 	return d, nil
 }
 
-// Map maps each case into memory from a .npy beside its .npz (as nnU-Net does), so that the system's page cache holds
+// Map maps each case into memory from a .npy next to its .npz (as nnU-Net does), so that the system's page cache holds
 // what is in use. What lies there already is used if its content is that of the .npz, else the case is unpacked. The
 // stage folder is locked while cases are unpacked.
 func (d *Dataset) Map(ctx context.Context, r progress.Reporter) error {
@@ -177,7 +177,7 @@ func (d *Dataset) open(i int) error {
 	return nil
 }
 
-// replaced says that a case was preprocessed anew since the dataset was opened.
+// replaced says that a case was preprocessed again since the dataset was opened.
 func (d *Dataset) replaced(i int) error {
 	return task.CaseErrorf(d.ids[i], "%s was replaced after this training had begun; start the training again", ArraysFile(d.stage, d.ids[i]))
 }

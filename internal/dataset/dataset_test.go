@@ -85,7 +85,7 @@ func TestDataset(t *testing.T) {
 	}
 }
 
-// What a training reads is the content of the .npz, whatever .npy lies beside it and however old that claims to be.
+// What a training reads is the content of the .npz, whatever .npy lies next to it and however old that claims to be.
 func TestUnpackedCaseIsThatOfThePackedOne(t *testing.T) {
 	f := cohorttest.MakeTask(t, "MRI", cohorttest.Cases(3))
 	p := mustRun(t, f)
@@ -146,7 +146,7 @@ func TestUnpackedCaseIsThatOfThePackedOne(t *testing.T) {
 	}
 }
 
-// Arrays that were exchanged beside their properties, or that change under a training, are an error.
+// Arrays that were exchanged next to their properties, or that change under a training, are an error.
 func TestArraysThatAreNotThoseOfTheirProperties(t *testing.T) {
 	f := cohorttest.MakeTask(t, "MRI", cohorttest.Cases(3))
 	p := mustRun(t, f)

@@ -30,8 +30,8 @@ type Spec struct {
 // Block is one piece of device memory. Whoever asked for it gives it back.
 type Block interface {
 	Bytes() int64
-	// Free gives the memory back at once, before Close of the device does; tensors in it must not be used any more. It does
-	// nothing where that has been done.
+	// Free gives the memory back at once, before Close of the device does; tensors in it must not be used any more. It
+	// does nothing where that has been done.
 	Free()
 }
 
@@ -112,7 +112,7 @@ type Device interface {
 	// Upload fills a tensor with values in C order of its shape; Download reads them.
 	Upload(t *Tensor, values []float32)
 	Download(t *Tensor, values []float32)
-	// WorkspaceBytes is the memory that kernels hold beside the blocks.
+	// WorkspaceBytes is the memory that kernels hold in addition to the blocks.
 	WorkspaceBytes() int64
 
 	// ConvForward computes y = epilogue(conv(x, w)).

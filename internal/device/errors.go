@@ -6,9 +6,9 @@ import (
 	"github.com/universal-classifier/uc/internal/remedy"
 )
 
-// Error is what a device panics with when it cannot go on: its methods have no errors, since nothing can be done about
-// them where they are called. The exported methods of the networks (package i3d) return it as their error, so that
-// nobody above them need know of it.
+// Error is what a device panics with when it cannot continue: its methods have no errors, since nothing can be done
+// about them where they are called. The exported methods of the networks (package i3d) return it as their error, so
+// that nobody above them need know of it.
 type Error struct {
 	Device string
 	Err    error

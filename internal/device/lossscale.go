@@ -6,6 +6,6 @@ package device
 type LossScaler interface {
 	// LossScale returns the scale and how many good steps there have been since it last changed.
 	LossScale() (scale float64, good int)
-	// SetLossScale goes on from what LossScale returned.
+	// SetLossScale resumes from what LossScale returned.
 	SetLossScale(scale float64, good int)
 }

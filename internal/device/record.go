@@ -10,7 +10,7 @@ type Recorder interface {
 	Record(pass func() error) (Recording, error)
 }
 
-// RecorderOf returns what records the passes of a device, or nil where there is no such thing or the environment wants
+// RecorderOf returns what records the passes of a device, or nil where the device cannot or the environment wants
 // none.
 func RecorderOf(d Device) Recorder {
 	if r, ok := d.(Recorder); ok && env.Graphs() {
@@ -22,8 +22,8 @@ func RecorderOf(d Device) Recorder {
 // Recording repeats a pass on the tensors that it was recorded with.
 type Recording interface {
 	// Run repeats the pass on what the tensors hold now, and reports whether it could: once the device has moved memory of
-	// its own, it does nothing any more, and has to be recorded anew.
+	// its own, it does nothing any more, and has to be recorded again.
 	Run() bool
-	// Close gives back what the device keeps for it.
+	// Close releases what the device keeps for it.
 	Close()
 }

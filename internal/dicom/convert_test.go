@@ -61,7 +61,7 @@ func column(t *testing.T, path, name string) []string {
 	return out
 }
 
-// Images hold the voxels and no word of the patient; the table beside the source links them.
+// Images hold the voxels and no word of the patient; the table next to the source links them.
 func TestConvert(t *testing.T) {
 	root := t.TempDir()
 	source, out := filepath.Join(root, "export"), filepath.Join(root, "images")

@@ -212,7 +212,7 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// Small deviations of rounded positions are no reason to refuse a series.
+// Small deviations of rounded positions are not a reason to reject a series.
 func TestRoundedPositionsAreTaken(t *testing.T) {
 	dir := t.TempDir()
 	dicomtest.Series{Spacing: [3]float64{1.25, 1, 1}, Size: [3]int{40, 4, 4}, Change: func(z int, e []dicomtest.Element) []dicomtest.Element {
@@ -437,7 +437,7 @@ func TestUnreadSyntaxesNameTheirRemedy(t *testing.T) {
 	}
 }
 
-// Files are found by their content, and those that are no images are named.
+// Files are found by their content, and those that are not images are named.
 func TestOtherFiles(t *testing.T) {
 	dir := t.TempDir()
 	dicomtest.Series{}.Write(t, filepath.Join(dir, "a", "b"))

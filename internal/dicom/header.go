@@ -63,7 +63,7 @@ const dicomDirectoryClass = "1.2.840.10008.1.3.10"
 // Directory is the kind of files that list the images of a disc.
 const Directory = "DICOMDIR"
 
-// notImageError says what a DICOM file is that is no image.
+// notImageError says what a DICOM file is that is not an image.
 type notImageError struct{ kind string }
 
 func (e *notImageError) Error() string { return e.kind }

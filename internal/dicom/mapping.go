@@ -58,7 +58,7 @@ type mappingRow struct {
 	person                            string   // what tells patients apart: the id, or the study where there is none
 }
 
-// MappingPath is where the table for a source lies: beside it, so that it does not leave with the images.
+// MappingPath is where the table for a source lies: next to it, so that it does not leave with the images.
 func MappingPath(source string) (string, error) {
 	abs, err := filepath.Abs(source)
 	if err != nil {

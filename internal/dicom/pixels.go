@@ -45,7 +45,7 @@ func (f pixelFormat) limits() (lo, hi float64) {
 	return 0, math.Exp2(float64(f.stored)) - 1
 }
 
-// read reads the pixels of a frame. Bits beside those that the format says are stored, as overlays may be, are left
+// read reads the pixels of a frame. Bits other than those that the format says are stored, as overlays may be, are left
 // out.
 func (f pixelFormat) read(raw []byte, order binary.ByteOrder, out []int64) {
 	unused := 64 - f.stored

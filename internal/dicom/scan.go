@@ -31,7 +31,7 @@ type ScanOptions struct {
 	Skip     string  // a folder that is not looked into, "" for none
 }
 
-// Ignored are files that are no images of a series, of one kind.
+// Ignored are files that are not images of a series, of one kind.
 type Ignored struct {
 	Kind  string   `json:"kind"`
 	Files []string `json:"files"`
@@ -117,7 +117,7 @@ func Look(ctx context.Context, sources []string, o ScanOptions, r progress.Repor
 	return s, nil
 }
 
-// sortOut takes down the files that are no images.
+// sortOut takes down the files that are not images.
 func (s *Scan) sortOut(paths []string, errs []error) {
 	for i, err := range errs {
 		var other *notImageError

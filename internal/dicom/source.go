@@ -60,7 +60,7 @@ func (s *source) read(b []byte) error {
 	return err
 }
 
-// seekTo goes on at another place, in deflated content only at one further on.
+// seekTo continues at another place, in deflated content only at one further on.
 func (s *source) seekTo(at int64) error {
 	switch n := at - s.at; {
 	case s.end >= 0 && at > s.end:

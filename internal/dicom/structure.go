@@ -7,7 +7,7 @@ import (
 	"fmt"
 )
 
-// Limits of what is read of a file beside its pixel data. Real files stay far below them.
+// Limits of what is read of a file apart from its pixel data. Real files stay far below them.
 const (
 	maxValue    = 64000    // bytes of one value
 	maxDepth    = 16       // sequences within sequences

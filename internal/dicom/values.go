@@ -15,7 +15,7 @@ import (
 // elements are the elements of a data set or of a sequence's item.
 type elements []*dicom.Element
 
-// decode has the library read what a walk has copied. The library is written for files that keep to the standard, so a
+// decode lets the library read what a walk has copied. The library is written for files that keep to the standard, so a
 // panic of it is an error of the file.
 func (o *outline) decode() (e elements, err error) {
 	defer func() {

@@ -17,7 +17,7 @@ import (
 	"github.com/universal-classifier/uc/internal/task"
 )
 
-// Files in the folder of a model, beside its plans.
+// Files in the folder of a model, next to its plans.
 const (
 	File         = "calibration.json"
 	FeaturesFile = "calibration_features.npz"

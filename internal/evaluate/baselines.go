@@ -33,10 +33,10 @@ type BaselineReport struct {
 	Accuracy         Estimate        `json:"accuracy"`
 	BalancedAccuracy Number          `json:"balanced_accuracy"`
 	MacroAUC         Number          `json:"macro_auc"`
-	Values           []BaselineValue `json:"values"` // beside LabelReport.Values
+	Values           []BaselineValue `json:"values"` // parallel to LabelReport.Values
 }
 
-// BaselineValue is a baseline's performance on one class against all others, beside the network's.
+// BaselineValue is a baseline's performance on one class against all others, next to the network's.
 type BaselineValue struct {
 	Value      int      `json:"value"`
 	Name       string   `json:"name"`
@@ -156,7 +156,7 @@ func baselineRows(l LabelReport) [][]string {
 	return rows
 }
 
-// Comparison is a network beside the best baseline of a class.
+// Comparison is a network against the best baseline of a class.
 type Comparison struct {
 	Class, Baseline string
 	Difference      Estimate // of the areas, network minus baseline

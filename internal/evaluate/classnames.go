@@ -75,7 +75,7 @@ func namedClasses(cells []cellOf, l task.Label) ([]int, error) {
 	return classes, nil
 }
 
-// numberedClasses reads a column of numbers beside one of names.
+// numberedClasses reads a column of numbers next to one of names.
 func numberedClasses(cells []cellOf, l task.Label) ([]int, error) {
 	classes := make([]int, len(cells))
 	for i, c := range cells {

@@ -23,9 +23,9 @@ var usualFolds = []string{"0", "1", "2", "3", "4"}
 // CrossValidation pools the validation cases of folds of the model in modelDir: every case was predicted by a network
 // that did not train on it. Without folds it takes those of the splits and whichever others there are, but not "all",
 // whose validation cases are its training cases. Folds without a validation are named in MissingFolds; it is an error
-// if none has one, if a validation is not that of the network in its fold or of the images of today, or if the folds
+// if none has one, if a validation is not that of the network in its fold or of the current images, or if the folds
 // were made from different plans. A case that several folds hold out counts once, with its mean logits and
-// probabilities. Classes are those of today.
+// probabilities. Classes are the current ones.
 func CrossValidation(modelDir string, folds []string, today Today) (*Report, error) {
 	if len(folds) == 0 {
 		var err error

@@ -34,7 +34,7 @@ const maxResultBytes = 16 * maxResult
 // ErrNotValidated says that a folder holds no predictions of WriteFold.
 var ErrNotValidated = errors.New("not validated")
 
-// ErrMixed says that a result was written by another validation than the list beside it.
+// ErrMixed says that a result was written by another validation than the list next to it.
 var ErrMixed = errors.New("the file is of another validation than")
 
 // Fold is the validation of a fold: the predictions of one network.
@@ -51,7 +51,7 @@ type Origin struct {
 	Network    *provenance.Fold `json:"network"`    // what the network was made from; null if its checkpoint does not say
 }
 
-// caseList is cases.json: what the .npz files beside it are. Files that it does not list do not count.
+// caseList is cases.json: what the .npz files next to it are. Files that it does not list do not count.
 type caseList struct {
 	Labels   []ListedLabel `json:"classification_labels"`
 	MadeFrom *Origin       `json:"made_from,omitempty"`
@@ -103,7 +103,8 @@ func Validations(foldDir string) ([]string, error) {
 
 // Arrays are the arrays of a case's result file: logits_<i> and probabilities_<i> (classes) per classification label i,
 // categorical (labels) the class of the highest probability and, where known, target (labels), members_<i> (folds,
-// mirror images, classes; float32), the logits that logits_<i> are the mean of, and features (folds, features; float32).
+// mirror images, classes; float32), the logits that logits_<i> are the mean of, and features (folds, features;
+// float32).
 func (p Prediction) Arrays() []npz.Array {
 	var out []npz.Array
 	for i, v := range p.Logits {

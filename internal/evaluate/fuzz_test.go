@@ -9,7 +9,7 @@ import (
 	"github.com/universal-classifier/uc/internal/npz"
 )
 
-// FuzzCases reads any cases.json beside a good result.
+// FuzzCases reads any cases.json next to a good result.
 func FuzzCases(f *testing.F) {
 	f.Add([]byte(`{"classification_labels":[{"name":"L","ordinal":false,"values":["a","b"]}],"cases":[{"case":"c","fold":"0","targets":[1]}]}`))
 	f.Add([]byte(`{"classification_labels":[{"name":"L","values":["a","b"]}],"cases":[{"case":"../c","targets":[7]},{"case":"c"}]}`))

@@ -95,7 +95,7 @@ func (f *Fold) cases() []provenance.Case {
 	return out
 }
 
-// update brings a validation up to today: cases that are gone are left out, corrected classes are taken.
+// update brings a validation up to date: cases that are gone are left out, corrected classes are taken.
 func (p *pool) update(fold string, f *Fold) error {
 	var replaced []string
 	for _, c := range f.Predictions {

@@ -18,8 +18,8 @@ type Prediction struct {
 	Doubt      *Doubt      // nil where nothing is known
 }
 
-// NewPrediction returns a prediction of zeros for a case, with so many classes per label; Add fills it, with each of the
-// mirror images of each fold, fold by fold.
+// NewPrediction returns a prediction of zeros for a case, with so many classes per label; Add fills it, with each of
+// the mirror images of each fold, fold by fold.
 func NewPrediction(id string, classes []int, folds, mirrors int) Prediction {
 	p := Prediction{Case: id, Members: &Members{Folds: folds, Mirrors: mirrors}}
 	for _, n := range classes {

@@ -1,6 +1,6 @@
 package evaluate
 
-// This file holds what a report says of probabilities and of doubt, beside how well classes are told apart.
+// This file holds what a report says of probabilities and of doubt, in addition to how well classes are separated.
 
 // CalibrationReport is how well the probabilities of a label agree with what happens, as the network gives them
 // (Before) and after a temperature was applied (After). For a cross-validation the temperature that is applied to a
@@ -36,7 +36,7 @@ type CalibrationMeasures struct {
 	ECE         Estimate `json:"ece"`         // expected calibration error over Bins of equal width
 	DebiasedRMS Estimate `json:"debiased_rms_calibration_error"`
 
-	Classes []ClassCalibration `json:"classes"` // beside LabelReport.Values
+	Classes []ClassCalibration `json:"classes"` // parallel to LabelReport.Values
 }
 
 // ClassCalibration is the calibration of one class against all others.
@@ -98,7 +98,8 @@ type OrdinalReport struct {
 	Method string   `json:"method"`              // of the intervals
 }
 
-// DoubtReport is how well doubt is known: what prediction sets hold, and what the cases are worth that are not in doubt.
+// DoubtReport is how well doubt is known: what prediction sets hold, and what the cases are worth that are not in
+// doubt.
 type DoubtReport struct {
 	Target       float64  `json:"target_coverage"`
 	Coverage     Estimate `json:"coverage"` // share of cases whose set holds the true class

@@ -148,7 +148,7 @@ func (r *Report) SubgroupsCSV(w io.Writer) error {
 	return out.Error()
 }
 
-// stackedRows is one row per class: the network with the covariates beside the network alone; nil without it.
+// stackedRows is one row per class: the network with the covariates next to the network alone; nil without it.
 func stackedRows(l LabelReport) [][]string {
 	for _, b := range l.Baselines {
 		if !b.WithNetwork {

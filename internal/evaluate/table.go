@@ -97,7 +97,7 @@ type UnusedFile struct {
 	Reason string `json:"reason"`
 }
 
-// check compares the table with the results beside it; results that were moved away are not missed.
+// check compares the table with the results next to it; results that were moved away are not missed.
 func (t *Table) check(dir string) error {
 	var other []string
 	for _, c := range t.Cases {

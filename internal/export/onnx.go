@@ -42,7 +42,7 @@ const (
 const ONNXInput = "input"
 
 // writeONNX writes the folds of m as one graph that averages their probabilities, and the vectors of its self-test
-// beside it.
+// next to it.
 func writeONNX(ctx context.Context, path string, m *model.Model, r progress.Reporter) error {
 	file, err := onnxModel(m)
 	if err != nil {

@@ -26,11 +26,11 @@ const (
 // hook is set once, if at all, before the program begins.
 var hook func(op Op, path string) error
 
-// Install has f called before every file operation; what it returns is the operation's error, nil lets it happen. Only
+// Install makes f run before every file operation; what it returns is the operation's error, nil lets it happen. Only
 // tests call Install, before anything else.
 func Install(f func(op Op, path string) error) { hook = f }
 
-// At returns the error that the operation shall have, nil in every program that is no test.
+// At returns the error that the operation shall have, nil in every program that is not a test.
 func At(op Op, path string) error {
 	if hook == nil {
 		return nil

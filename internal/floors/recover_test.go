@@ -10,8 +10,8 @@ import (
 )
 
 // A device that fails panics. The networks of i3d make an error of that, so that nobody above them need think of it: a
-// call of device.Recover up there would say that a method of i3d forgot its own. Gorgonia runs operations on a goroutine
-// of its own, over which ops carries the failure.
+// call of device.Recover up there would say that a method of i3d forgot its own. Gorgonia runs operations on a
+// goroutine of its own, over which ops carries the failure.
 func TestDeviceFailuresEndInNetworks(t *testing.T) {
 	root := filepath.Join("..", "..")
 	found := map[string]int{}

@@ -41,7 +41,7 @@ func chiSquare(x float64, df int) float64 {
 }
 
 // Holm corrects p values for their number by Holm's step-down procedure (A simple sequentially rejective multiple test
-// procedure, Scandinavian Journal of Statistics 6, 1979). NaN is no test: it does not count and stays.
+// procedure, Scandinavian Journal of Statistics 6, 1979). NaN is not a test: it does not count, and it stays.
 func Holm(p []float64) []float64 {
 	var order []int
 	for i, v := range p {

@@ -45,7 +45,7 @@ func TestDeadChannels(t *testing.T) {
 		t.Errorf("%.4f of the channels are dead, want %.4f and some of the %.4f from before (%v)", got, want, before, err)
 	}
 
-	// It is no more than a look: the loss is that of a network that was never asked.
+	// It is only a look: the loss is that of a network that was never asked.
 	loss, _, err := tr.EvalLoss(x, smallTargets)
 	if err != nil {
 		t.Fatal(err)

@@ -15,7 +15,7 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// TestFree checks on a card, which counts them, that networks give back every byte and every recording that they have
+// TestFree checks on a card, which counts them, that networks release every byte and every recording that they have
 // taken, whatever they have done before, and that a second Free does nothing.
 func TestFree(t *testing.T) {
 	dev, card := recordingGPU(t, kernels.BFloat16)

@@ -164,7 +164,7 @@ func asked(events []fake.Event) (all []string) {
 }
 
 // TestStepIsRecorded checks that from the third step on the card is sent one graph in place of hundreds of launches,
-// which are the very same; and that it is made anew, or its parameters are brought up to date, when that is needed.
+// which are the very same; and that it is made again, or its parameters are brought up to date, when that is needed.
 func TestStepIsRecorded(t *testing.T) {
 	for _, format := range kernels.Types {
 		t.Run(format.String(), func(t *testing.T) {
@@ -253,7 +253,7 @@ func asKinds(all []string) (events []fake.Event) {
 	return events
 }
 
-// TestStepThatCannotBeRecorded checks that where captures fail the steps go on as before, with two attempts and no
+// TestStepThatCannotBeRecorded checks that where captures fail the steps continue as before, with two attempts and no
 // more.
 func TestStepThatCannotBeRecorded(t *testing.T) {
 	for _, at := range []string{"begin", "launch", "end"} {

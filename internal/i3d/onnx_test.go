@@ -96,7 +96,7 @@ func plainAveragePool(x []float32, size [3]int) float64 {
 	return total / float64(windows)
 }
 
-// TestONNXNetwork runs the written network beside the predictor.
+// TestONNXNetwork runs the written network against the predictor.
 func TestONNXNetwork(t *testing.T) {
 	cfg := Config{InChannels: 2, Outputs: []int{2, 3}}
 	sd := EmptyStateDict(cfg)

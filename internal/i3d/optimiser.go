@@ -87,7 +87,7 @@ func (a *average) free() {
 	}
 }
 
-// UpdateAverage moves the running average of weights and running statistics towards those of now: average =
+// UpdateAverage moves the running average of weights and running statistics towards the current ones: average =
 // keep*average + (1-keep)*now. The first call copies them. From then on EvalLoss uses the average.
 func (t *Training) UpdateAverage(keep float64) (err error) {
 	defer device.Recover(&err)
@@ -161,7 +161,7 @@ func (t *Training) LossScale() (scale float64, good int, ok bool) {
 	return scale, good, ok
 }
 
-// SetLossScale goes on from what LossScale returned; other devices ignore it.
+// SetLossScale resumes from what LossScale returned; other devices ignore it.
 func (t *Training) SetLossScale(scale float64, good int) (err error) {
 	defer device.Recover(&err)
 	if d, ok := t.dev.(device.LossScaler); ok {

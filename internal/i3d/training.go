@@ -380,7 +380,7 @@ func (t *Training) EvalLoss(x []float32, targets [][]int) (loss float64, logits 
 	return loss, logits, nil
 }
 
-// evaluation is the predictor with the weights of now.
+// evaluation is the predictor with the current weights.
 func (t *Training) evaluation() (_ *Predictor, err error) {
 	if t.eval == nil {
 		if t.eval, err = newPredictor(t.dev, t.cfg, &t.work); err != nil {
@@ -420,7 +420,7 @@ func (t *Training) MemoryBytes() int64 {
 	return n
 }
 
-// OwnBytes is the memory of parameters and all that is as long as they.
+// OwnBytes is the memory of parameters and everything of their length.
 func (t *Training) OwnBytes() int64 {
 	n := 3*t.params.bytes + t.stats.bytes
 	if t.second != nil {

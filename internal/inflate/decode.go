@@ -12,7 +12,7 @@ type stretch struct {
 	dist      *[distSize]uint32
 	pos, stop int // the next byte of in to load, and the last from which eight may be loaded
 	to, limit int // the next byte of out to write, and where no literal or match begins any more
-	valid     int // start of the bytes of this member; a match may not reach further back
+	valid     int // start of the bytes of this member; a match must not reach further back
 	bits      uint64
 	nbits     uint
 }

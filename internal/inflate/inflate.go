@@ -78,7 +78,7 @@ type decoder struct {
 
 	*part     // being filled
 	to    int // end of what is decompressed
-	valid int // start of the bytes of this member; a match may not reach further back
+	valid int // start of the bytes of this member; a match must not reach further back
 	begun bool
 	crc   uint32 // of the header that is being read
 
@@ -131,7 +131,7 @@ func (r *Reader) Read(p []byte) (int, error) {
 // has returned io.EOF.
 func (r *Reader) Surplus() bool { return r.part.surplus }
 
-// Ahead decompresses in a goroutine of its own from here on, a few parts ahead of what is read, until the stream ends
+// Ahead decompresses in a separate goroutine from here on, a few parts ahead of what is read, until the stream ends
 // or Close is called.
 func (r *Reader) Ahead() {
 	if r.parts != nil || r.err != nil {
@@ -172,7 +172,8 @@ func (r *Reader) next() {
 	if r.parts == nil {
 		r.decoder.fill(r.part, r.part)
 	} else {
-		// The decoder still needs the end of the part that it filled last, so that is given back only when it has the next.
+		// The decoder still needs the end of the part that it filled last, so that part is released only when it has the
+		// next.
 		done := r.part
 		r.part = <-r.parts
 		r.free <- done
@@ -242,7 +243,7 @@ func (d *decoder) more() error {
 		}
 		return nil
 	}
-	keep := max(d.pos-8, 0) // align may give back up to seven bytes
+	keep := max(d.pos-8, 0) // align may return up to seven bytes
 	d.end = copy(d.in, d.in[keep:d.end])
 	d.pos -= keep
 	for d.end < inSize {

@@ -31,7 +31,7 @@ func watch(t *testing.T, job func(ctx context.Context, cancel func())) (after ti
 func TestWatch(t *testing.T) {
 	for name, test := range map[string]struct {
 		job  func(ctx context.Context, cancel func())
-		want time.Duration // 0: the process goes on
+		want time.Duration // 0: the process continues
 	}{
 		"not interrupted": {func(context.Context, func()) { time.Sleep(time.Hour) }, 0},
 		"returns in time": {func(ctx context.Context, cancel func()) { cancel(); time.Sleep(Patience - time.Millisecond) }, 0},

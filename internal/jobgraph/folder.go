@@ -87,7 +87,8 @@ func Load(f task.Folders, name string) (*Graph, error) {
 	return New(g.Options), nil
 }
 
-// Resume returns the arguments of a command as they are to be run now: those of a training that was stopped continue it.
+// Resume returns the arguments of a command as they are to be run now: those of a training that was stopped continue
+// it.
 func Resume(c Command) []string {
 	if c.Resumes == "" || !checkpoint.Any(c.Resumes) {
 		return c.Args

@@ -1,5 +1,5 @@
-// Package jobgraph is the work on a task as a graph: steps of commands, what they wait for, what they need, and which of
-// them are done, as the files say.
+// Package jobgraph is the work on a task as a graph: steps of commands, what they wait for, what they need, and which
+// of them are done, as the files say.
 package jobgraph
 
 import (

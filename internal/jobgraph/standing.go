@@ -108,7 +108,7 @@ func trained(foldDir string) Progress {
 	return Progress{Done: true, Text: fmt.Sprintf("validated on %d cases", len(f.Predictions))}
 }
 
-// evaluated is the progress of an evaluation: it is done if it is that of the validations of today.
+// evaluated is the progress of an evaluation: it is done if it is that of the current validations.
 func (o Options) evaluated(r run) Progress {
 	dir := r.folders.Model(o.Task, r.trainer, o.Plans)
 	b, err := infile.ReadFile(filepath.Join(dir, "evaluation", "evaluation.json"), infile.MaxText)

@@ -27,8 +27,8 @@ type Mapping struct {
 	headers map[string]map[string]string // by column and case
 }
 
-// ReadMapping reads a table with a column "case" and one "patient_id", as uc convert dicom leaves it beside its source.
-// A case with several rows, one per modality, must be of one patient.
+// ReadMapping reads a table with a column "case" and one "patient_id", as uc convert dicom leaves it next to its
+// source. A case with several rows, one per modality, must be of one patient.
 func ReadMapping(path string) (*Mapping, error) {
 	t, err := csvfile.Read(path, caseColumn)
 	if err != nil {

@@ -79,7 +79,8 @@ func holder(f *os.File) string {
 	return "another process" // which has not signed yet
 }
 
-// Release lets go of the lock; the file stays, empty unless others may still share the lock. A second call does nothing.
+// Release lets go of the lock; the file stays, empty unless others may still share the lock. A second call does
+// nothing.
 func (l *Lock) Release() error {
 	if l == nil || l.file == nil {
 		return nil

@@ -11,8 +11,8 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// penalty is the weight of half the squared norm of the coefficients beside the summed cross-entropy: 1, scikit-learn's
-// default (LogisticRegression with C=1). Intercepts are not penalised.
+// penalty is the weight of half the squared norm of the coefficients relative to the summed cross-entropy: 1,
+// scikit-learn's default (LogisticRegression with C=1). Intercepts are not penalised.
 const penalty = 1
 
 // atMinimum is the largest component of the gradient, per case, at which a fit has converged.

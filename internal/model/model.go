@@ -53,7 +53,7 @@ type Fold struct {
 }
 
 // Open reads the plans and the chosen folds of the model in dir, and checks that they fit each other. The folder may be
-// one of the Python reference (plans.pkl, checkpoints of PyTorch), whose files are read as data. If dir is no model
+// one of the Python reference (plans.pkl, checkpoints of PyTorch), whose files are read as data. If dir is not a model
 // folder but a model folder lies below, as in an artifact or a folder of results, that one is opened.
 func Open(dir string, o Options, r progress.Reporter) (*Model, error) {
 	dir, err := locate(dir)

@@ -25,7 +25,7 @@ type comparison struct {
 }
 
 // ownPlans takes the plans that the folds were trained under for those of the model. Where a fold has none of its own,
-// as in a model of an earlier version or one that was carried here without them, those beside the folds count.
+// as in a model of an earlier version or one that was carried here without them, those next to the folds count.
 func (c *comparison) ownPlans(folds []string) error {
 	m := c.model
 	if m.Reference {

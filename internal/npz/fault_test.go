@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// A mapped file that shrinks gives an error; the process and other maps go on.
+// A mapped file that shrinks gives an error; the process and other maps continue.
 func TestMappedFileShrinks(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("a mapped file cannot be cut short")

@@ -6,7 +6,7 @@ import (
 	"github.com/universal-classifier/uc/internal/device"
 )
 
-// MaxPool adds a max pooling; training says whether its gradient will be wanted.
+// MaxPool adds a max pooling; training is true if its gradient will be needed.
 func MaxPool(rt *Runtime, name string, x *gorgonia.Node, p device.Pooling, training bool) (*gorgonia.Node, error) {
 	batch, channels, size := imageShape(x)
 	out := p.OutSize(size)

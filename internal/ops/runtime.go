@@ -123,8 +123,8 @@ type function struct {
 	run func(in []*device.Tensor) *device.Tensor
 }
 
-// Do implements gorgonia.Op. Gorgonia calls it on a goroutine of its own, where nobody could catch the panic of a device
-// that fails: Runtime.Failed carries it to whoever runs the graph.
+// Do implements gorgonia.Op. Gorgonia calls it on a goroutine of its own, where nobody could catch the panic of a
+// device that fails: Runtime.Failed carries it to whoever runs the graph.
 func (f *function) Do(values ...gorgonia.Value) (_ gorgonia.Value, err error) {
 	defer func() {
 		if f.rt.Failed != nil {

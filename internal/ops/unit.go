@@ -81,7 +81,7 @@ func (l *layerRun) inputGrad(dy *device.Tensor, size [3]int) *device.Tensor {
 	return dx
 }
 
-// Unit adds convolution, batch norm with batch statistics and ReLU to a training graph. inputGrad says whether the
+// Unit adds convolution, batch norm with batch statistics and ReLU to a training graph. inputGrad is true if the
 // gradient of x is wanted.
 func Unit(rt *Runtime, name string, x *gorgonia.Node, l *Layer, inputGrad bool) (*gorgonia.Node, error) {
 	batch, channels, size := imageShape(x)

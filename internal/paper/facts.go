@@ -29,7 +29,7 @@ type Facts struct {
 	recipe train.Recipe // of the first fold
 }
 
-// Gather reads what the files of the model say beside report and lock. listing may be nil.
+// Gather reads what the files of the model say next to report and lock. listing may be nil.
 func Gather(modelDir string, r *evaluate.Report, l *reproduce.Lock, listing *task.Snapshot) (*Facts, error) {
 	f := &Facts{Report: r, Lock: l, Listing: listing}
 	if len(l.Folds) == 0 {

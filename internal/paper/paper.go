@@ -13,7 +13,7 @@ import (
 	"github.com/universal-classifier/uc/internal/atomicfile"
 )
 
-// Files that Write makes, beside the folders figures and tables.
+// Files that Write makes, next to the folders figures and tables.
 const (
 	ReadmeFile    = "README.md"
 	CardFile      = "model-card.md"

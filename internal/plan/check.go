@@ -31,7 +31,7 @@ func checkShape(s [3]int) error {
 }
 
 // fits refuses plans of which not even one case fits into the free memory, in bytes: nothing can be done by them, and
-// whoever tried would be ended by the system.
+// whoever tried would be killed by the system.
 func (p *Plans) fits(free int64) error {
 	size := p.Stage().ImageSize
 	need := 4 * float64(p.InputChannels()) * float64(size[0]) * float64(size[1]) * float64(size[2])

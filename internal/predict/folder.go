@@ -27,10 +27,10 @@ type ready struct {
 }
 
 // Folder predicts cases into the folder out: <case>.npz each, predictions.csv and predictions.json. found is what
-// task.PredictionCases found wrong beside the cases: it counts as failed cases and unused files. Results that are there
-// already are kept unless overwrite, if they are valid for the networks, images and masks of today; results of other
-// settings are an error. A case that fails is reported in the summary and does not stop the others; the error is for
-// what concerns all cases. While the network works on a case the next ones are preprocessed.
+// task.PredictionCases found wrong apart from the cases: it counts as failed cases and unused files. Results that are
+// there already are kept unless overwrite, if they are valid for the current networks, images and masks; results of
+// other settings are an error. A case that fails is reported in the summary and does not stop the others; the error is
+// for what concerns all cases. While the network works on a case the next ones are preprocessed.
 func (m *Model) Folder(ctx context.Context, cases []task.Case, found []task.Problem, out string, overwrite bool, r progress.Reporter) (*Summary, error) {
 	if err := atomicfile.MkdirAll(out); err != nil {
 		return nil, err

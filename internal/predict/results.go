@@ -27,7 +27,7 @@ import (
 	"github.com/universal-classifier/uc/internal/words"
 )
 
-// Names of what a result is made from beside its settings, which are in settingNames.
+// Names of what a result is made from in addition to its settings, which are in settingNames.
 const (
 	fromNetworks = "networks"
 	fromPlans    = "plans"
@@ -208,7 +208,7 @@ func tableSources(t *evaluate.Table) provenance.Sources {
 	return s
 }
 
-// outdated are the cases without a result that is valid for the networks, the images and the masks of today.
+// outdated are the cases without a result that is valid for the current networks, images and masks.
 func (m *Model) outdated(ctx context.Context, cases []task.Case, found map[string]*stored, r progress.Reporter) ([]task.Case, error) {
 	var mu sync.Mutex
 	reasons := map[string][]string{} // cases by what has changed

@@ -15,7 +15,7 @@ import (
 )
 
 // room is the memory that predictions may take: cases on their way to the network, and the network, which keeps what it
-// has grown to. Nobody waits for memory while holding some, so nobody waits for ever.
+// has grown to. Nobody waits for memory while holding some, so nobody waits forever.
 type room struct {
 	given    int64 // by the user, for messages
 	fixed    int64 // taken by the weights of the folds
@@ -157,7 +157,7 @@ func (m *Model) networkBytes(shape [3]int) (int64, error) {
 }
 
 // prepareWithin takes a case to the plans' grid within the memory there is. What it returns holds memory, so many
-// bytes, until it is given back.
+// bytes, until it is released.
 func (m *Model) prepareWithin(ctx context.Context, c input) (p *preprocess.Prepared, bytes int64, err error) {
 	reading, err := c.cropBytes()
 	if err != nil {
@@ -210,7 +210,7 @@ func (m *Model) inputBytes(shape [3]int) int64 {
 	return copies * floatBytes * int64(m.config.InChannels) * int64(shape[0]) * int64(shape[1]) * int64(shape[2])
 }
 
-// leave gives back what a prepared case holds.
+// leave releases what a prepared case holds.
 func (m *Model) leave(p *prepared) {
 	if p != nil {
 		m.room.budget.Release(p.bytes)

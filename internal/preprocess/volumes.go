@@ -34,7 +34,7 @@ type Volumes struct {
 	Mask   *volume.Mask    // nil if there is none
 }
 
-// Case is the case that the volumes belong to, with names for messages in place of the files'. Volumes that are
+// Case is the case that the volumes belong to, with names for messages instead of the files'. Volumes that are
 // missing, whose geometry makes no sense or whose data do not fill it, are errors.
 func (v *Volumes) Case(id string) (task.Case, error) {
 	c := task.Case{ID: id}

@@ -44,8 +44,8 @@ func newGrid(g volume.Geometry, box volume.Box, voxels int) *grid {
 	return out
 }
 
-// orient finds, for the axes z, y, x of a body, the axes of an image (0 is z) that are nearest to them, and whether they
-// run the other way.
+// orient finds, for the axes z, y, x of a body, the axes of an image (0 is z) that are nearest to them, and whether
+// they run the other way.
 func orient(direction [9]float64) (axes [3]int, flip [3]bool) {
 	if direction == [9]float64{} {
 		return [3]int{0, 1, 2}, flip
@@ -147,7 +147,7 @@ func (g *grid) affine() [12]float64 {
 	return out
 }
 
-// walk calls visit with the offset in the preview of every voxel of the box. values go on where the last ended.
+// walk calls visit with the offset in the preview of every voxel of the box. values continue where the last ended.
 type walker struct {
 	g       *grid
 	z, y, x int

@@ -67,7 +67,7 @@ func (r *raw) pictures(c *Case, bytes int) (thumb, slices []byte) {
 	return []byte{}, nil
 }
 
-// strip is the slices beside each other.
+// strip is the slices side by side.
 func strip(all [3]plane, grey, roi []uint8, side int) *image.RGBA {
 	const gap = 4
 	var parts []*image.RGBA

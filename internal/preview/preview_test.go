@@ -176,7 +176,8 @@ func TestMake(t *testing.T) {
 	if n != 4*20*20 || len(image) != len(roi) || len(heat) != len(roi) {
 		t.Errorf("%d voxels in the region, want 1600; %d, %d and %d in all", n, len(image), len(roi), len(heat))
 	}
-	// The voxel (6, 30, 30) of the image is (6, 25, 25) of the crop, which turns the axes z of an image that is LPS not at all.
+	// The voxel (6, 30, 30) of the image is (6, 25, 25) of the crop, which turns the axes z of an image that is LPS not at
+	// all.
 	at := (6*50+25)*50 + 25
 	if got, want := float64(image[at])*c.Images[0].Slope+c.Images[0].Inter, 336.0; math.Abs(got-want) > c.Images[0].Slope {
 		t.Errorf("value %.1f, want %.0f", got, want)

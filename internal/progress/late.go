@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// atOnce is how long a stage may take before anybody hears of it.
+// atOnce is how long a stage may take before it is reported.
 const atOnce = 2 * time.Second
 
-// Late returns a function to call with each item that is done of a stage that usually takes no time: r hears of the
+// Late returns a function to call with each item that is done of a stage that usually takes no time: r is told of the
 // stage only if it is still running after two seconds. The function is safe for concurrent use.
 func Late(r Reporter, stage string, total int) func(item string) {
 	return late(r, atOnce, stage, total)

@@ -1,4 +1,4 @@
-// Package progress is how long work tells the person at the keyboard where it stands.
+// Package progress reports to the person at the keyboard how far long work has come.
 package progress
 
 // Reporter receives the steps of a long job. Implementations are safe for concurrent use.

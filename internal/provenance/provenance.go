@@ -1,8 +1,8 @@
 // Package provenance records what a derived file was made from and finds what has changed since.
 //
 // One rule holds wherever it is used: a result is valid for what it was made from. Whoever writes a result records its
-// sources beside it, whoever reads one compares them with those of today, and what no longer fits is made again where
-// that is cheap and refused where it is not. Sources are compared by content, never by time stamps.
+// sources next to it, whoever reads one compares them with the current ones, and what no longer fits is made again
+// where that is cheap and refused where it is not. Sources are compared by content, never by time stamps.
 package provenance
 
 import (
@@ -24,8 +24,8 @@ const digestPrefix = "sha256:"
 // Sources are what something was made from, by name: a short text as it is, everything else as a digest.
 type Sources map[string]string
 
-// Changes says in words, in the order of the names, what differs between the sources that s records and those of now. A
-// name that either side does not have is not compared: earlier and later versions record fewer and more.
+// Changes says in words, in the order of the names, what differs between the sources that s records and the current
+// ones. A name that either side does not have is not compared: earlier and later versions record fewer and more.
 func (s Sources) Changes(now Sources) []string {
 	var changes []string
 	for _, name := range slices.Sorted(maps.Keys(s)) {

@@ -301,8 +301,8 @@ func TestOrdinalLabels(t *testing.T) {
 	Add(report, Options{})
 }
 
-// Over many cohorts, sets calibrated on other folds hold the true class as often as they should, and the confident cases
-// are right more often than the rest.
+// Over many cohorts, sets calibrated on other folds hold the true class as often as they should, and the confident
+// cases are right more often than the rest.
 func TestSetsCoverAsTheyShould(t *testing.T) {
 	r := rand.New(rand.NewPCG(9, 9))
 	var covered, confident, rest float64

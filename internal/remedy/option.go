@@ -28,7 +28,7 @@ const (
 	Split               // how folds are drawn
 	AllowPatientOverlap // a patient on both sides of a fold
 	AllowDuplicates     // a scan on both sides of a fold
-	ContinueTraining    // to go on from a checkpoint
+	ContinueTraining    // to resume from a checkpoint
 	ValidationOnly      // to validate alone
 	BatchSize           // cases per iteration
 	LearningRate        // the highest learning rate

@@ -1,8 +1,8 @@
 // Package remedy is what can be done about an error or a warning, as values that whoever shows it can spell.
 //
-// The text of an error says in plain words what is wrong and what to do. What that means on a command line, a command or
-// a flag, is nothing that the text may know, as a Go program reads it, too: it stands beside the text as a Remedy. Of
-// finds the remedies of an error, however often it was wrapped or joined.
+// The text of an error says in plain words what is wrong and what to do. What that means on a command line, a command
+// or a flag, is nothing that the text may know, as a Go program reads it, too: it stands next to the text as a Remedy.
+// Of finds the remedies of an error, however often it was wrapped or joined.
 package remedy
 
 import (
@@ -19,7 +19,7 @@ type Plan struct {
 	Verify bool   // read every file first
 }
 
-// Train is to train a fold, to go on with its training or to validate it again (Workspace.Train of the Go API). What is
+// Train is to train a fold, to continue its training or to validate it again (Workspace.Train of the Go API). What is
 // not known is empty.
 type Train struct {
 	Trainer, Plans, Task, Fold string

@@ -25,7 +25,7 @@ const MaxBytes = 25_000_000
 // PageFile is the name of the page in the folder of an evaluation.
 const PageFile = "report.html"
 
-// Page is what report.html shows beside the report.
+// Page is what report.html shows in addition to the report.
 type Page struct {
 	// Scans are the copies of the scans by case; cases without one say so. Without any the page holds no viewer.
 	Scans map[string]*preview.Case

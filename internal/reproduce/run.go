@@ -230,7 +230,7 @@ func otherDevice(a, b Fold) string {
 	return ""
 }
 
-// compareResults sets the measures beside each other.
+// compareResults sets the measures next to each other.
 func compareResults(locked, now []Label) []ValueOutcome {
 	var out []ValueOutcome
 	add := func(label, measure string, a, b evaluate.Estimate) {

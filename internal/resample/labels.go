@@ -13,7 +13,7 @@ type linearTaps struct {
 	weight    [][2]float64
 }
 
-// newLinearTaps is linear interpolation at in/out * (k + 0.5) - 0.5; beyond the ends the end values go on. Positions
+// newLinearTaps is linear interpolation at in/out * (k + 0.5) - 0.5; beyond the ends the end values continue. Positions
 // and weights are rounded as scipy rounds them, because that decides ties.
 func newLinearTaps(in, out int) linearTaps {
 	t := linearTaps{low: make([]int, out), high: make([]int, out), weight: make([][2]float64, out)}

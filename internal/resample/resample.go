@@ -81,7 +81,7 @@ func Data(dst, data []float32, size, to [3]int, axis int) {
 	}
 }
 
-// Scratch is the number of float32 values that Data holds beside dst and data.
+// Scratch is the number of float32 values that Data holds in addition to dst and data.
 func Scratch(size, to [3]int, axis int) int {
 	switch {
 	case size == to || axis == 0:

@@ -4,9 +4,9 @@ import "math"
 
 // Cubic B-spline interpolation (Unser 1999) as skimage.transform.resize(order=3, mode="edge", anti_aliasing=False) of
 // scikit-image 0.19 does it through scipy.ndimage.zoom(mode="nearest", grid_mode=True): output voxel k lies at
-// in/out * (k + 0.5) - 0.5, and the array goes on beyond its ends with its end values. The spline is separable, so one
-// axis is done after the other: a recursive filter turns samples into coefficients, then four coefficients give one
-// output value. scipy carries the edge on for 12 samples and mirrors there; here it goes on for ever, which differs by
+// in/out * (k + 0.5) - 0.5, and the array continues beyond its ends with its end values. The spline is separable, so
+// one axis is done after the other: a recursive filter turns samples into coefficients, then four coefficients give one
+// output value. scipy carries the edge on for 12 samples and mirrors there; here it continues forever, which differs by
 // pole^24, below 1e-13.
 var pole = math.Sqrt(3) - 2
 

@@ -49,7 +49,7 @@ type cancelParams struct {
 	ID int64 `json:"id"`
 }
 
-// message is a line that goes out: one field is set beside ID.
+// message is a line that goes out: one field is set in addition to ID.
 type message struct {
 	ID      int64    `json:"id"`
 	Result  any      `json:"result,omitempty"`

@@ -51,7 +51,7 @@ func New(version string, gpu open.GPU, out io.Writer) *Server {
 }
 
 // Run reads requests from in and answers them, several at a time, until in ends, a request says shutdown, or ctx ends.
-// At the end of in it returns at once, whatever is being worked on: who asked is gone. shutdown waits for the answers.
+// At the end of in it returns at once, whatever is being worked on: the client is gone. shutdown waits for the answers.
 func (s *Server) Run(ctx context.Context, in io.Reader) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -72,7 +72,7 @@ func (s *Server) Run(ctx context.Context, in io.Reader) error {
 	}
 }
 
-// readLines sends the lines of in, without their ends, until in ends, which is no error.
+// readLines sends the lines of in, without their ends, until in ends, which is not an error.
 func readLines(in io.Reader, lines chan<- []byte, done <-chan struct{}) error {
 	scanner := bufio.NewScanner(in)
 	scanner.Buffer(nil, maxLineBytes)
@@ -133,7 +133,7 @@ func (s *Server) broken() (bool, error) {
 	return s.failed != nil, s.failed
 }
 
-// begin works on a request for a prediction in a goroutine of its own.
+// begin works on a request for a prediction in a separate goroutine.
 func (s *Server) begin(ctx context.Context, q request) {
 	ctx, cancel := context.WithCancel(ctx)
 	s.mu.Lock()

@@ -11,7 +11,7 @@ import (
 	"github.com/universal-classifier/uc/internal/task"
 )
 
-// stateOf sums up the files of a model that matter to predictions: those beside the folds, the folds, and in these the
+// stateOf sums up the files of a model that matter to predictions: those next to the folds, the folds, and in these the
 // files of the checkpoint, each with size, time of change and identity. It changes with any of them.
 func stateOf(modelDir, checkpoint string) (string, error) {
 	entries, err := os.ReadDir(modelDir)

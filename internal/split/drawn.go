@@ -327,7 +327,7 @@ func (d Drawing) settle(dir string, ids []string) (*settled, error) {
 	return s, nil
 }
 
-// again draws folds anew that were drawn in another way or from other cases; nil if they may stay.
+// again redraws folds that were drawn in another way or from other cases; nil if they may stay.
 func (d Drawing) again(dir string, before *drawn, ids []string) (*settled, error) {
 	mode, why := before.Mode, ""
 	if !before.Asked {

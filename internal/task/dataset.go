@@ -95,9 +95,9 @@ func Load(f Folders, idOrName string) (*Task, error) {
 	return t, nil
 }
 
-// originalWithoutMasks reports whether path, the dataset.json from before masks were generated, exists and knows of no
-// mask. The reference writes it in this case only, so beside the labels "background" and "foreground" it is the
-// record that the masks are not real; beside a dataset.json without labels it tells of a generation cut short.
+// originalWithoutMasks reports whether path, the dataset.json from before masks were generated, exists and declares no
+// mask. The reference writes it in this case only, so next to the labels "background" and "foreground" it is the
+// record that the masks are not real; next to a dataset.json without labels it shows that a generation was cut short.
 func originalWithoutMasks(path string) (bool, error) {
 	b, err := infile.ReadFile(path, infile.MaxText)
 	if errors.Is(err, fs.ErrNotExist) {

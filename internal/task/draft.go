@@ -26,7 +26,7 @@ type DraftCase struct {
 	Covariates    []Covariate
 }
 
-// Covariate is what is known of a case beside its classes: a number if Value is a float64, else a text.
+// Covariate is what is known of a case besides its classes: a number if Value is a float64, else a text.
 type Covariate struct {
 	Name  string
 	Value any

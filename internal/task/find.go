@@ -12,7 +12,7 @@ import (
 
 var taskName = regexp.MustCompile(`^Task(\d{3,})_(.+)$`)
 
-// ParseName splits "Task004_Hippocampus" into 4 and true; false for anything that is no task's name.
+// ParseName splits "Task004_Hippocampus" into 4 and true; false for anything that is not a task's name.
 func ParseName(name string) (id int, ok bool) {
 	m := taskName.FindStringSubmatch(name)
 	if m == nil {

@@ -41,7 +41,7 @@ func (k kind) String() string {
 	return [...]string{"null", "true", "false", "a number", "a string", "a list", "an object"}[k]
 }
 
-// get returns the member named key; nil if there is none or n is no object.
+// get returns the member named key; nil if there is none or n is not an object.
 func (n *node) get(key string) *node {
 	for i := range n.members {
 		if n.members[i].key == key {

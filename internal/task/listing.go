@@ -20,7 +20,7 @@ var otherFormats = []string{
 	".par", ".isq", ".oib", ".oif", ".czi", ".lsm", ".nd2", ".svs", ".e2e", ".fda", ".vol", ".nii.zip", ".nii.bz2", ".nii.xz", ".nii.zst", ".nia",
 }
 
-// sidecars are the ends of the names of what often lies beside images and is none.
+// sidecars are the ends of the names of what often lies next to images and is not one.
 var sidecars = []string{
 	".json", ".bval", ".bvec", ".bvals", ".bvecs", ".txt", ".csv", ".tsv", ".xml", ".md", ".rst", ".pdf", ".html", ".htm", ".log", ".yaml", ".yml",
 	".toml", ".ini", ".cfg", ".mat", ".tfm", ".xls", ".xlsx", ".ods", ".doc", ".docx", ".odt", ".rtf", ".db", ".lnk", ".url", ".sh", ".bat", ".py",
@@ -85,7 +85,7 @@ func looksLikeImage(path string) bool {
 	return false
 }
 
-// maxFolderDepth bounds how deep folders below one of images are looked into.
+// maxFolderDepth bounds how deep folders below one of images are searched.
 const maxFolderDepth = 8
 
 // foldersBelow lists the images in the folders below dir by their paths relative to it, slash-separated and sorted.
@@ -133,7 +133,7 @@ func foldersBelow(dir string, skip ...string) []string {
 	return found
 }
 
-// previews are formats of pictures that lie beside an image under its name to show what is in it.
+// previews are formats of pictures that lie next to an image under its name to show what is in it.
 var previews = []string{".png", ".jpg", ".jpeg", ".gif", ".bmp"}
 
 // isPreview reports whether a picture carries the name of one of the used image files.

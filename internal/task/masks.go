@@ -37,7 +37,7 @@ func (t *Task) EnsureMasks(ctx context.Context, r progress.Reporter) error {
 		return fmt.Errorf("masks cannot be generated: %w", err)
 	}
 	defer lock.Release()
-	// Another process may have generated the masks since the task was loaded: its original is not to be taken for ours.
+	// Another process may have generated the masks since the task was loaded: its original must not be taken for ours.
 	now, err := Load(t.Folders, t.Name)
 	if err != nil {
 		return err

@@ -21,8 +21,8 @@ var modalityName = regexp.MustCompile(`(?s)^(.+)_(\d{4})\.(?i:nii|nii\.gz|mha|mh
 // wantMasks reports whether the model was trained with ROI masks: a missing or superfluous masksDir is refused, and so
 // are a mask without a case and a case without a mask. Every image in the folders is used or named: images in folders
 // below, in formats that are not read, or whose names fit no case are problems; those in skip, a folder for results,
-// are not looked at. All that is wrong comes back in one *ValidationError; the cases that are whole are returned beside
-// it.
+// are not looked at. All that is wrong comes back in one *ValidationError; the cases that are whole are returned along
+// with it.
 func PredictionCases(imagesDir, masksDir string, modalities int, wantMasks bool, skip string) ([]Case, error) {
 	switch {
 	case wantMasks && masksDir == "":

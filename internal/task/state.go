@@ -8,8 +8,8 @@ var (
 	ErrNotTrained      = errors.New("the task is not trained")
 )
 
-// lacking is an error of which errors.Is finds, beside what it wraps, that something is lacking. Its words are err's
-// alone.
+// lacking is an error of which errors.Is finds, in addition to what it wraps, that something is lacking. Its words are
+// err's alone.
 type lacking struct{ err, state error }
 
 func (e *lacking) Error() string   { return e.err.Error() }

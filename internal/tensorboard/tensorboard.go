@@ -56,7 +56,7 @@ func Files(dir string) ([]string, error) {
 	return paths, nil
 }
 
-// Open begins the event file of dir, with what the former one holds of steps up to last; 0 begins anew. reached is
+// Open begins the event file of dir, with what the former one holds of steps up to last; 0 starts over. reached is
 // the highest step that was there, so that a caller who knows of those up to last may write the rest.
 func Open(dir string, last int64, now time.Time) (w *Writer, reached int64, err error) {
 	former, err := Files(dir)

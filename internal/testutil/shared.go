@@ -10,7 +10,7 @@ import (
 // EnvDir names the environment variable that overrides where the shared folder lies.
 const EnvDir = "UC_SHARED"
 
-// Shared returns the path of shared/<parts...>. The shared folder lies beside the checkout (or where
+// Shared returns the path of shared/<parts...>. The shared folder lies next to the checkout (or where
 // UC_SHARED says); a user's clone has none, and then the test is skipped with a message.
 func Shared(t testing.TB, parts ...string) string {
 	t.Helper()

@@ -142,7 +142,7 @@ func decodeTorch(r io.ReaderAt, size int64, wantExtras bool) (*weights.StateDict
 	return stateOf(root, newConverter(min(size, maxPickle), size), wantExtras)
 }
 
-// notTorch says what is wrong with a plain pickle in place of a checkpoint: what it asks for, if that is refused.
+// notTorch says what is wrong with a plain pickle instead of a checkpoint: what it asks for, if that is refused.
 func notTorch(r io.ReaderAt, size int64) error {
 	b := make([]byte, min(size, maxPickle))
 	if _, err := r.ReadAt(b, 0); err != nil && err != io.EOF {

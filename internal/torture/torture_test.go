@@ -70,7 +70,7 @@ func TestMain(m *testing.M) {
 type stage struct {
 	name    string
 	args    func(root string) []string
-	again   func(root string) []string // how one goes on after it was ended; nil: by the same command
+	again   func(root string) []string // how one continues after it was ended; nil: by the same command
 	results []string                   // folders, below the root
 }
 

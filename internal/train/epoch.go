@@ -52,7 +52,7 @@ func (t *trainer) stage() {
 	t.log.Stage("training", max(0, total-len(t.state.TrainPart)-len(t.state.ValPart)))
 }
 
-// errCases is wrapped when the cases can no longer be read, which is no reason to lose what was trained.
+// errCases is wrapped when the cases can no longer be read, which is not a reason to lose what was trained.
 var errCases = errors.New("the training cases cannot be read any more")
 
 // stopped is what became of a training that could not be kept when it was stopped; it wraps the cause without telling
@@ -62,7 +62,7 @@ type stopped struct{ err, cause error }
 func (e *stopped) Error() string   { return e.err.Error() }
 func (e *stopped) Unwrap() []error { return []error{e.err, e.cause} }
 
-// interrupted keeps what the training has reached and says how to go on.
+// interrupted keeps what the training has reached and says how to continue.
 func (t *trainer) interrupted(cause error) error {
 	if err := t.save(checkpoint.Latest); err != nil {
 		return &stopped{err, cause}
@@ -155,7 +155,7 @@ func (t *trainer) iteration(ctx context.Context, half feed.Phase, number int, ru
 	return nil
 }
 
-// endEpoch takes the losses in, tells of the epoch and writes what is due.
+// endEpoch takes the losses in, reports the epoch and writes what is due.
 func (t *trainer) endEpoch(began time.Time, trainTime, waited time.Duration) error {
 	p := t.state.slowed()
 	rate := p.rate(t.state.Epoch+1, 0)

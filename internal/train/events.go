@@ -17,8 +17,8 @@ import (
 // pictures is how many pictures of the progress a training leaves in its event file, at most one more.
 const pictures = 20
 
-// openEvents begins the fold's event file for TensorBoard where the state stands. Like the log, it is no reason for a
-// training to fail.
+// openEvents begins the fold's event file for TensorBoard where the state stands. Like the log, it is not a reason for
+// a training to fail.
 func (t *trainer) openEvents() {
 	t.closeEvents()
 	w, reached, err := tensorboard.Open(t.foldDir, int64(t.state.Epoch), time.Now())

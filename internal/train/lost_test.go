@@ -12,7 +12,7 @@ import (
 	"github.com/universal-classifier/uc/internal/npz"
 )
 
-// Cases that shrink under a training end it with a message and a checkpoint, from which it goes on to the same bits.
+// Cases that shrink under a training end it with a message and a checkpoint, from which it continues to the same bits.
 func TestCasesThatShrinkEndATrainingInOrder(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("a mapped file cannot be cut short")

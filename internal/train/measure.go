@@ -9,7 +9,7 @@ import (
 	"github.com/universal-classifier/uc/internal/train/health"
 )
 
-// measures is what was measured in the epoch under way, beside the losses.
+// measures is what was measured in the epoch under way, in addition to the losses.
 type measures struct {
 	GradNorms []float64  `json:"gradient_norms_of_epoch"` // before clipping
 	Dead      float64    `json:"dead_channels_of_epoch"`  // share, for the first validation batch

@@ -52,8 +52,8 @@ type Options struct {
 
 	FP32              bool   // no mixed precision, whatever the device has; checkpoints hold float32 either way
 	Deterministic     bool   // take the reference's seed; on the CPU the same seed always gives the same bits, for any number of threads, on a GPU with this alone
-	CompressedData    bool   // read the compressed cases instead of unpacking them beside
-	Continue          bool   // go on from the last checkpoint
+	CompressedData    bool   // read the compressed cases instead of unpacking them first
+	Continue          bool   // resume from the last checkpoint
 	PretrainedWeights string // .safetensors, or a PyTorch .model, .pth or .pt, to start from; ignored with Continue
 	DisableSaving     bool   // keep no checkpoint once the training has ended
 
@@ -78,7 +78,7 @@ type Result struct {
 	Validation                     *evaluate.Report
 }
 
-// ErrInterrupted is wrapped, beside the context's error, when a training was stopped by its context and can be
+// ErrInterrupted is wrapped, together with the context's error, when a training was stopped by its context and can be
 // continued.
 var ErrInterrupted = errors.New("training interrupted")
 

@@ -99,7 +99,7 @@ func (t *trainer) checkListing() error {
 	return nil
 }
 
-// mayContinue refuses to go on with a training whose data or plans have changed: it would be neither the one nor the
+// mayContinue refuses to continue a training whose data or plans have changed: it would be neither the one nor the
 // other.
 func (t *trainer) mayContinue(last *saved) error {
 	if last.Origin == nil {
@@ -211,8 +211,8 @@ func (t *trainer) savedOrigin() (*provenance.Fold, error) {
 	return &o, nil
 }
 
-// keepPlans writes the plans beside the folds of the model, and into this one, and warns of folds that were trained
-// under others. Folds of earlier versions, which have no plans of their own, are given those that stood beside them.
+// keepPlans writes the plans next to the folds of the model, and into this one, and warns of folds that were trained
+// under others. Folds of earlier versions, which have no plans of their own, are given those that stood next to them.
 func (t *trainer) keepPlans(ctx context.Context) error {
 	model := filepath.Dir(t.foldDir)
 	lock, err := lockfile.Enter(ctx, model, false, t.log)
@@ -266,7 +266,7 @@ func (t *trainer) samePlans(p *plan.Plans) bool {
 	return err == nil && len(sources.Changes(t.origin.Plans)) == 0
 }
 
-// lockCases keeps plan-and-preprocess from writing the task while its cases are opened. Where that cannot be had, as in
+// lockCases keeps plan-and-preprocess from writing the task while its cases are opened. Where that is impossible, as in
 // a folder that is not ours, what does not fit together is found by the records in the files.
 func (t *trainer) lockCases(ctx context.Context) (*lockfile.Lock, error) {
 	lock, err := lockfile.Enter(ctx, t.o.Folders.PreprocessedTask(t.o.Task), t.o.NoWait, t.log)

@@ -187,7 +187,7 @@ func TestListingThatChangedAfterPlanning(t *testing.T) {
 	runTo(t, o)
 }
 
-// A retraining sets the former validation aside with the former checkpoint: at no moment does one stand beside the
+// A retraining sets the former validation aside with the former checkpoint: at no moment does one stand next to the
 // other.
 func TestRetrainingSetsTheValidationAside(t *testing.T) {
 	o := toyTaskIn(t, t.TempDir())

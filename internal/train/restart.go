@@ -31,10 +31,10 @@ func (s *state) slowed() Recipe {
 	return p
 }
 
-// collapse is the error of an epoch after which there is no use in going on at the learning rate of now.
+// collapse is the error of an epoch after which it is useless to continue at the current learning rate.
 type collapse struct {
 	why   string
-	cause error // nil if the training could go on
+	cause error // nil if the training could continue
 }
 
 func (c *collapse) Error() string { return c.why }
@@ -67,7 +67,7 @@ func (t *trainer) recover(err error) error {
 }
 
 // restart puts the training back to its last healthy point, with a lower learning rate. All that decides when, to where
-// and how it goes on is in the checkpoints, so a training that was killed meanwhile comes to the same restart again.
+// and how it continues is in the checkpoints, so a training that was killed meanwhile comes to the same restart again.
 func (t *trainer) restart(c *collapse) error {
 	back, err := t.readSaved(checkpoint.Healthy)
 	if err != nil {

@@ -70,7 +70,7 @@ func (t *trainer) openCases(ctx context.Context) error {
 		return err
 	}
 	drawing.AllowPatientOverlap = t.o.AllowPatientOverlap
-	except := t.foldDir // a fold that is trained anew may be split anew
+	except := t.foldDir // a fold that is retrained may be split differently
 	if t.o.Continue || t.o.ValidationOnly {
 		except = ""
 	}
@@ -357,7 +357,7 @@ func (t *trainer) toValidate(name string, c *checkpoint.Checkpoint) (*weights.St
 	return c.Weights, nil
 }
 
-// draw writes progress.png; a plot that fails is no reason to stop.
+// draw writes progress.png; a plot that fails does not stop anything.
 func (t *trainer) draw() {
 	t.drawnAt = time.Now()
 	path := filepath.Join(t.foldDir, "progress.png")

@@ -12,7 +12,7 @@ import (
 	"github.com/universal-classifier/uc/internal/provenance"
 )
 
-// Settings are how a fold was trained, beside its recipe.
+// Settings are how a fold was trained, next to its recipe.
 type Settings struct {
 	Device        string // name, with kernels and threads
 	Precision     string

@@ -418,7 +418,7 @@ func TestOneTrainingOfAFoldAtATime(t *testing.T) {
 	}
 }
 
-// A checkpoint of mixed precision goes on with --fp32 and the other way round: the log says so, and nothing else
+// A checkpoint of mixed precision continues with --fp32 and the other way round: the log says so, and nothing else
 // changes.
 func TestPrecisionMayChangeWithContinue(t *testing.T) {
 	whole := toyTaskIn(t, t.TempDir())
@@ -489,7 +489,7 @@ func (d *scaling) StepAdamW(o device.AdamW, params, grads, momentum, second *dev
 	return d.Device.StepAdamW(o, params, grads, momentum, second)
 }
 
-// The scale of the loss is part of the checkpoint, and a step that was skipped is no divergence.
+// The scale of the loss is part of the checkpoint, and a step that was skipped is not a divergence.
 func TestLossScaleContinues(t *testing.T) {
 	o := toyTaskIn(t, t.TempDir())
 	o.Epochs = 1
@@ -537,7 +537,8 @@ func (d *lost) StepAdamW(o device.AdamW, params, grads, momentum, second *device
 	return d.Device.StepAdamW(o, params, grads, momentum, second)
 }
 
-// A device that fails ends the training with one error, in the log too, and the checkpoint before it serves to go on.
+// A device that fails ends the training with one error, in the log too, and the checkpoint before it serves to
+// continue.
 func TestDeviceThatFails(t *testing.T) {
 	o := toyTaskIn(t, t.TempDir())
 	if err := o.normalise(); err != nil {

@@ -67,7 +67,7 @@ func (h *History) outcomeText() string {
 	return text
 }
 
-// measure is what the epoch that ends has brought beside its losses.
+// measure is what the epoch that ends has brought in addition to its losses.
 func (t *trainer) measure() health.Epoch {
 	targets := map[string][]int{}
 	for _, i := range t.members[feed.Validating] {

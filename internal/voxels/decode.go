@@ -128,7 +128,7 @@ func decodeInt16(dst []float32, src []byte) {
 	}
 }
 
-// decodeLabels turns stored voxels into labels where that is no more than widening, and reports whether it did; src is
+// decodeLabels turns stored voxels into labels where that is only widening, and reports whether it did; src is
 // left as it is otherwise.
 func (h Layout) decodeLabels(dst []int16, src []byte) bool {
 	if h.Slope != 1 || h.Inter != 0 {

@@ -35,7 +35,7 @@ func BenchmarkReadImage(b *testing.B) {
 	}
 }
 
-// BenchmarkReadFile reads the file that UC_BENCH_FILE names; scripts/bench_preprocess.py times it beside nibabel.
+// BenchmarkReadFile reads the file that UC_BENCH_FILE names; scripts/bench_preprocess.py times it against nibabel.
 func BenchmarkReadFile(b *testing.B) {
 	path := os.Getenv("UC_BENCH_FILE")
 	if path == "" {

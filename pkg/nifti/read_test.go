@@ -189,7 +189,7 @@ func TestOddButWhole(t *testing.T) {
 			}
 		}
 	}
-	// What follows may not stand for voxels that are missing.
+	// What follows must not stand for voxels that are missing.
 	short := newSpec()
 	short.voxels = short.voxels[:len(short.voxels)-4]
 	if _, err := ReadImage(writeFile(t, "a.nii.gz", append(compress(short.bytes()), strings.Repeat("x", 100)...))); err == nil || !strings.Contains(err.Error(), "truncated") {

@@ -18,7 +18,7 @@
 //
 // A data root holds raw, preprocessed and trained_models, as the command's --data-root. Only Plan, Preprocess and Train
 // write, and only below preprocessed and trained_models, with one exception: where no case of a raw task has a mask,
-// masks of the whole image are written beside the images, and dataset.json is completed (the original is kept as
+// masks of the whole image are written next to the images, and dataset.json is completed (the original is kept as
 // original_dataset.json). Files appear whole or not at all. Folders that are written are locked, so that a second
 // process waits for its turn or, in training, is refused. Files of others (NIfTI, MetaImage, PyTorch checkpoints,
 // pickles of the Python package) are read as data: sizes are checked before memory is taken, and nothing in them is

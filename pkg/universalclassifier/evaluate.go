@@ -71,10 +71,10 @@ type BaselineEvaluation struct {
 	Accuracy         Estimate
 	BalancedAccuracy float64
 	MacroAUC         float64
-	Values           []BaselineValue // beside those of the label
+	Values           []BaselineValue // parallel to those of the label
 }
 
-// BaselineValue is how well a baseline told one class from all others, beside the network.
+// BaselineValue is how well a baseline told one class from all others, next to the network.
 type BaselineValue struct {
 	Class      int
 	Name       string

@@ -62,8 +62,8 @@ type Prediction struct {
 	Logits        [][]float64 // likewise
 	Warnings      []string    // in what the case is unlike the training cases: orientation, spacing, a doubtful header
 
-	// Calibrated are the probabilities after the temperature of each label; nil, or nil for a label, where the model has not
-	// learned one. Doubts are per label, nil where nothing is known; Unusual is nil where it is not known.
+	// Calibrated are the probabilities after the temperature of each label; nil, or nil for a label, where the model has
+	// not learned one. Doubts are per label, nil where nothing is known; Unusual is nil where it is not known.
 	Calibrated [][]float64
 	Doubts     []Doubt
 	Unusual    *Unusual

@@ -8,7 +8,7 @@ import (
 	"github.com/universal-classifier/uc/internal/progress"
 )
 
-// Progress is told in numbers where a long job stands; what there is to say in words goes to a Logger. Implementations
+// Progress is told in numbers how far a long job has come; words go to a Logger. Implementations
 // must be safe for concurrent use, and their methods return soon: work waits for them.
 type Progress interface {
 	// Stage begins a stage of total items; total 0 means the number is not known.

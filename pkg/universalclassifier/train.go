@@ -20,7 +20,7 @@ type TrainOptions struct {
 	Workers                                      int    // that prepare samples, default nnUNet_n_proc_DA of the environment, else one per processor
 	FP32                                         bool   // no mixed precision (bf16 or fp16 where the device has it); may change with Continue
 	Deterministic                                bool   // with Seed 0 take that of the reference; a GPU gives the same bits every time with this alone
-	Continue                                     bool   // go on from the last checkpoint
+	Continue                                     bool   // resume from the last checkpoint
 	PretrainedWeights                            string // file to start from: safetensors, or PyTorch's .pth, .pt or .model
 	Progress                                     Progress
 	Logger                                       *slog.Logger

@@ -1,5 +1,6 @@
 // Command recipes trains a table of recipes on a table of cohorts, with several seeds, and keeps one line of JSON per
-// training. From these lines it writes the tables of docs/ACCURACY.md. A run that was stopped goes on where it stopped.
+// training. From these lines it writes the tables of docs/ACCURACY.md. A run that was stopped continues where it
+// stopped.
 //
 //	go run ./scripts/recipes train -data ../shared/data -work DIR -cohorts adrenal,vessel \
 //	  -recipes reference,default -folds 0,1 -seeds 1,2,3

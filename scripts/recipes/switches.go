@@ -9,7 +9,7 @@ import (
 	"github.com/universal-classifier/uc/internal/numeric"
 )
 
-// Switches that were tried beside those that recipes have, and are not part of the program.
+// Switches that were tried in addition to those that recipes have, and are not part of the program.
 var switches = []struct{ name, short, what string }{
 	{"mixup", "mixup", "mixup (Zhang et al. 2018), shares drawn from Beta(0.4, 0.4)"},
 	{"smooth", "label smoothing", "label smoothing 0.1"},

@@ -111,8 +111,8 @@ type Norm struct {
 	ReLU                      bool
 }
 
-// BatchNormForward writes the batch norm of x, the raw output of the convolution, to y, which may be x itself or a slice of
-// a wider array.
+// BatchNormForward writes the batch norm of x, the raw output of the convolution, to y, which may be x itself or a
+// slice of a wider array.
 func BatchNormForward(p *Workers, x Act, norm Norm, y Act) {
 	checkSame("batch norm", x, y)
 	params := make([]normParams, Blocks(x.C))
@@ -140,8 +140,8 @@ func (q *normParams) affine(n Norm, b, channels int) {
 }
 
 // BatchNormBackward is the gradient of BatchNormForward with batch statistics. x is the saved raw convolution output,
-// dy the gradient of the result (after the ReLU if there is one). It overwrites dgamma and dbeta and writes the gradient of x to
-// dx, which may be dy or x itself. The ReLU mask is found again from x.
+// dy the gradient of the result (after the ReLU if there is one). It overwrites dgamma and dbeta and writes the
+// gradient of x to dx, which may be dy or x itself. The ReLU mask is found again from x.
 func BatchNormBackward(p *Workers, x, dy Act, norm Norm, dx Act, dgamma, dbeta []float32, s *Scratch) {
 	checkSame("batch norm backward", x, dy)
 	checkSame("batch norm backward", x, dx)

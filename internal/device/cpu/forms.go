@@ -36,7 +36,7 @@ func (f *Forms) get(key formKey, floats int, fill func(form []float32)) []float3
 	return m.floats
 }
 
-// Clear has all forms made anew; it must be called when the weights have changed.
+// Clear has all forms made again; it must be called when the weights have changed.
 func (f *Forms) Clear() {
 	for _, m := range f.made {
 		m.stale = true

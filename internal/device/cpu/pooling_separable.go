@@ -14,7 +14,7 @@ func (q *Pooling) axisTaps(a, o int) (lo, hi int, zero bool) {
 }
 
 // poolParts returns into how many tiles a channel block of a sample is cut, so that all workers are busy; each begins
-// its planes anew.
+// its planes again.
 func poolParts(p *Workers, blocks, planes int) int { return min(planes, max(1, 4*p.Threads()/blocks)) }
 
 // windowRun is a run of windows along one axis that see the same taps.

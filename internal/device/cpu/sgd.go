@@ -43,7 +43,7 @@ func SGDStep(p *Workers, o SGD, params, grads, momentum []float32) {
 	keep := o.Momentum
 	if o.First {
 		keep = 0
-		clear(momentum) // what lies there may be no number
+		clear(momentum) // what lies there may not be a number
 	}
 	tiles := (len(params) + sgdChunk - 1) / sgdChunk
 	p.Run(tiles, func(_, t int) {

@@ -55,8 +55,8 @@ const (
 // spinRounds is how often an idle worker looks for work before it sleeps, about 20 microseconds.
 const spinRounds = 20000
 
-// NewWorkers starts threads-1 workers beside the caller; threads < 1 means GOMAXPROCS, which knows cgroup limits.
-// The kernel set is the best one, unless UC_CPU names another.
+// NewWorkers starts threads-1 workers in addition to the caller; threads < 1 means GOMAXPROCS, which knows cgroup
+// limits. The kernel set is the best one, unless UC_CPU names another.
 func NewWorkers(threads int) *Workers { return NewWorkersAt(threads, cpulevel.Default()) }
 
 // NewWorkersAt is NewWorkers with a chosen kernel set, lowered to what the processor has.

@@ -15,7 +15,7 @@ import (
 )
 
 // gpuDevice computes on a CUDA card. Activations lie channels last in the number format of the device. Parameters of
-// convolutions lie as (Out, KD, KH, KW, In) in float32, with a copy in the device's format beside them that follows
+// convolutions lie as (Out, KD, KH, KW, In) in float32, with a copy in the device's format next to them that follows
 // every change. The network's input is kept as uploaded and reordered by the convolution that reads it.
 type gpuDevice struct {
 	mu       sync.Mutex
@@ -157,7 +157,7 @@ func (d *gpuDevice) do(f func() error) {
 	panic(d.failed)
 }
 
-// failure is the error of a device that cannot go on.
+// failure is the error of a device that cannot continue.
 func (d *gpuDevice) failure(err error) *device.Error {
 	e := &device.Error{Device: d.Name(), Err: err}
 	switch {
@@ -263,7 +263,7 @@ func (d *gpuDevice) NewBlock(bytes int64) (device.Block, error) {
 	return b, nil
 }
 
-// free gives back what has not been given back of a block.
+// free releases what has not been released of a block.
 func (d *gpuDevice) free(b *gpuBlock) {
 	if !d.blocks[b] {
 		return
@@ -570,7 +570,7 @@ func (d *gpuDevice) step(params *device.Tensor, set func(), launches func(workin
 		if err != nil {
 			return err
 		}
-		// The copy follows in the same pass, unless it is to be made anew anyway.
+		// The copy follows in the same pass, unless it is to be made again anyway.
 		working := kernels.Ptr(0)
 		if block.copy != 0 && !block.stale {
 			working = d.copyOf(params.Storage.(*gpuStorage))

@@ -10,7 +10,7 @@ import (
 )
 
 // A network of small images is hundreds of launches that each run for microseconds: made one by one, from a graph that
-// is walked anew every time, they leave the card idle in between. So a pass that has run before is recorded as a CUDA
+// is walked again every time, they leave the card idle in between. So a pass that has run before is recorded as a CUDA
 // graph, and launched as a whole from then on.
 
 // gpuCapture is what is known of a pass while it is recorded.

@@ -73,7 +73,7 @@ func (s *Scratch) Mark() (release func()) {
 // either.
 func (s *Scratch) Freeze(frozen bool) { s.frozen = frozen }
 
-// Generation changes whenever memory that was handed out earlier has been given back.
+// Generation changes whenever memory that was handed out earlier has been released.
 func (s *Scratch) Generation() int { return s.generation }
 
 // Bytes is all of it.

@@ -245,7 +245,7 @@ func (t *Tuner) save() {
 	_ = jsonfile.Write(t.file, merged, jsonfile.Indent)
 }
 
-// Close gives the plans back and keeps the choices.
+// Close releases the plans and keeps the choices.
 func (t *Tuner) Close() {
 	for _, p := range t.plans {
 		if p != nil {

@@ -109,7 +109,7 @@ func (t *table) filled(fill float64, kind device.Kind, shape ...int) *device.Ten
 }
 
 // positive is filled without the signs. Sums of products of such values hardly cancel, so that what rounding makes of
-// them stays small beside the result.
+// them stays small next to the result.
 func (t *table) positive(fill float64, kind device.Kind, shape ...int) *device.Tensor {
 	return t.made(func(i int) float64 { return fill * math.Abs(math.Sin(float64(i)*0.7+float64(len(shape))+fill)) }, kind, shape...)
 }

@@ -57,7 +57,7 @@ type testAnswer struct {
 	Problem string `json:"problem,omitempty"`
 }
 
-// testedGPU has a card compared with the CPU in a process of its own, unless it has passed before with the same driver,
+// testedGPU compares a card with the CPU in a separate process, unless it has passed before with the same driver,
 // libraries and kernels.
 func testedGPU(card int, libraries *driver.Report, o Options) error {
 	info := libraries.Cards[card]

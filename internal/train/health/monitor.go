@@ -64,8 +64,8 @@ type Outcome struct {
 type Finding struct {
 	Sign        Sign
 	remedy.Note // what was seen and what to do
-	// Collapse says that the network has lost, or never gained, what it needs to learn, so that going on at this learning
-	// rate is no use.
+	// Collapse says that the network has lost, or never gained, what it needs to learn, so that continuing at this
+	// learning rate is no use.
 	Collapse bool
 }
 

@@ -287,7 +287,7 @@ func (m *Monitor) atChance(epochs []Epoch) bool {
 	return true
 }
 
-// chance reports whether the AUC of label k may be that of guessing. An undefined one is no evidence of learning.
+// chance reports whether the AUC of label k may be that of guessing. An undefined one is not evidence of learning.
 func (m *Monitor) chance(epochs []Epoch, k int) bool {
 	return !(auc(labelEpochs(epochs, k)) > 0.5+chanceErrors*chanceError(epochs[len(epochs)-1].Outcomes[k].Cases))
 }

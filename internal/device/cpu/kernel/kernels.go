@@ -18,7 +18,7 @@ type (
 	// outerFunc computes, for nr blocks j, c[j][i][:] (+)= sum over rows m of a[m][i] * z[j][m][:], i < 16.
 	outerFunc func(a, z *float32, zStride int, rows int, c *float32, cStride int, add int)
 	// transformFunc computes dst[i] = sum_j matrix[i][j]*src[j] for n2 x n1 lines of vectors of 16. Elements of a line are
-	// dstElement and srcElement apart, lines dst1/src1 and dst2/src2. Bit e of mask tells whether element e exists:
+	// dstElement and srcElement apart, lines dst1/src1 and dst2/src2. Bit e of mask is set if element e exists:
 	// missing inputs are zero and not read, missing outputs not written. src+srcOffset may lie outside the array as long
 	// as what exists lies inside.
 	transformFunc func(dst, src *float32, srcOffset int, dstElement, srcElement int, n1, dst1, src1, n2, dst2, src2 int, mask int, bias *float32)

@@ -11,7 +11,7 @@ import (
 	"github.com/universal-classifier/uc/internal/device/cpu/winograd"
 )
 
-// BenchmarkProducts times the matrix products of the kernel sets on one thread, in GFLOP/s, beside the ceiling of
+// BenchmarkProducts times the matrix products of the kernel sets on one thread, in GFLOP/s, next to the ceiling of
 // multiply-adds.
 func BenchmarkProducts(b *testing.B) {
 	r := rand.New(rand.NewPCG(41, 42))

@@ -17,8 +17,8 @@ type Scheme struct {
 	G       [][]float64 // Alpha x R
 	AT      [][]float64 // M x Alpha
 	TapSkip int         // kernel taps in front of the first of the R that count
-	// Noise is how much rounding the factors costs beside rounding those of a direct convolution: the root mean square of
-	// an output's error per tap, for independent inputs and weights of unit variance.
+	// Noise is how much rounding the factors costs compared with rounding those of a direct convolution: the root mean
+	// square of an output's error per tap, for independent inputs and weights of unit variance.
 	Noise float64
 }
 

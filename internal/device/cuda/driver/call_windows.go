@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// open loads a shared library; what it needs is looked for beside it too.
+// open loads a shared library; what it needs is also looked for next to it.
 func open(path string) (uintptr, error) {
 	flags := uintptr(0)
 	if filepath.IsAbs(path) {

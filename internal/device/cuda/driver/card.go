@@ -215,8 +215,8 @@ func (c *Card) Upload(dst uint64, src []byte) error {
 	return c.up.send(c, dst, src, c.stream)
 }
 
-// Prefetch sends src on a stream of its own, beside what computes, and returns when src may be reused. It waits until
-// TakePrefetched has copied away what the slot held before. It may run beside any other method.
+// Prefetch sends src on a separate stream, alongside the computation, and returns when src may be reused. It waits
+// until TakePrefetched has copied away what the slot held before. It may run concurrently with any other method.
 func (c *Card) Prefetch(slot int, dst uint64, src []byte) error {
 	defer c.enter()()
 	if err := c.check("cuStreamWaitEvent", call(c.cuda.streamWait, c.copies, c.aheadUsed[slot], 0)); err != nil {

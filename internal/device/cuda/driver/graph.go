@@ -8,11 +8,11 @@ type Graph struct {
 	exec uintptr
 }
 
-// captureRelaxed is CU_STREAM_CAPTURE_MODE_RELAXED: calls come from any thread, and uploads ahead of time go on beside
-// the capture.
+// captureRelaxed is CU_STREAM_CAPTURE_MODE_RELAXED: calls come from any thread, and uploads ahead of time continue
+// alongside the capture.
 const captureRelaxed = 2
 
-// BeginCapture has what is launched taken down instead of run.
+// BeginCapture records what is launched instead of running it.
 func (c *Card) BeginCapture() error {
 	defer c.enter()()
 	return c.cuda.check("cuStreamBeginCapture", call(c.cuda.beginCapture, c.stream, captureRelaxed))

@@ -308,7 +308,7 @@ func (c *Candidates) Build(i int) (*Plan, error) {
 	return p, nil
 }
 
-// Workspace is the bytes that the plan needs beside its tensors.
+// Workspace is the bytes that the plan needs in addition to its tensors.
 func (p *Plan) Workspace() int64 { return p.workspace }
 
 // Run computes. bias may be 0 where the problem has none. The pointers are to x, w and y whatever the direction.

@@ -219,7 +219,7 @@ func TestLossScale(t *testing.T) {
 	})
 }
 
-// TestNotFinite leaves what is no number to the host where the loss scale is fixed.
+// TestNotFinite leaves what is not a number to the host where the loss scale is fixed.
 func TestNotFinite(t *testing.T) {
 	eachType(t, func(b *bench) {
 		o := b.optimiser(b.random(2), kernels.Control{LR: 1, ClipNorm: 12, LossScale: 1})

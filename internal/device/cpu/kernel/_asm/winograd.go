@@ -86,8 +86,8 @@ func constant(v float64) Mem {
 	return m
 }
 
-// combine returns a register that holds sum coefs[i]*in[i] over the given columns; owned tells whether it is dst (else
-// an input).
+// combine returns a register that holds sum coefs[i]*in[i] over the given columns; owned reports whether it is dst
+// (else an input).
 func (e *emitter) combine(coefs []float64, cols []int, dst VecPhysical) (reg VecPhysical, owned, zero bool) {
 	var terms []int
 	for _, i := range cols {

@@ -1,4 +1,4 @@
-// Package fake is a card for tests without one: it notes what it is asked to do, refuses what a real card would stumble
+// Package fake is a card for tests without one: it notes what it is asked to do, rejects what a real card would stumble
 // over, and, given an emulator, computes.
 package fake
 
@@ -268,7 +268,7 @@ func (c *Card) Used() int64 {
 	return c.used
 }
 
-// Graphs is the number of graphs that have not been given back.
+// Graphs is the number of graphs that have not been released.
 func (c *Card) Graphs() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
