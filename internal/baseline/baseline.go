@@ -292,13 +292,5 @@ func reweighted(logs, from, to []float64) []float64 {
 		}
 		return out
 	}
-	var sum float64
-	for class, l := range out {
-		out[class] = math.Exp(l - highest)
-		sum += out[class]
-	}
-	for class := range out {
-		out[class] /= sum
-	}
-	return out
+	return evaluate.Softmax(out)
 }
