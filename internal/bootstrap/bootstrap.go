@@ -9,6 +9,8 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+
+	"github.com/universal-classifier/uc/internal/numeric"
 )
 
 // Draws is how many resamples there are: the ends of a 95 % interval are then known to a tenth of its width or so.
@@ -62,7 +64,7 @@ func Run(cases int, cluster []int, measures int, measure func(weights, out []flo
 	for k := range measures {
 		var defined []float64
 		for d := range Draws {
-			if v := rows[d*measures+k]; !math.IsNaN(v) && !math.IsInf(v, 0) {
+			if v := rows[d*measures+k]; numeric.Finite(v) {
 				defined = append(defined, v)
 			}
 		}

@@ -2,10 +2,11 @@ package covariate
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/universal-classifier/uc/internal/numeric"
 )
 
 // Rule is how a column is cut into groups. The zero value leaves it to the values.
@@ -36,7 +37,7 @@ func ParseRule(text string) (name string, r Rule, err error) {
 	}
 	for _, c := range strings.Split(how, ",") {
 		v, err := strconv.ParseFloat(strings.TrimSpace(c), 64)
-		if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
+		if err != nil || !numeric.Finite(v) {
 			return "", r, fmt.Errorf("%q: %q is not a number; expected cuts such as age:50,70", text, strings.TrimSpace(c))
 		}
 		if n := len(r.Cuts); n > 0 && v <= r.Cuts[n-1] {

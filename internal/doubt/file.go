@@ -11,6 +11,7 @@ import (
 
 	"github.com/universal-classifier/uc/internal/atomicfile"
 	"github.com/universal-classifier/uc/internal/infile"
+	"github.com/universal-classifier/uc/internal/jsonfile"
 	"github.com/universal-classifier/uc/internal/npz"
 	"github.com/universal-classifier/uc/internal/outlier"
 	"github.com/universal-classifier/uc/internal/provenance"
@@ -53,11 +54,7 @@ func (m *Model) Write(dir string) error {
 		}
 		m.Features.File = provenance.Digest(b)
 	}
-	b, err := json.MarshalIndent(m, "", " ")
-	if err != nil {
-		return err
-	}
-	return atomicfile.WriteIfNew(filepath.Join(dir, File), append(b, '\n'))
+	return jsonfile.WriteIfNew(filepath.Join(dir, File), m, jsonfile.Indent)
 }
 
 // Open reads what the model in dir knows, for networks given by the digest of each fold. The error is fs.ErrNotExist

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/universal-classifier/uc/internal/numeric"
 	"github.com/universal-classifier/uc/internal/outlier"
 	"github.com/universal-classifier/uc/internal/preprocess"
 )
@@ -43,7 +44,7 @@ func Values(p *preprocess.Properties) []float64 {
 		}
 	}
 	for _, v := range intensities {
-		if math.IsNaN(v) || math.IsInf(v, 0) {
+		if !numeric.Finite(v) {
 			return nil
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/universal-classifier/uc/internal/numeric"
 	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
 )
@@ -54,7 +55,7 @@ func NewGaussian(features [][]float64) (*Gaussian, error) {
 			return nil, fmt.Errorf("case %d: %d features, expected %d", i, len(row), len(g.origin))
 		}
 		for k, v := range row {
-			if math.IsNaN(v) || math.IsInf(v, 0) {
+			if !numeric.Finite(v) {
 				return nil, fmt.Errorf("case %d: feature %d is %v", i, k, v)
 			}
 			g.origin[k] += v / float64(n)

@@ -3,6 +3,8 @@ package outlier
 import (
 	"math"
 	"slices"
+
+	"github.com/universal-classifier/uc/internal/numeric"
 )
 
 // Measure is a number that cases have, with what is usual for it.
@@ -49,11 +51,11 @@ func NewRanges(measures []Measure, values [][]float64) *Ranges {
 		for _, v := range scaled {
 			square += (v - mean) * (v - mean) / float64(len(values))
 		}
-		m.Median, m.Low, m.High = median(column), slices.Min(column), slices.Max(column)
+		m.Median, m.Low, m.High = numeric.Median(column), slices.Min(column), slices.Max(column)
 		for i, v := range scaled {
 			scaled[i] = math.Abs(v - m.scale(m.Median))
 		}
-		if m.Spread = madToSD * median(scaled); m.Spread == 0 {
+		if m.Spread = madToSD * numeric.Median(scaled); m.Spread == 0 {
 			m.Spread = math.Sqrt(square)
 		}
 		m.Spread = math.Max(m.Spread, m.Least)
@@ -64,12 +66,6 @@ func NewRanges(measures []Measure, values [][]float64) *Ranges {
 	}
 	slices.Sort(r.Scores)
 	return r
-}
-
-func median(values []float64) float64 {
-	sorted := slices.Sorted(slices.Values(values))
-	n := len(sorted)
-	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }
 
 // Score is by how many spreads the most unusual number of a case differs from the median, and each number's own. What

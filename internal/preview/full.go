@@ -7,6 +7,7 @@ import (
 	"math"
 
 	"github.com/universal-classifier/uc/internal/imagefile"
+	"github.com/universal-classifier/uc/internal/numeric"
 	"github.com/universal-classifier/uc/internal/volume"
 )
 
@@ -34,7 +35,7 @@ func ReadFull(ctx context.Context, path string, mask bool) (*Full, error) {
 	w := walker{g: grid}
 	err = imagefile.Scan(path, func(_ volume.Geometry, part []float32) error {
 		w.visit(part, func(at int, v float32) {
-			if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
+			if !numeric.Finite(v) {
 				v = 0
 			}
 			values[at] = v

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/universal-classifier/uc/internal/imagefile"
+	"github.com/universal-classifier/uc/internal/numeric"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/volume"
@@ -264,7 +265,7 @@ func newMean(g *grid) *mean {
 
 func (m *mean) add(values []float32) {
 	m.visit(values, func(at int, v float32) {
-		if !math.IsNaN(float64(v)) && !math.IsInf(float64(v), 0) {
+		if numeric.Finite(v) {
 			m.sum[at] += float64(v)
 		}
 		m.n[at]++

@@ -7,6 +7,7 @@ import (
 	"github.com/universal-classifier/uc/internal/bootstrap"
 	"github.com/universal-classifier/uc/internal/calibrate"
 	"github.com/universal-classifier/uc/internal/evaluate"
+	"github.com/universal-classifier/uc/internal/numeric"
 )
 
 // calibrate fits the temperatures of a label and applies those of the other parts to the cases of each.
@@ -21,7 +22,7 @@ func (s *sample) calibrate(at int) {
 	for i, p := range s.r.Predictions {
 		logits[i] = p.Logits[at]
 		for _, v := range logits[i] {
-			if math.IsNaN(v) || math.IsInf(v, 0) {
+			if !numeric.Finite(v) {
 				c.Why = "the logits of case " + p.Case + " are not finite"
 				return
 			}

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/universal-classifier/uc/internal/evaluate"
+	"github.com/universal-classifier/uc/internal/numeric"
 	"github.com/universal-classifier/uc/internal/preview"
 	"github.com/universal-classifier/uc/internal/readable"
 )
@@ -23,7 +24,7 @@ type jsonNumber float64
 // MarshalJSON implements json.Marshaler.
 func (n jsonNumber) MarshalJSON() ([]byte, error) {
 	v := float64(n)
-	if math.IsNaN(v) || math.IsInf(v, 0) {
+	if !numeric.Finite(v) {
 		return []byte("null"), nil
 	}
 	return strconv.AppendFloat(nil, math.Round(1e4*v)/1e4, 'f', -1, 64), nil

@@ -5,6 +5,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/universal-classifier/uc/internal/numeric"
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
@@ -68,7 +69,7 @@ func appendInt(b []byte, field protowire.Number, v int) []byte {
 func summary(scalars []Scalar, images []Image) []byte {
 	var b []byte
 	for _, s := range scalars {
-		if math.IsNaN(s.Value) || math.IsInf(s.Value, 0) {
+		if !numeric.Finite(s.Value) {
 			continue
 		}
 		v := appendBytes(nil, valueTag, []byte(s.Tag))
