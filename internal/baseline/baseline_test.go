@@ -14,11 +14,12 @@ import (
 	"github.com/universal-classifier/uc/internal/task"
 )
 
+var labels = []task.Label{{Name: "Lesion", Values: []string{"no", "yes"}}, {Name: "Size", Values: []string{"small", "medium", "large"}}}
+
 // cohortOf is n cases in five folds. Lesion shows in the mean intensity of the region, Size is the region's volume in
 // three classes; the image's volume is the same everywhere. The network knows Lesion and guesses Size.
 func cohortOf(n int) (*evaluate.Report, *Cohort) {
 	rng := rand.New(rand.NewPCG(21, 22))
-	labels := []task.Label{{Name: "Lesion", Values: []string{"no", "yes"}}, {Name: "Size", Values: []string{"small", "medium", "large"}}}
 	c := &Cohort{Cases: map[string]Case{}, Training: map[string][]string{}, ROI: true}
 	var predictions []evaluate.Prediction
 	for i := range n {

@@ -174,11 +174,7 @@ func stack(r *evaluate.Report, fold string, label, classes int, columns []*covar
 		x, y = append(x, features(i, r.Predictions[i].Case)), append(y, r.Predictions[i].Targets[label])
 	}
 	m, err := logistic.Fit(x, y, classes)
-	var names []string
-	for k := range centred(make([]float64, classes)) {
-		names = append(names, fmt.Sprintf("network's logit[%d]", k))
-	}
-	return &fitted{m, features, append(names, e.names...)}, err
+	return &fitted{m, features, append([]string{"network's logits"}, e.names...)}, err
 }
 
 // centred are logits less what they have in common: of two classes the difference, of more those from their mean.

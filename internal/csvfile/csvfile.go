@@ -185,12 +185,18 @@ func (t *Table) Column(name string) (int, error) {
 
 // Integer is the whole number that a cell holds: 2, 2.0 or, where the comma is the decimal sign, 2,0.
 func Integer(cell string) (int, bool) {
+	v, ok := Float(cell)
+	if !ok || v != math.Trunc(v) || math.Abs(v) > 1<<52 {
+		return 0, false
+	}
+	return int(v), true
+}
+
+// Float is the finite number that a cell holds: 2.5 or, where the comma is the decimal sign, 2,5.
+func Float(cell string) (float64, bool) {
 	if strings.Count(cell, ",") == 1 && !strings.Contains(cell, ".") {
 		cell = strings.Replace(cell, ",", ".", 1)
 	}
 	v, err := strconv.ParseFloat(cell, 64)
-	if err != nil || v != math.Trunc(v) || math.Abs(v) > 1<<52 {
-		return 0, false
-	}
-	return int(v), true
+	return v, err == nil && !math.IsNaN(v) && !math.IsInf(v, 0)
 }

@@ -5,7 +5,7 @@ import "math"
 // Area is an area under the ROC curve as a sum over cases, for comparisons between groups of cases.
 type Area struct {
 	Estimate  Estimate
-	Variance  float64   // DeLong's, or Obuchowski's where patients have several cases; NaN or 0 where Newcombe's interval is used
+	Variance  float64   // DeLong's, or Obuchowski's where patients have several cases; NaN where it is 0 or does not exist, and Newcombe's interval is used
 	Influence []float64 // of each case, in their order: what it adds to the deviation of the area from its expectation
 }
 
@@ -20,6 +20,9 @@ func NewArea(truth []bool, scores []float64, patients []string) (*Area, error) {
 		return nil, err
 	}
 	a := &Area{Estimate: e, Variance: d.variance(), Influence: make([]float64, 0, len(truth))}
+	if e.Method == MethodNewcombe {
+		a.Variance = math.NaN()
+	}
 	var p, n int
 	for _, positive := range truth {
 		if positive {

@@ -118,13 +118,16 @@ func ClusteredAUC(truth []bool, scores []float64, patients []string) (Estimate, 
 		return Estimate{Value: undefined, Low: undefined, High: undefined}, err
 	}
 	variance := d.variance()
-	if math.IsNaN(variance) || variance <= 0 {
+	if !(variance > noVariance) {
 		low, high := d.newcombe()
 		return Estimate{Value: Number(d.auc), Low: Number(low), High: Number(high), Method: MethodNewcombe}, nil
 	}
 	half := z95 * math.Sqrt(variance)
 	return Estimate{Value: Number(d.auc), Low: Number(math.Max(0, d.auc-half)), High: Number(math.Min(1, d.auc+half)), Method: d.method()}, nil
 }
+
+// noVariance is what rounding may leave of a variance of 0.
+const noVariance = 1e-15
 
 // clusteredComponents are the structural components with the clusters that their cases are of.
 func clusteredComponents(truth []bool, scores []float64, patients []string) (aucComponents, error) {

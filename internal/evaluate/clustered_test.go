@@ -180,3 +180,17 @@ func TestTruthWithPatients(t *testing.T) {
 		t.Errorf("patients %v (%v)", patients, err)
 	}
 }
+
+// Where every positive case of clustered patients is above every negative one, rounding must not pass for a variance.
+func TestClusteredPerfectAreaIsNotCertain(t *testing.T) {
+	for n := 30; n < 60; n++ {
+		truth, scores, patients := make([]bool, n), make([]float64, n), make([]string, n)
+		for i := range n {
+			truth[i], scores[i], patients[i] = i%3 == 0, float64(i%3)*-0.1, string(rune('A'+i/2))
+		}
+		e, err := ClusteredAUC(truth, scores, patients)
+		if err != nil || e.Value != 1 || e.Method != MethodNewcombe || !(e.Low < 0.99) {
+			t.Errorf("%d cases: %+v, %v", n, e, err)
+		}
+	}
+}

@@ -181,6 +181,9 @@ func confusionRows(l LabelReport) [][]string {
 	return rows
 }
 
+// Align prints rows with columns of one width, two spaces apart, indented by two.
+func Align(b *strings.Builder, rows [][]string) { align(b, rows) }
+
 // align prints rows with columns of one width, two spaces apart, indented by two.
 func align(b *strings.Builder, rows [][]string) {
 	var widths []int

@@ -28,7 +28,7 @@ func ClusteredCompareAUC(truth []bool, first, second []float64, patients []strin
 	}
 	d := a.auc - b.auc
 	variance := areaVariance(minus(a.positives, b.positives), minus(a.negatives, b.negatives), a.positiveOf, a.negativeOf)
-	if math.IsNaN(variance) || variance < 1e-15 { // what rounding leaves of 0
+	if !(variance > noVariance) {
 		low, high := a.newcombe()
 		return Estimate{Value: Number(d), Low: Number(low - b.auc), High: Number(high - b.auc), Method: MethodNewcombe}, undefined, nil
 	}

@@ -152,3 +152,6 @@ func ReadTable(dir string) (*Table, error) {
 	}
 	return t, nil
 }
+
+// TaskLabels are the classification labels of the table.
+func (t *Table) TaskLabels() []task.Label { return labelsOf(t.Labels) }
