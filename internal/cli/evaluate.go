@@ -97,10 +97,7 @@ Where dataset.json names patients, or the table has a column patient, and a pati
 	f.model.add(cmd)
 	fs.StringVar(&f.predictions, "predictions", "", "`DIR` that uc predict wrote, instead of TASK; with --truth, or with TASK and --test")
 	fs.StringVar(&f.truth, "truth", "", "table `FILE` (CSV) with the true classes of the cases in --predictions")
-	fs.StringVar(&f.covariates, "covariates", "", "table `FILE` (CSV) with a column case, or patient, and one per covariate, in addition to those in dataset.json: every measure by subgroup, and baselines that know them")
-	fs.StringArrayVar(&f.groups, "groups", nil, "how a covariate is cut into subgroups: `NAME:CUTS` (age:50,70), NAME:qN (N groups of about one size), NAME:category or NAME:number")
-	list(fs, "groups")
-	fs.StringSliceVar(&f.prevalence, "prevalence", nil, "share of the cases that are of the class where the predictions are to be used, for predictive values and decision curves: `P` for labels with two classes, or LABEL=P, or LABEL:CLASS=P (default: the share among these cases)")
+	groupFlags(cmd, &f)
 	fs.StringVarP(&f.out, "output_folder", "o", "", "`DIR` for the files (default: evaluation in the model's folder, or in that of the predictions)")
 	fs.BoolVar(&f.paper, "paper", false, "also write what a publication needs, with uc.lock, into the folder paper beside the files")
 	dataRootFlag(cmd, &f.dataRoot)
@@ -112,36 +109,10 @@ Where dataset.json names patients, or the table has a column patient, and a pati
 }
 
 func runEvaluate(cmd *cobra.Command, f *evaluateFlags, args []string) error {
-	var r *evaluate.Report
-	var known *covariate.Table
-	var dir string
-	var incomplete error
-	rules, err := groupRules(f.groups)
-	if err != nil {
-		return err
-	}
-	for _, name := range []string{"device", "threads"} {
-		if cmd.Flags().Changed(name) && !f.test {
-			return usagef("flag --%s belongs to --test, which predicts", name)
-		}
-	}
-	if f.shares, err = parsePrevalence(f.prevalence); err != nil {
-		return err
-	}
 	if err := f.checkPaper(args); err != nil {
 		return err
 	}
-	switch {
-	case f.test:
-		r, dir, known, incomplete, err = f.testSet(cmd, args[0])
-	case len(args) == 0:
-		r, dir, err = f.againstTruth(cmd)
-	default:
-		r, dir, known, err = f.crossValidation(cmd, args[0])
-	}
-	if err == nil {
-		err = f.subgroups(cmd, r, known, rules)
-	}
+	r, dir, incomplete, err := f.measure(cmd, args)
 	if err != nil {
 		return err
 	}
@@ -177,6 +148,36 @@ func runEvaluate(cmd *cobra.Command, f *evaluateFlags, args []string) error {
 	}
 	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\n%s\n", printable(r.Table()), strings.Join(files, "\n"))
 	return cmp.Or(err, incomplete)
+}
+
+// measure measures what args and flags say; dir is the folder of what was measured, incomplete tells of test cases that
+// could not be predicted.
+func (f *evaluateFlags) measure(cmd *cobra.Command, args []string) (r *evaluate.Report, dir string, incomplete, err error) {
+	rules, err := groupRules(f.groups)
+	if err != nil {
+		return nil, "", nil, err
+	}
+	for _, name := range []string{"device", "threads"} {
+		if cmd.Flags().Changed(name) && !f.test {
+			return nil, "", nil, usagef("flag --%s belongs to --test, which predicts", name)
+		}
+	}
+	if f.shares, err = parsePrevalence(f.prevalence); err != nil {
+		return nil, "", nil, err
+	}
+	var known *covariate.Table
+	switch {
+	case f.test:
+		r, dir, known, incomplete, err = f.testSet(cmd, args[0])
+	case len(args) == 0:
+		r, dir, err = f.againstTruth(cmd)
+	default:
+		r, dir, known, err = f.crossValidation(cmd, args[0])
+	}
+	if err == nil {
+		err = f.subgroups(cmd, r, known, rules)
+	}
+	return r, dir, incomplete, err
 }
 
 // crossValidation measures the trained folds of a task; the second result is the model's folder, the third what is
@@ -243,4 +244,13 @@ func (f *evaluateFlags) againstTruth(cmd *cobra.Command) (*evaluate.Report, stri
 	}
 	reliability.Add(r, reliability.Options{Prevalence: f.shares})
 	return r, f.predictions, nil
+}
+
+// groupFlags add what subgroups are made of.
+func groupFlags(cmd *cobra.Command, f *evaluateFlags) {
+	fs := cmd.Flags()
+	fs.StringVar(&f.covariates, "covariates", "", "table `FILE` (CSV) with a column case, or patient, and one per covariate, in addition to those in dataset.json: every measure by subgroup, and baselines that know them")
+	fs.StringArrayVar(&f.groups, "groups", nil, "how a covariate is cut into subgroups: `NAME:CUTS` (age:50,70), NAME:qN (N groups of about one size), NAME:category or NAME:number")
+	list(fs, "groups")
+	fs.StringSliceVar(&f.prevalence, "prevalence", nil, "share of the cases that are of the class where the predictions are to be used, for predictive values and decision curves: `P` for labels with two classes, or LABEL=P, or LABEL:CLASS=P (default: the share among these cases)")
 }

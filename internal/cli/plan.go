@@ -39,6 +39,7 @@ type planFlags struct {
 	report              bool
 	memory              string
 	allowOutliers       []string
+	exclude             string
 	json                bool
 
 	shard string
@@ -113,6 +114,7 @@ what none has done.`,
 		"that have two names in dataset.json, and of labels that its columns on the scanner predict")
 	fs.StringVar(&f.shard, "shard", "", "do part `I/N` of the cases only, while other processes do the others: first measure them, and when the plans are made preprocess them")
 	fs.BoolVar(&f.merge, "merge", false, "make the plans from what the shards have measured, and stop")
+	excludeFlag(cmd, &f.exclude)
 	splitFlags(cmd, &f.split, &f.allowPatientOverlap)
 	reportFlag(cmd, &f.report)
 	noWaitFlag(cmd, &f.noWait)
@@ -133,6 +135,9 @@ func (f *planFlags) check() error {
 	}
 	if len(f.tasks) == 0 {
 		return usagef("missing -t TASK")
+	}
+	if f.exclude != "" && len(f.tasks) > 1 {
+		return usagef("--exclude names cases of one task, but -t names %d", len(f.tasks))
 	}
 	if f.threads < 1 {
 		return usagef("flag -tf: %d is less than 1", f.threads)
@@ -242,7 +247,7 @@ func runPlan(cmd *cobra.Command, f *planFlags) error {
 			continue
 		}
 		r := planned{
-			Task: t.Name, Cases: len(t.Dataset.Cases), RealMasks: p.RealMasks, Stage: p.Stage(),
+			Task: t.Name, Cases: len(t.Dataset.Cases) - len(p.ExcludedCases), RealMasks: p.RealMasks, Stage: p.Stage(),
 			PlansFile: filepath.Join(folders.PreprocessedTask(t.Name), plan.File(plansIdentifier(f))),
 			Seconds:   time.Since(began).Round(time.Millisecond).Seconds(),
 		}
@@ -260,7 +265,7 @@ func runPlan(cmd *cobra.Command, f *planFlags) error {
 			if err != nil {
 				return err
 			}
-			if r.Report, err = writeCohortPage(cmd, planned); err != nil {
+			if r.Report, err = writeCohortPage(cmd, planned.Without(p.ExcludedCases)); err != nil {
 				return fmt.Errorf("%s: %w", t.Name, err)
 			}
 		}
@@ -299,6 +304,10 @@ func planTask(cmd *cobra.Command, t *task.Task, f *planFlags, budget int64) (*pl
 	for _, w := range t.Dataset.Warnings {
 		d.Warn("%s", w)
 	}
+	left, err := excluded(f.exclude, t, d)
+	if err != nil {
+		return nil, err
+	}
 	leaks, err := newLeakSearch(f)
 	if err != nil {
 		return nil, err
@@ -308,7 +317,7 @@ func planTask(cmd *cobra.Command, t *task.Task, f *planFlags, budget int64) (*pl
 	o := cohort.Options{
 		Workers: f.threads, Memory: budget, NoPreprocess: f.noPreprocessing || f.merge, KeepCropped: f.keepCropped, NoWait: f.noWait,
 		OverwritePlans: f.overwritePlans, OverwriteIdentifier: f.overwriteIdentifier,
-		Verify: f.verify, Watch: leaks.watcher.Watch, AllowOutliers: f.allowOutliers,
+		Verify: f.verify, Watch: leaks.watcher.Watch, AllowOutliers: f.allowOutliers, Exclude: left,
 	}
 	if f.shard != "" {
 		part, err := shard.Parse(f.shard)
@@ -321,6 +330,7 @@ func planTask(cmd *cobra.Command, t *task.Task, f *planFlags, budget int64) (*pl
 	if err != nil {
 		return nil, err
 	}
+	t = t.Without(left)
 	if err := leaks.report(cmd.Context(), t, f, d); err != nil {
 		return nil, err
 	}

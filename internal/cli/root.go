@@ -118,6 +118,7 @@ The workflow, the folders and the flags are those of nnU-Net and of the Python p
 		submitCommand(), statusCommand(), packageCommand(), checkArtifactCommand(), serveCommand(),
 		infoCommand(), benchCommand(), versionCommand(), completionCommand(), environmentTopic())
 	root.InitDefaultHelpCmd()
+	root.AddCommand(viewCommand())
 	return root
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/split"
 	"github.com/universal-classifier/uc/internal/task"
+	"github.com/universal-classifier/uc/internal/words"
 )
 
 // splitFlags adds --split, which chooses how folds are drawn, and --allow-patient-overlap.
@@ -41,6 +42,18 @@ func drawSplits(ctx context.Context, t *task.Task, f *planFlags, r progress.Repo
 	ids := make([]string, len(t.Dataset.Cases))
 	for i, c := range t.Dataset.Cases {
 		ids[i] = c.ID
+	}
+	var left []string
+	for _, c := range t.Dataset.Excluded {
+		left = append(left, c.ID)
+	}
+	taken, err := split.TakeOut(dir, left)
+	if err != nil {
+		return err
+	}
+	if len(taken) > 0 {
+		r.Note("folds: %s taken out of %s; the others stay where they are, and the folds as they were are in %s",
+			words.CountOf(len(taken), "excluded case is", "excluded cases are"), split.SplitsFile, split.BeforeExcludeFile)
 	}
 	drawing, err := split.DrawingFor(t.Folders, t.Name, f.split)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"github.com/universal-classifier/uc/internal/atomicfile"
 	"github.com/universal-classifier/uc/internal/defaults"
@@ -34,6 +35,7 @@ type Options struct {
 	Verify              bool       // first read every file to the end and check what only its voxels show
 	Watch               task.Watch // with Verify, is shown every image
 	AllowOutliers       []string   // cases that are planned with although their headers are far from the cohort's
+	Exclude             []string   // cases that are left out, as if dataset.json did not list them
 	NoWait              bool       // an error, rather than waiting, while another process writes the task's folder
 }
 
@@ -113,7 +115,7 @@ func newJob(ctx context.Context, t *task.Task, o Options, r progress.Reporter) (
 		o.PlansIdentifier = plan.PretrainedIdentifier(o.OverwriteIdentifier)
 	}
 	j.options = o
-	if err := check(ctx, t, o, r); err != nil {
+	if err := check(ctx, t.Without(o.Exclude), o, r); err != nil {
 		return nil, err
 	}
 	if err := atomicfile.MkdirAll(j.dir); err != nil {
@@ -136,6 +138,9 @@ func (j *job) cohort(ctx context.Context, t *task.Task, s shard.Shard) (*cohort,
 	}
 	if err := j.task.EnsureMasks(ctx, j.progress); err != nil {
 		return nil, nil, err
+	}
+	if j.task = j.task.Without(j.options.Exclude); len(j.task.Dataset.Cases) == 0 {
+		return nil, nil, fmt.Errorf("%s: all %d cases are excluded", t.Name, len(j.task.Dataset.Excluded))
 	}
 	j.limitMemory()
 	co := &cohort{job: j, cases: sortedCases(j.task.Dataset.Cases)}
@@ -173,6 +178,11 @@ func (j *job) plan(fp *fingerprint.Fingerprint) (*plan.Plans, error) {
 			return nil, fmt.Errorf("%s: %w", j.options.OverwritePlans, err)
 		}
 	}
+	p.ExcludedCases = nil
+	for _, c := range d.Excluded {
+		p.ExcludedCases = append(p.ExcludedCases, c.ID)
+	}
+	slices.Sort(p.ExcludedCases)
 	return p, nil
 }
 
@@ -213,7 +223,11 @@ func (co *cohort) preprocess(ctx context.Context, p *plan.Plans, known *manifest
 		return err
 	}
 	if stale > 0 {
-		co.progress.Note("%s: removed %d cases that dataset.json no longer lists", stage, stale)
+		why := "that dataset.json no longer lists"
+		if len(co.task.Dataset.Excluded) > 0 {
+			why += " or that are excluded"
+		}
+		co.progress.Note("%s: removed %d cases %s", stage, stale, why)
 	}
 	return co.finish(ctx, stage, todo, len(co.cases), setting, p, known)
 }

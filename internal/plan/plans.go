@@ -67,6 +67,8 @@ type Plans struct {
 	// MasksUnknown is set for plans of the reference, which do not record RealMasks: cases are taken with and without a
 	// mask.
 	MasksUnknown bool `json:"masks_unknown,omitempty"`
+	// ExcludedCases are cases of dataset.json that were left out of the plans and are not trained on.
+	ExcludedCases []string `json:"excluded_cases,omitempty"`
 }
 
 // StagePlan is the one stage of the plans. Axes are in the order after TransposeForward.

@@ -16,7 +16,7 @@ const (
 )
 
 // outlineColour is that of the edge of the region of interest.
-var outlineColour = color.RGBA{0xff, 0x9d, 0x00, 0xff}
+var outlineColour = color.RGBA{0x2c, 0xc5, 0xe8, 0xff}
 
 // plane is a slice of a preview: x runs to the right, y down.
 type plane struct {

@@ -155,17 +155,18 @@ func WritePage(w io.Writer, r *evaluate.Report, p *Page) error {
 	if err != nil {
 		return err
 	}
-	connect := "'none'"
+	connect, images := "'none'", "data:"
 	if p.Live != nil {
-		connect = "'self'"
+		connect, images = "'self'", "data: 'self'"
 	}
 	// The script and the style are allowed by their digests, and no others: whatever names spell, it does not run.
-	policy := fmt.Sprintf("default-src 'none'; script-src '%s' blob:; style-src '%s'; img-src data:; connect-src %s; base-uri 'none'; form-action 'none'",
-		digest(pageScript), digest(pageStyle), connect)
+	policy := fmt.Sprintf("default-src 'none'; script-src '%s' blob:; style-src '%s'; img-src %s; connect-src %s; base-uri 'none'; form-action 'none'",
+		digest(pageScript), digest(pageStyle), images, connect)
 	out := &sticky{w: w}
 	out.write("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n")
 	out.write(`<meta http-equiv="Content-Security-Policy" content="` + policy + "\">\n")
 	out.write("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"color-scheme\" content=\"light dark\">\n")
+	out.write("<link rel=\"icon\" href=\"data:,\">\n") // none, and none is asked for
 	out.write("<title>" + template.HTMLEscapeString(readable.Name(s.Title)) + ": evaluation</title>\n<style>" + pageStyle + "</style>\n</head>\n")
 	out.write(body.String())
 	out.write("<script type=\"application/json\" id=\"data\">" + string(b) + "</script>\n")

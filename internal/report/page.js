@@ -218,7 +218,8 @@
 
   const thumb = c => {
     if (c.scan && c.scan.thumb) return make('img', { src: c.scan.thumb, alt: '' });
-    return c.scan && c.scan.problem ? 'the scan cannot be read' : data.live ? 'open the scan' : 'no scan on this page';
+    if (data.live && c.scan) return make('img', { src: `thumbs/${c.at}.jpg`, alt: '' });
+    return c.scan && c.scan.problem ? 'the scan cannot be read' : data.live ? 'no scan' : 'no scan on this page';
   };
   data.gallery.forEach((of, l) => {
     const box = $('gallery');
@@ -404,7 +405,7 @@
   }
 
   let viewer = null, turn = 0, last = null;
-  const keep = { roi: true, heat: true, roiOpacity: 0.25, heatOpacity: 0.5, view: 'multi', image: 0, heatAt: 0 };
+  const keep = { roi: true, heat: !data.live, roiOpacity: 0.25, heatOpacity: 0.5, view: 'multi', image: 0, heatAt: 0 };
   const note = (...text) => make('p', {}, ...text);
   async function showScan(c) {
     const mine = ++turn, stage = $('stage'), tools = $('tools');
@@ -434,7 +435,7 @@
       const layers = c.scan.layers, images = layers.filter(l => l.kind === 'image'), heats = layers.filter(l => l.kind === 'heat');
       keep.image = Math.min(keep.image, images.length - 1);
       keep.heatAt = Math.min(keep.heatAt, Math.max(0, heats.length - 1));
-      const wanted = (l, k) => l.kind === 'roi' || l === images[keep.image] || l === heats[keep.heatAt];
+      const wanted = (l, k) => l.kind === 'roi' || l === images[keep.image] || l === heats[keep.heatAt] && (!c.scan.live || keep.heat);
       const loaded = (await layersOf(c, wanted)).filter(Boolean);
       if (mine !== turn) return;
       await show(nv, c, loaded, images, heats, mine);
@@ -465,7 +466,7 @@
       if (mine !== turn) return;
       last.at[kind] = viewer.volumes.length;
       if (kind === 'roi') {
-        viewer.addColormap('roi', { R: [0, 255, 255], G: [0, 157, 157], B: [0, 0, 0], A: [0, 255, 255], I: [0, 1, 255] });
+        viewer.addColormap('roi', { R: [0, 44, 44], G: [0, 197, 197], B: [0, 232, 232], A: [0, 255, 255], I: [0, 1, 255] });
         image.cal_min = 0.5; image.cal_max = Math.max(1, image.global_max);
       }
       if (kind === 'heat') { image.cal_min = 0.2 * image.global_max; image.cal_max = image.global_max; }
@@ -495,6 +496,8 @@
     viewer.createOnLocationChange();
     viewer.drawScene();
   }
+  // missing reports whether a served map is asked for that was not loaded, since making it takes the network a while.
+  const missing = key => key === 'heat' && keep.heat && last.at.heat === undefined && Boolean(last.c.scan.live) && last.c.scan.layers.some(l => l.kind === 'heat');
   const views = { multi: ['all', 3], axial: ['axial', 0], coronal: ['coronal', 1], sagittal: ['sagittal', 2], render: ['volume', 4] };
   function buildTools(c, images, heats) {
     const range = (id, name, value, max, set, min = 0, stepBy = 'any') => {
@@ -506,7 +509,7 @@
     const toggle = (id, name, key) => {
       const t = make('input', { type: 'checkbox', id });
       t.checked = keep[key];
-      t.addEventListener('change', () => { keep[key] = t.checked; apply(); });
+      t.addEventListener('change', () => { keep[key] = t.checked; missing(key) ? showScan(c) : apply(); });
       return make('label', {}, t, name);
     };
     const parts = [];
@@ -539,6 +542,7 @@
     const image = viewer.volumes[0], span = image.global_max - image.global_min || 1;
     image.cal_min = Math.min(last.low, last.high - span / 1000);
     image.cal_max = Math.max(last.high, last.low + span / 1000);
+    viewer.opts.crosshairWidth = keep.view === 'multi' ? 0.4 : 0.2;
     viewer.setSliceType(views[keep.view][1]);
     viewer.updateGLVolume();
     for (const [id, key] of [['showroi', 'roi'], ['showheat', 'heat']]) if ($(id)) $(id).checked = keep[key];
@@ -551,7 +555,7 @@
     const move = { ArrowLeft: [-1, 0, 0], ArrowRight: [1, 0, 0], ArrowUp: [0, 1, 0], ArrowDown: [0, -1, 0], '+': [0, 0, 1], '-': [0, 0, -1], PageUp: [0, 0, 1], PageDown: [0, 0, -1] }[e.key];
     if (move && keep.view !== 'render') viewer.moveCrosshairInVox(...(keep.view === 'sagittal' ? [move[2], -move[0] || 0, move[1]] : keep.view === 'coronal' ? [-move[0], move[2], move[1]] : [-move[0], move[1], move[2]]));
     else if (/^[rR]$/.test(e.key)) { keep.roi = !keep.roi; apply(); }
-    else if (/^[mM]$/.test(e.key)) { keep.heat = !keep.heat; apply(); }
+    else if (/^[mM]$/.test(e.key)) { keep.heat = !keep.heat; missing('heat') ? showScan(last.c) : apply(); }
     else if (/^[vV]$/.test(e.key)) { const names = Object.keys(views); keep.view = names[(names.indexOf(keep.view) + 1) % names.length]; apply(); }
     else return;
     e.preventDefault();

@@ -92,15 +92,23 @@ type dataScan struct {
 	Problem string      `json:"problem,omitempty"`
 	Size    [3]int      `json:"size"`
 	Affine  [12]float64 `json:"affine"`
-	Layers  []dataLayer `json:"layers"`
+	Layers  []Layer     `json:"layers"`
 	Thumb   string      `json:"thumb,omitempty"`
 	Slices  string      `json:"slices,omitempty"`
 	About   string      `json:"about,omitempty"`
 	Live    bool        `json:"live,omitempty"` // the voxels are served
 }
 
-type dataLayer struct {
-	Kind  string  `json:"kind"` // image, roi or heat
+// Kinds of Layer.
+const (
+	LayerImage = "image"
+	LayerROI   = "roi"
+	LayerHeat  = "heat"
+)
+
+// Layer is a volume of a scan: value = Slope * voxel + Inter.
+type Layer struct {
+	Kind  string  `json:"kind"`
 	Name  string  `json:"name"`
 	Slope float64 `json:"slope"`
 	Inter float64 `json:"inter"`
@@ -198,14 +206,14 @@ func newDataScan(c *preview.Case) *dataScan {
 		s.Affine[i] = math.Round(1e4*s.Affine[i]) / 1e4
 	}
 	for k, l := range layersOf(c) {
-		kind := "heat"
+		kind := LayerHeat
 		switch {
 		case k < len(c.Images):
-			kind = "image"
+			kind = LayerImage
 		case c.ROI != nil && k == len(c.Images):
-			kind = "roi"
+			kind = LayerROI
 		}
-		s.Layers = append(s.Layers, dataLayer{kind, readable.Name(l.Name), l.Slope, l.Inter})
+		s.Layers = append(s.Layers, Layer{kind, readable.Name(l.Name), l.Slope, l.Inter})
 	}
 	if c.Problem == "" {
 		s.Thumb, s.Slices = dataURI(c.Thumb), dataURI(c.Slices)
@@ -292,7 +300,7 @@ const margin = 0.2
 func doubtRule(r *evaluate.Report) string {
 	for _, c := range r.Predictions {
 		if c.Doubt != nil {
-			return "Doubtful: the prediction set holds no or several classes, the case looks unlike the others, or less than all but a few of the networks and mirror images agree."
+			return "Doubtful: the prediction set holds no or several classes, the case looks unlike the others, or fewer than four in five of the networks and mirror images agree."
 		}
 	}
 	return fmt.Sprintf("Doubtful: the two highest probabilities are less than %g apart.", margin)
@@ -459,6 +467,6 @@ var texts = map[string]pageFigure{
 		Bad:   "A flat curve, or an S: probabilities are too extreme. Points below the diagonal: the class is expected too often."},
 	"decision": {Title: "Decision curve",
 		Shows: "What acting on the probability gains over acting on nobody, in true positives per case, if a false alarm costs as much as the threshold says.",
-		Good:  "Over the thresholds that matter to you, the curve lies above both acting on every case (dashed) and acting on none (0).",
+		Good:  "Over the thresholds that matter to you, the curve lies above both acting on every case and acting on none (0).",
 		Bad:   "The curve touches or crosses one of these lines: at that threshold the network does not help to decide."},
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 
 	"github.com/universal-classifier/uc/internal/infile"
 )
@@ -36,6 +37,7 @@ type Dataset struct {
 	Labels            []Label
 	Cases             []Case // in the order of dataset.json
 	Test              []Case // of an external test set; see Task.Test
+	Excluded          []Case // that Without left out
 	HasMasks          bool   // whether masks came with the data; false for none and for generated ones
 	Warnings          []string
 	Raw               map[string]any
@@ -53,6 +55,22 @@ type Task struct {
 
 	document  node // dataset.json as it stands
 	generated bool // masks were generated, or their generation was begun
+}
+
+// Without is the task without some of its cases, to be planned and trained on as if dataset.json did not list them.
+// Their files are no stragglers.
+func (t *Task) Without(ids []string) *Task {
+	out, d := *t, *t.Dataset
+	d.Cases, d.Excluded = nil, nil
+	for _, c := range t.Dataset.Cases {
+		if slices.Contains(ids, c.ID) {
+			d.Excluded = append(d.Excluded, c)
+		} else {
+			d.Cases = append(d.Cases, c)
+		}
+	}
+	out.Dataset = &d
+	return &out
 }
 
 // generatedLabels are the ROI labels of a task without masks of its own.

@@ -190,7 +190,7 @@ func (t *Task) stragglers() problems {
 	}
 	enter(filepath.Join(t.Dir, ImagesDir))
 	enter(filepath.Join(t.Dir, LabelsDir))
-	for _, c := range t.Dataset.Cases {
+	for _, c := range slices.Concat(t.Dataset.Cases, t.Dataset.Excluded) {
 		for _, path := range append(slices.Clone(c.Images), c.Mask) {
 			if path == "" {
 				continue
