@@ -30,7 +30,9 @@ func ROC(l evaluate.LabelReport, at int, predictions []evaluate.Prediction) *fig
 			continue
 		}
 		truth, scores, patients := oneClass(v.Value, at, predictions)
-		if b, err := evaluate.BandOfROC(truth, scores, patients); err == nil {
+		// Where all resamples give one curve, as if it were certain, there is no band; the area's interval has a method of
+		// its own there.
+		if b, err := evaluate.BandOfROC(truth, scores, patients); err == nil && v.AUC.Method != evaluate.MethodNewcombe {
 			bands = append(bands, figure.Band{X: b.FPR, Low: b.Low, High: b.High, Colour: figure.Series(i)})
 		}
 		line := figure.Line{Name: fmt.Sprintf("%s: AUC %s, %d of %d cases", v.Name, v.AUC, v.Positives, l.Cases), Colour: figure.Series(i)}
@@ -49,7 +51,7 @@ func ROC(l evaluate.LabelReport, at int, predictions []evaluate.Prediction) *fig
 	p.Marks = slices.Concat(p.Marks, bands, curves, points)
 	return &figure.Figure{
 		Title: "ROC curves of " + l.Name,
-		Description: "Sensitivity against 1 - specificity for every threshold of the probability, with pointwise 95 % bootstrap bands; " +
+		Description: "Sensitivity against 1 - specificity for every threshold of the probability, with pointwise 95 % bootstrap bands (none where the curve is perfect); " +
 			"the dot is where the most probable class is predicted, with 95 % intervals. A curve along the dashed diagonal is no better than chance.",
 		Panels: []figure.Panel{p},
 	}

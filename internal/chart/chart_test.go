@@ -96,6 +96,31 @@ func TestFiguresSayWhatTheReportSays(t *testing.T) {
 	}
 }
 
+// A perfect curve has no band: every resample of it is perfect, which is no evidence of certainty.
+func TestPerfectCurveHasNoBand(t *testing.T) {
+	labels := []task.Label{{Name: "Lesion", Values: []string{"absent", "present"}}}
+	var predictions []evaluate.Prediction
+	for i := range 10 {
+		predictions = append(predictions, evaluate.Prediction{Case: fmt.Sprint(i), Targets: []int{i % 2}, Logits: [][]float64{{0, float64(i%2*2-1) + 0.01*float64(i)}}})
+	}
+	bands := func(predictions []evaluate.Prediction) (n int) {
+		r := evaluate.Evaluate(labels, predictions)
+		for _, m := range ROC(r.Labels[0], 0, r.Predictions).Panels[0].Marks {
+			if _, ok := m.(figure.Band); ok {
+				n++
+			}
+		}
+		return n
+	}
+	if n := bands(predictions); n != 0 {
+		t.Errorf("%d bands of a perfect curve", n)
+	}
+	predictions[0].Targets = []int{1}
+	if n := bands(predictions); n != 1 {
+		t.Errorf("%d bands, want 1", n)
+	}
+}
+
 func TestOneClassHasNoCurve(t *testing.T) {
 	labels, predictions := cohort(6)
 	for i := range predictions {

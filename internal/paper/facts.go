@@ -149,10 +149,31 @@ func (f *Facts) decision() bool {
 	})
 }
 
-func (f *Facts) thresholds() bool {
-	return f.has(func(l evaluate.LabelReport) bool {
-		return slices.ContainsFunc(l.Values, func(v evaluate.ValueReport) bool { return len(v.Thresholds) > 0 })
-	})
+func (f *Facts) thresholds() bool { return len(f.rules()) > 0 }
+
+// rules are those that thresholds were chosen by.
+func (f *Facts) rules() []string {
+	var rules []string
+	for _, l := range f.Report.Labels {
+		for _, v := range l.Values {
+			for _, t := range v.Thresholds {
+				if rule := quoted(t.Rule); !slices.Contains(rules, rule) {
+					rules = append(rules, rule)
+				}
+			}
+		}
+	}
+	return rules
+}
+
+// calibrationMethod is the method of the intervals of calibration.
+func (f *Facts) calibrationMethod() string {
+	for _, l := range f.Report.Labels {
+		if l.Calibration != nil && l.Calibration.Method != "" {
+			return l.Calibration.Method
+		}
+	}
+	return ""
 }
 
 func (f *Facts) baselines() bool {

@@ -167,7 +167,20 @@ func (f *Facts) evaluationParagraph() []string {
 	}
 	b.WriteString("; for ROC curves pointwise bootstrap bands [@robin2011].")
 	if f.calibration() {
-		b.WriteString(" Calibration was measured by the Brier score [@brier1950] and the expected calibration error.")
+		b.WriteString(" Calibration was measured by the Brier score [@brier1950] and the expected calibration error")
+		if method := f.calibrationMethod(); method != "" {
+			b.WriteString(", with intervals by the " + quoted(method))
+		}
+		b.WriteString(".")
+	}
+	if rules := f.rules(); len(rules) > 0 {
+		fmt.Fprintf(&b, " Thresholds of the probability were chosen by rule (%s), each on other folds than those it was applied to.", list(rules))
+	}
+	for _, l := range f.Report.Labels {
+		if l.Doubt != nil && l.Doubt.Why == "" {
+			fmt.Fprintf(&b, " Conformal prediction sets were calibrated to hold the true class in %g %% of the cases, on other folds than those they were applied to.", 100*l.Doubt.Target)
+			break
+		}
 	}
 	if f.calibrated() {
 		b.WriteString(" Probabilities were calibrated by temperature scaling [@guo2017], with temperatures fitted on other folds than those they were applied to.")

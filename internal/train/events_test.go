@@ -79,8 +79,17 @@ func TestTimeLeft(t *testing.T) {
 	if got, want := tr.left(), (epochs+saves+validation)*time.Second; got != want {
 		t.Errorf("got %v, want %v", got, want)
 	}
+	// As the machine gets slower, the later epochs count for more.
+	slower := *tr
+	slower.state.Epoch = 4
+	for range 3 {
+		slower.pace.trained(60*time.Second, 10, 0)
+	}
+	if per := slower.pace.training.mean(); per < 5*time.Second || per > 6*time.Second {
+		t.Errorf("%v per iteration after 3 s once and 6 s three times", per)
+	}
 	// Without validation iterations a case takes a third of what it takes in training.
-	tr.state.Recipe.ValIterations, tr.pace.validating, tr.pace.looking = 0, mean64{}, mean64{}
+	tr.state.Recipe.ValIterations, tr.pace.validating, tr.pace.looking = 0, recent{}, recent{}
 	if got, want := tr.left(), time.Duration(19*10*3+saves)*time.Second+7*8*time.Second/2; got != want {
 		t.Errorf("got %v, want %v", got, want)
 	}

@@ -9,27 +9,27 @@ import (
 
 // pace is how long the parts of a training have taken in this run, from which follows how long the rest will take.
 type pace struct {
-	training, validating, saving mean64
-	looking                      mean64 // per case that the network alone looks at
+	training, validating, saving recent
+	looking                      recent // per case that the network alone looks at
 	epochs, best                 int    // that have ended, and those after which model_best was written
 }
 
-// mean64 is the mean of durations.
-type mean64 struct {
-	total time.Duration
-	n     int
+// recent is a mean of durations in which earlier ones count less and less, as what else the machine does changes.
+type recent struct{ seconds, weight float64 }
+
+// fading is how much earlier durations count when another comes.
+const fading = 0.7
+
+func (r *recent) add(d time.Duration, n int) {
+	r.seconds = fading*r.seconds + d.Seconds()
+	r.weight = fading*r.weight + float64(n)
 }
 
-func (m *mean64) add(d time.Duration, n int) {
-	m.total += d
-	m.n += n
-}
-
-func (m *mean64) mean() time.Duration {
-	if m.n == 0 {
+func (r *recent) mean() time.Duration {
+	if r.weight == 0 {
 		return 0
 	}
-	return m.total / time.Duration(m.n)
+	return time.Duration(r.seconds / r.weight * float64(time.Second))
 }
 
 // trained takes in the training iterations of an epoch. The first iteration of a run takes longer, by what the device
@@ -59,7 +59,7 @@ func (p *pace) ended(best bool) {
 }
 
 // left is how long the training and its validation will still take after an epoch has ended: iterations, checkpoints
-// and the validation cases with their mirror images, each at its mean time so far.
+// and the validation cases with their mirror images, each at its recent mean.
 func (t *trainer) left() time.Duration {
 	p, done := t.state.Recipe, t.state.Epoch
 	more := p.Epochs - done
@@ -88,7 +88,7 @@ func (t *trainer) left() time.Duration {
 // perCase is the time of a case in a validation iteration or, without any, a third of that in a training iteration,
 // which goes back through the network, too.
 func (t *trainer) perCase() time.Duration {
-	if t.pace.looking.n == 0 {
+	if t.pace.looking.weight == 0 {
 		return t.pace.training.mean() / time.Duration(3*t.state.Recipe.BatchSize)
 	}
 	return t.pace.looking.mean()
