@@ -67,15 +67,15 @@ func TestEventsOfAContinuedTraining(t *testing.T) {
 // the first epoch, whatever the first iteration took.
 func TestTimeLeft(t *testing.T) {
 	tr := &trainer{saveEvery: time.Hour}
-	tr.state.Recipe = Recipe{Epochs: 20, Iterations: 10, ValIterations: 4, BatchSize: 2, MirrorValidation: true, Restarts: 2}
+	tr.state.Recipe = Recipe{Epochs: 20, Iterations: 10, ValIterations: 4, BatchSize: 2, MirrorValidation: true, Restarts: 2, Optimiser: AdamW, Average: 0.99}
 	tr.members[1] = make([]int, 7)
 	tr.state.Epoch = 1
-	tr.pace.saved(time.Second)
+	tr.pace.saved(time.Second, 2) // without the moments that the checkpoints to come hold
 	tr.pace.trained(9*3*time.Second+50*time.Second, 10, 50*time.Second)
 	tr.pace.validated(4*time.Second, 4)
 	tr.pace.looked(3*time.Second, 6)
 	tr.pace.ended(false)
-	const epochs, saves, validation = 19 * (10*3 + 4), 1 + 10 + 8, 7 * 8 / 2
+	const epochs, saves, validation = 19 * (10*3 + 4), 2 * (1 + 10 + 8), 7 * 8 / 2
 	if got, want := tr.left(), (epochs+saves+validation)*time.Second; got != want {
 		t.Errorf("got %v, want %v", got, want)
 	}

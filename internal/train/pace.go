@@ -3,13 +3,15 @@ package train
 import (
 	"time"
 
+	"github.com/universal-classifier/uc/internal/checkpoint"
 	"github.com/universal-classifier/uc/internal/feed"
 	"github.com/universal-classifier/uc/internal/mirror"
+	"github.com/universal-classifier/uc/internal/weights"
 )
 
 // pace is how long the parts of a training have taken in this run, from which follows how long the rest will take.
 type pace struct {
-	training, validating, saving recent
+	training, validating, saving recent // saving: per copy of the network
 	looking                      recent // per case that the network alone looks at
 	epochs, best                 int    // that have ended, and those after which model_best was written
 }
@@ -47,8 +49,31 @@ func (p *pace) validated(d time.Duration, iterations int) { p.validating.add(d, 
 // looked takes in the network's time for the cases of a validation iteration.
 func (p *pace) looked(d time.Duration, cases int) { p.looking.add(d, cases) }
 
-// saved takes in a checkpoint.
-func (p *pace) saved(d time.Duration) { p.saving.add(d, 1) }
+// saved takes in a checkpoint that holds so many copies of the network: the first ones of a training have no moments.
+func (p *pace) saved(d time.Duration, copies int) { p.saving.add(d, copies) }
+
+// copies is how many tensors of each parameter a checkpoint holds.
+func copies(c *checkpoint.Checkpoint) int {
+	n := 1
+	for _, more := range []*weights.StateDict{c.Momentum, c.Second, c.Current} {
+		if more != nil && len(more.Names()) > 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// copies is how many a checkpoint will hold once the training is under way.
+func (p *Recipe) copies() int {
+	n := 2
+	if p.Optimiser == AdamW {
+		n++
+	}
+	if p.Average > 0 {
+		n++
+	}
+	return n
+}
 
 // ended takes in the end of an epoch.
 func (p *pace) ended(best bool) {
@@ -76,7 +101,7 @@ func (t *trainer) left() time.Duration {
 		const guess, weight = 0.5, 10
 		saves += int(float64(more) * (float64(t.pace.best) + guess*weight) / float64(t.pace.epochs+weight))
 	}
-	left += time.Duration(saves) * t.pace.saving.mean()
+	left += time.Duration(saves*p.copies()) * t.pace.saving.mean()
 
 	mirrors := 1
 	if p.MirrorValidation {

@@ -167,7 +167,7 @@ func (t *trainer) save(name string) error {
 		return err
 	}
 	t.savedAt = time.Now()
-	t.pace.saved(time.Since(began))
+	t.pace.saved(time.Since(began), copies(c))
 	t.log.quiet("saved %s at %s in %s", filepath.Base(checkpoint.Path(t.foldDir, name)), t.state.at(), span(time.Since(began)))
 	return nil
 }
