@@ -229,7 +229,7 @@ func run(t *testing.T, env []string, args ...string) (code int, said string) {
 // volatile are files that two equal runs write differently, or once a run.
 func volatile(name string) bool {
 	base := filepath.Base(name)
-	return strings.HasPrefix(base, "training_log_") || strings.HasSuffix(base, ".lock") || strings.HasSuffix(base, ".png") ||
+	return strings.HasPrefix(base, "training_log_") || strings.HasPrefix(base, "events.out.tfevents.") || strings.HasSuffix(base, ".lock") || strings.HasSuffix(base, ".png") ||
 		slices.Contains([]string{"case_records.json", "debug.json", "report.html"}, base) ||
 		strings.HasPrefix(base, "model_") && strings.HasSuffix(base, ".json")
 }
