@@ -110,7 +110,7 @@ func runConvertDICOM(cmd *cobra.Command, f *convertDICOMFlags, sources []string)
 		return err
 	}
 	d.Close()
-	if printErr := printSeries(cmd.OutOrStdout(), r, f.json); printErr != nil {
+	if printErr := printSeries(hints{cmd}, cmd.OutOrStdout(), r, f.json); printErr != nil {
 		return errors.Join(err, printErr)
 	}
 	return errors.Join(err, seriesError(r))
@@ -186,7 +186,7 @@ type convertedFolder struct {
 	Mapping    string            `json:"mapping"`
 }
 
-func newConvertedSeries(x *dicom.Outcome) convertedSeries {
+func newConvertedSeries(h hints, x *dicom.Outcome) convertedSeries {
 	s := x.Series
 	g := s.Geometry
 	c := convertedSeries{
@@ -198,18 +198,18 @@ func newConvertedSeries(x *dicom.Outcome) convertedSeries {
 	switch {
 	case x.Status == dicom.Refused:
 		for _, r := range s.Refusals {
-			c.Reasons = append(c.Reasons, seriesProblem{r.Kind, r.Reason, append([]string{}, r.Files...)})
+			c.Reasons = append(c.Reasons, seriesProblem{r.Kind, h.add(r.Reason, r.For), append([]string{}, r.Files...)})
 		}
 	case x.Reason != "":
-		c.Reasons = append(c.Reasons, seriesProblem{string(x.Status), x.Reason, append([]string{}, x.Files...)})
+		c.Reasons = append(c.Reasons, seriesProblem{string(x.Status), h.add(x.Reason, x.For), append([]string{}, x.Files...)})
 	}
 	return c
 }
 
-func printSeries(w io.Writer, r *dicom.Result, asJSON bool) error {
+func printSeries(h hints, w io.Writer, r *dicom.Result, asJSON bool) error {
 	out := convertedFolder{Series: []convertedSeries{}, Images: r.Files, Ignored: append([]dicom.Ignored{}, r.Ignored...), Unreadable: []unusedFile{}, Mapping: r.Mapping}
 	for _, x := range r.Outcomes {
-		out.Series = append(out.Series, newConvertedSeries(x))
+		out.Series = append(out.Series, newConvertedSeries(h, x))
 	}
 	for _, u := range r.Unreadable {
 		out.Unreadable = append(out.Unreadable, unusedFile{u.File, u.Err.Error()})

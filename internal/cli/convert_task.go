@@ -103,7 +103,7 @@ func (f *convertFlags) run(cmd *cobra.Command, read func(context.Context, progre
 	for _, w := range c.Warnings {
 		d.Warn("%s", w)
 	}
-	if err := summarise(cmd.ErrOrStderr(), c, target); err != nil {
+	if err := summarise(hints{cmd}, cmd.ErrOrStderr(), c, target); err != nil {
 		return err
 	}
 	r := convertedTask{Task: target.Name, Folder: target.Dir, Cases: len(c.Training), TestCases: len(c.Test), Warnings: append([]string{}, c.Warnings...)}
@@ -188,7 +188,7 @@ func (f *convertFlags) confirm(cmd *cobra.Command, t *convert.Target) error {
 }
 
 // summarise shows what a cohort is.
-func summarise(w io.Writer, c *convert.Cohort, t *convert.Target) error {
+func summarise(h hints, w io.Writer, c *convert.Cohort, t *convert.Target) error {
 	var b strings.Builder
 	verb := "to be written to " + t.Dir
 	switch {
@@ -214,7 +214,7 @@ func summarise(w io.Writer, c *convert.Cohort, t *convert.Target) error {
 	}
 	aboutCases(c, line)
 	for _, note := range c.Notes {
-		fmt.Fprintf(&b, "  %s\n", note)
+		fmt.Fprintf(&b, "  %s\n", h.add(note.Text, note.For))
 	}
 	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	head := "  label\tclass\t\tcases"

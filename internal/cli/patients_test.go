@@ -60,7 +60,7 @@ func TestPatientsFromPlanToIntervals(t *testing.T) {
 	for _, fold := range []string{"0", "1"} {
 		ok(t, c.trainArgs(fold)...)
 	}
-	refused(t, ExitFailed, []string{"drawn grouped", "fold_0", "--split stratified"}, c.trainArgs("2", "--split", "stratified")...)
+	refused(t, ExitFailed, []string{"drawn grouped", "fold_0", "drawn stratified", "without --split"}, c.trainArgs("2", "--split", "stratified")...)
 	var report evaluate.Report
 	decode(t, ok(t, "evaluate", "--data-root", c.root, "1", "--json"), &report)
 	if report.Patients != 2 || !report.Clustered || report.Cases != 4 || report.Labels[0].Accuracy.Method != evaluate.MethodRaoScott {

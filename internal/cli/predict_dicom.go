@@ -13,6 +13,7 @@ import (
 	"github.com/universal-classifier/uc/internal/dicom"
 	"github.com/universal-classifier/uc/internal/imagefile"
 	"github.com/universal-classifier/uc/internal/progress"
+	"github.com/universal-classifier/uc/internal/remedy"
 	"github.com/universal-classifier/uc/internal/task"
 )
 
@@ -40,13 +41,13 @@ func areDICOM(paths []string) bool {
 // fromDICOM converts the series in -i into images below -o, one case each. What is not a volume comes back as problems,
 // in which no patient is named, and as the error.
 func (f *predictFlags) fromDICOM(cmd *cobra.Command, modalities int, wantMasks bool, memory int64, r progress.Reporter) ([]task.Case, []task.Problem, error) {
-	remedy := fmt.Sprintf("uc convert dicom %s -o IMAGES", strings.Join(f.images, " "))
+	convert := fmt.Sprintf("uc convert dicom %s -o IMAGES", strings.Join(f.images, " "))
 	switch {
 	case wantMasks || f.masks != "":
-		return nil, nil, fmt.Errorf("-i holds DICOM series, and the model or -s asks for ROI masks, which belong to images by name; first run: %s; then draw the masks on the images and predict with -i IMAGES -s MASKS", remedy)
+		return nil, nil, fmt.Errorf("-i holds DICOM series, and the model or -s asks for ROI masks, which belong to images by name; first run: %s; then draw the masks on the images and predict with -i IMAGES -s MASKS", convert)
 	case modalities > 1:
 		return nil, nil, fmt.Errorf("-i holds DICOM series, and the model was trained with %d modalities; which series belong together only you know: convert one modality at a time, in the order of the training, "+
-			"with %s --channel 0 --name-by PatientID --series-description TEXT, then --channel 1 and so on; then predict with -i IMAGES", modalities, remedy)
+			"with %s --channel 0 --name-by PatientID --series-description TEXT, then --channel 1 and so on; then predict with -i IMAGES", modalities, convert)
 	}
 	images := filepath.Join(f.out, dicomImages)
 	result, err := dicom.Convert(cmd.Context(), f.images, dicom.Options{
@@ -54,15 +55,15 @@ func (f *predictFlags) fromDICOM(cmd *cobra.Command, modalities int, wantMasks b
 	}, r)
 	if err != nil {
 		if cmd.Context().Err() == nil {
-			err = fmt.Errorf("%w; or first run: %s --mapping FILE; then predict with -i IMAGES", err, remedy)
+			err = fmt.Errorf("%w; or first run: %s --mapping FILE; then predict with -i IMAGES", err, convert)
 		}
 		return nil, nil, err
 	}
 	var cases []task.Case
 	var found []task.Problem
-	problem := func(name, reason, where string) {
-		found = append(found, task.Problem{Field: name, Message: reason})
-		r.Warn("%s is not predicted: %s (%s)", name, reason, where)
+	problem := func(name, reason, where string, remedies ...remedy.Remedy) {
+		found = append(found, task.Problem{Field: name, Message: reason, For: remedies})
+		r.Warn("%s", remedy.Notef("%s is not predicted: %s (%s)", name, reason, where).See(remedies...))
 	}
 	for _, x := range result.Outcomes {
 		s := x.Series
@@ -75,13 +76,13 @@ func (f *predictFlags) fromDICOM(cmd *cobra.Command, modalities int, wantMasks b
 			}
 			cases = append(cases, c)
 		case dicom.Skipped:
-			r.Note("%s is left out: %s (in %s)", name, x.Reason, s.Folder)
+			r.Note("%s", remedy.Notef("%s is left out: %s (in %s)", name, x.Reason, s.Folder).See(x.For...))
 		default:
 			where := "in " + s.Folder
 			if len(x.Files) > 0 {
 				where = x.Files[0]
 			}
-			problem(name, x.Reason, where)
+			problem(name, x.Reason, where, x.For...)
 		}
 	}
 	for _, u := range result.Unreadable {

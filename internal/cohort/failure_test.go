@@ -7,7 +7,6 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -16,6 +15,7 @@ import (
 	"github.com/universal-classifier/uc/internal/dataset"
 	"github.com/universal-classifier/uc/internal/memory"
 	"github.com/universal-classifier/uc/internal/progress"
+	"github.com/universal-classifier/uc/internal/remedy"
 	"github.com/universal-classifier/uc/internal/task"
 )
 
@@ -127,7 +127,7 @@ func TestExtentFarFromTheCohort(t *testing.T) {
 	cases[3] = long
 	f := cohorttest.MakeTask(t, "MRI", cases)
 	_, err := run(t, f, Options{NoPreprocess: true})
-	if err == nil || !strings.Contains(err.Error(), "case c_3: imagesTr/c_3_0000.nii.gz: extent") || !strings.Contains(err.Error(), "--allow-outliers c_3") || strings.Contains(err.Error(), "c_2") {
+	if err == nil || !strings.Contains(err.Error(), "case c_3: imagesTr/c_3_0000.nii.gz: extent") || !slices.Contains(remedy.Of(err), remedy.Remedy(remedy.Set{Option: remedy.AllowOutliers, Value: "c_3"})) || strings.Contains(err.Error(), "c_2") {
 		t.Errorf("error %v", err)
 	}
 	if _, err = run(t, f, Options{NoPreprocess: true, AllowOutliers: []string{"c_3"}}); err != nil {
@@ -196,16 +196,16 @@ func TestMemoryAdviceSuffices(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		advised := regexp.MustCompile(`--memory (\d+M)`).FindStringSubmatch(tooLarge.Error())
-		if advised == nil {
+		advised, ok := tooLarge.Remedies()[0].(remedy.Set)
+		if !ok || advised.Option != remedy.Memory {
 			t.Fatalf("%s: no advice in %v", name, tooLarge)
 		}
-		budget, err := memory.Parse(advised[1])
+		budget, err := memory.Parse(advised.Value)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if _, err := run(t, f, Options{Memory: budget, Workers: 2}); err != nil {
-			t.Errorf("%s: with the advised %s: %v", name, advised[1], err)
+			t.Errorf("%s: with the advised %s: %v", name, advised.Value, err)
 		}
 	}
 }

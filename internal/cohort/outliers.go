@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/universal-classifier/uc/internal/integrity"
+	"github.com/universal-classifier/uc/internal/remedy"
 	"github.com/universal-classifier/uc/internal/task"
 )
 
@@ -25,7 +26,8 @@ func (co *cohort) checkExtents() error {
 		if far == "" || integrity.FarExtent(whole[i], medianWhole) == "" {
 			continue
 		}
-		p := task.Problem{Case: c.ID, Field: relative(c.Images[0], co.task.Dir), Message: far + ", or give --allow-outliers " + c.ID + " if it is right"}
+		p := task.Problem{Case: c.ID, Field: relative(c.Images[0], co.task.Dir), Message: far + ", or allow it as an outlier if it is right",
+			For: []remedy.Remedy{remedy.Set{Option: remedy.AllowOutliers, Value: c.ID}}}
 		if task.Allowed(co.options.AllowOutliers, c.ID) {
 			co.progress.Warn("%s", p)
 			continue

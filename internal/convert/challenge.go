@@ -14,6 +14,7 @@ import (
 	"github.com/universal-classifier/uc/internal/imagefile"
 	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/progress"
+	"github.com/universal-classifier/uc/internal/remedy"
 	"github.com/universal-classifier/uc/internal/task"
 )
 
@@ -41,7 +42,7 @@ func NNUNetV2(ctx context.Context, dir string, o TableOptions, r progress.Report
 	var p problems
 	switch {
 	case d.Channels == nil && d.Modality != nil:
-		return nil, fmt.Errorf("%s: has modality in place of channel_names, as the Medical Segmentation Decathlon and nnU-Net v1 have it; use uc convert msd", path)
+		return nil, remedy.With(fmt.Errorf("%s: has modality in place of channel_names, as the Medical Segmentation Decathlon and nnU-Net v1 have it; convert it as such", path), remedy.ConvertMSD)
 	case d.Dataset != nil:
 		p.add("", "dataset", "the cases name their files, which is not read; put the files into imagesTr and labelsTr")
 	}
@@ -66,7 +67,7 @@ func Decathlon(ctx context.Context, dir string, o TableOptions, r progress.Repor
 	}
 	path := filepath.Join(dir, task.DatasetFile)
 	if d.Modality == nil && d.Channels != nil {
-		return nil, fmt.Errorf("%s: has channel_names in place of modality, as nnU-Net v2 has it; use uc convert nnunet-v2", path)
+		return nil, remedy.With(fmt.Errorf("%s: has channel_names in place of modality, as nnU-Net v2 has it; convert it as such", path), remedy.ConvertNNUNet2)
 	}
 	var p problems
 	channels := numbered(d.Modality, "modality", &p)

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/universal-classifier/uc/internal/remedy"
 	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/words"
 )
@@ -70,7 +71,7 @@ func (c column) label(p *problems) (task.Label, []int) {
 		}
 	}
 	for _, name := range distinct(slices.Collect(maps.Keys(unknown)), false) {
-		p.add("", c.name, fmt.Sprintf("%q (%s) is none of the classes that are named: %s; add it to --classes, or correct the cells", name, words.Some(unknown[name]), strings.Join(l.Values, ", ")))
+		p.add("", c.name, fmt.Sprintf("%q (%s) is none of the classes that are named: %s; add it to them, or correct the cells", name, words.Some(unknown[name]), strings.Join(l.Values, ", ")), remedy.Set{Option: remedy.Classes})
 	}
 	return l, targets
 }
@@ -82,7 +83,7 @@ func (c column) checkFound(values []string, p *problems) {
 	case len(values) == 1:
 		p.add("", c.name, fmt.Sprintf("every case has the class %q; a classifier needs two", values[0]))
 	case len(values) > maxClasses:
-		p.add("", c.name, fmt.Sprintf("%d different values (%s), which looks like a measurement, not like classes; group them, choose another column with --labels, or name them all with --classes", len(values), words.Some(values)))
+		p.add("", c.name, fmt.Sprintf("%d different values (%s), which looks like a measurement, not like classes; group them, choose another column, or name them all", len(values), words.Some(values)), remedy.Set{Option: remedy.LabelColumns}, remedy.Set{Option: remedy.Classes})
 	}
 	seen := map[string]string{}
 	for _, v := range values {
@@ -150,7 +151,7 @@ func emptyText(cell string) string {
 	if cell == "" {
 		return "the cell is empty; every case needs a class"
 	}
-	return fmt.Sprintf("%q reads as a missing value; every case needs a class (if it is the name of one, list it with --classes)", cell)
+	return fmt.Sprintf("%q reads as a missing value; every case needs a class (if it is the name of one, list it among the classes)", cell)
 }
 
 // ClassOrder reads the values of --classes: the classes of the only label in their order, or, for several labels,

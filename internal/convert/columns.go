@@ -7,55 +7,62 @@ import (
 	"strings"
 
 	"github.com/universal-classifier/uc/internal/csvfile"
+	"github.com/universal-classifier/uc/internal/remedy"
 	"github.com/universal-classifier/uc/internal/words"
 )
+
+// roles are what columns are named for, with their options.
+var roles = map[string]remedy.Option{
+	"case": remedy.CaseColumn, "labels": remedy.LabelColumns, "covariates": remedy.CovariateColumns,
+	"patient": remedy.PatientColumn, "site": remedy.SiteColumn,
+}
 
 // columns finds the columns by the options, by their names and by what is in them.
 func (s *sheet) columns() error {
 	t := s.table
 	var failed []error
-	column := func(name, flag string) int {
+	column := func(name, role string) int {
 		i, err := t.Column(name)
 		if err == nil && i < 0 {
-			err = fmt.Errorf("%s: no column %q, which %s names; the columns are %s", s.Table, name, flag, strings.Join(t.Header, ", "))
+			err = remedy.With(fmt.Errorf("%s: no column %q, which is named for %s; the columns are %s", s.Table, name, role, strings.Join(t.Header, ", ")), remedy.Set{Option: roles[role]})
 		}
 		if err != nil {
 			failed = append(failed, err)
 		}
 		return i
 	}
-	byName := func(given, flag string, usual []string) int {
+	byName := func(given, role string, usual []string) int {
 		switch given {
 		case None:
 			return -1
 		case "":
 			for _, name := range usual {
 				if i, err := t.Column(name); err == nil && i >= 0 && i != s.id && !slices.Contains(s.labels, i) && !slices.Contains(s.covar, i) {
-					s.cohort.Notes = append(s.cohort.Notes, fmt.Sprintf("%s: column %s (%s %s for none)", strings.TrimPrefix(flag, "--"), t.Header[i], flag, None))
+					s.cohort.Notes = append(s.cohort.Notes, remedy.Notef("%s: column %s; %s for none", role, t.Header[i], None).See(remedy.Set{Option: roles[role]}))
 					return i
 				}
 			}
 			return -1
 		}
-		return column(given, flag)
+		return column(given, role)
 	}
 	s.Labels, s.Covariates = columnsOf(t, s.Labels), columnsOf(t, s.Covariates)
 	if s.ID != "" {
-		s.id = column(s.ID, "--id")
+		s.id = column(s.ID, "case")
 	} else {
 		var err error
 		if s.id, err = s.guessID(); err != nil {
 			return err
 		}
-		s.cohort.Notes = append(s.cohort.Notes, "case: column "+t.Header[s.id])
+		s.cohort.Notes = append(s.cohort.Notes, remedy.Notef("case: column %s", t.Header[s.id]))
 	}
 	for _, name := range s.Labels {
-		s.labels = append(s.labels, column(name, "--labels"))
+		s.labels = append(s.labels, column(name, "labels"))
 	}
 	for _, name := range s.Covariates {
-		s.covar = append(s.covar, column(name, "--covariates"))
+		s.covar = append(s.covar, column(name, "covariates"))
 	}
-	s.patient, s.site = byName(s.Patient, "--patient", patientNames), byName(s.Site, "--site", siteNames)
+	s.patient, s.site = byName(s.Patient, "patient", patientNames), byName(s.Site, "site", siteNames)
 	if len(failed) > 0 {
 		return errors.Join(failed...)
 	}
@@ -66,15 +73,15 @@ func (s *sheet) columns() error {
 		}
 		s.labels = []int{i}
 	}
-	use := map[int]string{s.id: "--id"}
-	for flag, list := range map[string][]int{"--labels": s.labels, "--covariates": s.covar, "--patient": {s.patient}, "--site": {s.site}} {
+	use := map[int]string{s.id: "case"}
+	for role, list := range map[string][]int{"labels": s.labels, "covariates": s.covar, "patient": {s.patient}, "site": {s.site}} {
 		for _, i := range list {
 			other, twice := use[i]
-			if i >= 0 && twice && !(flag == "--patient" && other == "--id" || flag == "--id" && other == "--patient") {
-				failed = append(failed, fmt.Errorf("%s: column %s is named by %s and by %s", s.Table, t.Header[i], min(other, flag), max(other, flag)))
+			if i >= 0 && twice && !(role == "patient" && other == "case" || role == "case" && other == "patient") {
+				failed = append(failed, fmt.Errorf("%s: column %s is named for %s and for %s", s.Table, t.Header[i], min(other, role), max(other, role)))
 			}
 			if !twice {
-				use[i] = flag
+				use[i] = role
 			}
 		}
 	}
@@ -137,10 +144,11 @@ func (s *sheet) guessID() (int, error) {
 		}
 		for _, p := range s.parts {
 			if len(files) == 0 && len(p.finder.dicom) > 0 {
-				have = "it holds DICOM files, but in no folder with the name of a case; uc convert dicom finds the series in them"
+				have = "it holds DICOM files, but in no folder with the name of a case; converting them to images first finds the series in them"
 			}
 		}
-		return -1, fmt.Errorf("%s: no column (%s) names images in %s: %s; name the column of the cases with --id", s.Table, strings.Join(s.table.Header, ", "), s.parts[0].images, have)
+		return -1, remedy.With(fmt.Errorf("%s: no column (%s) names images in %s: %s; name the column of the cases", s.Table, strings.Join(s.table.Header, ", "), s.parts[0].images, have),
+			remedy.Set{Option: remedy.CaseColumn})
 	}
 	if head := s.table.Header[best]; !slices.Contains(idNames, strings.ToLower(head)) && s.parts[0].finder.known(head) {
 		return -1, fmt.Errorf("%s: the first row is a case (%s), expected the names of the columns; write them above it", s.Table, s.table.Header[best])
@@ -170,5 +178,5 @@ func (s *sheet) guessLabel() (int, error) {
 		}
 		about = append(about, fmt.Sprintf("%s (%d values)", s.table.Header[i], len(distinct(cells, false))))
 	}
-	return -1, fmt.Errorf("%s: which columns are the classes? Name them with --labels: %s", s.Table, strings.Join(about, ", "))
+	return -1, remedy.With(fmt.Errorf("%s: which columns are the classes? Name them: %s", s.Table, strings.Join(about, ", ")), remedy.Set{Option: remedy.LabelColumns})
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/universal-classifier/uc/internal/remedy"
 	"github.com/universal-classifier/uc/internal/task"
 )
 
@@ -24,10 +25,10 @@ type Cohort struct {
 	Labels      []task.Label
 	ROILabels   []string // names of the mask values 0, 1, ...; nil without masks
 	Training    []Case
-	Test        []Case   // external test set, with classes
-	Validation  []string // training cases that validate fold 0, where the source has an official split
-	Notes       []string // what people should know before they agree
-	Warnings    []string // what they may not have meant
+	Test        []Case        // external test set, with classes
+	Validation  []string      // training cases that validate fold 0, where the source has an official split
+	Notes       []remedy.Note // what people should know before they agree
+	Warnings    []string      // what they may not have meant
 
 	inputs []string // what the cohort was made from in addition to the files of its cases: digests, options
 }
@@ -97,8 +98,8 @@ func (c *Cohort) cases() []Case { return slices.Concat(c.Training, c.Test) }
 // problems gathers what is wrong with a source.
 type problems []task.Problem
 
-func (p *problems) add(id, field, message string) {
-	*p = append(*p, task.Problem{Case: id, Field: field, Message: message})
+func (p *problems) add(id, field, message string, remedies ...remedy.Remedy) {
+	*p = append(*p, task.Problem{Case: id, Field: field, Message: message, For: remedies})
 }
 
 func (p problems) err(subject string) error {

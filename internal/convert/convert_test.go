@@ -15,6 +15,7 @@ import (
 	"github.com/universal-classifier/uc/internal/fault"
 	"github.com/universal-classifier/uc/internal/imagefile"
 	"github.com/universal-classifier/uc/internal/progress"
+	"github.com/universal-classifier/uc/internal/remedy"
 	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/volume"
 	"github.com/universal-classifier/uc/pkg/nifti"
@@ -332,15 +333,15 @@ func TestTableRefused(t *testing.T) {
 		want  string
 	}{
 		"one class":      {"case,kind\nA1,a\nA2,a\n", TableOptions{}, "a classifier needs two"},
-		"no label":       {"case,age,kind\nA1,1,a\nA2,2,b\n", TableOptions{}, "Name them with --labels: age (2 values), kind (2 values)"},
-		"no column":      {"case,kind\nA1,a\nA2,b\n", TableOptions{Labels: []string{"Kind2"}}, `no column "Kind2", which --labels names; the columns are case, kind`},
+		"no label":       {"case,age,kind\nA1,1,a\nA2,2,b\n", TableOptions{}, "Name them: age (2 values), kind (2 values)"},
+		"no column":      {"case,kind\nA1,a\nA2,b\n", TableOptions{Labels: []string{"Kind2"}}, `no column "Kind2", which is named for labels; the columns are case, kind`},
 		"no id":          {"x,kind\nB1,a\nB2,b\n", TableOptions{}, "no column (x, kind) names images"},
 		"no header":      {"A1,a\nA2,b\n", TableOptions{}, "the first row is a case (A1)"},
 		"no rows":        {"case,kind\n", TableOptions{}, "a header, but no rows"},
 		"a formula":      {"case,kind\nA1,+a\nA2,b\n", TableOptions{}, "which a spreadsheet takes for a formula"},
 		"a field":        {"case,site\nA1,a\nA2,b\n", TableOptions{Labels: []string{"site"}}, "the name of a field that every case may have"},
 		"unknown class":  {"case,kind\nA1,a\nA2,b\n", TableOptions{Classes: []string{"a", "c"}}, `"b" (A2) is none of the classes`},
-		"twice the same": {"case,kind\nA1,a\nA2,b\n", TableOptions{Labels: []string{"kind"}, Covariates: []string{"kind"}}, "is named by --covariates and by --labels"},
+		"twice the same": {"case,kind\nA1,a\nA2,b\n", TableOptions{Labels: []string{"kind"}, Covariates: []string{"kind"}}, "is named for covariates and for labels"},
 		"UTF-8":          {"case,kind\nA1,\xe4\nA2,b\n", TableOptions{}, "not UTF-8"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -371,7 +372,7 @@ func TestModalityIsFound(t *testing.T) {
 			}
 			c, err := Table(context.Background(), TableOptions{Images: s.dir, Table: s.text("l.csv", "case,kind\nA1,a\nA2,b\n")}, progress.Discard)
 			switch {
-			case test.want == "" && (err == nil || !strings.Contains(err.Error(), "--modalities")):
+			case test.want == "" && (err == nil || !strings.Contains(err.Error(), "modalit")):
 				t.Errorf("got %v", err)
 			case test.want != "" && (err != nil || c.Modalities[0] != test.want):
 				t.Errorf("got %v, %v, want %s", c, err, test.want)
@@ -501,7 +502,7 @@ func TestTarget(t *testing.T) {
 	if next, err := other.Target(folders, -1, "", false); err != nil || next.Name != "Task002_My_cohort" {
 		t.Errorf("other inputs give %+v, %v", next, err)
 	}
-	if _, err := other.Target(folders, 1, "", false); err == nil || !strings.Contains(err.Error(), "--overwrite") {
+	if _, err := other.Target(folders, 1, "", false); err == nil || !slices.Contains(remedy.Of(err), remedy.Remedy(remedy.Set{Option: remedy.Overwrite})) {
 		t.Errorf("another cohort in its place: %v", err)
 	}
 	if next, err := other.Target(folders, 1, "", true); err != nil || !next.Replaces {
@@ -513,7 +514,7 @@ func TestTarget(t *testing.T) {
 	if err := os.Remove(filepath.Join(target.Dir, RecordFile)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := other.Target(folders, 1, "", true); err == nil || !strings.Contains(err.Error(), "did not make") {
+	if _, err := other.Target(folders, 1, "", true); err == nil || !strings.Contains(err.Error(), "was not converted") {
 		t.Errorf("somebody else's task: %v", err)
 	}
 	for _, name := range []string{"../x", "a/b", "a b", ".x", "", strings.Repeat("x", 200)} {

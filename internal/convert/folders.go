@@ -12,6 +12,7 @@ import (
 	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/memory"
 	"github.com/universal-classifier/uc/internal/progress"
+	"github.com/universal-classifier/uc/internal/remedy"
 	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/words"
 )
@@ -198,7 +199,7 @@ func (o *FoldersOptions) ofClass(ctx context.Context, part, class string, p *pro
 			}
 		}
 		if why == "" && len(images) > maxByNumber && len(o.Modalities) == 0 {
-			why = fmt.Sprintf("%d images by their numbers (%s); name the modalities with --modalities, or, if each is a case, give it a folder of its own", len(images), words.Some(x.rels(images)))
+			why = fmt.Sprintf("%d images by their numbers (%s); name the modalities, or, if each is a case, give it a folder of its own", len(images), words.Some(x.rels(images)))
 		}
 		if why != "" {
 			p.add(task.QuoteID(id), rel, why)
@@ -270,7 +271,7 @@ func tellApart(found []*inFolder, c *Cohort) []*inFolder {
 	for _, f := range found {
 		f.row.ID = strings.TrimPrefix(f.part+"_", "_") + f.class + "_" + f.name
 	}
-	c.Notes = append(c.Notes, "cases get the name of their folder in front, as "+same)
+	c.Notes = append(c.Notes, remedy.Notef("cases get the name of their folder in front, as %s", same))
 	return found
 }
 
@@ -278,7 +279,7 @@ func tellApart(found []*inFolder, c *Cohort) []*inFolder {
 func (o *FoldersOptions) classes(found []*inFolder, c *Cohort, p *problems) ([]string, error) {
 	order, err := ClassOrder(o.Classes, []string{o.Label})
 	if err != nil {
-		return nil, fmt.Errorf("--classes: %w", err)
+		return nil, remedy.With(fmt.Errorf("classes: %w", err), remedy.Set{Option: remedy.Classes})
 	}
 	col := column{name: o.Label, classes: order[o.Label]}
 	for _, f := range found {
@@ -302,10 +303,10 @@ func (o *FoldersOptions) findMasks(ctx context.Context, found []*inFolder, p *pr
 		return fmt.Errorf("folder of masks: %w", err)
 	}
 	if inside && o.MaskSuffix == "" {
-		return fmt.Errorf("%s: the masks lie in a folder of a class; name the end of their names with --mask-suffix", o.Masks)
+		return remedy.With(fmt.Errorf("%s: the masks lie in a folder of a class; name the end of their names", o.Masks), remedy.Set{Option: remedy.MaskSuffix})
 	}
 	if same && o.MaskSuffix == "" {
-		return fmt.Errorf("%s: the masks lie among the images; name the end of their names with --mask-suffix", o.Masks)
+		return remedy.With(fmt.Errorf("%s: the masks lie among the images; name the end of their names", o.Masks), remedy.Set{Option: remedy.MaskSuffix})
 	}
 	all, err := readIndex(ctx, o.Masks)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/universal-classifier/uc/internal/imagefile"
 	"github.com/universal-classifier/uc/internal/progress"
+	"github.com/universal-classifier/uc/internal/remedy"
 	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/volume"
 )
@@ -87,11 +88,11 @@ func (c *Cohort) nameModalities(ctx context.Context, images [][]File, modalities
 		switch {
 		case len(other) == 0:
 			name = modalityCT
-			c.Notes = append(c.Notes, fmt.Sprintf("modality %d: CT, as the images hold Hounsfield units (--modalities names it otherwise)", m))
+			c.Notes = append(c.Notes, remedy.Notef("modality %d: CT, as the images hold Hounsfield units", m).See(remedy.Set{Option: remedy.Modalities}))
 		case len(hounsfield) == 0:
-			c.Notes = append(c.Notes, fmt.Sprintf("modality %d: %q, normalised case by case (--modalities names it; CT would be normalised by the cohort's Hounsfield units)", m, name))
+			c.Notes = append(c.Notes, remedy.Notef("modality %d: %q, normalised case by case (CT would be normalised by the cohort's Hounsfield units)", m, name).See(remedy.Set{Option: remedy.Modalities}))
 		default:
-			return fmt.Errorf("modality %d: %s looks like CT in Hounsfield units, %s does not; say what the images are with --modalities NAME", m, hounsfield[0], other[0])
+			return remedy.With(fmt.Errorf("modality %d: %s looks like CT in Hounsfield units, %s does not; say what the images are", m, hounsfield[0], other[0]), remedy.Set{Option: remedy.Modalities})
 		}
 		c.Modalities = append(c.Modalities, name)
 	}
@@ -109,10 +110,10 @@ func (c *Cohort) dicomModality(images [][]File, m int) (name string, done bool, 
 		case name == "":
 			name, first = f.modality, f.Path
 		case name != f.modality:
-			return "", false, fmt.Errorf("modality %d: %s is %s, but %s is %s; convert cohorts of one modality, or say what the images are with --modalities NAME", m, first, name, f.Path, f.modality)
+			return "", false, remedy.With(fmt.Errorf("modality %d: %s is %s, but %s is %s; convert cohorts of one modality, or say what the images are", m, first, name, f.Path, f.modality), remedy.Set{Option: remedy.Modalities})
 		}
 	}
-	c.Notes = append(c.Notes, fmt.Sprintf("modality %d: %s, as DICOM has it (--modalities names it otherwise)", m, name))
+	c.Notes = append(c.Notes, remedy.Notef("modality %d: %s, as DICOM has it", m, name).See(remedy.Set{Option: remedy.Modalities}))
 	return name, true, nil
 }
 

@@ -223,7 +223,7 @@ func (f *finder) order(id string, found []int) (images []int, problem string) {
 	for k, i := range found {
 		m := modalityStem.FindStringSubmatch(f.images[i].stem)
 		if m == nil || k > 0 && m[1] != prefix {
-			return nil, fmt.Sprintf("%d images (%s), and no way to tell which is meant; remove those that are not, or name the modalities with --modalities NAME=SUFFIX", len(found), words.Some(f.rels(found)))
+			return nil, fmt.Sprintf("%d images (%s), and no way to tell which is meant; remove those that are not, or name the modalities by the ends of their files' names", len(found), words.Some(f.rels(found)))
 		}
 		if other, twice := numbered[m[2]]; twice {
 			return nil, fmt.Sprintf("%s and %s are one modality; remove one of them", f.images[other].rel, f.images[i].rel)
@@ -294,7 +294,7 @@ func (f *finder) notFound(id string) string {
 		case strings.TrimLeft(im.name, "0") == strings.TrimLeft(strings.TrimSuffix(id, ".0"), "0"):
 			return text + fmt.Sprintf("; is it %s? Spreadsheets drop zeros in front: format the column as text", im.rel)
 		case near == "" && longer && strings.ContainsRune(separators, rune(rest[0])):
-			near = fmt.Sprintf("; for %s name the end of the names: --modalities NAME=%s", im.rel, rest)
+			near = fmt.Sprintf("; for %s name a modality whose files end in %s", im.rel, rest)
 		}
 	}
 	return text + near
@@ -357,7 +357,7 @@ func (f *maskFinder) find(id string) (int, string) {
 	case 0:
 		return -1, fmt.Sprintf("no mask; expected %s.nii.gz, or %s%s.nii.gz, in %s", id, id, orWord(f.names.suffix), f.root)
 	}
-	return -1, fmt.Sprintf("%d masks (%s); remove all but one, or name the end of their names with --mask-suffix", len(found), words.Some(f.rels(found)))
+	return -1, fmt.Sprintf("%d masks (%s); remove all but one, or name the end of their names", len(found), words.Some(f.rels(found)))
 }
 
 func orWord(suffix string) string {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/universal-classifier/uc/internal/npz"
 	"github.com/universal-classifier/uc/internal/provenance"
+	"github.com/universal-classifier/uc/internal/remedy"
 	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/volume"
 	"github.com/universal-classifier/uc/pkg/nifti"
@@ -79,7 +80,7 @@ func MedMNIST(ctx context.Context, o MedMNISTOptions) (*Cohort, error) {
 	name := strings.ToLower(filepath.Base(o.File))
 	name = strings.TrimSuffix(name, filepath.Ext(name))
 	c := &Cohort{Format: "medmnist", Source: o.File, Name: name, Modalities: slices.Repeat([]string{modalityUnknown}, parts[0].channels)}
-	c.Notes = append(c.Notes, "voxels are taken to be 1 x 1 x 1 mm, as MedMNIST has no spacings")
+	c.Notes = append(c.Notes, remedy.Notef("voxels are taken to be 1 x 1 x 1 mm, as MedMNIST has no spacings"))
 	digest, err := provenance.DigestFile(o.File)
 	if err != nil {
 		return nil, err

@@ -180,7 +180,7 @@ func TestNNUNetV2(t *testing.T) {
 	}
 	o.Masks = ""
 	for name, test := range map[string]struct{ json, want string }{
-		"msd":     {`{"modality": {"0": "CT"}, "labels": {"0": "background"}}`, "use uc convert msd"},
+		"msd":     {`{"modality": {"0": "CT"}, "labels": {"0": "background"}}`, "Decathlon and nnU-Net v1 have it; convert it as such"},
 		"png":     {strings.Replace(datasetV2, ".nii.gz", ".png", 1), "file_ending"},
 		"names":   {strings.Replace(datasetV2, `"1": "ADC"`, `"2": "ADC"`, 1), `key "2", expected the numbers 0 to 1`},
 		"values":  {strings.Replace(datasetV2, `"prostate": 1`, `"prostate": "x"`, 1), `"prostate" is "x"`},

@@ -12,6 +12,7 @@ import (
 
 	"github.com/universal-classifier/uc/internal/imagefile"
 	"github.com/universal-classifier/uc/internal/progress"
+	"github.com/universal-classifier/uc/internal/remedy"
 	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/volume"
 	"github.com/universal-classifier/uc/internal/words"
@@ -88,7 +89,7 @@ func (s *sheet) settleMasks(rows []*row, all []int16, found [][]int16, p *proble
 		for i := range numbers {
 			numbers[i] = int16(i + 1)
 		}
-		s.cohort.Notes = append(s.cohort.Notes, fmt.Sprintf("masks: %s written as %s", valuesText(all), valuesText(numbers)))
+		s.cohort.Notes = append(s.cohort.Notes, remedy.Notef("masks: %s written as %s", valuesText(all), valuesText(numbers)))
 		all = numbers
 	} else if s.roiLabels != nil {
 		for i, row := range rows {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/universal-classifier/uc/internal/imagefile"
 	"github.com/universal-classifier/uc/internal/progress"
+	"github.com/universal-classifier/uc/internal/remedy"
 	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/words"
 )
@@ -138,7 +139,7 @@ func (s *sheet) surplus() {
 		id, _ := s.parts[0].finder.cellID(cells[s.id])
 		ids[id] = true
 	}
-	const remedy = "no row names its case; add the row, or move the file away"
+	const advice = "no row names its case; add the row, or move the file away"
 	for k := range s.parts {
 		p := &s.parts[k]
 		rest := 0
@@ -150,16 +151,16 @@ func (s *sheet) surplus() {
 			case p.test:
 				rest++
 			default:
-				s.partial.add("", im.rel, remedy)
+				s.partial.add("", im.rel, advice)
 			}
 		}
 		for dir := range p.finder.dicom {
 			if !p.test && !slices.ContainsFunc(strings.Split(dir, "/"), func(d string) bool { return ids[d] }) {
-				s.partial.add("", dir, "a folder with DICOM files; "+remedy)
+				s.partial.add("", dir, "a folder with DICOM files; "+advice)
 			}
 		}
 		if rest > 0 {
-			s.cohort.Notes = append(s.cohort.Notes, fmt.Sprintf("%d images in %s have no row in the table and are not used", rest, p.images))
+			s.cohort.Notes = append(s.cohort.Notes, remedy.Notef("%d images in %s have no row in the table and are not used", rest, p.images))
 		}
 		if p.mask == nil || p.test {
 			continue
@@ -167,7 +168,7 @@ func (s *sheet) surplus() {
 		for i, im := range p.mask.images {
 			known := ids[im.stem] || slices.ContainsFunc(im.dirs, func(d string) bool { return ids[d] }) || slices.ContainsFunc(p.mask.names.bases(im.stem), func(id string) bool { return ids[id] })
 			if !p.usedMasks[i] && !known && (!p.mask.among || p.mask.names.is(im.stem, "")) {
-				s.partial.add("", im.rel, "a mask; "+remedy)
+				s.partial.add("", im.rel, "a mask; "+advice)
 			}
 		}
 	}

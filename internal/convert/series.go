@@ -79,7 +79,7 @@ func (f *finder) chooseSeries(dir string, found []*dicom.Series, refused []strin
 	case len(refused) > 0 && len(found) == 0:
 		return nil, fmt.Sprintf("%s: %s", dir, strings.Join(refused[:min(len(refused), 3)], "; "))
 	}
-	return nil, fmt.Sprintf("%s holds %d DICOM series (%s); leave one, name the modalities by the folders they lie in (--modalities NAME=FOLDER), or choose with uc convert dicom", dir, len(found)+len(refused), words.Some(append(names, refused...)))
+	return nil, fmt.Sprintf("%s holds %d DICOM series (%s); leave one, name the modalities by the folders they lie in, or convert the series that are meant to images first", dir, len(found)+len(refused), words.Some(append(names, refused...)))
 }
 
 // seriesName tells series apart without a patient's name.

@@ -27,7 +27,7 @@ func TestTableOfDICOM(t *testing.T) {
 	s.dicom("images/x/A2", "1.2")
 	s.image("images/A3.nii.gz", 1)
 	table3 := s.text("l.csv", "case,kind\nA1,a\nA2,b\nA3,b\n")
-	if _, err := Table(context.Background(), TableOptions{Table: table3, Images: s.path("images")}, progress.Discard); err == nil || !strings.Contains(err.Error(), "--modalities") {
+	if _, err := Table(context.Background(), TableOptions{Table: table3, Images: s.path("images")}, progress.Discard); err == nil || !strings.Contains(err.Error(), "modalit") {
 		t.Errorf("CT beside an image that is none: %v", err)
 	}
 	if err := os.Remove(s.path("images/A3.nii.gz")); err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/memory"
 	"github.com/universal-classifier/uc/internal/progress"
+	"github.com/universal-classifier/uc/internal/remedy"
 )
 
 // None as the name of a column stands for no column, also where one would be found by its name.
@@ -104,7 +105,7 @@ func (s *sheet) read(ctx context.Context, r progress.Reporter) (*Cohort, error) 
 	}
 	order, err := ClassOrder(s.Classes, s.names(s.labels))
 	if err != nil {
-		return nil, fmt.Errorf("--classes: %w", err)
+		return nil, remedy.With(fmt.Errorf("classes: %w", err), remedy.Set{Option: remedy.Classes})
 	}
 	s.readNumbers()
 	rows, err := s.rows(ctx, r)

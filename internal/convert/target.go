@@ -14,6 +14,7 @@ import (
 	"unicode"
 
 	"github.com/universal-classifier/uc/internal/infile"
+	"github.com/universal-classifier/uc/internal/remedy"
 	"github.com/universal-classifier/uc/internal/task"
 )
 
@@ -64,7 +65,7 @@ func (c *Cohort) Target(f task.Folders, id int, name string, overwrite bool) (*T
 	t.Dir = f.RawTask(t.Name)
 	for _, other := range names {
 		if n, _ := task.ParseName(other); n == id && other != t.Name {
-			return nil, fmt.Errorf("task id %d is that of %s; choose another with -t", id, other)
+			return nil, remedy.With(fmt.Errorf("task id %d is that of %s; choose another", id, other), remedy.Set{Option: remedy.Task})
 		}
 	}
 	return t, t.look(overwrite)
@@ -82,13 +83,13 @@ func (t *Target) look(overwrite bool) error {
 	old, err := readRecord(t.Dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("%s: a task that uc convert did not make lies here, and stays; choose another id or name, or move it away", t.Dir)
+		return fmt.Errorf("%s: a task that was not converted from another format lies here, and stays; choose another id or name, or move it away", t.Dir)
 	case err != nil:
 		return err
 	case old.Digest == t.digest && !overwrite:
 		t.UpToDate = true
 	case !overwrite:
-		return fmt.Errorf("%s: made from other inputs (%s, or with other options); --overwrite replaces it", t.Dir, old.Source)
+		return remedy.With(fmt.Errorf("%s: made from other inputs (%s, or with other options); overwriting replaces it", t.Dir, old.Source), remedy.Set{Option: remedy.Overwrite})
 	default:
 		t.Replaces = true
 	}

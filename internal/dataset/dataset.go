@@ -19,6 +19,7 @@ import (
 	"github.com/universal-classifier/uc/internal/preprocess"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/provenance"
+	"github.com/universal-classifier/uc/internal/remedy"
 	"github.com/universal-classifier/uc/internal/task"
 )
 
@@ -57,18 +58,18 @@ func Open(stage string, cases []string) (*Dataset, error) {
 		if len(d.properties) == 0 {
 			d.shape = shape
 		} else if shape != d.shape {
-			return nil, task.CaseErrorf(id, "%s: shape %v, but case %s has %v; run plan-and-preprocess again", PropertiesFile(stage, id), shape, cases[0], d.shape)
+			return nil, remedy.With(task.CaseErrorf(id, "%s: shape %v, but case %s has %v; preprocess the task again", PropertiesFile(stage, id), shape, cases[0], d.shape), remedy.Plan{})
 		}
 		m, err := npz.Stat(ArraysFile(stage, id), ArraysName)
 		if err != nil {
-			return nil, task.CaseErrorf(id, "%w; run plan-and-preprocess again", err)
+			return nil, remedy.With(task.CaseErrorf(id, "%w; preprocess the task again", err), remedy.Plan{})
 		}
 		if want := p.MadeFrom[FromArrays]; want != "" && want != m.String() {
-			return nil, task.CaseErrorf(id, "%s is not the file that %s belongs to; run plan-and-preprocess again", ArraysFile(stage, id), PropertiesFile(stage, id))
+			return nil, remedy.With(task.CaseErrorf(id, "%s is not the file that %s belongs to; preprocess the task again", ArraysFile(stage, id), PropertiesFile(stage, id)), remedy.Plan{})
 		}
 		const header = 1 << 16 // the most that is in front of the values
 		if values := int64(4 * shape[0] * shape[1] * shape[2] * shape[3]); m.Size < values || m.Size > values+header {
-			return nil, task.CaseErrorf(id, "%s holds %d bytes unpacked, but %v float32 values are expected; run plan-and-preprocess again", ArraysFile(stage, id), m.Size, shape)
+			return nil, remedy.With(task.CaseErrorf(id, "%s holds %d bytes unpacked, but %v float32 values are expected; preprocess the task again", ArraysFile(stage, id), m.Size, shape), remedy.Plan{})
 		}
 		d.properties, d.arrays = append(d.properties, p), append(d.arrays, m)
 	}
@@ -169,7 +170,7 @@ func (d *Dataset) open(i int) error {
 	case err != nil:
 		return err
 	case !d.fits(m.Shape):
-		err := fmt.Errorf("%s has shape %v, expected %v; run plan-and-preprocess again", unpacked, m.Shape, d.shape)
+		err := fmt.Errorf("%s has shape %v, expected %v; preprocess the task again", unpacked, m.Shape, d.shape)
 		m.Close()
 		return err
 	}
@@ -190,11 +191,11 @@ func (d *Dataset) load(path string) ([]float32, error) {
 	}
 	a, ok := arrays[ArraysName]
 	if !ok || !d.fits(a.Shape) {
-		return nil, fmt.Errorf("%s: array data has shape %v, expected %v; run plan-and-preprocess again", path, a.Shape, d.shape)
+		return nil, fmt.Errorf("%s: array data has shape %v, expected %v; preprocess the task again", path, a.Shape, d.shape)
 	}
 	data, ok := a.Data.([]float32)
 	if !ok {
-		return nil, fmt.Errorf("%s: array data is %T, expected float32; run plan-and-preprocess again", path, a.Data)
+		return nil, fmt.Errorf("%s: array data is %T, expected float32; preprocess the task again", path, a.Data)
 	}
 	return data, nil
 }
@@ -313,7 +314,7 @@ func CaseFiles(stage string) (map[string]string, error) {
 func Cases(stage string) ([]string, error) {
 	entries, err := os.ReadDir(stage)
 	if err != nil {
-		err = fmt.Errorf("cases are not preprocessed: %w; run plan-and-preprocess for the task", err)
+		err = remedy.With(fmt.Errorf("cases are not preprocessed: %w; preprocess the task", err), remedy.Plan{})
 		if errors.Is(err, fs.ErrNotExist) {
 			err = task.NotPreprocessed(err)
 		}

@@ -74,7 +74,7 @@ func TestDataset(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.Close()
-	if _, err := cohorttest.Open(t, stage, false, "c_9"); err == nil || !strings.Contains(err.Error(), "plan-and-preprocess") {
+	if _, err := cohorttest.Open(t, stage, false, "c_9"); err == nil || !strings.Contains(err.Error(), "preprocess the task") {
 		t.Errorf("a case that is not there: %v", err)
 	}
 	if err := npz.Write(dataset.ArraysFile(stage, "c_0"), []npz.Array{{Name: "data", Shape: []int{1}, Data: []float32{1}}}, true); err != nil {
@@ -187,7 +187,7 @@ func TestArraysThatAreNotThoseOfTheirProperties(t *testing.T) {
 	if err := os.Remove(dataset.UnpackedFile(stage, "c_0")); err != nil && runtime.GOOS != "windows" {
 		t.Fatal(err)
 	}
-	if _, err := dataset.Open(stage, []string{"c_0"}); err == nil || !strings.Contains(err.Error(), "plan-and-preprocess again") {
+	if _, err := dataset.Open(stage, []string{"c_0"}); err == nil || !strings.Contains(err.Error(), "preprocess the task again") {
 		t.Errorf("opened: %v", err)
 	}
 	dst := make([]float32, len(before))

@@ -8,6 +8,7 @@ import (
 
 	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/preprocess"
+	"github.com/universal-classifier/uc/internal/remedy"
 	"github.com/universal-classifier/uc/internal/task"
 )
 
@@ -36,13 +37,13 @@ func ReadProperties(stage, id string) (preprocess.Properties, error) {
 	var p preprocess.Properties
 	b, err := infile.ReadFile(path, infile.MaxText)
 	if errors.Is(err, fs.ErrNotExist) {
-		return p, task.CaseErrorf(id, "%s not found; run plan-and-preprocess for the task: %w", path, err)
+		return p, remedy.With(task.CaseErrorf(id, "%s not found; preprocess the task: %w", path, err), remedy.Plan{})
 	}
 	if err != nil {
 		return p, err
 	}
 	if err := json.Unmarshal(b, &p); err != nil {
-		return p, task.CaseErrorf(id, "%s: %w; run plan-and-preprocess again", path, err)
+		return p, remedy.With(task.CaseErrorf(id, "%s: %w; preprocess the task again", path, err), remedy.Plan{})
 	}
 	return p, nil
 }

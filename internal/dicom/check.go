@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/universal-classifier/uc/internal/remedy"
 	"github.com/universal-classifier/uc/internal/volume"
 	"github.com/universal-classifier/uc/internal/words"
 )
@@ -15,7 +16,7 @@ import (
 const maxNamed = 4
 
 // refuse adds a reason against a series.
-func (s *Series) refuse(kind string, of []*slice, format string, args ...any) {
+func (s *Series) refuse(kind string, of []*slice, format string, args ...any) *Refusal {
 	r := &Refusal{Kind: kind, Reason: fmt.Sprintf(format, args...)}
 	for _, c := range of {
 		if len(r.Files) < maxNamed && !slices.Contains(r.Files, c.file.path) {
@@ -23,6 +24,14 @@ func (s *Series) refuse(kind string, of []*slice, format string, args ...any) {
 		}
 	}
 	s.Refusals = append(s.Refusals, r)
+	return r
+}
+
+// splitBy adds that the series can be split by something; empty adds nothing.
+func (r *Refusal) splitBy(name string) {
+	if name != "" {
+		r.For = append(r.For, remedy.Set{Option: remedy.SplitSeries, Value: name})
+	}
 }
 
 // inspect decides whether a series is a volume, and which. Nothing is mended: slices are not dropped, filled in or
@@ -96,35 +105,35 @@ func (s *Series) oncePerKind(seen map[string]*Refusal, h *header, kind, reason s
 
 // feature is something that all slices of a volume must have in common.
 type feature struct {
-	kind, what, remedy string
-	of                 func(*slice) string
+	kind, what string
+	split      string // what splits the series by it; empty if only the files can be sorted
+	of         func(*slice) string
 }
 
 const (
-	private    = "\x00" // before values that are not told
-	sortRemedy = "move the others to a folder of their own"
-	ofSplit    = "convert them apart with --split "
+	private = "\x00" // before values that are not told
+	sorting = ""
 )
 
 // features are compared in this order.
 var features = []feature{
-	{"localizer", "localizers among other images", sortRemedy, func(c *slice) string {
+	{"localizer", "localizers among other images", sorting, func(c *slice) string {
 		if c.file.localizer {
 			return "LOCALIZER"
 		}
 		return "another Image Type"
 	}},
-	{"mixed-series", "images of several patients", sortRemedy, func(c *slice) string { return private + c.file.about.PatientID }},
-	{"mixed-series", "images of several studies", sortRemedy, func(c *slice) string { return private + c.file.about.StudyUID }},
-	{"mixed-series", "several modalities", sortRemedy, func(c *slice) string { return c.file.about.Modality }},
-	{"mixed-series", "several kinds of objects (SOP classes)", sortRemedy, func(c *slice) string { return c.file.sopClass }},
-	{"mixed-series", "several frames of reference", sortRemedy, func(c *slice) string { return c.file.frameOfReference }},
-	{"varying-matrix", "varying matrix", ofSplit + "matrix", splitKey("matrix")},
-	{"varying-spacing", "varying pixel spacing", sortRemedy, func(c *slice) string {
+	{"mixed-series", "images of several patients", sorting, func(c *slice) string { return private + c.file.about.PatientID }},
+	{"mixed-series", "images of several studies", sorting, func(c *slice) string { return private + c.file.about.StudyUID }},
+	{"mixed-series", "several modalities", sorting, func(c *slice) string { return c.file.about.Modality }},
+	{"mixed-series", "several kinds of objects (SOP classes)", sorting, func(c *slice) string { return c.file.sopClass }},
+	{"mixed-series", "several frames of reference", sorting, func(c *slice) string { return c.file.frameOfReference }},
+	{"varying-matrix", "varying matrix", "matrix", splitKey("matrix")},
+	{"varying-spacing", "varying pixel spacing", sorting, func(c *slice) string {
 		return fmt.Sprintf("%.4f x %.4f mm", c.spacing[1], c.spacing[0])
 	}},
-	{"mixed-series", "several echoes", ofSplit + "echo", splitKey("echo")},
-	{"stacks", "several stacks", ofSplit + "stack", splitKey("stack")},
+	{"mixed-series", "several echoes", "echo", splitKey("echo")},
+	{"stacks", "several stacks", "stack", splitKey("stack")},
 }
 
 // checkMixture refuses a series whose slices do not belong together.
@@ -159,7 +168,11 @@ func (s *Series) checkMixture() {
 		if len(names) > maxNamed {
 			parts = append(parts, fmt.Sprintf("%d more", len(names)-maxNamed))
 		}
-		s.refuse(f.kind, odd, "%s: %s; %s", f.what, strings.Join(parts, ", "), f.remedy)
+		what := "move the others to a folder of their own"
+		if f.split != "" {
+			what = "convert them apart"
+		}
+		s.refuse(f.kind, odd, "%s: %s; %s", f.what, strings.Join(parts, ", "), what).splitBy(f.split)
 	}
 }
 
@@ -204,7 +217,8 @@ func (s *Series) place(keepTilt bool) {
 		s.refuse("crooked", nil, "the slices are not stacked along one line: their origins shift sideways unevenly")
 		return
 	case k.sheared && !keepTilt:
-		s.refuse("tilted-gantry", nil, "tilted gantry: the slices are stacked at %.1f degrees to their normal; --keep-tilt keeps the volume sheared, as it was scanned", k.tilt)
+		s.refuse("tilted-gantry", nil, "tilted gantry: the slices are stacked at %.1f degrees to their normal; the volume can be kept sheared, as it was scanned", k.tilt).
+			For = []remedy.Remedy{remedy.Set{Option: remedy.KeepTilt}}
 		return
 	case k.sheared:
 		s.Tilt = k.tilt
@@ -242,7 +256,8 @@ func (s *Series) turned() bool {
 	if len(odd) == 0 {
 		return false
 	}
-	s.refuse("varying-orientation", odd, "varying orientation: %d of %d images differ from the first, as localizers do; %sorientation", len(odd), len(s.slices), ofSplit)
+	s.refuse("varying-orientation", odd, "varying orientation: %d of %d images differ from the first, as localizers do; convert them apart", len(odd), len(s.slices)).
+		splitBy("orientation")
 	return true
 }
 
@@ -319,7 +334,7 @@ func (s *Series) duplicates(steps []float64, tolerance float64) bool {
 	if n == 0 {
 		return false
 	}
-	why := "nothing that is read tells them apart; remove one of them"
+	differ, why := "", "nothing that is read tells them apart; remove one of them"
 	if a, b := pair[0].file, pair[1].file; a != b && a.sopInstance == b.sopInstance && a.sopInstance != "" {
 		why = "they are copies of one image (SOP Instance UID); remove one of them"
 	} else {
@@ -330,9 +345,11 @@ func (s *Series) duplicates(steps []float64, tolerance float64) bool {
 			}
 		}
 		if len(by) > 0 {
-			why = fmt.Sprintf("they differ in %s; %s%s", strings.Join(by, ", "), ofSplit, by[0])
+			why = fmt.Sprintf("they differ in %s; convert them apart", strings.Join(by, ", "))
+			differ = by[0]
 		}
 	}
-	s.refuse("duplicate-positions", pair, "duplicate positions: %d of %d images lie where another one does, first %s and %s: %s", n, len(s.slices), pair[0].name(), pair[1].name(), why)
+	r := s.refuse("duplicate-positions", pair, "duplicate positions: %d of %d images lie where another one does, first %s and %s: %s", n, len(s.slices), pair[0].name(), pair[1].name(), why)
+	r.splitBy(differ)
 	return true
 }

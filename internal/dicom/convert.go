@@ -21,6 +21,7 @@ import (
 	"github.com/universal-classifier/uc/internal/lockfile"
 	"github.com/universal-classifier/uc/internal/memory"
 	"github.com/universal-classifier/uc/internal/progress"
+	"github.com/universal-classifier/uc/internal/remedy"
 	"github.com/universal-classifier/uc/internal/volume"
 	"github.com/universal-classifier/uc/pkg/nifti"
 )
@@ -64,6 +65,7 @@ type Outcome struct {
 	Image  string   // path of the image
 	Reason string   // why it is skipped, refused or failed; names no patient and no file of the source
 	Files  []string // that show the reason, some of them
+	For    []remedy.Remedy
 	row    mappingRow
 }
 
@@ -96,7 +98,7 @@ func Convert(ctx context.Context, sources []string, o Options, r progress.Report
 		}
 	}
 	if public := cmp.Or(o.Public, o.Out); within(o.Mapping, public) {
-		return nil, fmt.Errorf("the mapping CSV %s, which names patients, would lie among the results in %s; name a file elsewhere with --mapping", o.Mapping, public)
+		return nil, remedy.With(fmt.Errorf("the mapping CSV %s, which names patients, would lie among the results in %s; name a file elsewhere", o.Mapping, public), remedy.Set{Option: remedy.Mapping})
 	}
 	if !o.DryRun {
 		if err := os.MkdirAll(o.Out, 0o755); err != nil {
@@ -169,13 +171,15 @@ func (o *Options) decide(s *Series) *Outcome {
 	case s.Localizer:
 		return skip("localizer")
 	case s.Slices > 0 && s.Slices < o.MinSlices:
-		return skip("%d images, fewer than --min-slices %d", s.Slices, o.MinSlices)
+		x.For = []remedy.Remedy{remedy.Set{Option: remedy.MinSlices}}
+		return skip("%d images, fewer than the least number of %d", s.Slices, o.MinSlices)
 	}
 	if len(s.Refusals) > 0 {
 		var reasons []string
 		for _, r := range s.Refusals {
 			reasons = append(reasons, r.Reason)
 			x.Files = append(x.Files, r.Files...)
+			x.For = append(x.For, r.For...)
 		}
 		x.Status, x.Reason = Refused, strings.Join(reasons, "; ")
 	}
@@ -209,7 +213,7 @@ func (o *Options) nameAll(all []*Outcome, m *mapping) error {
 		if old := m.earlier(x.Series, o.NameBy, suffix); old != nil {
 			x.Case = old.caseName
 		} else if x.Case, note, err = n.name(x.Series); err != nil {
-			x.Status, x.Reason = Failed, err.Error()
+			x.Status, x.Reason, x.For = Failed, err.Error(), remedy.Of(err)
 			continue
 		}
 		if note != "" {
@@ -222,7 +226,8 @@ func (o *Options) nameAll(all []*Outcome, m *mapping) error {
 		switch old := m.of(image); {
 		case statErr != nil:
 		case old == nil:
-			x.Status, x.Reason = Failed, fmt.Sprintf("%s exists, but not as an image of this series by %s; move it away, or choose another -o", x.Image, m.path)
+			x.Status, x.Reason = Failed, fmt.Sprintf("%s exists, but not as an image of this series by %s; move it away, or choose another folder", x.Image, m.path)
+			x.For = []remedy.Remedy{remedy.Set{Option: remedy.Output}}
 		case old.by == x.row.by:
 			x.Status = Kept
 		}
@@ -326,7 +331,7 @@ func (o *Options) convertAll(ctx context.Context, all []*Outcome, r progress.Rep
 
 // fail takes down why a series has no image.
 func (x *Outcome) fail(err error) {
-	x.Status, x.Reason = Failed, err.Error()
+	x.Status, x.Reason, x.For = Failed, err.Error(), remedy.Of(err)
 	var of *fileError
 	if errors.As(err, &of) {
 		x.Reason, x.Files = of.err.Error(), []string{of.path}

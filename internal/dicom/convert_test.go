@@ -14,6 +14,7 @@ import (
 	"github.com/universal-classifier/uc/internal/csvfile"
 	"github.com/universal-classifier/uc/internal/dicom/dicomtest"
 	"github.com/universal-classifier/uc/internal/progress"
+	"github.com/universal-classifier/uc/internal/remedy"
 	"github.com/universal-classifier/uc/pkg/nifti"
 )
 
@@ -216,7 +217,7 @@ func TestMappingStaysPrivate(t *testing.T) {
 	root := t.TempDir()
 	dicomtest.Series{}.Write(t, filepath.Join(root, "export"))
 	_, err := Convert(context.Background(), []string{filepath.Join(root, "export")}, Options{Out: root, NameBy: Counter}, progress.Discard)
-	if err == nil || !strings.Contains(err.Error(), "--mapping") {
+	if err == nil || !slices.Contains(remedy.Of(err), remedy.Remedy(remedy.Set{Option: remedy.Mapping})) {
 		t.Errorf("a mapping among the images: %v", err)
 	}
 	foreign := filepath.Join(root, "table.csv")
@@ -228,7 +229,7 @@ func TestMappingStaysPrivate(t *testing.T) {
 		t.Errorf("another table is overwritten: %v, %q", err, b)
 	}
 	_, err = Convert(context.Background(), []string{filepath.Join(root, "export")}, Options{Out: filepath.Join(root, "o"), NameBy: Counter, Mapping: filepath.Join(root, "none", "m.csv")}, progress.Discard)
-	if err == nil || !strings.Contains(err.Error(), "--mapping") || len(names(t, filepath.Join(root, "o"))) > 0 {
+	if err == nil || !slices.Contains(remedy.Of(err), remedy.Remedy(remedy.Set{Option: remedy.Mapping})) || len(names(t, filepath.Join(root, "o"))) > 0 {
 		t.Errorf("no mapping can be written: %v, %v", err, names(t, filepath.Join(root, "o")))
 	}
 }
@@ -271,7 +272,7 @@ func TestTooLittleMemory(t *testing.T) {
 	root := t.TempDir()
 	dicomtest.Series{}.Write(t, filepath.Join(root, "export"))
 	r := convert(t, Options{Out: filepath.Join(root, "o"), Memory: 300}, filepath.Join(root, "export"))
-	if r.Count(Failed) != 1 || !strings.Contains(r.Outcomes[0].Reason, "--memory") || len(column(t, r.Mapping, "case")) != 0 {
+	if r.Count(Failed) != 1 || len(r.Outcomes[0].For) != 1 || len(column(t, r.Mapping, "case")) != 0 {
 		t.Errorf("%+v", r.Outcomes[0])
 	}
 }

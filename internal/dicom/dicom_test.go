@@ -17,6 +17,7 @@ import (
 
 	"github.com/universal-classifier/uc/internal/dicom/dicomtest"
 	"github.com/universal-classifier/uc/internal/progress"
+	"github.com/universal-classifier/uc/internal/remedy"
 )
 
 // look scans a folder of one series.
@@ -235,7 +236,7 @@ func TestSplit(t *testing.T) {
 			return dicomtest.Set(e, 0x00180081, "DS", echo)
 		}}.Write(t, filepath.Join(dir, echo))
 	}
-	if s := lookOne(t, dir, ScanOptions{}); len(s.Refusals) == 0 || !strings.Contains(s.Refusals[0].Reason, "--split echo") {
+	if s := lookOne(t, dir, ScanOptions{}); len(s.Refusals) == 0 || !slices.Contains(s.Refusals[0].For, remedy.Remedy(remedy.Set{Option: remedy.SplitSeries, Value: "echo"})) {
 		t.Errorf("unsplit: %v", s.Refusals)
 	}
 	s := look(t, ScanOptions{Split: split}, dir)
@@ -362,7 +363,7 @@ func TestEnhancedIsRefused(t *testing.T) {
 		}, "stacks", "2 images with 1, 2 images with 2"},
 		"times": {[]int{0, 1, 0, 1}, func(i int, g []dicomtest.Element) []dicomtest.Element {
 			return replace(g, content("1", uint32(1+i/2)))
-		}, "duplicate-positions", "--split time"},
+		}, "duplicate-positions", "they differ in time; convert them apart"},
 		"no place": {[]int{0, 1}, func(i int, g []dicomtest.Element) []dicomtest.Element {
 			return dicomtest.Drop(g, 0x00209113)
 		}, "no-geometry", "2 of 2"},

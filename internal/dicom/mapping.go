@@ -15,6 +15,7 @@ import (
 
 	"github.com/universal-classifier/uc/internal/atomicfile"
 	"github.com/universal-classifier/uc/internal/csvfile"
+	"github.com/universal-classifier/uc/internal/remedy"
 )
 
 // mappingColumns are the header of the table that links cases to patients.
@@ -65,7 +66,7 @@ func MappingPath(source string) (string, error) {
 		return "", err
 	}
 	if filepath.Dir(abs) == abs {
-		return "", fmt.Errorf("there is no place for the mapping CSV beside %s; name a file with --mapping", source)
+		return "", remedy.With(fmt.Errorf("there is no place for the mapping CSV beside %s; name a file for it", source), remedy.Set{Option: remedy.Mapping})
 	}
 	return filepath.Join(filepath.Dir(abs), filepath.Base(abs)+"_mapping.csv"), nil
 }
@@ -99,7 +100,7 @@ func readMapping(path string) (*mapping, error) {
 	}
 	for _, name := range []string{caseColumn, imageColumn, seriesColumn, partColumn, madeFromColumn} {
 		if c, err := t.Column(name); err != nil || c < 0 {
-			return nil, fmt.Errorf("%s: not a mapping of an earlier conversion, as it has no column %q; move it away, or name another file with --mapping", path, name)
+			return nil, remedy.With(fmt.Errorf("%s: not a mapping of an earlier conversion, as it has no column %q; move it away, or name another file", path, name), remedy.Set{Option: remedy.Mapping})
 		}
 	}
 	for _, row := range t.Rows {
@@ -214,7 +215,7 @@ func (m *mapping) tryWriting() error {
 }
 
 func unwritable(err error) error {
-	return fmt.Errorf("the mapping CSV, which links cases to patients: %w; name a file that can be written with --mapping", err)
+	return remedy.With(fmt.Errorf("the mapping CSV, which links cases to patients: %w; name a file that can be written", err), remedy.Set{Option: remedy.Mapping})
 }
 
 // write writes the table, for its owner alone to read.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/universal-classifier/uc/internal/remedy"
 )
 
 // Counter names cases by a number, which says nothing of a patient.
@@ -72,7 +74,7 @@ func (n *namer) name(s *Series) (name, note string, err error) {
 	i := slices.IndexFunc(namings, func(x naming) bool { return x.name == n.by })
 	base := sanitised(namings[i].of(s))
 	if base == "" {
-		return "", "", fmt.Errorf("the series has no %s to name the case by; choose another with --name-by", n.by)
+		return "", "", remedy.With(fmt.Errorf("the series has no %s to name the case by; choose another attribute", n.by), remedy.Set{Option: remedy.NameBy})
 	}
 	if n.take(base) {
 		return base, "", nil

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/universal-classifier/uc/internal/remedy"
 	"github.com/universal-classifier/uc/internal/volume"
 )
 
@@ -31,11 +32,13 @@ type Series struct {
 // Refusal is a reason why a series is not a volume. Its text names no file and no patient.
 type Refusal struct {
 	Kind   string   // a word for programs
-	Reason string   // with the remedy
+	Reason string   // with the remedy in words
 	Files  []string // that show it, some of them
+	For    []remedy.Remedy
 }
 
-func (r *Refusal) Error() string { return r.Reason }
+func (r *Refusal) Error() string             { return r.Reason }
+func (r *Refusal) Remedies() []remedy.Remedy { return r.For }
 
 // Split names what a series may be split by.
 type Split struct {

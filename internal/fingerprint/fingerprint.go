@@ -9,6 +9,7 @@ import (
 
 	"github.com/universal-classifier/uc/internal/indexed"
 	"github.com/universal-classifier/uc/internal/infile"
+	"github.com/universal-classifier/uc/internal/remedy"
 )
 
 // File is the name of the fingerprint in the folder of a preprocessed task.
@@ -88,10 +89,10 @@ func Load(path string) (*Fingerprint, error) {
 	}
 	f := new(Fingerprint)
 	if err := json.Unmarshal(b, f); err != nil {
-		return nil, fmt.Errorf("%s: %w; run plan-and-preprocess again", path, err)
+		return nil, remedy.With(fmt.Errorf("%s: %w; plan the task again", path, err), remedy.Plan{})
 	}
 	if err := f.Check(); err != nil {
-		return nil, fmt.Errorf("%s: %w; run plan-and-preprocess again", path, err)
+		return nil, remedy.With(fmt.Errorf("%s: %w; plan the task again", path, err), remedy.Plan{})
 	}
 	return f, nil
 }

@@ -102,8 +102,8 @@ func isTask(name string) bool {
 func (m *Model) warnUnknown(r progress.Reporter) {
 	if m.Plans.MasksUnknown {
 		r.Warn("%s", remedy.Notef("the model does not record whether its network was trained with masks of the region of interest, so cases are taken with and without; "+
-			"predictions are only right if cases have masks as in training. Once you know, importing the model with that knowledge records it").
-			See(remedy.Set{Option: remedy.ImportMasks, Value: "real|generated"}))
+			"predictions are only right if cases have masks as in training. Once you know whether they were real or generated, importing the model records it").
+			See(remedy.Set{Option: remedy.ImportMasks}))
 	}
 	if !m.Reference || !reference.MadeUpNames(m.Plans) {
 		return

@@ -11,6 +11,7 @@ import (
 	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/jsonfile"
 	"github.com/universal-classifier/uc/internal/memory"
+	"github.com/universal-classifier/uc/internal/remedy"
 	"github.com/universal-classifier/uc/internal/task"
 )
 
@@ -145,7 +146,7 @@ func Load(path string) (*Plans, error) {
 		return nil, err
 	}
 	if err := p.Check(); err != nil {
-		return nil, fmt.Errorf("%s: %w; the file is damaged or not a plans file of this program: run plan-and-preprocess again", path, err)
+		return nil, remedy.With(fmt.Errorf("%s: %w; the file is damaged or not a plans file of this program: plan the task again", path, err), remedy.Plan{})
 	}
 	if err := p.fits(memory.Available()); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)

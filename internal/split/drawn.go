@@ -16,6 +16,7 @@ import (
 	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/jsonfile"
 	"github.com/universal-classifier/uc/internal/provenance"
+	"github.com/universal-classifier/uc/internal/remedy"
 	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/words"
 )
@@ -110,7 +111,8 @@ func (d Drawing) draw(mode string, ids []string) ([]Split, error) {
 		return evenFolds(Ungrouped(cases))
 	case SplitGrouped:
 		if !d.patientsDeclared() {
-			return nil, fmt.Errorf("folds cannot be grouped: %s names no patients; add \"patient\" to every case, or take --split %s", task.DatasetFile, SplitStratified)
+			return nil, remedy.With(fmt.Errorf("folds cannot be grouped: %s names no patients; add \"patient\" to every case, or have them drawn %s", task.DatasetFile, SplitStratified),
+				remedy.Set{Option: remedy.Split, Value: SplitStratified})
 		}
 		return evenFolds(cases)
 	case SplitSites:
@@ -250,7 +252,7 @@ type settled struct {
 	path     string
 	mode     string // how they were drawn; empty if they were written by hand or it is not known
 	origin   string
-	warnings []string
+	warnings []remedy.Note
 
 	fresh bool // drawn now, to be written
 	asked bool // for
@@ -268,7 +270,7 @@ func (d Drawing) folds(dir string, ids []string) (*settled, error) {
 	}
 	origin := s.path
 	if s.fresh {
-		origin = "--split " + s.mode
+		origin = "folds drawn " + s.mode
 	}
 	warnings, err := d.checkPatients(found, origin)
 	if err != nil {
@@ -320,7 +322,7 @@ func (d Drawing) settle(dir string, ids []string) (*settled, error) {
 	}
 	s.splits = splits
 	if !errors.Is(pickledErr, fs.ErrNotExist) && !sameSplits(splits, pickled) {
-		s.warnings = append(s.warnings, fmt.Sprintf("%s says something else than %s and is not used; to train on the splits of the pickle, remove %s",
+		s.warnings = append(s.warnings, remedy.Notef("%s says something else than %s and is not used; to train on the splits of the pickle, remove %s",
 			PickledSplitsFile, path, SplitsFile))
 	}
 	s.warnings = append(s.warnings, d.notAsAsked(s, ids)...)
@@ -350,8 +352,8 @@ func (d Drawing) again(dir string, before *drawn, ids []string) (*settled, error
 	case why == "":
 		return nil, nil
 	case len(d.Trained) > 0 && d.Mode != "" && d.Mode != before.Mode:
-		return nil, fmt.Errorf("%s was drawn %s, and folds were trained on it (%s): --split %s would mix two cross-validations; remove %s and train all folds anew, or leave --split out",
-			path, before.Mode, words.Some(d.Trained), d.Mode, SplitsFile)
+		return nil, remedy.With(fmt.Errorf("%s was drawn %s, and folds were trained on it (%s): folds drawn %s would mix two cross-validations; remove %s and train all folds anew, or keep the folds",
+			path, before.Mode, words.Some(d.Trained), d.Mode, SplitsFile), remedy.Unset{Option: remedy.Split})
 	case len(d.Trained) > 0:
 		return nil, nil
 	}
@@ -364,14 +366,14 @@ func (d Drawing) again(dir string, before *drawn, ids []string) (*settled, error
 }
 
 // notAsAsked warns of folds that are there and were not drawn as asked for.
-func (d Drawing) notAsAsked(s *settled, ids []string) []string {
+func (d Drawing) notAsAsked(s *settled, ids []string) []remedy.Note {
 	if d.Mode == "" || d.Mode == s.mode {
 		return nil
 	}
 	if asked, err := d.draw(d.Mode, ids); err == nil && sameSplits(asked, s.splits) {
 		return nil
 	}
-	return []string{fmt.Sprintf("--split %s has no effect: the splits of %s count; remove that file to have others drawn", d.Mode, s.path)}
+	return []remedy.Note{remedy.Notef("asking for folds drawn %s has no effect: the splits of %s count; remove that file to have others drawn", d.Mode, s.path)}
 }
 
 // overlap is a patient in both parts of a fold.
@@ -401,7 +403,7 @@ func (d Drawing) overlaps(fold string, of Split) (found []overlap) {
 
 // checkPatients refuses splits with patients on both sides of a fold, or warns of them where that is allowed. origin is
 // where the splits come from.
-func (d Drawing) checkPatients(found []overlap, origin string) (warnings []string, err error) {
+func (d Drawing) checkPatients(found []overlap, origin string) (warnings []remedy.Note, err error) {
 	if len(found) == 0 {
 		return nil, nil
 	}
@@ -419,14 +421,14 @@ func (d Drawing) checkPatients(found []overlap, origin string) (warnings []strin
 	}
 	text := fmt.Sprintf("%s: %d patients are on both sides of a fold: %s", origin, len(patients), strings.Join(lines, "; "))
 	if d.AllowPatientOverlap {
-		return []string{text + ". The validation will look better than new patients would"}, nil
+		return []remedy.Note{{Text: text + ". The validation will look better than new patients would"}}, nil
 	}
-	return nil, fmt.Errorf("%s. The validation would look better than new patients would: take folds drawn with --split %s (a file of your own must be corrected or removed first), or insist with --allow-patient-overlap",
-		text, SplitGrouped)
+	return nil, remedy.With(fmt.Errorf("%s. The validation would look better than new patients would: take folds drawn %s (a file of your own must be corrected or removed first), or insist",
+		text, SplitGrouped), remedy.Set{Option: remedy.Split, Value: SplitGrouped}, remedy.Set{Option: remedy.AllowPatientOverlap})
 }
 
 // lacking warns of folds without a class in one of their parts, and says what mends that.
-func (d Drawing) lacking(s *settled, ids []string) []string {
+func (d Drawing) lacking(s *settled, ids []string) []remedy.Note {
 	target := map[string][]int{}
 	for _, c := range d.of(ids) {
 		target[c.ID] = c.Targets
@@ -471,23 +473,27 @@ func (d Drawing) lacking(s *settled, ids []string) []string {
 	if len(lacks) == 0 {
 		return nil
 	}
-	text := "FOLDS WITHOUT A CLASS (its AUC is not defined there): " + strings.Join(lacks, "; ")
+	stratified := remedy.Set{Option: remedy.Split, Value: SplitStratified}
+	note := remedy.Notef("FOLDS WITHOUT A CLASS (its AUC is not defined there): %s", strings.Join(lacks, "; "))
 	switch {
 	case !mended:
-		text += fmt.Sprintf(". There are fewer cases of it than %d folds", numFolds)
+		note.Text += fmt.Sprintf(". There are fewer cases of it than %d folds", numFolds)
 	case s.mode == SplitReference && len(d.Trained) > 0:
-		text += fmt.Sprintf(". --split %s spreads the classes evenly; folds were trained already, so remove %s and train all anew", SplitStratified, s.path)
+		note.Text += fmt.Sprintf(". Folds drawn %s spread the classes evenly; folds were trained already, so remove %s and train all anew", SplitStratified, s.path)
+		note = note.See(stratified)
 	case s.mode == SplitReference:
-		text += fmt.Sprintf(". --split %s spreads the classes evenly", SplitStratified)
+		note.Text += fmt.Sprintf(". Folds drawn %s spread the classes evenly", SplitStratified)
+		note = note.See(stratified)
 	case s.mode == "":
-		text += fmt.Sprintf(". Edit %s, or remove it and draw folds with --split %s, which spreads the classes evenly", s.path, SplitStratified)
+		note.Text += fmt.Sprintf(". Edit %s, or remove it and have folds drawn %s, which spread the classes evenly", s.path, SplitStratified)
+		note = note.See(stratified)
 	}
-	return []string{text}
+	return []remedy.Note{note}
 }
 
 // DrawSplits settles the folds of a task over the cases ids before any is trained: it reads them from dir, or draws and
 // writes them. It returns what there is to say about them.
-func DrawSplits(dir string, ids []string, d Drawing) (notes, warnings []string, err error) {
+func DrawSplits(dir string, ids []string, d Drawing) (notes []string, warnings []remedy.Note, err error) {
 	s, err := d.folds(dir, ids)
 	if err != nil {
 		return nil, nil, err

@@ -122,7 +122,7 @@ func TestModesAreHonoured(t *testing.T) {
 		}
 	}
 	d.Mode = SplitGrouped
-	refusedSplit(t, t.TempDir(), "0", ids, d, "names no patients", "--split stratified")
+	refusedSplit(t, t.TempDir(), "0", ids, d, "names no patients", "drawn stratified")
 	refusedSplit(t, t.TempDir(), "0", ids, Drawing{Mode: SplitStratified}, "dataset.json")
 	d.Mode = "random"
 	refusedSplit(t, t.TempDir(), "0", ids, d, `"random"`, "leave-one-site-out")
@@ -133,12 +133,12 @@ func TestPatientsOnBothSides(t *testing.T) {
 	dir := t.TempDir()
 	d, ids := drawingOf(20, 4, 0)
 	d.Mode = SplitReference
-	refusedSplit(t, dir, "0", ids, d, "patient P0", "trains with case_", "--allow-patient-overlap", "--split grouped")
+	refusedSplit(t, dir, "0", ids, d, "patient P0", "trains with case_", "drawn grouped", "or insist")
 	if _, err := os.Stat(filepath.Join(dir, SplitsFile)); err == nil {
 		t.Error("folds that were refused are written")
 	}
 	d.AllowPatientOverlap = true
-	if c := choose(t, dir, "0", ids, d); len(c.Warnings) == 0 || !strings.Contains(c.Warnings[0], "better than new patients") {
+	if c := choose(t, dir, "0", ids, d); len(c.Warnings) == 0 || !strings.Contains(c.Warnings[0].Text, "better than new patients") {
 		t.Errorf("warnings %q", c.Warnings)
 	}
 	d.Mode, d.AllowPatientOverlap = "", false
@@ -157,14 +157,14 @@ func TestOwnFileWins(t *testing.T) {
 	}
 	d.Mode = SplitGrouped
 	c := choose(t, dir, "0", ids, d)
-	if !slices.Equal(c.Val, ids[8:]) || !strings.Contains(strings.Join(c.Warnings, "\n"), "--split grouped has no effect") {
+	if !slices.Equal(c.Val, ids[8:]) || !strings.Contains(fmt.Sprint(c.Warnings), "folds drawn grouped has no effect") {
 		t.Errorf("%+v", c)
 	}
 	own[0] = Split{Train: ids[:7], Val: ids[7:]}
 	if err := writeSplits(filepath.Join(dir, SplitsFile), own); err != nil {
 		t.Fatal(err)
 	}
-	refusedSplit(t, dir, "0", ids, d, SplitsFile, "fold 0: patient P3 trains with case_000006 and validates with case_000007", "--allow-patient-overlap")
+	refusedSplit(t, dir, "0", ids, d, SplitsFile, "fold 0: patient P3 trains with case_000006 and validates with case_000007", "or insist")
 	d.AllowPatientOverlap = true
 	choose(t, dir, "0", ids, d)
 }
@@ -197,7 +197,7 @@ func TestTrainedFoldsKeepTheirSplits(t *testing.T) {
 	more, moreIDs := drawingOf(22, 0, 0)
 	more.Trained = d.Trained
 	c := choose(t, dir, "0", moreIDs, more)
-	if !slices.Equal(c.Val, before.Val) || !strings.Contains(strings.Join(c.Warnings, "\n"), "2 of 22 cases are in no fold") {
+	if !slices.Equal(c.Val, before.Val) || !strings.Contains(fmt.Sprint(c.Warnings), "2 of 22 cases are in no fold") {
 		t.Errorf("%+v", c)
 	}
 	more.Trained = nil
@@ -206,7 +206,7 @@ func TestTrainedFoldsKeepTheirSplits(t *testing.T) {
 	}
 	d, ids = drawingOf(22, 2, 0)
 	d.Trained = []string{"fold_0"}
-	refusedSplit(t, dir, "1", ids, d, "patient P", "--allow-patient-overlap")
+	refusedSplit(t, dir, "1", ids, d, "patient P", "or insist")
 }
 
 func TestLeaveOneSiteOut(t *testing.T) {
@@ -248,8 +248,8 @@ func TestFoldsWithoutAClass(t *testing.T) {
 	if err != nil || len(warnings) != 1 {
 		t.Fatalf("warnings %q (%v)", warnings, err)
 	}
-	for _, want := range []string{"FOLDS WITHOUT A CLASS", `"Lesion", class 1 (present, 16 cases): none in the validation of fold 2, 3, 4`, "class 0 (absent, 24 cases): none in the validation of fold 0, 1", "--split stratified"} {
-		if !strings.Contains(warnings[0], want) {
+	for _, want := range []string{"FOLDS WITHOUT A CLASS", `"Lesion", class 1 (present, 16 cases): none in the validation of fold 2, 3, 4`, "class 0 (absent, 24 cases): none in the validation of fold 0, 1", "drawn stratified"} {
+		if !strings.Contains(warnings[0].Text, want) {
 			t.Errorf("%q lacks %q", warnings[0], want)
 		}
 	}
@@ -260,7 +260,7 @@ func TestFoldsWithoutAClass(t *testing.T) {
 	for i := range d.Cases {
 		d.Cases[i].Targets = []int{max(0, i-37)}
 	}
-	if _, warnings, err := DrawSplits(t.TempDir(), ids, d); err != nil || len(warnings) != 1 || strings.Contains(warnings[0], "--split") || !strings.Contains(warnings[0], "fewer cases of it than 5 folds") {
+	if _, warnings, err := DrawSplits(t.TempDir(), ids, d); err != nil || len(warnings) != 1 || len(warnings[0].For) > 0 || !strings.Contains(warnings[0].Text, "fewer cases of it than 5 folds") {
 		t.Errorf("too few: warnings %q (%v)", warnings, err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/jsonfile"
+	"github.com/universal-classifier/uc/internal/remedy"
 	"github.com/universal-classifier/uc/internal/split/mt19937"
 	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/words"
@@ -86,8 +87,8 @@ func divide(sorted []string, train func(i int) bool) Split {
 // ChosenSplit is the split of a fold and how it came about.
 type ChosenSplit struct {
 	Split
-	Origin   string   // one line for the log
-	Warnings []string // what the user may not have meant
+	Origin   string        // one line for the log
+	Warnings []remedy.Note // what the user may not have meant
 }
 
 // ChooseSplit returns the split of a fold ("0", "1", ..., "all") over the cases of a task. It reads SplitsFile in dir,
@@ -112,7 +113,7 @@ func ChooseSplit(dir, fold string, ids []string, d Drawing) (*ChosenSplit, error
 	}
 	c := &ChosenSplit{Origin: s.origin, Warnings: s.warnings}
 	if unused := unusedCases(s.splits, ids); len(unused) > 0 {
-		c.Warnings = append(c.Warnings, fmt.Sprintf("%s: %d of %d cases are in no fold (%s); delete the file to draw new splits over all cases",
+		c.Warnings = append(c.Warnings, remedy.Notef("%s: %d of %d cases are in no fold (%s); delete the file to draw new splits over all cases",
 			s.path, len(unused), len(ids), words.Some(unused)))
 	}
 	if number < len(s.splits) {

@@ -120,7 +120,7 @@ func TestChooseSplitWritesTheFileOnceAndHonoursEdits(t *testing.T) {
 	if w := (Split{Train: []string{"case_000001", "case_000009"}, Val: []string{"case_000003"}}); !reflect.DeepEqual(second.Split, w) {
 		t.Fatalf("got %v, want %v", second.Split, w)
 	}
-	if len(second.Warnings) != 1 || !strings.Contains(second.Warnings[0], "7 of 10 cases are in no fold") {
+	if len(second.Warnings) != 1 || !strings.Contains(second.Warnings[0].Text, "7 of 10 cases are in no fold") {
 		t.Fatalf("warnings: %v", second.Warnings)
 	}
 	beyond, err := ChooseSplit(dir, "5", ids, Drawing{})

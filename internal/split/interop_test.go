@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/universal-classifier/uc/internal/dataset"
+	"github.com/universal-classifier/uc/internal/remedy"
 	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/testutil"
 	"github.com/universal-classifier/uc/internal/torch"
@@ -45,7 +46,7 @@ func TestPickledSplitsAreHonoured(t *testing.T) {
 	if want := (Split{Train: []string{"a", "c"}, Val: []string{"b"}}); !reflect.DeepEqual(c.Split, want) || !strings.Contains(c.Origin, PickledSplitsFile) {
 		t.Errorf("got %v from %q, want %v", c.Split, c.Origin, want)
 	}
-	if len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0], "3 of 6 cases are in no fold") {
+	if len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0].Text, "3 of 6 cases are in no fold") {
 		t.Errorf("warnings %q", c.Warnings)
 	}
 	if _, err := os.Stat(filepath.Join(dir, SplitsFile)); err == nil {
@@ -59,7 +60,7 @@ func TestPickledSplitsAreHonoured(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(c.Split, Split{Train: []string{"a"}, Val: []string{"b"}}) {
 		t.Errorf("beside splits_final.json: got %v (%v)", c, err)
 	}
-	if !slices.ContainsFunc(c.Warnings, func(w string) bool { return strings.Contains(w, PickledSplitsFile) }) {
+	if !slices.ContainsFunc(c.Warnings, func(w remedy.Note) bool { return strings.Contains(w.Text, PickledSplitsFile) }) {
 		t.Errorf("no word of the pickle: %q", c.Warnings)
 	}
 

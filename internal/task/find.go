@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/universal-classifier/uc/internal/remedy"
 )
 
 var taskName = regexp.MustCompile(`^Task(\d{3,})_(.+)$`)
@@ -73,7 +75,7 @@ func FindName(f Folders, idOrName string) (string, error) {
 		return found[0], nil
 	case 0:
 		if hint := newerTaskHint(f, idOrName); hint != "" {
-			return "", fmt.Errorf("no task %q: %s", idOrName, hint)
+			return "", remedy.With(fmt.Errorf("no task %q: %s", idOrName, hint), remedy.ConvertNNUNet2)
 		}
 		exist := "none"
 		if len(names) > 0 {

@@ -11,6 +11,7 @@ import (
 	"github.com/universal-classifier/uc/internal/imagefile"
 	"github.com/universal-classifier/uc/internal/integrity"
 	"github.com/universal-classifier/uc/internal/progress"
+	"github.com/universal-classifier/uc/internal/remedy"
 	"github.com/universal-classifier/uc/internal/volume"
 	"github.com/universal-classifier/uc/pkg/nifti"
 )
@@ -60,7 +61,8 @@ func (t *Task) CheckHeaders(ctx context.Context, allow []string, r progress.Repo
 		var doubts problems
 		doubts = append(doubts, l.doubts...)
 		if far := integrity.FarSpacing(l.image.Spacing, median); far != "" && len(l.doubts) == 0 {
-			doubts.add(cases[i].ID, t.rel(cases[i].Images[0]), "%s, or give --allow-outliers %s if it is right", far, cases[i].ID)
+			doubts.add(cases[i].ID, t.rel(cases[i].Images[0]), "%s, or allow it as an outlier if it is right", far)
+			doubts.see(remedy.Set{Option: remedy.AllowOutliers, Value: cases[i].ID})
 		}
 		if !Allowed(allow, cases[i].ID) {
 			all = append(all, doubts...)
@@ -106,7 +108,8 @@ func (t *Task) lookAtHeaders(c Case) headerLook {
 			l.image = &h
 		}
 		if h.SpacingDoubt != "" && k < len(c.Images) {
-			l.doubts.add(c.ID, t.rel(path), "%s; correct the header, or give --allow-outliers %s to take pixdim (1 mm where it is 0), as ITK does", h.SpacingDoubt, c.ID)
+			l.doubts.add(c.ID, t.rel(path), "%s; correct the header, or allow it as an outlier to take pixdim (1 mm where it is 0), as ITK does", h.SpacingDoubt)
+			l.doubts.see(remedy.Set{Option: remedy.AllowOutliers, Value: c.ID})
 		}
 		if grid == nil {
 			grid = &h.Geometry

@@ -71,7 +71,7 @@ func TestCheckHeaders(t *testing.T) {
 				im.Origin = [3]float64{900, 900, 900 + 6e-5}
 			})(f)
 		}},
-		{name: "spacing ten times the cohort's", change: whole(func(im *volume.Image) { im.Spacing[0] = 20 }), field: "imagesTr/b_0000.nii.gz", in: "spacing 1 x 1 x 20 mm, but the median of the cohort is 1 x 1 x 2 mm; correct the header, or give --allow-outliers b"},
+		{name: "spacing ten times the cohort's", change: whole(func(im *volume.Image) { im.Spacing[0] = 20 }), field: "imagesTr/b_0000.nii.gz", in: "spacing 1 x 1 x 20 mm, but the median of the cohort is 1 x 1 x 2 mm; correct the header, or allow it as an outlier if it is right"},
 		{name: "spacing a tenth of the cohort's", change: whole(func(im *volume.Image) { im.Spacing[2] = 0.1 }), field: "imagesTr/b_0000.nii.gz", in: "median of the cohort"},
 		{name: "an unusual spacing", change: whole(func(im *volume.Image) { im.Spacing[0] = 19 })},
 		{name: "an outlier that is allowed", change: whole(func(im *volume.Image) { im.Spacing[0] = 2000 }), allow: []string{"b"}},

@@ -162,8 +162,8 @@ func newerTaskHint(f Folders, idOrName string) string {
 				continue
 			}
 			name := "Task" + m[1] + "_" + m[2]
-			return fmt.Sprintf("%s has the name of nnU-Net v2: rename the folder to %s; its dataset.json needs the fields of this program too (modality, classification_labels, training); or make a task of it with uc convert nnunet-v2 %s --labels CSV",
-				filepath.Join(dir, e.Name()), filepath.Join(f.RawTasks(), name), filepath.Join(dir, e.Name()))
+			return fmt.Sprintf("%s has the name of nnU-Net v2: rename the folder to %s; its dataset.json needs the fields of this program too (modality, classification_labels, training); or convert it into a task",
+				filepath.Join(dir, e.Name()), filepath.Join(f.RawTasks(), name))
 		}
 	}
 	return ""

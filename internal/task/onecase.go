@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	"github.com/universal-classifier/uc/internal/imagefile"
+	"github.com/universal-classifier/uc/internal/remedy"
 )
 
 // PredictionInputs lists the cases that a command line means: a folder or a file named <case>_XXXX (see
@@ -37,9 +38,9 @@ func OneCase(images []string, mask string, modalities int, wantMask bool) (Case,
 		return Case{}, fmt.Errorf("%s: %d image files, but the model was trained with %d modalities; name one file per modality, in the order of the training",
 			images[0], len(images), modalities)
 	case wantMask && mask == "":
-		return Case{}, fmt.Errorf("the model was trained with ROI masks, but none is given; add -s FILE")
+		return Case{}, remedy.With(fmt.Errorf("the model was trained with ROI masks, but none is given; add the mask of the case"), remedy.Set{Option: remedy.Masks})
 	case !wantMask && mask != "":
-		return Case{}, fmt.Errorf("the model was trained without ROI masks, but -s %s is given; leave -s out", mask)
+		return Case{}, remedy.With(fmt.Errorf("the model was trained without ROI masks, but %s is given; leave it out", mask), remedy.Unset{Option: remedy.Masks})
 	}
 	c := Case{ID: filepath.Base(images[0]), Mask: mask}
 	if m := modalityName.FindStringSubmatch(c.ID); m != nil {

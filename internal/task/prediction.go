@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/universal-classifier/uc/internal/imagefile"
+	"github.com/universal-classifier/uc/internal/remedy"
 )
 
 // modalityName splits case_0000.nii.gz (or .nii, .mha, .mhd); the case id may hold underscores itself.
@@ -26,9 +27,9 @@ var modalityName = regexp.MustCompile(`(?s)^(.+)_(\d{4})\.(?i:nii|nii\.gz|mha|mh
 func PredictionCases(imagesDir, masksDir string, modalities int, wantMasks bool, skip string) ([]Case, error) {
 	switch {
 	case wantMasks && masksDir == "":
-		return nil, fmt.Errorf("the model was trained with ROI masks, but none are given; add -s FOLDER with one mask per case")
+		return nil, remedy.With(fmt.Errorf("the model was trained with ROI masks, but none are given; add a folder with one mask per case"), remedy.Set{Option: remedy.Masks})
 	case !wantMasks && masksDir != "":
-		return nil, fmt.Errorf("the model was trained without ROI masks, but -s %s is given; leave -s out", masksDir)
+		return nil, remedy.With(fmt.Errorf("the model was trained without ROI masks, but %s is given; leave it out", masksDir), remedy.Unset{Option: remedy.Masks})
 	}
 	dir, only, err := imageSource(imagesDir)
 	if err != nil {
@@ -165,7 +166,7 @@ func (p *predictionFolder) listMasks(masksDir string) error {
 	p.masks = map[string]string{}
 	if !info.IsDir() {
 		if p.only == "" {
-			return fmt.Errorf("%s: a file, expected a folder with one mask per case, as -i is a folder", masksDir)
+			return fmt.Errorf("%s: a file, expected a folder with one mask per case, as the images are one", masksDir)
 		}
 		p.masks[p.only] = abs
 		return nil

@@ -3,6 +3,8 @@ package task
 import (
 	"fmt"
 	"strings"
+
+	"github.com/universal-classifier/uc/internal/remedy"
 )
 
 // Problem is one broken rule.
@@ -10,6 +12,7 @@ type Problem struct {
 	Case    string // case id; empty where the rule concerns the whole task
 	Field   string // field of dataset.json, or file, that is wrong
 	Message string // what was found, what was expected, what to do
+	For     []remedy.Remedy
 }
 
 func (p Problem) String() string {
@@ -29,6 +32,15 @@ type ValidationError struct {
 	Problems []Problem
 }
 
+// Remedies are those of all problems.
+func (e *ValidationError) Remedies() []remedy.Remedy {
+	var all []remedy.Remedy
+	for _, p := range e.Problems {
+		all = append(all, p.For...)
+	}
+	return all
+}
+
 // Error is one line for one problem, else a heading and a line for each.
 func (e *ValidationError) Error() string {
 	if len(e.Problems) == 1 {
@@ -46,7 +58,13 @@ func (e *ValidationError) Error() string {
 type problems []Problem
 
 func (p *problems) add(caseID, field, format string, args ...any) {
-	*p = append(*p, Problem{caseID, field, fmt.Sprintf(format, args...)})
+	*p = append(*p, Problem{Case: caseID, Field: field, Message: fmt.Sprintf(format, args...)})
+}
+
+// see adds remedies to the last problem.
+func (p problems) see(remedies ...remedy.Remedy) {
+	last := &p[len(p)-1]
+	last.For = append(last.For, remedies...)
 }
 
 func (p problems) err(subject string) error {

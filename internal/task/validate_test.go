@@ -215,7 +215,7 @@ func TestAllProblemsAtOnce(t *testing.T) {
 	if !errors.As(err, &v) {
 		t.Fatal(err)
 	}
-	for _, want := range []Problem{{"c", "Grade", "value 9"}, {"", "labels", "consecutive"}, {"b", "label", "leaves"}, {"b", "Tumour", "missing"}, {"c", "image", "modality 1"}} {
+	for _, want := range []Problem{{Case: "c", Field: "Grade", Message: "value 9"}, {Case: "", Field: "labels", Message: "consecutive"}, {Case: "b", Field: "label", Message: "leaves"}, {Case: "b", Field: "Tumour", Message: "missing"}, {Case: "c", Field: "image", Message: "modality 1"}} {
 		if !hasProblem(v.Problems, want.Case, want.Field, want.Message) {
 			t.Errorf("missing among the problems: %v\n%v", want, err)
 		}
