@@ -16,6 +16,7 @@ import (
 
 	"github.com/universal-classifier/uc/internal/cohort"
 	"github.com/universal-classifier/uc/internal/jobgraph"
+	"github.com/universal-classifier/uc/internal/kubernetes"
 	"github.com/universal-classifier/uc/internal/localrun"
 	"github.com/universal-classifier/uc/internal/memory"
 	"github.com/universal-classifier/uc/internal/shard"
@@ -28,6 +29,7 @@ type submitFlags struct {
 	dataRoot string
 	slurm    bool
 	local    bool
+	kube     bool
 
 	folds     []string
 	seeds     int
@@ -42,6 +44,8 @@ type submitFlags struct {
 	time       string
 	partition  string
 
+	image, claim, namespace, queue string
+
 	dryRun, resume, cancel bool
 }
 
@@ -53,7 +57,7 @@ func submitCommand() *cobra.Command {
 		Long: `Lays out the work on a task: preprocessing, divided among processes; a training for every fold, seed and recipe; the
 evaluation of each recipe and seed, and the comparison of recipes. With --slurm it writes readable batch scripts to the folder jobs
 of the preprocessed task and sends them, each step waiting for the one before; with --local it runs them on this machine, as
-many at a time as processors and memory take. Work that is done is not done again. A training that reaches its limit of time, is
+many at a time as processors and memory take; with --kubernetes it writes manifests of Indexed Jobs. Work that is done is not done again. A training that reaches its limit of time, is
 preempted or loses its node continues from its last checkpoint.
 
 Every command asks for the memory and the time that uc estimates; Slurm's own variables (SBATCH_ACCOUNT, SBATCH_QOS, ...) are
@@ -62,13 +66,15 @@ honoured. uc status shows how everything stands.`,
   uc submit 4 --slurm --folds 0-4 --seeds 3 --gpus 1 --partition gpu --time 8h
   uc submit 4 --slurm --recipes ClassifierTrainer ClassifierTrainerReference --dry-run
   uc submit 4 --slurm --resume
-  uc submit 4 --cancel`,
+  uc submit 4 --cancel
+  uc submit 4 --kubernetes --image registry.example/uc:1 --pvc scans --queue research`,
 		Args: exactArgs("TASK"),
 		RunE: func(cmd *cobra.Command, args []string) error { return runSubmit(cmd, &f, args[0]) },
 	}
 	fs := cmd.Flags()
 	fs.BoolVar(&f.slurm, "slurm", false, "send the work to Slurm")
 	fs.BoolVar(&f.local, "local", false, "run the work on this machine, to its end")
+	fs.BoolVar(&f.kube, "kubernetes", false, "write manifests for Kubernetes and a script that applies them; sends nothing itself")
 	fs.StringSliceVarP(&f.folds, "folds", "f", []string{"0-4"}, "`FOLDS` to train: numbers, ranges such as 0-4, or all")
 	list(fs, "folds")
 	fs.IntVar(&f.seeds, "seeds", 1, "train every fold `N` times, with the seeds 1 to N; the models of further seeds lie in seed_2, seed_3, ... of the folder of trained models")
@@ -83,6 +89,10 @@ honoured. uc status shows how everything stands.`,
 	fs.IntVar(&f.jobs, "jobs", 0, "with --local, at most `N` commands at a time (default: by processors and memory)")
 	fs.StringVar(&f.time, "time", "", "limit of `TIME` of a training, such as 8h or 90m (default: estimated); a training that reaches it is continued by a new job")
 	fs.StringVar(&f.partition, "partition", "", "`NAME` of the partition of Slurm")
+	fs.StringVar(&f.image, "image", "", "container `IMAGE` with uc as its entry point (Containerfile makes one)")
+	fs.StringVar(&f.claim, "pvc", "", "`CLAIM` of the volume that holds raw, preprocessed and trained_models; many pods write to it (ReadWriteMany)")
+	fs.StringVar(&f.namespace, "namespace", "", "`NAME` of the namespace of Kubernetes (default: that of kubectl)")
+	fs.StringVar(&f.queue, "queue", "", "`NAME` of a local queue of Kueue that admits the jobs")
 	fs.BoolVar(&f.dryRun, "dry-run", false, "write scripts, say what would be done, and send nothing")
 	fs.BoolVar(&f.resume, "resume", false, "send only what is missing: neither done nor in the queue, with the options of the last time")
 	fs.BoolVar(&f.cancel, "cancel", false, "take the jobs of the task out of the queue")
@@ -93,16 +103,18 @@ honoured. uc status shows how everything stands.`,
 // check finds mistakes that need no look at the task.
 func (f *submitFlags) check(cmd *cobra.Command) (limit time.Duration, err error) {
 	ways := 0
-	for _, way := range []bool{f.slurm, f.local, f.cancel} {
+	for _, way := range []bool{f.slurm, f.local, f.kube, f.cancel} {
 		if way {
 			ways++
 		}
 	}
 	switch {
 	case ways == 0:
-		return 0, usagef("missing --slurm or --local, which say where the work is done")
+		return 0, usagef("missing --slurm, --local or --kubernetes, which say where the work is done")
 	case ways > 1:
-		return 0, usagef("--slurm, --local and --cancel exclude each other")
+		return 0, usagef("--slurm, --local, --kubernetes and --cancel exclude each other")
+	case f.kube && (f.image == "" || f.claim == ""):
+		return 0, usagef("--kubernetes needs --image, which holds uc, and --pvc, the claim that holds the data")
 	case f.gpus < 0 || f.gpus > 1:
 		return 0, usagef("flag --gpus: %d, but a training uses one GPU or none", f.gpus)
 	}
@@ -185,6 +197,9 @@ func runSubmit(cmd *cobra.Command, f *submitFlags, id string) error {
 	program, err := os.Executable()
 	if err != nil {
 		return err
+	}
+	if f.kube {
+		return f.writeManifests(cmd, g)
 	}
 	if f.dryRun {
 		return f.describe(cmd, g, program)
@@ -295,15 +310,11 @@ func (f *submitFlags) describe(cmd *cobra.Command, g *jobgraph.Graph, program st
 	}
 	out := cmd.OutOrStdout()
 	for k, s := range g.Steps {
-		needs := fmt.Sprintf("%d processors, %s, %s", s.Needs.CPUs, memory.Format(s.Needs.Memory), s.Needs.Time)
-		if s.Needs.GPUs > 0 {
-			needs += fmt.Sprintf(", %d GPU", s.Needs.GPUs)
-		}
 		after := ""
 		if len(s.After) > 0 {
 			after = ", after " + strings.Join(s.After, ", ")
 		}
-		fmt.Fprintf(out, "%s: %d commands of which %d are done, each %s%s\n", s.Name, len(s.Commands), len(s.Commands)-len(jobgraph.Missing(s, before)), needs, after)
+		fmt.Fprintf(out, "%s: %d commands of which %d are done, each %s%s\n", s.Name, len(s.Commands), len(s.Commands)-len(jobgraph.Missing(s, before)), needsText(s.Needs), after)
 		for _, i := range jobgraph.Missing(s, before) {
 			fmt.Fprintf(out, "  %s: uc %s\n", s.Commands[i].Name, printable(strings.Join(jobgraph.Resume(s.Commands[i]), " ")))
 		}
@@ -316,6 +327,28 @@ func (f *submitFlags) describe(cmd *cobra.Command, g *jobgraph.Graph, program st
 	}
 	fmt.Fprintf(out, "Nothing was sent. Jobs are laid out in %s\n", printable(filepath.Clean(g.Folder())))
 	return nil
+}
+
+// writeManifests writes what kubectl applies.
+func (f *submitFlags) writeManifests(cmd *cobra.Command, g *jobgraph.Graph) error {
+	script, err := kubernetes.Write(g, kubernetes.Options{Image: f.image, Claim: f.claim, Namespace: f.namespace, Queue: f.queue})
+	if err != nil {
+		return err
+	}
+	for _, s := range g.Steps {
+		fmt.Fprintf(cmd.OutOrStdout(), "%s: %d pods, each %s\n", s.Name, len(s.Commands), needsText(s.Needs))
+	}
+	fmt.Fprintf(cmd.OutOrStdout(), "The manifests are in %s. Nothing was sent: sh %s applies them in their order.\n", printable(filepath.Dir(script)), printable(script))
+	return nil
+}
+
+// needsText says what a command asks for.
+func needsText(n jobgraph.Needs) string {
+	text := fmt.Sprintf("%d processors, %s, %s", n.CPUs, memory.Format(n.Memory), n.Time)
+	if n.GPUs > 0 {
+		text += fmt.Sprintf(", %d GPU", n.GPUs)
+	}
+	return text
 }
 
 // cancelJobs takes the jobs of a task out of the queue.

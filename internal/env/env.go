@@ -15,6 +15,8 @@ const (
 	CPU          = "UC_CPU"
 	CUDALibs     = "UC_CUDA_LIBS"
 	CUDAGraph    = "UC_CUDA_GRAPH"
+
+	CompletionIndex = "JOB_COMPLETION_INDEX"
 )
 
 // A Variable is one that uc reads, or several that mean the same.
@@ -31,6 +33,7 @@ func Variables() []Variable {
 		{CUDALibs, "folder that holds NVRTC and cuDNN for a GPU, or Python packages with them"},
 		{CUDAGraph, "0 launches the operations of a GPU one by one instead of as a CUDA graph"},
 		{"CUDA_HOME, CUDA_PATH, VIRTUAL_ENV, CONDA_PREFIX", "looked into for NVRTC and cuDNN, after the loader's own path"},
+		{CompletionIndex, "which command of a step a pod of Kubernetes runs, set by its job"},
 		{"NO_COLOR, TERM=dumb", "plain progress lines instead of a bar, even on a terminal"},
 	}
 }

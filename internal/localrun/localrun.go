@@ -5,12 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/universal-classifier/uc/internal/interrupt"
 	"github.com/universal-classifier/uc/internal/jobgraph"
 	"github.com/universal-classifier/uc/internal/progress"
 )
@@ -30,6 +32,7 @@ const patience = 10 * time.Minute
 // Run runs what is missing of the graph. Commands whose steps depend on one that failed do not run; all others do. When
 // ctx ends, the commands under way are told to end, and a training saves where it stands.
 func Run(ctx context.Context, g *jobgraph.Graph, o Options, r progress.Reporter) error {
+	defer interrupt.Hold(ctx)()
 	if err := g.Save(); err != nil {
 		return err
 	}
@@ -133,7 +136,7 @@ func (s *run) start(ctx context.Context) {
 			s.progress.Note("%s: begins", c.Name)
 			go func(step string, needs jobgraph.Needs) {
 				began := time.Now()
-				err := s.execute(ctx, c)
+				err := Execute(ctx, s.Program, s.graph, c, nil)
 				s.ended <- result{step, c, needs, time.Since(began), err}
 			}(p.Name, p.Needs)
 		}
@@ -171,22 +174,28 @@ func (s *run) give(n jobgraph.Needs) {
 	s.free.GPUs += n.GPUs
 }
 
-// execute runs a command to its end.
-func (s *run) execute(ctx context.Context, c jobgraph.Command) error {
-	if err := s.graph.Begin(c); err != nil {
+// Execute runs a command of a graph to its end, as a process of its own. Its output goes to its log and to also, and its
+// exit code is kept next to the log. When ctx ends it is told to end, and may save its work first.
+func Execute(ctx context.Context, program string, g *jobgraph.Graph, c jobgraph.Command, also io.Writer) error {
+	defer interrupt.Hold(ctx)()
+	if err := g.Begin(c); err != nil {
 		return err
 	}
-	log, err := os.OpenFile(s.graph.Log(c), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	log, err := os.OpenFile(g.Log(c), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return err
 	}
 	defer log.Close()
 	args := jobgraph.Resume(c)
 	fmt.Fprintf(log, "\n%s  uc %s\n", time.Now().Format(time.DateTime), strings.Join(args, " "))
-	cmd := exec.CommandContext(ctx, s.Program, args...)
-	cmd.Stdout, cmd.Stderr = log, log
+	cmd := exec.CommandContext(ctx, program, args...)
+	out := io.Writer(log)
+	if also != nil {
+		out = io.MultiWriter(log, also)
+	}
+	cmd.Stdout, cmd.Stderr = out, out
 	cmd.Env = os.Environ()
-	for name, value := range s.graph.Environment(c) {
+	for name, value := range g.Environment(c) {
 		cmd.Env = append(cmd.Env, name+"="+value)
 	}
 	apart(cmd)
@@ -196,7 +205,7 @@ func (s *run) execute(ctx context.Context, c jobgraph.Command) error {
 	if cmd.ProcessState == nil || ctx.Err() != nil { // not begun, or stopped
 		return err
 	}
-	return errors.Join(err, s.graph.End(c, cmd.ProcessState.ExitCode()))
+	return errors.Join(err, g.End(c, cmd.ProcessState.ExitCode()))
 }
 
 // last is what a command printed at its end, on lines of their own.
