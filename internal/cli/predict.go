@@ -16,10 +16,12 @@ import (
 	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/memory"
 	"github.com/universal-classifier/uc/internal/predict"
+	"github.com/universal-classifier/uc/internal/shard"
 	"github.com/universal-classifier/uc/internal/task"
 )
 
 type predictFlags struct {
+	shard      string
 	dataRoot   string
 	images     []string
 	masks      string
@@ -81,6 +83,7 @@ A task that was trained with masks of the region of interest needs them here too
 	fs.BoolVar(&f.fp32, "disable_mixed_precision", false, "compute in fp32 alone; otherwise activations are bf16 or fp16 where the device has them")
 	spell(fs, "disable_mixed_precision", "--disable_mixed_precision")
 
+	fs.StringVar(&f.shard, "shard", "", "predict part `I/N` of the cases only, while other processes predict the others into the same folder; the last of them writes the tables")
 	dataRootFlag(cmd, &f.dataRoot)
 	fs.StringVar(&f.memory, "memory", "", "cases that need more than `SIZE` (8G, 500M; default 70% of the free memory) are reported and not predicted")
 	deviceFlags(cmd, &f.device, &f.threads, &f.gpu)
@@ -96,6 +99,14 @@ func (f *predictFlags) check() error {
 	} {
 		if required.value == "" {
 			return usagef("missing %s", required.flag)
+		}
+	}
+	if f.shard != "" {
+		if _, err := shard.Parse(f.shard); err != nil {
+			return usagef("flag --shard: %v", err)
+		}
+		if areDICOM(f.images) {
+			return usagef("--shard does not go with DICOM series; uc convert dicom makes files of them")
 		}
 	}
 	if err := f.model.checkFolder(f.task); err != nil {
@@ -178,7 +189,13 @@ func runPredict(cmd *cobra.Command, f *predictFlags) error {
 		}
 		found = invalid.Problems
 	}
-	s, err := model.Folder(cmd.Context(), cases, found, f.out, f.overwrite, d)
+	var part shard.Shard
+	if f.shard != "" {
+		if part, err = shard.Parse(f.shard); err != nil {
+			return err
+		}
+	}
+	s, err := model.FolderShard(cmd.Context(), cases, found, f.out, f.overwrite, part, d)
 	if err != nil {
 		return err
 	}
@@ -205,7 +222,7 @@ func runPredict(cmd *cobra.Command, f *predictFlags) error {
 
 func (r *predicted) print(w io.Writer, asJSON bool) error {
 	if asJSON {
-		if b, err := infile.ReadFile(r.JSON, infile.MaxText); err == nil {
+		if b, err := infile.ReadFile(r.JSON, infile.MaxText); r.JSON != "" && err == nil {
 			r.Results = b
 		}
 		return printJSON(w, r)
@@ -219,6 +236,10 @@ func (r *predicted) print(w io.Writer, asJSON bool) error {
 	}
 	if len(r.Unused) > 0 {
 		fmt.Fprintf(w, ", %d images not used", len(r.Unused))
+	}
+	if r.CSV == "" {
+		_, err := fmt.Fprintln(w, "\nother shards are not done yet; the last of them writes the tables, or uc predict without --shard")
+		return err
 	}
 	_, err := fmt.Fprintf(w, "\n%s\n%s\n", r.CSV, r.JSON)
 	return err

@@ -87,6 +87,9 @@ func (m *Model) writeTables(out string, s *Summary) error {
 		}
 		row := m.row(r.result)
 		row.Files, row.Result = r.madeFrom[fromFiles], r.digest
+		if _, known := warnings[id]; !known {
+			warnings[id] = r.result.Warnings
+		}
 		row.Warnings = append(row.Warnings, warnings[id]...)
 		t.Cases = append(t.Cases, row)
 	}

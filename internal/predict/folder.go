@@ -12,6 +12,7 @@ import (
 	"github.com/universal-classifier/uc/internal/lockfile"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/remedy"
+	"github.com/universal-classifier/uc/internal/shard"
 	"github.com/universal-classifier/uc/internal/task"
 )
 
@@ -32,16 +33,34 @@ type ready struct {
 // other settings are an error. A case that fails is reported in the summary and does not stop the others; the error is
 // for what concerns all cases. While the network works on a case the next ones are preprocessed.
 func (m *Model) Folder(ctx context.Context, cases []task.Case, found []task.Problem, out string, overwrite bool, r progress.Reporter) (*Summary, error) {
+	return m.folder(ctx, cases, found, out, overwrite, shard.Shard{}, r)
+}
+
+// FolderShard is Folder for a part of the cases, while other processes predict the others into the same folder. The
+// tables are written by the shard after which all cases have results; if none does, since cases fail, Folder does.
+// Summary names the tables only where they were written. Results are byte for byte those of Folder.
+func (m *Model) FolderShard(ctx context.Context, cases []task.Case, found []task.Problem, out string, overwrite bool, part shard.Shard, r progress.Reporter) (*Summary, error) {
+	return m.folder(ctx, cases, found, out, overwrite, part, r)
+}
+
+func (m *Model) folder(ctx context.Context, all []task.Case, found []task.Problem, out string, overwrite bool, part shard.Shard, r progress.Reporter) (*Summary, error) {
 	if err := atomicfile.MkdirAll(out); err != nil {
 		return nil, err
 	}
-	lock, err := lockfile.Enter(ctx, out, m.options.NoWait, r)
+	enter := lockfile.Enter
+	if !part.Whole() {
+		enter = lockfile.Share
+	}
+	lock, err := enter(ctx, out, m.options.NoWait, r)
 	if err != nil {
 		return nil, err
 	}
 	defer lock.Release()
 	s := &Summary{CSV: filepath.Join(out, csvFile), JSON: filepath.Join(out, evaluate.TableFile), warnings: map[string][]string{}, valid: map[string]bool{}}
-	s.addFound(cases, found)
+	cases := shard.Of(part, all)
+	if part.Index <= 1 { // one of the shards tells
+		s.addFound(all, found)
+	}
 	results, err := m.stored(out)
 	if err != nil {
 		return nil, err
@@ -59,15 +78,43 @@ func (m *Model) Folder(ctx context.Context, cases []task.Case, found []task.Prob
 		}
 	}
 	s.keep(cases, todo)
-	warnOfOthers(out, results, cases, s, r)
+	warnOfOthers(out, results, all, s, r)
 	r.Stage("prediction", len(todo))
 	err = m.predictAll(ctx, todo, out, s, r)
 	m.warnOfLearned(s, r)
 	defer interrupt.Hold(ctx)()
+	if !part.Whole() {
+		done, doneErr := m.addOthers(all, out, s)
+		if !done || err != nil || doneErr != nil {
+			s.CSV, s.JSON = "", ""
+			return s, errors.Join(err, doneErr)
+		}
+	}
 	if writeErr := m.writeTables(out, s); err == nil {
 		err = writeErr
 	}
 	return s, err
+}
+
+// addOthers takes the results that other shards have written for valid, if they are of these networks and settings, and
+// reports whether all cases have one. That they are of the images of today was for those shards to see.
+func (m *Model) addOthers(all []task.Case, out string, s *Summary) (bool, error) {
+	results, err := m.stored(out)
+	if err != nil {
+		return false, err
+	}
+	now := m.folderSources()
+	for _, c := range all {
+		if s.valid[c.ID] {
+			continue
+		}
+		r := results[c.ID]
+		if r == nil || r.result == nil || r.madeFrom == nil || len(r.madeFrom.Without(fromFiles).Changes(now)) > 0 {
+			return false, nil
+		}
+		s.valid[c.ID] = true
+	}
+	return true, nil
 }
 
 // keep takes the results of the cases that need no prediction for valid.

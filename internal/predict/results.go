@@ -42,6 +42,7 @@ var settingNames = []string{"task", "model", "folds", "checkpoint", "mirroring",
 type record struct {
 	MadeFrom provenance.Sources `json:"made_from"`
 	Measures []float64          `json:"measures,omitempty"` // doubt.Measures of the case
+	Warnings []string           `json:"warnings,omitempty"`
 }
 
 // recordSources takes down what all results of a model are made from.
@@ -126,7 +127,7 @@ func (m *Model) readStored(dir, id string) (*stored, error) {
 		s.madeFrom = r.MadeFrom
 	}
 	if s.result, err = m.resultOf(id, path, arrays); err == nil {
-		s.result.measures = r.Measures
+		s.result.measures, s.result.Warnings = r.Measures, r.Warnings
 		m.judge(s.result)
 	}
 	if err != nil && s.madeFrom == nil {
@@ -137,7 +138,7 @@ func (m *Model) readStored(dir, id string) (*stored, error) {
 
 // writeResult writes <case>.npz with what it was made from.
 func (m *Model) writeResult(dir string, r *Result, files string) error {
-	comment, err := json.Marshal(record{m.caseSources(files), r.measures})
+	comment, err := json.Marshal(record{m.caseSources(files), r.measures, r.Warnings})
 	if err != nil {
 		return err
 	}
