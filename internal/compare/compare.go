@@ -8,6 +8,7 @@ import (
 	"github.com/universal-classifier/uc/internal/evaluate"
 	"github.com/universal-classifier/uc/internal/hypothesis"
 	"github.com/universal-classifier/uc/internal/weighted"
+	"github.com/universal-classifier/uc/internal/words"
 )
 
 // Report is a comparison of two runs.
@@ -77,7 +78,7 @@ func Runs(a, b *Run) (*Report, error) {
 		}
 	}
 	if len(unknown) > 0 {
-		r.Warnings = append(r.Warnings, fmt.Sprintf("the true classes of %d cases that both have are not known, and they are left out: %s", len(unknown), some(unknown)))
+		r.Warnings = append(r.Warnings, fmt.Sprintf("the true classes of %d cases that both have are not known, and they are left out: %s", len(unknown), words.Some(unknown)))
 	}
 	var patients []string
 	known := false
@@ -144,7 +145,7 @@ func compareLabel(a, b *Run, at int, both []pair) Label {
 		}
 	}
 	if len(incomplete) > 0 {
-		l.Left = append(l.Left, fmt.Sprintf("%d cases lack a score or a class of %s on one side and are left out: %s", len(incomplete), label.Name, some(incomplete)))
+		l.Left = append(l.Left, fmt.Sprintf("%d cases lack a score or a class of %s on one side and are left out: %s", len(incomplete), label.Name, words.Some(incomplete)))
 	}
 	l.Cases = len(s.targets)
 	if l.Cases == 0 {

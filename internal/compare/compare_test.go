@@ -236,7 +236,7 @@ func TestReaders(t *testing.T) {
 	for text, want := range map[string]string{
 		"case,x\nc000,1\n":                             `no column "Lesion" (classes) or "Lesion score" (scores) among case, x`,
 		"name,Lesion\nc000,1\n":                        `no column "case"`,
-		"case,Lesion\nc000,2\n":                        "is no class",
+		"case,Lesion\nc000,2\n":                        "is not a class",
 		"case,Lesion\nc000,1\nc000,1\n":                "case c000 is there twice",
 		"case,Lesion score\nc000,high\n":               `"high" is not a number`,
 		"case,Lesion P(no)\nc000,0.5\n":                "1 columns of probabilities, but 2 classes",

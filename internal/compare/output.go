@@ -11,6 +11,7 @@ import (
 
 	"github.com/universal-classifier/uc/internal/evaluate"
 	"github.com/universal-classifier/uc/internal/hypothesis"
+	"github.com/universal-classifier/uc/internal/words"
 )
 
 // significant is the corrected p value below which a difference counts as shown.
@@ -139,7 +140,7 @@ func (r *Report) Table() string {
 		of    Side
 	}{{"first", r.First}, {"second", r.Second}} {
 		if n := len(side.of.Only); n > 0 {
-			fmt.Fprintf(&b, "warning: %d cases are in the %s only and left out: %s\n", n, side.which, some(side.of.Only))
+			fmt.Fprintf(&b, "warning: %d cases are in the %s only and left out: %s\n", n, side.which, words.Some(side.of.Only))
 		}
 	}
 	for _, w := range r.Warnings {

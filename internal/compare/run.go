@@ -2,13 +2,14 @@
 package compare
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/universal-classifier/uc/internal/evaluate"
 	"github.com/universal-classifier/uc/internal/task"
+	"github.com/universal-classifier/uc/internal/words"
 )
 
 // Kinds of a run.
@@ -134,7 +135,7 @@ func (r *Run) Know(source string, targets map[string][]int, patients map[string]
 	}
 	if len(differ) > 0 {
 		slices.Sort(differ)
-		return fmt.Errorf("%w: %d cases of %s have other classes in %s: %s", ErrDifferent, len(differ), r.Name, source, some(differ))
+		return fmt.Errorf("%w: %d cases of %s have other classes in %s: %s", ErrDifferent, len(differ), r.Name, source, words.Some(differ))
 	}
 	return nil
 }
@@ -183,11 +184,11 @@ func pairs(a, b *Run) (both []pair, only [2][]string, unknown []string, err erro
 	}
 	switch {
 	case len(differ) > 0:
-		return nil, only, nil, fmt.Errorf("%w: the true classes of %d of %d cases differ between %s and %s: %s", ErrDifferent, len(differ), len(both), a.Name, b.Name, some(differ))
+		return nil, only, nil, fmt.Errorf("%w: the true classes of %d of %d cases differ between %s and %s: %s", ErrDifferent, len(differ), len(both), a.Name, b.Name, words.Some(differ))
 	case len(both) == 0 && len(unknown) > 0:
-		return nil, only, nil, fmt.Errorf("%w (%d cases, %s)", ErrNoTruth, len(unknown), some(unknown))
+		return nil, only, nil, fmt.Errorf("%w (%d cases, %s)", ErrNoTruth, len(unknown), words.Some(unknown))
 	case len(both) == 0:
-		return nil, only, nil, fmt.Errorf("no case is in both: %s has %s, %s has %s", a.Name, some(only[0]), b.Name, some(only[1]))
+		return nil, only, nil, fmt.Errorf("no case is in both: %s has %s, %s has %s", a.Name, cmp.Or(words.Some(only[0]), "none"), b.Name, cmp.Or(words.Some(only[1]), "none"))
 	}
 	return both, only, unknown, nil
 }
@@ -199,15 +200,4 @@ func sorted(cases map[string]Case) []string {
 	}
 	slices.Sort(ids)
 	return ids
-}
-
-// some names the first few of many.
-func some(names []string) string {
-	switch {
-	case len(names) == 0:
-		return "none"
-	case len(names) <= 5:
-		return strings.Join(names, ", ")
-	}
-	return strings.Join(names[:5], ", ") + ", ..."
 }

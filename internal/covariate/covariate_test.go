@@ -58,7 +58,7 @@ func TestReadMessyTable(t *testing.T) {
 	if stage.Texts["c"] != "2" || stage.Texts["b"] != "2" || stage.Known("d") {
 		t.Errorf("stages %v", stage.Texts)
 	}
-	for _, want := range []string{`"63,5" is read as 63.5`, `column "Lesion" holds the truth`, `column "Lesion value" holds the truth`, "1 rows are of cases that are not among these cases and are left out: other"} {
+	for _, want := range []string{`"63,5" is read as 63.5`, `column "Lesion" holds the truth`, `column "Lesion value" holds the truth`, "1 row of other cases, left out: other"} {
 		if !mentions(got.Notes, want) {
 			t.Errorf("no %q in %q", want, got.Notes)
 		}

@@ -8,6 +8,7 @@ import (
 	"github.com/universal-classifier/uc/internal/csvfile"
 	"github.com/universal-classifier/uc/internal/imagefile"
 	"github.com/universal-classifier/uc/internal/task"
+	"github.com/universal-classifier/uc/internal/words"
 )
 
 // Columns that say of whom or what a row is.
@@ -122,10 +123,10 @@ func (t *Table) match(path string, table *csvfile.Table, keyAt int, key string, 
 		}
 	}
 	if len(rows) == 0 {
-		return nil, fmt.Errorf("%s: names none of the %d cases; it names %ss such as %s, expected such as %s", path, len(patients), key, some(unknown), some(sortedNames(casesOf)))
+		return nil, fmt.Errorf("%s: names none of the %d cases; it names %ss such as %s, expected such as %s", path, len(patients), key, words.Some(unknown), words.Some(sortedNames(casesOf)))
 	}
 	if len(unknown) > 0 {
-		t.Notes = append(t.Notes, fmt.Sprintf("%s: %d rows are of %ss that are not among these cases and are left out: %s", path, len(unknown), key, some(unknown)))
+		t.Notes = append(t.Notes, fmt.Sprintf("%s: %s of other %ss, left out: %s", path, words.Count(len(unknown), "row"), key, words.Some(unknown)))
 	}
 	var without []string
 	for _, id := range sortedCases(patients) {
@@ -134,7 +135,7 @@ func (t *Table) match(path string, table *csvfile.Table, keyAt int, key string, 
 		}
 	}
 	if len(without) > 0 {
-		t.Warnings = append(t.Warnings, fmt.Sprintf("%s: has no row for %d of %d cases (%s), whose covariates count as not known", path, len(without), len(patients), some(without)))
+		t.Warnings = append(t.Warnings, fmt.Sprintf("%s: has no row for %d of %d cases (%s), whose covariates count as not known", path, len(without), len(patients), words.Some(without)))
 	}
 	return rows, nil
 }
@@ -155,12 +156,4 @@ func sortedNames(of map[string][]string) []string {
 	}
 	slices.Sort(names)
 	return names
-}
-
-// some names the first few of many.
-func some(names []string) string {
-	if len(names) <= 3 {
-		return strings.Join(names, ", ")
-	}
-	return strings.Join(names[:3], ", ") + ", ..."
 }
