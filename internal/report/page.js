@@ -405,7 +405,7 @@
   }
 
   let viewer = null, turn = 0, last = null;
-  const keep = { roi: true, heat: !data.live, roiOpacity: 0.25, heatOpacity: 0.5, view: 'multi', image: 0, heatAt: 0 };
+  const keep = { roi: true, heat: !data.live, roiOpacity: 0.15, heatOpacity: 0.65, view: 'multi', image: 0, heatAt: 0 };
   const note = (...text) => make('p', {}, ...text);
   async function showScan(c) {
     const mine = ++turn, stage = $('stage'), tools = $('tools');
@@ -459,10 +459,10 @@
     box.hidden = false;
     while (viewer.volumes.length) viewer.removeVolume(viewer.volumes[viewer.volumes.length - 1]);
     last = { c, at: {} };
-    for (const kind of ['image', 'heat', 'roi']) {
+    for (const kind of ['image', 'roi', 'heat']) {
       const l = layers.find(l => l.kind === kind);
       if (!l) continue;
-      const image = await nv.NVImage.new(l.buffer, kind + '.nii', kind === 'image' ? 'gray' : kind === 'heat' ? 'inferno' : 'roi', 1, null, l.low, l.high);
+      const image = await nv.NVImage.new(l.buffer, kind + '.nii', kind === 'image' ? 'gray' : kind === 'heat' ? 'hot' : 'roi', 1, null, l.low, l.high);
       if (mine !== turn) return;
       last.at[kind] = viewer.volumes.length;
       if (kind === 'roi') {
@@ -514,9 +514,9 @@
     };
     const parts = [];
     if (images.length > 1) parts.push(make('label', {}, 'Image', pick('image', images.map(l => l.name), keep.image, i => { keep.image = i; showScan(c); })));
-    if (last.at.roi !== undefined) parts.push(toggle('showroi', 'region', 'roi'), range('roiopacity', 'Opacity of the region of interest', keep.roiOpacity, 1, v => { keep.roiOpacity = v; }));
+    if (last.at.roi !== undefined) parts.push(make('span', { class: 'pair' }, toggle('showroi', 'region', 'roi'), range('roiopacity', 'Opacity of the region of interest', keep.roiOpacity, 1, v => { keep.roiOpacity = v; })));
     if (heats.length) {
-      parts.push(toggle('showheat', 'heat map', 'heat'), range('heatopacity', 'Opacity of the heat map', keep.heatOpacity, 1, v => { keep.heatOpacity = v; }));
+      parts.push(make('span', { class: 'pair' }, toggle('showheat', 'heat map', 'heat'), range('heatopacity', 'Opacity of the heat map', keep.heatOpacity, 1, v => { keep.heatOpacity = v; })));
       if (heats.length > 1) parts.push(make('label', {}, 'of', pick('heat', heats.map(l => l.name), keep.heatAt, i => { keep.heatAt = i; showScan(c); })));
       else parts.push(make('span', { class: 'quiet' }, bdi(heats[0].name)));
     }
@@ -525,7 +525,7 @@
     parts.push(make('label', {}, 'View', view));
     const image = viewer.volumes[0], from = image.global_min, to = image.global_max;
     if (to > from) {
-      parts.push(make('label', {}, 'Window', range('darkest', 'Value shown black', last.low, to, v => { last.low = v; }, from)), range('brightest', 'Value shown white', last.high, to, v => { last.high = v; }, from));
+      parts.push(make('span', { class: 'pair' }, 'Window', range('darkest', 'Value shown black', last.low, to, v => { last.low = v; }, from), range('brightest', 'Value shown white', last.high, to, v => { last.high = v; }, from)));
     }
     $('tools').replaceChildren(make('div', { class: 'tools' }, ...parts), make('div', { class: 'tools' }, make('output', { id: 'location' })));
   }

@@ -166,7 +166,7 @@ func TestInChromium(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := Listen(0, Options{Report: r, Cases: cases, Masked: true, Modalities: []string{"MRI"}, Marks: table})
+	s, err := Listen(0, Options{Report: r, Cases: cases, Masked: true, Modalities: []string{"MRI"}, Marks: table, Heat: heat})
 	if err != nil {
 		t.Fatal(err)
 	}

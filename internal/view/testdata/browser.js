@@ -146,7 +146,7 @@ async function main() {
   check((await page.locator('#viewertitle').textContent()) === second, 'the next case');
   await page.keyboard.press('Escape');
   check((await page.locator('dialog[open]').count()) === 0, 'Escape does not close');
-  check(!page.url().includes('#case'), 'the address after closing is ' + page.url());
+  await page.waitForURL(u => !u.hash).catch(() => problems.push('the address after closing is ' + page.url()));
   same(page.requests, [scans], 'requests');
   await page.context().close();
 
@@ -205,6 +205,9 @@ async function main() {
   page = await open(served + '#case=case_002');
   await page.locator('dialog[data-shown="case_002"]').waitFor();
   check((await page.locator('#scanabout').textContent()) === 'The scan as it is stored.', 'the served scan');
+  same(await page.locator('dialog').getAttribute('data-overlays'), 'roi', 'overlays before a map is asked for');
+  await page.check('#showheat');
+  await page.locator('dialog[data-overlays="roi heat"]').waitFor();
   await page.check('input[name=mark][value=exclude]');
   await page.locator('#markstatus', { hasText: 'Kept in' }).waitFor();
   await page.fill('#comment', 'moved');
