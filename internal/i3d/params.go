@@ -1,6 +1,8 @@
 package i3d
 
 import (
+	"slices"
+
 	"github.com/universal-classifier/uc/internal/device"
 	"github.com/universal-classifier/uc/internal/weights"
 )
@@ -89,10 +91,16 @@ func (m *memory) free() {
 
 // load uploads the tensors of sd, which has been checked.
 func (m *memory) load(dev device.Device, sd *weights.StateDict) {
+	m.fill(dev, func(to []float32, name string) []float32 { return append(to, sd.Get(name).F32...) })
+}
+
+// fill uploads what add appends for every name, by way of one array for all.
+func (m *memory) fill(dev device.Device, add func(to []float32, name string) []float32) {
+	var values []float32
 	for i, it := range m.items {
-		values := make([]float32, 0, device.Count(it.spec.Shape))
+		values = slices.Grow(values[:0], device.Count(it.spec.Shape))
 		for _, name := range it.names {
-			values = append(values, sd.Get(name).F32...)
+			values = add(values, name)
 		}
 		dev.Upload(m.tensors[i], values)
 	}
@@ -100,8 +108,11 @@ func (m *memory) load(dev device.Device, sd *weights.StateDict) {
 
 // store overwrites the tensors of sd that lie in this memory.
 func (m *memory) store(dev device.Device, sd *weights.StateDict) {
+	var all []float32
 	for i, it := range m.items {
-		values := make([]float32, device.Count(it.spec.Shape))
+		n := device.Count(it.spec.Shape)
+		all = slices.Grow(all[:0], n)
+		values := all[:n]
 		dev.Download(m.tensors[i], values)
 		row := device.Count(it.spec.Shape[1:])
 		for p, name := range it.names {

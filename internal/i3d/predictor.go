@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"gorgonia.org/gorgonia"
 
@@ -108,40 +109,46 @@ func (p *Predictor) Load(sd *weights.StateDict) (err error) {
 	if err := CheckStateDict(p.cfg, sd); err != nil {
 		return err
 	}
-	p.params.load(p.dev, fold(p.cfg, sd))
+	p.params.fill(p.dev, func(to []float32, name string) []float32 { return addFolded(to, sd, name) })
 	return nil
 }
 
-// fold returns convolution weights and biases with which convolution + bias equals convolution + batch norm with
-// running statistics.
-func fold(cfg Config, sd *weights.StateDict) *weights.StateDict {
-	folded := weights.NewStateDict()
-	names, _ := convolutions(cfg)
-	for _, n := range names {
-		w, bias := foldConvolution(sd, n)
-		folded.Set(n+convWeight, w)
-		folded.Set(n+foldedBias, bias)
-	}
-	for label := range cfg.Outputs {
-		for _, v := range []string{"weight", "bias"} {
-			folded.Set(linearName(label)+v, sd.Get(linearName(label)+v))
+// addFolded appends the values of an entry with which convolution + bias equals convolution + batch norm with running
+// statistics.
+func addFolded(to []float32, sd *weights.StateDict, name string) []float32 {
+	if conv, ok := strings.CutSuffix(name, convWeight); ok {
+		w, scales := sd.Get(name).F32, foldScales(sd, conv)
+		row := len(w) / len(scales)
+		for i, v := range w {
+			to = append(to, float32(float64(v)*scales[i/row]))
 		}
+		return to
 	}
-	return folded
+	if conv, ok := strings.CutSuffix(name, foldedBias); ok {
+		bias, mean := sd.Get(conv+normBias).F32, sd.Get(conv+runningMean).F32
+		for o, scale := range foldScales(sd, conv) {
+			to = append(to, float32(float64(bias[o])-float64(mean[o])*scale))
+		}
+		return to
+	}
+	return append(to, sd.Get(name).F32...)
 }
 
-// foldConvolution returns weight and bias of the convolution with the given prefix as fold does.
-func foldConvolution(sd *weights.StateDict, name string) (w, bias *weights.Tensor) {
-	w, bias = sd.Get(name+convWeight).Clone(), sd.Get(name+normBias).Clone()
-	gamma, mean, variance := sd.Get(name+normWeight).F32, sd.Get(name+runningMean).F32, sd.Get(name+runningVar).F32
-	row := w.Len() / len(gamma)
-	for o := range gamma {
-		scale := float64(gamma[o]) / math.Sqrt(float64(variance[o])+device.BatchNormEps)
-		for i := range row {
-			w.F32[o*row+i] = float32(float64(w.F32[o*row+i]) * scale)
-		}
-		bias.F32[o] = float32(float64(bias.F32[o]) - float64(mean[o])*scale)
+// foldScales is what the batch norm behind a convolution multiplies its outputs by.
+func foldScales(sd *weights.StateDict, conv string) []float64 {
+	gamma, variance := sd.Get(conv+normWeight).F32, sd.Get(conv+runningVar).F32
+	scales := make([]float64, len(gamma))
+	for o := range scales {
+		scales[o] = float64(gamma[o]) / math.Sqrt(float64(variance[o])+device.BatchNormEps)
 	}
+	return scales
+}
+
+// foldConvolution returns weight and bias of the convolution with the given prefix as addFolded does.
+func foldConvolution(sd *weights.StateDict, conv string) (w, bias *weights.Tensor) {
+	w, bias = sd.Get(conv+convWeight).Clone(), sd.Get(conv+normBias).Clone()
+	addFolded(w.F32[:0], sd, conv+convWeight)
+	addFolded(bias.F32[:0], sd, conv+foldedBias)
 	return w, bias
 }
 

@@ -6,13 +6,15 @@ import "github.com/universal-classifier/uc/internal/device/cpu/kernel"
 // the largest need and is then reused, so a repeated step allocates nothing. One call at a time may use it.
 type Scratch struct {
 	slab   slab
-	used   int // floats handed out in this call
-	demand int // floats asked for in this call
+	extra  []slab // of this call, beside a slab that is too small
+	used   int    // floats handed out in this call
+	demand int    // floats asked for in this call
 	f64    []float64
 }
 
 // reset ends the loans of the call before; every exported function that takes a Scratch begins with it.
 func (s *Scratch) reset() {
+	s.freeExtra()
 	if s.demand > len(s.slab.floats) {
 		s.slab.free() // before the larger one is taken
 		s.slab = mustSlab(s.demand)
@@ -25,7 +27,9 @@ func (s *Scratch) floats(n int) []float32 {
 	rounded := (n + kernel.Block - 1) / kernel.Block * kernel.Block
 	s.demand += rounded
 	if s.used+rounded > len(s.slab.floats) {
-		return kernel.AlignedFloats(n) // the slab grows at the next call
+		more := mustSlab(n) // the slab grows at the next call
+		s.extra = append(s.extra, more)
+		return more.floats
 	}
 	f := s.slab.floats[s.used : s.used+n : s.used+n]
 	s.used += rounded
@@ -45,8 +49,16 @@ func (s *Scratch) doubles(n int) []float64 {
 // Bytes returns the memory the scratch holds.
 func (s *Scratch) Bytes() int64 { return int64(len(s.slab.floats))*4 + int64(len(s.f64))*8 }
 
+func (s *Scratch) freeExtra() {
+	for i := range s.extra {
+		s.extra[i].free()
+	}
+	s.extra = s.extra[:0]
+}
+
 // free gives the memory back.
 func (s *Scratch) free() {
+	s.freeExtra()
 	s.slab.free()
 	*s = Scratch{}
 }
