@@ -5,7 +5,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/universal-classifier/uc/internal/augment"
 	"github.com/universal-classifier/uc/internal/device"
@@ -14,13 +13,11 @@ import (
 	"github.com/universal-classifier/uc/internal/jsonfile"
 	"github.com/universal-classifier/uc/internal/memory"
 	"github.com/universal-classifier/uc/internal/remedy"
-	"github.com/universal-classifier/uc/internal/split"
-	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/volume"
 )
 
 // describe says what the training will do, before it does it.
-func (t *trainer) describe() {
+func (t *training) describe() {
 	p, stage := t.state.Recipe, t.plans.Stage()
 	t.log.note("fold %s of %s: %s", t.o.Fold, t.o.Task, t.split.Origin)
 	for _, w := range t.split.Warnings {
@@ -35,16 +32,16 @@ func (t *trainer) describe() {
 	t.log.note("%s: %s", t.o.Trainer, p.text())
 	t.log.note("%d epochs of %d training and %d validation iterations: %d steps, %.1f passes over the training cases; seed %d, %d workers preparing samples",
 		p.Epochs, p.Iterations, p.ValIterations, p.iterations(), float64(p.iterations()*p.BatchSize)/float64(len(t.split.Train)), p.Seed, t.o.Workers)
-	t.log.note("memory: about %s", memory.Format(t.memory))
-	if free := memory.Available(); t.memory > free {
-		t.log.warn("%s", remedy.Notef("about %s of memory are needed, %s are free; a smaller batch needs less", memory.Format(t.memory), memory.Format(free)).
+	t.log.note("memory: about %s", memory.Format(t.need.machine))
+	if free := memory.Available(); t.need.machine > free {
+		t.log.warn("%s", remedy.Notef("about %s of memory are needed, %s are free; a smaller batch needs less", memory.Format(t.need.machine), memory.Format(free)).
 			See(remedy.Set{Option: remedy.BatchSize}))
 	}
-	if t.card > 0 {
-		t.log.note("memory of the device: about %s, and what its kernels borrow", memory.Format(t.card))
-		if free, _ := t.device.(ownMemory).Memory(); t.card > free {
+	if t.need.device > 0 {
+		t.log.note("memory of the device: about %s, and what its kernels borrow", memory.Format(t.need.device))
+		if free, _ := t.device.(ownMemory).Memory(); t.need.device > free {
 			words, what := t.whatFits(free)
-			t.log.warn("%s", remedy.Notef("about %s of the device's memory are needed, %s are free; %s", memory.Format(t.card), memory.Format(free), words).See(what))
+			t.log.warn("%s", remedy.Notef("about %s of the device's memory are needed, %s are free; %s", memory.Format(t.need.device), memory.Format(free), words).See(what))
 		}
 	}
 	t.log.quiet("training cases: %s", strings.Join(t.split.Train, " "))
@@ -52,7 +49,7 @@ func (t *trainer) describe() {
 }
 
 // whatFits says how to train with so many bytes of the device's memory.
-func (t *trainer) whatFits(free int64) (words string, what remedy.Remedy) {
+func (t *training) whatFits(free int64) (words string, what remedy.Remedy) {
 	for batch := t.state.Recipe.BatchSize - 1; batch > 0; batch-- {
 		if need, err := i3d.MemoryEstimate(t.device, t.config, batch, t.plans.Stage().ImageSize, t.state.Recipe.extras()); err == nil && need <= free {
 			return fmt.Sprintf("a batch of %d would fit", batch), remedy.Set{Option: remedy.BatchSize, Value: strconv.Itoa(batch)}
@@ -65,16 +62,16 @@ func (t *trainer) whatFits(free int64) (words string, what remedy.Remedy) {
 type ownMemory interface{ Memory() (free, total int64) }
 
 // estimateMemory estimates the bytes of network and loader.
-func (t *trainer) estimateMemory() error {
+func (t *training) estimateMemory() error {
 	p, shape := t.state.Recipe, t.plans.Stage().ImageSize
 	network, err := i3d.MemoryEstimate(t.device, t.config, p.BatchSize, shape, p.extras())
 	if err != nil {
 		return err
 	}
 	if _, own := t.device.(ownMemory); own {
-		t.card = network
+		t.need.device = network
 	} else {
-		t.memory = network
+		t.need.machine = network
 	}
 	const (
 		weightCopies = 6         // weights, their average and the optimiser's moments on their way to a checkpoint, and their encoding
@@ -87,60 +84,12 @@ func (t *trainer) estimateMemory() error {
 	}
 	sample := 4 * int64(t.config.InChannels) * int64(shape[0]*shape[1]*shape[2])
 	pipelines := int64(t.o.Workers) * augment.Memory(t.augmentation(), shape, len(t.plans.Modalities))
-	t.memory += program + weightCopies*weights + sample*int64(p.BatchSize*feed.BatchesAhead(p.BatchSize, t.o.Workers)) + pipelines
+	t.need.machine += program + weightCopies*weights + sample*int64(p.BatchSize*feed.BatchesAhead(p.BatchSize, t.o.Workers)) + pipelines
 	return nil
 }
 
-// classTable lists per label and class the cases of both parts.
-func (t *trainer) classTable() string {
-	var b strings.Builder
-	w := tabwriter.NewWriter(&b, 0, 0, 3, ' ', 0)
-	fmt.Fprintf(w, "label\tclass\ttraining\tvalidation\n")
-	for k, label := range t.plans.Labels {
-		train, val := t.count(feed.Training, k), t.count(feed.Validating, k)
-		for v, value := range label.Values {
-			fmt.Fprintf(w, "%s\t%d %s\t%d\t%d\n", label.Name, v, value, train[v], val[v])
-		}
-	}
-	w.Flush()
-	return strings.TrimRight(b.String(), "\n")
-}
-
-// count returns how many cases of a part have each class of label k.
-func (t *trainer) count(half feed.Phase, k int) []int {
-	counts := make([]int, len(t.plans.Labels[k].Values))
-	for _, i := range t.members[half] {
-		counts[t.data.Targets(i)[k]]++
-	}
-	return counts
-}
-
-// missingClasses reports every class that a part of the fold lacks.
-func (t *trainer) missingClasses() []string {
-	var missing []string
-	for k, label := range t.plans.Labels {
-		for half, name := range []string{"training", "validation"} {
-			for v, n := range t.count(feed.Phase(half), k) {
-				if n == 0 {
-					missing = append(missing, missingClass(label, v, name, t.o.Fold))
-				}
-			}
-		}
-	}
-	return missing
-}
-
-func missingClass(label task.Label, class int, part, fold string) string {
-	consequence := "the network cannot learn it"
-	if part == "validation" {
-		consequence = "its AUC is not defined there"
-	}
-	return fmt.Sprintf("the %s part of fold %s has no case of label %q with class %d (%s): %s; %s in the preprocessed folder may be edited",
-		part, fold, label.Name, class, label.Values[class], consequence, split.SplitsFile)
-}
-
 // writeDebug keeps what was decided in debug.json.
-func (t *trainer) writeDebug() error {
+func (t *training) writeDebug() error {
 	return jsonfile.Write(filepath.Join(t.foldDir, debugFile), map[string]any{
 		"task": t.o.Task, "fold": t.o.Fold, "trainer": t.o.Trainer, "plans_identifier": t.o.Plans,
 		"recipe": t.state.Recipe, "started_at_epoch": t.state.Epoch,
@@ -150,6 +99,6 @@ func (t *trainer) writeDebug() error {
 		"device": t.device.Name(), "precision": t.device.Precision(), "precision_reason": device.PrecisionText(t.device, !t.o.FP32), "threads": t.o.Threads, "workers": t.o.Workers, "deterministic": t.o.Deterministic,
 		"compressed_data": t.o.CompressedData, "pretrained_weights": t.o.PretrainedWeights, "continued": t.o.Continue,
 		"split": t.split.Origin, "training_cases": t.split.Train, "validation_cases": t.split.Val,
-		"memory_estimate_bytes": t.memory, "device_memory_estimate_bytes": t.card,
+		"memory_estimate_bytes": t.need.machine, "device_memory_estimate_bytes": t.need.device,
 	}, jsonfile.Indent)
 }

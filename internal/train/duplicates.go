@@ -13,11 +13,11 @@ import (
 
 // refuseDuplicates ends a training whose validation cases are also among its training cases, under another name: the
 // same files, the same preprocessed voxels, or what verifying the task found. Where that is allowed it is warned of.
-func (t *trainer) refuseDuplicates() error {
-	if t.o.Fold == task.FoldAll {
+func (f *fold) refuseDuplicates() error {
+	if f.o.Fold == task.FoldAll {
 		return nil
 	}
-	pairs, err := t.duplicates()
+	pairs, err := f.duplicates()
 	if err != nil || len(pairs) == 0 {
 		return err
 	}
@@ -26,9 +26,9 @@ func (t *trainer) refuseDuplicates() error {
 	if len(pairs) > most {
 		shown += fmt.Sprintf("; and %d more", len(pairs)-most)
 	}
-	text := fmt.Sprintf("fold %s: %d of its %d validation cases are training cases under another name: %s", t.o.Fold, len(pairs), len(t.split.Val), shown)
-	if t.o.AllowDuplicates {
-		t.log.warn("%s: their results tell nothing about new cases", text)
+	text := fmt.Sprintf("fold %s: %d of its %d validation cases are training cases under another name: %s", f.o.Fold, len(pairs), len(f.split.Val), shown)
+	if f.o.AllowDuplicates {
+		f.log.warn("%s: their results tell nothing about new cases", text)
 		return nil
 	}
 	return remedy.With(fmt.Errorf("%s. Remove one of each pair from dataset.json, or give both one \"patient\", which keeps them in one fold; or train nevertheless", text),
@@ -36,18 +36,18 @@ func (t *trainer) refuseDuplicates() error {
 }
 
 // duplicates describes each validation case that trains, too.
-func (t *trainer) duplicates() ([]string, error) {
-	known, err := leak.Read(t.o.Folders.PreprocessedTask(t.o.Task))
+func (f *fold) duplicates() ([]string, error) {
+	known, err := leak.Read(f.o.Folders.PreprocessedTask(f.o.Task))
 	if err != nil {
 		return nil, err
 	}
 	var found []leak.Duplicate
 	if known != nil {
-		found = leak.Across(known.Duplicates, t.split.Train, t.split.Val)
+		found = leak.Across(known.Duplicates, f.split.Train, f.split.Val)
 	}
 	var pairs []string
-	for _, v := range t.members[feed.Validating] {
-		id := t.data.ID(v)
+	for _, v := range f.members[feed.Validating] {
+		id := f.data.ID(v)
 		of := func(d leak.Duplicate) bool { return d.Cases[0] == id || d.Cases[1] == id }
 		if at := slices.IndexFunc(found, of); at >= 0 {
 			d := found[at]
@@ -62,13 +62,13 @@ func (t *trainer) duplicates() ([]string, error) {
 			pairs = append(pairs, fmt.Sprintf("%s is %s %s", id, other, how))
 			continue
 		}
-		for _, k := range t.members[feed.Training] {
-			same, err := t.data.Same(v, k)
+		for _, k := range f.members[feed.Training] {
+			same, err := f.data.Same(v, k)
 			if err != nil {
 				return nil, err
 			}
 			if same {
-				pairs = append(pairs, fmt.Sprintf("%s is %s voxel for voxel", id, t.data.ID(k)))
+				pairs = append(pairs, fmt.Sprintf("%s is %s voxel for voxel", id, f.data.ID(k)))
 				break
 			}
 		}

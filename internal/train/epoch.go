@@ -18,12 +18,11 @@ import (
 const (
 	saveEveryEpochs = 50               // model_latest, as nnU-Net
 	saveEvery       = 10 * time.Minute // model_latest at least this often, so that little is lost when a machine goes down
-	timedSteps      = 3                // steps after which the first estimate of time is given; the very first is left out of it
 	drawEvery       = 20 * time.Second // progress.png at most this often
 )
 
 // fit trains from where the state stands to the last epoch.
-func (t *trainer) fit(ctx context.Context) error {
+func (t *training) fit(ctx context.Context) error {
 	defer interrupt.Hold(ctx)() // an iteration comes to its end, and its checkpoint onto the disk
 	t.stage()
 	for t.state.Epoch < t.state.Recipe.Epochs {
@@ -46,7 +45,7 @@ func (t *trainer) fit(ctx context.Context) error {
 }
 
 // stage begins the count of the iterations that are left.
-func (t *trainer) stage() {
+func (t *training) stage() {
 	p := t.state.Recipe
 	total := (p.Epochs - t.state.Epoch) * (p.Iterations + p.ValIterations)
 	t.log.Stage("training", max(0, total-len(t.state.TrainPart)-len(t.state.ValPart)))
@@ -63,7 +62,7 @@ func (e *stopped) Error() string   { return e.err.Error() }
 func (e *stopped) Unwrap() []error { return []error{e.err, e.cause} }
 
 // interrupted keeps what the training has reached and says how to continue.
-func (t *trainer) interrupted(cause error) error {
+func (t *training) interrupted(cause error) error {
 	if err := t.save(checkpoint.Latest); err != nil {
 		return &stopped{err, cause}
 	}
@@ -71,9 +70,9 @@ func (t *trainer) interrupted(cause error) error {
 }
 
 // epoch runs what is left of the current epoch and what belongs to its end.
-func (t *trainer) epoch(ctx context.Context) error {
+func (t *training) epoch(ctx context.Context) error {
 	p := t.state.slowed()
-	began, first, trained := time.Now(), t.iterations == 0, len(t.state.TrainPart)
+	began, first, trained := time.Now(), t.clock.iterations == 0, len(t.state.TrainPart)
 	for len(t.state.TrainPart) < p.Iterations {
 		err := t.iteration(ctx, feed.Training, len(t.state.TrainPart), func(b *feed.Batch) (float64, error) {
 			result, err := t.network.Step(b.Data, b.Targets, p.step(b.Epoch, b.Iteration))
@@ -94,8 +93,8 @@ func (t *trainer) epoch(ctx context.Context) error {
 	}
 	trainTime, waited := time.Since(began), t.loader.TakeWaited()
 	startUp := time.Duration(0)
-	if first && t.iterations > 1 {
-		startUp = t.firstDone.Sub(began)
+	if first && t.clock.iterations > 1 {
+		startUp = t.clock.firstDone.Sub(began)
 	}
 	t.pace.trained(trainTime, len(t.state.TrainPart)-trained, startUp)
 	validating, validated := time.Now(), len(t.state.ValPart)
@@ -123,7 +122,7 @@ func (t *trainer) epoch(ctx context.Context) error {
 }
 
 // iteration fetches a batch, hands it to run and looks at the loss that comes back.
-func (t *trainer) iteration(ctx context.Context, half feed.Phase, number int, run func(*feed.Batch) (loss float64, err error)) error {
+func (t *training) iteration(ctx context.Context, half feed.Phase, number int, run func(*feed.Batch) (loss float64, err error)) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -145,18 +144,16 @@ func (t *trainer) iteration(ctx context.Context, half feed.Phase, number int, ru
 		return err
 	}
 	t.loader.Release(b)
-	if t.iterations++; t.iterations == 1 {
-		t.firstDone = time.Now()
-	}
+	t.clock.tick()
 	t.log.Advance(fmt.Sprintf("epoch %d/%d, loss %.4f", t.state.Epoch+1, t.state.Recipe.Epochs, loss))
-	if time.Since(t.savedAt) > t.saveEvery {
+	if time.Since(t.clock.savedAt) > t.saveEvery {
 		return t.save(checkpoint.Latest)
 	}
 	return nil
 }
 
 // endEpoch takes the losses in, reports the epoch and writes what is due.
-func (t *trainer) endEpoch(began time.Time, trainTime, waited time.Duration) error {
+func (t *training) endEpoch(began time.Time, trainTime, waited time.Duration) error {
 	p := t.state.slowed()
 	rate := p.rate(t.state.Epoch+1, 0)
 	trainLoss, valLoss := mean(t.state.TrainPart), t.valLoss()
@@ -189,14 +186,14 @@ func (t *trainer) endEpoch(began time.Time, trainTime, waited time.Duration) err
 			return err
 		}
 	}
-	if time.Since(t.drawnAt) > drawEvery || t.state.Epoch == p.Epochs {
+	if time.Since(t.clock.drawnAt) > drawEvery || t.state.Epoch == p.Epochs {
 		t.draw()
 	}
 	return nil
 }
 
 // valLoss is the mean loss of the epoch's validation cases.
-func (t *trainer) valLoss() float64 {
+func (t *training) valLoss() float64 {
 	total, cases := 0.0, 0
 	for i, loss := range t.state.ValPart {
 		n := t.state.Recipe.feeding().Size(feed.Position{Phase: feed.Validating, Epoch: t.state.Epoch, Iteration: i}, len(t.split.Val))
@@ -207,35 +204,19 @@ func (t *trainer) valLoss() float64 {
 }
 
 // tellTime gives an estimate once a few steps have been measured.
-func (t *trainer) tellTime() {
-	if t.toldTime || t.iterations < 1+timedSteps {
+func (t *training) tellTime() {
+	if !t.clock.tell() {
 		return
 	}
-	t.toldTime = true
 	p := t.state.Recipe
-	per := t.perIteration()
+	per := t.clock.perIteration()
 	t.log.note("first steps: %s per iteration of %d cases; about %s per epoch and %s in all",
 		perStep(per), p.BatchSize, span(per*time.Duration(p.Iterations+p.ValIterations)),
 		span(per*time.Duration((p.Epochs-t.state.Epoch)*(p.Iterations+p.ValIterations))))
 }
 
-// perIteration is the mean time of the iterations of this run without the first.
-func (t *trainer) perIteration() time.Duration {
-	if t.iterations < 2 {
-		return time.Since(t.began)
-	}
-	return time.Since(t.firstDone) / time.Duration(t.iterations-1)
-}
-
-func perStep(d time.Duration) string {
-	if d < time.Second {
-		return fmt.Sprintf("%d ms", d.Milliseconds())
-	}
-	return fmt.Sprintf("%.2f s", d.Seconds())
-}
-
 // diverged is the error of a loss or gradient that is not finite, with advice.
-func (t *trainer) diverged(r i3d.StepResult, b *feed.Batch) error {
+func (t *training) diverged(r i3d.StepResult, b *feed.Batch) error {
 	half := "training"
 	if b.Phase == feed.Validating {
 		half = "validation"

@@ -19,7 +19,7 @@ const pictures = 20
 
 // openEvents begins the fold's event file for TensorBoard where the state stands. Like the log, it is not a reason for
 // a training to fail.
-func (t *trainer) openEvents() {
+func (t *training) openEvents() {
 	t.closeEvents()
 	w, reached, err := tensorboard.Open(t.foldDir, int64(t.state.Epoch), time.Now())
 	if err != nil {
@@ -32,7 +32,7 @@ func (t *trainer) openEvents() {
 	}
 }
 
-func (t *trainer) closeEvents() {
+func (t *training) closeEvents() {
 	if t.events != nil {
 		if err := t.events.Close(); err != nil {
 			t.log.warn("the event file for TensorBoard is not whole: %v", err)
@@ -42,14 +42,14 @@ func (t *trainer) closeEvents() {
 }
 
 // tellEvents adds the epoch that has ended, which took so long and waited that share of the training's time for data.
-func (t *trainer) tellEvents(took time.Duration, waiting float64) {
+func (t *training) tellEvents(took time.Duration, waiting float64) {
 	t.writeEvents(t.state.Epoch, append(t.scalars(t.state.Epoch),
 		tensorboard.Scalar{Tag: "time/seconds_per_epoch", Value: took.Seconds()},
 		tensorboard.Scalar{Tag: "time/share_waiting_for_data", Value: waiting}))
 }
 
 // pictureEvents adds progress.png, which was just drawn, if one is due.
-func (t *trainer) pictureEvents(path string) {
+func (t *training) pictureEvents(path string) {
 	every := ceilDiv(t.state.Recipe.Epochs, pictures)
 	if t.events == nil || t.state.Epoch/every == t.pictured/every && t.state.Epoch < t.state.Recipe.Epochs {
 		return
@@ -68,7 +68,7 @@ func (t *trainer) pictureEvents(path string) {
 	t.writeEvents(t.state.Epoch, nil, tensorboard.Image{Tag: strings.TrimSuffix(filepath.Base(path), ".png"), Width: size.Width, Height: size.Height, PNG: b})
 }
 
-func (t *trainer) writeEvents(epoch int, scalars []tensorboard.Scalar, images ...tensorboard.Image) {
+func (t *training) writeEvents(epoch int, scalars []tensorboard.Scalar, images ...tensorboard.Image) {
 	if t.events == nil {
 		return
 	}
@@ -79,7 +79,7 @@ func (t *trainer) writeEvents(epoch int, scalars []tensorboard.Scalar, images ..
 }
 
 // scalars are what the history holds of an epoch, counted from 1.
-func (t *trainer) scalars(epoch int) []tensorboard.Scalar {
+func (t *training) scalars(epoch int) []tensorboard.Scalar {
 	s := &t.state
 	p := s.Recipe
 	for _, r := range s.Restarts {

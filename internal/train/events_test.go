@@ -66,7 +66,7 @@ func TestEventsOfAContinuedTraining(t *testing.T) {
 // What is left is what the parts that are left take at the mean of those that were: with even steps it is exact after
 // the first epoch, whatever the first iteration took.
 func TestTimeLeft(t *testing.T) {
-	tr := &trainer{saveEvery: time.Hour}
+	tr := &training{fold: &fold{job: &job{saveEvery: time.Hour}}}
 	tr.state.Recipe = Recipe{Epochs: 20, Iterations: 10, ValIterations: 4, BatchSize: 2, MirrorValidation: true, Restarts: 2, Optimiser: AdamW, Average: 0.99}
 	tr.members[1] = make([]int, 7)
 	tr.state.Epoch = 1

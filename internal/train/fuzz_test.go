@@ -3,7 +3,6 @@ package train
 import (
 	"encoding/json"
 	"testing"
-	"time"
 
 	"github.com/universal-classifier/uc/internal/checkpoint"
 	"github.com/universal-classifier/uc/internal/i3d"
@@ -30,8 +29,8 @@ func FuzzSaved(f *testing.F) {
 		if weights.WriteSafetensors(checkpoint.Path(dir, checkpoint.Latest), sd, meta) != nil {
 			t.Skip()
 		}
-		tr := &trainer{foldDir: dir, o: Options{Task: "T"}, config: i3d.Config{InChannels: 2, Outputs: []int{2}}, plans: &plan.Plans{Labels: []task.Label{{}}}, began: time.Now()}
-		if last, err := tr.readSaved(checkpoint.Latest); err == nil {
+		f := &fold{job: &job{foldDir: dir, o: Options{Task: "T"}}, config: i3d.Config{InChannels: 2, Outputs: []int{2}}, plans: &plan.Plans{Labels: []task.Label{{}}}}
+		if last, err := f.readSaved(checkpoint.Latest); err == nil {
 			p := last.state.Recipe
 			if p.BatchSize < 1 || p.Epochs < 1 || p.Iterations < 1 || last.state.Epoch < 0 || len(last.state.TrainPart) > p.Iterations {
 				t.Errorf("nonsense is taken for a training: %+v", last.state)

@@ -59,20 +59,3 @@ func (l *trainingLog) quiet(format string, args ...any) {
 }
 
 func (l *trainingLog) close() { l.file.Close() }
-
-// span is a duration as people say it: "1 h 20 min", "3 min 5 s", "4.2 s".
-func span(d time.Duration) string {
-	switch {
-	case d < 10*time.Second:
-		return fmt.Sprintf("%.1f s", d.Seconds())
-	case d < time.Minute:
-		return fmt.Sprintf("%.0f s", d.Seconds())
-	case d < time.Hour:
-		d = d.Round(time.Second)
-		return fmt.Sprintf("%d min %d s", d/time.Minute, d%time.Minute/time.Second)
-	case d < 48*time.Hour:
-		d = d.Round(time.Minute)
-		return fmt.Sprintf("%d h %d min", d/time.Hour, d%time.Hour/time.Minute)
-	}
-	return fmt.Sprintf("%.1f days", d.Hours()/24)
-}

@@ -49,8 +49,8 @@ func TestCasesThatShrinkEndATrainingInOrder(t *testing.T) {
 
 func TestValidationOfNoCase(t *testing.T) {
 	o := toyTaskIn(t, t.TempDir())
-	tr := &trainer{o: o}
-	if _, err := tr.validate(t.Context(), nil); err == nil || !strings.Contains(err.Error(), "no validation case") {
+	v := &validation{fold: &fold{job: &job{o: o}}}
+	if _, err := v.run(t.Context()); err == nil || !strings.Contains(err.Error(), "no validation case") {
 		t.Errorf("error %v", err)
 	}
 }

@@ -92,14 +92,14 @@ func Run(ctx context.Context, o Options, r progress.Reporter) (*Result, error) {
 	if err := o.normalise(); err != nil {
 		return nil, err
 	}
-	t, err := newTrainer(o, r)
+	j, err := openJob(o, r)
 	if err != nil {
 		return nil, err
 	}
-	defer t.close()
-	result, err := t.run(ctx)
+	defer j.close()
+	result, err := j.onDevice(ctx)
 	if err != nil {
-		t.log.quiet("stopped: %v", err)
+		j.log.quiet("stopped: %v", err)
 	}
 	return result, err
 }

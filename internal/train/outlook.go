@@ -23,7 +23,7 @@ func Look(o Options, p *plan.Plans, cases int) (out Outlook, err error) {
 	}
 	const folds = 5
 	val := max(1, cases/folds)
-	t := &trainer{o: o, plans: p, config: i3d.Config{InChannels: p.InputChannels(), Outputs: p.Outputs()}}
+	t := &training{fold: &fold{job: &job{o: o}, plans: p, config: i3d.Config{InChannels: p.InputChannels(), Outputs: p.Outputs()}}}
 	if t.state.Recipe, err = newRecipe(o, max(1, cases-val), val, p.Stage().BatchSize); err != nil {
 		return out, err
 	}
@@ -36,7 +36,7 @@ func Look(o Options, p *plan.Plans, cases int) (out Outlook, err error) {
 	}
 	r := t.state.Recipe
 	inference, step := i3d.FLOPs(t.config, r.BatchSize, p.Stage().ImageSize)
-	out.Steps, out.Memory = r.iterations(), t.memory
+	out.Steps, out.Memory = r.iterations(), t.need.machine
 	out.FLOP = float64(step)*float64(out.Steps) + float64(inference)*float64(r.Epochs*r.ValIterations)
 	return out, nil
 }

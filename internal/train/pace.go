@@ -85,7 +85,7 @@ func (p *pace) ended(best bool) {
 
 // left is how long the training and its validation will still take after an epoch has ended: iterations, checkpoints
 // and the validation cases with their mirror images, each at its recent mean.
-func (t *trainer) left() time.Duration {
+func (t *training) left() time.Duration {
 	p, done := t.state.Recipe, t.state.Epoch
 	more := p.Epochs - done
 	left := time.Duration(more) * (time.Duration(p.Iterations)*t.pace.training.mean() + time.Duration(p.ValIterations)*t.pace.validating.mean())
@@ -112,7 +112,7 @@ func (t *trainer) left() time.Duration {
 
 // perCase is the time of a case in a validation iteration or, without any, a third of that in a training iteration,
 // which goes back through the network, too.
-func (t *trainer) perCase() time.Duration {
+func (t *training) perCase() time.Duration {
 	if t.pace.looking.weight == 0 {
 		return t.pace.training.mean() / time.Duration(3*t.state.Recipe.BatchSize)
 	}

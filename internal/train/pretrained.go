@@ -10,8 +10,8 @@ import (
 )
 
 // usePretrained overwrites fresh weights with those of a file, and says what was loaded, adapted and left out.
-func (t *trainer) usePretrained(fresh *weights.StateDict) error {
-	path := t.o.PretrainedWeights
+func (f *fold) usePretrained(fresh *weights.StateDict) error {
+	path := f.o.PretrainedWeights
 	from, err := torch.ReadAny(path)
 	if err != nil {
 		return fmt.Errorf("pretrained weights: %w", err)
@@ -20,7 +20,7 @@ func (t *trainer) usePretrained(fresh *weights.StateDict) error {
 	if err != nil {
 		return fmt.Errorf("pretrained weights: %s: %w", path, err)
 	}
-	t.notePretrained(path)
+	f.notePretrained(path)
 	taken := len(done.Loaded)
 	if done.Adapted != "" {
 		taken++
@@ -39,10 +39,10 @@ func (t *trainer) usePretrained(fresh *weights.StateDict) error {
 		add("started at 0, since the file lacks them", []string{fmt.Sprintf("num_batches_tracked of %d batch norms", n)})
 	}
 	add("left out, since this network has no such part", summed(done.LeftOut))
-	t.log.note("%s", strings.Join(lines, "\n"))
-	t.log.quiet("loaded as they are: %s", strings.Join(done.Loaded, " "))
+	f.log.note("%s", strings.Join(lines, "\n"))
+	f.log.quiet("loaded as they are: %s", strings.Join(done.Loaded, " "))
 	if len(done.Unknown) > 0 {
-		t.log.warn("%s holds %d tensors that this network does not know, and that are left out: %s", path, len(done.Unknown), strings.Join(done.Unknown, ", "))
+		f.log.warn("%s holds %d tensors that this network does not know, and that are left out: %s", path, len(done.Unknown), strings.Join(done.Unknown, ", "))
 	}
 	return nil
 }

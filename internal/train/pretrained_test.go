@@ -38,14 +38,17 @@ func startFrom(t *testing.T, path string) (*weights.StateDict, string, error) {
 		t.Fatal(err)
 	}
 	r := &recorder{}
-	tr, err := newTrainer(o, r)
+	j, err := openJob(o, r)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer tr.close()
-	if err := tr.openCases(t.Context()); err != nil {
+	defer j.close()
+	f, err := j.openFold(t.Context())
+	if err != nil {
 		t.Fatal(err)
 	}
+	defer f.close()
+	tr := &training{fold: f}
 	start, err := tr.start()
 	if err != nil {
 		return nil, r.text(), err

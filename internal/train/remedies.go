@@ -43,9 +43,9 @@ func (e *NotPlannedError) Remedies() []remedy.Remedy {
 }
 
 // replan is to plan and preprocess the task again.
-func (t *trainer) replan() remedy.Remedy { return remedy.Plan{Task: t.o.Task} }
+func (j *job) replan() remedy.Remedy { return remedy.Plan{Task: j.o.Task} }
 
 // retrain is to train the fold from scratch, to continue its training or to validate it again.
-func (t *trainer) retrain(mode remedy.Mode) remedy.Remedy {
-	return remedy.Train{Trainer: t.o.Trainer, Plans: t.o.Plans, Task: t.o.Task, Fold: t.o.Fold, Mode: mode}
+func (j *job) retrain(mode remedy.Mode) remedy.Remedy {
+	return remedy.Train{Trainer: j.o.Trainer, Plans: j.o.Plans, Task: j.o.Task, Fold: j.o.Fold, Mode: mode}
 }

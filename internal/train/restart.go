@@ -41,14 +41,14 @@ func (c *collapse) Error() string { return c.why }
 func (c *collapse) Unwrap() error { return c.cause }
 
 // mayRestart reports whether the recipe has a restart left and there is a point to return to.
-func (t *trainer) mayRestart() bool {
+func (t *training) mayRestart() bool {
 	return len(t.state.Restarts) < t.state.Recipe.Restarts && checkpoint.Exists(t.foldDir, checkpoint.Healthy)
 }
 
 // recover returns to the last healthy point after an epoch that ended with a collapse or because loss or gradient were
 // not finite. It returns the epoch's error if that is something else, comes from the cases themselves, or if no restart
 // is left.
-func (t *trainer) recover(err error) error {
+func (t *training) recover(err error) error {
 	var c *collapse
 	switch {
 	case errors.As(err, &c):
@@ -68,7 +68,7 @@ func (t *trainer) recover(err error) error {
 
 // restart puts the training back to its last healthy point, with a lower learning rate. All that decides when, to where
 // and how it continues is in the checkpoints, so a training that was killed meanwhile comes to the same restart again.
-func (t *trainer) restart(c *collapse) error {
+func (t *training) restart(c *collapse) error {
 	back, err := t.readSaved(checkpoint.Healthy)
 	if err != nil {
 		return errors.Join(c.cause, fmt.Errorf("cannot return to the last healthy point: %w", err))
@@ -100,7 +100,7 @@ func (t *trainer) restart(c *collapse) error {
 }
 
 // setLossScale puts a device that scales the loss where the state says.
-func (t *trainer) setLossScale() error {
+func (t *training) setLossScale() error {
 	if t.state.LossScale == nil {
 		return nil
 	}
@@ -108,7 +108,7 @@ func (t *trainer) setLossScale() error {
 }
 
 // keepHealthy keeps the network as a point to return to, if it is one and one is due.
-func (t *trainer) keepHealthy() error {
+func (t *training) keepHealthy() error {
 	p := t.state.Recipe
 	if p.Restarts == 0 || t.state.Epoch%ceilDiv(p.Epochs, healthyParts) != 0 || !t.monitor.Healthy() {
 		return nil
@@ -118,7 +118,7 @@ func (t *trainer) keepHealthy() error {
 
 // examine shows the epoch that has ended to the monitor and warns of what it finds. It returns a collapse if the
 // training is to be restarted.
-func (t *trainer) examine() error {
+func (t *training) examine() error {
 	var why string
 	for _, f := range t.monitor.Observe(t.state.measured(t.state.Epoch - 1)) {
 		t.log.warn("epoch %d: %s", t.state.Epoch, f)

@@ -45,13 +45,17 @@ func runOn(ctx context.Context, t *testing.T, o Options, r progress.Reporter, wr
 	if err := o.normalise(); err != nil {
 		t.Fatal(err)
 	}
-	tr, err := newTrainer(o, r)
+	j, err := openJob(o, r)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer tr.close()
-	tr.device = wrap(tr.device)
-	_, err = tr.run(ctx)
+	defer j.close()
+	dev, err := j.openDevice()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dev.Close()
+	_, err = j.run(ctx, wrap(dev))
 	return err
 }
 

@@ -2,137 +2,58 @@ package train
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"math/rand/v2"
-	"path"
 	"path/filepath"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/universal-classifier/uc/internal/augment"
 	"github.com/universal-classifier/uc/internal/checkpoint"
-	"github.com/universal-classifier/uc/internal/dataset"
 	"github.com/universal-classifier/uc/internal/device"
 	"github.com/universal-classifier/uc/internal/feed"
 	"github.com/universal-classifier/uc/internal/i3d"
-	"github.com/universal-classifier/uc/internal/remedy"
 	"github.com/universal-classifier/uc/internal/report"
-	"github.com/universal-classifier/uc/internal/split"
-	"github.com/universal-classifier/uc/internal/task"
-	"github.com/universal-classifier/uc/internal/weights"
-	"github.com/universal-classifier/uc/internal/words"
+	"github.com/universal-classifier/uc/internal/tensorboard"
+	"github.com/universal-classifier/uc/internal/train/health"
 )
 
-// run does what the options ask: train and validate, or validate alone.
-func (t *trainer) run(ctx context.Context) (result *Result, err error) {
-	if err := t.openCases(ctx); err != nil {
-		return nil, err
-	}
-	var trained *weights.StateDict
-	if t.o.ValidationOnly {
-		trained, err = t.trainedWeights()
-	} else {
-		trained, err = t.train(ctx)
-	}
-	if err != nil {
-		return nil, err
-	}
-	result = &Result{FoldDir: t.foldDir, Epochs: t.state.Epoch, TrainLosses: t.state.TrainLosses, ValLosses: t.state.ValLosses,
-		ValAUCs: numbers(t.state.series(aucOf)), ValBalancedAccuracies: numbers(t.state.series(balancedAccuracyOf))}
-	result.Validation, err = t.validate(ctx, trained)
-	return result, err
+// training is a network that is being fitted to a fold: the device with the network, what feeds it, and where it
+// stands. It steps.
+type training struct {
+	*fold
+	device  device.Device
+	network *i3d.Training
+	loader  *feed.Loader
+	state   state
+	monitor *health.Monitor
+	need    need
+	pace    pace
+	clock   clock
+
+	events   *tensorboard.Writer // nil where it cannot be written
+	pictured int                 // epoch of the last picture in it
 }
 
-// openCases opens the preprocessed cases and splits them.
-func (t *trainer) openCases(ctx context.Context) error {
-	lock, err := t.lockCases(ctx)
-	if err != nil {
-		return err
+// need is how many bytes a training takes, estimated: of the machine's memory and of the device's own, 0 if it has
+// none.
+type need struct{ machine, device int64 }
+
+func (t *training) close() {
+	if t.loader != nil {
+		t.loader.Close()
 	}
-	defer lock.Release()
-	if err := t.loadPlans(); err != nil { // those of a planning that has ended meanwhile
-		return err
-	}
-	dir := t.o.Folders.PreprocessedTask(t.o.Task)
-	stage := t.o.Folders.Stage(t.o.Task, t.plans.DataIdentifier)
-	ids, err := dataset.Cases(stage)
-	if err != nil {
-		return err
-	}
-	if missing := t.notPreprocessed(ids); len(missing) > 0 {
-		return task.NotPreprocessed(remedy.With(fmt.Errorf("%s: %d of %d planned cases are not preprocessed (%s); preprocess the task",
-			stage, len(missing), len(t.plans.ListOfNpzFiles), words.Some(missing)), t.replan()))
-	}
-	drawing, err := split.DrawingFor(t.o.Folders, t.o.Task, t.o.Split)
-	if err != nil {
-		return err
-	}
-	drawing.AllowPatientOverlap = t.o.AllowPatientOverlap
-	except := t.foldDir // a fold that is retrained may be split differently
-	if t.o.Continue || t.o.ValidationOnly {
-		except = ""
-	}
-	drawing.Trained = split.TrainedFolds(t.o.Folders, t.o.Task, except)
-	if t.split, err = split.ChooseSplit(dir, t.o.Fold, ids, drawing); err != nil {
-		return err
-	}
-	t.patients = drawing.Patients()
-	used := slices.Compact(slices.Sorted(slices.Values(slices.Concat(t.split.Train, t.split.Val))))
-	if t.data, err = dataset.Open(stage, used); err != nil {
-		return err
-	}
-	if err := errors.Join(t.checkCases(), lock.Release()); err != nil {
-		return err
-	}
-	if err := t.recordOrigin(ctx); err != nil || t.o.CompressedData {
-		return err
-	}
-	return t.data.Map(ctx, t.log)
+	t.network.Free()
+	t.closeEvents()
 }
 
-// notPreprocessed are the planned cases that are not among ids.
-func (t *trainer) notPreprocessed(ids []string) []string {
-	var missing []string
-	for _, file := range t.plans.ListOfNpzFiles {
-		id := strings.TrimSuffix(path.Base(file), ".npz")
-		if !slices.Contains(ids, id) {
-			missing = append(missing, id)
-		}
-	}
-	return missing
+// train fits a network to the fold on an open device.
+func (f *fold) train(ctx context.Context, dev device.Device) (*trained, error) {
+	t := &training{fold: f, device: dev, clock: clock{began: f.began}}
+	defer t.close() // before the network is built for prediction
+	return t.run(ctx)
 }
 
-// checkCases compares the stored cases with the plans.
-func (t *trainer) checkCases() error {
-	size := t.plans.Stage().ImageSize
-	if got, want := t.data.Shape(), [4]int{t.config.InChannels, size[0], size[1], size[2]}; got != want {
-		return remedy.With(fmt.Errorf("the cases are stored with shape %v, the plans want %v; preprocess the task again", got, want), t.replan())
-	}
-	index := map[string]int{}
-	for i := range t.data.Len() {
-		id, targets := t.data.ID(i), t.data.Targets(i)
-		index[id] = i
-		if len(targets) != len(t.config.Outputs) {
-			return remedy.With(task.CaseErrorf(id, "stored with %d labels, the plans want %d; preprocess the task again", len(targets), len(t.config.Outputs)), t.replan())
-		}
-		for k, class := range targets {
-			if class < 0 || class >= t.config.Outputs[k] {
-				return remedy.With(task.CaseErrorf(id, "class %d of label %q, expected 0 to %d; preprocess the task again", class, t.plans.Labels[k].Name, t.config.Outputs[k]-1), t.replan())
-			}
-		}
-	}
-	for half, ids := range [][]string{t.split.Train, t.split.Val} {
-		for _, id := range ids {
-			t.members[half] = append(t.members[half], index[id])
-		}
-	}
-	return nil
-}
-
-// train fits the network and returns its weights.
-func (t *trainer) train(ctx context.Context) (*weights.StateDict, error) {
+// run trains from the beginning, or from where a checkpoint left it, to the end.
+func (t *training) run(ctx context.Context) (*trained, error) {
 	start, err := t.start()
 	if err != nil {
 		return nil, err
@@ -154,52 +75,59 @@ func (t *trainer) train(ctx context.Context) (*weights.StateDict, error) {
 	}
 	if t.state.Epoch >= t.state.Recipe.Epochs {
 		t.log.note("the training has ended before: %d epochs", t.state.Epoch)
-		t.validated = validated{checkpoint.Final, start.Origin}
-		return start.Weights, t.finish(start)
+		return &trained{start.Weights, checkpoint.Final, start.Origin, t.state}, t.finish(start)
 	}
-	shape := t.plans.Stage().ImageSize
-	if t.network, err = i3d.NewTraining(t.device, t.config, t.state.Recipe.BatchSize, shape); err != nil {
-		return nil, err
-	}
-	if err := t.load(start); err != nil {
-		return nil, err
-	}
-	if err := t.setLossScale(); err != nil {
+	if err := t.build(start); err != nil {
 		return nil, err
 	}
 	start = nil // the weights that were read are not needed any more
 	if !t.o.Continue {
-		if t.state.Recipe.Restarts > 0 {
-			if err := t.save(checkpoint.Healthy); err != nil {
-				return nil, err
-			}
-		}
-		// With this a training that is killed at any moment can be continued.
-		if err := t.save(checkpoint.Latest); err != nil {
+		if err := t.saveFirst(); err != nil {
 			return nil, err
 		}
 	}
 	t.watch()
 	t.openEvents()
 	t.startLoader()
-	t.began, t.savedAt = time.Now(), time.Now()
+	t.clock.began, t.clock.savedAt = time.Now(), time.Now()
 	if err := t.fit(ctx); err != nil {
 		return nil, err
 	}
-	t.log.note("trained for %s", span(time.Since(t.began)))
-	if t.validated.origin, err = t.savedOrigin(); err != nil {
-		return nil, err
-	}
-	t.validated.checkpoint = checkpoint.Final
-	trained, err := t.network.Predicting()
+	t.log.note("trained for %s", span(time.Since(t.clock.began)))
+	origin, err := t.savedOrigin()
 	if err != nil {
 		return nil, err
 	}
-	return trained, t.finish(nil)
+	w, err := t.network.Predicting()
+	if err != nil {
+		return nil, err
+	}
+	return &trained{w, checkpoint.Final, origin, t.state}, t.finish(nil)
+}
+
+// build makes the network and puts it where the training starts.
+func (t *training) build(start *saved) (err error) {
+	if t.network, err = i3d.NewTraining(t.device, t.config, t.state.Recipe.BatchSize, t.plans.Stage().ImageSize); err != nil {
+		return err
+	}
+	if err := t.load(start); err != nil {
+		return err
+	}
+	return t.setLossScale()
+}
+
+// saveFirst writes the checkpoints with which a training that is killed at any moment can be continued.
+func (t *training) saveFirst() error {
+	if t.state.Recipe.Restarts > 0 {
+		if err := t.save(checkpoint.Healthy); err != nil {
+			return err
+		}
+	}
+	return t.save(checkpoint.Latest)
 }
 
 // load puts the network where a checkpoint left it.
-func (t *trainer) load(from *saved) error {
+func (t *training) load(from *saved) error {
 	current := from.Current
 	if current == nil {
 		current = from.Weights
@@ -224,7 +152,7 @@ func (t *trainer) load(from *saved) error {
 }
 
 // start returns what the training starts from and sets the state accordingly.
-func (t *trainer) start() (*saved, error) {
+func (t *training) start() (*saved, error) {
 	if t.o.Continue {
 		last, err := t.lastSaved()
 		if err != nil {
@@ -273,7 +201,7 @@ func (t *trainer) start() (*saved, error) {
 const initStream = 0x77656967687473 // "weights"
 
 // startLoader begins to prepare batches from where the state stands.
-func (t *trainer) startLoader() {
+func (t *training) startLoader() {
 	p, shape := t.state.Recipe, t.plans.Stage().ImageSize
 	pipelines := make([]*augment.Pipeline, t.o.Workers)
 	for i := range pipelines {
@@ -287,16 +215,9 @@ func (t *trainer) startLoader() {
 	}
 }
 
-// augmentation is nnU-Net's chain with what the plan decides.
-func (t *trainer) augmentation() augment.Params {
-	p := augment.DefaultParams(t.plans.Stage().DoDummy2D, t.plans.UseMaskForNorm, len(t.plans.Modalities))
-	p.ROILabels = t.plans.NumClasses
-	return p
-}
-
 // finish writes the final checkpoint of a training that has come to its end, and removes what only served to get there.
 // A checkpoint it was continued from that stands at the end already takes the place of a new one.
-func (t *trainer) finish(from *saved) error {
+func (t *training) finish(from *saved) error {
 	switch {
 	case t.o.DisableSaving:
 	case from == nil:
@@ -316,50 +237,9 @@ func (t *trainer) finish(from *saved) error {
 	return checkpoint.RemoveSetAside(t.foldDir)
 }
 
-// trainedWeights are those that -val validates.
-func (t *trainer) trainedWeights() (*weights.StateDict, error) {
-	name := checkpoint.Final
-	if t.o.ValBest {
-		name = checkpoint.Best
-		if !checkpoint.Exists(t.foldDir, name) {
-			t.log.warn("there is no %s; validating the last checkpoint instead", checkpoint.Best)
-			last, err := t.lastSaved()
-			if err != nil {
-				return nil, err
-			}
-			t.state = last.state
-			return t.toValidate(last.name, last.Checkpoint)
-		}
-	}
-	c, err := checkpoint.Read(t.foldDir, name)
-	if errors.Is(err, checkpoint.ErrNotFound) {
-		return nil, task.NotTrained(remedy.With(fmt.Errorf("fold %s of %s is not trained: %w; train it first, or continue its training", t.o.Fold, t.o.Task, err),
-			t.retrain(remedy.Anew), remedy.Set{Option: remedy.ContinueTraining}))
-	}
-	if err != nil {
-		return nil, err
-	}
-	if err := c.Model.Check(t.o.Task, t.config.InChannels, t.config.Outputs); err != nil {
-		return nil, fmt.Errorf("%s: %w", checkpoint.Path(t.foldDir, name), err)
-	}
-	if c.Training(&t.state) != nil { // weights brought from elsewhere validate as well
-		t.state = state{}
-	}
-	return t.toValidate(name, c)
-}
-
-// toValidate are the weights of a checkpoint, if it may be validated.
-func (t *trainer) toValidate(name string, c *checkpoint.Checkpoint) (*weights.StateDict, error) {
-	if err := t.mayValidate(name, c); err != nil {
-		return nil, err
-	}
-	t.validated = validated{name, c.Origin}
-	return c.Weights, nil
-}
-
 // draw writes progress.png; a plot that fails does not stop anything.
-func (t *trainer) draw() {
-	t.drawnAt = time.Now()
+func (t *training) draw() {
+	t.clock.drawnAt = time.Now()
 	path := filepath.Join(t.foldDir, "progress.png")
 	err := report.ProgressPlot(path, report.Progress{TrainLoss: t.state.TrainLosses, ValLoss: t.state.ValLosses,
 		AUC: t.state.series(aucOf), BalancedAccuracy: t.state.series(balancedAccuracyOf)})

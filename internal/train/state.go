@@ -1,17 +1,12 @@
 package train
 
 import (
-	"errors"
 	"fmt"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/universal-classifier/uc/internal/checkpoint"
-	"github.com/universal-classifier/uc/internal/evaluate"
 	"github.com/universal-classifier/uc/internal/numeric"
-	"github.com/universal-classifier/uc/internal/remedy"
-	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/weights"
 )
 
@@ -51,6 +46,23 @@ func (s state) further(other state) bool {
 	return len(s.TrainPart)+len(s.ValPart) > len(other.TrainPart)+len(other.ValPart)
 }
 
+// maxBatch is far more cases than any batch has.
+const maxBatch = 1 << 16
+
+// check refuses a state that no training leaves, before anything is computed or allocated by its numbers.
+func (s state) check() error {
+	p := s.Recipe
+	switch {
+	case p.Epochs < 1 || p.Iterations < 1 || p.ValIterations < 0 || p.BatchSize < 1 || p.BatchSize > maxBatch:
+		return fmt.Errorf("its recipe has %d epochs of %d and %d iterations with a batch of %d; the file is damaged", p.Epochs, p.Iterations, p.ValIterations, p.BatchSize)
+	case s.Epoch < 0 || len(s.TrainLosses) != s.Epoch || len(s.ValLosses) != s.Epoch:
+		return fmt.Errorf("it has %d epochs, but losses of %d and %d; the file is damaged", s.Epoch, len(s.TrainLosses), len(s.ValLosses))
+	case len(s.TrainPart) > p.Iterations || len(s.ValPart) > p.ValIterations:
+		return fmt.Errorf("it stands at iterations %d and %d of %d and %d; the file is damaged", len(s.TrainPart), len(s.ValPart), p.Iterations, p.ValIterations)
+	}
+	return nil
+}
+
 // at says where the training stands.
 func (s state) at() string {
 	switch {
@@ -64,87 +76,8 @@ func (s state) at() string {
 	return fmt.Sprintf("the end of epoch %d", s.Epoch)
 }
 
-// saved is a checkpoint with the state of its training.
-type saved struct {
-	*checkpoint.Checkpoint
-	name  string
-	state state
-}
-
-// readSaved reads one checkpoint of the fold and checks that it belongs to the plans.
-func (t *trainer) readSaved(name string) (*saved, error) {
-	c, err := checkpoint.Read(t.foldDir, name)
-	if err != nil {
-		return nil, err
-	}
-	path := checkpoint.Path(t.foldDir, name)
-	if err := c.Model.Check(t.o.Task, t.config.InChannels, t.config.Outputs); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	s := &saved{Checkpoint: c, name: name}
-	if err := c.Training(&s.state); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	if err := s.state.check(); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return s, nil
-}
-
-// lastSaved is the checkpoint that stands furthest in the training. One that cannot be read is reported and passed
-// over.
-func (t *trainer) lastSaved() (*saved, error) {
-	var last *saved
-	var problems []error
-	for _, name := range []string{checkpoint.Final, checkpoint.Latest, checkpoint.Best, checkpoint.Healthy} {
-		s, err := t.readSaved(name)
-		switch {
-		case errors.Is(err, checkpoint.ErrNotFound):
-		case err != nil:
-			problems = append(problems, err)
-		case last == nil || s.state.further(last.state):
-			last = s
-		}
-	}
-	if last == nil {
-		if len(problems) > 0 {
-			return nil, fmt.Errorf("no checkpoint to continue from: %w", errors.Join(problems...))
-		}
-		return nil, task.NotTrained(remedy.With(fmt.Errorf("%w to continue from in %s; start the training anew", checkpoint.ErrNotFound, t.foldDir), remedy.Unset{Option: remedy.ContinueTraining}))
-	}
-	for _, err := range problems {
-		t.log.warn("passed over: %v", err)
-	}
-	return last, nil
-}
-
-// setAside keeps what a former training of the fold left until the new one has ended.
-func (t *trainer) setAside() error {
-	// A former training that never got beyond its first checkpoints left nothing worth keeping.
-	if s, err := t.readSaved(checkpoint.Latest); err == nil && !s.state.further(state{}) {
-		for _, name := range []string{checkpoint.Latest, checkpoint.Healthy} {
-			if err := checkpoint.Remove(t.foldDir, name); err != nil {
-				return err
-			}
-		}
-	}
-	validations, err := evaluate.Validations(t.foldDir)
-	if err != nil {
-		return err
-	}
-	moved, err := checkpoint.SetAside(t.foldDir, validations...)
-	if err != nil {
-		return err
-	}
-	if len(moved) > 0 {
-		t.log.warn("%s", remedy.Notef("%s holds a former training. It is kept as %s until the new one has ended; to go on with it instead, stop, rename it back and continue",
-			t.foldDir, strings.Join(moved, ", ")).See(remedy.Set{Option: remedy.ContinueTraining}))
-	}
-	return nil
-}
-
 // save writes a checkpoint of the training as it stands. Weights that are not finite are refused.
-func (t *trainer) save(name string) error {
+func (t *training) save(name string) error {
 	began := time.Now()
 	c, err := t.snapshot()
 	if err != nil {
@@ -157,7 +90,7 @@ func (t *trainer) save(name string) error {
 		return fmt.Errorf("%w: %s contains non-finite values", ErrDiverged, bad)
 	}
 	s := t.state
-	s.Seconds += time.Since(t.began).Seconds()
+	s.Seconds += time.Since(t.clock.began).Seconds()
 	s.Precision = t.device.Precision()
 	s.LossScale = nil
 	if scale, good, ok := t.network.LossScale(); ok {
@@ -166,14 +99,14 @@ func (t *trainer) save(name string) error {
 	if err := checkpoint.Write(t.foldDir, name, c, s); err != nil {
 		return err
 	}
-	t.savedAt = time.Now()
+	t.clock.savedAt = time.Now()
 	t.pace.saved(time.Since(began), copies(c))
 	t.log.quiet("saved %s at %s in %s", filepath.Base(checkpoint.Path(t.foldDir, name)), t.state.at(), span(time.Since(began)))
 	return nil
 }
 
 // snapshot copies the weights and the optimiser's state from the device, and counts its steps.
-func (t *trainer) snapshot() (c *checkpoint.Checkpoint, err error) {
+func (t *training) snapshot() (c *checkpoint.Checkpoint, err error) {
 	c = &checkpoint.Checkpoint{
 		Model: checkpoint.Model{Task: t.o.Task, Trainer: t.o.Trainer, Fold: t.o.Fold, Inputs: t.config.InChannels, Outputs: t.config.Outputs, Epochs: t.state.Epoch},
 	}

@@ -17,6 +17,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/universal-classifier/uc/internal/checkpoint"
 	"github.com/universal-classifier/uc/internal/device"
@@ -118,18 +119,23 @@ func trainChild(root string) {
 	if err := o.normalise(); err != nil {
 		panic(err)
 	}
-	t, err := newTrainer(o, r)
+	j, err := openJob(o, r)
 	if err != nil {
 		panic(err)
 	}
-	if explodes {
-		t.device = explodeEarly(t.device)
-	}
-	t.saveEvery = 0
-	if _, err := t.run(context.Background()); err != nil {
+	defer j.close()
+	dev, err := j.openDevice()
+	if err != nil {
 		panic(err)
 	}
-	t.close()
+	defer dev.Close()
+	if explodes {
+		dev = explodeEarly(dev)
+	}
+	j.saveEvery = time.Millisecond // after every iteration
+	if _, err := j.run(context.Background(), dev); err != nil {
+		panic(err)
+	}
 }
 
 // finalOf is the outcome of a training: its losses and the bits of its weights.
@@ -495,17 +501,8 @@ func TestLossScaleContinues(t *testing.T) {
 	o.Epochs = 1
 	run := func(before float64, good int) *scaling {
 		t.Helper()
-		if err := o.normalise(); err != nil {
-			t.Fatal(err)
-		}
-		tr, err := newTrainer(o, progress.Discard)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer tr.close()
-		d := &scaling{Device: tr.device, scale: before, good: good}
-		tr.device = d
-		if _, err := tr.run(t.Context()); err != nil {
+		d := &scaling{scale: before, good: good}
+		if err := runOn(t.Context(), t, o, progress.Discard, func(dev device.Device) device.Device { d.Device = dev; return d }); err != nil {
 			t.Fatal(err)
 		}
 		return d
@@ -541,17 +538,8 @@ func (d *lost) StepAdamW(o device.AdamW, params, grads, momentum, second *device
 // continue.
 func TestDeviceThatFails(t *testing.T) {
 	o := toyTaskIn(t, t.TempDir())
-	if err := o.normalise(); err != nil {
-		t.Fatal(err)
-	}
 	r := &recorder{}
-	tr, err := newTrainer(o, r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tr.device = &lost{Device: tr.device}
-	_, err = tr.run(t.Context())
-	tr.close()
+	err := runOn(t.Context(), t, o, r, func(dev device.Device) device.Device { return &lost{Device: dev} })
 	var failed *device.Error
 	if !errors.As(err, &failed) || !strings.Contains(err.Error(), "some card: fell off the bus") {
 		t.Fatalf("got %v", err)

@@ -11,7 +11,7 @@ import (
 
 // watch begins to look after the training's health, from where the state stands. Epochs of a checkpoint that was
 // written before there were measurements are left out.
-func (t *trainer) watch() {
+func (t *training) watch() {
 	c := health.Cohort{Epochs: t.state.Recipe.Epochs, Iterations: t.state.Recipe.Iterations}
 	for k, l := range t.plans.Labels {
 		c.Labels = append(c.Labels, health.Label{Name: l.Name, Values: l.Values, Counts: t.count(feed.Training, k)})
@@ -68,7 +68,7 @@ func (h *History) outcomeText() string {
 }
 
 // measure is what the epoch that ends has brought in addition to its losses.
-func (t *trainer) measure() health.Epoch {
+func (t *training) measure() health.Epoch {
 	targets := map[string][]int{}
 	for _, i := range t.members[feed.Validating] {
 		targets[t.data.ID(i)] = t.data.Targets(i)
