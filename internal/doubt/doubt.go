@@ -12,6 +12,7 @@ import (
 	"github.com/universal-classifier/uc/internal/calibrate"
 	"github.com/universal-classifier/uc/internal/conformal"
 	"github.com/universal-classifier/uc/internal/evaluate"
+	"github.com/universal-classifier/uc/internal/numeric"
 	"github.com/universal-classifier/uc/internal/outlier"
 	"github.com/universal-classifier/uc/internal/provenance"
 	"github.com/universal-classifier/uc/internal/reliability"
@@ -233,9 +234,7 @@ func middle(values []float64) float64 {
 	if slices.ContainsFunc(values, math.IsNaN) {
 		return math.NaN()
 	}
-	sorted := slices.Sorted(slices.Values(values))
-	n := len(sorted)
-	return (sorted[(n-1)/2] + sorted[n/2]) / 2
+	return numeric.Median(values)
 }
 
 // foldKey names the network of a fold in the sources.

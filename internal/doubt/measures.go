@@ -9,11 +9,11 @@ import (
 	"github.com/universal-classifier/uc/internal/preprocess"
 )
 
-// Differences of spacings and sizes that mean nothing, as logarithms, and of intensities, as a share of the largest.
+// Differences that mean nothing, as logarithms.
 const (
 	leastSpacing   = 0.02
 	leastSize      = 0.05
-	leastIntensity = 1e-3
+	leastIntensity = 0.02
 )
 
 var axes = []string{"z", "y", "x"}
@@ -65,12 +65,18 @@ func measuresOf(values [][]float64) []outlier.Measure {
 	all = append(all, outlier.Measure{Name: "volume of the region of interest [mm3]", Log: true, Least: leastSize})
 	lengths := len(all)
 	for k := lengths; k < len(values[0]); k++ {
-		largest := math.SmallestNonzeroFloat32
-		for _, v := range values {
-			largest = math.Max(largest, math.Abs(v[k]))
-		}
 		at := k - lengths
-		all = append(all, outlier.Measure{Name: fmt.Sprintf("%s, modality %d", intensityNames[at%len(intensityNames)], at/len(intensityNames)), Least: leastIntensity * largest})
+		modality := at / len(intensityNames)
+		spreads := make([]float64, len(values))
+		for i, v := range values {
+			spreads[i] = v[lengths+modality*len(intensityNames)+1]
+		}
+		// Scans differ by factors in intensity; around 0, within their own contrast, they do not.
+		unit := numeric.Median(spreads)
+		if !(unit > 0) {
+			unit = 1
+		}
+		all = append(all, outlier.Measure{Name: fmt.Sprintf("%s, modality %d", intensityNames[at%len(intensityNames)], modality), Unit: unit, Least: leastIntensity})
 	}
 	return all
 }

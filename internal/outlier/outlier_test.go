@@ -173,6 +173,20 @@ func TestRanges(t *testing.T) {
 	if score, _ := r.Score([]float64{1, math.NaN()}); Tail(r.Scores, score) != 1.0/40 {
 		t.Errorf("NaN scores %v", score)
 	}
+	// Gains that differ by factors of a thousand in one case of ten hide no other spacing.
+	for i := range values {
+		values[i][1] = 100 + float64(i)
+		if i%10 == 0 {
+			values[i][1] *= 1000
+		}
+	}
+	r = NewRanges([]Measure{{Name: "spacing", Log: true, Least: 0.02}, {Name: "intensity", Unit: 50, Least: 0.01}}, values)
+	if score, _ := r.Score([]float64{3, 119}); Tail(r.Scores, score) != 1.0/40 {
+		t.Errorf("another spacing beside intensities with heavy tails: %v of %v", score, r.Scores)
+	}
+	if score, _ := r.Score([]float64{1, -119}); Tail(r.Scores, score) > 0.9 {
+		t.Errorf("a negative mean scores %v", score)
+	}
 	if Tail(nil, 3) != 1 {
 		t.Error("without cases everything is usual")
 	}

@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/universal-classifier/uc/internal/bootstrap"
 	"github.com/universal-classifier/uc/internal/numeric"
 )
 
@@ -11,21 +12,34 @@ import (
 type Measure struct {
 	Name string `json:"name"`
 	Log  bool   `json:"log,omitempty"` // it differs by factors: its logarithm counts
+	// Unit, above 0, is where a number of either sign begins to differ by factors: sign(v) ln(1 + |v| / Unit) counts.
+	Unit float64 `json:"unit,omitempty"`
 	// Least is the smallest spread that is believed: differences below it mean nothing.
 	Least  float64 `json:"least"`
 	Median float64 `json:"median"`
-	Spread float64 `json:"spread"` // 1.4826 x the median absolute deviation, the standard deviation where that is 0
-	Low    float64 `json:"low"`    // of the cases
+	// Spread is that of normal numbers whose absolute deviations from the median have the same 95 % quantile: heavy tails
+	// make it wide, so that a number with such tails does not drown the others.
+	Spread float64 `json:"spread"`
+	Low    float64 `json:"low"` // of the cases
 	High   float64 `json:"high"`
 }
 
 // scale takes a value to where it counts.
 func (m Measure) scale(v float64) float64 {
-	if m.Log {
+	switch {
+	case m.Log:
 		return math.Log(v)
+	case m.Unit > 0:
+		return math.Copysign(math.Log1p(math.Abs(v)/m.Unit), v)
 	}
 	return v
 }
+
+// The quantile of absolute deviations that sets the spread, and where it lies for normal numbers of spread 1.
+const (
+	spreadQuantile = 0.95
+	normalQuantile = 1.959963984540054
+)
 
 // Ranges are the usual values of several numbers.
 type Ranges struct {
@@ -33,31 +47,22 @@ type Ranges struct {
 	Scores   []float64 `json:"scores"` // of the cases, ascending
 }
 
-// madToSD makes a median absolute deviation a standard deviation of normal numbers.
-const madToSD = 1.4826
-
 // NewRanges learns from the values (cases, measures) of cases, which must be finite, and above 0 where logarithms
-// count. Name, Log and Least of the measures are given.
+// count. Name, Log, Unit and Least of the measures are given.
 func NewRanges(measures []Measure, values [][]float64) *Ranges {
 	r := &Ranges{Measures: slices.Clone(measures)}
 	column, scaled := make([]float64, len(values)), make([]float64, len(values))
 	for k := range r.Measures {
 		m := &r.Measures[k]
-		var mean, square float64
 		for i, v := range values {
 			column[i], scaled[i] = v[k], m.scale(v[k])
-			mean += scaled[i] / float64(len(values))
-		}
-		for _, v := range scaled {
-			square += (v - mean) * (v - mean) / float64(len(values))
 		}
 		m.Median, m.Low, m.High = numeric.Median(column), slices.Min(column), slices.Max(column)
 		for i, v := range scaled {
 			scaled[i] = math.Abs(v - m.scale(m.Median))
 		}
-		if m.Spread = madToSD * numeric.Median(scaled); m.Spread == 0 {
-			m.Spread = math.Sqrt(square)
-		}
+		slices.Sort(scaled)
+		m.Spread = bootstrap.Quantile(scaled, spreadQuantile) / normalQuantile
 		m.Spread = math.Max(m.Spread, m.Least)
 	}
 	for _, v := range values {

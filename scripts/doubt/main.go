@@ -1,5 +1,5 @@
 // Command doubt measures on a trained model how well doubt is known: coverage of prediction sets and false alarms over
-// repeated halves of the held-out cases, accuracy of the confident ones, and which planted outliers are flagged. The
+// repeated divisions of the held-out cases, accuracy of the confident ones, and which planted outliers are flagged. The
 // tables are those of docs/ACCURACY.md.
 //
 //	go run ./scripts/doubt -data-root DIR -task 801 -trainer ClassifierTrainer -other SCAN.nii.gz
@@ -34,7 +34,7 @@ func main() {
 	flag.StringVar(&id, "task", "", "id or name of the task")
 	flag.StringVar(&s.trainer, "trainer", task.DefaultTrainer, "trainer of the model")
 	flag.StringVar(&s.other, "other", "", "scan of another organ, to plant")
-	flag.IntVar(&s.splits, "splits", 20, "how often the held-out cases are halved")
+	flag.IntVar(&s.splits, "splits", 20, "how often the held-out cases are divided")
 	flag.IntVar(&s.planted, "planted", 40, "how many cases outliers are made of")
 	flag.Parse()
 	var err error
@@ -83,14 +83,17 @@ func (s *study) run(ctx context.Context, id string) error {
 		s.values[c.Case] = doubt.Values(&of)
 	}
 	random := rand.New(rand.NewPCG(1, 2))
-	if err := s.halves(ctx, random); err != nil {
+	if err := s.shares(ctx, random); err != nil {
 		return err
 	}
 	return s.outliers(ctx, t, random)
 }
 
-// halve learns from one half of every fold's held-out cases and returns the other.
-func (s *study) halve(random *rand.Rand) (*doubt.Model, []evaluate.Prediction) {
+// learnedFor1 is how many cases are learned from for each that is judged.
+const learnedFor1 = 4
+
+// divide learns from most of every fold's held-out cases and returns the others.
+func (s *study) divide(random *rand.Rand) (*doubt.Model, []evaluate.Prediction) {
 	var learned, rest []evaluate.Prediction
 	for _, i := range random.Perm(len(s.report.Predictions)) {
 		p := s.report.Predictions[i]
@@ -103,7 +106,7 @@ func (s *study) halve(random *rand.Rand) (*doubt.Model, []evaluate.Prediction) {
 			}
 			return n
 		}
-		if count(learned) <= count(rest) {
+		if count(learned) < learnedFor1*(count(rest)+1) {
 			learned = append(learned, p)
 		} else {
 			rest = append(rest, p)
@@ -118,8 +121,8 @@ func (s *study) halve(random *rand.Rand) (*doubt.Model, []evaluate.Prediction) {
 	return doubt.Learn(r, values, reliability.Options{}), rest
 }
 
-// halves judges cases that had no part in what is known, each by the network that held it out.
-func (s *study) halves(ctx context.Context, random *rand.Rand) error {
+// shares judges cases that had no part in what is known, each by the network that held it out.
+func (s *study) shares(ctx context.Context, random *rand.Rand) error {
 	type tally struct{ hits, all float64 }
 	counts := map[string]*tally{}
 	var names []string
@@ -136,7 +139,7 @@ func (s *study) halves(ctx context.Context, random *rand.Rand) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		m, rest := s.halve(random)
+		m, rest := s.divide(random)
 		for _, p := range rest {
 			m.Judge(&p, []string{p.Fold}, s.values[p.Case])
 			for at, l := range s.labels {
@@ -161,7 +164,7 @@ func (s *study) halves(ctx context.Context, random *rand.Rand) error {
 			}
 		}
 	}
-	fmt.Printf("\n%s, %d halves of %d held-out cases: learned from one half, measured on the other\n\n| | share |\n|---|---|\n", s.name, s.splits, len(s.report.Predictions))
+	fmt.Printf("\n%s, %d times: learned from four fifths of %d held-out cases, measured on the fifth\n\n| | share |\n|---|---|\n", s.name, s.splits, len(s.report.Predictions))
 	for _, name := range names {
 		fmt.Printf("| %s | %.3f |\n", name, counts[name].hits/counts[name].all)
 	}

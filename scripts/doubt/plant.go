@@ -75,7 +75,7 @@ func mirrorX[T any](data []T, width int) {
 
 // outliers plants outliers in cases that had no part in what is known, and counts which are flagged.
 func (s *study) outliers(ctx context.Context, t *task.Task, random *rand.Rand) error {
-	m, rest := s.halve(random)
+	m, rest := s.divide(random)
 	all := plants
 	if s.other != "" {
 		all = append(slices.Clone(plants), plant{"scan of another organ", func(v *preprocess.Volumes, _ *rand.Rand) {
