@@ -35,7 +35,6 @@ func (f *evaluateFlags) keepDoubt(r *crossvalidation.Result) error {
 	if r.Doubt == nil || len(f.folds) > 0 {
 		return nil
 	}
-	r.Report.Warnings = append(r.Report.Warnings, r.Doubt.Missing...)
 	if err := r.Doubt.Write(r.Model); err != nil {
 		return fmt.Errorf("%w; predictions of this model stay without calibration", err)
 	}

@@ -62,6 +62,9 @@ func Measure(o Options) (*Result, error) {
 		err = baseline.Add(r, cohort)
 	}
 	result.NoBaselines = err
+	if result.Doubt != nil && len(o.Folds) == 0 { // of chosen folds nothing is kept
+		r.Warnings = append(r.Warnings, result.Doubt.Missing...)
+	}
 	return result, nil
 }
 
