@@ -138,6 +138,10 @@ func (d *timed) BatchNormReLUBackward(x, dy *device.Tensor, b device.BatchNorm, 
 		x, dy, dx, b.Mean, b.InvStd, b.Gamma, b.Beta, dgamma, dbeta)
 }
 
+func (d *timed) ReLUBackward(y, dy *device.Tensor) {
+	d.do(call{operation: "ReLU", direction: backward}, func() { d.Device.ReLUBackward(y, dy) }, y, dy, dy)
+}
+
 func (d *timed) MaxPool(p device.Pooling, x, y, winners *device.Tensor) {
 	d.do(call{operation: "max pool" + window(p.Kernel, p.Stride), direction: forward}, func() { d.Device.MaxPool(p, x, y, winners) }, x, y, winners)
 }

@@ -130,6 +130,9 @@ type Device interface {
 	// BatchNormReLUBackward computes the gradients of BatchNormReLU from its input x; dx may be dy.
 	BatchNormReLUBackward(x, dy *Tensor, b BatchNorm, dx, dgamma, dbeta *Tensor)
 
+	// ReLUBackward sets dy to 0 where y, the result of a ReLU, is 0: the gradient of what went into it.
+	ReLUBackward(y, dy *Tensor)
+
 	// MaxPool computes the maxima y and, unless nil, which tap won each (the first of equals).
 	MaxPool(p Pooling, x, y, winners *Tensor)
 	// MaxPoolBackward sends dy to the winners, into dx or added to it.

@@ -27,6 +27,7 @@ func (dryRun) ConvBackwardWeights(Conv, *Tensor, *Tensor, *Tensor)              
 func (dryRun) BatchNormStats(*Tensor, int, BatchNorm)                           {}
 func (dryRun) BatchNormReLU(*Tensor, BatchNorm, *Tensor)                        {}
 func (dryRun) BatchNormReLUBackward(_, _ *Tensor, _ BatchNorm, _, _, _ *Tensor) {}
+func (dryRun) ReLUBackward(_, _ *Tensor)                                        {}
 func (dryRun) MaxPool(Pooling, *Tensor, *Tensor, *Tensor)                       {}
 func (dryRun) MaxPoolBackward(Pooling, *Tensor, *Tensor, *Tensor, bool)         {}
 func (dryRun) AvgPoolMean([3]int, *Tensor, *Tensor)                             {}

@@ -222,35 +222,70 @@ func (p *Predictor) build(g *graph, batch int, shape [3]int) error {
 	if err := g.addInputs(p.cfg, batch, shape, 0); err != nil {
 		return err
 	}
+	x, err := p.addStages(g, g.node("input", g.input), 0, len(stages), inference)
+	if err != nil {
+		return err
+	}
+	g.head = p.classifier(g)
+	g.logits, err = ops.Head(g.rt, head, x, g.head, false)
+	return err
+}
+
+// head is the name of the operation behind all stages.
+const head = "linear_list"
+
+// kinds are the operations that stages become.
+type kinds struct {
+	unit  func(rt *ops.Runtime, name string, x *gorgonia.Node, l *ops.Layer) (*gorgonia.Node, error)
+	mixed func(rt *ops.Runtime, name string, x *gorgonia.Node, b *ops.Inception) (*gorgonia.Node, error)
+	pool  func(rt *ops.Runtime, name string, x *gorgonia.Node, p device.Pooling) (*gorgonia.Node, error)
+}
+
+// inference are operations without gradients.
+var inference = kinds{ops.FoldedUnit, ops.FoldedMixed, func(rt *ops.Runtime, name string, x *gorgonia.Node, p device.Pooling) (*gorgonia.Node, error) {
+	return ops.MaxPool(rt, name, x, p, false)
+}}
+
+// addStages adds stages [from, to) to a graph, of which x is the input.
+func (p *Predictor) addStages(g *graph, x *gorgonia.Node, from, to int, k kinds) (_ *gorgonia.Node, err error) {
 	next := 0
 	param := func() *gorgonia.Node {
 		next++
 		return g.node(p.params.items[next-1].names[0], p.params.tensors[next-1])
 	}
 	newLayer := func(l layer) ops.Layer { return ops.Layer{Conv: l.conv, Weight: param(), Bias: param()} }
-	x := g.node("input", g.input)
-	var err error
 	for i, ls := range allLayers(p.cfg.InChannels) {
+		if i < from {
+			next += 2 * len(ls)
+			continue
+		}
+		if i == to {
+			break
+		}
 		switch s := stages[i]; {
 		case s.pool != nil:
-			x, err = ops.MaxPool(g.rt, s.name, x, *s.pool, false)
+			x, err = k.pool(g.rt, s.name, x, *s.pool)
 		case s.mixed != nil:
 			b := ops.Inception{Reduce: newLayer(ls[0]), Split: [3]int{s.mixed[0], s.mixed[1], s.mixed[3]}}
 			for k := range b.Branch {
 				b.Branch[k] = newLayer(ls[1+k])
 			}
-			x, err = ops.FoldedMixed(g.rt, s.name, x, &b)
+			x, err = k.mixed(g.rt, s.name, x, &b)
 		default:
 			l := newLayer(ls[0])
-			x, err = ops.FoldedUnit(g.rt, s.name, x, &l)
+			x, err = k.unit(g.rt, s.name, x, &l)
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
 	}
-	g.head = &ops.Classifier{Weight: param(), Bias: param()}
-	g.logits, err = ops.Head(g.rt, "linear_list", x, g.head, false)
-	return err
+	return x, nil
+}
+
+// classifier are the linear layers, whose parameters are the last two.
+func (p *Predictor) classifier(g *graph) *ops.Classifier {
+	at := len(p.params.items) - 2
+	return &ops.Classifier{Weight: g.node(p.params.items[at].names[0], p.params.tensors[at]), Bias: g.node(p.params.items[at+1].names[0], p.params.tensors[at+1])}
 }
 
 // PredictorMemory is the device memory that a predictor takes for one image of the given shape (D, H, W), in bytes,

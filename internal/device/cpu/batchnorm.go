@@ -172,3 +172,18 @@ func BatchNormBackward(p *Workers, x, dy Act, norm Norm, dx Act, dgamma, dbeta [
 		k.NormalizeBack(&dx.block(n, b)[from*vec], &x.block(n, b)[from*vec], &dy.block(n, b)[from*vec], count, &params[b].scale[0])
 	})
 }
+
+// ReLUBackward sets dy to 0 where y, the result of a ReLU, is 0: batch norm's backward pass with scale 1 and no
+// statistics.
+func ReLUBackward(p *Workers, y, dy Act) {
+	checkSame("ReLU backward", y, dy)
+	var q normParams
+	for i := range q.scale {
+		q.scale[i] = 1
+	}
+	k, vec := p.kernels().On(y.BF16), y.vec()
+	eachPiece(p, y, func(n, b, from, count int) {
+		d := &dy.block(n, b)[from*vec]
+		k.NormalizeBack(d, &y.block(n, b)[from*vec], d, count, &q.scale[0])
+	})
+}

@@ -294,6 +294,12 @@ func (d *cpuDevice) BatchNormReLUBackward(x, dy *device.Tensor, b device.BatchNo
 	BatchNormBackward(d.pool, act(x), act(dy), normReLU(b), act(dx), values(dgamma), values(dbeta), &d.scratch)
 }
 
+func (d *cpuDevice) ReLUBackward(y, dy *device.Tensor) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	ReLUBackward(d.pool, act(y), act(dy))
+}
+
 func (d *cpuDevice) MaxPool(p device.Pooling, x, y, w *device.Tensor) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -656,6 +656,11 @@ func (d *gpuDevice) BatchNormReLUBackward(x, dy *device.Tensor, b device.BatchNo
 	})
 }
 
+// ReLUBackward implements Device.
+func (d *gpuDevice) ReLUBackward(y, dy *device.Tensor) {
+	d.do(func() error { return d.run(d.t.ReLUBackward(viewOf(y), viewOf(dy))) })
+}
+
 // MaxPool implements Device.
 func (d *gpuDevice) MaxPool(p device.Pooling, x, y, w *device.Tensor) {
 	d.do(func() error { return d.run(d.t.MaxPool(kernels.Pooling(p), viewOf(x), viewOf(y), ptrOf(w))) })

@@ -100,7 +100,7 @@ func Run(t *testing.T, open func(t *testing.T) device.Device, o Options) {
 	for _, part := range []struct {
 		name string
 		run  func(t *testing.T, v *vectors, d testDevice)
-	}{{"Convolutions", convolutions}, {"MaxPoolings", maxPoolings}, {"BatchNorms", batchNorms}, {"Heads", heads}, {"CrossEntropies", crossEntropies}, {"Optimisers", optimisers}, {"Exercise", exercised}} {
+	}{{"Convolutions", convolutions}, {"MaxPoolings", maxPoolings}, {"BatchNorms", batchNorms}, {"ReLUs", relus}, {"Heads", heads}, {"CrossEntropies", crossEntropies}, {"Optimisers", optimisers}, {"Exercise", exercised}} {
 		t.Run(part.name, func(t *testing.T) { part.run(t, v, testDevice{dev, t, o}) })
 	}
 }
@@ -275,6 +275,29 @@ func (d testDevice) singleMaxPoolGradient(p device.Pooling, x []float32, xShape 
 	single.MaxPool(p, single.tensor(device.Activation, x, xShape...), y, winners)
 	single.MaxPoolBackward(p, single.tensor(device.Activation, gy, yShape...), winners, dx, false)
 	return single.values(dx)
+}
+
+// relus takes channels of a wider tensor for the gradient.
+func relus(t *testing.T, _ *vectors, d testDevice) {
+	shape, wide := []int{2, 21, 3, 4, 5}, []int{2, 37, 3, 4, 5}
+	size, voxels := device.Count(shape), device.Count(shape[2:])
+	y := weights.FormulaInput("relu y", size, 1)
+	for i := range y {
+		y[i] = max(0, y[i])
+	}
+	all := d.tensor(device.Activation, weights.FormulaInput("relu dy", device.Count(wide), 1), wide...)
+	ty := d.tensor(device.Activation, y, shape...)
+	want := d.values(all)
+	y = d.values(ty) // as the device holds it
+	for n := range 2 {
+		for i := range 21 * voxels {
+			if y[n*21*voxels+i] == 0 {
+				want[(n*37+16)*voxels+i] = 0
+			}
+		}
+	}
+	d.ReLUBackward(ty, d.Slice(all, 16, 21))
+	checkValues(t, "ReLU backward", d.values(all), want, 0)
 }
 
 // batchNorms compares batch norm without ReLU although the device fuses the two: with scale and shift negated the other

@@ -232,6 +232,15 @@ func TestElementwise(t *testing.T) {
 			b.near("bias and ReLU", b.read("bias and ReLU", py, y), floor, b.tolerance)
 			b.run(b.typ.BiasReLU(x, 0, true))
 			b.near("ReLU", b.read("ReLU", px, x), floor, b.tolerance)
+			gradient := b.random(n)
+			dy := b.activation(px, gradient, 2, c, size)
+			b.run(b.typ.ReLUBackward(y, dy))
+			for j, v := range b.read("ReLU of the gradient", py, y) {
+				if v == 0 {
+					gradient[j] = 0
+				}
+			}
+			b.near("ReLU backward", b.read("ReLU backward", px, dy), gradient, 0)
 
 			flat, back := b.Alloc(int64(n*b.typ.Bytes())), b.Alloc(int64(4*n))
 			b.run(b.typ.Convert(b.floats(xs), flat, n), b.typ.ConvertBack(flat, back, n))

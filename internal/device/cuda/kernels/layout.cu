@@ -121,3 +121,17 @@ extern "C" __global__ void bias_relu(T* y, const float* bias, int relu, int voxe
         store(at, c - first, wide, r);
     }
 }
+
+// dy = 0 where y, the result of a ReLU, is 0.
+extern "C" __global__ void relu_backward(const T* y, T* dy, int voxels, int c, int yPitch, int dyPitch, int wide) {
+    int first = firstChannel();
+    if (first >= c) return;
+    i64 step = (i64)gridDim.x * blockDim.y;
+    for (i64 v = (i64)blockIdx.x * blockDim.y + threadIdx.y; v < voxels; v += step) {
+        T* to = dy + v * dyPitch + first;
+        Lanes a = load(y + v * yPitch + first, c - first, wide), b = load(to, c - first, wide);
+#pragma unroll
+        for (int i = 0; i < LANES; i++) b.f[i] = a.f[i] > 0.f ? b.f[i] : 0.f;
+        store(to, c - first, wide, b);
+    }
+}

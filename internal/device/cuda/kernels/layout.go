@@ -73,3 +73,9 @@ func (t Type) BiasReLU(y View, bias Ptr, relu bool) Launch {
 	grid, block := t.perVoxel(y.Voxels(), y.C, elementRun)
 	return launch("bias_relu", grid, block, y.Data, bias, relu, y.Voxels(), y.C, y.Pitch, t.wide(y))
 }
+
+// ReLUBackward sets dy to 0 where y is 0.
+func (t Type) ReLUBackward(y, dy View) Launch {
+	grid, block := t.perVoxel(y.Voxels(), y.C, elementRun)
+	return launch("relu_backward", grid, block, y.Data, dy.Data, y.Voxels(), y.C, y.Pitch, dy.Pitch, t.wide(y, dy))
+}
