@@ -46,10 +46,10 @@ func lookAt(ctx context.Context, c task.Case, masked bool, side int) *look {
 	}
 	l.size, l.spacing, l.doubt, l.orientation = h.Size, h.Spacing, h.SpacingDoubt, nifti.Orientation(h.Geometry)
 	view := viewOf(h.Geometry)
-	at := h.Size[view.normal] / 2
+	at := h.Size[view.Normal] / 2
 	var region *roi
 	if masked && c.Mask != "" {
-		if region, err = findROI(ctx, c.Mask, h.Geometry, view.normal); err != nil {
+		if region, err = findROI(ctx, c.Mask, h.Geometry, view.Normal); err != nil {
 			l.problem = err.Error()
 			return l
 		}
@@ -60,7 +60,7 @@ func lookAt(ctx context.Context, c task.Case, masked bool, side int) *look {
 	}
 	var inside []uint8 // of the region of interest, in the slice
 	if region != nil {
-		plane, err := readPlane(ctx, c.Mask, h.Geometry, view.normal, at)
+		plane, err := readPlane(ctx, c.Mask, h.Geometry, view.Normal, at)
 		if err != nil {
 			l.problem = err.Error()
 			return l
@@ -80,7 +80,7 @@ func lookAt(ctx context.Context, c task.Case, masked bool, side int) *look {
 		if m == 0 {
 			s.want = at
 		}
-		if err := s.read(ctx, path, h.Geometry, view.normal); err != nil {
+		if err := s.read(ctx, path, h.Geometry, view.Normal); err != nil {
 			l.problem = err.Error()
 			return l
 		}

@@ -250,14 +250,14 @@ func TestViewOf(t *testing.T) {
 					voxel[2-axis] = min(int(along*float64(g.Size[2-axis])), g.Size[2-axis]-1)
 				}
 				v := viewOf(g)
-				if v.name != test.name {
-					t.Fatalf("slices across body axis %d are %s", test.thick, v.name)
+				if v.Name != test.name {
+					t.Fatalf("slices across body axis %d are %s", test.thick, v.Name)
 				}
 				in := [2]int{}
 				var at [2]int
 				k := 0
 				for d := range 3 {
-					if d != v.normal {
+					if d != v.Normal {
 						in[k], at[k] = g.Size[d], voxel[d]
 						k++
 					}
@@ -302,8 +302,8 @@ func brightest(t *testing.T, th *thumb) (x, y float64) {
 func TestThickSlicesAndOutline(t *testing.T) {
 	g := volume.Geometry{Size: [3]int{10, 30, 40}, Spacing: [3]float64{3, 6, 1}, Direction: [9]float64{1, 0, 0, 0, 0, 1, 0, 1, 0}} // x L, y S, z P
 	v := viewOf(g)
-	if v.normal != 1 {
-		t.Fatalf("slices across axis %d", v.normal)
+	if v.Normal != 1 {
+		t.Fatalf("slices across axis %d", v.Normal)
 	}
 	plane, inside := make([]float32, 400), make([]uint8, 400)
 	for z := 2; z < 5; z++ {

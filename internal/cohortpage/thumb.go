@@ -13,71 +13,30 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/universal-classifier/uc/internal/planes"
 	"github.com/universal-classifier/uc/internal/volume"
 )
-
-// view is how a volume is cut and turned for the eye: along its thinnest slices, with the patient's right, or front, on
-// the left and the front, or the head, on top.
-type view struct {
-	normal   int    // axis of the volume (0 is z) that the slices are stacked along
-	name     string // axial, coronal or sagittal
-	row, col int    // axes that run down and to the right
-	flipRow  bool
-	flipCol  bool
-}
 
 // thickSlices is from how many times the smallest spacing on an axis is that of slices.
 const thickSlices = 1.5
 
 // viewOf chooses the axis with the largest spacing or, if the spacings are nearly alike, the one from feet to head.
-func viewOf(g volume.Geometry) view {
-	// Direction has the body's axes (L, P, S) as rows and x, y, z as columns.
-	body := func(axis int) (toward int, sign float64) {
-		column := 2 - axis
-		for b := range 3 {
-			if math.Abs(g.Direction[3*b+column]) > math.Abs(g.Direction[3*toward+column]) {
-				toward = b
-			}
-		}
-		return toward, g.Direction[3*toward+column]
-	}
-	v := view{}
+func viewOf(g volume.Geometry) planes.View {
+	normal := 0
 	for d := 1; d < 3; d++ {
-		if g.Spacing[d] > g.Spacing[v.normal] {
-			v.normal = d
+		if g.Spacing[d] > g.Spacing[normal] {
+			normal = d
 		}
 	}
-	if g.Spacing[v.normal] < thickSlices*min(g.Spacing[0], g.Spacing[1], g.Spacing[2]) {
-		v.normal = 0
+	if g.Spacing[normal] < thickSlices*min(g.Spacing[0], g.Spacing[1], g.Spacing[2]) {
+		normal = 0
 		for d := range 3 {
-			if toward, _ := body(d); toward == 2 {
-				v.normal = d
+			if toward, _ := planes.Body(g, d); toward == 2 {
+				normal = d
 			}
 		}
 	}
-	stacked, _ := body(v.normal)
-	v.name = [3]string{"sagittal", "coronal", "axial"}[stacked]
-	// What runs to the right: the left of the body, or in sagittal slices its back. What runs down: the back, or else the
-	// feet.
-	var in []int
-	for d := range 3 {
-		if d != v.normal {
-			in = append(in, d)
-		}
-	}
-	v.row, v.col = in[0], in[1]
-	right := 0
-	if stacked == 0 {
-		right = 1
-	}
-	if b, _ := body(v.row); b == right {
-		v.row, v.col = v.col, v.row
-	}
-	down, sign := body(v.row)
-	v.flipRow = (down == 2) == (sign > 0)
-	_, sign = body(v.col)
-	v.flipCol = sign < 0
-	return v
+	return planes.Along(g, normal)
 }
 
 // thumb is a slice as the page shows it.
@@ -90,20 +49,20 @@ type thumb struct {
 }
 
 // draw makes a thumbnail of a slice, no longer than side, with its pixels square in mm.
-func draw(plane []float32, inside []uint8, g volume.Geometry, v view, side int) *thumb {
-	rows, cols := g.Size[v.row], g.Size[v.col]
-	tall, wide := float64(rows)*g.Spacing[v.row], float64(cols)*g.Spacing[v.col]
-	scale := min(float64(side)/max(tall, wide), 1/min(g.Spacing[v.row], g.Spacing[v.col]))
-	t := &thumb{Width: clamp(int(math.Round(wide*scale)), 1, side), Height: clamp(int(math.Round(tall*scale)), 1, side), View: v.name}
+func draw(plane []float32, inside []uint8, g volume.Geometry, v planes.View, side int) *thumb {
+	rows, cols := g.Size[v.Row], g.Size[v.Col]
+	tall, wide := float64(rows)*g.Spacing[v.Row], float64(cols)*g.Spacing[v.Col]
+	scale := min(float64(side)/max(tall, wide), 1/min(g.Spacing[v.Row], g.Spacing[v.Col]))
+	t := &thumb{Width: clamp(int(math.Round(wide*scale)), 1, side), Height: clamp(int(math.Round(tall*scale)), 1, side), View: v.Name}
 	t.Small = max(t.Width, t.Height) < side/2
 	at := func(r, c int) int { // in the plane, whose axes are in the order of the volume's
-		if v.flipRow {
+		if v.FlipRow {
 			r = rows - 1 - r
 		}
-		if v.flipCol {
+		if v.FlipCol {
 			c = cols - 1 - c
 		}
-		if v.row < v.col {
+		if v.Row < v.Col {
 			return r*cols + c
 		}
 		return c*rows + r

@@ -55,6 +55,9 @@ func (o Options) TaskName() string {
 	return fmt.Sprintf("Task%03d_%s", o.TaskID, o.Name)
 }
 
+// LesionsDir holds masks of the lesions of the held-out cases that have any, within the task's folder.
+const LesionsDir = "lesionsTs"
+
 // TruthFile lists the classes of the held-out cases, within the task's folder.
 const TruthFile = "truthTs.csv"
 
@@ -62,7 +65,8 @@ const description = "Artificial scans made by uc demo: an organ of ellipsoids wi
 
 // Generate writes the cohort as a raw task under the data root dir (dir/raw/nnUNet_raw_data/TaskXXX_Name): images of
 // one modality, ROI masks with two labels (cortex, medulla), two classification labels (Lesion: absent, present; Size:
-// small, medium, large), balanced and crossed, and a few held-out cases with their classes in truthTs.csv. Scans are
+// small, medium, large), balanced and crossed, and a few held-out cases with their classes in truthTs.csv and their
+// lesions in lesionsTs. Scans are
 // int16, about 36 to 48 voxels per axis, each with a spacing of its own. A cohort that an earlier run left there is
 // replaced; anything else is an error.
 func Generate(ctx context.Context, dir string, opt Options, r progress.Reporter) error {
@@ -137,17 +141,24 @@ func plan(opt Options) []subject {
 // write makes the scan's two files.
 func (s subject) write(root string) error {
 	images, labels := task.ImagesDir, task.LabelsDir
+	dirs := []string{images, labels}
 	if s.test {
 		images, labels = "imagesTs", "labelsTs"
+		dirs = []string{images, labels, LesionsDir}
 	}
-	for _, dir := range []string{images, labels} {
+	for _, dir := range dirs {
 		if err := os.MkdirAll(filepath.Join(root, dir), 0o755); err != nil {
 			return fmt.Errorf("cannot create the task's folder: %w", err)
 		}
 	}
-	image, mask := s.scan()
+	image, mask, lesions := s.scan()
 	if err := nifti.WriteInt16(filepath.Join(root, images, s.id+"_0000.nii.gz"), mask.Geometry, image); err != nil {
 		return err
+	}
+	if s.test && s.lesion == 1 {
+		if err := nifti.WriteMask(filepath.Join(root, LesionsDir, s.id+".nii.gz"), lesions); err != nil {
+			return err
+		}
 	}
 	return nifti.WriteMask(filepath.Join(root, labels, s.id+".nii.gz"), mask)
 }
@@ -230,7 +241,7 @@ func removeEarlier(root string) error {
 	case !bytes.Contains(b, []byte(description)):
 		return fmt.Errorf("%s: a task of your own lies here, and would be overwritten; choose another folder or task id", root)
 	}
-	for _, pattern := range []string{"images*/phantom_*.nii.gz", "labels*/phantom_*.nii.gz", TruthFile, task.DatasetFile, task.OriginalFile} {
+	for _, pattern := range []string{"images*/phantom_*.nii.gz", "labels*/phantom_*.nii.gz", LesionsDir + "/phantom_*.nii.gz", TruthFile, task.DatasetFile, task.OriginalFile} {
 		files, err := filepath.Glob(filepath.Join(root, pattern))
 		if err != nil {
 			return err

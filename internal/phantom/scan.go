@@ -76,8 +76,9 @@ type wave struct {
 	phase float64
 }
 
-// scan draws the subject: voxels of the image, and the mask, which carries the geometry.
-func (s subject) scan() ([]int16, *volume.Mask) {
+// scan draws the subject: voxels of the image, the mask, which carries the geometry, and where the lesions are, 1, 2 and
+// so on.
+func (s subject) scan() (image []int16, mask, lesions *volume.Mask) {
 	rng := rand.New(rand.NewPCG(s.seed[0], s.seed[1]))
 	g := geometry(rng)
 	organ := ellipsoid{centre: jitter(rng, vec{fieldOfView / 2, fieldOfView / 2, fieldOfView / 2}, 2), axes: rotation(rng)}
@@ -95,8 +96,9 @@ func (s subject) scan() ([]int16, *volume.Mask) {
 	waves := texture(rng)
 	gain := uniform(rng, 0.8, 1.25) // scanners differ: no brightness means the same in two scans
 
-	image := make([]int16, g.Voxels())
-	mask := &volume.Mask{Geometry: g, Data: make([]int16, g.Voxels())}
+	image = make([]int16, g.Voxels())
+	mask = &volume.Mask{Geometry: g, Data: make([]int16, g.Voxels())}
+	lesions = &volume.Mask{Geometry: g, Data: make([]int16, g.Voxels())}
 	i := 0
 	for z := range g.Size[0] {
 		for y := range g.Size[1] {
@@ -112,7 +114,11 @@ func (s subject) scan() ([]int16, *volume.Mask) {
 						v, mask.Data[i] = tissueMedulla, 2
 					}
 					for b := range blobs {
-						v += blobs[b].contrast * soft(blobs[b].depth(p))
+						depth := blobs[b].depth(p)
+						v += blobs[b].contrast * soft(depth)
+						if depth < 1 && blobs[b].contrast > 0 {
+							lesions.Data[i] = int16(b + 1)
+						}
 					}
 				}
 				if v > 0 {
@@ -127,7 +133,7 @@ func (s subject) scan() ([]int16, *volume.Mask) {
 			}
 		}
 	}
-	return image, mask
+	return image, mask, lesions
 }
 
 // geometry draws spacing and place; the size follows from the field of view.

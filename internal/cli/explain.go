@@ -1,0 +1,272 @@
+package cli
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/universal-classifier/uc/internal/checkpoint"
+	"github.com/universal-classifier/uc/internal/device/open"
+	"github.com/universal-classifier/uc/internal/explain"
+	"github.com/universal-classifier/uc/internal/i3d"
+	"github.com/universal-classifier/uc/internal/infile"
+	"github.com/universal-classifier/uc/internal/memory"
+	"github.com/universal-classifier/uc/internal/model"
+	"github.com/universal-classifier/uc/internal/progress"
+	"github.com/universal-classifier/uc/internal/task"
+)
+
+type explainFlags struct {
+	dataRoot   string
+	images     []string
+	masks      string
+	out        string
+	task       string
+	model      modelFlags
+	folds      []string
+	checkpoint string
+	noTTA      bool
+	overwrite  bool
+	noWait     bool
+	memory     string
+	device     string
+	gpu        open.GPU
+	threads    int
+	json       bool
+
+	method  string
+	layer   string
+	classes []string
+	targets string
+	curves  int
+}
+
+func explainCommand() *cobra.Command {
+	var f explainFlags
+	cmd := &cobra.Command{
+		Use:   "explain -i IMAGES [-s MASKS] -o OUT -t TASK",
+		Short: "Show where the network looked: heat maps of cases over their images",
+		Long: `Makes heat maps of cases: what in the image speaks for a class of a label, by default the predicted one. Cases are
+preprocessed as in prediction, and the maps of all folds are averaged. Methods:
+  hirescam   activations times gradients of a layer (--layer), place by place: fast
+  gradcam    Grad-CAM++ of a layer: smoother, but its maps hardly depend on what the network has learnt
+  occlusion  how much the class's score falls where a patch of the image is hidden: slow, no gradients
+  gradients  integrated gradients: the share of every voxel in the class's score, smoothed
+Writes per case a folder with the map as NIfTI in the geometry of the original image, a picture of the three planes
+through its maximum, and numbers; and explain.json and explain.csv over all cases: the share of the heat inside the
+region of interest, and deletion and insertion curves. A heat map shows what a network used, not what is there: it is
+no segmentation. A case that cannot be explained does not stop the others; then the exit code is 1.`,
+		Example: `  uc explain --data-root demo -i images -s masks -o explained -t 900
+  uc explain -i images -o explained -t 10 --class Tumour=1 --layer mixed_3c
+  uc explain -i images -o explained -t 10 -f 0 --method occlusion --curve-steps 0
+  uc explain -i images -o explained --model artifact --method gradients --disable_tta --class all`,
+		Args: exactArgs(),
+		RunE: func(cmd *cobra.Command, _ []string) error { return runExplain(cmd, &f) },
+	}
+	fs := cmd.Flags()
+	fs.StringArrayVarP(&f.images, "input_folder", "i", nil, "`DIR` with the images (.nii, .nii.gz, .mha, .mhd), named CASE_0000.nii.gz, CASE_0001.nii.gz, ... by modality; "+
+		"one such image for that case alone; or the files of one case, of any name, one per modality in order; required")
+	spell(fs, "input_folder", "-i", "--input_folder")
+	list(fs, "input_folder")
+	fs.StringVarP(&f.masks, "seg_folder", "s", "", "`DIR` with the masks of the region of interest, named CASE.nii.gz; or the mask of the one case")
+	spell(fs, "seg_folder", "-s", "--seg_folder")
+	fs.StringVarP(&f.out, "output_folder", "o", "", "`DIR` for the maps; required")
+	spell(fs, "output_folder", "-o", "--output_folder")
+	fs.StringVarP(&f.task, "task_name", "t", "", "`TASK`, an id (4, 004) or a full name (Task004_X); required unless --model names a folder")
+	spell(fs, "task_name", "-t", "--task_name")
+	fs.StringSliceVarP(&f.folds, "folds", "f", nil, "`FOLDS` to average, numbers or all (default: the trained ones)")
+	spell(fs, "folds", "-f", "--folds")
+	list(fs, "folds")
+	f.model.addFolder(cmd)
+	fs.StringVar(&f.checkpoint, "chk", checkpoint.Final, "`NAME` of the checkpoint")
+	spell(fs, "chk", "-chk")
+	fs.StringVar(&f.method, "method", string(explain.HiResCAM), "`METHOD`: hirescam, gradcam, occlusion or gradients")
+	fs.StringVar(&f.layer, "layer", "", "`LAYER` that hirescam and gradcam look at: "+strings.Join(i3d.Layers()[1:], ", ")+" (default: by the size of the input)")
+	fs.StringSliceVar(&f.classes, "class", nil, "`CLASSES` to explain: LABEL=CLASS or CLASS, by number or value, or all (default: the predicted one of every label)")
+	list(fs, "class")
+	fs.IntVar(&f.curves, "curve-steps", 10, "`N` parts that the deletion and insertion curves take away and bring back; 0: no curves")
+	fs.StringVar(&f.targets, "targets", "", "`DIR` with masks, named CASE.nii.gz, of what the network should look at: whether the maximum of each map lies there (pointing game)")
+	fs.BoolVar(&f.noTTA, "disable_tta", false, "no mirror images: one in place of eight; occlusion never has any")
+	spell(fs, "disable_tta", "--disable_tta")
+	fs.BoolVar(&f.overwrite, "overwrite_existing", false, "explain again what already has a result")
+	spell(fs, "overwrite_existing", "--overwrite_existing")
+
+	dataRootFlag(cmd, &f.dataRoot)
+	fs.StringVar(&f.memory, "memory", "", "cases that need more than `SIZE` (8G, 500M; default 70% of the free memory) are reported and not explained")
+	deviceFlags(cmd, &f.device, &f.threads, &f.gpu)
+	noWaitFlag(cmd, &f.noWait)
+	jsonFlag(cmd, &f.json)
+	return cmd
+}
+
+// check finds mistakes that need no look at the data.
+func (f *explainFlags) check() error {
+	switch {
+	case len(f.images) == 0 || slices.Contains(f.images, ""):
+		return usagef("missing -i IMAGES")
+	case f.out == "":
+		return usagef("missing -o OUT")
+	case !slices.Contains(explain.Methods, explain.Method(f.method)):
+		return usagef("flag --method: %q is not hirescam, gradcam, occlusion or gradients", f.method)
+	case f.layer != "" && f.method != string(explain.HiResCAM) && f.method != string(explain.GradCAM):
+		return usagef("flag --layer: the method %s does not look at a layer", f.method)
+	case f.layer != "" && !slices.Contains(i3d.Layers()[1:], f.layer):
+		return usagef("flag --layer: %q is not one of %s", f.layer, strings.Join(i3d.Layers()[1:], ", "))
+	case f.curves < 0 || f.curves > maxCurveSteps:
+		return usagef("flag --curve-steps: %d is not a number from 0 to %d", f.curves, maxCurveSteps)
+	case len(f.classes) > 1 && slices.Contains(f.classes, everyClass):
+		return usagef("flag --class: all stands alone")
+	}
+	return cmp.Or(f.model.checkFolder(f.task), checkFolds(f.folds))
+}
+
+const (
+	maxCurveSteps = 1000
+	everyClass    = "all"
+)
+
+// explained is what uc explain --json prints.
+type explained struct {
+	Folds     []string          `json:"folds"`
+	Method    string            `json:"method"`
+	Explained int               `json:"explained"`
+	Kept      int               `json:"kept"`
+	Failed    []explain.Failure `json:"failed"`
+	Unused    []explain.Unused  `json:"unused"`
+	Hits      int               `json:"pointing_hits"`    // maps whose maximum lies in their target
+	Targets   int               `json:"pointing_targets"` // maps with a target
+	JSON      string            `json:"json"`
+	CSV       string            `json:"csv"`
+	Results   json.RawMessage   `json:"results,omitempty"` // explain.json
+}
+
+func runExplain(cmd *cobra.Command, f *explainFlags) error {
+	if err := cmp.Or(f.check(), checkThreads(cmd, f.threads)); err != nil {
+		return err
+	}
+	var budget int64
+	if f.memory != "" {
+		var err error
+		if budget, err = memory.Parse(f.memory); err != nil {
+			return usagef("flag --memory: %v", err)
+		}
+	}
+	dir, err := f.model.folder(f.dataRoot, f.task)
+	if err != nil {
+		return err
+	}
+	limit := cmp.Or(budget, memory.Default())
+	o := explain.Options{
+		Folds: f.folds, Checkpoint: f.checkpoint, Device: f.device, GPU: f.gpu, Threads: f.threads, Memory: limit, NoWait: f.noWait, DisableTTA: f.noTTA,
+		Method: explain.Method(f.method), Layer: f.layer, AllClasses: slices.Equal(f.classes, []string{everyClass}), CurveSteps: f.curves,
+	}
+	if len(f.classes) > 0 && !o.AllClasses {
+		plans, err := model.OpenPlans(dir, progress.Discard)
+		if err != nil {
+			return err
+		}
+		if o.Classes, err = classesOf(f.classes, plans.Labels); err != nil {
+			return err
+		}
+	}
+	d := newDisplay(cmd.ErrOrStderr())
+	defer d.Close()
+	m, err := explain.Open(dir, o, d)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	defer limitHeap(limit)()
+	plans := m.Plans()
+	var found []task.Problem
+	var invalid *task.ValidationError
+	cases, broken := task.PredictionInputs(f.images, f.masks, len(plans.Modalities), plans.RealMasks || plans.MasksUnknown && f.masks != "", f.out)
+	if broken != nil {
+		if !errors.As(broken, &invalid) {
+			return broken
+		}
+		found = invalid.Problems
+	}
+	s, err := m.Folder(cmd.Context(), cases, found, f.targets, f.out, f.overwrite, d)
+	if err != nil {
+		return err
+	}
+	d.Close()
+	r := explained{Folds: m.Folds(), Method: f.method, Explained: s.Explained, Kept: s.Kept, Failed: s.Failed, Unused: s.Unused, Hits: s.Hits, Targets: s.Targets, JSON: s.JSON, CSV: s.CSV}
+	if err := r.print(cmd.OutOrStdout(), f.json); err != nil {
+		return err
+	}
+	var names []string
+	for _, c := range s.Failed {
+		if !slices.ContainsFunc(found, func(p task.Problem) bool { return p.Case == c.Case }) { // those are told below
+			names = append(names, c.Case)
+		}
+	}
+	if len(names) > 0 {
+		broken = errors.Join(broken, fmt.Errorf("%d of %d cases could not be explained, see the warnings above: %s", len(names), len(cases), strings.Join(names, ", ")))
+	}
+	return broken
+}
+
+// classesOf finds the classes that are asked for: LABEL=CLASS or CLASS, each by number or by the class's value.
+func classesOf(asked []string, labels []task.Label) ([]explain.Class, error) {
+	var classes []explain.Class
+	for _, text := range asked {
+		label, class := -1, text
+		for i, l := range labels {
+			if rest, ok := strings.CutPrefix(text, l.Name+"="); ok {
+				label, class = i, rest
+			}
+		}
+		found := false
+		for i, l := range labels {
+			for k, value := range l.Values {
+				if (label < 0 || label == i) && (class == value || class == strconv.Itoa(k)) {
+					found = true
+					classes = append(classes, explain.Class{Label: i, Class: k})
+				}
+			}
+		}
+		if !found {
+			var known []string
+			for _, l := range labels {
+				for k, value := range l.Values {
+					known = append(known, fmt.Sprintf("%s=%d (%s)", l.Name, k, value))
+				}
+			}
+			return nil, usagef("flag --class: %q is none of the model's: %s", text, strings.Join(known, ", "))
+		}
+	}
+	return classes, nil
+}
+
+func (r *explained) print(w io.Writer, asJSON bool) error {
+	if asJSON {
+		if b, err := infile.ReadFile(r.JSON, infile.MaxText); err == nil {
+			r.Results = b
+		}
+		return printJSON(w, r)
+	}
+	fmt.Fprintf(w, "%d explained by %s, folds %s", r.Explained, r.Method, strings.Join(r.Folds, " "))
+	if r.Kept > 0 {
+		fmt.Fprintf(w, ", %d had results already (--overwrite_existing explains them again)", r.Kept)
+	}
+	if len(r.Failed) > 0 {
+		fmt.Fprintf(w, ", %d failed", len(r.Failed))
+	}
+	if len(r.Unused) > 0 {
+		fmt.Fprintf(w, ", %d images not used", len(r.Unused))
+	}
+	if r.Targets > 0 {
+		fmt.Fprintf(w, "\npointing game: %d of %d maxima within %d voxels of their target", r.Hits, r.Targets, explain.PointingTolerance)
+	}
+	_, err := fmt.Fprintf(w, "\n%s\n%s\n", r.CSV, r.JSON)
+	return err
+}
