@@ -38,6 +38,8 @@ type evaluateFlags struct {
 	paper       bool
 	json        bool
 	scans       bool // on the page
+	noHeat      bool
+	heat        bool // heat maps are made
 	prevalence  []string
 	shares      []reliability.Prevalence // as they were parsed
 }
@@ -102,7 +104,7 @@ Where dataset.json names patients, or the table has a column patient, and a pati
 	fs.BoolVar(&f.paper, "paper", false, "also write what a publication needs, with uc.lock, into the folder paper beside the files")
 	dataRootFlag(cmd, &f.dataRoot)
 	deviceFlags(cmd, &f.device, &f.threads, &f.gpu)
-	pageFlag(cmd, &f.scans)
+	pageFlag(cmd, &f.scans, &f.noHeat)
 	noWaitFlag(cmd, &f.noWait)
 	jsonFlag(cmd, &f.json)
 	return cmd
@@ -112,6 +114,10 @@ func runEvaluate(cmd *cobra.Command, f *evaluateFlags, args []string) error {
 	if err := f.checkPaper(args); err != nil {
 		return err
 	}
+	if f.noHeat && !f.scans {
+		return usagef("--no-heat belongs to --report")
+	}
+	f.heat = f.scans && !f.noHeat
 	r, dir, incomplete, err := f.measure(cmd, args)
 	if err != nil {
 		return err
@@ -158,8 +164,8 @@ func (f *evaluateFlags) measure(cmd *cobra.Command, args []string) (r *evaluate.
 		return nil, "", nil, err
 	}
 	for _, name := range []string{"device", "threads"} {
-		if cmd.Flags().Changed(name) && !f.test {
-			return nil, "", nil, usagef("flag --%s belongs to --test, which predicts", name)
+		if cmd.Flags().Changed(name) && !f.test && !f.heat {
+			return nil, "", nil, usagef("flag --%s belongs to --test, which predicts, and to --report, which makes heat maps", name)
 		}
 	}
 	if f.shares, err = parsePrevalence(f.prevalence); err != nil {

@@ -14,15 +14,19 @@ import (
 )
 
 // pageFlag adds --report, which puts the scans on the page of an evaluation.
-func pageFlag(cmd *cobra.Command, scans *bool) {
-	cmd.Flags().BoolVar(scans, "report", false, fmt.Sprintf("put the scans on %s: per case a small copy with the region of interest, at most %d MB in all. "+
-		"Reads every image of the evaluated cases", report.PageFile, report.MaxBytes/1_000_000))
+func pageFlag(cmd *cobra.Command, scans, noHeat *bool) {
+	cmd.Flags().BoolVar(noHeat, "no-heat", false, "with --report: no maps of what the network looked at, which take a pass of the network for every case")
+	cmd.Flags().BoolVar(scans, "report", false, fmt.Sprintf("put the scans on %s: per case a small copy with the region of interest and a heat map, at most %d MB in all. "+
+		"Reads every image of the evaluated cases and runs the network on it", report.PageFile, report.MaxBytes/1_000_000))
 }
 
 // page makes what report.html shows in addition to the numbers: of each case what dataset.json says, and with --report
 // the scan. Where the raw task is not at hand, only the numbers are shown.
 func (f *evaluateFlags) page(cmd *cobra.Command, r *evaluate.Report) (*report.Page, error) {
-	d := newDisplay(cmd.ErrOrStderr())
+	if f.predictions != "" && !f.test { // of whatever cases
+		return &report.Page{}, nil
+	}
+	d := displayOf(cmd)
 	defer d.Close()
 	t, cases, err := f.casesOf(r)
 	if err != nil {
@@ -33,7 +37,7 @@ func (f *evaluateFlags) page(cmd *cobra.Command, r *evaluate.Report) (*report.Pa
 	}
 	p := &report.Page{Details: detailsOf(cases)}
 	if f.scans {
-		err = addScans(cmd, p, r, t, cases, d)
+		err = f.addScans(cmd, p, r, t, cases, d)
 	}
 	return p, err
 }
@@ -81,7 +85,7 @@ func detailsOf(cases []task.Case) map[string][]report.Detail {
 }
 
 // addScans copies the scans of the report's cases to the page, those that are looked at first before the others.
-func addScans(cmd *cobra.Command, p *report.Page, r *evaluate.Report, t *task.Task, cases []task.Case, d progress.Reporter) error {
+func (f *evaluateFlags) addScans(cmd *cobra.Command, p *report.Page, r *evaluate.Report, t *task.Task, cases []task.Case, d progress.Reporter) error {
 	room, err := report.Room(r, p)
 	if err != nil {
 		return err
@@ -96,7 +100,17 @@ func addScans(cmd *cobra.Command, p *report.Page, r *evaluate.Report, t *task.Ta
 			order = append(order, c)
 		}
 	}
-	scans, err := preview.Make(cmd.Context(), order, t.Dataset.HasMasks, t.Dataset.Modalities, preview.Options{Bytes: room}, d)
+	o := preview.Options{Bytes: room}
+	if f.heat {
+		heat, done, err := f.heats(cmd, r, t, d)
+		if err != nil {
+			d.Warn("the page has no heat maps: %v", err)
+		} else {
+			defer done()
+			o.Heat = heat
+		}
+	}
+	scans, err := preview.Make(cmd.Context(), order, t.Dataset.HasMasks, t.Dataset.Modalities, o, d)
 	if err != nil {
 		return err
 	}

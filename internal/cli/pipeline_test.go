@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"encoding/csv"
 	"encoding/json"
@@ -123,6 +124,18 @@ func TestPipeline(t *testing.T) {
 	if table := ok(t, "evaluate", "--data-root", c.root, c.name, "-f", "0"); !strings.Contains(table, "2 cases, folds 0") || !strings.Contains(table, "roc_Lesion.png") {
 		t.Errorf("evaluate printed\n%s", table)
 	}
+	seen := filepath.Join(c.root, "seen")
+	for flag, want := range map[string]bool{"--report": true, "--no-heat": false} {
+		ok(t, "evaluate", "--data-root", c.root, c.name, "-f", "0", "-o", seen, "--report", flag)
+		page, err := os.ReadFile(filepath.Join(seen, "report.html"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Contains(page, []byte(`id="scan-1-1"`)) || bytes.Contains(page, []byte(`"kind":"heat"`)) != want {
+			t.Errorf("evaluate --report %s: no scans, or heat maps %t", flag, !want)
+		}
+	}
+	refused(t, ExitUsage, []string{"--no-heat belongs to --report"}, "evaluate", "--data-root", c.root, "1", "--no-heat")
 
 	var info systemInfo
 	decode(t, ok(t, "info", "--data-root", c.root, "--json"), &info)

@@ -22,7 +22,7 @@ func viewCommand() *cobra.Command {
 		Long: `Measures the trained folds of a TASK as uc evaluate does and serves the same page with the scans as they are stored, to this
 computer alone (127.0.0.1), until Ctrl-C. Prints the address to open in a browser; it holds a secret, so that nobody else on the
 computer finds the page. Writes nothing but a table of marks: a reader may mark cases as relabel, whose class is wrong, or exclude,
-with a comment. The table is read again at the next start; uc plan-and-preprocess --exclude reads it, too.`,
+with a comment. Heat maps of what the network looked at are made when they are asked for. The table is read again at the next start; uc plan-and-preprocess --exclude reads it, too.`,
 		Example: `  uc view --data-root /path/to/data 4
   uc view 4 --test -f 0 1 2 3 4
   uc view 4 --port 8080 --marks review.csv
@@ -48,6 +48,7 @@ func runView(cmd *cobra.Command, f *evaluateFlags, args []string, port int, tabl
 	if port < 0 || port > 65535 {
 		return usagef("flag --port: %d, expected 0 to 65535", port)
 	}
+	f.heat = true
 	r, dir, incomplete, err := f.measure(cmd, args)
 	if err != nil {
 		return err
@@ -75,6 +76,15 @@ func runView(cmd *cobra.Command, f *evaluateFlags, args []string, port int, tabl
 		if known[c.ID] {
 			o.Cases = append(o.Cases, c)
 		}
+	}
+	d := displayOf(cmd)
+	defer d.Close()
+	heat, done, err := f.heats(cmd, r, t, d)
+	if err != nil {
+		d.Warn("there are no heat maps: %v", err)
+	} else {
+		defer done()
+		o.Heat = heat
 	}
 	s, err := view.Listen(port, o)
 	if err != nil {
