@@ -114,11 +114,10 @@ The workflow, the folders and the flags are those of nnU-Net and of the Python p
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetFlagErrorFunc(flagError)
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { writeHelp(cmd.OutOrStdout(), cmd) })
-	root.AddCommand(newProbe(), runStepCommand(), demoCommand(), convertCommand(), planCommand(), trainCommand(), predictCommand(), explainCommand(), evaluateCommand(), compareCommand(), reproduceCommand(), exportCommand(), preprocessCaseCommand(), importCommand(),
+	root.AddCommand(newProbe(), runStepCommand(), demoCommand(), convertCommand(), planCommand(), trainCommand(), predictCommand(), explainCommand(), evaluateCommand(), viewCommand(), compareCommand(), reproduceCommand(), exportCommand(), preprocessCaseCommand(), importCommand(),
 		submitCommand(), statusCommand(), packageCommand(), checkArtifactCommand(), serveCommand(),
 		infoCommand(), benchCommand(), versionCommand(), completionCommand(), environmentTopic())
 	root.InitDefaultHelpCmd()
-	root.AddCommand(viewCommand())
 	return root
 }
 
