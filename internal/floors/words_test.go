@@ -26,6 +26,7 @@ var cliRooms = []string{"internal/cli", "cmd", "scripts"}
 var spelledOnPurpose = []struct{ path, text, why string }{
 	{"internal/jobgraph/", "", "composes the command lines of jobs, for a batch system to run"},
 	{"internal/slurm/", "", "writes the scripts of jobs, and calls the commands of Slurm"},
+	{"internal/kubernetes/", "", "writes manifests and a script that calls kubectl"},
 	{"internal/device/cuda/cudatest/emulator/emulator.go", "-o", "a flag of the C++ compiler"},
 	{"internal/device/cuda/driver/find.go", "-c", "a flag of Python"},
 	{"internal/device/cuda/driver/report.go", "python3 -m pip install ", "a command that installs NVIDIA's libraries; the command line and Go programs need it alike"},

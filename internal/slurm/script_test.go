@@ -60,7 +60,7 @@ func TestScriptRunsItsCommand(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"#SBATCH --cpus-per-task=2", "#SBATCH --mem=3073M", "#SBATCH --time=0-01:00:00", "#SBATCH --partition=p", "#SBATCH --requeue"} {
+	for _, want := range []string{"--cpus-per-task=2", "#SBATCH --mem=3073M", "#SBATCH --time=0-01:00:00", "#SBATCH --partition=p", "#SBATCH --requeue"} {
 		if !strings.Contains(string(b), want) {
 			t.Errorf("the script does not say %q", want)
 		}
