@@ -177,8 +177,8 @@ func readerTable(t *testing.T, text string) string {
 	return path
 }
 
-// A reader who gives classes alone has no area; one who gives ratings alone no accuracy; both are measured on what there
-// is.
+// A reader who gives classes alone has no area; one who gives ratings alone no accuracy; both are measured on what
+// there is.
 func TestReaders(t *testing.T) {
 	model := runOf("model", 80, 2, 1, alone)
 	model.Labels = lesion

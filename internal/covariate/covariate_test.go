@@ -24,8 +24,8 @@ func mentions(texts []string, want string) bool {
 	return slices.ContainsFunc(texts, func(s string) bool { return strings.Contains(s, want) })
 }
 
-// A table as a spreadsheet of the continent leaves it: a mark, semicolons, decimal commas, quotes, blanks, words for what
-// is not known, other cases, the truth, names.
+// A table as a spreadsheet of the continent leaves it: a mark, semicolons, decimal commas, quotes, blanks, words for
+// what is not known, other cases, the truth, names.
 func TestReadMessyTable(t *testing.T) {
 	patients := map[string]string{}
 	for _, id := range strings.Fields("a b c d e f g h i j k l m") {

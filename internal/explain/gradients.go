@@ -16,8 +16,8 @@ const (
 	mostPlaces  = 243
 	// completeness is by what part of the absolute difference, or of 1 where that is larger, the sum may miss it.
 	completeness = 0.02
-	// smoothing is the standard deviation, in voxels, of the Gaussian that spreads the attributions of single voxels, which
-	// alternate in sign. It keeps their sum.
+	// smoothing is the standard deviation, in voxels, of the Gaussian that spreads the attributions of single voxels,
+	// which alternate in sign. It keeps their sum.
 	smoothing = 1.5
 )
 

@@ -67,8 +67,9 @@ func TestCutLogits(t *testing.T) {
 	}
 }
 
-// TestCutGradient compares gradients with differences of logits, at the input, behind a pooling and behind blocks: the gradient's mean along a line, times the line, is the difference between its ends.
-// Unlike a difference over a short step, that holds across the kinks of ReLU and maximum, too.
+// TestCutGradient compares gradients with differences of logits, at the input, behind a pooling and behind blocks: the
+// gradient's mean along a line, times the line, is the difference between its ends. Unlike a difference over a short
+// step, that holds across the kinks of ReLU and maximum, too.
 func TestCutGradient(t *testing.T) {
 	p, x := cutPredictor(t, openCPU(t, 2))
 	r := rand.New(rand.NewPCG(5, 6))

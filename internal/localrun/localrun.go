@@ -174,8 +174,8 @@ func (s *run) give(n jobgraph.Needs) {
 	s.free.GPUs += n.GPUs
 }
 
-// Execute runs a command of a graph to its end, as a process of its own. Its output goes to its log and to also, and its
-// exit code is kept next to the log. When ctx ends it is told to end, and may save its work first.
+// Execute runs a command of a graph to its end, as a process of its own. Its output goes to its log and to also, and
+// its exit code is kept next to the log. When ctx ends it is told to end, and may save its work first.
 func Execute(ctx context.Context, program string, g *jobgraph.Graph, c jobgraph.Command, also io.Writer) error {
 	defer interrupt.Hold(ctx)()
 	if err := g.Begin(c); err != nil {

@@ -76,8 +76,8 @@ type wave struct {
 	phase float64
 }
 
-// scan draws the subject: voxels of the image, the mask, which carries the geometry, and where the lesions are, 1, 2 and
-// so on.
+// scan draws the subject: voxels of the image, the mask, which carries the geometry, and where the lesions are, 1, 2
+// and so on.
 func (s subject) scan() (image []int16, mask, lesions *volume.Mask) {
 	rng := rand.New(rand.NewPCG(s.seed[0], s.seed[1]))
 	g := geometry(rng)
