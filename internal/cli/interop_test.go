@@ -52,7 +52,7 @@ func TestModelsOfTheReferenceComeInAndGoOutAgain(t *testing.T) {
 	results := filepath.Join(root, "trained_models")
 
 	r := uc("import-model", artifact, "-o", filepath.Join(root, "plain"), "--json")
-	if r.code != ExitOK || !strings.Contains(r.stderr, "label_0 (classes 0 to 1)") || !strings.Contains(r.stderr, "uc import-model --masks ORIGIN") {
+	if r.code != ExitOK || !strings.Contains(r.stderr, "label_0 (classes 0 to 1)") || !strings.Contains(r.stderr, "(--masks ORIGIN)") {
 		t.Fatalf("exit code %d\n%s", r.code, r.stderr)
 	}
 	r = uc("import-model", artifact, "-o", results, "--dataset-json", dataset, "--masks", "generated", "--json")

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/universal-classifier/uc/internal/remedy"
 	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/volume"
 	"github.com/universal-classifier/uc/pkg/nifti"
@@ -76,7 +77,7 @@ func TestDuplicatesNamePairs(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, File), []byte("["), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Read(dir); err == nil || !strings.Contains(err.Error(), "--verify_dataset_integrity") {
+	if _, err := Read(dir); err == nil || len(remedy.Of(err)) == 0 {
 		t.Errorf("a damaged file: %v", err)
 	}
 }
