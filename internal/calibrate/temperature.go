@@ -16,7 +16,7 @@ const (
 // Words for a temperature at an end of the range.
 const (
 	boundSeparated = "the classes of these cases are told apart without an error, so that no temperature is too small"
-	boundUseless   = "the logits say nothing of the classes of these cases, or the contrary, so that no temperature is too large"
+	boundUseless   = "the logits carry no information on the classes of these cases, or point the wrong way, so that no temperature is high enough"
 )
 
 // ErrOneClass is the error of cases that are all of one class, from which no temperature can be learned.
