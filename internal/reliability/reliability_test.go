@@ -144,8 +144,8 @@ func TestWhereNothingCanBeLearned(t *testing.T) {
 		"fold all":   {many(20, one(1, 1, "all"), one(0, -2, "all")), notOutOfFold, ""},
 		"two cases":  {many(1, one(1, 1, "0"), one(0, -2, "1")), "2 cases to learn from, expected at least 20", ""},
 		"told apart": {many(20, one(1, 1, "0"), one(0, -2, "1")), "", "without an error"},
-		"equal":      {many(10, one(1, 0, "0"), one(0, 0, "1"), one(1, 0, "1"), one(0, 0, "0")), "", "say nothing"},
-		"contrary":   {many(10, one(1, 1, "0"), one(1, -2, "0"), one(0, 1, "1"), one(0, -1, "1")), "", "say nothing"},
+		"equal":      {many(10, one(1, 0, "0"), one(0, 0, "1"), one(1, 0, "1"), one(0, 0, "0")), "", "no information"},
+		"contrary":   {many(10, one(1, 1, "0"), one(1, -2, "0"), one(0, 1, "1"), one(0, -1, "1")), "", "no information"},
 		"not finite": {append(many(20, one(1, 1, "0"), one(0, 1, "1")), evaluate.Prediction{Case: "x", Fold: "1", Targets: []int{0}, Logits: [][]float64{{0, math.Inf(-1)}}, Probabilities: [][]float64{{1, 0}}}), "not finite", ""},
 	} {
 		r := evaluate.Evaluate(mass, c.cases)
