@@ -12,8 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/universal-classifier/uc/internal/checkpoint"
-	"github.com/universal-classifier/uc/internal/device/open"
 	"github.com/universal-classifier/uc/internal/explain"
 	"github.com/universal-classifier/uc/internal/i3d"
 	"github.com/universal-classifier/uc/internal/infile"
@@ -24,22 +22,7 @@ import (
 )
 
 type explainFlags struct {
-	dataRoot   string
-	images     []string
-	masks      string
-	out        string
-	task       string
-	model      modelFlags
-	folds      []string
-	checkpoint string
-	noTTA      bool
-	overwrite  bool
-	noWait     bool
-	memory     string
-	device     string
-	gpu        open.GPU
-	threads    int
-	json       bool
+	inputFlags
 
 	method  string
 	layer   string
@@ -70,49 +53,23 @@ no segmentation. A case that cannot be explained does not stop the others; then 
 		Args: exactArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error { return runExplain(cmd, &f) },
 	}
+	f.add(cmd, inputWords{out: "maps", noTTA: "no mirror images: one in place of eight; occlusion never has any", overwrite: "explain", done: "explained"})
 	fs := cmd.Flags()
-	fs.StringArrayVarP(&f.images, "input_folder", "i", nil, "`DIR` with the images (.nii, .nii.gz, .mha, .mhd), named CASE_0000.nii.gz, CASE_0001.nii.gz, ... by modality; "+
-		"one such image for that case alone; or the files of one case, of any name, one per modality in order; required")
-	spell(fs, "input_folder", "-i", "--input_folder")
-	list(fs, "input_folder")
-	fs.StringVarP(&f.masks, "seg_folder", "s", "", "`DIR` with the masks of the region of interest, named CASE.nii.gz; or the mask of the one case")
-	spell(fs, "seg_folder", "-s", "--seg_folder")
-	fs.StringVarP(&f.out, "output_folder", "o", "", "`DIR` for the maps; required")
-	spell(fs, "output_folder", "-o", "--output_folder")
-	fs.StringVarP(&f.task, "task_name", "t", "", "`TASK`, an id (4, 004) or a full name (Task004_X); required unless --model names a folder")
-	spell(fs, "task_name", "-t", "--task_name")
-	fs.StringSliceVarP(&f.folds, "folds", "f", nil, "`FOLDS` to average, numbers or all (default: the trained ones)")
-	spell(fs, "folds", "-f", "--folds")
-	list(fs, "folds")
-	f.model.addFolder(cmd)
-	fs.StringVar(&f.checkpoint, "chk", checkpoint.Final, "`NAME` of the checkpoint")
-	spell(fs, "chk", "-chk")
 	fs.StringVar(&f.method, "method", string(explain.HiResCAM), "`METHOD`: hirescam, gradcam, occlusion or gradients")
 	fs.StringVar(&f.layer, "layer", "", "`LAYER` that hirescam and gradcam look at: "+strings.Join(i3d.Layers()[1:], ", ")+" (default: by the size of the input)")
 	fs.StringSliceVar(&f.classes, "class", nil, "`CLASSES` to explain: LABEL=CLASS or CLASS, by number or value, or all (default: the predicted one of every label)")
 	list(fs, "class")
 	fs.IntVar(&f.curves, "curve-steps", 10, "`N` parts that the deletion and insertion curves take away and bring back; 0: no curves")
 	fs.StringVar(&f.targets, "targets", "", "`DIR` with masks, named CASE.nii.gz, of what the network should look at: whether the maximum of each map lies there (pointing game)")
-	fs.BoolVar(&f.noTTA, "disable_tta", false, "no mirror images: one in place of eight; occlusion never has any")
-	spell(fs, "disable_tta", "--disable_tta")
-	fs.BoolVar(&f.overwrite, "overwrite_existing", false, "explain again what already has a result")
-	spell(fs, "overwrite_existing", "--overwrite_existing")
-
-	dataRootFlag(cmd, &f.dataRoot)
-	fs.StringVar(&f.memory, "memory", "", "cases that need more than `SIZE` (8G, 500M; default 70% of the free memory) are reported and not explained")
-	deviceFlags(cmd, &f.device, &f.threads, &f.gpu)
-	noWaitFlag(cmd, &f.noWait)
-	jsonFlag(cmd, &f.json)
 	return cmd
 }
 
 // check finds mistakes that need no look at the data.
 func (f *explainFlags) check() error {
+	if err := f.inputFlags.check(); err != nil {
+		return err
+	}
 	switch {
-	case len(f.images) == 0 || slices.Contains(f.images, ""):
-		return usagef("missing -i IMAGES")
-	case f.out == "":
-		return usagef("missing -o OUT")
 	case !slices.Contains(explain.Methods, explain.Method(f.method)):
 		return usagef("flag --method: %q is not hirescam, gradcam, occlusion or gradients", f.method)
 	case f.layer != "" && f.method != string(explain.HiResCAM) && f.method != string(explain.GradCAM):
@@ -124,7 +81,7 @@ func (f *explainFlags) check() error {
 	case len(f.classes) > 1 && slices.Contains(f.classes, everyClass):
 		return usagef("flag --class: all stands alone")
 	}
-	return cmp.Or(f.model.checkFolder(f.task), checkFolds(f.folds))
+	return nil
 }
 
 const (
@@ -151,12 +108,9 @@ func runExplain(cmd *cobra.Command, f *explainFlags) error {
 	if err := cmp.Or(f.check(), checkThreads(cmd, f.threads)); err != nil {
 		return err
 	}
-	var budget int64
-	if f.memory != "" {
-		var err error
-		if budget, err = memory.Parse(f.memory); err != nil {
-			return usagef("flag --memory: %v", err)
-		}
+	budget, err := f.budget()
+	if err != nil {
+		return err
 	}
 	dir, err := f.model.folder(f.dataRoot, f.task)
 	if err != nil {

@@ -11,8 +11,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/universal-classifier/uc/internal/checkpoint"
-	"github.com/universal-classifier/uc/internal/device/open"
 	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/memory"
 	"github.com/universal-classifier/uc/internal/predict"
@@ -21,24 +19,9 @@ import (
 )
 
 type predictFlags struct {
-	shard      string
-	dataRoot   string
-	images     []string
-	masks      string
-	out        string
-	task       string
-	model      modelFlags
-	folds      []string
-	checkpoint string
-	noTTA      bool
-	fp32       bool
-	overwrite  bool
-	noWait     bool
-	memory     string
-	device     string
-	gpu        open.GPU
-	threads    int
-	json       bool
+	inputFlags
+	fp32  bool
+	shard string
 }
 
 func predictCommand() *cobra.Command {
@@ -58,49 +41,20 @@ A task that was trained with masks of the region of interest needs them here too
 		Args: exactArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error { return runPredict(cmd, &f) },
 	}
+	f.add(cmd, inputWords{
+		more: "or a folder of DICOM series, each of which becomes a case (see uc convert dicom); ", out: "predictions",
+		noTTA: "no test-time augmentation: one pass instead of eight mirrored ones", overwrite: "predict", done: "predicted",
+	})
 	fs := cmd.Flags()
-	fs.StringArrayVarP(&f.images, "input_folder", "i", nil, "`DIR` with the images (.nii, .nii.gz, .mha, .mhd), named CASE_0000.nii.gz, CASE_0001.nii.gz, ... by modality; "+
-		"one such image for that case alone; or the files of one case, of any name, one per modality in order; or a folder of DICOM series, "+
-		"each of which becomes a case (see uc convert dicom); required")
-	spell(fs, "input_folder", "-i", "--input_folder")
-	list(fs, "input_folder")
-	fs.StringVarP(&f.masks, "seg_folder", "s", "", "`DIR` with the masks of the region of interest, named CASE.nii.gz; or the mask of the one case")
-	spell(fs, "seg_folder", "-s", "--seg_folder")
-	fs.StringVarP(&f.out, "output_folder", "o", "", "`DIR` for the predictions; required")
-	spell(fs, "output_folder", "-o", "--output_folder")
-	fs.StringVarP(&f.task, "task_name", "t", "", "`TASK`, an id (4, 004) or a full name (Task004_X); required unless --model names a folder")
-	spell(fs, "task_name", "-t", "--task_name")
-	fs.StringSliceVarP(&f.folds, "folds", "f", nil, "`FOLDS` to average, numbers or all (default: the trained ones)")
-	spell(fs, "folds", "-f", "--folds")
-	list(fs, "folds")
-	f.model.addFolder(cmd)
-	fs.StringVar(&f.checkpoint, "chk", checkpoint.Final, "`NAME` of the checkpoint")
-	spell(fs, "chk", "-chk")
-	fs.BoolVar(&f.noTTA, "disable_tta", false, "no test-time augmentation: one pass instead of eight mirrored ones")
-	spell(fs, "disable_tta", "--disable_tta")
-	fs.BoolVar(&f.overwrite, "overwrite_existing", false, "predict again what already has a result")
-	spell(fs, "overwrite_existing", "--overwrite_existing")
 	fs.BoolVar(&f.fp32, "disable_mixed_precision", false, "compute in fp32 alone; otherwise activations are bf16 or fp16 where the device has them")
 	spell(fs, "disable_mixed_precision", "--disable_mixed_precision")
 
 	fs.StringVar(&f.shard, "shard", "", "predict part `I/N` of the cases only, while other processes predict the others into the same folder; the last of them writes the tables")
-	dataRootFlag(cmd, &f.dataRoot)
-	fs.StringVar(&f.memory, "memory", "", "cases that need more than `SIZE` (8G, 500M; default 70% of the free memory) are reported and not predicted")
-	deviceFlags(cmd, &f.device, &f.threads, &f.gpu)
-	noWaitFlag(cmd, &f.noWait)
-	jsonFlag(cmd, &f.json)
 	return cmd
 }
 
 // check finds mistakes that need no look at the data.
 func (f *predictFlags) check() error {
-	for _, required := range []struct{ flag, value string }{
-		{"-i IMAGES", strings.Join(f.images, "")}, {"-o OUT", f.out},
-	} {
-		if required.value == "" {
-			return usagef("missing %s", required.flag)
-		}
-	}
 	if f.shard != "" {
 		if _, err := shard.Parse(f.shard); err != nil {
 			return usagef("flag --shard: %v", err)
@@ -109,10 +63,7 @@ func (f *predictFlags) check() error {
 			return usagef("--shard does not go with DICOM series; uc convert dicom makes files of them")
 		}
 	}
-	if err := f.model.checkFolder(f.task); err != nil {
-		return err
-	}
-	return checkFolds(f.folds)
+	return f.inputFlags.check()
 }
 
 // checkFolds rejects what is not a fold, and all together with others.
@@ -152,12 +103,9 @@ func runPredict(cmd *cobra.Command, f *predictFlags) error {
 	if err := cmp.Or(f.check(), checkThreads(cmd, f.threads)); err != nil {
 		return err
 	}
-	var budget int64
-	if f.memory != "" {
-		var err error
-		if budget, err = memory.Parse(f.memory); err != nil {
-			return usagef("flag --memory: %v", err)
-		}
+	budget, err := f.budget()
+	if err != nil {
+		return err
 	}
 	dir, err := f.model.folder(f.dataRoot, f.task)
 	if err != nil {

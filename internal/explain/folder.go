@@ -127,16 +127,12 @@ func (m *Model) Folder(ctx context.Context, cases []task.Case, found []task.Prob
 
 // addFound takes in what was found wrong beforehand: cases that are not whole, and files of no case.
 func (s *Summary) addFound(cases []task.Case, found []task.Problem) {
-	whole := map[string]bool{}
-	for _, c := range cases {
-		whole[c.ID] = true
+	broken, unused := task.Broken(cases, found)
+	for _, u := range unused {
+		s.Unused = append(s.Unused, Unused{u.Field, u.Message})
 	}
-	for _, p := range found {
-		if p.Case == "" || whole[p.Case] {
-			s.Unused = append(s.Unused, Unused{p.Field, p.Message})
-			continue
-		}
-		s.Failed = append(s.Failed, Failure{p.Case, p.String()})
+	for _, b := range broken {
+		s.Failed = append(s.Failed, Failure{b.Case, b.Err.Error()})
 	}
 }
 

@@ -129,20 +129,12 @@ func (s *Summary) keep(cases, todo []task.Case) {
 
 // addFound takes in what was found wrong before the prediction: cases that are not whole, and files of no case.
 func (s *Summary) addFound(cases []task.Case, found []task.Problem) {
-	whole := map[string]bool{}
-	for _, c := range cases {
-		whole[c.ID] = true
+	broken, unused := task.Broken(cases, found)
+	for _, u := range unused {
+		s.Unused = append(s.Unused, Unused{u.Field, u.Message})
 	}
-	for _, p := range found {
-		if p.Case == "" || whole[p.Case] {
-			s.Unused = append(s.Unused, Unused{p.Field, p.Message})
-			continue
-		}
-		if last := len(s.Failed) - 1; last >= 0 && s.Failed[last].Case == p.Case { // problems are sorted by case
-			s.Failed[last].Err = fmt.Errorf("%w; %s", s.Failed[last].Err, task.Problem{Field: p.Field, Message: p.Message})
-			continue
-		}
-		s.Failed = append(s.Failed, Failure{p.Case, errors.New(p.String())})
+	for _, b := range broken {
+		s.Failed = append(s.Failed, Failure{b.Case, b.Err})
 	}
 }
 
