@@ -7,7 +7,6 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/universal-classifier/uc/internal/chart"
 	"github.com/universal-classifier/uc/internal/evaluate"
+	"github.com/universal-classifier/uc/internal/evaluate/evaluatetest"
 	"github.com/universal-classifier/uc/internal/feed"
 	"github.com/universal-classifier/uc/internal/indexed"
 	"github.com/universal-classifier/uc/internal/plan"
@@ -33,21 +33,7 @@ var hostile = []string{`\input{/etc/passwd}`, `</td><script>alert(1)</script>`, 
 func study(t *testing.T) *Facts {
 	t.Helper()
 	labels := []task.Label{{Name: hostile[0], Values: []string{hostile[1], hostile[2]}}, {Name: hostile[3], Values: hostile[4:]}}
-	rng := rand.New(rand.NewPCG(1, 2))
-	var predictions []evaluate.Prediction
-	for i := range 60 {
-		p := evaluate.Prediction{Case: fmt.Sprintf("case_%03d", i), Fold: fmt.Sprint(i % 2)}
-		for _, l := range labels {
-			target := rng.IntN(len(l.Values))
-			logits := make([]float64, len(l.Values))
-			for k := range logits {
-				logits[k] = rng.NormFloat64()
-			}
-			logits[target] += 1.5
-			p.Targets, p.Logits = append(p.Targets, target), append(p.Logits, logits)
-		}
-		predictions = append(predictions, p)
-	}
+	predictions := evaluatetest.Predictions(labels, 60, 2)
 	r := evaluate.Evaluate(labels, predictions)
 	for fold := range 2 {
 		r.PerFold = append(r.PerFold, evaluate.FoldReport{Fold: fmt.Sprint(fold), Cases: r.Cases, Labels: r.Labels})

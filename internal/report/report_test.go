@@ -2,7 +2,6 @@ package report
 
 import (
 	"bytes"
-	"fmt"
 	"image/png"
 	"math"
 	"math/rand/v2"
@@ -12,28 +11,14 @@ import (
 	"testing"
 
 	"github.com/universal-classifier/uc/internal/evaluate"
+	"github.com/universal-classifier/uc/internal/evaluate/evaluatetest"
 	"github.com/universal-classifier/uc/internal/task"
 )
 
 // cohort is n cases of a two-class and a three-class label with a model that is right more often than not.
 func cohort(n int) ([]task.Label, []evaluate.Prediction) {
 	labels := []task.Label{{Name: "Lesion", Values: []string{"absent", "present"}}, {Name: "Grade/size", Values: []string{"low", "middle", "high"}}}
-	rng := rand.New(rand.NewPCG(1, 2))
-	var predictions []evaluate.Prediction
-	for i := range n {
-		p := evaluate.Prediction{Case: fmt.Sprintf("case_%03d", i), Fold: fmt.Sprint(i % 5)}
-		for _, l := range labels {
-			target := rng.IntN(len(l.Values))
-			logits := make([]float64, len(l.Values))
-			for k := range logits {
-				logits[k] = rng.NormFloat64()
-			}
-			logits[target] += 1.5
-			p.Targets, p.Logits = append(p.Targets, target), append(p.Logits, logits)
-		}
-		predictions = append(predictions, p)
-	}
-	return labels, predictions
+	return labels, evaluatetest.Predictions(labels, n, 5)
 }
 
 func TestWriteMakesEveryFile(t *testing.T) {
