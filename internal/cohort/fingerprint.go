@@ -176,11 +176,3 @@ func sortedCases(cases []task.Case) []task.Case {
 	slices.SortFunc(out, func(a, b task.Case) int { return strings.Compare(a.ID, b.ID) })
 	return out
 }
-
-func indices(n int) []int {
-	out := make([]int, n)
-	for i := range out {
-		out[i] = i
-	}
-	return out
-}
