@@ -10,8 +10,8 @@ import (
 	"github.com/universal-classifier/uc/internal/memory"
 )
 
-// inputFlags say which cases a trained model is applied to, with which of its networks, and on what: what predicting and
-// explaining have in common.
+// inputFlags say which cases a trained model is applied to, with which of its networks, and on what: what predicting
+// and explaining have in common.
 type inputFlags struct {
 	dataRoot   string
 	images     []string
