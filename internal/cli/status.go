@@ -98,13 +98,16 @@ func statusOf(cmd *cobra.Command, g *jobgraph.Graph) ([]commandStatus, error) {
 			case ended && code != 0:
 				st.State, st.Last = "failed", lastLines(g, c)
 				st.Detail = strings.TrimPrefix(fmt.Sprintf("%s; exit code %d", st.Detail, code), "; ")
-			case len(lastLines(g, c)) > 0:
-				st.State, st.Last = "ended", lastLines(g, c)
-				if !ended {
+			default:
+				st.Last = lastLines(g, c)
+				switch {
+				case len(st.Last) == 0:
+					st.State = "not begun"
+				case ended:
+					st.State = "ended"
+				default:
 					st.State = "begun" // under way, killed, or its node was lost
 				}
-			default:
-				st.State = "not begun"
 			}
 			all = append(all, st)
 		}

@@ -43,6 +43,23 @@ func (co *cohort) measure(i, stride int) (measured, *preprocess.Cropped, error) 
 	return m, crop, nil
 }
 
+// look measures case i, whose files are those given, for the first time: it warns of what is odd about it, and keeps
+// the cropped case where that is wanted.
+func (co *cohort) look(i, stride int, files []source) (measured, *preprocess.Cropped, error) {
+	m, crop, err := co.measure(i, stride)
+	if err != nil {
+		return measured{}, nil, err
+	}
+	c := co.cases[i]
+	for _, n := range crop.Notes {
+		co.progress.Warn("case %s: %s", c.ID, n)
+	}
+	if !co.croppedDone(c, files) {
+		err = co.saveCropped(c, crop, files)
+	}
+	return m, crop, err
+}
+
 // cohort is a task's cases in the order of their ids.
 type cohort struct {
 	*job
@@ -92,17 +109,9 @@ func (co *cohort) fingerprint(ctx context.Context, r *manifest) (*fingerprint.Fi
 		co.progress.Stage("cropping", len(look))
 	}
 	err := co.each(ctx, look, co.needToCrop, func(i int) error {
-		m, crop, err := co.measure(i, stride)
+		m, crop, err := co.look(i, stride, r.Cases[co.cases[i].ID].Files)
 		if err != nil {
 			return err
-		}
-		for _, n := range crop.Notes {
-			co.progress.Warn("case %s: %s", co.cases[i].ID, n)
-		}
-		if files := r.Cases[co.cases[i].ID].Files; !co.croppedDone(co.cases[i], files) {
-			if err := co.saveCropped(co.cases[i], crop, files); err != nil {
-				return err
-			}
 		}
 		if !co.options.NoPreprocess {
 			co.kept.offer(i, crop)

@@ -117,21 +117,13 @@ func (co *cohort) measureShard(ctx context.Context, s shard.Shard, known *manife
 	}
 	co.progress.Stage("measuring", len(look))
 	return co.each(ctx, look, co.needToCrop, func(i int) error {
-		m, crop, err := co.measure(i, stride)
+		id := co.cases[i].ID
+		files := known.Cases[id].Files
+		m, _, err := co.look(i, stride, files)
 		if err != nil {
 			return err
 		}
-		one := co.cases[i]
-		for _, n := range crop.Notes {
-			co.progress.Warn("case %s: %s", one.ID, n)
-		}
-		files := known.Cases[one.ID].Files
-		if !co.croppedDone(one, files) {
-			if err := co.saveCropped(one, crop, files); err != nil {
-				return err
-			}
-		}
-		return co.writePart(one.ID, files, m, stride)
+		return co.writePart(id, files, m, stride)
 	})
 }
 

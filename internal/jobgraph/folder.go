@@ -34,12 +34,15 @@ func Folder(f task.Folders, name string) string {
 // Folder is the folder of the graph's jobs.
 func (g *Graph) Folder() string { return Folder(g.Options.Folders, g.Options.Task) }
 
+// Logs is the folder of what commands print, and of their exit codes.
+func (g *Graph) Logs() string { return filepath.Join(g.Folder(), logsFolder) }
+
 // Log is the file that a command's output goes to.
-func (g *Graph) Log(c Command) string { return filepath.Join(g.Folder(), logsFolder, c.Name+".log") }
+func (g *Graph) Log(c Command) string { return filepath.Join(g.Logs(), c.Name+".log") }
 
 // exitFile holds the exit code of a command's last run; there is none while it runs, or if its machine was lost.
 func (g *Graph) exitFile(c Command) string {
-	return filepath.Join(g.Folder(), logsFolder, c.Name+".exit")
+	return filepath.Join(g.Logs(), c.Name+".exit")
 }
 
 // Exit returns the exit code of a command's last run; false if that has not ended or did not get to its end.
@@ -63,7 +66,7 @@ func (g *Graph) End(c Command, code int) error {
 
 // Save writes the graph to its folder, for whoever asks about the jobs later.
 func (g *Graph) Save() error {
-	if err := atomicfile.MkdirAll(filepath.Join(g.Folder(), logsFolder)); err != nil {
+	if err := atomicfile.MkdirAll(g.Logs()); err != nil {
 		return err
 	}
 	return jsonfile.WriteIfNew(filepath.Join(g.Folder(), graphFile), g, jsonfile.Indent)

@@ -18,6 +18,7 @@ import (
 	"github.com/universal-classifier/uc/internal/evaluate"
 	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/shard"
+	"github.com/universal-classifier/uc/internal/split"
 	"github.com/universal-classifier/uc/internal/task"
 )
 
@@ -86,7 +87,7 @@ func counted(done []bool, s shard.Shard, all bool) Progress {
 // checked is the progress of the step after which the trainings begin: all cases and the folds are there.
 func (g *Graph) checked(s *cohort.Standing) Progress {
 	p := counted(s.Preprocessed, shard.Shard{}, false)
-	if _, err := os.Stat(filepath.Join(g.Options.Folders.PreprocessedTask(g.Options.Task), "splits_final.json")); err != nil {
+	if _, err := os.Stat(filepath.Join(g.Options.Folders.PreprocessedTask(g.Options.Task), split.SplitsFile)); err != nil {
 		p.Done = false
 	}
 	return p

@@ -33,17 +33,13 @@ type ready struct {
 // other settings are an error. A case that fails is reported in the summary and does not stop the others; the error is
 // for what concerns all cases. While the network works on a case the next ones are preprocessed.
 func (m *Model) Folder(ctx context.Context, cases []task.Case, found []task.Problem, out string, overwrite bool, r progress.Reporter) (*Summary, error) {
-	return m.folder(ctx, cases, found, out, overwrite, shard.Shard{}, r)
+	return m.FolderShard(ctx, cases, found, out, overwrite, shard.Shard{}, r)
 }
 
 // FolderShard is Folder for a part of the cases, while other processes predict the others into the same folder. The
 // tables are written by the shard after which all cases have results; if none does, since cases fail, Folder does.
 // Summary names the tables only where they were written. Results are byte for byte those of Folder.
-func (m *Model) FolderShard(ctx context.Context, cases []task.Case, found []task.Problem, out string, overwrite bool, part shard.Shard, r progress.Reporter) (*Summary, error) {
-	return m.folder(ctx, cases, found, out, overwrite, part, r)
-}
-
-func (m *Model) folder(ctx context.Context, all []task.Case, found []task.Problem, out string, overwrite bool, part shard.Shard, r progress.Reporter) (*Summary, error) {
+func (m *Model) FolderShard(ctx context.Context, all []task.Case, found []task.Problem, out string, overwrite bool, part shard.Shard, r progress.Reporter) (*Summary, error) {
 	if err := atomicfile.MkdirAll(out); err != nil {
 		return nil, err
 	}

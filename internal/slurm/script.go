@@ -31,7 +31,7 @@ func Script(g *jobgraph.Graph, s jobgraph.Step, o Options) string {
 	line("# %s: %s, one member of the array for each command below. Written by uc submit; it may be sent by hand, too:", g.Options.Task, s.Name)
 	line("#   sbatch --array=%s %s", Ranges(all(len(s.Commands))), shell(ScriptFile(g, s)))
 	line("#SBATCH --job-name=uc-%s-%s", g.Options.Task, s.Name)
-	line("#SBATCH --output=%q", filepath.Join(g.Folder(), "logs", "slurm-%x-%a.out"))
+	line("#SBATCH --output=%q", filepath.Join(g.Logs(), "slurm-%x-%a.out"))
 	line("#SBATCH --open-mode=append")
 	line("#SBATCH --nodes=1 --ntasks=1 --cpus-per-task=%d", s.Needs.CPUs)
 	line("#SBATCH --mem=%dM", (s.Needs.Memory+1<<20-1)>>20)
@@ -49,7 +49,7 @@ func Script(g *jobgraph.Graph, s jobgraph.Step, o Options) string {
 		line("export %s=%s", name, shell(g.Environment(jobgraph.Command{})[name]))
 	}
 	line("uc=%s", shell(o.Program))
-	line("logs=%s", shell(filepath.Join(g.Folder(), "logs")))
+	line("logs=%s", shell(g.Logs()))
 	line("fold=")
 	line("case $SLURM_ARRAY_TASK_ID in")
 	for i, c := range s.Commands {

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -91,7 +90,8 @@ func Submit(ctx context.Context, g *jobgraph.Graph, o Options, resume bool, r pr
 	ids := map[string][]string{} // jobs that a step after must wait for
 	for _, s := range g.Steps {
 		var todo []int
-		for _, i := range jobgraph.Missing(s, before) {
+		missing := jobgraph.Missing(s, before)
+		for _, i := range missing {
 			if state, queued := active[s.Commands[i].Name]; queued {
 				if id, _, _ := strings.Cut(state.Job, "_"); !slices.Contains(ids[s.Name], id) {
 					ids[s.Name] = append(ids[s.Name], id)
@@ -101,7 +101,7 @@ func Submit(ctx context.Context, g *jobgraph.Graph, o Options, resume bool, r pr
 			}
 		}
 		if len(todo) == 0 {
-			r.Note("%s: nothing to send: %d of %d commands are done, %d in the queue", s.Name, len(s.Commands)-len(jobgraph.Missing(s, before)), len(s.Commands), len(jobgraph.Missing(s, before)))
+			r.Note("%s: nothing to send: %d of %d commands are done, %d in the queue", s.Name, len(s.Commands)-len(missing), len(s.Commands), len(missing))
 			continue
 		}
 		args := []string{"--parsable", "--array=" + Ranges(todo), "--kill-on-invalid-dep=yes"}
@@ -182,12 +182,6 @@ func Cancel(ctx context.Context, g *jobgraph.Graph) (int, error) {
 	slices.Sort(jobs)
 	_, err = command(ctx, "scancel", jobs...)
 	return len(active), err
-}
-
-// Was reports whether jobs of the graph were ever sent to Slurm.
-func Was(g *jobgraph.Graph) bool {
-	_, err := os.Stat(filepath.Join(g.Folder(), sentFile))
-	return err == nil
 }
 
 func load(g *jobgraph.Graph) (sent []Sent, err error) {
