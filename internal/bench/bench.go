@@ -244,7 +244,7 @@ func checkPrecision(dev device.Device, want string) error {
 	if got == want {
 		return nil
 	}
-	return fmt.Errorf("%s has no %s and would compute in %s: bf16 needs a processor with AVX512-BF16 (and no UC_CPU that forces other kernels) or a GPU with bfloat16", dev.Name(), want, got)
+	return fmt.Errorf("%s has no %s and would compute in %s: bf16 needs a processor with AVX512-BF16 or, on Arm, FEAT_BF16 (and no UC_CPU that forces other kernels) or a GPU with bfloat16", dev.Name(), want, got)
 }
 
 // median is the median of the seconds that f takes.

@@ -4,6 +4,9 @@ package cpulevel
 
 import "golang.org/x/sys/cpu"
 
+// architecture lists the levels of amd64, lowest first.
+var architecture = []Level{Generic, AVX2, AVX512}
+
 func detected() Level {
 	avx2 := cpu.X86.HasAVX2 && cpu.X86.HasFMA && cpu.X86.HasBMI2
 	switch {
@@ -16,4 +19,4 @@ func detected() Level {
 	}
 }
 
-func bf16() bool { return cpu.X86.HasAVX512BF16 }
+func bf16(l Level) bool { return l == AVX512 && cpu.X86.HasAVX512BF16 }

@@ -3,6 +3,7 @@ package cpu
 import (
 	"fmt"
 	"math"
+	"strings"
 	"sync"
 	"time"
 	"unsafe"
@@ -23,12 +24,12 @@ type cpuDevice struct {
 	blocks  map[*cpuBlock]bool // that have not been freed
 }
 
-// Open returns the CPU with a kernel set chosen by name (generic, avx2 or avx512), lowered to what the processor has.
+// Open returns the CPU with a kernel set chosen by name (see cpulevel.Names), lowered to what the processor has.
 // mixed asks for activations in bfloat16, which generic has too, as the specification of the fast kernels.
 func Open(threads int, kernels string, mixed bool) (device.Device, error) {
 	f, ok := cpulevel.Parse(kernels)
 	if !ok {
-		return nil, fmt.Errorf("unknown kernel set %q: expected generic, avx2 or avx512", kernels)
+		return nil, fmt.Errorf("unknown kernel set %q: expected one of %s", kernels, strings.Join(cpulevel.Names(), ", "))
 	}
 	d := &cpuDevice{pool: NewWorkersAt(threads, f), blocks: map[*cpuBlock]bool{}}
 	d.bf16 = mixed && d.pool.HasBF16()
@@ -39,7 +40,7 @@ func Open(threads int, kernels string, mixed bool) (device.Device, error) {
 // instructions for it.
 func New(threads int, mixed bool) *cpuDevice {
 	d := &cpuDevice{pool: NewWorkers(threads), blocks: map[*cpuBlock]bool{}}
-	d.bf16 = mixed && d.pool.HasBF16() && d.pool.Level() > cpulevel.Generic
+	d.bf16 = mixed && d.pool.HasBF16() && d.pool.Level() != cpulevel.Generic
 	return d
 }
 

@@ -2,7 +2,6 @@ package cpu
 
 import (
 	"runtime"
-	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -64,7 +63,7 @@ func NewWorkersAt(threads int, f cpulevel.Level) *Workers {
 	if threads < 1 {
 		threads = runtime.GOMAXPROCS(0)
 	}
-	p := &Workers{threads: threads, level: min(f, slices.Max(cpulevel.Available())), workers: make([]worker, threads-1), quit: make(chan struct{}), ended: make(chan struct{}, 1),
+	p := &Workers{threads: threads, level: cpulevel.Lowered(f), workers: make([]worker, threads-1), quit: make(chan struct{}), ended: make(chan struct{}, 1),
 		windows: make([]windowList, threads), winograd: make([]winogradWork, threads), runs: map[runsKey][]*windowRun{}}
 	if threads <= runtime.GOMAXPROCS(0) {
 		p.spins = spinRounds

@@ -1,5 +1,5 @@
-// Package kernel holds the micro-kernels of the processor: portable Go, which is their specification, AVX2 and AVX-512,
-// chosen by level.
+// Package kernel holds the micro-kernels of the processor: portable Go, which is their specification, AVX2,
+// AVX-512 and NEON, chosen by level.
 package kernel
 
 import (
@@ -99,7 +99,7 @@ const Block = 16
 var Schemes = winograd.Schemes()
 
 // KernelSets holds what this build has, by level; other files of the platform add to it.
-var KernelSets = func() (sets [cpulevel.AVX512 + 1]*Set) {
+var KernelSets = func() (sets [cpulevel.Count]*Set) {
 	g := &Set{Rows: 4, Cols: 1, OuterCols: 1}
 	for mr := 1; mr <= g.Rows; mr++ {
 		g.gemm[mr][1] = func(a *float32, aStride int, b *float32, _ int, k4 int, c *float32, _ int, tiles int, add int) {

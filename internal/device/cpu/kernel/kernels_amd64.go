@@ -4,7 +4,7 @@ package kernel
 
 import "github.com/universal-classifier/uc/internal/cpulevel"
 
-func addKernelSets(sets *[cpulevel.AVX512 + 1]*Set) {
+func addKernelSets(sets *[cpulevel.Count]*Set) {
 	sets[cpulevel.AVX2] = &Set{
 		Rows: 6, Cols: 1,
 		gemm: [15][3]gemmFunc{

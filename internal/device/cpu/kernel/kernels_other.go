@@ -1,7 +1,7 @@
-//go:build !amd64 || noasm
+//go:build (!amd64 && !arm64) || noasm
 
 package kernel
 
 import "github.com/universal-classifier/uc/internal/cpulevel"
 
-func addKernelSets(*[cpulevel.AVX512 + 1]*Set) {}
+func addKernelSets(*[cpulevel.Count]*Set) {}
