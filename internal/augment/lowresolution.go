@@ -21,11 +21,11 @@ func (p *Pipeline) lowResolution(channel []float32, zoom float64) {
 		picks := room(&s.picks[axis], m)
 		ratio := float64(n) / float64(m)
 		for i := range picks {
-			at := (float64(i)+0.5)*ratio - 0.5
+			at := float64((float64(i)+0.5)*ratio) - 0.5 // rounded in between, not fused: that decides ties
 			picks[i] = min(max(int(math.Floor(at+0.5)), 0), n-1)
 		}
 		s.axes[axis].fill(n, m, edge, func(i int) float64 {
-			return (float64(i)+0.5)*(float64(m)/float64(n)) - 0.5
+			return float64((float64(i)+0.5)*(float64(m)/float64(n))) - 0.5
 		})
 		s.axes[axis].keep = axis == 0 && m == n
 	}

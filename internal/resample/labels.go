@@ -19,7 +19,7 @@ func newLinearTaps(in, out int) linearTaps {
 	t := linearTaps{low: make([]int, out), high: make([]int, out), weight: make([][2]float64, out)}
 	scale := float64(in) / float64(out)
 	for k := range out {
-		at := (float64(k)+0.5)*scale - 0.5
+		at := float64((float64(k)+0.5)*scale) - 0.5
 		whole := math.Floor(at)
 		t.low[k] = max(int(whole), 0)
 		t.high[k] = min(int(whole)+1, in-1)
@@ -108,8 +108,8 @@ func vote(corner [4][]int16, low, high int, wz, wy, wx [2]float64) int16 {
 	var weight [8]float64
 	for i := range 4 {
 		w := wz[i>>1] * wy[i&1]
-		label[2*i], weight[2*i] = corner[i][low], w*wx[0]
-		label[2*i+1], weight[2*i+1] = corner[i][high], w*wx[1]
+		label[2*i], weight[2*i] = corner[i][low], float64(w*wx[0])
+		label[2*i+1], weight[2*i+1] = corner[i][high], float64(w*wx[1])
 	}
 	best := int16(mixed)
 	for _, l := range label {

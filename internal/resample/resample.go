@@ -45,12 +45,13 @@ func SeparateAxis(original, target [3]float64) int {
 }
 
 // nearestIndex maps each of out positions on an axis to the voxel of in that lies nearest, as scipy's map_coordinates
-// of order 0 finds it at in/out * (i + 0.5) - 0.5.
+// of order 0 finds it at in/out * (i + 0.5) - 0.5. The product is rounded before the subtraction, as scipy's is, because
+// that decides ties; some processors would fuse the two.
 func nearestIndex(in, out int) []int {
 	index := make([]int, out)
 	scale := float64(in) / float64(out)
 	for i := range index {
-		at := scale*(float64(i)+0.5) - 0.5
+		at := float64(scale*(float64(i)+0.5)) - 0.5
 		at = min(max(at, 0), float64(in-1))
 		index[i] = int(math.Floor(at + 0.5))
 	}

@@ -28,7 +28,7 @@ func newAxisTaps(in, out int) axisTaps {
 	t := axisTaps{start: make([]int32, out), weight: make([][4]float32, out)}
 	scale := float64(in) / float64(out)
 	for k := range out {
-		at := (float64(k)+0.5)*scale - 0.5
+		at := float64((float64(k)+0.5)*scale) - 0.5
 		whole := math.Floor(at)
 		x := at - whole
 		y := 1 - x
