@@ -132,7 +132,9 @@ func (f *File) Func(name, signature string) *Func {
 	s := checked.Scope().Lookup("f").Type().(*types.Signature)
 	at := int64(0)
 	for _, list := range []*types.Tuple{s.Params(), s.Results()} {
-		at = (at + 7) &^ 7
+		if list.Len() > 0 {
+			at = (at + 7) &^ 7
+		}
 		for i := range list.Len() {
 			at = fn.place(list.At(i).Name(), list.At(i).Type(), at)
 		}

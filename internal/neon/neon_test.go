@@ -346,3 +346,17 @@ loop:
 		}
 	}
 }
+
+// TestSizeOfArguments: results begin at a word and fill words; without results the arguments end where the last one does.
+func TestSizeOfArguments(t *testing.T) {
+	for signature, want := range map[string]int64{
+		"(n int, by float32)":               12,
+		"(n int, by float32) (sum float32)": 24,
+		"(first, second bool)":              2,
+		"()":                                0,
+	} {
+		if got := NewFile("p", "test").Func("f", signature).size; got != want {
+			t.Errorf("f%s: %d bytes, want %d", signature, got, want)
+		}
+	}
+}

@@ -23,9 +23,6 @@ func combine(dst, src []float32, stride int, weights []float32) {
 	}
 }
 
-// maxTaps is how many weights the fast combine4 takes.
-const maxTaps = 250
-
 func combine4(dst []float32, dstStride, n int, src []float32, stride int, weights []float32) {
 	level := cpulevel.Default()
 	if level == cpulevel.Generic || len(weights) > maxTaps {
@@ -98,22 +95,6 @@ func decayBack(dst, next []float32, pole float32) {
 	}
 }
 
-// splineRow uses that the recursion is the correlation with 6*pole/(pole^2-1) * pole^|k|: in vectors the 25 products
-// cost less than a recursion, which has none.
-func splineRow(dst, src []float32, gain float32) {
-	if cpulevel.Default() == cpulevel.Generic || len(dst) == 0 {
-		splineRowPortable(dst, src, gain)
-		return
-	}
-	var weights [2*SplineReach + 1]float32
-	w := gain * float32(6*SplinePole/(SplinePole*SplinePole-1))
-	for k := range SplineReach + 1 {
-		weights[SplineReach-k], weights[SplineReach+k] = w, w
-		w *= float32(SplinePole)
-	}
-	combine(dst, src, 1, weights[:])
-}
-
 func taps4(dst, src []float32, index []int32, weights []float32) {
 	n := 0
 	if cpulevel.Default() != cpulevel.Generic {
@@ -139,15 +120,6 @@ func interleave(dst, a, b []float32) {
 	interleavePortable(dst[2*n:], a[n:], b[n:])
 }
 
-// locateArgs is what the kernels read of a Line; its layout is theirs.
-type locateArgs struct {
-	base, step, center, limit [3]float64
-	first                     float64
-	rowStride, planeStride    int32
-	matrix                    [3][3]float32
-	displacement              [3]*float32
-}
-
 func locate(p *Places, l *Line) {
 	level := cpulevel.Default()
 	n := len(p.Start) &^ 3
@@ -158,31 +130,13 @@ func locate(p *Places, l *Line) {
 		locatePortable(p, l)
 		return
 	}
-	args := locateArgs{
-		base: l.Base, step: l.Step, center: l.Center, first: l.First, matrix: l.Matrix,
-		rowStride: int32(l.RowStride), planeStride: int32(l.PlaneStride),
-	}
-	for a := range args.limit {
-		args.limit[a] = float64(l.Size[a] - 1)
-		if l.Displacement[a] != nil {
-			args.displacement[a] = &l.Displacement[a][:n][0]
-		}
-	}
+	args := argsOf(l, n)
 	if level == cpulevel.AVX512 {
 		locateAVX512(n, &args.base[0], &p.Start[0], &p.F[0][0], &p.F[1][0], &p.F[2][0])
 	} else {
 		locateAVX2(n, &args.base[0], &p.Start[0], &p.F[0][0], &p.F[1][0], &p.F[2][0])
 	}
-	if n < len(p.Start) {
-		rest, line := p.from(n), *l
-		line.First += float64(n)
-		for a, d := range l.Displacement {
-			if d != nil {
-				line.Displacement[a] = d[n:]
-			}
-		}
-		locatePortable(&rest, &line)
-	}
+	locateRest(p, l, n)
 }
 
 func cubic(p *Places, dst [][]float32, coefficients []float32, rowStride, planeStride int) {
@@ -279,15 +233,6 @@ func scale(x []float32, factor float32) {
 	default:
 		scalePortable(x, factor)
 	}
-}
-
-func reverse(x []float32) {
-	if cpulevel.Default() == cpulevel.Generic {
-		reversePortable(x)
-		return
-	}
-	half := len(x) / 2
-	swapReversed(x[:half], x[len(x)-half:])
 }
 
 func swapReversed(a, b []float32) {
