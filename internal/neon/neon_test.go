@@ -288,6 +288,17 @@ func TestImpossible(t *testing.T) {
 	}
 }
 
+// TestArguments checks the bytes of arguments and results: only results begin at a multiple of 8.
+func TestArguments(t *testing.T) {
+	for signature, want := range map[string]int64{
+		"(dst *float32, by float32)": 12, "(dst *float32, by float32) (n int32)": 24, "(a, b float32)": 8, "()": 0,
+	} {
+		if got := NewFile("kernel", "test").Func("f", signature).size; got != want {
+			t.Errorf("%s takes %d bytes, want %d", signature, got, want)
+		}
+	}
+}
+
 // TestWrite compares a whole function with what Go's assembler takes; go vet checks the offsets of generated files.
 func TestWrite(t *testing.T) {
 	file := NewFile("kernel", "go run ./_asm_arm64 test")
