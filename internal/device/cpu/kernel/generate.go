@@ -10,3 +10,7 @@ package kernel
 //go:generate go -C _asm run . elementwise_bf16 -out ../elementwise_bf16_amd64.s -stubs ../elementwise_bf16_amd64.go -pkg kernel
 //go:generate go -C _asm run . pooling -out ../pooling_amd64.s -stubs ../pooling_amd64.go -pkg kernel
 //go:generate go -C _asm run . pooling_bf16 -out ../pooling_bf16_amd64.s -stubs ../pooling_bf16_amd64.go -pkg kernel
+//go:generate go run ./_asm_arm64 elementwise
+//go:generate go run ./_asm_arm64 elementwise_bf16
+//go:generate go run ./_asm_arm64 pooling
+//go:generate go run ./_asm_arm64 pooling_bf16
