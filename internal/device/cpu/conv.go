@@ -123,7 +123,7 @@ func ConvForward(p *Workers, c *Conv, x Act, w []float32, y Act, e *Epilogue, s 
 	if e == nil {
 		e = &Epilogue{}
 	}
-	if _, ok := c.chooseSchemes(forOutputs); ok && !x.Planar {
+	if _, ok := c.chooseSchemes(forOutputs, 0); ok && !x.Planar {
 		winogradForward(p, c, x, w, y, e, s)
 		return
 	}
@@ -153,13 +153,15 @@ func ConvForward(p *Workers, c *Conv, x Act, w []float32, y Act, e *Epilogue, s 
 
 func winogradForward(p *Workers, c *Conv, x Act, w []float32, y Act, e *Epilogue, s *Scratch) {
 	use := forOutputs
-	switch {
-	case x.BF16 && e.Forms != nil:
-		use = bf16Products
-	case y.BF16 || e.Forms != nil:
+	if y.BF16 || e.Forms != nil {
 		use = anyScheme
 	}
-	plan, _ := c.winogradPlan(x.N, use)
+	plan, _ := c.winogradPlan(x.N, use, 0)
+	if x.BF16 && e.Forms != nil {
+		if rounded, ok := c.winogradPlan(x.N, bf16Products, e.Forms.tail(p, c, w)); ok {
+			plan = rounded
+		}
+	}
 	how := convolution{kind: kernel.OutputTransform, forms: e.Forms}
 	if e.ReLU {
 		how.kind, how.bias = kernel.OutputReLUTransform, paddedBias(s, e.Bias, c.Out)
@@ -185,7 +187,7 @@ func ConvBackwardData(p *Workers, c *Conv, dy Act, w []float32, dx Act, accumula
 	c.check("backward data", dx, dy, w)
 	s.reset()
 	mirror := c.mirrored()
-	if plan, ok := mirror.winogradPlan(dy.N, forOutputs); ok {
+	if plan, ok := mirror.winogradPlan(dy.N, forOutputs, 0); ok {
 		plan.inner = c.inner()
 		how := convolution{mirror: true, kind: kernel.OutputTransform}
 		if accumulate {
@@ -209,7 +211,7 @@ func ConvBackwardData(p *Workers, c *Conv, dy Act, w []float32, dx Act, accumula
 func ConvBackwardWeights(p *Workers, c *Conv, x, dy Act, dw []float32, s *Scratch) {
 	c.check("backward weights", x, dy, dw)
 	s.reset()
-	if plan, ok := c.winogradPlan(x.N, anyScheme); ok && !x.Planar {
+	if plan, ok := c.winogradPlan(x.N, anyScheme, 0); ok && !x.Planar {
 		plan.weightGradient(p, x, dy, dw, s)
 		return
 	}

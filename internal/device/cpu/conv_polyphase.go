@@ -23,7 +23,7 @@ func (c *Conv) polyphase() (phases Conv, ok bool) {
 		phases.PadLo[a] = -lo
 		phases.InSize[a] = (c.InSize[a] + 1) / 2
 	}
-	_, ok = phases.chooseSchemes(forOutputs)
+	_, ok = phases.chooseSchemes(forOutputs, 0)
 	return phases, ok
 }
 
@@ -118,7 +118,7 @@ func polyphaseForward(p *Workers, c, phases *Conv, x Act, w []float32, y Act, e 
 // polyphaseBackwardWeights is ConvBackwardWeights of a planar x.
 func polyphaseBackwardWeights(p *Workers, c, phases *Conv, x, dy Act, dw []float32, s *Scratch) {
 	packed := s.floats(PackedLen(phases))
-	plan, _ := phases.winogradPlan(x.N, anyScheme)
+	plan, _ := phases.winogradPlan(x.N, anyScheme, 0)
 	plan.weightGradient(p, c.split(p, phases, x, s), dy, packed, s)
 	c.phaseWeights(phases, func(weight, phase int) { copy(dw[weight:weight+kernel.Block], packed[phase:phase+kernel.Block]) })
 }

@@ -3,7 +3,8 @@ package cpu
 // Forms keeps what convolutions have made of weights that stay as they are: transformed, or in pairs of bfloat16. The
 // zero value is ready. Its memory lies outside Go's heap.
 type Forms struct {
-	made map[formKey]*form
+	made  map[formKey]*form
+	tails map[*float32]float64 // Conv.weightsTail by weights
 }
 
 type form struct {
@@ -23,6 +24,13 @@ type formKey struct {
 func (f *Forms) get(key formKey, floats int, fill func(form []float32)) []float32 {
 	m, ok := f.made[key]
 	if !ok {
+		// When weights change, so may their scheme: what was made under another one is in the way.
+		for k, old := range f.made {
+			if old.stale && k.weights == key.weights {
+				old.slab.free()
+				delete(f.made, k)
+			}
+		}
 		m = &form{slab: mustSlab(floats), stale: true}
 		if f.made == nil {
 			f.made = map[formKey]*form{}
@@ -36,11 +44,26 @@ func (f *Forms) get(key formKey, floats int, fill func(form []float32)) []float3
 	return m.floats
 }
 
+// tail returns Conv.weightsTail of the weights, which it keeps.
+func (f *Forms) tail(p *Workers, c *Conv, weights []float32) float64 {
+	key := &weights[0]
+	t, ok := f.tails[key]
+	if !ok {
+		t = c.weightsTail(p, weights)
+		if f.tails == nil {
+			f.tails = map[*float32]float64{}
+		}
+		f.tails[key] = t
+	}
+	return t
+}
+
 // Clear has all forms made again; it must be called when the weights have changed.
 func (f *Forms) Clear() {
 	for _, m := range f.made {
 		m.stale = true
 	}
+	clear(f.tails)
 }
 
 // free gives the memory back.
@@ -48,5 +71,5 @@ func (f *Forms) free() {
 	for _, m := range f.made {
 		m.slab.free()
 	}
-	f.made = nil
+	f.made, f.tails = nil, nil
 }
