@@ -5,6 +5,27 @@
 package kernel
 
 //go:noescape
+func gemmNEONx1(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int)
+
+//go:noescape
+func gemmNEONx2(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int)
+
+//go:noescape
+func gemmNEONx3(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int)
+
+//go:noescape
+func gemmNEONx4(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int)
+
+//go:noescape
+func gemmNEONx5(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int)
+
+//go:noescape
+func gemmNEONx6(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int)
+
+//go:noescape
+func outerNEON(a *float32, z *float32, zStride int, rows int, c *float32, cStride int, add int)
+
+//go:noescape
 func transposeNEON(dst, src *float32)
 
 //go:noescape

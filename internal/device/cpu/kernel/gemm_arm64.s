@@ -4,6 +4,943 @@
 
 #include "textflag.h"
 
+// func gemmNEONx1(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int)
+TEXT ·gemmNEONx1(SB), NOSPLIT, $0-72
+	MOVD a+0(FP), R0
+	MOVD aStride+8(FP), R1
+	MOVD b+16(FP), R2
+	MOVD c+40(FP), R3
+	MOVD tiles+56(FP), R4
+	MOVD k4+32(FP), R5
+	MOVD add+64(FP), R6
+	SUB $64, R1, R1
+
+tile:
+	MOVD R0, R7
+	MOVD R2, R8
+	MOVD R5, R9
+	CBZ R6, zero
+	WORD $0xad400460 // ldp q0, q1, [x3]
+	WORD $0xad410c62 // ldp q2, q3, [x3, #32]
+	B block
+
+zero:
+	WORD $0x6f00e400 // movi v0.2d, #0
+	WORD $0x6f00e401 // movi v1.2d, #0
+	WORD $0x6f00e402 // movi v2.2d, #0
+	WORD $0x6f00e403 // movi v3.2d, #0
+
+block:
+	MOVD $4, R11
+	CMP R11, R9
+	CSEL LT, R9, R11, R10
+	SUB R10, R9, R9
+
+inner:
+	WORD $0x3cc104f8 // ldr q24, [x7], #16
+	WORD $0xacc87d1e // ldp q30, q31, [x8], #256
+	WORD $0x4f9813c0 // fmla v0.4s, v30.4s, v24.s[0]
+	WORD $0x4f9813e1 // fmla v1.4s, v31.4s, v24.s[0]
+	WORD $0xad797d1e // ldp q30, q31, [x8, #-224]
+	WORD $0x4f9813c2 // fmla v2.4s, v30.4s, v24.s[0]
+	WORD $0x4f9813e3 // fmla v3.4s, v31.4s, v24.s[0]
+	WORD $0xad7a7d1e // ldp q30, q31, [x8, #-192]
+	WORD $0x4fb813c0 // fmla v0.4s, v30.4s, v24.s[1]
+	WORD $0x4fb813e1 // fmla v1.4s, v31.4s, v24.s[1]
+	WORD $0xad7b7d1e // ldp q30, q31, [x8, #-160]
+	WORD $0x4fb813c2 // fmla v2.4s, v30.4s, v24.s[1]
+	WORD $0x4fb813e3 // fmla v3.4s, v31.4s, v24.s[1]
+	WORD $0xad7c7d1e // ldp q30, q31, [x8, #-128]
+	WORD $0x4f981bc0 // fmla v0.4s, v30.4s, v24.s[2]
+	WORD $0x4f981be1 // fmla v1.4s, v31.4s, v24.s[2]
+	WORD $0xad7d7d1e // ldp q30, q31, [x8, #-96]
+	WORD $0x4f981bc2 // fmla v2.4s, v30.4s, v24.s[2]
+	WORD $0x4f981be3 // fmla v3.4s, v31.4s, v24.s[2]
+	WORD $0xad7e7d1e // ldp q30, q31, [x8, #-64]
+	WORD $0x4fb81bc0 // fmla v0.4s, v30.4s, v24.s[3]
+	WORD $0x4fb81be1 // fmla v1.4s, v31.4s, v24.s[3]
+	WORD $0xad7f7d1e // ldp q30, q31, [x8, #-32]
+	WORD $0x4fb81bc2 // fmla v2.4s, v30.4s, v24.s[3]
+	WORD $0x4fb81be3 // fmla v3.4s, v31.4s, v24.s[3]
+	SUBS $1, R10, R10
+	BNE inner
+	ADD R1, R7, R7
+	CBNZ R9, block
+	WORD $0xad000460 // stp q0, q1, [x3]
+	WORD $0xad010c62 // stp q2, q3, [x3, #32]
+	ADD $64, R0, R0
+	ADD $64, R3, R3
+	SUBS $1, R4, R4
+	BNE tile
+	RET
+
+// func gemmNEONx2(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int)
+TEXT ·gemmNEONx2(SB), NOSPLIT, $0-72
+	MOVD a+0(FP), R0
+	MOVD aStride+8(FP), R1
+	MOVD b+16(FP), R2
+	MOVD c+40(FP), R3
+	MOVD tiles+56(FP), R4
+	MOVD k4+32(FP), R5
+	MOVD add+64(FP), R6
+	SUB $64, R1, R1
+
+tile:
+	MOVD R0, R7
+	MOVD R2, R8
+	MOVD R5, R9
+	CBZ R6, zero
+	WORD $0xad400460 // ldp q0, q1, [x3]
+	WORD $0xad410c62 // ldp q2, q3, [x3, #32]
+	WORD $0xad421464 // ldp q4, q5, [x3, #64]
+	WORD $0xad431c66 // ldp q6, q7, [x3, #96]
+	B block
+
+zero:
+	WORD $0x6f00e400 // movi v0.2d, #0
+	WORD $0x6f00e401 // movi v1.2d, #0
+	WORD $0x6f00e402 // movi v2.2d, #0
+	WORD $0x6f00e403 // movi v3.2d, #0
+	WORD $0x6f00e404 // movi v4.2d, #0
+	WORD $0x6f00e405 // movi v5.2d, #0
+	WORD $0x6f00e406 // movi v6.2d, #0
+	WORD $0x6f00e407 // movi v7.2d, #0
+
+block:
+	MOVD $4, R11
+	CMP R11, R9
+	CSEL LT, R9, R11, R10
+	SUB R10, R9, R9
+
+inner:
+	WORD $0x3dc010f9 // ldr q25, [x7, #64]
+	WORD $0x3cc104f8 // ldr q24, [x7], #16
+	WORD $0xacc87d1e // ldp q30, q31, [x8], #256
+	WORD $0x4f9813c0 // fmla v0.4s, v30.4s, v24.s[0]
+	WORD $0x4f9813e1 // fmla v1.4s, v31.4s, v24.s[0]
+	WORD $0x4f9913c4 // fmla v4.4s, v30.4s, v25.s[0]
+	WORD $0x4f9913e5 // fmla v5.4s, v31.4s, v25.s[0]
+	WORD $0xad797d1e // ldp q30, q31, [x8, #-224]
+	WORD $0x4f9813c2 // fmla v2.4s, v30.4s, v24.s[0]
+	WORD $0x4f9813e3 // fmla v3.4s, v31.4s, v24.s[0]
+	WORD $0x4f9913c6 // fmla v6.4s, v30.4s, v25.s[0]
+	WORD $0x4f9913e7 // fmla v7.4s, v31.4s, v25.s[0]
+	WORD $0xad7a7d1e // ldp q30, q31, [x8, #-192]
+	WORD $0x4fb813c0 // fmla v0.4s, v30.4s, v24.s[1]
+	WORD $0x4fb813e1 // fmla v1.4s, v31.4s, v24.s[1]
+	WORD $0x4fb913c4 // fmla v4.4s, v30.4s, v25.s[1]
+	WORD $0x4fb913e5 // fmla v5.4s, v31.4s, v25.s[1]
+	WORD $0xad7b7d1e // ldp q30, q31, [x8, #-160]
+	WORD $0x4fb813c2 // fmla v2.4s, v30.4s, v24.s[1]
+	WORD $0x4fb813e3 // fmla v3.4s, v31.4s, v24.s[1]
+	WORD $0x4fb913c6 // fmla v6.4s, v30.4s, v25.s[1]
+	WORD $0x4fb913e7 // fmla v7.4s, v31.4s, v25.s[1]
+	WORD $0xad7c7d1e // ldp q30, q31, [x8, #-128]
+	WORD $0x4f981bc0 // fmla v0.4s, v30.4s, v24.s[2]
+	WORD $0x4f981be1 // fmla v1.4s, v31.4s, v24.s[2]
+	WORD $0x4f991bc4 // fmla v4.4s, v30.4s, v25.s[2]
+	WORD $0x4f991be5 // fmla v5.4s, v31.4s, v25.s[2]
+	WORD $0xad7d7d1e // ldp q30, q31, [x8, #-96]
+	WORD $0x4f981bc2 // fmla v2.4s, v30.4s, v24.s[2]
+	WORD $0x4f981be3 // fmla v3.4s, v31.4s, v24.s[2]
+	WORD $0x4f991bc6 // fmla v6.4s, v30.4s, v25.s[2]
+	WORD $0x4f991be7 // fmla v7.4s, v31.4s, v25.s[2]
+	WORD $0xad7e7d1e // ldp q30, q31, [x8, #-64]
+	WORD $0x4fb81bc0 // fmla v0.4s, v30.4s, v24.s[3]
+	WORD $0x4fb81be1 // fmla v1.4s, v31.4s, v24.s[3]
+	WORD $0x4fb91bc4 // fmla v4.4s, v30.4s, v25.s[3]
+	WORD $0x4fb91be5 // fmla v5.4s, v31.4s, v25.s[3]
+	WORD $0xad7f7d1e // ldp q30, q31, [x8, #-32]
+	WORD $0x4fb81bc2 // fmla v2.4s, v30.4s, v24.s[3]
+	WORD $0x4fb81be3 // fmla v3.4s, v31.4s, v24.s[3]
+	WORD $0x4fb91bc6 // fmla v6.4s, v30.4s, v25.s[3]
+	WORD $0x4fb91be7 // fmla v7.4s, v31.4s, v25.s[3]
+	SUBS $1, R10, R10
+	BNE inner
+	ADD R1, R7, R7
+	CBNZ R9, block
+	WORD $0xad000460 // stp q0, q1, [x3]
+	WORD $0xad010c62 // stp q2, q3, [x3, #32]
+	WORD $0xad021464 // stp q4, q5, [x3, #64]
+	WORD $0xad031c66 // stp q6, q7, [x3, #96]
+	ADD $128, R0, R0
+	ADD $128, R3, R3
+	SUBS $1, R4, R4
+	BNE tile
+	RET
+
+// func gemmNEONx3(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int)
+TEXT ·gemmNEONx3(SB), NOSPLIT, $0-72
+	MOVD a+0(FP), R0
+	MOVD aStride+8(FP), R1
+	MOVD b+16(FP), R2
+	MOVD c+40(FP), R3
+	MOVD tiles+56(FP), R4
+	MOVD k4+32(FP), R5
+	MOVD add+64(FP), R6
+	SUB $64, R1, R1
+
+tile:
+	MOVD R0, R7
+	MOVD R2, R8
+	MOVD R5, R9
+	CBZ R6, zero
+	WORD $0xad400460 // ldp q0, q1, [x3]
+	WORD $0xad410c62 // ldp q2, q3, [x3, #32]
+	WORD $0xad421464 // ldp q4, q5, [x3, #64]
+	WORD $0xad431c66 // ldp q6, q7, [x3, #96]
+	WORD $0xad442468 // ldp q8, q9, [x3, #128]
+	WORD $0xad452c6a // ldp q10, q11, [x3, #160]
+	B block
+
+zero:
+	WORD $0x6f00e400 // movi v0.2d, #0
+	WORD $0x6f00e401 // movi v1.2d, #0
+	WORD $0x6f00e402 // movi v2.2d, #0
+	WORD $0x6f00e403 // movi v3.2d, #0
+	WORD $0x6f00e404 // movi v4.2d, #0
+	WORD $0x6f00e405 // movi v5.2d, #0
+	WORD $0x6f00e406 // movi v6.2d, #0
+	WORD $0x6f00e407 // movi v7.2d, #0
+	WORD $0x6f00e408 // movi v8.2d, #0
+	WORD $0x6f00e409 // movi v9.2d, #0
+	WORD $0x6f00e40a // movi v10.2d, #0
+	WORD $0x6f00e40b // movi v11.2d, #0
+
+block:
+	MOVD $4, R11
+	CMP R11, R9
+	CSEL LT, R9, R11, R10
+	SUB R10, R9, R9
+
+inner:
+	WORD $0x3dc020fa // ldr q26, [x7, #128]
+	WORD $0x3dc010f9 // ldr q25, [x7, #64]
+	WORD $0x3cc104f8 // ldr q24, [x7], #16
+	WORD $0xacc87d1e // ldp q30, q31, [x8], #256
+	WORD $0x4f9813c0 // fmla v0.4s, v30.4s, v24.s[0]
+	WORD $0x4f9813e1 // fmla v1.4s, v31.4s, v24.s[0]
+	WORD $0x4f9913c4 // fmla v4.4s, v30.4s, v25.s[0]
+	WORD $0x4f9913e5 // fmla v5.4s, v31.4s, v25.s[0]
+	WORD $0x4f9a13c8 // fmla v8.4s, v30.4s, v26.s[0]
+	WORD $0x4f9a13e9 // fmla v9.4s, v31.4s, v26.s[0]
+	WORD $0xad797d1e // ldp q30, q31, [x8, #-224]
+	WORD $0x4f9813c2 // fmla v2.4s, v30.4s, v24.s[0]
+	WORD $0x4f9813e3 // fmla v3.4s, v31.4s, v24.s[0]
+	WORD $0x4f9913c6 // fmla v6.4s, v30.4s, v25.s[0]
+	WORD $0x4f9913e7 // fmla v7.4s, v31.4s, v25.s[0]
+	WORD $0x4f9a13ca // fmla v10.4s, v30.4s, v26.s[0]
+	WORD $0x4f9a13eb // fmla v11.4s, v31.4s, v26.s[0]
+	WORD $0xad7a7d1e // ldp q30, q31, [x8, #-192]
+	WORD $0x4fb813c0 // fmla v0.4s, v30.4s, v24.s[1]
+	WORD $0x4fb813e1 // fmla v1.4s, v31.4s, v24.s[1]
+	WORD $0x4fb913c4 // fmla v4.4s, v30.4s, v25.s[1]
+	WORD $0x4fb913e5 // fmla v5.4s, v31.4s, v25.s[1]
+	WORD $0x4fba13c8 // fmla v8.4s, v30.4s, v26.s[1]
+	WORD $0x4fba13e9 // fmla v9.4s, v31.4s, v26.s[1]
+	WORD $0xad7b7d1e // ldp q30, q31, [x8, #-160]
+	WORD $0x4fb813c2 // fmla v2.4s, v30.4s, v24.s[1]
+	WORD $0x4fb813e3 // fmla v3.4s, v31.4s, v24.s[1]
+	WORD $0x4fb913c6 // fmla v6.4s, v30.4s, v25.s[1]
+	WORD $0x4fb913e7 // fmla v7.4s, v31.4s, v25.s[1]
+	WORD $0x4fba13ca // fmla v10.4s, v30.4s, v26.s[1]
+	WORD $0x4fba13eb // fmla v11.4s, v31.4s, v26.s[1]
+	WORD $0xad7c7d1e // ldp q30, q31, [x8, #-128]
+	WORD $0x4f981bc0 // fmla v0.4s, v30.4s, v24.s[2]
+	WORD $0x4f981be1 // fmla v1.4s, v31.4s, v24.s[2]
+	WORD $0x4f991bc4 // fmla v4.4s, v30.4s, v25.s[2]
+	WORD $0x4f991be5 // fmla v5.4s, v31.4s, v25.s[2]
+	WORD $0x4f9a1bc8 // fmla v8.4s, v30.4s, v26.s[2]
+	WORD $0x4f9a1be9 // fmla v9.4s, v31.4s, v26.s[2]
+	WORD $0xad7d7d1e // ldp q30, q31, [x8, #-96]
+	WORD $0x4f981bc2 // fmla v2.4s, v30.4s, v24.s[2]
+	WORD $0x4f981be3 // fmla v3.4s, v31.4s, v24.s[2]
+	WORD $0x4f991bc6 // fmla v6.4s, v30.4s, v25.s[2]
+	WORD $0x4f991be7 // fmla v7.4s, v31.4s, v25.s[2]
+	WORD $0x4f9a1bca // fmla v10.4s, v30.4s, v26.s[2]
+	WORD $0x4f9a1beb // fmla v11.4s, v31.4s, v26.s[2]
+	WORD $0xad7e7d1e // ldp q30, q31, [x8, #-64]
+	WORD $0x4fb81bc0 // fmla v0.4s, v30.4s, v24.s[3]
+	WORD $0x4fb81be1 // fmla v1.4s, v31.4s, v24.s[3]
+	WORD $0x4fb91bc4 // fmla v4.4s, v30.4s, v25.s[3]
+	WORD $0x4fb91be5 // fmla v5.4s, v31.4s, v25.s[3]
+	WORD $0x4fba1bc8 // fmla v8.4s, v30.4s, v26.s[3]
+	WORD $0x4fba1be9 // fmla v9.4s, v31.4s, v26.s[3]
+	WORD $0xad7f7d1e // ldp q30, q31, [x8, #-32]
+	WORD $0x4fb81bc2 // fmla v2.4s, v30.4s, v24.s[3]
+	WORD $0x4fb81be3 // fmla v3.4s, v31.4s, v24.s[3]
+	WORD $0x4fb91bc6 // fmla v6.4s, v30.4s, v25.s[3]
+	WORD $0x4fb91be7 // fmla v7.4s, v31.4s, v25.s[3]
+	WORD $0x4fba1bca // fmla v10.4s, v30.4s, v26.s[3]
+	WORD $0x4fba1beb // fmla v11.4s, v31.4s, v26.s[3]
+	SUBS $1, R10, R10
+	BNE inner
+	ADD R1, R7, R7
+	CBNZ R9, block
+	WORD $0xad000460 // stp q0, q1, [x3]
+	WORD $0xad010c62 // stp q2, q3, [x3, #32]
+	WORD $0xad021464 // stp q4, q5, [x3, #64]
+	WORD $0xad031c66 // stp q6, q7, [x3, #96]
+	WORD $0xad042468 // stp q8, q9, [x3, #128]
+	WORD $0xad052c6a // stp q10, q11, [x3, #160]
+	ADD $192, R0, R0
+	ADD $192, R3, R3
+	SUBS $1, R4, R4
+	BNE tile
+	RET
+
+// func gemmNEONx4(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int)
+TEXT ·gemmNEONx4(SB), NOSPLIT, $0-72
+	MOVD a+0(FP), R0
+	MOVD aStride+8(FP), R1
+	MOVD b+16(FP), R2
+	MOVD c+40(FP), R3
+	MOVD tiles+56(FP), R4
+	MOVD k4+32(FP), R5
+	MOVD add+64(FP), R6
+	SUB $64, R1, R1
+
+tile:
+	MOVD R0, R7
+	MOVD R2, R8
+	MOVD R5, R9
+	CBZ R6, zero
+	WORD $0xad400460 // ldp q0, q1, [x3]
+	WORD $0xad410c62 // ldp q2, q3, [x3, #32]
+	WORD $0xad421464 // ldp q4, q5, [x3, #64]
+	WORD $0xad431c66 // ldp q6, q7, [x3, #96]
+	WORD $0xad442468 // ldp q8, q9, [x3, #128]
+	WORD $0xad452c6a // ldp q10, q11, [x3, #160]
+	WORD $0xad46346c // ldp q12, q13, [x3, #192]
+	WORD $0xad473c6e // ldp q14, q15, [x3, #224]
+	B block
+
+zero:
+	WORD $0x6f00e400 // movi v0.2d, #0
+	WORD $0x6f00e401 // movi v1.2d, #0
+	WORD $0x6f00e402 // movi v2.2d, #0
+	WORD $0x6f00e403 // movi v3.2d, #0
+	WORD $0x6f00e404 // movi v4.2d, #0
+	WORD $0x6f00e405 // movi v5.2d, #0
+	WORD $0x6f00e406 // movi v6.2d, #0
+	WORD $0x6f00e407 // movi v7.2d, #0
+	WORD $0x6f00e408 // movi v8.2d, #0
+	WORD $0x6f00e409 // movi v9.2d, #0
+	WORD $0x6f00e40a // movi v10.2d, #0
+	WORD $0x6f00e40b // movi v11.2d, #0
+	WORD $0x6f00e40c // movi v12.2d, #0
+	WORD $0x6f00e40d // movi v13.2d, #0
+	WORD $0x6f00e40e // movi v14.2d, #0
+	WORD $0x6f00e40f // movi v15.2d, #0
+
+block:
+	MOVD $4, R11
+	CMP R11, R9
+	CSEL LT, R9, R11, R10
+	SUB R10, R9, R9
+
+inner:
+	WORD $0x3dc030fb // ldr q27, [x7, #192]
+	WORD $0x3dc020fa // ldr q26, [x7, #128]
+	WORD $0x3dc010f9 // ldr q25, [x7, #64]
+	WORD $0x3cc104f8 // ldr q24, [x7], #16
+	WORD $0xacc87d1e // ldp q30, q31, [x8], #256
+	WORD $0x4f9813c0 // fmla v0.4s, v30.4s, v24.s[0]
+	WORD $0x4f9813e1 // fmla v1.4s, v31.4s, v24.s[0]
+	WORD $0x4f9913c4 // fmla v4.4s, v30.4s, v25.s[0]
+	WORD $0x4f9913e5 // fmla v5.4s, v31.4s, v25.s[0]
+	WORD $0x4f9a13c8 // fmla v8.4s, v30.4s, v26.s[0]
+	WORD $0x4f9a13e9 // fmla v9.4s, v31.4s, v26.s[0]
+	WORD $0x4f9b13cc // fmla v12.4s, v30.4s, v27.s[0]
+	WORD $0x4f9b13ed // fmla v13.4s, v31.4s, v27.s[0]
+	WORD $0xad797d1e // ldp q30, q31, [x8, #-224]
+	WORD $0x4f9813c2 // fmla v2.4s, v30.4s, v24.s[0]
+	WORD $0x4f9813e3 // fmla v3.4s, v31.4s, v24.s[0]
+	WORD $0x4f9913c6 // fmla v6.4s, v30.4s, v25.s[0]
+	WORD $0x4f9913e7 // fmla v7.4s, v31.4s, v25.s[0]
+	WORD $0x4f9a13ca // fmla v10.4s, v30.4s, v26.s[0]
+	WORD $0x4f9a13eb // fmla v11.4s, v31.4s, v26.s[0]
+	WORD $0x4f9b13ce // fmla v14.4s, v30.4s, v27.s[0]
+	WORD $0x4f9b13ef // fmla v15.4s, v31.4s, v27.s[0]
+	WORD $0xad7a7d1e // ldp q30, q31, [x8, #-192]
+	WORD $0x4fb813c0 // fmla v0.4s, v30.4s, v24.s[1]
+	WORD $0x4fb813e1 // fmla v1.4s, v31.4s, v24.s[1]
+	WORD $0x4fb913c4 // fmla v4.4s, v30.4s, v25.s[1]
+	WORD $0x4fb913e5 // fmla v5.4s, v31.4s, v25.s[1]
+	WORD $0x4fba13c8 // fmla v8.4s, v30.4s, v26.s[1]
+	WORD $0x4fba13e9 // fmla v9.4s, v31.4s, v26.s[1]
+	WORD $0x4fbb13cc // fmla v12.4s, v30.4s, v27.s[1]
+	WORD $0x4fbb13ed // fmla v13.4s, v31.4s, v27.s[1]
+	WORD $0xad7b7d1e // ldp q30, q31, [x8, #-160]
+	WORD $0x4fb813c2 // fmla v2.4s, v30.4s, v24.s[1]
+	WORD $0x4fb813e3 // fmla v3.4s, v31.4s, v24.s[1]
+	WORD $0x4fb913c6 // fmla v6.4s, v30.4s, v25.s[1]
+	WORD $0x4fb913e7 // fmla v7.4s, v31.4s, v25.s[1]
+	WORD $0x4fba13ca // fmla v10.4s, v30.4s, v26.s[1]
+	WORD $0x4fba13eb // fmla v11.4s, v31.4s, v26.s[1]
+	WORD $0x4fbb13ce // fmla v14.4s, v30.4s, v27.s[1]
+	WORD $0x4fbb13ef // fmla v15.4s, v31.4s, v27.s[1]
+	WORD $0xad7c7d1e // ldp q30, q31, [x8, #-128]
+	WORD $0x4f981bc0 // fmla v0.4s, v30.4s, v24.s[2]
+	WORD $0x4f981be1 // fmla v1.4s, v31.4s, v24.s[2]
+	WORD $0x4f991bc4 // fmla v4.4s, v30.4s, v25.s[2]
+	WORD $0x4f991be5 // fmla v5.4s, v31.4s, v25.s[2]
+	WORD $0x4f9a1bc8 // fmla v8.4s, v30.4s, v26.s[2]
+	WORD $0x4f9a1be9 // fmla v9.4s, v31.4s, v26.s[2]
+	WORD $0x4f9b1bcc // fmla v12.4s, v30.4s, v27.s[2]
+	WORD $0x4f9b1bed // fmla v13.4s, v31.4s, v27.s[2]
+	WORD $0xad7d7d1e // ldp q30, q31, [x8, #-96]
+	WORD $0x4f981bc2 // fmla v2.4s, v30.4s, v24.s[2]
+	WORD $0x4f981be3 // fmla v3.4s, v31.4s, v24.s[2]
+	WORD $0x4f991bc6 // fmla v6.4s, v30.4s, v25.s[2]
+	WORD $0x4f991be7 // fmla v7.4s, v31.4s, v25.s[2]
+	WORD $0x4f9a1bca // fmla v10.4s, v30.4s, v26.s[2]
+	WORD $0x4f9a1beb // fmla v11.4s, v31.4s, v26.s[2]
+	WORD $0x4f9b1bce // fmla v14.4s, v30.4s, v27.s[2]
+	WORD $0x4f9b1bef // fmla v15.4s, v31.4s, v27.s[2]
+	WORD $0xad7e7d1e // ldp q30, q31, [x8, #-64]
+	WORD $0x4fb81bc0 // fmla v0.4s, v30.4s, v24.s[3]
+	WORD $0x4fb81be1 // fmla v1.4s, v31.4s, v24.s[3]
+	WORD $0x4fb91bc4 // fmla v4.4s, v30.4s, v25.s[3]
+	WORD $0x4fb91be5 // fmla v5.4s, v31.4s, v25.s[3]
+	WORD $0x4fba1bc8 // fmla v8.4s, v30.4s, v26.s[3]
+	WORD $0x4fba1be9 // fmla v9.4s, v31.4s, v26.s[3]
+	WORD $0x4fbb1bcc // fmla v12.4s, v30.4s, v27.s[3]
+	WORD $0x4fbb1bed // fmla v13.4s, v31.4s, v27.s[3]
+	WORD $0xad7f7d1e // ldp q30, q31, [x8, #-32]
+	WORD $0x4fb81bc2 // fmla v2.4s, v30.4s, v24.s[3]
+	WORD $0x4fb81be3 // fmla v3.4s, v31.4s, v24.s[3]
+	WORD $0x4fb91bc6 // fmla v6.4s, v30.4s, v25.s[3]
+	WORD $0x4fb91be7 // fmla v7.4s, v31.4s, v25.s[3]
+	WORD $0x4fba1bca // fmla v10.4s, v30.4s, v26.s[3]
+	WORD $0x4fba1beb // fmla v11.4s, v31.4s, v26.s[3]
+	WORD $0x4fbb1bce // fmla v14.4s, v30.4s, v27.s[3]
+	WORD $0x4fbb1bef // fmla v15.4s, v31.4s, v27.s[3]
+	SUBS $1, R10, R10
+	BNE inner
+	ADD R1, R7, R7
+	CBNZ R9, block
+	WORD $0xad000460 // stp q0, q1, [x3]
+	WORD $0xad010c62 // stp q2, q3, [x3, #32]
+	WORD $0xad021464 // stp q4, q5, [x3, #64]
+	WORD $0xad031c66 // stp q6, q7, [x3, #96]
+	WORD $0xad042468 // stp q8, q9, [x3, #128]
+	WORD $0xad052c6a // stp q10, q11, [x3, #160]
+	WORD $0xad06346c // stp q12, q13, [x3, #192]
+	WORD $0xad073c6e // stp q14, q15, [x3, #224]
+	ADD $256, R0, R0
+	ADD $256, R3, R3
+	SUBS $1, R4, R4
+	BNE tile
+	RET
+
+// func gemmNEONx5(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int)
+TEXT ·gemmNEONx5(SB), NOSPLIT, $0-72
+	MOVD a+0(FP), R0
+	MOVD aStride+8(FP), R1
+	MOVD b+16(FP), R2
+	MOVD c+40(FP), R3
+	MOVD tiles+56(FP), R4
+	MOVD k4+32(FP), R5
+	MOVD add+64(FP), R6
+	SUB $64, R1, R1
+
+tile:
+	MOVD R0, R7
+	MOVD R2, R8
+	MOVD R5, R9
+	CBZ R6, zero
+	WORD $0xad400460 // ldp q0, q1, [x3]
+	WORD $0xad410c62 // ldp q2, q3, [x3, #32]
+	WORD $0xad421464 // ldp q4, q5, [x3, #64]
+	WORD $0xad431c66 // ldp q6, q7, [x3, #96]
+	WORD $0xad442468 // ldp q8, q9, [x3, #128]
+	WORD $0xad452c6a // ldp q10, q11, [x3, #160]
+	WORD $0xad46346c // ldp q12, q13, [x3, #192]
+	WORD $0xad473c6e // ldp q14, q15, [x3, #224]
+	WORD $0xad484470 // ldp q16, q17, [x3, #256]
+	WORD $0xad494c72 // ldp q18, q19, [x3, #288]
+	B block
+
+zero:
+	WORD $0x6f00e400 // movi v0.2d, #0
+	WORD $0x6f00e401 // movi v1.2d, #0
+	WORD $0x6f00e402 // movi v2.2d, #0
+	WORD $0x6f00e403 // movi v3.2d, #0
+	WORD $0x6f00e404 // movi v4.2d, #0
+	WORD $0x6f00e405 // movi v5.2d, #0
+	WORD $0x6f00e406 // movi v6.2d, #0
+	WORD $0x6f00e407 // movi v7.2d, #0
+	WORD $0x6f00e408 // movi v8.2d, #0
+	WORD $0x6f00e409 // movi v9.2d, #0
+	WORD $0x6f00e40a // movi v10.2d, #0
+	WORD $0x6f00e40b // movi v11.2d, #0
+	WORD $0x6f00e40c // movi v12.2d, #0
+	WORD $0x6f00e40d // movi v13.2d, #0
+	WORD $0x6f00e40e // movi v14.2d, #0
+	WORD $0x6f00e40f // movi v15.2d, #0
+	WORD $0x6f00e410 // movi v16.2d, #0
+	WORD $0x6f00e411 // movi v17.2d, #0
+	WORD $0x6f00e412 // movi v18.2d, #0
+	WORD $0x6f00e413 // movi v19.2d, #0
+
+block:
+	MOVD $4, R11
+	CMP R11, R9
+	CSEL LT, R9, R11, R10
+	SUB R10, R9, R9
+
+inner:
+	WORD $0x3dc040fc // ldr q28, [x7, #256]
+	WORD $0x3dc030fb // ldr q27, [x7, #192]
+	WORD $0x3dc020fa // ldr q26, [x7, #128]
+	WORD $0x3dc010f9 // ldr q25, [x7, #64]
+	WORD $0x3cc104f8 // ldr q24, [x7], #16
+	WORD $0xacc87d1e // ldp q30, q31, [x8], #256
+	WORD $0x4f9813c0 // fmla v0.4s, v30.4s, v24.s[0]
+	WORD $0x4f9813e1 // fmla v1.4s, v31.4s, v24.s[0]
+	WORD $0x4f9913c4 // fmla v4.4s, v30.4s, v25.s[0]
+	WORD $0x4f9913e5 // fmla v5.4s, v31.4s, v25.s[0]
+	WORD $0x4f9a13c8 // fmla v8.4s, v30.4s, v26.s[0]
+	WORD $0x4f9a13e9 // fmla v9.4s, v31.4s, v26.s[0]
+	WORD $0x4f9b13cc // fmla v12.4s, v30.4s, v27.s[0]
+	WORD $0x4f9b13ed // fmla v13.4s, v31.4s, v27.s[0]
+	WORD $0x4f9c13d0 // fmla v16.4s, v30.4s, v28.s[0]
+	WORD $0x4f9c13f1 // fmla v17.4s, v31.4s, v28.s[0]
+	WORD $0xad797d1e // ldp q30, q31, [x8, #-224]
+	WORD $0x4f9813c2 // fmla v2.4s, v30.4s, v24.s[0]
+	WORD $0x4f9813e3 // fmla v3.4s, v31.4s, v24.s[0]
+	WORD $0x4f9913c6 // fmla v6.4s, v30.4s, v25.s[0]
+	WORD $0x4f9913e7 // fmla v7.4s, v31.4s, v25.s[0]
+	WORD $0x4f9a13ca // fmla v10.4s, v30.4s, v26.s[0]
+	WORD $0x4f9a13eb // fmla v11.4s, v31.4s, v26.s[0]
+	WORD $0x4f9b13ce // fmla v14.4s, v30.4s, v27.s[0]
+	WORD $0x4f9b13ef // fmla v15.4s, v31.4s, v27.s[0]
+	WORD $0x4f9c13d2 // fmla v18.4s, v30.4s, v28.s[0]
+	WORD $0x4f9c13f3 // fmla v19.4s, v31.4s, v28.s[0]
+	WORD $0xad7a7d1e // ldp q30, q31, [x8, #-192]
+	WORD $0x4fb813c0 // fmla v0.4s, v30.4s, v24.s[1]
+	WORD $0x4fb813e1 // fmla v1.4s, v31.4s, v24.s[1]
+	WORD $0x4fb913c4 // fmla v4.4s, v30.4s, v25.s[1]
+	WORD $0x4fb913e5 // fmla v5.4s, v31.4s, v25.s[1]
+	WORD $0x4fba13c8 // fmla v8.4s, v30.4s, v26.s[1]
+	WORD $0x4fba13e9 // fmla v9.4s, v31.4s, v26.s[1]
+	WORD $0x4fbb13cc // fmla v12.4s, v30.4s, v27.s[1]
+	WORD $0x4fbb13ed // fmla v13.4s, v31.4s, v27.s[1]
+	WORD $0x4fbc13d0 // fmla v16.4s, v30.4s, v28.s[1]
+	WORD $0x4fbc13f1 // fmla v17.4s, v31.4s, v28.s[1]
+	WORD $0xad7b7d1e // ldp q30, q31, [x8, #-160]
+	WORD $0x4fb813c2 // fmla v2.4s, v30.4s, v24.s[1]
+	WORD $0x4fb813e3 // fmla v3.4s, v31.4s, v24.s[1]
+	WORD $0x4fb913c6 // fmla v6.4s, v30.4s, v25.s[1]
+	WORD $0x4fb913e7 // fmla v7.4s, v31.4s, v25.s[1]
+	WORD $0x4fba13ca // fmla v10.4s, v30.4s, v26.s[1]
+	WORD $0x4fba13eb // fmla v11.4s, v31.4s, v26.s[1]
+	WORD $0x4fbb13ce // fmla v14.4s, v30.4s, v27.s[1]
+	WORD $0x4fbb13ef // fmla v15.4s, v31.4s, v27.s[1]
+	WORD $0x4fbc13d2 // fmla v18.4s, v30.4s, v28.s[1]
+	WORD $0x4fbc13f3 // fmla v19.4s, v31.4s, v28.s[1]
+	WORD $0xad7c7d1e // ldp q30, q31, [x8, #-128]
+	WORD $0x4f981bc0 // fmla v0.4s, v30.4s, v24.s[2]
+	WORD $0x4f981be1 // fmla v1.4s, v31.4s, v24.s[2]
+	WORD $0x4f991bc4 // fmla v4.4s, v30.4s, v25.s[2]
+	WORD $0x4f991be5 // fmla v5.4s, v31.4s, v25.s[2]
+	WORD $0x4f9a1bc8 // fmla v8.4s, v30.4s, v26.s[2]
+	WORD $0x4f9a1be9 // fmla v9.4s, v31.4s, v26.s[2]
+	WORD $0x4f9b1bcc // fmla v12.4s, v30.4s, v27.s[2]
+	WORD $0x4f9b1bed // fmla v13.4s, v31.4s, v27.s[2]
+	WORD $0x4f9c1bd0 // fmla v16.4s, v30.4s, v28.s[2]
+	WORD $0x4f9c1bf1 // fmla v17.4s, v31.4s, v28.s[2]
+	WORD $0xad7d7d1e // ldp q30, q31, [x8, #-96]
+	WORD $0x4f981bc2 // fmla v2.4s, v30.4s, v24.s[2]
+	WORD $0x4f981be3 // fmla v3.4s, v31.4s, v24.s[2]
+	WORD $0x4f991bc6 // fmla v6.4s, v30.4s, v25.s[2]
+	WORD $0x4f991be7 // fmla v7.4s, v31.4s, v25.s[2]
+	WORD $0x4f9a1bca // fmla v10.4s, v30.4s, v26.s[2]
+	WORD $0x4f9a1beb // fmla v11.4s, v31.4s, v26.s[2]
+	WORD $0x4f9b1bce // fmla v14.4s, v30.4s, v27.s[2]
+	WORD $0x4f9b1bef // fmla v15.4s, v31.4s, v27.s[2]
+	WORD $0x4f9c1bd2 // fmla v18.4s, v30.4s, v28.s[2]
+	WORD $0x4f9c1bf3 // fmla v19.4s, v31.4s, v28.s[2]
+	WORD $0xad7e7d1e // ldp q30, q31, [x8, #-64]
+	WORD $0x4fb81bc0 // fmla v0.4s, v30.4s, v24.s[3]
+	WORD $0x4fb81be1 // fmla v1.4s, v31.4s, v24.s[3]
+	WORD $0x4fb91bc4 // fmla v4.4s, v30.4s, v25.s[3]
+	WORD $0x4fb91be5 // fmla v5.4s, v31.4s, v25.s[3]
+	WORD $0x4fba1bc8 // fmla v8.4s, v30.4s, v26.s[3]
+	WORD $0x4fba1be9 // fmla v9.4s, v31.4s, v26.s[3]
+	WORD $0x4fbb1bcc // fmla v12.4s, v30.4s, v27.s[3]
+	WORD $0x4fbb1bed // fmla v13.4s, v31.4s, v27.s[3]
+	WORD $0x4fbc1bd0 // fmla v16.4s, v30.4s, v28.s[3]
+	WORD $0x4fbc1bf1 // fmla v17.4s, v31.4s, v28.s[3]
+	WORD $0xad7f7d1e // ldp q30, q31, [x8, #-32]
+	WORD $0x4fb81bc2 // fmla v2.4s, v30.4s, v24.s[3]
+	WORD $0x4fb81be3 // fmla v3.4s, v31.4s, v24.s[3]
+	WORD $0x4fb91bc6 // fmla v6.4s, v30.4s, v25.s[3]
+	WORD $0x4fb91be7 // fmla v7.4s, v31.4s, v25.s[3]
+	WORD $0x4fba1bca // fmla v10.4s, v30.4s, v26.s[3]
+	WORD $0x4fba1beb // fmla v11.4s, v31.4s, v26.s[3]
+	WORD $0x4fbb1bce // fmla v14.4s, v30.4s, v27.s[3]
+	WORD $0x4fbb1bef // fmla v15.4s, v31.4s, v27.s[3]
+	WORD $0x4fbc1bd2 // fmla v18.4s, v30.4s, v28.s[3]
+	WORD $0x4fbc1bf3 // fmla v19.4s, v31.4s, v28.s[3]
+	SUBS $1, R10, R10
+	BNE inner
+	ADD R1, R7, R7
+	CBNZ R9, block
+	WORD $0xad000460 // stp q0, q1, [x3]
+	WORD $0xad010c62 // stp q2, q3, [x3, #32]
+	WORD $0xad021464 // stp q4, q5, [x3, #64]
+	WORD $0xad031c66 // stp q6, q7, [x3, #96]
+	WORD $0xad042468 // stp q8, q9, [x3, #128]
+	WORD $0xad052c6a // stp q10, q11, [x3, #160]
+	WORD $0xad06346c // stp q12, q13, [x3, #192]
+	WORD $0xad073c6e // stp q14, q15, [x3, #224]
+	WORD $0xad084470 // stp q16, q17, [x3, #256]
+	WORD $0xad094c72 // stp q18, q19, [x3, #288]
+	ADD $320, R0, R0
+	ADD $320, R3, R3
+	SUBS $1, R4, R4
+	BNE tile
+	RET
+
+// func gemmNEONx6(a *float32, aStride int, b *float32, bStride int, k4 int, c *float32, cStride int, tiles int, add int)
+TEXT ·gemmNEONx6(SB), NOSPLIT, $0-72
+	MOVD a+0(FP), R0
+	MOVD aStride+8(FP), R1
+	MOVD b+16(FP), R2
+	MOVD c+40(FP), R3
+	MOVD tiles+56(FP), R4
+	MOVD k4+32(FP), R5
+	MOVD add+64(FP), R6
+	SUB $64, R1, R1
+
+tile:
+	MOVD R0, R7
+	MOVD R2, R8
+	MOVD R5, R9
+	CBZ R6, zero
+	WORD $0xad400460 // ldp q0, q1, [x3]
+	WORD $0xad410c62 // ldp q2, q3, [x3, #32]
+	WORD $0xad421464 // ldp q4, q5, [x3, #64]
+	WORD $0xad431c66 // ldp q6, q7, [x3, #96]
+	WORD $0xad442468 // ldp q8, q9, [x3, #128]
+	WORD $0xad452c6a // ldp q10, q11, [x3, #160]
+	WORD $0xad46346c // ldp q12, q13, [x3, #192]
+	WORD $0xad473c6e // ldp q14, q15, [x3, #224]
+	WORD $0xad484470 // ldp q16, q17, [x3, #256]
+	WORD $0xad494c72 // ldp q18, q19, [x3, #288]
+	WORD $0xad4a5474 // ldp q20, q21, [x3, #320]
+	WORD $0xad4b5c76 // ldp q22, q23, [x3, #352]
+	B block
+
+zero:
+	WORD $0x6f00e400 // movi v0.2d, #0
+	WORD $0x6f00e401 // movi v1.2d, #0
+	WORD $0x6f00e402 // movi v2.2d, #0
+	WORD $0x6f00e403 // movi v3.2d, #0
+	WORD $0x6f00e404 // movi v4.2d, #0
+	WORD $0x6f00e405 // movi v5.2d, #0
+	WORD $0x6f00e406 // movi v6.2d, #0
+	WORD $0x6f00e407 // movi v7.2d, #0
+	WORD $0x6f00e408 // movi v8.2d, #0
+	WORD $0x6f00e409 // movi v9.2d, #0
+	WORD $0x6f00e40a // movi v10.2d, #0
+	WORD $0x6f00e40b // movi v11.2d, #0
+	WORD $0x6f00e40c // movi v12.2d, #0
+	WORD $0x6f00e40d // movi v13.2d, #0
+	WORD $0x6f00e40e // movi v14.2d, #0
+	WORD $0x6f00e40f // movi v15.2d, #0
+	WORD $0x6f00e410 // movi v16.2d, #0
+	WORD $0x6f00e411 // movi v17.2d, #0
+	WORD $0x6f00e412 // movi v18.2d, #0
+	WORD $0x6f00e413 // movi v19.2d, #0
+	WORD $0x6f00e414 // movi v20.2d, #0
+	WORD $0x6f00e415 // movi v21.2d, #0
+	WORD $0x6f00e416 // movi v22.2d, #0
+	WORD $0x6f00e417 // movi v23.2d, #0
+
+block:
+	MOVD $4, R11
+	CMP R11, R9
+	CSEL LT, R9, R11, R10
+	SUB R10, R9, R9
+
+inner:
+	WORD $0x3dc050fd // ldr q29, [x7, #320]
+	WORD $0x3dc040fc // ldr q28, [x7, #256]
+	WORD $0x3dc030fb // ldr q27, [x7, #192]
+	WORD $0x3dc020fa // ldr q26, [x7, #128]
+	WORD $0x3dc010f9 // ldr q25, [x7, #64]
+	WORD $0x3cc104f8 // ldr q24, [x7], #16
+	WORD $0xacc87d1e // ldp q30, q31, [x8], #256
+	WORD $0x4f9813c0 // fmla v0.4s, v30.4s, v24.s[0]
+	WORD $0x4f9813e1 // fmla v1.4s, v31.4s, v24.s[0]
+	WORD $0x4f9913c4 // fmla v4.4s, v30.4s, v25.s[0]
+	WORD $0x4f9913e5 // fmla v5.4s, v31.4s, v25.s[0]
+	WORD $0x4f9a13c8 // fmla v8.4s, v30.4s, v26.s[0]
+	WORD $0x4f9a13e9 // fmla v9.4s, v31.4s, v26.s[0]
+	WORD $0x4f9b13cc // fmla v12.4s, v30.4s, v27.s[0]
+	WORD $0x4f9b13ed // fmla v13.4s, v31.4s, v27.s[0]
+	WORD $0x4f9c13d0 // fmla v16.4s, v30.4s, v28.s[0]
+	WORD $0x4f9c13f1 // fmla v17.4s, v31.4s, v28.s[0]
+	WORD $0x4f9d13d4 // fmla v20.4s, v30.4s, v29.s[0]
+	WORD $0x4f9d13f5 // fmla v21.4s, v31.4s, v29.s[0]
+	WORD $0xad797d1e // ldp q30, q31, [x8, #-224]
+	WORD $0x4f9813c2 // fmla v2.4s, v30.4s, v24.s[0]
+	WORD $0x4f9813e3 // fmla v3.4s, v31.4s, v24.s[0]
+	WORD $0x4f9913c6 // fmla v6.4s, v30.4s, v25.s[0]
+	WORD $0x4f9913e7 // fmla v7.4s, v31.4s, v25.s[0]
+	WORD $0x4f9a13ca // fmla v10.4s, v30.4s, v26.s[0]
+	WORD $0x4f9a13eb // fmla v11.4s, v31.4s, v26.s[0]
+	WORD $0x4f9b13ce // fmla v14.4s, v30.4s, v27.s[0]
+	WORD $0x4f9b13ef // fmla v15.4s, v31.4s, v27.s[0]
+	WORD $0x4f9c13d2 // fmla v18.4s, v30.4s, v28.s[0]
+	WORD $0x4f9c13f3 // fmla v19.4s, v31.4s, v28.s[0]
+	WORD $0x4f9d13d6 // fmla v22.4s, v30.4s, v29.s[0]
+	WORD $0x4f9d13f7 // fmla v23.4s, v31.4s, v29.s[0]
+	WORD $0xad7a7d1e // ldp q30, q31, [x8, #-192]
+	WORD $0x4fb813c0 // fmla v0.4s, v30.4s, v24.s[1]
+	WORD $0x4fb813e1 // fmla v1.4s, v31.4s, v24.s[1]
+	WORD $0x4fb913c4 // fmla v4.4s, v30.4s, v25.s[1]
+	WORD $0x4fb913e5 // fmla v5.4s, v31.4s, v25.s[1]
+	WORD $0x4fba13c8 // fmla v8.4s, v30.4s, v26.s[1]
+	WORD $0x4fba13e9 // fmla v9.4s, v31.4s, v26.s[1]
+	WORD $0x4fbb13cc // fmla v12.4s, v30.4s, v27.s[1]
+	WORD $0x4fbb13ed // fmla v13.4s, v31.4s, v27.s[1]
+	WORD $0x4fbc13d0 // fmla v16.4s, v30.4s, v28.s[1]
+	WORD $0x4fbc13f1 // fmla v17.4s, v31.4s, v28.s[1]
+	WORD $0x4fbd13d4 // fmla v20.4s, v30.4s, v29.s[1]
+	WORD $0x4fbd13f5 // fmla v21.4s, v31.4s, v29.s[1]
+	WORD $0xad7b7d1e // ldp q30, q31, [x8, #-160]
+	WORD $0x4fb813c2 // fmla v2.4s, v30.4s, v24.s[1]
+	WORD $0x4fb813e3 // fmla v3.4s, v31.4s, v24.s[1]
+	WORD $0x4fb913c6 // fmla v6.4s, v30.4s, v25.s[1]
+	WORD $0x4fb913e7 // fmla v7.4s, v31.4s, v25.s[1]
+	WORD $0x4fba13ca // fmla v10.4s, v30.4s, v26.s[1]
+	WORD $0x4fba13eb // fmla v11.4s, v31.4s, v26.s[1]
+	WORD $0x4fbb13ce // fmla v14.4s, v30.4s, v27.s[1]
+	WORD $0x4fbb13ef // fmla v15.4s, v31.4s, v27.s[1]
+	WORD $0x4fbc13d2 // fmla v18.4s, v30.4s, v28.s[1]
+	WORD $0x4fbc13f3 // fmla v19.4s, v31.4s, v28.s[1]
+	WORD $0x4fbd13d6 // fmla v22.4s, v30.4s, v29.s[1]
+	WORD $0x4fbd13f7 // fmla v23.4s, v31.4s, v29.s[1]
+	WORD $0xad7c7d1e // ldp q30, q31, [x8, #-128]
+	WORD $0x4f981bc0 // fmla v0.4s, v30.4s, v24.s[2]
+	WORD $0x4f981be1 // fmla v1.4s, v31.4s, v24.s[2]
+	WORD $0x4f991bc4 // fmla v4.4s, v30.4s, v25.s[2]
+	WORD $0x4f991be5 // fmla v5.4s, v31.4s, v25.s[2]
+	WORD $0x4f9a1bc8 // fmla v8.4s, v30.4s, v26.s[2]
+	WORD $0x4f9a1be9 // fmla v9.4s, v31.4s, v26.s[2]
+	WORD $0x4f9b1bcc // fmla v12.4s, v30.4s, v27.s[2]
+	WORD $0x4f9b1bed // fmla v13.4s, v31.4s, v27.s[2]
+	WORD $0x4f9c1bd0 // fmla v16.4s, v30.4s, v28.s[2]
+	WORD $0x4f9c1bf1 // fmla v17.4s, v31.4s, v28.s[2]
+	WORD $0x4f9d1bd4 // fmla v20.4s, v30.4s, v29.s[2]
+	WORD $0x4f9d1bf5 // fmla v21.4s, v31.4s, v29.s[2]
+	WORD $0xad7d7d1e // ldp q30, q31, [x8, #-96]
+	WORD $0x4f981bc2 // fmla v2.4s, v30.4s, v24.s[2]
+	WORD $0x4f981be3 // fmla v3.4s, v31.4s, v24.s[2]
+	WORD $0x4f991bc6 // fmla v6.4s, v30.4s, v25.s[2]
+	WORD $0x4f991be7 // fmla v7.4s, v31.4s, v25.s[2]
+	WORD $0x4f9a1bca // fmla v10.4s, v30.4s, v26.s[2]
+	WORD $0x4f9a1beb // fmla v11.4s, v31.4s, v26.s[2]
+	WORD $0x4f9b1bce // fmla v14.4s, v30.4s, v27.s[2]
+	WORD $0x4f9b1bef // fmla v15.4s, v31.4s, v27.s[2]
+	WORD $0x4f9c1bd2 // fmla v18.4s, v30.4s, v28.s[2]
+	WORD $0x4f9c1bf3 // fmla v19.4s, v31.4s, v28.s[2]
+	WORD $0x4f9d1bd6 // fmla v22.4s, v30.4s, v29.s[2]
+	WORD $0x4f9d1bf7 // fmla v23.4s, v31.4s, v29.s[2]
+	WORD $0xad7e7d1e // ldp q30, q31, [x8, #-64]
+	WORD $0x4fb81bc0 // fmla v0.4s, v30.4s, v24.s[3]
+	WORD $0x4fb81be1 // fmla v1.4s, v31.4s, v24.s[3]
+	WORD $0x4fb91bc4 // fmla v4.4s, v30.4s, v25.s[3]
+	WORD $0x4fb91be5 // fmla v5.4s, v31.4s, v25.s[3]
+	WORD $0x4fba1bc8 // fmla v8.4s, v30.4s, v26.s[3]
+	WORD $0x4fba1be9 // fmla v9.4s, v31.4s, v26.s[3]
+	WORD $0x4fbb1bcc // fmla v12.4s, v30.4s, v27.s[3]
+	WORD $0x4fbb1bed // fmla v13.4s, v31.4s, v27.s[3]
+	WORD $0x4fbc1bd0 // fmla v16.4s, v30.4s, v28.s[3]
+	WORD $0x4fbc1bf1 // fmla v17.4s, v31.4s, v28.s[3]
+	WORD $0x4fbd1bd4 // fmla v20.4s, v30.4s, v29.s[3]
+	WORD $0x4fbd1bf5 // fmla v21.4s, v31.4s, v29.s[3]
+	WORD $0xad7f7d1e // ldp q30, q31, [x8, #-32]
+	WORD $0x4fb81bc2 // fmla v2.4s, v30.4s, v24.s[3]
+	WORD $0x4fb81be3 // fmla v3.4s, v31.4s, v24.s[3]
+	WORD $0x4fb91bc6 // fmla v6.4s, v30.4s, v25.s[3]
+	WORD $0x4fb91be7 // fmla v7.4s, v31.4s, v25.s[3]
+	WORD $0x4fba1bca // fmla v10.4s, v30.4s, v26.s[3]
+	WORD $0x4fba1beb // fmla v11.4s, v31.4s, v26.s[3]
+	WORD $0x4fbb1bce // fmla v14.4s, v30.4s, v27.s[3]
+	WORD $0x4fbb1bef // fmla v15.4s, v31.4s, v27.s[3]
+	WORD $0x4fbc1bd2 // fmla v18.4s, v30.4s, v28.s[3]
+	WORD $0x4fbc1bf3 // fmla v19.4s, v31.4s, v28.s[3]
+	WORD $0x4fbd1bd6 // fmla v22.4s, v30.4s, v29.s[3]
+	WORD $0x4fbd1bf7 // fmla v23.4s, v31.4s, v29.s[3]
+	SUBS $1, R10, R10
+	BNE inner
+	ADD R1, R7, R7
+	CBNZ R9, block
+	WORD $0xad000460 // stp q0, q1, [x3]
+	WORD $0xad010c62 // stp q2, q3, [x3, #32]
+	WORD $0xad021464 // stp q4, q5, [x3, #64]
+	WORD $0xad031c66 // stp q6, q7, [x3, #96]
+	WORD $0xad042468 // stp q8, q9, [x3, #128]
+	WORD $0xad052c6a // stp q10, q11, [x3, #160]
+	WORD $0xad06346c // stp q12, q13, [x3, #192]
+	WORD $0xad073c6e // stp q14, q15, [x3, #224]
+	WORD $0xad084470 // stp q16, q17, [x3, #256]
+	WORD $0xad094c72 // stp q18, q19, [x3, #288]
+	WORD $0xad0a5474 // stp q20, q21, [x3, #320]
+	WORD $0xad0b5c76 // stp q22, q23, [x3, #352]
+	ADD $384, R0, R0
+	ADD $384, R3, R3
+	SUBS $1, R4, R4
+	BNE tile
+	RET
+
+// func outerNEON(a *float32, z *float32, zStride int, rows int, c *float32, cStride int, add int)
+TEXT ·outerNEON(SB), NOSPLIT, $0-56
+	MOVD a+0(FP), R0
+	MOVD z+8(FP), R1
+	MOVD rows+24(FP), R2
+	MOVD c+32(FP), R3
+	MOVD add+48(FP), R4
+	MOVD $4, R8
+
+quarter:
+	MOVD R0, R5
+	MOVD R1, R6
+	MOVD R2, R7
+	WORD $0x6f00e400 // movi v0.2d, #0
+	WORD $0x6f00e401 // movi v1.2d, #0
+	WORD $0x6f00e402 // movi v2.2d, #0
+	WORD $0x6f00e403 // movi v3.2d, #0
+	WORD $0x6f00e404 // movi v4.2d, #0
+	WORD $0x6f00e405 // movi v5.2d, #0
+	WORD $0x6f00e406 // movi v6.2d, #0
+	WORD $0x6f00e407 // movi v7.2d, #0
+	WORD $0x6f00e408 // movi v8.2d, #0
+	WORD $0x6f00e409 // movi v9.2d, #0
+	WORD $0x6f00e40a // movi v10.2d, #0
+	WORD $0x6f00e40b // movi v11.2d, #0
+	WORD $0x6f00e40c // movi v12.2d, #0
+	WORD $0x6f00e40d // movi v13.2d, #0
+	WORD $0x6f00e40e // movi v14.2d, #0
+	WORD $0x6f00e40f // movi v15.2d, #0
+	TBZ $0, R7, even
+	WORD $0xacc244b0 // ldp q16, q17, [x5], #64
+	WORD $0xacc24cd2 // ldp q18, q19, [x6], #64
+	WORD $0x4f901240 // fmla v0.4s, v18.4s, v16.s[0]
+	WORD $0x4f901261 // fmla v1.4s, v19.4s, v16.s[0]
+	WORD $0x4fb01242 // fmla v2.4s, v18.4s, v16.s[1]
+	WORD $0x4fb01263 // fmla v3.4s, v19.4s, v16.s[1]
+	WORD $0x4f901a44 // fmla v4.4s, v18.4s, v16.s[2]
+	WORD $0x4f901a65 // fmla v5.4s, v19.4s, v16.s[2]
+	WORD $0x4fb01a46 // fmla v6.4s, v18.4s, v16.s[3]
+	WORD $0x4fb01a67 // fmla v7.4s, v19.4s, v16.s[3]
+	WORD $0x4f911248 // fmla v8.4s, v18.4s, v17.s[0]
+	WORD $0x4f911269 // fmla v9.4s, v19.4s, v17.s[0]
+	WORD $0x4fb1124a // fmla v10.4s, v18.4s, v17.s[1]
+	WORD $0x4fb1126b // fmla v11.4s, v19.4s, v17.s[1]
+	WORD $0x4f911a4c // fmla v12.4s, v18.4s, v17.s[2]
+	WORD $0x4f911a6d // fmla v13.4s, v19.4s, v17.s[2]
+	WORD $0x4fb11a4e // fmla v14.4s, v18.4s, v17.s[3]
+	WORD $0x4fb11a6f // fmla v15.4s, v19.4s, v17.s[3]
+
+even:
+	LSR $1, R7, R7
+	CBZ R7, sum
+
+rows:
+	WORD $0xacc244b0 // ldp q16, q17, [x5], #64
+	WORD $0xacc24cd2 // ldp q18, q19, [x6], #64
+	WORD $0x4f901240 // fmla v0.4s, v18.4s, v16.s[0]
+	WORD $0x4f901261 // fmla v1.4s, v19.4s, v16.s[0]
+	WORD $0x4fb01242 // fmla v2.4s, v18.4s, v16.s[1]
+	WORD $0x4fb01263 // fmla v3.4s, v19.4s, v16.s[1]
+	WORD $0x4f901a44 // fmla v4.4s, v18.4s, v16.s[2]
+	WORD $0x4f901a65 // fmla v5.4s, v19.4s, v16.s[2]
+	WORD $0x4fb01a46 // fmla v6.4s, v18.4s, v16.s[3]
+	WORD $0x4fb01a67 // fmla v7.4s, v19.4s, v16.s[3]
+	WORD $0x4f911248 // fmla v8.4s, v18.4s, v17.s[0]
+	WORD $0x4f911269 // fmla v9.4s, v19.4s, v17.s[0]
+	WORD $0x4fb1124a // fmla v10.4s, v18.4s, v17.s[1]
+	WORD $0x4fb1126b // fmla v11.4s, v19.4s, v17.s[1]
+	WORD $0x4f911a4c // fmla v12.4s, v18.4s, v17.s[2]
+	WORD $0x4f911a6d // fmla v13.4s, v19.4s, v17.s[2]
+	WORD $0x4fb11a4e // fmla v14.4s, v18.4s, v17.s[3]
+	WORD $0x4fb11a6f // fmla v15.4s, v19.4s, v17.s[3]
+	WORD $0xacc254b4 // ldp q20, q21, [x5], #64
+	WORD $0xacc25cd6 // ldp q22, q23, [x6], #64
+	WORD $0x4f9412c0 // fmla v0.4s, v22.4s, v20.s[0]
+	WORD $0x4f9412e1 // fmla v1.4s, v23.4s, v20.s[0]
+	WORD $0x4fb412c2 // fmla v2.4s, v22.4s, v20.s[1]
+	WORD $0x4fb412e3 // fmla v3.4s, v23.4s, v20.s[1]
+	WORD $0x4f941ac4 // fmla v4.4s, v22.4s, v20.s[2]
+	WORD $0x4f941ae5 // fmla v5.4s, v23.4s, v20.s[2]
+	WORD $0x4fb41ac6 // fmla v6.4s, v22.4s, v20.s[3]
+	WORD $0x4fb41ae7 // fmla v7.4s, v23.4s, v20.s[3]
+	WORD $0x4f9512c8 // fmla v8.4s, v22.4s, v21.s[0]
+	WORD $0x4f9512e9 // fmla v9.4s, v23.4s, v21.s[0]
+	WORD $0x4fb512ca // fmla v10.4s, v22.4s, v21.s[1]
+	WORD $0x4fb512eb // fmla v11.4s, v23.4s, v21.s[1]
+	WORD $0x4f951acc // fmla v12.4s, v22.4s, v21.s[2]
+	WORD $0x4f951aed // fmla v13.4s, v23.4s, v21.s[2]
+	WORD $0x4fb51ace // fmla v14.4s, v22.4s, v21.s[3]
+	WORD $0x4fb51aef // fmla v15.4s, v23.4s, v21.s[3]
+	SUBS $1, R7, R7
+	BNE rows
+
+sum:
+	CBZ R4, store
+	WORD $0xad404470 // ldp q16, q17, [x3]
+	WORD $0x4e30d400 // fadd v0.4s, v0.4s, v16.4s
+	WORD $0x4e31d421 // fadd v1.4s, v1.4s, v17.4s
+	WORD $0xad424470 // ldp q16, q17, [x3, #64]
+	WORD $0x4e30d442 // fadd v2.4s, v2.4s, v16.4s
+	WORD $0x4e31d463 // fadd v3.4s, v3.4s, v17.4s
+	WORD $0xad444470 // ldp q16, q17, [x3, #128]
+	WORD $0x4e30d484 // fadd v4.4s, v4.4s, v16.4s
+	WORD $0x4e31d4a5 // fadd v5.4s, v5.4s, v17.4s
+	WORD $0xad464470 // ldp q16, q17, [x3, #192]
+	WORD $0x4e30d4c6 // fadd v6.4s, v6.4s, v16.4s
+	WORD $0x4e31d4e7 // fadd v7.4s, v7.4s, v17.4s
+	WORD $0xad484470 // ldp q16, q17, [x3, #256]
+	WORD $0x4e30d508 // fadd v8.4s, v8.4s, v16.4s
+	WORD $0x4e31d529 // fadd v9.4s, v9.4s, v17.4s
+	WORD $0xad4a4470 // ldp q16, q17, [x3, #320]
+	WORD $0x4e30d54a // fadd v10.4s, v10.4s, v16.4s
+	WORD $0x4e31d56b // fadd v11.4s, v11.4s, v17.4s
+	WORD $0xad4c4470 // ldp q16, q17, [x3, #384]
+	WORD $0x4e30d58c // fadd v12.4s, v12.4s, v16.4s
+	WORD $0x4e31d5ad // fadd v13.4s, v13.4s, v17.4s
+	WORD $0xad4e4470 // ldp q16, q17, [x3, #448]
+	WORD $0x4e30d5ce // fadd v14.4s, v14.4s, v16.4s
+	WORD $0x4e31d5ef // fadd v15.4s, v15.4s, v17.4s
+
+store:
+	WORD $0xad000460 // stp q0, q1, [x3]
+	WORD $0xad020c62 // stp q2, q3, [x3, #64]
+	WORD $0xad041464 // stp q4, q5, [x3, #128]
+	WORD $0xad061c66 // stp q6, q7, [x3, #192]
+	WORD $0xad082468 // stp q8, q9, [x3, #256]
+	WORD $0xad0a2c6a // stp q10, q11, [x3, #320]
+	WORD $0xad0c346c // stp q12, q13, [x3, #384]
+	WORD $0xad0e3c6e // stp q14, q15, [x3, #448]
+	ADD $32, R1, R1
+	ADD $32, R3, R3
+	CMP $3, R8
+	BNE same
+	SUB $64, R1, R1
+	ADD $32, R0, R0
+	ADD $448, R3, R3
+
+same:
+	SUBS $1, R8, R8
+	BNE quarter
+	RET
+
 // func transposeNEON(dst, src *float32)
 TEXT ·transposeNEON(SB), NOSPLIT, $0-16
 	MOVD dst+0(FP), R0

@@ -1,6 +1,9 @@
 package kernel
 
 //go:generate go run ./_asm_arm64 gemm
+//go:generate go run ./_asm_arm64 gemm_bf16
+//go:generate go run ./_asm_arm64 winograd
+//go:generate go run ./_asm_arm64 winograd_bf16
 
 //go:generate go -C _asm run . gemm -out ../gemm_amd64.s -stubs ../gemm_amd64.go -pkg kernel
 //go:generate go -C _asm run . gemm_bf16 -out ../gemm_bf16_amd64.s -stubs ../gemm_bf16_amd64.go -pkg kernel

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"math"
 
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
@@ -65,12 +64,11 @@ func winogradHalfKernels() {
 	}
 }
 
-// emitter emits linear forms over registers that hold one vector each.
+// emitter is a winograd.Machine on registers that hold one vector each.
 type emitter struct {
 	wide  bool
-	in    []VecPhysical
-	free  []VecPhysical
 	konst VecPhysical // AVX2 only: a broadcast constant
+	store func(row int, value VecPhysical)
 }
 
 var constants = map[float64]Mem{}
@@ -86,51 +84,13 @@ func constant(v float64) Mem {
 	return m
 }
 
-// combine returns a register that holds sum coefs[i]*in[i] over the given columns; owned reports whether it is dst
-// (else an input).
-func (e *emitter) combine(coefs []float64, cols []int, dst VecPhysical) (reg VecPhysical, owned, zero bool) {
-	var terms []int
-	for _, i := range cols {
-		if coefs[i] != 0 {
-			terms = append(terms, i)
-		}
-	}
-	if len(terms) == 0 {
-		return dst, false, true
-	}
-	first := terms[0]
-	for _, i := range terms {
-		if coefs[i] == 1 {
-			first = i
-			break
-		}
-	}
-	reg = e.in[first]
-	if coefs[first] != 1 {
-		e.multiply(coefs[first], e.in[first], dst)
-		reg, owned = dst, true
-	}
-	for _, i := range terms {
-		if i == first {
-			continue
-		}
-		switch coefs[i] {
-		case 1:
-			VADDPS(e.in[i], reg, dst)
-		case -1:
-			VSUBPS(e.in[i], reg, dst)
-		default:
-			if !owned {
-				VMOVAPS(reg, dst)
-			}
-			e.addMultiple(coefs[i], e.in[i], dst)
-		}
-		reg, owned = dst, true
-	}
-	return reg, owned, false
-}
+func (e *emitter) Add(dst, x, y VecPhysical)        { VADDPS(y, x, dst) }
+func (e *emitter) Subtract(dst, x, y VecPhysical)   { VSUBPS(y, x, dst) }
+func (e *emitter) Copy(dst, x VecPhysical)          { VMOVAPS(x, dst) }
+func (e *emitter) Clear(dst VecPhysical)            { VXORPS(dst, dst, dst) }
+func (e *emitter) Store(row int, value VecPhysical) { e.store(row, value) }
 
-func (e *emitter) multiply(k float64, x, dst VecPhysical) {
+func (e *emitter) Multiply(dst, x VecPhysical, k float64) {
 	if e.wide {
 		VMULPS_BCST(constant(k), x, dst)
 		return
@@ -139,7 +99,7 @@ func (e *emitter) multiply(k float64, x, dst VecPhysical) {
 	VMULPS(e.konst, x, dst)
 }
 
-func (e *emitter) addMultiple(k float64, x, dst VecPhysical) {
+func (e *emitter) AddMultiple(dst, x VecPhysical, k float64) {
 	if e.wide {
 		VFMADD231PS_BCST(constant(k), x, dst)
 		return
@@ -214,22 +174,22 @@ func transformKernel(t transform, s set) {
 	}
 	for half := range s.parts {
 		offset := func(m Mem) Mem { m.Disp += half * 32; return m }
-		e := &emitter{wide: wide, in: regs[:cols], free: regs[cols:], konst: regs[len(regs)-1]}
+		in := regs[:cols]
 		for j := range cols {
 			m := offset(at(j, ps, s4, se, se3))
 			switch {
 			case t.reads:
-				bf16.readMasked(m, masks[j], e.in[j])
+				bf16.readMasked(m, masks[j], in[j])
 			case !t.masksIn:
-				VMOVUPS(m, e.in[j])
+				VMOVUPS(m, in[j])
 			case wide:
-				VMOVUPS_Z(m, masks[j], e.in[j])
+				VMOVUPS_Z(m, masks[j], in[j])
 			default:
 				skip := fmt.Sprintf("in%d_%d", half, j)
-				VXORPS(e.in[j], e.in[j], e.in[j])
+				VXORPS(in[j], in[j], in[j])
 				BTQ(Imm(uint64(j)), mask)
 				JCC(LabelRef(skip))
-				VMOVUPS(m, e.in[j])
+				VMOVUPS(m, in[j])
 				Label(skip)
 			}
 		}
@@ -279,7 +239,7 @@ func transformKernel(t transform, s set) {
 				Label(skip)
 			}
 		}
-		t.emitRows(e, store)
+		winograd.Evaluate(t.matrix, in, [3]VecPhysical(regs[cols:]), &emitter{wide, regs[len(regs)-1], store})
 	}
 	Load(Param("dst1"), tmp)
 	ADDQ(tmp, pd)
@@ -295,96 +255,6 @@ func transformKernel(t transform, s set) {
 	JNZ(LabelRef("outer"))
 	VZEROUPPER()
 	RET()
-}
-
-// emitRows computes all rows; rows of points +-p share their even and odd halves.
-func (t transform) emitRows(e *emitter, store func(i int, r VecPhysical)) {
-	rows, cols := len(t.matrix), len(t.matrix[0])
-	all, same, other := []int{}, []int{}, []int{}
-	for j := range cols {
-		all = append(all, j)
-	}
-	x, y, z := e.free[0], e.free[1], e.free[2]
-	t.matrix = e.foldColumns(t.matrix, x)
-	done := make([]bool, rows)
-	for i := range rows {
-		if done[i] {
-			continue
-		}
-		done[i] = true
-		if i+1 < rows && cols > 2 {
-			same, other = same[:0], other[:0]
-			pair := true
-			for j := range cols {
-				a, b := t.matrix[i][j], t.matrix[i+1][j]
-				switch {
-				case a == b:
-					same = append(same, j)
-				case math.Abs(a) == math.Abs(b):
-					other = append(other, j)
-				default:
-					pair = false
-				}
-			}
-			if pair && nonzero(t.matrix[i], same) > 0 && nonzero(t.matrix[i], other) > 0 && nonzero(t.matrix[i], all) > 2 {
-				p, _, _ := e.combine(t.matrix[i], same, x)
-				q, _, _ := e.combine(t.matrix[i], other, y)
-				VADDPS(q, p, z)
-				store(i, z)
-				VSUBPS(q, p, x)
-				store(i+1, x)
-				done[i+1] = true
-				continue
-			}
-		}
-		r, _, zero := e.combine(t.matrix[i], all, x)
-		if zero {
-			VXORPS(x, x, x)
-		}
-		store(i, r)
-	}
-}
-
-// foldColumns replaces neighbouring inputs whose coefficients agree up to sign in every row by their sum and
-// difference.
-func (e *emitter) foldColumns(matrix [][]float64, tmp VecPhysical) [][]float64 {
-	folded := make([][]float64, len(matrix))
-	for i, row := range matrix {
-		folded[i] = append([]float64{}, row...)
-	}
-	for j := 0; j+1 < len(matrix[0]); j++ {
-		agree, used := true, 0
-		for _, row := range matrix {
-			agree = agree && math.Abs(row[j]) == math.Abs(row[j+1])
-			if row[j] != 0 {
-				used++
-			}
-		}
-		if !agree || used < 3 {
-			continue
-		}
-		VADDPS(e.in[j+1], e.in[j], tmp)
-		VSUBPS(e.in[j+1], e.in[j], e.in[j+1])
-		VMOVAPS(tmp, e.in[j])
-		for i, row := range matrix {
-			if row[j] == row[j+1] {
-				folded[i][j+1] = 0
-			} else {
-				folded[i][j], folded[i][j+1] = 0, row[j]
-			}
-		}
-		j++
-	}
-	return folded
-}
-
-func nonzero(row []float64, cols []int) (n int) {
-	for _, j := range cols {
-		if row[j] != 0 {
-			n++
-		}
-	}
-	return n
 }
 
 var masks = []OpmaskPhysical{K1, K2, K3, K4, K5, K6, K7}
