@@ -108,6 +108,7 @@ type Func struct {
 	size      int64 // bytes of the arguments and results
 	text      bytes.Buffer
 	used      map[R]bool
+	labels    int
 }
 
 type argument struct {

@@ -32,8 +32,8 @@ func newAxisTaps(in, out int) axisTaps {
 		whole := math.Floor(at)
 		x := at - whole
 		y := 1 - x
-		w1 := (x*x*(x-2)*3 + 4) / 6
-		w2 := (y*y*(y-2)*3 + 4) / 6
+		w1 := (float64(x*x*(x-2)*3) + 4) / 6
+		w2 := (float64(y*y*(y-2)*3) + 4) / 6
 		w0 := y * y * y / 6
 		t.start[k] = int32(whole) - 1 + border
 		t.weight[k] = [4]float32{float32(w0), float32(w1), float32(w2), float32(1 - w0 - w1 - w2)}
@@ -70,22 +70,7 @@ func spline(dst, data []float32, size, to [3]int) {
 // clip brings out into the range of in, as skimage's resize does.
 func clip(out, in []float32) {
 	low, high := limits(in)
-	for i, v := range out {
-		out[i] = min(max(v, low), high)
-	}
-}
-
-func limits(data []float32) (low, high float32) {
-	low, high = data[0], data[0]
-	for _, v := range data {
-		if v < low {
-			low = v
-		}
-		if v > high {
-			high = v
-		}
-	}
-	return low, high
+	clipTo(out, low, high)
 }
 
 // resizePlanes resizes the planes across axis 0.
@@ -179,26 +164,6 @@ func (r *lineResizer) across(out, in []float32, width int) {
 	}
 }
 
-// gather transposes w rows of the given length into lines[position][row].
-func gather(lines, rows []float32, w, length int) {
-	for r := range w {
-		row := rows[r*length : (r+1)*length]
-		for k, v := range row {
-			lines[k*w+r] = v
-		}
-	}
-}
-
-// scatter transposes block[position][row] into w rows of length n.
-func scatter(rows, block []float32, w, n int) {
-	for r := range w {
-		row := rows[r*n : (r+1)*n]
-		for k := range row {
-			row[k] = block[k*w+r]
-		}
-	}
-}
-
 // filterLines turns samples into B-spline coefficients, in place, for w lines side by side: lines[border+k][line] for
 // k < n, and fills the border on both sides.
 func filterLines(lines []float32, n, w int) {
@@ -229,10 +194,10 @@ func filterLines(lines []float32, n, w int) {
 	decay := -pole / (1 - pole*pole)
 	for i, s := range after {
 		c := float64(last[i])
-		limit, rest := settled*float64(s), decay*(c-float64(s))
+		limit, rest := float64(settled*float64(s)), float64(decay*(c-float64(s)))
 		last[i] = float32(limit + rest)
-		after[i] = float32(limit + pole*rest)
-		far[i] = float32(limit + pole*pole*rest)
+		after[i] = float32(limit + float64(pole*rest))
+		far[i] = float32(limit + float64(pole*pole*rest))
 	}
 	next := last
 	for k := n - 2; k >= 0; k-- {

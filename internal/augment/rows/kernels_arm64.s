@@ -176,9 +176,9 @@ taps6:
 
 vectorsEnd5:
 	ADD $4, R2, R2
-	CBZ R2, end8
+	CBZ R2, end7
 
-singles7:
+singles8:
 	WORD $0x6f00e400 // movi v0.2d, #0
 	MOVD R1, R6
 	MOVD R4, R7
@@ -195,9 +195,9 @@ taps9:
 	ADD $4, R0, R0
 	ADD $4, R1, R1
 	SUBS $1, R2, R2
-	BNE singles7
+	BNE singles8
 
-end8:
+end7:
 	RET
 
 // func combine4NEON(dst *float32, dstStride int, n int, src *float32, stride int, weights *float32, steps int)
@@ -210,9 +210,9 @@ TEXT ·combine4NEON(SB), NOSPLIT, $0-56
 	MOVD weights+40(FP), R5
 	MOVD steps+48(FP), R6
 	SUBS $16, R2, R2
-	BLT vectorsEnd11
+	BLT vectorsEnd2
 
-vectors10:
+vectors1:
 	WORD $0x6f00e400 // movi v0.2d, #0
 	WORD $0x6f00e401 // movi v1.2d, #0
 	WORD $0x6f00e402 // movi v2.2d, #0
@@ -233,7 +233,7 @@ vectors10:
 	MOVD R5, R8
 	MOVD R6, R9
 
-steps12:
+steps3:
 	WORD $0x3dc00114 // ldr q20, [x8]
 	ADD $4, R8, R8
 	WORD $0xad4044f0 // ldp q16, q17, [x7]
@@ -256,7 +256,7 @@ steps12:
 	WORD $0x4f94124e // fmla v14.4s, v18.4s, v20.s[0]
 	WORD $0x4f94126f // fmla v15.4s, v19.4s, v20.s[0]
 	SUBS $1, R9, R9
-	BNE steps12
+	BNE steps3
 	MOVD R0, R7
 	WORD $0xad0004e0 // stp q0, q1, [x7]
 	WORD $0xad010ce2 // stp q2, q3, [x7, #32]
@@ -272,14 +272,14 @@ steps12:
 	ADD $64, R0, R0
 	ADD $64, R3, R3
 	SUBS $16, R2, R2
-	BGE vectors10
+	BGE vectors1
 
-vectorsEnd11:
+vectorsEnd2:
 	ADD $16, R2, R2
 	SUBS $4, R2, R2
-	BLT vectorsEnd14
+	BLT vectorsEnd5
 
-vectors13:
+vectors4:
 	WORD $0x6f00e400 // movi v0.2d, #0
 	WORD $0x6f00e401 // movi v1.2d, #0
 	WORD $0x6f00e402 // movi v2.2d, #0
@@ -288,7 +288,7 @@ vectors13:
 	MOVD R5, R8
 	MOVD R6, R9
 
-steps15:
+steps6:
 	WORD $0x3dc00114 // ldr q20, [x8]
 	ADD $4, R8, R8
 	WORD $0x3dc000f0 // ldr q16, [x7]
@@ -298,7 +298,7 @@ steps15:
 	WORD $0x4fb41202 // fmla v2.4s, v16.4s, v20.s[1]
 	WORD $0x4f941203 // fmla v3.4s, v16.4s, v20.s[0]
 	SUBS $1, R9, R9
-	BNE steps15
+	BNE steps6
 	MOVD R0, R7
 	WORD $0x3d8000e0 // str q0, [x7]
 	ADD R1, R7, R7
@@ -310,13 +310,13 @@ steps15:
 	ADD $16, R0, R0
 	ADD $16, R3, R3
 	SUBS $4, R2, R2
-	BGE vectors13
+	BGE vectors4
 
-vectorsEnd14:
+vectorsEnd5:
 	ADD $4, R2, R2
-	CBZ R2, end17
+	CBZ R2, end7
 
-singles16:
+singles8:
 	WORD $0x6f00e400 // movi v0.2d, #0
 	WORD $0x6f00e401 // movi v1.2d, #0
 	WORD $0x6f00e402 // movi v2.2d, #0
@@ -325,7 +325,7 @@ singles16:
 	MOVD R5, R8
 	MOVD R6, R9
 
-steps18:
+steps9:
 	WORD $0x3dc00114 // ldr q20, [x8]
 	ADD $4, R8, R8
 	WORD $0xbd4000f0 // ldr s16, [x7]
@@ -335,7 +335,7 @@ steps18:
 	WORD $0x4fb41202 // fmla v2.4s, v16.4s, v20.s[1]
 	WORD $0x4f941203 // fmla v3.4s, v16.4s, v20.s[0]
 	SUBS $1, R9, R9
-	BNE steps18
+	BNE steps9
 	MOVD R0, R7
 	WORD $0xbd0000e0 // str s0, [x7]
 	ADD R1, R7, R7
@@ -347,9 +347,9 @@ steps18:
 	ADD $4, R0, R0
 	ADD $4, R3, R3
 	SUBS $1, R2, R2
-	BNE singles16
+	BNE singles8
 
-end17:
+end7:
 	RET
 
 // func smoothNEON(dst *float32, dstStride int, src *float32, stride int, weights *float32, steps int)
@@ -538,9 +538,9 @@ TEXT ·decayNEON(SB), NOSPLIT, $0-28
 	MOVD n+16(FP), R2
 	FMOVS pole+24(FP), F16
 	SUBS $16, R2, R2
-	BLT vectorsEnd20
+	BLT vectorsEnd2
 
-vectors19:
+vectors1:
 	WORD $0xad400400 // ldp q0, q1, [x0]
 	WORD $0xad410c02 // ldp q2, q3, [x0, #32]
 	WORD $0xad401424 // ldp q4, q5, [x1]
@@ -554,14 +554,14 @@ vectors19:
 	ADD $64, R0, R0
 	ADD $64, R1, R1
 	SUBS $16, R2, R2
-	BGE vectors19
+	BGE vectors1
 
-vectorsEnd20:
+vectorsEnd2:
 	ADD $16, R2, R2
 	SUBS $4, R2, R2
-	BLT vectorsEnd22
+	BLT vectorsEnd4
 
-vectors21:
+vectors3:
 	WORD $0x3dc00000 // ldr q0, [x0]
 	WORD $0x3dc00024 // ldr q4, [x1]
 	WORD $0x4f901080 // fmla v0.4s, v4.4s, v16.s[0]
@@ -569,13 +569,13 @@ vectors21:
 	ADD $16, R0, R0
 	ADD $16, R1, R1
 	SUBS $4, R2, R2
-	BGE vectors21
+	BGE vectors3
 
-vectorsEnd22:
+vectorsEnd4:
 	ADD $4, R2, R2
-	CBZ R2, end24
+	CBZ R2, end5
 
-singles23:
+singles6:
 	WORD $0xbd400000 // ldr s0, [x0]
 	WORD $0xbd400024 // ldr s4, [x1]
 	WORD $0x4f901080 // fmla v0.4s, v4.4s, v16.s[0]
@@ -583,9 +583,9 @@ singles23:
 	ADD $4, R0, R0
 	ADD $4, R1, R1
 	SUBS $1, R2, R2
-	BNE singles23
+	BNE singles6
 
-end24:
+end5:
 	RET
 
 // func decayBackNEON(dst *float32, other *float32, n int, pole float32)
@@ -595,9 +595,9 @@ TEXT ·decayBackNEON(SB), NOSPLIT, $0-28
 	MOVD n+16(FP), R2
 	FMOVS pole+24(FP), F16
 	SUBS $16, R2, R2
-	BLT vectorsEnd26
+	BLT vectorsEnd2
 
-vectors25:
+vectors1:
 	WORD $0xad400400 // ldp q0, q1, [x0]
 	WORD $0xad410c02 // ldp q2, q3, [x0, #32]
 	WORD $0xad401424 // ldp q4, q5, [x1]
@@ -615,14 +615,14 @@ vectors25:
 	ADD $64, R0, R0
 	ADD $64, R1, R1
 	SUBS $16, R2, R2
-	BGE vectors25
+	BGE vectors1
 
-vectorsEnd26:
+vectorsEnd2:
 	ADD $16, R2, R2
 	SUBS $4, R2, R2
-	BLT vectorsEnd28
+	BLT vectorsEnd4
 
-vectors27:
+vectors3:
 	WORD $0x3dc00000 // ldr q0, [x0]
 	WORD $0x3dc00024 // ldr q4, [x1]
 	WORD $0x4ea0d480 // fsub v0.4s, v4.4s, v0.4s
@@ -631,13 +631,13 @@ vectors27:
 	ADD $16, R0, R0
 	ADD $16, R1, R1
 	SUBS $4, R2, R2
-	BGE vectors27
+	BGE vectors3
 
-vectorsEnd28:
+vectorsEnd4:
 	ADD $4, R2, R2
-	CBZ R2, end30
+	CBZ R2, end5
 
-singles29:
+singles6:
 	WORD $0xbd400000 // ldr s0, [x0]
 	WORD $0xbd400024 // ldr s4, [x1]
 	WORD $0x4ea0d480 // fsub v0.4s, v4.4s, v0.4s
@@ -646,9 +646,9 @@ singles29:
 	ADD $4, R0, R0
 	ADD $4, R1, R1
 	SUBS $1, R2, R2
-	BNE singles29
+	BNE singles6
 
-end30:
+end5:
 	RET
 
 // func affineNEON(x *float32, n int, scale float32, shift float32, low float32, high float32)
@@ -663,9 +663,9 @@ TEXT ·affineNEON(SB), NOSPLIT, $0-32
 	MOVD x+0(FP), R0
 	MOVD n+8(FP), R1
 	SUBS $16, R1, R1
-	BLT vectorsEnd32
+	BLT vectorsEnd2
 
-vectors31:
+vectors1:
 	WORD $0xad400400 // ldp q0, q1, [x0]
 	WORD $0xad410c02 // ldp q2, q3, [x0, #32]
 	WORD $0x4eb11e28 // orr v8.16b, v17.16b, v17.16b
@@ -688,14 +688,14 @@ vectors31:
 	WORD $0xad010c02 // stp q2, q3, [x0, #32]
 	ADD $64, R0, R0
 	SUBS $16, R1, R1
-	BGE vectors31
+	BGE vectors1
 
-vectorsEnd32:
+vectorsEnd2:
 	ADD $16, R1, R1
 	SUBS $4, R1, R1
-	BLT vectorsEnd34
+	BLT vectorsEnd4
 
-vectors33:
+vectors3:
 	WORD $0x3dc00000 // ldr q0, [x0]
 	WORD $0x4eb11e28 // orr v8.16b, v17.16b, v17.16b
 	WORD $0x4f901008 // fmla v8.4s, v0.4s, v16.s[0]
@@ -704,13 +704,13 @@ vectors33:
 	WORD $0x3d800000 // str q0, [x0]
 	ADD $16, R0, R0
 	SUBS $4, R1, R1
-	BGE vectors33
+	BGE vectors3
 
-vectorsEnd34:
+vectorsEnd4:
 	ADD $4, R1, R1
-	CBZ R1, end36
+	CBZ R1, end5
 
-singles35:
+singles6:
 	WORD $0xbd400000 // ldr s0, [x0]
 	WORD $0x4eb11e28 // orr v8.16b, v17.16b, v17.16b
 	WORD $0x4f901008 // fmla v8.4s, v0.4s, v16.s[0]
@@ -719,9 +719,9 @@ singles35:
 	WORD $0xbd000000 // str s0, [x0]
 	ADD $4, R0, R0
 	SUBS $1, R1, R1
-	BNE singles35
+	BNE singles6
 
-end36:
+end5:
 	RET
 
 // func scaleNEON(x *float32, n int, factor float32)
@@ -730,9 +730,9 @@ TEXT ·scaleNEON(SB), NOSPLIT, $0-20
 	MOVD x+0(FP), R0
 	MOVD n+8(FP), R1
 	SUBS $16, R1, R1
-	BLT vectorsEnd38
+	BLT vectorsEnd2
 
-vectors37:
+vectors1:
 	WORD $0xad400400 // ldp q0, q1, [x0]
 	WORD $0xad410c02 // ldp q2, q3, [x0, #32]
 	WORD $0x4f909000 // fmul v0.4s, v0.4s, v16.s[0]
@@ -743,34 +743,34 @@ vectors37:
 	WORD $0xad010c02 // stp q2, q3, [x0, #32]
 	ADD $64, R0, R0
 	SUBS $16, R1, R1
-	BGE vectors37
+	BGE vectors1
 
-vectorsEnd38:
+vectorsEnd2:
 	ADD $16, R1, R1
 	SUBS $4, R1, R1
-	BLT vectorsEnd40
+	BLT vectorsEnd4
 
-vectors39:
+vectors3:
 	WORD $0x3dc00000 // ldr q0, [x0]
 	WORD $0x4f909000 // fmul v0.4s, v0.4s, v16.s[0]
 	WORD $0x3d800000 // str q0, [x0]
 	ADD $16, R0, R0
 	SUBS $4, R1, R1
-	BGE vectors39
+	BGE vectors3
 
-vectorsEnd40:
+vectorsEnd4:
 	ADD $4, R1, R1
-	CBZ R1, end42
+	CBZ R1, end5
 
-singles41:
+singles6:
 	WORD $0xbd400000 // ldr s0, [x0]
 	WORD $0x4f909000 // fmul v0.4s, v0.4s, v16.s[0]
 	WORD $0xbd000000 // str s0, [x0]
 	ADD $4, R0, R0
 	SUBS $1, R1, R1
-	BNE singles41
+	BNE singles6
 
-end42:
+end5:
 	RET
 
 // func describeNEON(x *float32, n int, about float32, to *[64]float32)
@@ -805,9 +805,9 @@ TEXT ·describeNEON(SB), NOSPLIT, $0-32
 	WORD $0x4e0405ee // dup v14.4s, v15.s[0]
 	WORD $0x4e0c05ef // dup v15.4s, v15.s[1]
 	SUBS $16, R1, R1
-	BLT vectorsEnd44
+	BLT vectorsEnd2
 
-vectors43:
+vectors1:
 	WORD $0xad404410 // ldp q16, q17, [x0]
 	WORD $0xad414c12 // ldp q18, q19, [x0, #32]
 	ADD $64, R0, R0
@@ -832,9 +832,9 @@ vectors43:
 	WORD $0x4e33d58c // fadd v12.4s, v12.4s, v19.4s
 	WORD $0x4e33ce6d // fmla v13.4s, v19.4s, v19.4s
 	SUBS $16, R1, R1
-	BGE vectors43
+	BGE vectors1
 
-vectorsEnd44:
+vectorsEnd2:
 	ADD $16, R1, R1
 	WORD $0x3d800040 // str q0, [x2]
 	WORD $0x3d801041 // str q1, [x2, #64]
@@ -890,9 +890,9 @@ TEXT ·powerNEON(SB), NOSPLIT, $0-56
 	MOVD $constants2<>(SB), R5
 	WORD $0x3dc000bc // ldr q28, [x5]
 	SUBS $4, R1, R1
-	BLT vectorsEnd46
+	BLT vectorsEnd2
 
-vectors45:
+vectors1:
 	WORD $0x3dc00004 // ldr q4, [x0]
 	WORD $0x4eb0d484 // fsub v4.4s, v4.4s, v16.4s
 	WORD $0x4f919084 // fmul v4.4s, v4.4s, v17.s[0]
@@ -929,9 +929,9 @@ vectors45:
 	WORD $0x4e3ed400 // fadd v0.4s, v0.4s, v30.4s
 	WORD $0x4e3ecfc1 // fmla v1.4s, v30.4s, v30.4s
 	SUBS $4, R1, R1
-	BGE vectors45
+	BGE vectors1
 
-vectorsEnd46:
+vectorsEnd2:
 	ADD $4, R1, R1
 	WORD $0x3d800080 // str q0, [x4]
 	WORD $0x3d801081 // str q1, [x4, #64]
@@ -945,9 +945,9 @@ TEXT ·swapReversedNEON(SB), NOSPLIT, $0-24
 	MOVD b+8(FP), R1
 	MOVD n+16(FP), R2
 	SUBS $4, R2, R2
-	BLT vectorsEnd48
+	BLT vectorsEnd2
 
-vectors47:
+vectors1:
 	WORD $0x3dc00000 // ldr q0, [x0]
 	WORD $0x3dc00021 // ldr q1, [x1]
 	WORD $0x4ea00800 // rev64 v0.4s, v0.4s
@@ -957,9 +957,9 @@ vectors47:
 	WORD $0x3c810401 // str q1, [x0], #16
 	WORD $0x3c9f0420 // str q0, [x1], #-16
 	SUBS $4, R2, R2
-	BGE vectors47
+	BGE vectors1
 
-vectorsEnd48:
+vectorsEnd2:
 	ADD $4, R2, R2
 	RET
 
@@ -969,9 +969,9 @@ TEXT ·swapNEON(SB), NOSPLIT, $0-24
 	MOVD b+8(FP), R1
 	MOVD n+16(FP), R2
 	SUBS $16, R2, R2
-	BLT vectorsEnd50
+	BLT vectorsEnd2
 
-vectors49:
+vectors1:
 	WORD $0xad400400 // ldp q0, q1, [x0]
 	WORD $0xad410c02 // ldp q2, q3, [x0, #32]
 	WORD $0xad401424 // ldp q4, q5, [x1]
@@ -983,14 +983,14 @@ vectors49:
 	ADD $64, R0, R0
 	ADD $64, R1, R1
 	SUBS $16, R2, R2
-	BGE vectors49
+	BGE vectors1
 
-vectorsEnd50:
+vectorsEnd2:
 	ADD $16, R2, R2
 	SUBS $4, R2, R2
-	BLT vectorsEnd52
+	BLT vectorsEnd4
 
-vectors51:
+vectors3:
 	WORD $0x3dc00000 // ldr q0, [x0]
 	WORD $0x3dc00024 // ldr q4, [x1]
 	WORD $0x3d800004 // str q4, [x0]
@@ -998,13 +998,13 @@ vectors51:
 	ADD $16, R0, R0
 	ADD $16, R1, R1
 	SUBS $4, R2, R2
-	BGE vectors51
+	BGE vectors3
 
-vectorsEnd52:
+vectorsEnd4:
 	ADD $4, R2, R2
-	CBZ R2, end54
+	CBZ R2, end5
 
-singles53:
+singles6:
 	WORD $0xbd400000 // ldr s0, [x0]
 	WORD $0xbd400024 // ldr s4, [x1]
 	WORD $0xbd000004 // str s4, [x0]
@@ -1012,9 +1012,9 @@ singles53:
 	ADD $4, R0, R0
 	ADD $4, R1, R1
 	SUBS $1, R2, R2
-	BNE singles53
+	BNE singles6
 
-end54:
+end5:
 	RET
 
 // func interleaveNEON(dst *float32, a *float32, b *float32, n int)
@@ -1024,18 +1024,18 @@ TEXT ·interleaveNEON(SB), NOSPLIT, $0-32
 	MOVD b+16(FP), R2
 	MOVD n+24(FP), R3
 	SUBS $4, R3, R3
-	BLT vectorsEnd56
+	BLT vectorsEnd2
 
-vectors55:
+vectors1:
 	WORD $0x3cc10420 // ldr q0, [x1], #16
 	WORD $0x3cc10441 // ldr q1, [x2], #16
 	WORD $0x4e813802 // zip1 v2.4s, v0.4s, v1.4s
 	WORD $0x4e817803 // zip2 v3.4s, v0.4s, v1.4s
 	WORD $0xac810c02 // stp q2, q3, [x0], #32
 	SUBS $4, R3, R3
-	BGE vectors55
+	BGE vectors1
 
-vectorsEnd56:
+vectorsEnd2:
 	ADD $4, R3, R3
 	RET
 
@@ -1063,9 +1063,9 @@ TEXT ·symmetricNEON(SB), NOSPLIT, $0-24
 	MOVD $constants3<>(SB), R3
 	WORD $0x3dc00075 // ldr q21, [x3]
 	SUBS $16, R2, R2
-	BLT vectorsEnd58
+	BLT vectorsEnd2
 
-vectors57:
+vectors1:
 	WORD $0x4ea38414 // add v20.4s, v0.4s, v3.4s
 	WORD $0x6f270690 // ushr v16.4s, v20.4s, #25
 	WORD $0x6f275690 // sli v16.4s, v20.4s, #7
@@ -1130,9 +1130,9 @@ vectors57:
 	WORD $0xad014c32 // stp q18, q19, [x1, #32]
 	ADD $64, R1, R1
 	SUBS $16, R2, R2
-	BGE vectors57
+	BGE vectors1
 
-vectorsEnd58:
+vectorsEnd2:
 	ADD $16, R2, R2
 	WORD $0x3d800000 // str q0, [x0]
 	WORD $0x3d800404 // str q4, [x0, #16]
@@ -1187,9 +1187,9 @@ TEXT ·addNormalNEON(SB), NOSPLIT, $0-28
 	MOVD $constants8<>(SB), R3
 	WORD $0x3dc00077 // ldr q23, [x3]
 	SUBS $32, R2, R2
-	BLT vectorsEnd60
+	BLT vectorsEnd2
 
-vectors59:
+vectors1:
 	WORD $0x4ea3841a // add v26.4s, v0.4s, v3.4s
 	WORD $0x6f270758 // ushr v24.4s, v26.4s, #25
 	WORD $0x6f275758 // sli v24.4s, v26.4s, #7
@@ -1556,9 +1556,9 @@ vectors59:
 	WORD $0x3d801c3f // str q31, [x1, #112]
 	ADD $128, R1, R1
 	SUBS $32, R2, R2
-	BGE vectors59
+	BGE vectors1
 
-vectorsEnd60:
+vectorsEnd2:
 	ADD $32, R2, R2
 	WORD $0x3d800000 // str q0, [x0]
 	WORD $0x3d800404 // str q4, [x0, #16]
@@ -1586,9 +1586,9 @@ TEXT ·taps4NEON(SB), NOSPLIT, $0-40
 	MOVD weights+24(FP), R3
 	MOVD n+32(FP), R4
 	SUBS $4, R4, R4
-	BLT vectorsEnd62
+	BLT vectorsEnd2
 
-vectors61:
+vectors1:
 	WORD $0xad401464 // ldp q4, q5, [x3]
 	WORD $0xad411c66 // ldp q6, q7, [x3, #32]
 	ADD $64, R3, R3
@@ -1613,9 +1613,9 @@ vectors61:
 	WORD $0x6e22d400 // faddp v0.4s, v0.4s, v2.4s
 	WORD $0x3c810400 // str q0, [x0], #16
 	SUBS $4, R4, R4
-	BGE vectors61
+	BGE vectors1
 
-vectorsEnd62:
+vectorsEnd2:
 	ADD $4, R4, R4
 	RET
 
@@ -1676,7 +1676,7 @@ undisplaced:
 	WORD $0x4fd1101a // fmla v26.2d, v0.2d, v17.d[0]
 	WORD $0x4ea81d1b // orr v27.16b, v8.16b, v8.16b
 	WORD $0x4fd1103b // fmla v27.2d, v1.2d, v17.d[0]
-	CBZ R7, undisplaced63
+	CBZ R7, undisplaced1
 	WORD $0x4f859297 // fmul v23.4s, v20.4s, v5.s[0]
 	WORD $0x4f8612b7 // fmla v23.4s, v21.4s, v6.s[0]
 	WORD $0x4fa712d7 // fmla v23.4s, v22.4s, v7.s[1]
@@ -1685,7 +1685,7 @@ undisplaced:
 	WORD $0x4e617aff // fcvtl2 v31.2d, v23.4s
 	WORD $0x4e7fd77b // fadd v27.2d, v27.2d, v31.2d
 
-undisplaced63:
+undisplaced1:
 	WORD $0x4e6bd75a // fadd v26.2d, v26.2d, v11.2d
 	WORD $0x6e62e75f // fcmge v31.2d, v26.2d, v2.2d
 	WORD $0x4e3f1f9c // and v28.16b, v28.16b, v31.16b
@@ -1713,7 +1713,7 @@ undisplaced63:
 	WORD $0x4fd1181a // fmla v26.2d, v0.2d, v17.d[1]
 	WORD $0x4ea91d3b // orr v27.16b, v9.16b, v9.16b
 	WORD $0x4fd1183b // fmla v27.2d, v1.2d, v17.d[1]
-	CBZ R7, undisplaced64
+	CBZ R7, undisplaced2
 	WORD $0x4fa59297 // fmul v23.4s, v20.4s, v5.s[1]
 	WORD $0x4fa612b7 // fmla v23.4s, v21.4s, v6.s[1]
 	WORD $0x4f871ad7 // fmla v23.4s, v22.4s, v7.s[2]
@@ -1722,7 +1722,7 @@ undisplaced63:
 	WORD $0x4e617aff // fcvtl2 v31.2d, v23.4s
 	WORD $0x4e7fd77b // fadd v27.2d, v27.2d, v31.2d
 
-undisplaced64:
+undisplaced2:
 	WORD $0x4e6cd75a // fadd v26.2d, v26.2d, v12.2d
 	WORD $0x6e62e75f // fcmge v31.2d, v26.2d, v2.2d
 	WORD $0x4e3f1f9c // and v28.16b, v28.16b, v31.16b
@@ -1750,7 +1750,7 @@ undisplaced64:
 	WORD $0x4fd2101a // fmla v26.2d, v0.2d, v18.d[0]
 	WORD $0x4eaa1d5b // orr v27.16b, v10.16b, v10.16b
 	WORD $0x4fd2103b // fmla v27.2d, v1.2d, v18.d[0]
-	CBZ R7, undisplaced65
+	CBZ R7, undisplaced3
 	WORD $0x4f859a97 // fmul v23.4s, v20.4s, v5.s[2]
 	WORD $0x4f861ab7 // fmla v23.4s, v21.4s, v6.s[2]
 	WORD $0x4fa71ad7 // fmla v23.4s, v22.4s, v7.s[3]
@@ -1759,7 +1759,7 @@ undisplaced64:
 	WORD $0x4e617aff // fcvtl2 v31.2d, v23.4s
 	WORD $0x4e7fd77b // fadd v27.2d, v27.2d, v31.2d
 
-undisplaced65:
+undisplaced3:
 	WORD $0x4e6dd75a // fadd v26.2d, v26.2d, v13.2d
 	WORD $0x6e62e75f // fcmge v31.2d, v26.2d, v2.2d
 	WORD $0x4e3f1f9c // and v28.16b, v28.16b, v31.16b

@@ -8,23 +8,23 @@ func combine(file *File) {
 	dst, src, n, stride, weights := f.Load("dst"), f.Load("src"), f.Load("n"), f.Load("stride"), f.Load("weights")
 	taps, p, w, left := f.Load("taps"), f.GP(), f.GP(), f.GP()
 	const acc, value, weight = V(0), V(8), V(16)
-	overRow(f, n, 8, func(count int, a access) {
+	f.OverRow(n, 8, func(count int, a Access) {
 		for i := range V(count) {
 			f.Zero(acc + i)
 		}
 		f.Go("MOVD %v, %v", src, p)
 		f.Go("MOVD %v, %v", weights, w)
 		f.Go("MOVD %v, %v", taps, left)
-		f.Loop(label("taps"), left, func() {
+		f.Loop(f.NewLabel("taps"), left, func() {
 			f.LD1R(weight.S4(), w, true)
-			a.load(f, value, count, p)
+			a.Load(f, value, count, p)
 			f.Go("ADD %v, %v, %v", stride, p, p)
 			for i := range V(count) {
 				f.FMLA((acc + i).S4(), (value + i).S4(), weight.S4())
 			}
 		})
-		a.store(f, acc, count, dst)
-		a.advance(f, count, dst, src)
+		a.Store(f, acc, count, dst)
+		a.Advance(f, count, dst, src)
 	})
 	f.RET()
 }
@@ -36,7 +36,7 @@ func combine4(file *File) {
 	dst, dstStride, n, src, stride := f.Load("dst"), f.Load("dstStride"), f.Load("n"), f.Load("src"), f.Load("stride")
 	weights, steps, p, w, left := f.Load("weights"), f.Load("steps"), f.GP(), f.GP(), f.GP()
 	const acc, value, weight = V(0), V(16), V(20)
-	overRow(f, n, 4, func(count int, a access) {
+	f.OverRow(n, 4, func(count int, a Access) {
 		row := func(j int) V { return acc + V(j*count) }
 		for i := range V(4 * count) {
 			f.Zero(acc + i)
@@ -44,10 +44,10 @@ func combine4(file *File) {
 		f.Go("MOVD %v, %v", src, p)
 		f.Go("MOVD %v, %v", weights, w)
 		f.Go("MOVD %v, %v", steps, left)
-		f.Loop(label("steps"), left, func() {
+		f.Loop(f.NewLabel("steps"), left, func() {
 			f.LDRQ(weight, w, 0)
 			f.Go("ADD $4, %v, %v", w, w)
-			a.load(f, value, count, p)
+			a.Load(f, value, count, p)
 			f.Go("ADD %v, %v, %v", stride, p, p)
 			for j := range 4 {
 				// Row j takes source row r with weight r-j, which lies three further in the padded weights.
@@ -58,12 +58,12 @@ func combine4(file *File) {
 		})
 		f.Go("MOVD %v, %v", dst, p)
 		for j := range 4 {
-			a.store(f, row(j), count, p)
+			a.Store(f, row(j), count, p)
 			if j < 3 {
 				f.Go("ADD %v, %v, %v", dstStride, p, p)
 			}
 		}
-		a.advance(f, count, dst, src)
+		a.Advance(f, count, dst, src)
 	})
 	f.RET()
 }
@@ -135,22 +135,22 @@ func smooth(file *File) {
 func decay(file *File, name string, backwards bool) {
 	f := file.Func(name, "(dst *float32, other *float32, n int, pole float32)")
 	dst, other, n := f.Load("dst"), f.Load("other"), f.Load("n")
-	pole := argument(f, "pole", 16)
-	const a, b = V(0), V(4)
-	overRow(f, n, 4, func(count int, by access) {
-		by.load(f, a, count, dst)
-		by.load(f, b, count, other)
+	const a, b, pole = V(0), V(4), V(16)
+	f.LoadFloat("pole", pole)
+	f.OverRow(n, 4, func(count int, by Access) {
+		by.Load(f, a, count, dst)
+		by.Load(f, b, count, other)
 		for i := range V(count) {
 			x, y := (a + i).S4(), (b + i).S4()
 			if backwards {
 				f.FSUB(x, y, x)
-				f.FMUL(x, x, pole)
+				f.FMUL(x, x, pole.S(0))
 			} else {
-				f.FMLA(x, y, pole)
+				f.FMLA(x, y, pole.S(0))
 			}
 		}
-		by.store(f, a, count, dst)
-		by.advance(f, count, dst, other)
+		by.Store(f, a, count, dst)
+		by.Advance(f, count, dst, other)
 	})
 	f.RET()
 }
@@ -159,7 +159,7 @@ func decay(file *File, name string, backwards bool) {
 func interleave(file *File) {
 	f := file.Func("interleaveNEON", "(dst *float32, a *float32, b *float32, n int)")
 	dst, a, b, n := f.Load("dst"), f.Load("a"), f.Load("b"), f.Load("n")
-	vectors(f, n, 1, func() {
+	f.Vectors(n, 1, func() {
 		f.LDRQPost(0, a, 16)
 		f.LDRQPost(1, b, 16)
 		f.ZIP1(V(2).S4(), V(0).S4(), V(1).S4())

@@ -12,9 +12,9 @@ func taps4(file *File) {
 	dst, src, index, weights, n := f.Load("dst"), f.Load("src"), f.Load("index"), f.Load("weights"), f.Load("n")
 	at := f.GP()
 	const products, w = V(0), V(4)
-	vectors(f, n, 1, func() {
-		vector.load(f, w, 4, weights)
-		vector.advance(f, 4, weights)
+	f.Vectors(n, 1, func() {
+		Vector.Load(f, w, 4, weights)
+		Vector.Advance(f, 4, weights)
 		for i := range V(4) {
 			f.Go("MOVW.P 4(%v), %v", index, at)
 			f.Go("ADD %v<<2, %v, %v", at, src, at)
@@ -56,7 +56,7 @@ func cubic(file *File, channels int) {
 	at, p, q := f.GP(), f.GP(), f.GP()
 	const poly = V(16)
 	for i, c := range bspline {
-		constants(f, file, poly+V(i), c[:]...)
+		f.LoadConstants(poly+V(i), c[:]...)
 	}
 	// weights leaves the four weights at the position that from points to in w.
 	const position, spare = V(20), V(21)
@@ -74,7 +74,7 @@ func cubic(file *File, channels int) {
 	plane4 := func(flat V) {
 		f.Go("MOVD %v, %v", p, q)
 		for k := range 4 {
-			vector.load(f, value, channels, q)
+			Vector.Load(f, value, channels, q)
 			if k < 3 {
 				f.Go("ADD %v, %v, %v", row, q, q)
 			}
@@ -215,7 +215,7 @@ func locate(file *File) {
 			f.MOV(c.V, base[b])
 			f.FMLA(c, (at + i).D2(), step[b])
 		}
-		skip := label("undisplaced")
+		skip := f.NewLabel("undisplaced")
 		f.Go("CBZ %v, %s", fields[0], skip)
 		f.FMUL(shift.S4(), along.S4(), factor(0, b))
 		f.FMLA(shift.S4(), (along + 1).S4(), factor(1, b))

@@ -9,25 +9,27 @@ import (
 // inPlace emits a loop over a row that change changes, whose values lie in v.
 func inPlace(f *Func, change func(v Vec)) {
 	x, n := f.Load("x"), f.Load("n")
-	overRow(f, n, 4, func(count int, a access) {
-		a.load(f, 0, count, x)
+	f.OverRow(n, 4, func(count int, a Access) {
+		a.Load(f, 0, count, x)
 		for i := range V(count) {
 			change(i.S4())
 		}
-		a.store(f, 0, count, x)
-		a.advance(f, count, x)
+		a.Store(f, 0, count, x)
+		a.Advance(f, count, x)
 	})
 	f.RET()
 }
 
 func affine(file *File) {
 	f := file.Func("affineNEON", "(x *float32, n int, scale float32, shift float32, low float32, high float32)")
-	const result = V(8)
-	scale := argument(f, "scale", 16)
-	shift, low, high := everywhere(f, "shift", 17), everywhere(f, "low", 18), everywhere(f, "high", 19)
+	const result, scale, shift, low, high = V(8), V(16), V(17), V(18), V(19)
+	f.LoadFloat("scale", scale)
+	f.LoadEverywhere("shift", shift)
+	f.LoadEverywhere("low", low)
+	f.LoadEverywhere("high", high)
 	inPlace(f, func(v Vec) {
 		f.MOV(result, shift)
-		f.FMLA(result.S4(), v, scale)
+		f.FMLA(result.S4(), v, scale.S(0))
 		f.FMAX(v, result.S4(), low.S4())
 		f.FMIN(v, v, high.S4())
 	})
@@ -35,17 +37,18 @@ func affine(file *File) {
 
 func scale(file *File) {
 	f := file.Func("scaleNEON", "(x *float32, n int, factor float32)")
-	factor := argument(f, "factor", 16)
-	inPlace(f, func(v Vec) { f.FMUL(v, v, factor) })
+	const factor = V(16)
+	f.LoadFloat("factor", factor)
+	inPlace(f, func(v Vec) { f.FMUL(v, v, factor.S(0)) })
 }
 
 // accumulators are the lane-wise sums of a pass, in four registers from first on: sum, squares, minimum, maximum.
 type accumulators struct{ first V }
 
-func (a accumulators) clear(f *Func, file *File) {
+func (a accumulators) clear(f *Func) {
 	f.Zero(a.first)
 	f.Zero(a.first + 1)
-	constants(f, file, a.first+3, float32(math.Inf(1)), float32(math.Inf(-1)))
+	f.LoadConstants(a.first+3, float32(math.Inf(1)), float32(math.Inf(-1)))
 	f.DUP((a.first + 2).S4(), (a.first + 3).S(0))
 	f.DUP((a.first + 3).S4(), (a.first + 3).S(1))
 }
@@ -70,15 +73,16 @@ func (a accumulators) store(f *Func, to R, offset int) {
 func describe(file *File) {
 	f := file.Func("describeNEON", "(x *float32, n int, about float32, to *[64]float32)")
 	x, n, to := f.Load("x"), f.Load("n"), f.Load("to")
-	about := everywhere(f, "about", 20)
+	const about = V(20)
+	f.LoadEverywhere("about", about)
 	var acc [4]accumulators
 	for i := range acc {
 		acc[i].first = V(4 * i)
-		acc[i].clear(f, file)
+		acc[i].clear(f)
 	}
-	vectors(f, n, 4, func() {
-		vector.load(f, 16, 4, x)
-		vector.advance(f, 4, x)
+	f.Vectors(n, 4, func() {
+		Vector.Load(f, 16, 4, x)
+		Vector.Advance(f, 4, x)
 		for i, a := range acc {
 			a.add(f, V(16+i).S4(), about.S4())
 		}
@@ -99,12 +103,15 @@ func power(file *File) {
 	f := file.Func("powerNEON", "(x *float32, n int, shift float32, factor float32, about float32, scale *float32, poly *float32, to *[64]float32)")
 	x, n, scale, poly, to := f.Load("x"), f.Load("n"), f.Load("scale"), f.Load("poly"), f.Load("to")
 	acc := accumulators{0}
-	acc.clear(f, file)
+	acc.clear(f)
 	const r, exponent, t = V(4), V(5), V(6)
 	const first, second = V(8), V(12)
 	table := func(from V) []V { return []V{from, from + 1, from + 2, from + 3} }
-	vector.load(f, first, 8, scale)
-	shift, factor, about := everywhere(f, "shift", 16), argument(f, "factor", 17), everywhere(f, "about", 18)
+	Vector.Load(f, first, 8, scale)
+	const shift, factor, about = V(16), V(17), V(18)
+	f.LoadEverywhere("shift", shift)
+	f.LoadFloat("factor", factor)
+	f.LoadEverywhere("about", about)
 	const coefficients = V(19) // two registers
 	f.LDRQ(coefficients, poly, 0)
 	f.LDRQ(coefficients+1, poly, 12) // 3 to 6
@@ -128,10 +135,10 @@ func power(file *File) {
 	f.Address(file.Floats(1.5, 1.5, 1.5, 1.5), p)
 	f.LDRQ(middle, p, 0)
 	f.Free(p)
-	vectors(f, n, 1, func() {
+	f.Vectors(n, 1, func() {
 		f.LDRQ(r, x, 0)
 		f.FSUB(r.S4(), r.S4(), shift.S4())
-		f.FMUL(r.S4(), r.S4(), factor)
+		f.FMUL(r.S4(), r.S4(), factor.S(0))
 		f.FMAX(r.S4(), r.S4(), zero.S4())
 		f.USHR(exponent.S4(), r.S4(), 23)
 		f.AND(t.B16(), r.B16(), mantissa.B16())
@@ -176,7 +183,7 @@ func polynomial(f *Func, coefficients []Lane, t, a, b V) V {
 func swapReversed(file *File) {
 	f := file.Func("swapReversedNEON", "(a *float32, b *float32, n int)")
 	a, b, n := f.Load("a"), f.Load("b"), f.Load("n")
-	vectors(f, n, 1, func() {
+	f.Vectors(n, 1, func() {
 		f.LDRQ(0, a, 0)
 		f.LDRQ(1, b, 0)
 		for v := range V(2) {
@@ -193,12 +200,12 @@ func swapReversed(file *File) {
 func swap(file *File) {
 	f := file.Func("swapNEON", "(a *float32, b *float32, n int)")
 	a, b, n := f.Load("a"), f.Load("b"), f.Load("n")
-	overRow(f, n, 4, func(count int, by access) {
-		by.load(f, 0, count, a)
-		by.load(f, 4, count, b)
-		by.store(f, 4, count, a)
-		by.store(f, 0, count, b)
-		by.advance(f, count, a, b)
+	f.OverRow(n, 4, func(count int, by Access) {
+		by.Load(f, 0, count, a)
+		by.Load(f, 4, count, b)
+		by.Store(f, 4, count, a)
+		by.Store(f, 0, count, b)
+		by.Advance(f, count, a, b)
 	})
 	f.RET()
 }

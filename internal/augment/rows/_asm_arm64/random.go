@@ -61,16 +61,16 @@ func symmetric(file *File) {
 	dst, n := f.Load("dst"), f.Load("n")
 	s.load()
 	const result, t, factor = V(16), V(20), V(21)
-	constants(f, file, factor, 1./(1<<31))
-	vectors(f, n, 4, func() {
+	f.LoadConstants(factor, 1./(1<<31))
+	f.Vectors(n, 4, func() {
 		for set := range 4 {
 			r := result + V(set)
 			s.next(set, r, t)
 			f.SCVTF(r.S4(), r.S4())
 			f.FMUL(r.S4(), r.S4(), factor.S(0))
 		}
-		vector.store(f, result, 4, dst)
-		vector.advance(f, 4, dst)
+		Vector.Store(f, result, 4, dst)
+		Vector.Advance(f, 4, dst)
 	})
 	s.save()
 	f.RET()
@@ -93,10 +93,10 @@ func addNormal(file *File) {
 	s.load()
 	// Coefficients, four to a register, and the factors.
 	const log2, sin, cos, factors, sd, least, splitting = V(16), V(18), V(19), V(20), V(21), V(22), V(23)
-	constants(f, file, log2, log2Poly...)
-	constants(f, file, sin, sinPoly...)
-	constants(f, file, cos, cosPoly...)
-	constants(f, file, factors, 1./(1<<31), 1./(1<<33), -2*math.Ln2, 1./(1<<32))
+	f.LoadConstants(log2, log2Poly...)
+	f.LoadConstants(sin, sinPoly...)
+	f.LoadConstants(cos, cosPoly...)
+	f.LoadConstants(factors, 1./(1<<31), 1./(1<<33), -2*math.Ln2, 1./(1<<32))
 	f.LoadFloat("sd", sd)
 	f.DUP(least.S4(), factors.S(1))
 	p := f.GP()
@@ -110,7 +110,7 @@ func addNormal(file *File) {
 		}
 		return l
 	}
-	vectors(f, n, 8, func() {
+	f.Vectors(n, 8, func() {
 		for set := range 4 {
 			const u, direction, a, b, c, radius = V(24), V(25), V(26), V(27), V(28), V(29)
 			s.next(set, u, a)
@@ -158,7 +158,7 @@ func addNormal(file *File) {
 			f.FMLA(other.S4(), direction.S4(), radius.S4())
 			f.STRQ(other, dst, 64+16*set)
 		}
-		vector.advance(f, 8, dst)
+		Vector.Advance(f, 8, dst)
 	})
 	s.save()
 	f.RET()

@@ -1,0 +1,3 @@
+package resample
+
+//go:generate go run ./_asm_arm64
