@@ -38,11 +38,12 @@ func newLines(r *rand.Rand, value func() uint16) lines {
 	i := -1
 	l.floats = newGuarded(r, len(l.values.values), func() float32 { i++; return FromBF16(l.values.values[i]) })
 	l.winners = newGuarded(r, len(l.values.values), func() uint8 { return uint8(r.IntN(40)) })
+	first := r.IntN(3)
 	for i := range l.n {
 		l.offsets = append(l.offsets, r.IntN(reach))
 		var tap [16]uint8
 		for j := range tap {
-			tap[j] = uint8(i * l.span)
+			tap[j] = uint8(first + i*l.span)
 		}
 		l.taps = append(l.taps, tap)
 	}

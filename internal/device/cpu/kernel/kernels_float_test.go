@@ -234,8 +234,8 @@ func TestWindows(t *testing.T) {
 	})
 }
 
-// TestCombineMaxOrder checks the order of ties, of zeros of both signs and of what is not a number, against the portable
-// kernels.
+// TestCombineMaxOrder checks the order of ties, of zeros of both signs and of what is not a number, against the
+// portable kernels.
 func TestCombineMaxOrder(t *testing.T) {
 	eachFormat(t, func(t *testing.T, k *Set, bf16 bool) {
 		portable := KernelSets[cpulevel.Generic].On(bf16)
