@@ -23,7 +23,7 @@ func eachBF16(t *testing.T, f func(t *testing.T, h *bf16Kernels)) {
 // margin is the number of guard values around the memory of a kernel's operand.
 const margin = 40
 
-// guarded is memory of a kernel between guard values; it begins at no multiple of anything.
+// guarded is memory of a kernel between guard values, 77 in its format; it begins at no multiple of anything.
 type guarded[T float32 | uint16 | uint8 | float64] struct {
 	all    []T
 	values []T // what the kernel may touch
@@ -33,6 +33,9 @@ type guarded[T float32 | uint16 | uint8 | float64] struct {
 func newGuarded[T float32 | uint16 | uint8 | float64](r *rand.Rand, n int, value func() T) guarded[T] {
 	all := make([]T, n+2*margin+8)
 	g := guarded[T]{all: all, guard: 77}
+	if h, ok := any(&g.guard).(*uint16); ok {
+		*h = ToBF16(77)
+	}
 	from := margin + r.IntN(8)
 	g.values = all[from : from+n : from+n]
 	for i := range all {

@@ -90,9 +90,11 @@ func TestNEONEqualsPortable(t *testing.T) {
 			both(l, "combine: "+what, func(k *Set, dst *float32, winners *uint8) {
 				k.CombineMax(dst, winners, x(0), &l.winners.values[0], l.count, &l.offsets[0], &l.taps[0], l.n)
 			})
-			both(l, "split: "+what, func(k *Set, dst *float32, winners *uint8) {
-				k.SplitSum(dst, winners, x(0), &l.winners.values[0], l.count, &l.offsets[0], &l.taps[0], l.n, l.span)
-			})
+			for _, span := range []int{l.span, 256, 400} {
+				both(l, fmt.Sprintf("split, span %d: %s", span, what), func(k *Set, dst *float32, winners *uint8) {
+					k.SplitSum(dst, winners, x(0), &l.winners.values[0], l.count, &l.offsets[0], &l.taps[0], l.n, span)
+				})
+			}
 			for add := range 2 {
 				both(l, fmt.Sprintf("winners, add %d: %s", add, what), func(k *Set, dst *float32, _ *uint8) {
 					k.WinnersSum(dst, voxel, x(0), &l.winners.values[0], l.count, &l.offsets[0], &l.taps[0], l.n, add)
@@ -141,7 +143,7 @@ func TestNEONGradientSums(t *testing.T) {
 	})
 }
 
-// TestNEONRounding checks the rounding of normalize's results to bfloat16.
+// TestNEONRounding checks the rounding to bfloat16 of what batch norm's kernels compute.
 func TestNEONRounding(t *testing.T) {
 	k := KernelSets[cpulevel.NEON].On(true)
 	if k == nil {
@@ -150,16 +152,18 @@ func TestNEONRounding(t *testing.T) {
 	r := rand.New(rand.NewPCG(75, 76))
 	value := roundings(r)
 	for range 2000 {
-		var params [3 * Block]float32
+		var params [5 * Block]float32 // scales and slopes are 0
+		want := make([]float32, Block)
 		for i := range Block {
-			params[Block+i], params[2*Block+i] = value(), float32(math.Inf(-1)) // shifts, floors; scales are 0
+			f := value()
+			params[Block+i], params[2*Block+i], params[4*Block+i] = f, float32(math.Inf(-1)), f // shifts, floors, offsets
+			want[i] = FromBF16(ToBF16(f))
 		}
+		what := fmt.Sprintf("%x rounded", params[Block:2*Block])
 		x, y := newGuarded(r, Block, func() uint16 { return 0 }), newGuarded(r, Block, randomBF16(r))
 		k.Normalize(y.start(), x.start(), 1, &params[0])
-		want := make([]float32, Block)
-		for i := range want {
-			want[i] = FromBF16(ToBF16(params[Block+i]))
-		}
-		sameBits(t, fmt.Sprintf("%x rounded", params[Block:2*Block]), halves32(y.values), want)
+		sameBits(t, what, halves32(y.values), want)
+		k.NormalizeBack(y.start(), x.start(), x.start(), 1, &params[0])
+		sameBits(t, "back, "+what, halves32(y.values), want)
 	}
 }
