@@ -46,6 +46,8 @@ func main() {
 		}
 		rearrangements()
 		writeHalfProducts("../gemm_bf16_table_amd64.go")
+	case "tiles":
+		tileKernels()
 	case "pooling":
 		poolingKernels()
 	case "pooling_bf16":

@@ -1,0 +1,365 @@
+package main
+
+import (
+	"fmt"
+
+	. "github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/ir"
+	. "github.com/mmcloughlin/avo/operand"
+	. "github.com/mmcloughlin/avo/reg"
+)
+
+// The instructions of AMX, which Go's assembler and avo do not know: bytes, with VEX prefixes.
+
+// vex emits an instruction of opcode map 0F38 with VEX.128 and W = 0. prefix is 0, 1 for 66, 2 for F3 and 3 for F2;
+// high are the fourth bits of ModRM's reg, of the index and of the base or ModRM's rm; second is VEX.vvvv.
+func vex(prefix, opcode uint8, reg, index, base bool, second int, rest ...uint8) {
+	not := func(b bool, shift int) uint8 {
+		if b {
+			return 0
+		}
+		return 1 << shift
+	}
+	bytes := append([]uint8{0xc4, not(reg, 7) | not(index, 6) | not(base, 5) | 2, ^uint8(second)&15<<3 | prefix, opcode}, rest...)
+	for _, b := range bytes {
+		Instruction(&ir.Instruction{Opcode: "BYTE", Operands: []Op{U8(b)}})
+	}
+}
+
+// number returns the number of a register of 64 bits as the processor counts them.
+func number(r GPPhysical) uint8 { return uint8(r.PhysicalIndex()) }
+
+// tileMemory emits a load or store of a tile whose rows lie stride bytes apart from base.
+func tileMemory(prefix uint8, tile int, base, stride GPPhysical) {
+	b, s := number(base), number(stride)
+	if b&7 == 5 {
+		panic("a base that needs a displacement")
+	}
+	vex(prefix, 0x4b, false, s > 7, b > 7, 0, uint8(tile)<<3|4, s&7<<3|b&7)
+}
+
+func tileLoad(tile int, base, stride GPPhysical)  { tileMemory(3, tile, base, stride) }
+func tileStore(tile int, base, stride GPPhysical) { tileMemory(2, tile, base, stride) }
+func tileZero(tile int)                           { vex(3, 0x49, false, false, false, 0, 0xc0|uint8(tile)<<3) }
+func tileRelease()                                { vex(0, 0x49, false, false, false, 0, 0xc0) }
+
+// tileDot emits TDPBF16PS: sum[m][n] += the sum over k of a[m][k] * b[k/2][n][k%2].
+func tileDot(sum, a, b int) { vex(2, 0x5c, false, false, false, b, 0xc0|uint8(sum)<<3|uint8(a)) }
+
+var tileShapes *Mem
+
+// tileConfigure emits LDTILECFG: all tiles have 16 rows of 64 bytes. It changes a register.
+func tileConfigure(r GPPhysical) {
+	if tileShapes == nil {
+		m := GLOBL("tileShapes", RODATA|NOPTR)
+		DATA(0, U64(1))
+		DATA(8, U64(0))
+		for i := range 4 {
+			DATA(16+8*i, U64(uint64(0x0040004000400040)*uint64(1-i/2)))
+		}
+		DATA(48, U64(0x1010101010101010))
+		DATA(56, U64(0))
+		tileShapes = &m
+	}
+	LEAQ(*tileShapes, r)
+	vex(0, 0x49, false, false, number(r) > 7, 0, number(r)&7)
+}
+
+// tileKernels emits the kernels on tiles. Tiles 0 to 3 are results, 4 and 5 first factors, 6 and 7 second ones.
+func tileKernels() {
+	for nr := 1; nr <= 2; nr++ {
+		tileProduct(nr)
+	}
+	for nz := 1; nz <= 2; nz++ {
+		tileOuter(nz)
+	}
+	gatherRows()
+}
+
+// tileProduct emits the product of two tiles of rows at a time by nr blocks of columns.
+func tileProduct(nr int) {
+	TEXT(fmt.Sprintf("tileProductAMX%d", nr), NOSPLIT, "func(a *float32, starts *int, tiles int, offsets *int, steps int, b *float32, bStride int, c *float32, cStride int, rows *int, bias *float32, add int, relu int, work *float32)")
+	Pragma("noescape")
+	starts, tiles, stride := R9, R10, R13
+	a0, a1, offset, cursor, count, b0, b1 := RAX, RBX, R12, RCX, RDX, RSI, RDI
+	work, rows, c, c2 := R11, R15, R8, RSI
+	tileConfigure(RAX)
+	Load(Param("starts"), starts)
+	Load(Param("tiles"), tiles)
+	Load(Param("rows"), rows)
+	MOVQ(U32(64), stride)
+	VPXORD(zmm[28], zmm[28], zmm[28])
+	VPXORD(zmm[29], zmm[29], zmm[29])
+	Load(Param("bias"), RAX)
+	TESTQ(RAX, RAX)
+	JZ(LabelRef("unbiased"))
+	for j := range nr {
+		VMOVUPS(Mem{Base: RAX, Disp: 64 * j}, zmm[28+j])
+	}
+	Label("unbiased")
+	VPXORD(zmm[30], zmm[30], zmm[30])
+	Load(Param("relu"), RAX)
+	TESTQ(RAX, RAX)
+	JNZ(LabelRef("rectified"))
+	MOVQ(U32(0xff800000), RAX) // -Inf
+	VPBROADCASTD(EAX, zmm[30])
+	Label("rectified")
+
+	// body emits the steps over one or two tiles of rows, and has the results stored: those of a block of columns
+	// behind one another.
+	body := func(mr int, name string) {
+		Load(Param("a"), offset)
+		MOVQ(Mem{Base: starts}, a0)
+		ADDQ(offset, a0)
+		if mr == 2 {
+			MOVQ(Mem{Base: starts, Disp: 8}, a1)
+			ADDQ(offset, a1)
+		}
+		for i := range mr {
+			for j := range nr {
+				tileZero(2*i + j)
+			}
+		}
+		Load(Param("offsets"), cursor)
+		Load(Param("steps"), count)
+		Load(Param("b"), b0)
+		if nr == 2 {
+			Load(Param("bStride"), b1)
+			ADDQ(b0, b1)
+		}
+		Label(name)
+		MOVQ(Mem{Base: cursor}, offset)
+		LEAQ(Mem{Base: a0, Index: offset, Scale: 1}, R11)
+		tileLoad(4, R11, stride)
+		tileLoad(6, b0, stride)
+		tileDot(0, 4, 6)
+		if nr == 2 {
+			tileLoad(7, b1, stride)
+			tileDot(1, 4, 7)
+		}
+		if mr == 2 {
+			LEAQ(Mem{Base: a1, Index: offset, Scale: 1}, R11)
+			tileLoad(5, R11, stride)
+			tileDot(2, 5, 6)
+			if nr == 2 {
+				tileDot(3, 5, 7)
+			}
+		}
+		ADDQ(Imm(8), cursor)
+		ADDQ(U32(1024), b0)
+		if nr == 2 {
+			ADDQ(U32(1024), b1)
+		}
+		DECQ(count)
+		JNZ(LabelRef(name))
+		Load(Param("work"), work)
+		for j := range nr {
+			for i := range mr {
+				LEAQ(Mem{Base: work, Disp: 2048*j + 1024*i}, RAX)
+				tileStore(2*i+j, RAX, stride)
+			}
+		}
+		MOVQ(U32(uint32(16*mr)), count)
+	}
+	Label("next")
+	CMPQ(tiles, Imm(2))
+	JL(LabelRef("one"))
+	body(2, "two_step")
+	ADDQ(Imm(16), starts)
+	SUBQ(Imm(2), tiles)
+	JMP(LabelRef("store"))
+	Label("one")
+	TESTQ(tiles, tiles)
+	JZ(LabelRef("done"))
+	body(1, "one_step")
+	ADDQ(Imm(8), starts)
+	DECQ(tiles)
+
+	Label("store")
+	Load(Param("c"), c)
+	if nr == 2 {
+		Load(Param("cStride"), c2)
+		ADDQ(c, c2)
+	}
+	at := func(j int) Mem { return Mem{Base: []Register{c, c2}[j], Index: offset, Scale: 1} }
+	rowsLoop := func(name string, add bool) {
+		Label(name)
+		MOVQ(Mem{Base: rows}, offset)
+		TESTQ(offset, offset)
+		JS(LabelRef(name + "_end"))
+		for j := range nr {
+			VADDPS(Mem{Base: work, Disp: 2048 * j}, zmm[28+j], zmm[j])
+			if add {
+				loadHalf(at(j), zmm[2+j])
+				VADDPS(zmm[2+j], zmm[j], zmm[j])
+			}
+			VMAXPS(zmm[j], zmm[30], zmm[j]) // Intel's last operand wins when one is not a number
+			storeHalf(zmm[j], at(j))
+		}
+		Label(name + "_end")
+		ADDQ(Imm(8), rows)
+		ADDQ(Imm(64), work)
+		DECQ(count)
+		JNZ(LabelRef(name))
+	}
+	Load(Param("add"), RAX)
+	TESTQ(RAX, RAX)
+	JNZ(LabelRef("added"))
+	rowsLoop("plain", false)
+	JMP(LabelRef("next"))
+	rowsLoop("added", true)
+	JMP(LabelRef("next"))
+	Label("done")
+	tileRelease()
+	VZEROUPPER()
+	RET()
+}
+
+// tileOuter emits the products of nz blocks of z by two blocks of x at a time, summed over rows.
+func tileOuter(nz int) {
+	TEXT(fmt.Sprintf("tileOuterAMX%d", nz), NOSPLIT, "func(z *float32, zStride int, x *float32, starts *int, steps int, offsets *int, halves int, c *float32, cStride int, add int)")
+	Pragma("noescape")
+	offsets, halves, stride, c := R9, R10, R13, R8
+	z0, z1, x0, x1, cursor, count, offset := RAX, RBX, RSI, RDI, RCX, RDX, R12
+	tileConfigure(RAX)
+	Load(Param("offsets"), offsets)
+	Load(Param("halves"), halves)
+	Load(Param("c"), c)
+	MOVQ(U32(64), stride)
+	results := func(nx int, f func(tile int, at GPPhysical, stride GPPhysical)) {
+		Load(Param("cStride"), R15)
+		ADDQ(c, R15)
+		for o := range nz {
+			for h := range nx {
+				LEAQ(Mem{Base: []Register{c, R15}[o], Disp: 1024 * h}, R11)
+				f(2*o+h, R11, stride)
+			}
+		}
+	}
+	body := func(nx int, name string) {
+		Load(Param("x"), offset)
+		MOVQ(Mem{Base: offsets}, x0)
+		ADDQ(offset, x0)
+		if nx == 2 {
+			MOVQ(Mem{Base: offsets, Disp: 8}, x1)
+			ADDQ(offset, x1)
+		}
+		for o := range nz {
+			for h := range nx {
+				tileZero(2*o + h)
+			}
+		}
+		Load(Param("add"), RAX)
+		TESTQ(RAX, RAX)
+		JZ(LabelRef(name + "_zero"))
+		results(nx, tileLoad)
+		Label(name + "_zero")
+		Load(Param("z"), z0)
+		if nz == 2 {
+			Load(Param("zStride"), z1)
+			ADDQ(z0, z1)
+		}
+		Load(Param("starts"), cursor)
+		Load(Param("steps"), count)
+		Label(name)
+		MOVQ(Mem{Base: cursor}, offset)
+		LEAQ(Mem{Base: x0, Index: offset, Scale: 1}, R11)
+		tileLoad(6, R11, stride)
+		tileLoad(4, z0, stride)
+		tileDot(0, 4, 6)
+		if nz == 2 {
+			tileLoad(5, z1, stride)
+			tileDot(2, 5, 6)
+		}
+		if nx == 2 {
+			LEAQ(Mem{Base: x1, Index: offset, Scale: 1}, R11)
+			tileLoad(7, R11, stride)
+			tileDot(1, 4, 7)
+			if nz == 2 {
+				tileDot(3, 5, 7)
+			}
+		}
+		ADDQ(Imm(8), cursor)
+		ADDQ(U32(1024), z0)
+		if nz == 2 {
+			ADDQ(U32(1024), z1)
+		}
+		DECQ(count)
+		JNZ(LabelRef(name))
+		results(nx, tileStore)
+		ADDQ(U32(uint32(8*nx)), offsets)
+		ADDQ(U32(uint32(1024*nx)), c)
+		SUBQ(Imm(uint64(nx)), halves)
+	}
+	Label("next")
+	CMPQ(halves, Imm(2))
+	JL(LabelRef("one"))
+	body(2, "two_step")
+	JMP(LabelRef("next"))
+	Label("one")
+	TESTQ(halves, halves)
+	JZ(LabelRef("done"))
+	body(1, "one_step")
+	Label("done")
+	tileRelease()
+	RET()
+}
+
+// gatherRows emits the copies of rows of 32 bytes into a box with zeros around them.
+func gatherRows() {
+	TEXT("gatherRowsAVX512", NOSPLIT, "func(dst, src *float32, box *[11]int)")
+	Pragma("noescape")
+	dst, src, box := R8, R9, R10
+	Load(Param("dst"), dst)
+	Load(Param("src"), src)
+	Load(Param("box"), box)
+	field := func(i int) Mem { return Mem{Base: box, Disp: 8 * i} }
+	const planes, dstPlane, srcPlane, top, lines, bottom, srcLine, lead, count, trail, dstRow = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+	to, from, n, line, left, step, line0 := RAX, RBX, RCX, RDX, RSI, RDI, R11
+	VPXORD(zmm[0], zmm[0], zmm[0])
+	MOVQ(field(dstRow), step)
+	MOVQ(field(planes), left)
+	rows := func(size int, name string, copies bool) {
+		MOVQ(field(size), n)
+		TESTQ(n, n)
+		JZ(LabelRef(name + "_end"))
+		Label(name)
+		if copies {
+			VMOVDQU(Mem{Base: from}, zmm[1].AsY())
+			VMOVDQU(zmm[1].AsY(), Mem{Base: to})
+			ADDQ(Imm(32), from)
+		} else {
+			VMOVDQU(zmm[0].AsY(), Mem{Base: to})
+		}
+		ADDQ(step, to)
+		DECQ(n)
+		JNZ(LabelRef(name))
+		Label(name + "_end")
+	}
+	Label("plane")
+	TESTQ(left, left)
+	JZ(LabelRef("done"))
+	MOVQ(dst, to)
+	MOVQ(src, line0)
+	rows(top, "top", false)
+	MOVQ(field(lines), line)
+	TESTQ(line, line)
+	JZ(LabelRef("lines_end"))
+	Label("line")
+	MOVQ(line0, from)
+	rows(lead, "lead", false)
+	rows(count, "copy", true)
+	rows(trail, "trail", false)
+	ADDQ(field(srcLine), line0)
+	DECQ(line)
+	JNZ(LabelRef("line"))
+	Label("lines_end")
+	rows(bottom, "bottom", false)
+	ADDQ(field(dstPlane), dst)
+	ADDQ(field(srcPlane), src)
+	DECQ(left)
+	JMP(LabelRef("plane"))
+	Label("done")
+	VZEROUPPER()
+	RET()
+}
