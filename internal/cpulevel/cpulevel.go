@@ -12,17 +12,19 @@ import (
 // order means nothing.
 type Level int
 
-// The levels. AVX2 comes with FMA and BMI2; AVX512 is F, BW, DQ and VL, with all these. NEON is what every arm64 has.
+// The levels. AVX2 comes with FMA and BMI2; AVX512 is F, BW, DQ and VL, with all these. AMX is its tiles
+// and their products of bfloat16, with AVX512_BF16. NEON is what every arm64 has.
 const (
 	Generic Level = iota
 	AVX2
 	AVX512
+	AMX
 	NEON
 
 	Count int = iota // how many there are
 )
 
-var names = [Count]string{Generic: "generic", AVX2: "avx2", AVX512: "avx512", NEON: "neon"}
+var names = [Count]string{Generic: "generic", AVX2: "avx2", AVX512: "avx512", AMX: "amx", NEON: "neon"}
 
 func (l Level) String() string { return names[l] }
 
@@ -88,6 +90,6 @@ func Use(l Level) (restore func()) {
 // BF16 reports whether the default level and the processor have products of bfloat16, see BF16At.
 func BF16() bool { return BF16At(Default()) }
 
-// BF16At reports whether the processor has products of bfloat16 that go with the level: AVX512_BF16 with AVX512,
-// FEAT_BF16 with NEON.
+// BF16At reports whether the processor has products of bfloat16 that go with the level: AVX512_BF16 with AVX512
+// and AMX, FEAT_BF16 with NEON.
 func BF16At(l Level) bool { return bf16(l) }

@@ -21,7 +21,7 @@ func TestNames(t *testing.T) {
 }
 
 func TestNamed(t *testing.T) {
-	amd64, arm64, none := []Level{Generic, AVX2, AVX512}, []Level{Generic, NEON}, []Level{Generic}
+	amd64, arm64, none := []Level{Generic, AVX2, AVX512, AMX}, []Level{Generic, NEON}, []Level{Generic}
 	for _, c := range []struct {
 		architecture []Level
 		best         Level
@@ -29,6 +29,7 @@ func TestNamed(t *testing.T) {
 		want         Level
 	}{
 		{amd64, AVX512, "", AVX512}, {amd64, AVX512, "avx512", AVX512}, {amd64, AVX512, "avx2", AVX2}, {amd64, AVX512, "generic", Generic},
+		{amd64, AMX, "", AMX}, {amd64, AMX, "amx", AMX}, {amd64, AMX, "avx512", AVX512}, {amd64, AVX512, "amx", AVX512}, {arm64, NEON, "amx", NEON},
 		{amd64, AVX2, "avx512", AVX2}, {amd64, Generic, "avx2", Generic}, {amd64, AVX2, "nonsense", AVX2},
 		{amd64, AVX2, "neon", AVX2}, {amd64, Generic, "neon", Generic},
 		{arm64, NEON, "", NEON}, {arm64, NEON, "neon", NEON}, {arm64, NEON, "generic", Generic}, {arm64, NEON, "avx2", NEON},

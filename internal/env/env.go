@@ -29,7 +29,7 @@ func Variables() []Variable {
 		{Preprocessed, "folder of plans, splits and preprocessed cases"},
 		{Results, "folder of the trained models (holds nnUNet/)"},
 		{Workers, "how many workers prepare training samples, where no number is given"},
-		{CPU, "forces a set of CPU kernels: generic, avx2, avx512 or neon; unset, the fastest the machine has"},
+		{CPU, "forces a set of CPU kernels: generic, avx2, avx512, amx or neon; unset, the fastest the machine has"},
 		{CUDALibs, "folder that holds NVRTC and cuDNN for a GPU, or Python packages with them"},
 		{CUDAGraph, "0 launches the operations of a GPU one by one instead of as a CUDA graph"},
 		{"CUDA_HOME, CUDA_PATH, VIRTUAL_ENV, CONDA_PREFIX", "looked into for NVRTC and cuDNN, after the loader's own path"},

@@ -6,7 +6,7 @@ import "github.com/universal-classifier/uc/internal/cpulevel"
 
 // whole returns the part of n that fills vectors of the level.
 func whole(n int) int {
-	if cpulevel.Default() == cpulevel.AVX512 {
+	if cpulevel.Default() >= cpulevel.AVX512 {
 		return n &^ 15
 	}
 	return n &^ 7
@@ -14,7 +14,7 @@ func whole(n int) int {
 
 func combine(dst, src []float32, stride int, weights []float32) {
 	switch cpulevel.Default() {
-	case cpulevel.AVX512:
+	case cpulevel.AVX512, cpulevel.AMX:
 		combineAVX512(&dst[0], &src[0], len(dst), 4*stride, &weights[0], len(weights))
 	case cpulevel.AVX2:
 		combineAVX2(&dst[0], &src[0], len(dst), 4*stride, &weights[0], len(weights))
@@ -31,7 +31,7 @@ func combine4(dst []float32, dstStride, n int, src []float32, stride int, weight
 	}
 	var padded [maxTaps + 6]float32
 	copy(padded[3:], weights)
-	if level == cpulevel.AVX512 {
+	if level >= cpulevel.AVX512 {
 		combine4AVX512(&dst[0], 4*dstStride, n, &src[0], 4*stride, &padded[0], len(weights)+3)
 	} else {
 		combine4AVX2(&dst[0], 4*dstStride, n, &src[0], 4*stride, &padded[0], len(weights)+3)
@@ -43,7 +43,7 @@ func combine4(dst []float32, dstStride, n int, src []float32, stride int, weight
 func smooth(dst []float32, dstStride int, src []float32, stride, n int, weights []float32) {
 	level := cpulevel.Default()
 	lanes := 8
-	if level == cpulevel.AVX512 {
+	if level >= cpulevel.AVX512 {
 		lanes = 16
 	}
 	if level == cpulevel.Generic || len(weights) > maxTaps {
@@ -58,7 +58,7 @@ func smooth(dst []float32, dstStride int, src []float32, stride, n int, weights 
 	for ; x+lanes <= n; x += lanes {
 		first, last := max(0, x-radius), min(n, x+lanes+radius)
 		w := &padded[pad+x-first+radius]
-		if level == cpulevel.AVX512 {
+		if level >= cpulevel.AVX512 {
 			smoothAVX512(&dst[x], 4*dstStride, &src[first], 4*stride, w, last-first)
 		} else {
 			smoothAVX2(&dst[x], 4*dstStride, &src[first], 4*stride, w, last-first)
@@ -72,7 +72,7 @@ func decay(dst, previous []float32, pole float32) {
 		return
 	}
 	switch cpulevel.Default() {
-	case cpulevel.AVX512:
+	case cpulevel.AVX512, cpulevel.AMX:
 		decayAVX512(&dst[0], &previous[0], len(dst), pole)
 	case cpulevel.AVX2:
 		decayAVX2(&dst[0], &previous[0], len(dst), pole)
@@ -86,7 +86,7 @@ func decayBack(dst, next []float32, pole float32) {
 		return
 	}
 	switch cpulevel.Default() {
-	case cpulevel.AVX512:
+	case cpulevel.AVX512, cpulevel.AMX:
 		decayBackAVX512(&dst[0], &next[0], len(dst), pole)
 	case cpulevel.AVX2:
 		decayBackAVX2(&dst[0], &next[0], len(dst), pole)
@@ -110,7 +110,7 @@ func interleave(dst, a, b []float32) {
 	n := 0
 	if level != cpulevel.Generic {
 		if n = whole(len(a)); n > 0 {
-			if level == cpulevel.AVX512 {
+			if level >= cpulevel.AVX512 {
 				interleaveAVX512(&dst[0], &a[0], &b[0], n)
 			} else {
 				interleaveAVX2(&dst[0], &a[0], &b[0], n)
@@ -123,7 +123,7 @@ func interleave(dst, a, b []float32) {
 func locate(p *Places, l *Line) {
 	level := cpulevel.Default()
 	n := len(p.Start) &^ 3
-	if level == cpulevel.AVX512 {
+	if level >= cpulevel.AVX512 {
 		n = len(p.Start) &^ 7
 	}
 	if level == cpulevel.Generic || n == 0 {
@@ -131,7 +131,7 @@ func locate(p *Places, l *Line) {
 		return
 	}
 	args := argsOf(l, n)
-	if level == cpulevel.AVX512 {
+	if level >= cpulevel.AVX512 {
 		locateAVX512(n, &args.base[0], &p.Start[0], &p.F[0][0], &p.F[1][0], &p.F[2][0])
 	} else {
 		locateAVX2(n, &args.base[0], &p.Start[0], &p.F[0][0], &p.F[1][0], &p.F[2][0])
@@ -164,7 +164,7 @@ func describe(x []float32, about float32, s *sums) {
 	var lanes [128]float32
 	for at := 0; at < n; at += sumsBlock {
 		size := min(sumsBlock, n-at)
-		if level == cpulevel.AVX512 {
+		if level >= cpulevel.AVX512 {
 			describeAVX512(&x[at], size, about, &lanes)
 		} else {
 			describeAVX2(&x[at], size, about, &lanes)
@@ -184,7 +184,7 @@ func power(x []float32, shift, scale float32, p *powers, about float32, s *sums)
 	var lanes [128]float32
 	for at := 0; at < n; at += sumsBlock {
 		size := min(sumsBlock, n-at)
-		if level == cpulevel.AVX512 {
+		if level >= cpulevel.AVX512 {
 			powerAVX512(&x[at], size, shift, scale, about, &p.scale[smallestExponent], &p.poly[0], &lanes)
 		} else {
 			powerAVX2(&x[at], size, shift, scale, about, &p.scale[0], &p.poly[0], &lanes)
@@ -196,7 +196,7 @@ func power(x []float32, shift, scale float32, p *powers, about float32, s *sums)
 // add takes the lane-wise accumulators of a kernel, in room for 16 lanes each.
 func (s *sums) add(lanes []float32) {
 	width := 8
-	if cpulevel.Default() == cpulevel.AVX512 {
+	if cpulevel.Default() >= cpulevel.AVX512 {
 		width = 16
 	}
 	for i := range width {
@@ -212,7 +212,7 @@ func affine(x []float32, scale, shift, low, high float32) {
 		return
 	}
 	switch cpulevel.Default() {
-	case cpulevel.AVX512:
+	case cpulevel.AVX512, cpulevel.AMX:
 		affineAVX512(&x[0], len(x), scale, shift, low, high)
 	case cpulevel.AVX2:
 		affineAVX2(&x[0], len(x), scale, shift, low, high)
@@ -226,7 +226,7 @@ func scale(x []float32, factor float32) {
 		return
 	}
 	switch cpulevel.Default() {
-	case cpulevel.AVX512:
+	case cpulevel.AVX512, cpulevel.AMX:
 		scaleAVX512(&x[0], len(x), factor)
 	case cpulevel.AVX2:
 		scaleAVX2(&x[0], len(x), factor)
@@ -240,7 +240,7 @@ func swapReversed(a, b []float32) {
 	n, m := 0, len(a)
 	if level != cpulevel.Generic {
 		if n = whole(m); n > 0 {
-			if level == cpulevel.AVX512 {
+			if level >= cpulevel.AVX512 {
 				swapReversedAVX512(&a[0], &b[m-16], n)
 			} else {
 				swapReversedAVX2(&a[0], &b[m-8], n)
@@ -255,7 +255,7 @@ func swap(a, b []float32) {
 	n := 0
 	if level != cpulevel.Generic {
 		if n = whole(len(a)); n > 0 {
-			if level == cpulevel.AVX512 {
+			if level >= cpulevel.AVX512 {
 				swapAVX512(&a[0], &b[0], n)
 			} else {
 				swapAVX2(&a[0], &b[0], n)
@@ -269,7 +269,7 @@ func symmetric(g *Generator, dst []float32) {
 	level := cpulevel.Default()
 	switch {
 	case len(dst) == 0:
-	case level == cpulevel.AVX512:
+	case level >= cpulevel.AVX512:
 		symmetricAVX512(&g.state, &dst[0], len(dst))
 	case level == cpulevel.AVX2:
 		symmetricAVX2(&g.state, &dst[0], len(dst))
@@ -282,7 +282,7 @@ func addNormal(g *Generator, dst []float32, sd float32) {
 	level := cpulevel.Default()
 	switch {
 	case len(dst) == 0:
-	case level == cpulevel.AVX512:
+	case level >= cpulevel.AVX512:
 		addNormalAVX512(&g.state, &dst[0], len(dst), sd)
 	case level == cpulevel.AVX2:
 		addNormalAVX2(&g.state, &dst[0], len(dst), sd)

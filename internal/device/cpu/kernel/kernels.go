@@ -89,6 +89,7 @@ type Set struct {
 	CeilingFlops  float64 // of a round of ceiling
 
 	BF16   *bf16Kernels // nil without bfloat16
+	Tiles  *Tiles       // nil without tiles
 	halved *Set         // this set with activations in bfloat16
 }
 

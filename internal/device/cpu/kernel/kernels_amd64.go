@@ -51,4 +51,5 @@ func addKernelSets(sets *[cpulevel.Count]*Set) {
 
 		BF16: bf16AVX512(),
 	}
+	sets[cpulevel.AMX] = sets[cpulevel.AVX512].withTiles()
 }
