@@ -123,6 +123,13 @@ func ConvForward(p *Workers, c *Conv, x Act, w []float32, y Act, e *Epilogue, s 
 	if e == nil {
 		e = &Epilogue{}
 	}
+	if plan, ok := c.tilePlan(p, x.N); ok && x.BF16 {
+		plan.convolve(p, x, w, y, false, false, e, s)
+		if e.Sum != nil {
+			channelSums(p, y, e.Sum, e.SumSq, s)
+		}
+		return
+	}
 	if _, ok := c.chooseSchemes(forOutputs, 0); ok && !x.Planar {
 		winogradForward(p, c, x, w, y, e, s)
 		return
@@ -187,6 +194,11 @@ func ConvBackwardData(p *Workers, c *Conv, dy Act, w []float32, dx Act, accumula
 	c.check("backward data", dx, dy, w)
 	s.reset()
 	mirror := c.mirrored()
+	if plan, ok := mirror.tilePlan(p, dy.N); ok && dy.BF16 {
+		plan.inner = c.inner()
+		plan.convolve(p, dy, w, dx, true, accumulate, &Epilogue{}, s)
+		return
+	}
 	if plan, ok := mirror.winogradPlan(dy.N, forOutputs, 0); ok {
 		plan.inner = c.inner()
 		how := convolution{mirror: true, kind: kernel.OutputTransform}

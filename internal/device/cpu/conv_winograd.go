@@ -434,7 +434,7 @@ func (w *winogradPlan) transformedWeights(p *Workers, packed []float32, c *convo
 		w.transformWeights(p, packed, c.mirror, u, stride, work)
 		return u, stride
 	}
-	return c.forms.get(formKey{&packed[0], w.scheme, w.bf16}, w.alphas*stride, func(u []float32) {
+	return c.forms.get(formKey{weights: &packed[0], scheme: w.scheme, bf16: w.bf16}, w.alphas*stride, func(u []float32) {
 		w.transformWeights(p, packed, c.mirror, u, stride, work)
 	}), stride
 }

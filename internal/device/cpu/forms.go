@@ -12,12 +12,13 @@ type form struct {
 	stale bool // made of weights that have changed
 }
 
-// formKey says which weights were made into what; the scheme is that of a Winograd convolution, zero for a 1x1x1
-// kernel.
+// formKey says which weights were made into what; the scheme is that of a Winograd convolution, tiles that of one by
+// tiles, both zero for a 1x1x1 kernel.
 type formKey struct {
 	weights *float32
 	scheme  [3]int
 	bf16    bool
+	tiles   tileForm
 }
 
 // get returns the form under a key, which fill writes when it is not there yet or the weights have changed.

@@ -1,0 +1,411 @@
+package cpu
+
+import (
+	"unsafe"
+
+	"github.com/universal-classifier/uc/internal/device/cpu/kernel"
+)
+
+// Convolutions in bfloat16 by tiles of 16 voxels, as AMX multiplies them: directly, one product for each tap. What the
+// processor reads must lie in rows of 64 bytes, two blocks of channels side by side, at multiples of 64 bytes. So every
+// worker first gathers a box of the input, with the zeros around it, into a panel:
+//
+//	panel [pair][voxel of the box][2][16]
+//
+// The halves of the pairs are all combinations of an input block and a copy. Along the outer axes the panel holds every
+// voxel once and a tap is a shift of rows; along the innermost copied axes it holds a copy for each tap instead,
+// shifted, so that the box needs no margin there and tiles of 16 voxels fit into it. The weights lie in the same order,
+// [out/16][pair][tap of the outer axes][2][8][16][2].
+
+// tilePlan is a stride-1 convolution seen as products of tiles.
+type tilePlan struct {
+	ins, outs      int // channel blocks
+	in, out        [3]int
+	kernel         [3]int
+	inner          int    // input channels side by side in the packed weights
+	first, taps    [3]int // the taps that reach into the input
+	pad            [3]int // in front, for the first of these taps
+	copied         int    // how many of the innermost axes are copied
+	copies, shifts int    // taps of the copied and of the other axes
+	batch          int
+	box            tileBox // of a chunk; its origin counts nothing
+	chunks         [3]int  // along samples, depth and height
+	shared         bool    // the panels of all chunks are gathered first, and output blocks are shared out
+}
+
+// tileBox is a part of the output: samples, planes and lines, from an origin.
+type tileBox struct{ at, size [3]int }
+
+// Bytes of a panel, which should stay in a core's second-level cache with the weights of two output blocks.
+const tilePanelBytes = 768 << 10
+
+// Costs for choosing a plan, in cycles: a product of two tiles, and gathering a row of a half.
+const (
+	tileProductCost = 16
+	tileGatherCost  = 3
+)
+
+// tilePlan returns the plan with the least work for results between activations in bfloat16; ok is false if the workers
+// have no tiles or the convolution has strides.
+func (c *Conv) tilePlan(p *Workers, batch int) (plan tilePlan, ok bool) {
+	if p.kernels().Tiles == nil || c.Stride != [3]int{1, 1, 1} || batch == 0 {
+		return plan, false
+	}
+	t := tilePlan{ins: Blocks(c.In), outs: Blocks(c.Out), in: c.InSize, out: c.OutSize, kernel: c.Kernel, inner: c.inner(), batch: batch}
+	for a := range 3 {
+		first, last := max(0, c.PadLo[a]-c.OutSize[a]+1), min(c.Kernel[a], c.PadLo[a]+c.InSize[a])-1
+		if last < first {
+			return plan, false
+		}
+		t.first[a], t.taps[a], t.pad[a] = first, last-first+1, c.PadLo[a]-first
+	}
+	least := 0
+	for copied := range 4 {
+		t.copied, t.copies, t.shifts = copied, 1, 1
+		for a, taps := range t.taps {
+			if t.isCopied(a) {
+				t.copies *= taps
+			} else {
+				t.shifts *= taps
+			}
+		}
+		t.box.size = [3]int{t.batch, t.out[0], t.out[1]}
+		cost := t.tiles()*t.pairs()*t.shifts*t.outs*tileProductCost + t.panelRows()*t.ins*t.copies*tileGatherCost
+		if copied == 0 || cost < least {
+			least, plan = cost, t
+		}
+	}
+	plan.cut(p.threads)
+	return plan, true
+}
+
+// isCopied reports whether the panel holds a copy for every tap of an axis.
+func (t *tilePlan) isCopied(axis int) bool { return axis >= 3-t.copied }
+
+func (t *tilePlan) pairs() int { return (t.ins*t.copies + 1) / 2 }
+
+func (t *tilePlan) steps() int { return t.pairs() * t.shifts }
+
+// panelSize returns the planes, lines and voxels of a line of the panel of a sample's box.
+func (t *tilePlan) panelSize() [3]int {
+	size := [3]int{t.box.size[1], t.box.size[2], t.out[2]}
+	for a := range size {
+		if !t.isCopied(a) {
+			size[a] += t.taps[a] - 1
+		}
+	}
+	return size
+}
+
+// panelRows returns the rows of a pair of the panel.
+func (t *tilePlan) panelRows() int {
+	size := t.panelSize()
+	return t.box.size[0] * size[0] * size[1] * size[2]
+}
+
+// panelFloats is the memory of a panel. The last tile may reach beyond its end.
+func (t *tilePlan) panelFloats() int {
+	return (t.pairs()*t.panelRows() + kernel.TileRows) * kernel.Block
+}
+
+// runs returns how many runs of voxels that lie behind one another in the panel the box has, and their length.
+func (t *tilePlan) runs() (count, length int) {
+	count, length = 1, t.out[2]
+	for a := range 3 { // samples, planes, lines
+		if t.copied < 3-a {
+			count *= t.box.size[a]
+		} else {
+			length *= t.box.size[a]
+		}
+	}
+	return count, length
+}
+
+// tiles returns the tiles of a box: those of its runs.
+func (t *tilePlan) tiles() int {
+	count, length := t.runs()
+	return count * ((length + kernel.TileRows - 1) / kernel.TileRows)
+}
+
+// cut chooses the chunks: boxes whose panels stay in the cache, and as many as there are threads. Where the weights are
+// larger than all panels, so that every worker should read a part of them only, the panels are shared instead.
+func (t *tilePlan) cut(threads int) {
+	all := [3]int{t.batch, t.out[0], t.out[1]}
+	weights := t.outs * t.steps() * kernel.TileBytes
+	t.box.size = all
+	t.shared = threads > 1 && (weights > t.panelFloats()*4 || t.tiles() < 2*threads)
+	atLeast := threads
+	if t.shared {
+		atLeast = 1
+	}
+	for a := range 3 {
+		t.chunks[a] = 1
+		count := func() int { return t.chunks[0] * t.chunks[1] * t.chunks[2] }
+		for t.box.size[a] > 1 && (t.panelFloats()*4 > tilePanelBytes || count() < atLeast) {
+			parts := t.chunks[a] + 1
+			t.box.size[a] = (all[a] + parts - 1) / parts
+			t.chunks[a] = (all[a] + t.box.size[a] - 1) / t.box.size[a]
+			if t.chunks[a] < parts { // the next smaller size
+				t.box.size[a] = max(1, t.box.size[a]-1)
+				t.chunks[a] = (all[a] + t.box.size[a] - 1) / t.box.size[a]
+			}
+		}
+	}
+}
+
+// chunk returns the box of a chunk, smaller at the ends.
+func (t *tilePlan) chunk(i int) tilePlan {
+	all := [3]int{t.batch, t.out[0], t.out[1]}
+	part := *t
+	for a := 2; a >= 0; a-- {
+		n := i % t.chunks[a]
+		i /= t.chunks[a]
+		part.box.at[a] = n * t.box.size[a]
+		part.box.size[a] = min(t.box.size[a], all[a]-part.box.at[a])
+	}
+	return part
+}
+
+// copyTap returns the tap that a copy stands for, counted from the first, 0 along other axes.
+func (t *tilePlan) copyTap(c int) (tap [3]int) {
+	for a := 2; a >= 3-t.copied; a-- {
+		tap[a] = c % t.taps[a]
+		c /= t.taps[a]
+	}
+	return tap
+}
+
+// shiftTap is copyTap for a shift along the other axes.
+func (t *tilePlan) shiftTap(s int) (tap [3]int) {
+	for a := 2 - t.copied; a >= 0; a-- {
+		tap[a] = s % t.taps[a]
+		s /= t.taps[a]
+	}
+	return tap
+}
+
+// gather writes a half of the panel, which begins at dst with rowBytes between its rows: a copy of a block of x.
+func (t *tilePlan) gather(tiles *kernel.Tiles, x Act, block, copied int, dst []float32, rowBytes int) {
+	size, tap := t.panelSize(), t.copyTap(copied)
+	origin := [3]int{t.box.at[1], t.box.at[2], 0}
+	var from, lo, hi [3]int // voxel lo of the panel is voxel from of x, and those up to hi exist
+	for a := range 3 {
+		shift := origin[a] - t.pad[a] + tap[a]
+		lo[a] = min(size[a], max(0, -shift))
+		hi[a] = max(lo[a], min(size[a], t.in[a]-shift))
+		from[a] = lo[a] + shift
+	}
+	line, plane := size[2], size[1]*size[2]
+	g := kernel.Gather{DstRow: rowBytes, DstPlane: plane * rowBytes, SrcPlane: x.H * x.W * 32, SrcLine: x.W * 32}
+	zero := g
+	zero.Top = plane
+	full := hi[1] > lo[1] && hi[2] > lo[2]
+	if full {
+		g.Planes, g.Top, g.Lines, g.Bottom = hi[0]-lo[0], lo[1]*line, hi[1]-lo[1], (size[1]-hi[1])*line
+		g.Lead, g.Count, g.Trail = lo[2], hi[2]-lo[2], size[2]-hi[2]
+	} else {
+		lo[0], hi[0] = size[0], size[0]
+	}
+	for n := range t.box.size[0] {
+		to := func(plane int) *float32 { return &dst[(n*size[0]+plane)*g.DstPlane/4] }
+		if zero.Planes = lo[0]; zero.Planes > 0 {
+			tiles.Gather(to(0), to(0), &zero)
+		}
+		if hi[0] > lo[0] {
+			src := x.block(t.box.at[0]+n, block)[((from[0]*x.H+from[1])*x.W+from[2])*kernel.Block/2:]
+			tiles.Gather(to(lo[0]), &src[0], &g)
+		}
+		if zero.Planes = size[0] - hi[0]; zero.Planes > 0 {
+			tiles.Gather(to(hi[0]), to(hi[0]), &zero)
+		}
+	}
+}
+
+// gatherPair writes a pair of the panel.
+func (t *tilePlan) gatherPair(tiles *kernel.Tiles, x Act, pair int, panel []float32) {
+	rows := t.panelRows()
+	for h := range 2 {
+		half := 2*pair + h
+		dst := panel[pair*rows*kernel.Block+h*kernel.Block/2:]
+		if half < t.ins*t.copies {
+			t.gather(tiles, x, half/t.copies, half%t.copies, dst, kernel.Block*4)
+			continue
+		}
+		zero := kernel.Gather{Planes: 1, Top: rows, DstRow: kernel.Block * 4}
+		tiles.Gather(&dst[0], &dst[0], &zero)
+	}
+}
+
+// rows lists the tiles of a box and where their rows lie in y, in bytes from its beginning.
+func (t *tilePlan) rows(y Act, work *tileWork) kernel.Rows {
+	r := kernel.Rows{Starts: work.starts[:0], To: work.to[:0]}
+	size := t.panelSize()
+	end := func() {
+		for len(r.To)%kernel.TileRows != 0 {
+			r.To = append(r.To, -1)
+		}
+	}
+	for n := range t.box.size[0] {
+		for d := range t.box.size[1] {
+			for h := range t.box.size[2] {
+				if t.copied == 0 || t.copied == 1 && h == 0 || t.copied == 2 && d == 0 && h == 0 {
+					end()
+				}
+				at := ((n*size[0]+d)*size[1] + h) * size[2]
+				to := (t.box.at[0]+n)*y.NStride*4 + ((t.box.at[1]+d)*y.H+t.box.at[2]+h)*y.W*32
+				for range y.W {
+					if len(r.To)%kernel.TileRows == 0 {
+						r.Starts = append(r.Starts, at*64)
+					}
+					r.To = append(r.To, to)
+					at++
+					to += 32
+				}
+			}
+		}
+	}
+	end()
+	return r
+}
+
+// offsets lists where the steps find their rows in a panel.
+func (t *tilePlan) offsets(work *tileWork) []int {
+	list := work.offsets[:0]
+	size, rows := t.panelSize(), t.panelRows()
+	for pair := range t.pairs() {
+		for s := range t.shifts {
+			tap := t.shiftTap(s)
+			list = append(list, (pair*rows+(tap[0]*size[1]+tap[1])*size[2]+tap[2])*64)
+		}
+	}
+	return list
+}
+
+// tileWork is the working memory of one worker.
+type tileWork struct {
+	starts, to, offsets []int
+	panel, results      []float32
+	square              []float32 // a pair of blocks of weights
+}
+
+// work borrows the working memory of all workers, which lies in s until the next call.
+func (t *tilePlan) work(p *Workers, s *Scratch) []tileWork {
+	work := make([]tileWork, p.threads)
+	for i := range work {
+		work[i] = tileWork{starts: s.ints(t.tiles()), to: s.ints(t.tiles() * kernel.TileRows), offsets: s.ints(t.steps()),
+			results: s.floats(kernel.TileBytes), square: s.floats(kernel.Block * kernel.Block)}
+		if !t.shared {
+			work[i].panel = s.floats(t.panelFloats())
+		}
+	}
+	return work
+}
+
+// ints returns n integers of undefined content.
+func (s *Scratch) ints(n int) []int {
+	f := s.floats(2 * n)
+	return unsafe.Slice((*int)(unsafe.Pointer(unsafe.SliceData(f))), n)
+}
+
+// tileForm is the part of a plan that the order of the weights depends on.
+type tileForm struct {
+	first, taps [3]int
+	copied      int
+}
+
+// weights returns the weights in the order of the steps: from forms, where they are made on first use, or in memory that
+// lies in s until the next call. With mirror, the packed weights are those of the convolution whose input gradient t
+// computes: taps and channels change sides.
+func (t *tilePlan) weights(p *Workers, packed []float32, mirror bool, forms *Forms, s *Scratch, work []tileWork) []float32 {
+	size := t.outs * t.steps() * kernel.TileBytes / 4
+	fill := func(b []float32) {
+		pairs := t.pairs()
+		p.Run(t.outs*pairs, func(worker, tile int) {
+			t.packPair(p.kernels(), packed, tile/pairs, tile%pairs, mirror, b[tile*t.shifts*kernel.TileBytes/4:], work[worker].square)
+		})
+	}
+	if forms != nil {
+		return forms.get(formKey{weights: &packed[0], bf16: true, tiles: tileForm{t.first, t.taps, t.copied}}, size, fill)
+	}
+	b := s.floats(size)
+	fill(b)
+	return b
+}
+
+// packPair writes the weights between a pair and output block ob.
+func (t *tilePlan) packPair(k *kernel.Set, packed []float32, ob, pair int, mirror bool, b, square []float32) {
+	const half = kernel.TileBytes / 8
+	taps := t.kernel[0] * t.kernel[1] * t.kernel[2]
+	size := taps * t.inner * kernel.Block
+	for s := range t.shifts {
+		shift := t.shiftTap(s)
+		for h := range 2 {
+			i, dst := 2*pair+h, b[(2*s+h)*half:][:half]
+			if i >= t.ins*t.copies {
+				clear(dst)
+				continue
+			}
+			ib, tap := i/t.copies, t.copyTap(i%t.copies)
+			for a := range tap {
+				tap[a] += shift[a] + t.first[a]
+			}
+			at := (tap[0]*t.kernel[1]+tap[1])*t.kernel[2] + tap[2]
+			var src []float32
+			switch {
+			case mirror:
+				turnBlock(k, square, packed[(ib*t.outs+ob)*size+(taps-1-at)*t.inner*kernel.Block:], t.inner)
+				src = square
+			case t.inner < kernel.Block:
+				clear(square)
+				copy(square, packed[(ob*t.ins+ib)*size+at*t.inner*kernel.Block:][:t.inner*kernel.Block])
+				src = square
+			default:
+				src = packed[(ob*t.ins+ib)*size+at*kernel.Block*kernel.Block:]
+			}
+			k.BF16.PackPairs(&dst[0], &src[0], kernel.Block/2)
+		}
+	}
+}
+
+// convolve computes y = conv(x, packed), or adds it to y, and bias and ReLU as e asks.
+func (t *tilePlan) convolve(p *Workers, x Act, packed []float32, y Act, mirror, add bool, e *Epilogue, s *Scratch) {
+	tiles := p.kernels().Tiles
+	work := t.work(p, s)
+	var bias []float32
+	if e.Bias != nil {
+		bias = paddedBias(s, e.Bias, y.C)
+	}
+	chunks := t.chunks[0] * t.chunks[1] * t.chunks[2]
+	pairs, size, cStride := t.pairs(), t.panelFloats(), y.Voxels()*32
+	var panels []float32
+	if t.shared {
+		panels = s.floats(chunks * size)
+	}
+	b := t.weights(p, packed, mirror, e.Forms, s, work)
+	product := func(part *tilePlan, own *tileWork, panel []float32, o, outs int) {
+		r, offsets := part.rows(y, own), part.offsets(own)
+		var shift []float32
+		if bias != nil {
+			shift = bias[o*kernel.Block:]
+		}
+		tiles.Product(panel, r, offsets, b[o*t.steps()*kernel.TileBytes/4:], y.Data[o*cStride/4:], cStride, outs, shift, add, e.ReLU, own.results)
+	}
+	if !t.shared {
+		p.Run(chunks, func(worker, tile int) {
+			part, own := t.chunk(tile), &work[worker]
+			for pair := range pairs {
+				part.gatherPair(tiles, x, pair, own.panel)
+			}
+			product(&part, own, own.panel, 0, t.outs)
+		})
+		return
+	}
+	p.Run(chunks*pairs, func(_, tile int) {
+		part := t.chunk(tile / pairs)
+		part.gatherPair(tiles, x, tile%pairs, panels[tile/pairs*size:])
+	})
+	p.Run((t.outs+1)/2*chunks, func(worker, tile int) {
+		part, o := t.chunk(tile%chunks), tile/chunks*2
+		product(&part, &work[worker], panels[tile%chunks*size:], o, min(2, t.outs-o))
+	})
+}
