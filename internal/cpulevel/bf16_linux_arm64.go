@@ -4,7 +4,7 @@ package cpulevel
 
 import "golang.org/x/sys/unix"
 
-// featBF16 reports whether the processor has FEAT_BF16: the kernel says so in the auxiliary vector (AT_HWCAP2, HWCAP2_BF16).
+// featBF16 reports whether the processor has FEAT_BF16: HWCAP2_BF16 in the auxiliary vector.
 var featBF16 = func() bool {
 	const hwcap2, hwcap2BF16 = 26, 1 << 14
 	vector, err := unix.Auxv()

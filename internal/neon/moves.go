@@ -131,7 +131,7 @@ func (f *Func) FMOVOne(d Vec) {
 
 // Loads and stores of single registers. Offsets are in bytes.
 
-// memory emits a load or store of 1<<size bytes: with an unsigned scaled offset where that fits, else with a signed one.
+// memory emits a load or store of 1<<size bytes: with an unsigned scaled offset where it fits, else a signed one.
 func (f *Func) memory(name string, scaled, unscaled uint32, size uint, t V, base R, offset int) {
 	letter, place := "bhsdq"[size], fmt.Sprintf("[x%d]", uint8(base))
 	if offset != 0 {

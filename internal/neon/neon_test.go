@@ -358,7 +358,8 @@ loop:
 	}
 }
 
-// TestSizeOfArguments: results begin at a word and fill words; without results the arguments end where the last one does.
+// TestSizeOfArguments: results begin at a word and fill words; without results the arguments end where the last one
+// does.
 func TestSizeOfArguments(t *testing.T) {
 	for signature, want := range map[string]int64{
 		"(n int, by float32)":               12,

@@ -1,6 +1,8 @@
 // Command loops counts the instructions of the innermost loops in files of assembly for amd64 and arm64, by kind.
 //
 //	go run ./scripts/loops internal/device/cpu/kernel/pooling_a*64.s
+//
+// Without files it prints the tables of docs/PERFORMANCE.md about the products and transformations.
 package main
 
 import (
@@ -14,7 +16,7 @@ import (
 )
 
 // counts are instructions by kind. An instruction that computes with what it loads counts as both.
-type counts struct{ loads, stores, vector, other int }
+type counts struct{ all, loads, stores, vector, other int }
 
 // loop is an innermost loop: from its label to the jump back.
 type loop struct {
@@ -31,6 +33,13 @@ var (
 )
 
 func main() {
+	if len(os.Args) == 1 {
+		if err := writeTables(os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	out := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(out, "loads\tstores\tvector\tother\t  function, loop\t")
 	for _, path := range os.Args[1:] {
@@ -90,11 +99,11 @@ func read(r io.Reader) (loops []loop, err error) {
 		}
 		for _, l := range labels {
 			if l.name == m[2] && l.line >= last { // no loop lies within
-				found := loop{function: function, label: l.name}
+				this := loop{function: function, label: l.name}
 				for _, instruction := range lines[l.line:] {
-					found.add(instruction)
+					this.add(instruction)
 				}
-				loops, last = append(loops, found), len(lines)
+				loops, last = append(loops, this), len(lines)
 			}
 		}
 	}
@@ -103,6 +112,7 @@ func read(r io.Reader) (loops []loop, err error) {
 
 // add counts an instruction: encoded ones of arm64 as Arm's manual writes them, all others as Go's assembler does.
 func (c *counts) add(instruction string) {
+	c.all++
 	name, operands, _ := strings.Cut(instruction, " ")
 	operands = strings.TrimSpace(operands)
 	encoded := name == strings.ToLower(name)

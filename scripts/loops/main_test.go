@@ -45,9 +45,9 @@ done:
 `
 	got, err := read(strings.NewReader(source))
 	want := []loop{
-		{"f", "inner", counts{loads: 2, stores: 1, vector: 1, other: 2}},
-		{"g", "next", counts{loads: 2, stores: 1, vector: 1, other: 1}},
-		{"g", "last", counts{vector: 1, other: 2}},
+		{"f", "inner", counts{all: 5, loads: 2, stores: 1, vector: 1, other: 2}},
+		{"g", "next", counts{all: 5, loads: 2, stores: 1, vector: 1, other: 1}},
+		{"g", "last", counts{all: 3, vector: 1, other: 2}},
 	}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("found %+v, %v, want %+v", got, err, want)

@@ -56,7 +56,6 @@ block:
 
 inner:
 	WORD $0xfd4000f8 // ldr d24, [x7]
-	WORD $0x4ed83b18 // zip1 v24.2d, v24.2d, v24.2d
 	ADD $8, R7, R7
 	WORD $0xacc4711b // ldp q27, q28, [x8], #128
 	WORD $0xad7e791d // ldp q29, q30, [x8, #-64]
@@ -154,7 +153,6 @@ block:
 
 inner:
 	WORD $0xfd4000f8 // ldr d24, [x7]
-	WORD $0x4ed83b18 // zip1 v24.2d, v24.2d, v24.2d
 	ADD $8, R7, R7
 	WORD $0xacc4711b // ldp q27, q28, [x8], #128
 	WORD $0xad7e791d // ldp q29, q30, [x8, #-64]
@@ -563,7 +561,6 @@ inner:
 	WORD $0xfd4010fb // ldr d27, [x7, #32]
 	WORD $0x4edb3b18 // zip1 v24.2d, v24.2d, v27.2d
 	WORD $0xfd4020f9 // ldr d25, [x7, #64]
-	WORD $0x4ed93b39 // zip1 v25.2d, v25.2d, v25.2d
 	ADD $8, R7, R7
 	WORD $0xacc4711b // ldp q27, q28, [x8], #128
 	WORD $0xad7e791d // ldp q29, q30, [x8, #-64]
@@ -716,7 +713,6 @@ inner:
 	WORD $0xfd4010fb // ldr d27, [x7, #32]
 	WORD $0x4edb3b18 // zip1 v24.2d, v24.2d, v27.2d
 	WORD $0xfd4020f9 // ldr d25, [x7, #64]
-	WORD $0x4ed93b39 // zip1 v25.2d, v25.2d, v25.2d
 	ADD $8, R7, R7
 	WORD $0xacc4711b // ldp q27, q28, [x8], #128
 	WORD $0xad7e791d // ldp q29, q30, [x8, #-64]
@@ -1322,7 +1318,6 @@ inner:
 	WORD $0xfd4030fb // ldr d27, [x7, #96]
 	WORD $0x4edb3b39 // zip1 v25.2d, v25.2d, v27.2d
 	WORD $0xfd4040fa // ldr d26, [x7, #128]
-	WORD $0x4eda3b5a // zip1 v26.2d, v26.2d, v26.2d
 	ADD $8, R7, R7
 	WORD $0xacc4711b // ldp q27, q28, [x8], #128
 	WORD $0xad7e791d // ldp q29, q30, [x8, #-64]
@@ -1530,7 +1525,6 @@ inner:
 	WORD $0xfd4030fb // ldr d27, [x7, #96]
 	WORD $0x4edb3b39 // zip1 v25.2d, v25.2d, v27.2d
 	WORD $0xfd4040fa // ldr d26, [x7, #128]
-	WORD $0x4eda3b5a // zip1 v26.2d, v26.2d, v26.2d
 	ADD $8, R7, R7
 	WORD $0xacc4711b // ldp q27, q28, [x8], #128
 	WORD $0xad7e791d // ldp q29, q30, [x8, #-64]

@@ -3,7 +3,8 @@ package main
 import . "github.com/universal-classifier/uc/internal/neon"
 
 // flushing emits body such that it takes denormals for zeros of their sign, as rounding to bfloat16 must: unlike
-// Intel's instruction, BFCVTN keeps them unless FPCR.FZ is set. body may use tmp.
+// Intel's instruction, BFCVTN keeps them unless FPCR.FZ is set. Kernels that must compute with denormals as the
+// portable ones do round with rounding (vectors.go) instead, which costs instructions every time. body may use tmp.
 func flushing(f *Func, tmp R, body func()) {
 	const flushToZero = 1 << 24
 	before := f.GP()

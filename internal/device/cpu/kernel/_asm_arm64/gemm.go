@@ -106,8 +106,8 @@ func gemm(file *File, mr int) {
 
 const outerArgs = "(a *float32, z *float32, zStride int, rows int, c *float32, cStride int, add int)"
 
-// outerLoops emits the sums over rows of outer products, 8 rows of c by 8 columns at a time. Sums are registers 0 to 15,
-// 2 a row. step emits one row (or what rows counts); it moves a and z behind it.
+// outerLoops emits the sums over rows of outer products, 8 rows of c by 8 columns at a time. Sums are registers 0 to
+// 15, 2 a row. step emits one row (or what rows counts); it moves a and z behind it.
 func outerLoops(f *Func, step func(a, z, count R)) {
 	a, z, rows, c, add := f.Load("a"), f.Load("z"), f.Load("rows"), f.Load("c"), f.Load("add")
 	pa, pz, count, left := f.GP(), f.GP(), f.GP(), f.GP()

@@ -18,8 +18,8 @@ func init() {
 }
 
 // gemmBF16 multiplies pairs of rows by pairs of columns, 4 inner indices at a time (BFMMLA): a register of sums holds
-// two columns of one row, then of the next. Of the last of an odd number of rows there are two. rounded emits the
-// product: with c in bfloat16, bias and ReLU.
+// two columns of one row, then of the next. The last of an odd number of rows is alone: what its registers hold of
+// another is never stored. rounded emits the product: with c in bfloat16, bias and ReLU.
 func gemmBF16(file *File, mr int, rounded bool) {
 	shape := gemmShape{fmt.Sprintf("gemmBF16NEONx%d", mr), gemmArgs, mr, 32, 64}
 	if rounded {
@@ -59,8 +59,6 @@ func gemmBF16(file *File, mr int, rounded bool) {
 				if second != first {
 					f.LDRD(bs, a, second*32)
 					f.ZIP1((as + V(couple)).D2(), (as + V(couple)).D2(), bs.D2())
-				} else {
-					f.ZIP1((as + V(couple)).D2(), (as + V(couple)).D2(), (as + V(couple)).D2())
 				}
 			}
 			f.Go("ADD $8, %v, %v", a, a)
