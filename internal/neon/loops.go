@@ -2,9 +2,9 @@ package neon
 
 import "fmt"
 
-// Access is how a kernel reaches a row of float32: in vectors of four or, where no vector is left, in single values, which
-// lie in the lowest lane beside zeros. NEON has no masked loads; as a single value takes the instructions of a vector,
-// its bits do not depend on where it lies in a row. The number is that of bytes.
+// Access is how a kernel reaches a row of float32: in vectors of four or, where no vector is left, in single values,
+// which lie in the lowest lane beside zeros. NEON has no masked loads; as a single value takes the instructions of a
+// vector, its bits do not depend on where it lies in a row. The number is that of bytes.
 type Access int
 
 // The two kinds of access.
@@ -56,8 +56,8 @@ func (f *Func) NewLabel(name string) string {
 	return fmt.Sprintf("%s%d", name, f.labels)
 }
 
-// Vectors adds body as often as n float32 fill whole groups of vectors; n keeps what is left. body advances its pointers
-// itself.
+// Vectors adds body as often as n float32 fill whole groups of vectors; n keeps what is left. body advances its
+// pointers itself.
 func (f *Func) Vectors(n R, group int, body func()) {
 	again, done := f.NewLabel("vectors"), f.NewLabel("vectorsEnd")
 	f.Go("SUBS $%d, %v, %v", 4*group, n, n)

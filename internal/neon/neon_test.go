@@ -200,7 +200,8 @@ var instructions = func() (calls [][]any) {
 }()
 
 // others are the methods of Func that do not encode a vector instruction.
-var others = []string{"Address", "Arg", "Comment", "Free", "GP", "Go", "Label", "Load", "LoadFloat", "LoadInto", "Loop", "RET"}
+var others = []string{"Address", "Arg", "Comment", "Free", "GP", "Go", "Label", "Load", "LoadConstants", "LoadEverywhere", "LoadFloat", "LoadInto",
+	"Loop", "NewLabel", "OverRow", "RET", "Vectors"}
 
 var wordLine = regexp.MustCompile(`^\tWORD \$0x([0-9a-f]{8}) // (.+)\n$`)
 

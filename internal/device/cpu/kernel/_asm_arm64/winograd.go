@@ -186,16 +186,13 @@ func transformKernel(file *File, t transform, suffix string) {
 		panic(fmt.Sprintf("%s needs %d registers", t.name, int(free)+need))
 	}
 
-	tmp, table := f.GP(), f.GP()
+	tmp := f.GP()
 	if len(m.constants) > 0 {
-		words := make([]float32, (len(m.constants)+3)/4*4)
+		values := make([]float32, len(m.constants))
 		for i, k := range m.constants {
-			words[i] = float32(k)
+			values[i] = float32(k)
 		}
-		f.Address(file.Floats(words...), table)
-		for i := range len(words) / 4 {
-			f.LDRQ(m.first+V(i), table, i*16)
-		}
+		f.LoadConstants(m.first, values...)
 	}
 	if t.relu {
 		f.LoadInto("bias", tmp)
@@ -204,7 +201,6 @@ func transformKernel(file *File, t transform, suffix string) {
 		}
 		f.Zero(zero)
 	}
-	f.Free(table)
 	body := func() {
 		dst, src, mask := f.Load("dst"), f.Load("src"), f.Load("mask")
 		f.LoadInto("srcOffset", tmp)
