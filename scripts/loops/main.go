@@ -2,7 +2,7 @@
 //
 //	go run ./scripts/loops internal/device/cpu/kernel/pooling_a*64.s
 //
-// Without files it prints the tables of docs/PERFORMANCE.md about the products and transformations.
+// Without files it prints the tables of docs/PERFORMANCE.md about Arm.
 package main
 
 import (
@@ -73,9 +73,9 @@ func read(r io.Reader) (loops []loop, err error) {
 		lines    []string // of the function
 		last     int      // where the last loop's jump is
 	)
-	lines64 := bufio.NewScanner(r)
-	for lines64.Scan() {
-		line := strings.TrimSpace(lines64.Text())
+	scanner := bufio.NewScanner(r)
+	for scanner.Scan() {
+		line := strings.TrimSpace(scanner.Text())
 		if m := text.FindStringSubmatch(line); m != nil {
 			function, labels, lines, last = m[1], nil, nil, 0
 			continue
@@ -107,7 +107,7 @@ func read(r io.Reader) (loops []loop, err error) {
 			}
 		}
 	}
-	return loops, lines64.Err()
+	return loops, scanner.Err()
 }
 
 // add counts an instruction: encoded ones of arm64 as Arm's manual writes them, all others as Go's assembler does.

@@ -46,7 +46,7 @@ func writeTables(w io.Writer) error {
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(w, " %.3f (%d for %d) |", float64(n)/float64(p.adds[i]), n, p.adds[i])
+			fmt.Fprintf(w, " %.3f (%d for %d) |", float64(n.all)/float64(p.adds[i]), n.all, p.adds[i])
 		}
 		fmt.Fprintln(w)
 	}
@@ -70,33 +70,33 @@ func writeTables(w io.Writer) error {
 				if err != nil {
 					return err
 				}
-				fmt.Fprintf(w, " %d |", n)
+				fmt.Fprintf(w, " %d |", n.all)
 			}
 			fmt.Fprintln(w)
 		}
 	}
-	return nil
+	return writeLayers(w)
 }
 
 // found are the loops of files that were read.
 var found = map[string][]loop{}
 
-// count returns how many instructions a loop of the package folder has.
-func (p place) count() (int, error) {
+// count counts the instructions of a loop of the package folder.
+func (p place) count() (counts, error) {
 	if found[p.file] == nil {
 		file, err := os.Open(filepath.Join(folder, p.file))
 		if err != nil {
-			return 0, err
+			return counts{}, err
 		}
 		defer file.Close()
 		if found[p.file], err = read(file); err != nil {
-			return 0, err
+			return counts{}, err
 		}
 	}
 	for _, l := range found[p.file] {
 		if l.function == p.function && l.label == p.label {
-			return l.all, nil
+			return l.counts, nil
 		}
 	}
-	return 0, fmt.Errorf("%s: %s has no innermost loop %s", p.file, p.function, p.label)
+	return counts{}, fmt.Errorf("%s: %s has no innermost loop %s", p.file, p.function, p.label)
 }
