@@ -124,10 +124,7 @@ func ConvForward(p *Workers, c *Conv, x Act, w []float32, y Act, e *Epilogue, s 
 		e = &Epilogue{}
 	}
 	if plan, ok := c.tilePlan(p, x.N); ok && x.BF16 {
-		plan.convolve(p, x, w, y, false, false, e, s)
-		if e.Sum != nil {
-			channelSums(p, y, e.Sum, e.SumSq, s)
-		}
+		plan.forward(p, x, w, y, e, s)
 		return
 	}
 	if _, ok := c.chooseSchemes(forOutputs, 0); ok && !x.Planar {
@@ -223,6 +220,10 @@ func ConvBackwardData(p *Workers, c *Conv, dy Act, w []float32, dx Act, accumula
 func ConvBackwardWeights(p *Workers, c *Conv, x, dy Act, dw []float32, s *Scratch) {
 	c.check("backward weights", x, dy, dw)
 	s.reset()
+	if plan, ok := c.tileGradient(p, x.N); ok && x.BF16 {
+		plan.gradient(p, x, dy, dw, s)
+		return
+	}
 	if plan, ok := c.winogradPlan(x.N, anyScheme, 0); ok && !x.Planar {
 		plan.weightGradient(p, x, dy, dw, s)
 		return

@@ -97,8 +97,16 @@ func (c *Conv) split(p *Workers, phases *Conv, x Act, s *Scratch) Act {
 	return y
 }
 
-// polyphaseForward is ConvForward of a planar x by the convolution over phases, whose products are never rounded: its
-// schemes amplify the rounding of the network's input too much.
+// splitRounded is split to bfloat16.
+func (c *Conv) splitRounded(p *Workers, phases *Conv, x Act, s *Scratch) Act {
+	wide := c.split(p, phases, x, s)
+	y := BF16On(s.floats(len(wide.Data)/2), wide.N, wide.C, wide.D, wide.H, wide.W)
+	narrow(p, wide, y)
+	return y
+}
+
+// polyphaseForward is ConvForward of a planar x by the convolution over phases. Factors of Winograd's products are never
+// rounded: its schemes amplify the rounding of the network's input too much. Tiles do round the input.
 func polyphaseForward(p *Workers, c, phases *Conv, x Act, w []float32, y Act, e *Epilogue, s *Scratch) {
 	size := PackedLen(phases)
 	split := func(packed []float32) {
@@ -112,12 +120,21 @@ func polyphaseForward(p *Workers, c, phases *Conv, x Act, w []float32, y Act, e 
 		packed = s.floats(size)
 		split(packed)
 	}
+	if plan, ok := phases.tilePlan(p, x.N); ok && y.BF16 {
+		plan.forward(p, c.splitRounded(p, phases, x, s), packed, y, e, s)
+		return
+	}
 	winogradForward(p, phases, c.split(p, phases, x, s), packed, y, e, s)
 }
 
 // polyphaseBackwardWeights is ConvBackwardWeights of a planar x.
 func polyphaseBackwardWeights(p *Workers, c, phases *Conv, x, dy Act, dw []float32, s *Scratch) {
 	packed := s.floats(PackedLen(phases))
+	if plan, ok := phases.tileGradient(p, x.N); ok && dy.BF16 {
+		plan.gradient(p, c.splitRounded(p, phases, x, s), dy, packed, s)
+		c.phaseWeights(phases, func(weight, phase int) { copy(dw[weight:weight+kernel.Block], packed[phase:phase+kernel.Block]) })
+		return
+	}
 	plan, _ := phases.winogradPlan(x.N, anyScheme, 0)
 	plan.weightGradient(p, c.split(p, phases, x, s), dy, packed, s)
 	c.phaseWeights(phases, func(weight, phase int) { copy(dw[weight:weight+kernel.Block], packed[phase:phase+kernel.Block]) })

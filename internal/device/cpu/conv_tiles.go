@@ -61,14 +61,7 @@ func (c *Conv) tilePlan(p *Workers, batch int) (plan tilePlan, ok bool) {
 	}
 	least := 0
 	for copied := range 4 {
-		t.copied, t.copies, t.shifts = copied, 1, 1
-		for a, taps := range t.taps {
-			if t.isCopied(a) {
-				t.copies *= taps
-			} else {
-				t.shifts *= taps
-			}
-		}
+		t.setCopied(copied)
 		t.box.size = [3]int{t.batch, t.out[0], t.out[1]}
 		cost := t.tiles()*t.pairs()*t.shifts*t.outs*tileProductCost + t.panelRows()*t.ins*t.copies*tileGatherCost
 		if copied == 0 || cost < least {
@@ -77,6 +70,18 @@ func (c *Conv) tilePlan(p *Workers, batch int) (plan tilePlan, ok bool) {
 	}
 	plan.cut(p.threads)
 	return plan, true
+}
+
+// setCopied has the innermost axes copied.
+func (t *tilePlan) setCopied(axes int) {
+	t.copied, t.copies, t.shifts = axes, 1, 1
+	for a, taps := range t.taps {
+		if t.isCopied(a) {
+			t.copies *= taps
+		} else {
+			t.shifts *= taps
+		}
+	}
 }
 
 // isCopied reports whether the panel holds a copy for every tap of an axis.
@@ -130,9 +135,8 @@ func (t *tilePlan) tiles() int {
 // cut chooses the chunks: boxes whose panels stay in the cache, and as many as there are threads. Where the weights are
 // larger than all panels, so that every worker should read a part of them only, the panels are shared instead.
 func (t *tilePlan) cut(threads int) {
-	all := [3]int{t.batch, t.out[0], t.out[1]}
 	weights := t.outs * t.steps() * kernel.TileBytes
-	t.box.size = all
+	t.box.size = [3]int{t.batch, t.out[0], t.out[1]}
 	t.shared = threads > 1 && (weights > t.panelFloats()*4 || t.tiles() < 2*threads)
 	atLeast := threads
 	if t.shared {
@@ -142,15 +146,17 @@ func (t *tilePlan) cut(threads int) {
 		t.chunks[a] = 1
 		count := func() int { return t.chunks[0] * t.chunks[1] * t.chunks[2] }
 		for t.box.size[a] > 1 && (t.panelFloats()*4 > tilePanelBytes || count() < atLeast) {
-			parts := t.chunks[a] + 1
-			t.box.size[a] = (all[a] + parts - 1) / parts
-			t.chunks[a] = (all[a] + t.box.size[a] - 1) / t.box.size[a]
-			if t.chunks[a] < parts { // the next smaller size
-				t.box.size[a] = max(1, t.box.size[a]-1)
-				t.chunks[a] = (all[a] + t.box.size[a] - 1) / t.box.size[a]
-			}
+			t.split(a)
 		}
 	}
+}
+
+// split makes the boxes smaller along samples, depth or height, so that there is one more.
+func (t *tilePlan) split(axis int) {
+	all := [3]int{t.batch, t.out[0], t.out[1]}[axis]
+	size := (all + t.chunks[axis]) / (t.chunks[axis] + 1)
+	t.box.size[axis] = max(1, min(size, t.box.size[axis]-1))
+	t.chunks[axis] = (all + t.box.size[axis] - 1) / t.box.size[axis]
 }
 
 // chunk returns the box of a chunk, smaller at the ends.
@@ -184,9 +190,12 @@ func (t *tilePlan) shiftTap(s int) (tap [3]int) {
 	return tap
 }
 
-// gather writes a half of the panel, which begins at dst with rowBytes between its rows: a copy of a block of x.
-func (t *tilePlan) gather(tiles *kernel.Tiles, x Act, block, copied int, dst []float32, rowBytes int) {
+// gather writes a half of the panel, which begins at dst with rowBytes between its rows: a copy of a block of x. From line
+// to line and from plane to plane of the panel there are so many rows; what they have too many is filled with zeros, or
+// with what follows in x.
+func (t *tilePlan) gather(tiles *kernel.Tiles, x Act, block, copied int, dst []float32, rowBytes, line, plane int) {
 	size, tap := t.panelSize(), t.copyTap(copied)
+	size[2] = line
 	origin := [3]int{t.box.at[1], t.box.at[2], 0}
 	var from, lo, hi [3]int // voxel lo of the panel is voxel from of x, and those up to hi exist
 	for a := range 3 {
@@ -195,13 +204,12 @@ func (t *tilePlan) gather(tiles *kernel.Tiles, x Act, block, copied int, dst []f
 		hi[a] = max(lo[a], min(size[a], t.in[a]-shift))
 		from[a] = lo[a] + shift
 	}
-	line, plane := size[2], size[1]*size[2]
 	g := kernel.Gather{DstRow: rowBytes, DstPlane: plane * rowBytes, SrcPlane: x.H * x.W * 32, SrcLine: x.W * 32}
 	zero := g
 	zero.Top = plane
 	full := hi[1] > lo[1] && hi[2] > lo[2]
 	if full {
-		g.Planes, g.Top, g.Lines, g.Bottom = hi[0]-lo[0], lo[1]*line, hi[1]-lo[1], (size[1]-hi[1])*line
+		g.Planes, g.Top, g.Lines, g.Bottom = hi[0]-lo[0], lo[1]*line, hi[1]-lo[1], plane-hi[1]*line
 		g.Lead, g.Count, g.Trail = lo[2], hi[2]-lo[2], size[2]-hi[2]
 	} else {
 		lo[0], hi[0] = size[0], size[0]
@@ -228,7 +236,8 @@ func (t *tilePlan) gatherPair(tiles *kernel.Tiles, x Act, pair int, panel []floa
 		half := 2*pair + h
 		dst := panel[pair*rows*kernel.Block+h*kernel.Block/2:]
 		if half < t.ins*t.copies {
-			t.gather(tiles, x, half/t.copies, half%t.copies, dst, kernel.Block*4)
+			size := t.panelSize()
+			t.gather(tiles, x, half/t.copies, half%t.copies, dst, kernel.Block*4, size[2], size[1]*size[2])
 			continue
 		}
 		zero := kernel.Gather{Planes: 1, Top: rows, DstRow: kernel.Block * 4}
@@ -364,6 +373,14 @@ func (t *tilePlan) packPair(k *kernel.Set, packed []float32, ob, pair int, mirro
 			}
 			k.BF16.PackPairs(&dst[0], &src[0], kernel.Block/2)
 		}
+	}
+}
+
+// forward is ConvForward.
+func (t *tilePlan) forward(p *Workers, x Act, packed []float32, y Act, e *Epilogue, s *Scratch) {
+	t.convolve(p, x, packed, y, false, false, e, s)
+	if e.Sum != nil {
+		channelSums(p, y, e.Sum, e.SumSq, s)
 	}
 }
 
