@@ -30,7 +30,7 @@ type tilePlan struct {
 	batch          int
 	box            tileBox // of a chunk; its origin counts nothing
 	chunks         [3]int  // along samples, depth and height
-	shared         bool    // the panels of all chunks are gathered first, and output blocks are shared out
+	byOutput       bool    // the workers share out the output blocks, not the chunks
 }
 
 // tileBox is a part of the output: samples, planes and lines, from an origin.
@@ -133,14 +133,14 @@ func (t *tilePlan) tiles() int {
 }
 
 // cut chooses the chunks: boxes whose panels stay in the cache, and as many as there are threads. Where the weights are
-// larger than all panels, so that every worker should read a part of them only, the panels are shared instead.
+// larger than all panels, every worker reads a part of them only, and all panels.
 func (t *tilePlan) cut(threads int) {
 	weights := t.outs * t.steps() * kernel.TileBytes
 	t.box.size = [3]int{t.batch, t.out[0], t.out[1]}
-	t.shared = threads > 1 && (weights > t.panelFloats()*4 || t.tiles() < 2*threads)
+	t.byOutput = threads > 1 && (weights > t.panelFloats()*4 || t.tiles() < 2*threads)
 	atLeast := threads
-	if t.shared {
-		atLeast = 1
+	if t.byOutput {
+		atLeast = max(1, threads/((t.outs+1)/2))
 	}
 	for a := range 3 {
 		t.chunks[a] = 1
@@ -246,12 +246,12 @@ func (t *tilePlan) gatherPair(tiles *kernel.Tiles, x Act, pair int, panel []floa
 }
 
 // rows lists the tiles of a box and where their rows lie in y, in bytes from its beginning.
-func (t *tilePlan) rows(y Act, work *tileWork) kernel.Rows {
-	r := kernel.Rows{Starts: work.starts[:0], To: work.to[:0]}
+func (t *tilePlan) rows(y Act, own *tileChunk) {
+	starts, to := own.starts[:0], own.to[:0]
 	size := t.panelSize()
 	end := func() {
-		for len(r.To)%kernel.TileRows != 0 {
-			r.To = append(r.To, -1)
+		for len(to)%kernel.TileRows != 0 {
+			to = append(to, -1)
 		}
 	}
 	for n := range t.box.size[0] {
@@ -260,51 +260,61 @@ func (t *tilePlan) rows(y Act, work *tileWork) kernel.Rows {
 				if t.copied == 0 || t.copied == 1 && h == 0 || t.copied == 2 && d == 0 && h == 0 {
 					end()
 				}
-				at := ((n*size[0]+d)*size[1] + h) * size[2]
-				to := (t.box.at[0]+n)*y.NStride*4 + ((t.box.at[1]+d)*y.H+t.box.at[2]+h)*y.W*32
+				from := ((n*size[0]+d)*size[1] + h) * size[2] * 64
+				at := (t.box.at[0]+n)*y.NStride*4 + ((t.box.at[1]+d)*y.H+t.box.at[2]+h)*y.W*32
 				for range y.W {
-					if len(r.To)%kernel.TileRows == 0 {
-						r.Starts = append(r.Starts, at*64)
+					if len(to)%kernel.TileRows == 0 {
+						starts = append(starts, from)
 					}
-					r.To = append(r.To, to)
-					at++
-					to += 32
+					to = append(to, at)
+					from += 64
+					at += 32
 				}
 			}
 		}
 	}
 	end()
-	return r
+	own.starts, own.to = starts, to
 }
 
 // offsets lists where the steps find their rows in a panel.
-func (t *tilePlan) offsets(work *tileWork) []int {
-	list := work.offsets[:0]
-	size, rows := t.panelSize(), t.panelRows()
-	for pair := range t.pairs() {
-		for s := range t.shifts {
-			tap := t.shiftTap(s)
-			list = append(list, (pair*rows+(tap[0]*size[1]+tap[1])*size[2]+tap[2])*64)
-		}
+func (t *tilePlan) offsets(list []int) {
+	size, pair := t.panelSize(), t.panelRows()*64
+	for s := range t.shifts {
+		tap := t.shiftTap(s)
+		list[s] = ((tap[0]*size[1]+tap[1])*size[2] + tap[2]) * 64
 	}
-	return list
+	for i := t.shifts; i < len(list); i++ {
+		list[i] = list[i-t.shifts] + pair
+	}
+}
+
+// tileChunk is what a worker has made of a chunk.
+type tileChunk struct {
+	ready               bool
+	starts, to, offsets []int
+	panel               []float32
 }
 
 // tileWork is the working memory of one worker.
 type tileWork struct {
-	starts, to, offsets []int
-	panel, results      []float32
-	square              []float32 // a pair of blocks of weights
+	chunks  []tileChunk // one, or all where the output is shared out by blocks
+	results []float32
+	square  []float32 // a pair of blocks of weights
 }
 
-// work borrows the working memory of all workers, which lies in s until the next call.
-func (t *tilePlan) work(p *Workers, s *Scratch) []tileWork {
+// work borrows the working memory of all workers, which lies in s until the next call, for so many chunks each.
+func (t *tilePlan) work(p *Workers, s *Scratch, chunks int) []tileWork {
 	work := make([]tileWork, p.threads)
 	for i := range work {
-		work[i] = tileWork{starts: s.ints(t.tiles()), to: s.ints(t.tiles() * kernel.TileRows), offsets: s.ints(t.steps()),
-			results: s.floats(kernel.TileBytes), square: s.floats(kernel.Block * kernel.Block)}
-		if !t.shared {
-			work[i].panel = s.floats(t.panelFloats())
+		work[i] = tileWork{results: s.floats(kernel.TileBytes), square: s.floats(kernel.Block * kernel.Block), chunks: make([]tileChunk, chunks)}
+		for c := range work[i].chunks {
+			work[i].chunks[c] = tileChunk{starts: s.ints(t.tiles()), to: s.ints(t.tiles() * kernel.TileRows), offsets: s.ints(t.steps())}
+			if !t.byOutput || i == 0 || p.threads <= tileFew {
+				work[i].chunks[c].panel = s.floats(t.panelFloats())
+			} else {
+				work[i].chunks[c].panel = work[0].chunks[c].panel
+			}
 		}
 	}
 	return work
@@ -384,45 +394,67 @@ func (t *tilePlan) forward(p *Workers, x Act, packed []float32, y Act, e *Epilog
 	}
 }
 
+// tileFew is the most workers that gather the whole input for themselves rather than share it.
+const tileFew = 4
+
 // convolve computes y = conv(x, packed), or adds it to y, and bias and ReLU as e asks.
 func (t *tilePlan) convolve(p *Workers, x Act, packed []float32, y Act, mirror, add bool, e *Epilogue, s *Scratch) {
 	tiles := p.kernels().Tiles
-	work := t.work(p, s)
+	chunks := t.chunks[0] * t.chunks[1] * t.chunks[2]
+	each := 1
+	if t.byOutput {
+		each = chunks
+	}
+	work := t.work(p, s, each)
 	var bias []float32
 	if e.Bias != nil {
 		bias = paddedBias(s, e.Bias, y.C)
 	}
-	chunks := t.chunks[0] * t.chunks[1] * t.chunks[2]
-	pairs, size, cStride := t.pairs(), t.panelFloats(), y.Voxels()*32
-	var panels []float32
-	if t.shared {
-		panels = s.floats(chunks * size)
-	}
+	pairs, cStride := t.pairs(), y.Voxels()*32
 	b := t.weights(p, packed, mirror, e.Forms, s, work)
-	product := func(part *tilePlan, own *tileWork, panel []float32, o, outs int) {
-		r, offsets := part.rows(y, own), part.offsets(own)
+	// prepare makes the tables of a chunk, and its panel unless that is shared and there already.
+	prepare := func(part *tilePlan, own *tileChunk, gather bool) {
+		part.rows(y, own)
+		part.offsets(own.offsets)
+		for pair := 0; gather && pair < pairs; pair++ {
+			part.gatherPair(tiles, x, pair, own.panel)
+		}
+		own.ready = true
+	}
+	product := func(own *tileChunk, o, outs int, results []float32) {
 		var shift []float32
 		if bias != nil {
 			shift = bias[o*kernel.Block:]
 		}
-		tiles.Product(panel, r, offsets, b[o*t.steps()*kernel.TileBytes/4:], y.Data[o*cStride/4:], cStride, outs, shift, add, e.ReLU, own.results)
+		tiles.Product(own.panel, kernel.Rows{Starts: own.starts, To: own.to}, own.offsets, b[o*t.steps()*kernel.TileBytes/4:], y.Data[o*cStride/4:], cStride, outs, shift, add, e.ReLU, results)
 	}
-	if !t.shared {
+	if !t.byOutput {
 		p.Run(chunks, func(worker, tile int) {
 			part, own := t.chunk(tile), &work[worker]
-			for pair := range pairs {
-				part.gatherPair(tiles, x, pair, own.panel)
-			}
-			product(&part, own, own.panel, 0, t.outs)
+			prepare(&part, &own.chunks[0], true)
+			product(&own.chunks[0], 0, t.outs, own.results)
 		})
 		return
 	}
-	p.Run(chunks*pairs, func(_, tile int) {
-		part := t.chunk(tile / pairs)
-		part.gatherPair(tiles, x, tile%pairs, panels[tile/pairs*size:])
-	})
-	p.Run((t.outs+1)/2*chunks, func(worker, tile int) {
-		part, o := t.chunk(tile%chunks), tile/chunks*2
-		product(&part, &work[worker], panels[tile%chunks*size:], o, min(2, t.outs-o))
+	private := p.threads <= tileFew
+	if !private {
+		p.Run(chunks*pairs, func(_, tile int) {
+			part := t.chunk(tile / pairs)
+			part.gatherPair(tiles, x, tile%pairs, work[0].chunks[tile/pairs].panel)
+		})
+	}
+	// Pairs of output blocks, and where these are fewer than the workers, parts of the chunks.
+	outs := (t.outs + 1) / 2
+	parts := min(chunks, (p.threads+outs-1)/outs)
+	p.Run(outs*parts, func(worker, tile int) {
+		own, o := &work[worker], tile/parts*2
+		for c := tile % parts; c < chunks; c += parts {
+			mine := &own.chunks[c]
+			if !mine.ready {
+				part := t.chunk(c)
+				prepare(&part, mine, private)
+			}
+			product(mine, o, min(2, t.outs-o), own.results)
+		}
 	})
 }

@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func tileProductAMX1(a *float32, starts *int, tiles int, offsets *int, steps int, b *float32, bStride int, c *float32, cStride int, rows *int, bias *float32, add int, relu int, work *float32)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VL
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, MMX+
 TEXT ·tileProductAMX1(SB), NOSPLIT, $0-112
 	LEAQ    tileShapes<>+0(SB), AX
 	BYTE    $0xc4
@@ -33,6 +33,97 @@ unbiased:
 	VPBROADCASTD AX, Z30
 
 rectified:
+	CMPQ R10, $0x02
+	JL   one
+	MOVQ a+0(FP), R12
+	MOVQ (R9), AX
+	ADDQ R12, AX
+	MOVQ 8(R9), BX
+	ADDQ R12, BX
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x49
+	BYTE $0xc0
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x49
+	BYTE $0xd0
+	MOVQ offsets+24(FP), CX
+	MOVQ steps+32(FP), DX
+	MOVQ b+40(FP), SI
+
+first_step:
+	MOVQ       (CX), R12
+	PREFETCHT0 8192(SI)
+	PREFETCHT0 8256(SI)
+	PREFETCHT0 8320(SI)
+	PREFETCHT0 8384(SI)
+	PREFETCHT0 8448(SI)
+	PREFETCHT0 8512(SI)
+	PREFETCHT0 8576(SI)
+	PREFETCHT0 8640(SI)
+	PREFETCHT0 8704(SI)
+	PREFETCHT0 8768(SI)
+	PREFETCHT0 8832(SI)
+	PREFETCHT0 8896(SI)
+	PREFETCHT0 8960(SI)
+	PREFETCHT0 9024(SI)
+	PREFETCHT0 9088(SI)
+	PREFETCHT0 9152(SI)
+	LEAQ       (AX)(R12*1), R11
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x24
+	BYTE       $0x2b
+	BYTE       $0xc4
+	BYTE       $0xa2
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x34
+	BYTE       $0x2e
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x4a
+	BYTE       $0x5c
+	BYTE       $0xc4
+	LEAQ       (BX)(R12*1), R11
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x2c
+	BYTE       $0x2b
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x4a
+	BYTE       $0x5c
+	BYTE       $0xd5
+	ADDQ       $0x08, CX
+	ADDQ       $0x00000400, SI
+	DECQ       DX
+	JNZ        first_step
+	MOVQ       work+104(FP), R11
+	LEAQ       (R11), AX
+	BYTE       $0xc4
+	BYTE       $0xa2
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x04
+	BYTE       $0x28
+	LEAQ       1024(R11), AX
+	BYTE       $0xc4
+	BYTE       $0xa2
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x14
+	BYTE       $0x28
+	MOVQ       $0x00000020, DX
+	JMP        two
+
 next:
 	CMPQ R10, $0x02
 	JL   one
@@ -107,6 +198,8 @@ two_step:
 	BYTE $0x14
 	BYTE $0x28
 	MOVQ $0x00000020, DX
+
+two:
 	ADDQ $0x10, R9
 	SUBQ $0x02, R10
 	JMP  store
@@ -127,40 +220,56 @@ one:
 	MOVQ  b+40(FP), SI
 
 one_step:
-	MOVQ (CX), R12
-	LEAQ (AX)(R12*1), R11
-	BYTE $0xc4
-	BYTE $0x82
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0x24
-	BYTE $0x2b
-	BYTE $0xc4
-	BYTE $0xa2
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0x34
-	BYTE $0x2e
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x4a
-	BYTE $0x5c
-	BYTE $0xc4
-	ADDQ $0x08, CX
-	ADDQ $0x00000400, SI
-	DECQ DX
-	JNZ  one_step
-	MOVQ work+104(FP), R11
-	LEAQ (R11), AX
-	BYTE $0xc4
-	BYTE $0xa2
-	BYTE $0x7a
-	BYTE $0x4b
-	BYTE $0x04
-	BYTE $0x28
-	MOVQ $0x00000010, DX
-	ADDQ $0x08, R9
-	DECQ R10
+	MOVQ       (CX), R12
+	PREFETCHT0 8192(SI)
+	PREFETCHT0 8256(SI)
+	PREFETCHT0 8320(SI)
+	PREFETCHT0 8384(SI)
+	PREFETCHT0 8448(SI)
+	PREFETCHT0 8512(SI)
+	PREFETCHT0 8576(SI)
+	PREFETCHT0 8640(SI)
+	PREFETCHT0 8704(SI)
+	PREFETCHT0 8768(SI)
+	PREFETCHT0 8832(SI)
+	PREFETCHT0 8896(SI)
+	PREFETCHT0 8960(SI)
+	PREFETCHT0 9024(SI)
+	PREFETCHT0 9088(SI)
+	PREFETCHT0 9152(SI)
+	LEAQ       (AX)(R12*1), R11
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x24
+	BYTE       $0x2b
+	BYTE       $0xc4
+	BYTE       $0xa2
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x34
+	BYTE       $0x2e
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x4a
+	BYTE       $0x5c
+	BYTE       $0xc4
+	ADDQ       $0x08, CX
+	ADDQ       $0x00000400, SI
+	DECQ       DX
+	JNZ        one_step
+	MOVQ       work+104(FP), R11
+	LEAQ       (R11), AX
+	BYTE       $0xc4
+	BYTE       $0xa2
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x04
+	BYTE       $0x28
+	MOVQ       $0x00000010, DX
+	ADDQ       $0x08, R9
+	DECQ       R10
 
 store:
 	MOVQ  c+56(FP), R8
@@ -225,7 +334,7 @@ DATA tileShapes<>+56(SB)/8, $0x0000000000000000
 GLOBL tileShapes<>(SB), RODATA|NOPTR, $64
 
 // func tileProductAMX2(a *float32, starts *int, tiles int, offsets *int, steps int, b *float32, bStride int, c *float32, cStride int, rows *int, bias *float32, add int, relu int, work *float32)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VL
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, MMX+
 TEXT ·tileProductAMX2(SB), NOSPLIT, $0-112
 	LEAQ    tileShapes<>+0(SB), AX
 	BYTE    $0xc4
@@ -254,6 +363,156 @@ unbiased:
 	VPBROADCASTD AX, Z30
 
 rectified:
+	CMPQ R10, $0x02
+	JL   one
+	MOVQ a+0(FP), R12
+	MOVQ (R9), AX
+	ADDQ R12, AX
+	MOVQ 8(R9), BX
+	ADDQ R12, BX
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x49
+	BYTE $0xc0
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x49
+	BYTE $0xc8
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x49
+	BYTE $0xd0
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x49
+	BYTE $0xd8
+	MOVQ offsets+24(FP), CX
+	MOVQ steps+32(FP), DX
+	MOVQ b+40(FP), SI
+	MOVQ bStride+48(FP), DI
+	ADDQ SI, DI
+
+first_step:
+	MOVQ       (CX), R12
+	PREFETCHT0 8192(SI)
+	PREFETCHT0 8192(DI)
+	PREFETCHT0 8256(SI)
+	PREFETCHT0 8256(DI)
+	PREFETCHT0 8320(SI)
+	PREFETCHT0 8320(DI)
+	PREFETCHT0 8384(SI)
+	PREFETCHT0 8384(DI)
+	PREFETCHT0 8448(SI)
+	PREFETCHT0 8448(DI)
+	PREFETCHT0 8512(SI)
+	PREFETCHT0 8512(DI)
+	PREFETCHT0 8576(SI)
+	PREFETCHT0 8576(DI)
+	PREFETCHT0 8640(SI)
+	PREFETCHT0 8640(DI)
+	PREFETCHT0 8704(SI)
+	PREFETCHT0 8704(DI)
+	PREFETCHT0 8768(SI)
+	PREFETCHT0 8768(DI)
+	PREFETCHT0 8832(SI)
+	PREFETCHT0 8832(DI)
+	PREFETCHT0 8896(SI)
+	PREFETCHT0 8896(DI)
+	PREFETCHT0 8960(SI)
+	PREFETCHT0 8960(DI)
+	PREFETCHT0 9024(SI)
+	PREFETCHT0 9024(DI)
+	PREFETCHT0 9088(SI)
+	PREFETCHT0 9088(DI)
+	PREFETCHT0 9152(SI)
+	PREFETCHT0 9152(DI)
+	LEAQ       (AX)(R12*1), R11
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x24
+	BYTE       $0x2b
+	BYTE       $0xc4
+	BYTE       $0xa2
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x34
+	BYTE       $0x2e
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x4a
+	BYTE       $0x5c
+	BYTE       $0xc4
+	BYTE       $0xc4
+	BYTE       $0xa2
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x3c
+	BYTE       $0x2f
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x42
+	BYTE       $0x5c
+	BYTE       $0xcc
+	LEAQ       (BX)(R12*1), R11
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x2c
+	BYTE       $0x2b
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x4a
+	BYTE       $0x5c
+	BYTE       $0xd5
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x42
+	BYTE       $0x5c
+	BYTE       $0xdd
+	ADDQ       $0x08, CX
+	ADDQ       $0x00000400, SI
+	ADDQ       $0x00000400, DI
+	DECQ       DX
+	JNZ        first_step
+	MOVQ       work+104(FP), R11
+	LEAQ       (R11), AX
+	BYTE       $0xc4
+	BYTE       $0xa2
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x04
+	BYTE       $0x28
+	LEAQ       1024(R11), AX
+	BYTE       $0xc4
+	BYTE       $0xa2
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x14
+	BYTE       $0x28
+	LEAQ       2048(R11), AX
+	BYTE       $0xc4
+	BYTE       $0xa2
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x0c
+	BYTE       $0x28
+	LEAQ       3072(R11), AX
+	BYTE       $0xc4
+	BYTE       $0xa2
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x1c
+	BYTE       $0x28
+	MOVQ       $0x00000020, DX
+	JMP        two
+
 next:
 	CMPQ R10, $0x02
 	JL   one
@@ -371,6 +630,8 @@ two_step:
 	BYTE $0x1c
 	BYTE $0x28
 	MOVQ $0x00000020, DX
+
+two:
 	ADDQ $0x10, R9
 	SUBQ $0x02, R10
 	JMP  store
@@ -398,59 +659,91 @@ one:
 	ADDQ  SI, DI
 
 one_step:
-	MOVQ (CX), R12
-	LEAQ (AX)(R12*1), R11
-	BYTE $0xc4
-	BYTE $0x82
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0x24
-	BYTE $0x2b
-	BYTE $0xc4
-	BYTE $0xa2
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0x34
-	BYTE $0x2e
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x4a
-	BYTE $0x5c
-	BYTE $0xc4
-	BYTE $0xc4
-	BYTE $0xa2
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0x3c
-	BYTE $0x2f
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x42
-	BYTE $0x5c
-	BYTE $0xcc
-	ADDQ $0x08, CX
-	ADDQ $0x00000400, SI
-	ADDQ $0x00000400, DI
-	DECQ DX
-	JNZ  one_step
-	MOVQ work+104(FP), R11
-	LEAQ (R11), AX
-	BYTE $0xc4
-	BYTE $0xa2
-	BYTE $0x7a
-	BYTE $0x4b
-	BYTE $0x04
-	BYTE $0x28
-	LEAQ 2048(R11), AX
-	BYTE $0xc4
-	BYTE $0xa2
-	BYTE $0x7a
-	BYTE $0x4b
-	BYTE $0x0c
-	BYTE $0x28
-	MOVQ $0x00000010, DX
-	ADDQ $0x08, R9
-	DECQ R10
+	MOVQ       (CX), R12
+	PREFETCHT0 8192(SI)
+	PREFETCHT0 8192(DI)
+	PREFETCHT0 8256(SI)
+	PREFETCHT0 8256(DI)
+	PREFETCHT0 8320(SI)
+	PREFETCHT0 8320(DI)
+	PREFETCHT0 8384(SI)
+	PREFETCHT0 8384(DI)
+	PREFETCHT0 8448(SI)
+	PREFETCHT0 8448(DI)
+	PREFETCHT0 8512(SI)
+	PREFETCHT0 8512(DI)
+	PREFETCHT0 8576(SI)
+	PREFETCHT0 8576(DI)
+	PREFETCHT0 8640(SI)
+	PREFETCHT0 8640(DI)
+	PREFETCHT0 8704(SI)
+	PREFETCHT0 8704(DI)
+	PREFETCHT0 8768(SI)
+	PREFETCHT0 8768(DI)
+	PREFETCHT0 8832(SI)
+	PREFETCHT0 8832(DI)
+	PREFETCHT0 8896(SI)
+	PREFETCHT0 8896(DI)
+	PREFETCHT0 8960(SI)
+	PREFETCHT0 8960(DI)
+	PREFETCHT0 9024(SI)
+	PREFETCHT0 9024(DI)
+	PREFETCHT0 9088(SI)
+	PREFETCHT0 9088(DI)
+	PREFETCHT0 9152(SI)
+	PREFETCHT0 9152(DI)
+	LEAQ       (AX)(R12*1), R11
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x24
+	BYTE       $0x2b
+	BYTE       $0xc4
+	BYTE       $0xa2
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x34
+	BYTE       $0x2e
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x4a
+	BYTE       $0x5c
+	BYTE       $0xc4
+	BYTE       $0xc4
+	BYTE       $0xa2
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x3c
+	BYTE       $0x2f
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x42
+	BYTE       $0x5c
+	BYTE       $0xcc
+	ADDQ       $0x08, CX
+	ADDQ       $0x00000400, SI
+	ADDQ       $0x00000400, DI
+	DECQ       DX
+	JNZ        one_step
+	MOVQ       work+104(FP), R11
+	LEAQ       (R11), AX
+	BYTE       $0xc4
+	BYTE       $0xa2
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x04
+	BYTE       $0x28
+	LEAQ       2048(R11), AX
+	BYTE       $0xc4
+	BYTE       $0xa2
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x0c
+	BYTE       $0x28
+	MOVQ       $0x00000010, DX
+	ADDQ       $0x08, R9
+	DECQ       R10
 
 store:
 	MOVQ  c+56(FP), R8

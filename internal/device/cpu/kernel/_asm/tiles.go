@@ -76,6 +76,9 @@ func tileKernels() {
 	gatherRows()
 }
 
+// ahead is how far in bytes weights are fetched ahead of their use.
+const ahead = 8 << 10
+
 // tileProduct emits the product of two tiles of rows at a time by nr blocks of columns.
 func tileProduct(nr int) {
 	TEXT(fmt.Sprintf("tileProductAMX%d", nr), NOSPLIT, "func(a *float32, starts *int, tiles int, offsets *int, steps int, b *float32, bStride int, c *float32, cStride int, rows *int, bias *float32, add int, relu int, work *float32)")
@@ -107,7 +110,7 @@ func tileProduct(nr int) {
 
 	// body emits the steps over one or two tiles of rows, and has the results stored: those of a block of columns
 	// behind one another.
-	body := func(mr int, name string) {
+	body := func(mr int, name string, prefetch bool) {
 		Load(Param("a"), offset)
 		MOVQ(Mem{Base: starts}, a0)
 		ADDQ(offset, a0)
@@ -129,6 +132,14 @@ func tileProduct(nr int) {
 		}
 		Label(name)
 		MOVQ(Mem{Base: cursor}, offset)
+		if prefetch {
+			for l := range 16 {
+				PREFETCHT0(Mem{Base: b0, Disp: ahead + 64*l})
+				if nr == 2 {
+					PREFETCHT0(Mem{Base: b1, Disp: ahead + 64*l})
+				}
+			}
+		}
 		LEAQ(Mem{Base: a0, Index: offset, Scale: 1}, R11)
 		tileLoad(4, R11, stride)
 		tileLoad(6, b0, stride)
@@ -161,17 +172,23 @@ func tileProduct(nr int) {
 		}
 		MOVQ(U32(uint32(16*mr)), count)
 	}
+	// The first tiles of rows meet weights that may come from memory.
+	CMPQ(tiles, Imm(2))
+	JL(LabelRef("one"))
+	body(2, "first_step", true)
+	JMP(LabelRef("two"))
 	Label("next")
 	CMPQ(tiles, Imm(2))
 	JL(LabelRef("one"))
-	body(2, "two_step")
+	body(2, "two_step", false)
+	Label("two")
 	ADDQ(Imm(16), starts)
 	SUBQ(Imm(2), tiles)
 	JMP(LabelRef("store"))
 	Label("one")
 	TESTQ(tiles, tiles)
 	JZ(LabelRef("done"))
-	body(1, "one_step")
+	body(1, "one_step", true)
 	ADDQ(Imm(8), starts)
 	DECQ(tiles)
 
