@@ -1,6 +1,7 @@
 package cpu
 
 import (
+	"slices"
 	"unsafe"
 
 	"github.com/universal-classifier/uc/internal/device/cpu/kernel"
@@ -193,7 +194,7 @@ func (t *tilePlan) shiftTap(s int) (tap [3]int) {
 // gather writes a half of the panel, which begins at dst with rowBytes between its rows: a copy of a block of x. From line
 // to line and from plane to plane of the panel there are so many rows; what they have too many is filled with zeros, or
 // with what follows in x.
-func (t *tilePlan) gather(tiles *kernel.Tiles, x Act, block, copied int, dst []float32, rowBytes, line, plane int) {
+func (t *tilePlan) gather(tiles *kernel.Tiles, x Act, block, copied int, dst []float32, rowBytes, line, plane int, own *tileWork) {
 	size, tap := t.panelSize(), t.copyTap(copied)
 	size[2] = line
 	origin := [3]int{t.box.at[1], t.box.at[2], 0}
@@ -204,8 +205,9 @@ func (t *tilePlan) gather(tiles *kernel.Tiles, x Act, block, copied int, dst []f
 		hi[a] = max(lo[a], min(size[a], t.in[a]-shift))
 		from[a] = lo[a] + shift
 	}
-	g := kernel.Gather{DstRow: rowBytes, DstPlane: plane * rowBytes, SrcPlane: x.H * x.W * 32, SrcLine: x.W * 32}
-	zero := g
+	g, zero := &own.boxes[0], &own.boxes[1]
+	*g = kernel.Gather{DstRow: rowBytes, DstPlane: plane * rowBytes, SrcPlane: x.H * x.W * 32, SrcLine: x.W * 32}
+	*zero = *g
 	zero.Top = plane
 	full := hi[1] > lo[1] && hi[2] > lo[2]
 	if full {
@@ -217,31 +219,31 @@ func (t *tilePlan) gather(tiles *kernel.Tiles, x Act, block, copied int, dst []f
 	for n := range t.box.size[0] {
 		to := func(plane int) *float32 { return &dst[(n*size[0]+plane)*g.DstPlane/4] }
 		if zero.Planes = lo[0]; zero.Planes > 0 {
-			tiles.Gather(to(0), to(0), &zero)
+			tiles.Gather(to(0), to(0), zero)
 		}
 		if hi[0] > lo[0] {
 			src := x.block(t.box.at[0]+n, block)[((from[0]*x.H+from[1])*x.W+from[2])*kernel.Block/2:]
-			tiles.Gather(to(lo[0]), &src[0], &g)
+			tiles.Gather(to(lo[0]), &src[0], g)
 		}
 		if zero.Planes = size[0] - hi[0]; zero.Planes > 0 {
-			tiles.Gather(to(hi[0]), to(hi[0]), &zero)
+			tiles.Gather(to(hi[0]), to(hi[0]), zero)
 		}
 	}
 }
 
 // gatherPair writes a pair of the panel.
-func (t *tilePlan) gatherPair(tiles *kernel.Tiles, x Act, pair int, panel []float32) {
+func (t *tilePlan) gatherPair(tiles *kernel.Tiles, x Act, pair int, panel []float32, own *tileWork) {
 	rows := t.panelRows()
 	for h := range 2 {
 		half := 2*pair + h
 		dst := panel[pair*rows*kernel.Block+h*kernel.Block/2:]
 		if half < t.ins*t.copies {
 			size := t.panelSize()
-			t.gather(tiles, x, half/t.copies, half%t.copies, dst, kernel.Block*4, size[2], size[1]*size[2])
+			t.gather(tiles, x, half/t.copies, half%t.copies, dst, kernel.Block*4, size[2], size[1]*size[2], own)
 			continue
 		}
-		zero := kernel.Gather{Planes: 1, Top: rows, DstRow: kernel.Block * 4}
-		tiles.Gather(&dst[0], &dst[0], &zero)
+		own.boxes[1] = kernel.Gather{Planes: 1, Top: rows, DstRow: kernel.Block * 4}
+		tiles.Gather(&dst[0], &dst[0], &own.boxes[1])
 	}
 }
 
@@ -300,20 +302,24 @@ type tileChunk struct {
 type tileWork struct {
 	chunks  []tileChunk // one, or all where the output is shared out by blocks
 	results []float32
-	square  []float32 // a pair of blocks of weights
+	square  []float32        // a pair of blocks of weights
+	boxes   [2]kernel.Gather // in memory that the kernels can see
+	sum     gradientWork
 }
 
 // work borrows the working memory of all workers, which lies in s until the next call, for so many chunks each.
 func (t *tilePlan) work(p *Workers, s *Scratch, chunks int) []tileWork {
-	work := make([]tileWork, p.threads)
+	work := p.byTiles
 	for i := range work {
-		work[i] = tileWork{results: s.floats(kernel.TileBytes), square: s.floats(kernel.Block * kernel.Block), chunks: make([]tileChunk, chunks)}
-		for c := range work[i].chunks {
-			work[i].chunks[c] = tileChunk{starts: s.ints(t.tiles()), to: s.ints(t.tiles() * kernel.TileRows), offsets: s.ints(t.steps())}
+		own := &work[i]
+		own.results, own.square = s.floats(kernel.TileBytes), s.floats(kernel.Block*kernel.Block)
+		own.chunks = slices.Grow(own.chunks[:0], chunks)[:chunks]
+		for c := range own.chunks {
+			own.chunks[c] = tileChunk{starts: s.ints(t.tiles()), to: s.ints(t.tiles() * kernel.TileRows), offsets: s.ints(t.steps())}
 			if !t.byOutput || i == 0 || p.threads <= tileFew {
-				work[i].chunks[c].panel = s.floats(t.panelFloats())
+				own.chunks[c].panel = s.floats(t.panelFloats())
 			} else {
-				work[i].chunks[c].panel = work[0].chunks[c].panel
+				own.chunks[c].panel = work[0].chunks[c].panel
 			}
 		}
 	}
@@ -413,11 +419,12 @@ func (t *tilePlan) convolve(p *Workers, x Act, packed []float32, y Act, mirror, 
 	pairs, cStride := t.pairs(), y.Voxels()*32
 	b := t.weights(p, packed, mirror, e.Forms, s, work)
 	// prepare makes the tables of a chunk, and its panel unless that is shared and there already.
-	prepare := func(part *tilePlan, own *tileChunk, gather bool) {
+	prepare := func(part *tilePlan, chunk int, gather bool, worker *tileWork) {
+		own := &worker.chunks[chunk]
 		part.rows(y, own)
 		part.offsets(own.offsets)
 		for pair := 0; gather && pair < pairs; pair++ {
-			part.gatherPair(tiles, x, pair, own.panel)
+			part.gatherPair(tiles, x, pair, own.panel, worker)
 		}
 		own.ready = true
 	}
@@ -431,16 +438,16 @@ func (t *tilePlan) convolve(p *Workers, x Act, packed []float32, y Act, mirror, 
 	if !t.byOutput {
 		p.Run(chunks, func(worker, tile int) {
 			part, own := t.chunk(tile), &work[worker]
-			prepare(&part, &own.chunks[0], true)
+			prepare(&part, 0, true, own)
 			product(&own.chunks[0], 0, t.outs, own.results)
 		})
 		return
 	}
 	private := p.threads <= tileFew
 	if !private {
-		p.Run(chunks*pairs, func(_, tile int) {
+		p.Run(chunks*pairs, func(worker, tile int) {
 			part := t.chunk(tile / pairs)
-			part.gatherPair(tiles, x, tile%pairs, work[0].chunks[tile/pairs].panel)
+			part.gatherPair(tiles, x, tile%pairs, work[0].chunks[tile/pairs].panel, &work[worker])
 		})
 	}
 	// Pairs of output blocks, and where these are fewer than the workers, parts of the chunks.
@@ -452,7 +459,7 @@ func (t *tilePlan) convolve(p *Workers, x Act, packed []float32, y Act, mirror, 
 			mine := &own.chunks[c]
 			if !mine.ready {
 				part := t.chunk(c)
-				prepare(&part, mine, private)
+				prepare(&part, c, private, own)
 			}
 			product(mine, o, min(2, t.outs-o), own.results)
 		}

@@ -105,40 +105,42 @@ type gradientWork struct {
 	starts, offsets []int
 }
 
-func (g *tileGradient) work(p *Workers, s *Scratch) []gradientWork {
+func (g *tileGradient) work(p *Workers, s *Scratch) []tileWork {
 	_, steps := g.runSteps()
-	work := make([]gradientWork, p.threads)
-	for i := range work {
+	for i := range p.byTiles {
 		rows := max(g.xRows(), steps*32)
-		work[i] = gradientWork{
+		p.byTiles[i].sum = gradientWork{
 			x: s.floats(g.ins*g.copies*g.xRows()*8 + 32*8), z: s.floats(g.outs * steps * kernel.TileBytes / 4),
 			plain: s.floats(rows * 8), pairs: s.floats(kernel.Block * kernel.Block),
 			starts: s.ints(steps), offsets: s.ints(g.halves()),
 		}
 	}
-	return work
+	return p.byTiles
 }
 
 // gatherX fills the panel of x.
-func (g *tileGradient) gatherX(k *kernel.Set, x Act, own *gradientWork) {
+func (g *tileGradient) gatherX(k *kernel.Set, x Act, worker *tileWork) {
+	own := &worker.sum
 	rows := g.xRows()
 	clear(own.x[g.ins*g.copies*rows*8:]) // what the last step reads too much
 	line, plane := g.pitches()
 	for half := range g.ins * g.copies {
 		used := g.box.size[0] * g.panelSize()[0] * plane
 		clear(own.plain[used*8 : rows*8])
-		g.gather(k.Tiles, x, half/g.copies, half%g.copies, own.plain, 32, line, plane)
+		g.gather(k.Tiles, x, half/g.copies, half%g.copies, own.plain, 32, line, plane, worker)
 		k.BF16.Interleave(&own.x[half*rows*8], &own.plain[0], rows)
 	}
 }
 
 // gatherZ fills the panel of dy for outs output blocks from first.
-func (g *tileGradient) gatherZ(k *kernel.Set, dy Act, first, outs int, own *gradientWork) {
+func (g *tileGradient) gatherZ(k *kernel.Set, dy Act, first, outs int, worker *tileWork) {
+	own := &worker.sum
 	line, plane := g.pitches()
 	runs, steps := g.runSteps()
 	perRun := steps / runs * 32 // voxels
 	size := g.box.size
-	line0 := kernel.Gather{Planes: size[1], SrcPlane: dy.H * dy.W * 32, SrcLine: dy.W * 32, Lines: size[2], Count: dy.W, DstRow: 32}
+	line0 := &worker.boxes[0]
+	*line0 = kernel.Gather{Planes: size[1], SrcPlane: dy.H * dy.W * 32, SrcLine: dy.W * 32, Lines: size[2], Count: dy.W, DstRow: 32}
 	samples := perRun // voxels from sample to sample
 	switch line0.Trail, line0.DstPlane = line-dy.W, plane*32; g.copied {
 	case 1:
@@ -152,7 +154,7 @@ func (g *tileGradient) gatherZ(k *kernel.Set, dy Act, first, outs int, own *grad
 	for o := range outs {
 		for n := range size[0] {
 			src := dy.block(g.box.at[0]+n, first+o)[(g.box.at[1]*dy.H+g.box.at[2])*dy.W*kernel.Block/2:]
-			k.Tiles.Gather(&own.plain[n*samples*8], &src[0], &line0)
+			k.Tiles.Gather(&own.plain[n*samples*8], &src[0], line0)
 			if g.copied == 2 {
 				clear(own.plain[(n*samples+size[1]*plane)*8 : (n+1)*samples*8])
 			}
@@ -206,12 +208,12 @@ func (g *tileGradient) gradient(p *Workers, x, dy Act, dw []float32, s *Scratch)
 	group := ((g.outs+1)/2 + groups - 1) / groups * 2
 	groups = (g.outs + group - 1) / group
 	p.Run(g.parts*groups, func(worker, tile int) {
-		own, part, first := &work[worker], tile/groups, tile%groups*group
+		own, part, first := &work[worker].sum, tile/groups, tile%groups*group
 		outs := min(group, g.outs-first)
 		for i := part * chunks / g.parts; i < (part+1)*chunks/g.parts; i++ {
 			box := tileGradient{tilePlan: g.chunk(i)}
-			box.gatherX(k, x, own)
-			box.gatherZ(k, dy, first, outs, own)
+			box.gatherX(k, x, &work[worker])
+			box.gatherZ(k, dy, first, outs, &work[worker])
 			starts, offsets := box.lists(own)
 			k.Tiles.Outer(own.z, len(starts)*kernel.TileBytes, outs, own.x, starts, offsets,
 				sums[part*size+first*halves*kernel.TileBytes/4:], halves*kernel.TileBytes, i > part*chunks/g.parts)
@@ -223,16 +225,15 @@ func (g *tileGradient) gradient(p *Workers, x, dy Act, dw []float32, s *Scratch)
 // finish adds up the sums of the parts, in order, and turns them into the packed gradient.
 func (g *tileGradient) finish(p *Workers, sums []float32, size int, dw []float32) {
 	const square = kernel.Block * kernel.Block
-	k := p.kernels()
+	k, work := p.kernels(), p.byTiles
 	taps := g.kernel[0] * g.kernel[1] * g.kernel[2]
 	length := taps * g.inner * kernel.Block
 	perBlock := g.copies * g.shifts
-	p.Run(g.outs*g.ins, func(_, tile int) {
+	p.Run(g.outs*g.ins, func(worker, tile int) {
 		block := dw[tile*length:][:length]
 		if perBlock < taps {
 			clear(block)
 		}
-		var turned [square]float32
 		for i := range perBlock {
 			tap, shift := g.copyTap(i/g.shifts), g.shiftTap(i%g.shifts)
 			for a := range tap {
@@ -245,6 +246,7 @@ func (g *tileGradient) finish(p *Workers, sums []float32, size int, dw []float32
 					sum[j] += v
 				}
 			}
+			turned := work[worker].sum.pairs
 			k.Transpose(&turned[0], &sum[0])
 			copy(block[at*g.inner*kernel.Block:], turned[:g.inner*kernel.Block])
 		}

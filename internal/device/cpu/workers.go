@@ -27,6 +27,7 @@ type Workers struct {
 	ended    chan struct{} // to a caller that sleeps
 	windows  []windowList  // working memory of the pooling kernels, per worker
 	winograd []winogradWork
+	byTiles  []tileWork
 	runs     map[runsKey][]*windowRun // of poolings
 
 	_       [64]byte
@@ -64,7 +65,7 @@ func NewWorkersAt(threads int, f cpulevel.Level) *Workers {
 		threads = runtime.GOMAXPROCS(0)
 	}
 	p := &Workers{threads: threads, level: cpulevel.Lowered(f), workers: make([]worker, threads-1), quit: make(chan struct{}), ended: make(chan struct{}, 1),
-		windows: make([]windowList, threads), winograd: make([]winogradWork, threads), runs: map[runsKey][]*windowRun{}}
+		windows: make([]windowList, threads), winograd: make([]winogradWork, threads), byTiles: make([]tileWork, threads), runs: map[runsKey][]*windowRun{}}
 	if threads <= runtime.GOMAXPROCS(0) {
 		p.spins = spinRounds
 	}
