@@ -50,12 +50,12 @@ func moments64(values []float32, mask []int16) (mean, sd float64, n int) {
 		}
 		x := float64(v) - origin
 		first[i&1] += x
-		second[i&1] += x * x
+		second[i&1] += float64(x * x) // not fused: the same bits on every processor
 		n++
 	}
 	if n == 0 {
 		return 0, 0, 0
 	}
 	mean = (first[0] + first[1]) / float64(n)
-	return origin + mean, math.Sqrt(max(0, (second[0]+second[1])/float64(n)-mean*mean)), n
+	return origin + mean, math.Sqrt(max(0, (second[0]+second[1])/float64(n)-float64(mean*mean))), n
 }

@@ -79,7 +79,7 @@ func moments(data []float32, mask []int16) (mean, sd float32) {
 		for i, v := range data {
 			if mask[i] >= 0 {
 				d := float64(v) - centre
-				squares += d * d
+				squares += float64(d * d) // not fused: the same bits on every processor
 			}
 		}
 	}
@@ -109,12 +109,12 @@ func squaresOf(data []float32, centre float64) float64 {
 	for ; i+4 <= len(data); i += 4 {
 		for j := range sum {
 			d := float64(data[i+j]) - centre
-			sum[j] += d * d
+			sum[j] += float64(d * d)
 		}
 	}
 	for ; i < len(data); i++ {
 		d := float64(data[i]) - centre
-		sum[0] += d * d
+		sum[0] += float64(d * d)
 	}
 	return sum[0] + sum[1] + sum[2] + sum[3]
 }

@@ -1803,28 +1803,30 @@ TEXT ·cubic1NEON(SB), NOSPLIT, $0-72
 	MOVD rowStride+48(FP), R6
 	MOVD planeStride+56(FP), R7
 	MOVD dst0+64(FP), R8
-	MOVD $constants10<>(SB), R12
-	WORD $0x3dc00190 // ldr q16, [x12]
-	MOVD $constants11<>(SB), R12
-	WORD $0x3dc00191 // ldr q17, [x12]
-	MOVD $constants12<>(SB), R12
-	WORD $0x3dc00192 // ldr q18, [x12]
-	MOVD $constants13<>(SB), R12
-	WORD $0x3dc00193 // ldr q19, [x12]
+	ADD R6, R6, R12
+	ADD R6, R12, R13
+	MOVD $constants10<>(SB), R14
+	WORD $0x3dc001d0 // ldr q16, [x14]
+	MOVD $constants11<>(SB), R14
+	WORD $0x3dc001d1 // ldr q17, [x14]
+	MOVD $constants12<>(SB), R14
+	WORD $0x3dc001d2 // ldr q18, [x14]
+	MOVD $constants13<>(SB), R14
+	WORD $0x3dc001d3 // ldr q19, [x14]
 	CBZ R0, done
 
 voxel:
 	MOVW.P 4(R1), R9
 	TBNZ $63, R9, outside
 	ADD R9<<2, R5, R10
-	WORD $0x4d40c874 // ld1r { v20.4s }, [x3]
+	WORD $0x4ddfc874 // ld1r { v20.4s }, [x3], #4
 	WORD $0x4eb21e57 // orr v23.16b, v18.16b, v18.16b
 	WORD $0x4e34ce77 // fmla v23.4s, v19.4s, v20.4s
 	WORD $0x4eb11e35 // orr v21.16b, v17.16b, v17.16b
 	WORD $0x4e34cef5 // fmla v21.4s, v23.4s, v20.4s
 	WORD $0x4eb01e17 // orr v23.16b, v16.16b, v16.16b
 	WORD $0x4e34ceb7 // fmla v23.4s, v21.4s, v20.4s
-	WORD $0x4d40c894 // ld1r { v20.4s }, [x4]
+	WORD $0x4ddfc894 // ld1r { v20.4s }, [x4], #4
 	WORD $0x4eb21e58 // orr v24.16b, v18.16b, v18.16b
 	WORD $0x4e34ce78 // fmla v24.4s, v19.4s, v20.4s
 	WORD $0x4eb11e35 // orr v21.16b, v17.16b, v17.16b
@@ -1832,81 +1834,61 @@ voxel:
 	WORD $0x4eb01e18 // orr v24.16b, v16.16b, v16.16b
 	WORD $0x4e34ceb8 // fmla v24.4s, v21.4s, v20.4s
 	CBNZ R7, volume
-	MOVD R10, R11
-	WORD $0x3dc00164 // ldr q4, [x11]
-	ADD R6, R11, R11
+	WORD $0x3dc00144 // ldr q4, [x10]
 	WORD $0x4f979080 // fmul v0.4s, v4.4s, v23.s[0]
-	WORD $0x3dc00164 // ldr q4, [x11]
-	ADD R6, R11, R11
+	WORD $0x3ce66944 // ldr q4, [x10, x6]
 	WORD $0x4fb71080 // fmla v0.4s, v4.4s, v23.s[1]
-	WORD $0x3dc00164 // ldr q4, [x11]
-	ADD R6, R11, R11
+	WORD $0x3cec6944 // ldr q4, [x10, x12]
 	WORD $0x4f971880 // fmla v0.4s, v4.4s, v23.s[2]
-	WORD $0x3dc00164 // ldr q4, [x11]
+	WORD $0x3ced6944 // ldr q4, [x10, x13]
 	WORD $0x4fb71880 // fmla v0.4s, v4.4s, v23.s[3]
 	B along
 
 volume:
-	WORD $0x4d40c854 // ld1r { v20.4s }, [x2]
+	WORD $0x4ddfc854 // ld1r { v20.4s }, [x2], #4
 	WORD $0x4eb21e56 // orr v22.16b, v18.16b, v18.16b
 	WORD $0x4e34ce76 // fmla v22.4s, v19.4s, v20.4s
 	WORD $0x4eb11e35 // orr v21.16b, v17.16b, v17.16b
 	WORD $0x4e34ced5 // fmla v21.4s, v22.4s, v20.4s
 	WORD $0x4eb01e16 // orr v22.16b, v16.16b, v16.16b
 	WORD $0x4e34ceb6 // fmla v22.4s, v21.4s, v20.4s
-	MOVD R10, R11
-	WORD $0x3dc00164 // ldr q4, [x11]
-	ADD R6, R11, R11
+	WORD $0x3dc00144 // ldr q4, [x10]
 	WORD $0x4f979082 // fmul v2.4s, v4.4s, v23.s[0]
-	WORD $0x3dc00164 // ldr q4, [x11]
-	ADD R6, R11, R11
+	WORD $0x3ce66944 // ldr q4, [x10, x6]
 	WORD $0x4fb71082 // fmla v2.4s, v4.4s, v23.s[1]
-	WORD $0x3dc00164 // ldr q4, [x11]
-	ADD R6, R11, R11
+	WORD $0x3cec6944 // ldr q4, [x10, x12]
 	WORD $0x4f971882 // fmla v2.4s, v4.4s, v23.s[2]
-	WORD $0x3dc00164 // ldr q4, [x11]
+	WORD $0x3ced6944 // ldr q4, [x10, x13]
 	WORD $0x4fb71882 // fmla v2.4s, v4.4s, v23.s[3]
 	WORD $0x4f969040 // fmul v0.4s, v2.4s, v22.s[0]
 	ADD R7, R10, R10
-	MOVD R10, R11
-	WORD $0x3dc00164 // ldr q4, [x11]
-	ADD R6, R11, R11
+	WORD $0x3dc00144 // ldr q4, [x10]
 	WORD $0x4f979082 // fmul v2.4s, v4.4s, v23.s[0]
-	WORD $0x3dc00164 // ldr q4, [x11]
-	ADD R6, R11, R11
+	WORD $0x3ce66944 // ldr q4, [x10, x6]
 	WORD $0x4fb71082 // fmla v2.4s, v4.4s, v23.s[1]
-	WORD $0x3dc00164 // ldr q4, [x11]
-	ADD R6, R11, R11
+	WORD $0x3cec6944 // ldr q4, [x10, x12]
 	WORD $0x4f971882 // fmla v2.4s, v4.4s, v23.s[2]
-	WORD $0x3dc00164 // ldr q4, [x11]
+	WORD $0x3ced6944 // ldr q4, [x10, x13]
 	WORD $0x4fb71882 // fmla v2.4s, v4.4s, v23.s[3]
 	WORD $0x4fb61040 // fmla v0.4s, v2.4s, v22.s[1]
 	ADD R7, R10, R10
-	MOVD R10, R11
-	WORD $0x3dc00164 // ldr q4, [x11]
-	ADD R6, R11, R11
+	WORD $0x3dc00144 // ldr q4, [x10]
 	WORD $0x4f979082 // fmul v2.4s, v4.4s, v23.s[0]
-	WORD $0x3dc00164 // ldr q4, [x11]
-	ADD R6, R11, R11
+	WORD $0x3ce66944 // ldr q4, [x10, x6]
 	WORD $0x4fb71082 // fmla v2.4s, v4.4s, v23.s[1]
-	WORD $0x3dc00164 // ldr q4, [x11]
-	ADD R6, R11, R11
+	WORD $0x3cec6944 // ldr q4, [x10, x12]
 	WORD $0x4f971882 // fmla v2.4s, v4.4s, v23.s[2]
-	WORD $0x3dc00164 // ldr q4, [x11]
+	WORD $0x3ced6944 // ldr q4, [x10, x13]
 	WORD $0x4fb71882 // fmla v2.4s, v4.4s, v23.s[3]
 	WORD $0x4f961840 // fmla v0.4s, v2.4s, v22.s[2]
 	ADD R7, R10, R10
-	MOVD R10, R11
-	WORD $0x3dc00164 // ldr q4, [x11]
-	ADD R6, R11, R11
+	WORD $0x3dc00144 // ldr q4, [x10]
 	WORD $0x4f979082 // fmul v2.4s, v4.4s, v23.s[0]
-	WORD $0x3dc00164 // ldr q4, [x11]
-	ADD R6, R11, R11
+	WORD $0x3ce66944 // ldr q4, [x10, x6]
 	WORD $0x4fb71082 // fmla v2.4s, v4.4s, v23.s[1]
-	WORD $0x3dc00164 // ldr q4, [x11]
-	ADD R6, R11, R11
+	WORD $0x3cec6944 // ldr q4, [x10, x12]
 	WORD $0x4f971882 // fmla v2.4s, v4.4s, v23.s[2]
-	WORD $0x3dc00164 // ldr q4, [x11]
+	WORD $0x3ced6944 // ldr q4, [x10, x13]
 	WORD $0x4fb71882 // fmla v2.4s, v4.4s, v23.s[3]
 	WORD $0x4fb61840 // fmla v0.4s, v2.4s, v22.s[3]
 
@@ -1918,9 +1900,6 @@ along:
 store:
 	WORD $0xbd000100 // str s0, [x8]
 	ADD $4, R8, R8
-	ADD $4, R2, R2
-	ADD $4, R3, R3
-	ADD $4, R4, R4
 	SUBS $1, R0, R0
 	BNE voxel
 
@@ -1928,6 +1907,9 @@ done:
 	RET
 
 outside:
+	ADD $4, R2, R2
+	ADD $4, R3, R3
+	ADD $4, R4, R4
 	WORD $0x6f00e400 // movi v0.2d, #0
 	B store
 
@@ -1943,28 +1925,30 @@ TEXT ·cubic2NEON(SB), NOSPLIT, $0-80
 	MOVD planeStride+56(FP), R7
 	MOVD dst0+64(FP), R8
 	MOVD dst1+72(FP), R9
-	MOVD $constants10<>(SB), R13
-	WORD $0x3dc001b0 // ldr q16, [x13]
-	MOVD $constants11<>(SB), R13
-	WORD $0x3dc001b1 // ldr q17, [x13]
-	MOVD $constants12<>(SB), R13
-	WORD $0x3dc001b2 // ldr q18, [x13]
-	MOVD $constants13<>(SB), R13
-	WORD $0x3dc001b3 // ldr q19, [x13]
+	ADD R6, R6, R13
+	ADD R6, R13, R14
+	MOVD $constants10<>(SB), R15
+	WORD $0x3dc001f0 // ldr q16, [x15]
+	MOVD $constants11<>(SB), R15
+	WORD $0x3dc001f1 // ldr q17, [x15]
+	MOVD $constants12<>(SB), R15
+	WORD $0x3dc001f2 // ldr q18, [x15]
+	MOVD $constants13<>(SB), R15
+	WORD $0x3dc001f3 // ldr q19, [x15]
 	CBZ R0, done
 
 voxel:
 	MOVW.P 4(R1), R10
 	TBNZ $63, R10, outside
 	ADD R10<<3, R5, R11
-	WORD $0x4d40c874 // ld1r { v20.4s }, [x3]
+	WORD $0x4ddfc874 // ld1r { v20.4s }, [x3], #4
 	WORD $0x4eb21e57 // orr v23.16b, v18.16b, v18.16b
 	WORD $0x4e34ce77 // fmla v23.4s, v19.4s, v20.4s
 	WORD $0x4eb11e35 // orr v21.16b, v17.16b, v17.16b
 	WORD $0x4e34cef5 // fmla v21.4s, v23.4s, v20.4s
 	WORD $0x4eb01e17 // orr v23.16b, v16.16b, v16.16b
 	WORD $0x4e34ceb7 // fmla v23.4s, v21.4s, v20.4s
-	WORD $0x4d40c894 // ld1r { v20.4s }, [x4]
+	WORD $0x4ddfc894 // ld1r { v20.4s }, [x4], #4
 	WORD $0x4eb21e58 // orr v24.16b, v18.16b, v18.16b
 	WORD $0x4e34ce78 // fmla v24.4s, v19.4s, v20.4s
 	WORD $0x4eb11e35 // orr v21.16b, v17.16b, v17.16b
@@ -1972,102 +1956,97 @@ voxel:
 	WORD $0x4eb01e18 // orr v24.16b, v16.16b, v16.16b
 	WORD $0x4e34ceb8 // fmla v24.4s, v21.4s, v20.4s
 	CBNZ R7, volume
-	MOVD R11, R12
-	WORD $0xad401584 // ldp q4, q5, [x12]
-	ADD R6, R12, R12
+	WORD $0xad401564 // ldp q4, q5, [x11]
 	WORD $0x4f979080 // fmul v0.4s, v4.4s, v23.s[0]
 	WORD $0x4f9790a1 // fmul v1.4s, v5.4s, v23.s[0]
+	ADD R6, R11, R12
 	WORD $0xad401584 // ldp q4, q5, [x12]
-	ADD R6, R12, R12
 	WORD $0x4fb71080 // fmla v0.4s, v4.4s, v23.s[1]
 	WORD $0x4fb710a1 // fmla v1.4s, v5.4s, v23.s[1]
+	ADD R13, R11, R12
 	WORD $0xad401584 // ldp q4, q5, [x12]
-	ADD R6, R12, R12
 	WORD $0x4f971880 // fmla v0.4s, v4.4s, v23.s[2]
 	WORD $0x4f9718a1 // fmla v1.4s, v5.4s, v23.s[2]
+	ADD R14, R11, R12
 	WORD $0xad401584 // ldp q4, q5, [x12]
 	WORD $0x4fb71880 // fmla v0.4s, v4.4s, v23.s[3]
 	WORD $0x4fb718a1 // fmla v1.4s, v5.4s, v23.s[3]
 	B along
 
 volume:
-	WORD $0x4d40c854 // ld1r { v20.4s }, [x2]
+	WORD $0x4ddfc854 // ld1r { v20.4s }, [x2], #4
 	WORD $0x4eb21e56 // orr v22.16b, v18.16b, v18.16b
 	WORD $0x4e34ce76 // fmla v22.4s, v19.4s, v20.4s
 	WORD $0x4eb11e35 // orr v21.16b, v17.16b, v17.16b
 	WORD $0x4e34ced5 // fmla v21.4s, v22.4s, v20.4s
 	WORD $0x4eb01e16 // orr v22.16b, v16.16b, v16.16b
 	WORD $0x4e34ceb6 // fmla v22.4s, v21.4s, v20.4s
-	MOVD R11, R12
-	WORD $0xad401584 // ldp q4, q5, [x12]
-	ADD R6, R12, R12
+	WORD $0xad401564 // ldp q4, q5, [x11]
 	WORD $0x4f979082 // fmul v2.4s, v4.4s, v23.s[0]
 	WORD $0x4f9790a3 // fmul v3.4s, v5.4s, v23.s[0]
+	ADD R6, R11, R12
 	WORD $0xad401584 // ldp q4, q5, [x12]
-	ADD R6, R12, R12
 	WORD $0x4fb71082 // fmla v2.4s, v4.4s, v23.s[1]
 	WORD $0x4fb710a3 // fmla v3.4s, v5.4s, v23.s[1]
+	ADD R13, R11, R12
 	WORD $0xad401584 // ldp q4, q5, [x12]
-	ADD R6, R12, R12
 	WORD $0x4f971882 // fmla v2.4s, v4.4s, v23.s[2]
 	WORD $0x4f9718a3 // fmla v3.4s, v5.4s, v23.s[2]
+	ADD R14, R11, R12
 	WORD $0xad401584 // ldp q4, q5, [x12]
 	WORD $0x4fb71882 // fmla v2.4s, v4.4s, v23.s[3]
 	WORD $0x4fb718a3 // fmla v3.4s, v5.4s, v23.s[3]
 	WORD $0x4f969040 // fmul v0.4s, v2.4s, v22.s[0]
 	WORD $0x4f969061 // fmul v1.4s, v3.4s, v22.s[0]
 	ADD R7, R11, R11
-	MOVD R11, R12
-	WORD $0xad401584 // ldp q4, q5, [x12]
-	ADD R6, R12, R12
+	WORD $0xad401564 // ldp q4, q5, [x11]
 	WORD $0x4f979082 // fmul v2.4s, v4.4s, v23.s[0]
 	WORD $0x4f9790a3 // fmul v3.4s, v5.4s, v23.s[0]
+	ADD R6, R11, R12
 	WORD $0xad401584 // ldp q4, q5, [x12]
-	ADD R6, R12, R12
 	WORD $0x4fb71082 // fmla v2.4s, v4.4s, v23.s[1]
 	WORD $0x4fb710a3 // fmla v3.4s, v5.4s, v23.s[1]
+	ADD R13, R11, R12
 	WORD $0xad401584 // ldp q4, q5, [x12]
-	ADD R6, R12, R12
 	WORD $0x4f971882 // fmla v2.4s, v4.4s, v23.s[2]
 	WORD $0x4f9718a3 // fmla v3.4s, v5.4s, v23.s[2]
+	ADD R14, R11, R12
 	WORD $0xad401584 // ldp q4, q5, [x12]
 	WORD $0x4fb71882 // fmla v2.4s, v4.4s, v23.s[3]
 	WORD $0x4fb718a3 // fmla v3.4s, v5.4s, v23.s[3]
 	WORD $0x4fb61040 // fmla v0.4s, v2.4s, v22.s[1]
 	WORD $0x4fb61061 // fmla v1.4s, v3.4s, v22.s[1]
 	ADD R7, R11, R11
-	MOVD R11, R12
-	WORD $0xad401584 // ldp q4, q5, [x12]
-	ADD R6, R12, R12
+	WORD $0xad401564 // ldp q4, q5, [x11]
 	WORD $0x4f979082 // fmul v2.4s, v4.4s, v23.s[0]
 	WORD $0x4f9790a3 // fmul v3.4s, v5.4s, v23.s[0]
+	ADD R6, R11, R12
 	WORD $0xad401584 // ldp q4, q5, [x12]
-	ADD R6, R12, R12
 	WORD $0x4fb71082 // fmla v2.4s, v4.4s, v23.s[1]
 	WORD $0x4fb710a3 // fmla v3.4s, v5.4s, v23.s[1]
+	ADD R13, R11, R12
 	WORD $0xad401584 // ldp q4, q5, [x12]
-	ADD R6, R12, R12
 	WORD $0x4f971882 // fmla v2.4s, v4.4s, v23.s[2]
 	WORD $0x4f9718a3 // fmla v3.4s, v5.4s, v23.s[2]
+	ADD R14, R11, R12
 	WORD $0xad401584 // ldp q4, q5, [x12]
 	WORD $0x4fb71882 // fmla v2.4s, v4.4s, v23.s[3]
 	WORD $0x4fb718a3 // fmla v3.4s, v5.4s, v23.s[3]
 	WORD $0x4f961840 // fmla v0.4s, v2.4s, v22.s[2]
 	WORD $0x4f961861 // fmla v1.4s, v3.4s, v22.s[2]
 	ADD R7, R11, R11
-	MOVD R11, R12
-	WORD $0xad401584 // ldp q4, q5, [x12]
-	ADD R6, R12, R12
+	WORD $0xad401564 // ldp q4, q5, [x11]
 	WORD $0x4f979082 // fmul v2.4s, v4.4s, v23.s[0]
 	WORD $0x4f9790a3 // fmul v3.4s, v5.4s, v23.s[0]
+	ADD R6, R11, R12
 	WORD $0xad401584 // ldp q4, q5, [x12]
-	ADD R6, R12, R12
 	WORD $0x4fb71082 // fmla v2.4s, v4.4s, v23.s[1]
 	WORD $0x4fb710a3 // fmla v3.4s, v5.4s, v23.s[1]
+	ADD R13, R11, R12
 	WORD $0xad401584 // ldp q4, q5, [x12]
-	ADD R6, R12, R12
 	WORD $0x4f971882 // fmla v2.4s, v4.4s, v23.s[2]
 	WORD $0x4f9718a3 // fmla v3.4s, v5.4s, v23.s[2]
+	ADD R14, R11, R12
 	WORD $0xad401584 // ldp q4, q5, [x12]
 	WORD $0x4fb71882 // fmla v2.4s, v4.4s, v23.s[3]
 	WORD $0x4fb718a3 // fmla v3.4s, v5.4s, v23.s[3]
@@ -2088,9 +2067,6 @@ store:
 	ADD $4, R8, R8
 	WORD $0xbd000121 // str s1, [x9]
 	ADD $4, R9, R9
-	ADD $4, R2, R2
-	ADD $4, R3, R3
-	ADD $4, R4, R4
 	SUBS $1, R0, R0
 	BNE voxel
 
@@ -2098,6 +2074,9 @@ done:
 	RET
 
 outside:
+	ADD $4, R2, R2
+	ADD $4, R3, R3
+	ADD $4, R4, R4
 	WORD $0x6f00e400 // movi v0.2d, #0
 	WORD $0x6f00e401 // movi v1.2d, #0
 	B store

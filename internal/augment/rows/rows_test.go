@@ -223,6 +223,27 @@ func TestDescribe(t *testing.T) {
 	}
 }
 
+// TestDescribeLanes puts the extremes, and the only value that is not 1, into every place of a row.
+func TestDescribeLanes(t *testing.T) {
+	for _, l := range cpulevel.Available() {
+		defer cpulevel.Use(l)()
+		for i := range 100 {
+			for _, v := range []float32{-3, 4} {
+				x := slices.Repeat([]float32{1}, 100)
+				x[i] = v
+				s := Describe(x)
+				d := float64(v) - 1
+				if s.Min != min(v, 1) || s.Max != max(v, 1) || math.Abs(s.Mean-(1+d/100)) > 1e-6 || math.Abs(s.SD-math.Abs(d)*math.Sqrt(0.01-1e-4)) > 1e-6 {
+					t.Fatalf("%v: %v at %d: %+v", l, v, i, s)
+				}
+				if p := Power(slices.Repeat([]float32{0.25}, i+1), 0, 1, 0.5+float32(i%4)); p.Min != p.Max || math.Abs(p.Mean-float64(p.Min)) > 1e-6 || p.SD > 1e-6 {
+					t.Fatalf("%v: power of %d equal values: %+v", l, i+1, p)
+				}
+			}
+		}
+	}
+}
+
 // Powers are within 1e-6 of the truth over the whole range of bases, and their statistics those of the result.
 func TestPower(t *testing.T) {
 	const n = 100000

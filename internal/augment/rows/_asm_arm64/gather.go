@@ -53,15 +53,17 @@ func cubic(file *File, channels int) {
 	if channels == 2 {
 		dst = append(dst, f.Load("dst1"))
 	}
-	at, p, q := f.GP(), f.GP(), f.GP()
+	at, p, q, row2, row3 := f.GP(), f.GP(), f.GP(), f.GP(), f.GP()
+	f.Go("ADD %v, %v, %v", row, row, row2)
+	f.Go("ADD %v, %v, %v", row, row2, row3)
 	const poly = V(16)
 	for i, c := range bspline {
 		f.LoadConstants(poly+V(i), c[:]...)
 	}
-	// weights leaves the four weights at the position that from points to in w.
+	// weights leaves the four weights at the position that from points to in w, and moves from on.
 	const position, spare = V(20), V(21)
 	weights := func(w V, from R) {
-		f.LD1R(position.S4(), from, false)
+		f.LD1R(position.S4(), from, true)
 		f.MOV(w, poly+2)
 		f.FMLA(w.S4(), (poly + 3).S4(), position.S4())
 		f.MOV(spare, poly+1)
@@ -71,12 +73,17 @@ func cubic(file *File, channels int) {
 	}
 	const wz, wy, wx, total, flat, value = V(22), V(23), V(24), V(0), V(2), V(4)
 	// plane4 weighs the four rows from p on; flat, of one register per channel, is the result.
+	rows := []R{row, row2, row3}
 	plane4 := func(flat V) {
-		f.Go("MOVD %v, %v", p, q)
 		for k := range 4 {
-			Vector.Load(f, value, channels, q)
-			if k < 3 {
-				f.Go("ADD %v, %v, %v", row, q, q)
+			switch {
+			case k == 0:
+				Vector.Load(f, value, channels, p)
+			case channels == 1:
+				f.LDRQAt(value, p, rows[k-1])
+			default:
+				f.Go("ADD %v, %v, %v", rows[k-1], p, q)
+				Vector.Load(f, value, channels, q)
 			}
 			for c := range V(channels) {
 				if k == 0 {
@@ -132,14 +139,14 @@ func cubic(file *File, channels int) {
 		f.STRS(total+V(c), d, 0)
 		f.Go("ADD $4, %v, %v", d, d)
 	}
-	for _, r := range []R{fz, fy, fx} {
-		f.Go("ADD $4, %v, %v", r, r)
-	}
 	f.Go("SUBS $1, %v, %v", n, n)
 	f.Go("BNE voxel")
 	f.Label("done")
 	f.RET()
 	f.Label("outside")
+	for _, r := range []R{fz, fy, fx} {
+		f.Go("ADD $4, %v, %v", r, r)
+	}
 	for c := range V(channels) {
 		f.Zero(total + c)
 	}
