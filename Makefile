@@ -37,11 +37,18 @@ noasm: ## build everything without machine code, and test the packages that have
 	$(GO) build -tags noasm ./...
 	$(GO) test -tags noasm -timeout 10m $$(git grep -lE '^//go:build.*noasm' -- '*.go' | xargs -n 1 dirname | grep -v /_asm | sort -u | sed 's|^|./|')
 
-# Packages without I/O to speak of, so that the emulator takes seconds. On another machine than Linux on amd64, `make test` is the better test.
-ARM64 ?= ./internal/augment/rows ./internal/checkpoint ./internal/device/cpu/kernel ./internal/inflate ./internal/logistic \
-	./internal/metaimage ./internal/plan ./internal/resample ./internal/volume ./internal/voxels ./internal/weights ./pkg/nifti
-arm64: ## test leaf packages for arm64 on an emulator (qemu-aarch64-static)
+# Kernels, and packages without I/O to speak of, so that the emulator takes seconds; then inference and a training step of
+# the whole network against the reference's, at every level. The tests of the network link the C library (as the program
+# does, to open those of a GPU). On another machine than Linux on amd64, `make test` is the better test.
+ARM64 ?= ./internal/augment/rows ./internal/checkpoint ./internal/cpulevel ./internal/device/cpu/kernel ./internal/fingerprint ./internal/inflate \
+	./internal/logistic ./internal/metaimage ./internal/ops ./internal/plan ./internal/preprocess ./internal/resample ./internal/volume \
+	./internal/voxels ./internal/weights ./pkg/nifti
+ARM64_LIBC ?= /usr/aarch64-linux-gnu
+arm64: ## test kernels, leaf packages and the network for arm64 on an emulator (qemu-aarch64-static, libc6-arm64-cross)
 	GOARCH=arm64 $(GO) test -timeout 20m -exec qemu-aarch64-static $(ARM64)
+	@if test -e $(ARM64_LIBC)/lib/ld-linux-aarch64.so.1; then set -x; \
+	GOARCH=arm64 $(GO) test -short -timeout 20m -exec 'qemu-aarch64-static -L $(ARM64_LIBC)' -run 'TestEval$$|TestTrain$$' ./internal/i3d; \
+	else echo 'skipped: the network, for which there is no C library of arm64 in $(ARM64_LIBC) (Debian: apt install libc6-arm64-cross)'; fi
 
 fuzz: ## fuzz every reader, FUZZTIME (10s) for each target
 	GO='$(GO)' scripts/fuzz.sh

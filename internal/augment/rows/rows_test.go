@@ -255,6 +255,9 @@ func TestPower(t *testing.T) {
 				x[i] = float32(math.Exp(-40 * (1 - float64(i)/n))) // spread over 17 decades, the last just above 1
 			}
 			x[0], x[1] = 0, -1e-9
+			for i := range 40 { // bases below 0 count as 0
+				x[2+i] = -float32(math.Exp(float64(i) - 39))
+			}
 			bases := slices.Clone(x)
 			s := Power(x, 0, 1, exponent)
 			var worst float64
