@@ -94,7 +94,7 @@ func TestKernels(t *testing.T) {
 	}
 }
 
-// TestSameBitsEverywhere: a resampled array is the same on every processor and at every level, since no product is fused
+// TestSameBitsEverywhere: a resampled array is the same on every processor and at every level, as no product is fused
 // with a sum.
 func TestSameBitsEverywhere(t *testing.T) {
 	rng := rand.New(rand.NewPCG(8, 9))

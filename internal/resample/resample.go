@@ -45,8 +45,8 @@ func SeparateAxis(original, target [3]float64) int {
 }
 
 // nearestIndex maps each of out positions on an axis to the voxel of in that lies nearest, as scipy's map_coordinates
-// of order 0 finds it at in/out * (i + 0.5) - 0.5. The product is rounded before the subtraction, as scipy's is, because
-// that decides ties; some processors would fuse the two.
+// of order 0 finds it at in/out * (i + 0.5) - 0.5. The product is rounded before the subtraction, as scipy's is: that
+// decides ties, and some processors would fuse the two.
 func nearestIndex(in, out int) []int {
 	index := make([]int, out)
 	scale := float64(in) / float64(out)

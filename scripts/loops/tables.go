@@ -13,7 +13,8 @@ import (
 // folder is where the kernels are, from the root of the repository.
 const folder = "internal/device/cpu/kernel"
 
-// place is where a loop is.
+// place is where a loop is: a file of folder, or the path of one; a function, and a label or "" for its first innermost
+// loop.
 type place struct{ file, function, label string }
 
 // product is a loop that multiplies, with how often it does in one round, by set.
@@ -75,7 +76,10 @@ func writeTables(w io.Writer) error {
 			fmt.Fprintln(w)
 		}
 	}
-	return writeLayers(w)
+	if err := writeLayers(w); err != nil {
+		return err
+	}
+	return writeRows(w)
 }
 
 // found are the loops of files that were read.
@@ -84,7 +88,11 @@ var found = map[string][]loop{}
 // count counts the instructions of a loop of the package folder.
 func (p place) count() (counts, error) {
 	if found[p.file] == nil {
-		file, err := os.Open(filepath.Join(folder, p.file))
+		path := p.file
+		if !strings.Contains(path, "/") {
+			path = filepath.Join(folder, path)
+		}
+		file, err := os.Open(path)
 		if err != nil {
 			return counts{}, err
 		}
@@ -94,7 +102,7 @@ func (p place) count() (counts, error) {
 		}
 	}
 	for _, l := range found[p.file] {
-		if l.function == p.function && l.label == p.label {
+		if l.function == p.function && (p.label == "" || l.label == p.label) {
 			return l.counts, nil
 		}
 	}

@@ -1833,18 +1833,7 @@ voxel:
 	WORD $0x4e34cf15 // fmla v21.4s, v24.4s, v20.4s
 	WORD $0x4eb01e18 // orr v24.16b, v16.16b, v16.16b
 	WORD $0x4e34ceb8 // fmla v24.4s, v21.4s, v20.4s
-	CBNZ R7, volume
-	WORD $0x3dc00144 // ldr q4, [x10]
-	WORD $0x4f979080 // fmul v0.4s, v4.4s, v23.s[0]
-	WORD $0x3ce66944 // ldr q4, [x10, x6]
-	WORD $0x4fb71080 // fmla v0.4s, v4.4s, v23.s[1]
-	WORD $0x3cec6944 // ldr q4, [x10, x12]
-	WORD $0x4f971880 // fmla v0.4s, v4.4s, v23.s[2]
-	WORD $0x3ced6944 // ldr q4, [x10, x13]
-	WORD $0x4fb71880 // fmla v0.4s, v4.4s, v23.s[3]
-	B along
-
-volume:
+	CBZ R7, flat
 	WORD $0x4ddfc854 // ld1r { v20.4s }, [x2], #4
 	WORD $0x4eb21e56 // orr v22.16b, v18.16b, v18.16b
 	WORD $0x4e34ce76 // fmla v22.4s, v19.4s, v20.4s
@@ -1906,6 +1895,17 @@ store:
 done:
 	RET
 
+flat:
+	WORD $0x3dc00144 // ldr q4, [x10]
+	WORD $0x4f979080 // fmul v0.4s, v4.4s, v23.s[0]
+	WORD $0x3ce66944 // ldr q4, [x10, x6]
+	WORD $0x4fb71080 // fmla v0.4s, v4.4s, v23.s[1]
+	WORD $0x3cec6944 // ldr q4, [x10, x12]
+	WORD $0x4f971880 // fmla v0.4s, v4.4s, v23.s[2]
+	WORD $0x3ced6944 // ldr q4, [x10, x13]
+	WORD $0x4fb71880 // fmla v0.4s, v4.4s, v23.s[3]
+	B along
+
 outside:
 	ADD $4, R2, R2
 	ADD $4, R3, R3
@@ -1955,25 +1955,7 @@ voxel:
 	WORD $0x4e34cf15 // fmla v21.4s, v24.4s, v20.4s
 	WORD $0x4eb01e18 // orr v24.16b, v16.16b, v16.16b
 	WORD $0x4e34ceb8 // fmla v24.4s, v21.4s, v20.4s
-	CBNZ R7, volume
-	WORD $0xad401564 // ldp q4, q5, [x11]
-	WORD $0x4f979080 // fmul v0.4s, v4.4s, v23.s[0]
-	WORD $0x4f9790a1 // fmul v1.4s, v5.4s, v23.s[0]
-	ADD R6, R11, R12
-	WORD $0xad401584 // ldp q4, q5, [x12]
-	WORD $0x4fb71080 // fmla v0.4s, v4.4s, v23.s[1]
-	WORD $0x4fb710a1 // fmla v1.4s, v5.4s, v23.s[1]
-	ADD R13, R11, R12
-	WORD $0xad401584 // ldp q4, q5, [x12]
-	WORD $0x4f971880 // fmla v0.4s, v4.4s, v23.s[2]
-	WORD $0x4f9718a1 // fmla v1.4s, v5.4s, v23.s[2]
-	ADD R14, R11, R12
-	WORD $0xad401584 // ldp q4, q5, [x12]
-	WORD $0x4fb71880 // fmla v0.4s, v4.4s, v23.s[3]
-	WORD $0x4fb718a1 // fmla v1.4s, v5.4s, v23.s[3]
-	B along
-
-volume:
+	CBZ R7, flat
 	WORD $0x4ddfc854 // ld1r { v20.4s }, [x2], #4
 	WORD $0x4eb21e56 // orr v22.16b, v18.16b, v18.16b
 	WORD $0x4e34ce76 // fmla v22.4s, v19.4s, v20.4s
@@ -2072,6 +2054,24 @@ store:
 
 done:
 	RET
+
+flat:
+	WORD $0xad401564 // ldp q4, q5, [x11]
+	WORD $0x4f979080 // fmul v0.4s, v4.4s, v23.s[0]
+	WORD $0x4f9790a1 // fmul v1.4s, v5.4s, v23.s[0]
+	ADD R6, R11, R12
+	WORD $0xad401584 // ldp q4, q5, [x12]
+	WORD $0x4fb71080 // fmla v0.4s, v4.4s, v23.s[1]
+	WORD $0x4fb710a1 // fmla v1.4s, v5.4s, v23.s[1]
+	ADD R13, R11, R12
+	WORD $0xad401584 // ldp q4, q5, [x12]
+	WORD $0x4f971880 // fmla v0.4s, v4.4s, v23.s[2]
+	WORD $0x4f9718a1 // fmla v1.4s, v5.4s, v23.s[2]
+	ADD R14, R11, R12
+	WORD $0xad401584 // ldp q4, q5, [x12]
+	WORD $0x4fb71880 // fmla v0.4s, v4.4s, v23.s[3]
+	WORD $0x4fb718a1 // fmla v1.4s, v5.4s, v23.s[3]
+	B along
 
 outside:
 	ADD $4, R2, R2

@@ -101,10 +101,7 @@ func cubic(file *File, channels int) {
 	f.Go("ADD %v<<%d, %v, %v", at, channels+1, coefficients, p)
 	weights(wy, fy)
 	weights(wx, fx)
-	f.Go("CBNZ %v, volume", plane)
-	plane4(total)
-	f.Go("B along")
-	f.Label("volume")
+	f.Go("CBZ %v, flat", plane)
 	weights(wz, fz)
 	for k := range 4 {
 		plane4(flat)
@@ -143,6 +140,9 @@ func cubic(file *File, channels int) {
 	f.Go("BNE voxel")
 	f.Label("done")
 	f.RET()
+	f.Label("flat")
+	plane4(total)
+	f.Go("B along")
 	f.Label("outside")
 	for _, r := range []R{fz, fy, fx} {
 		f.Go("ADD $4, %v, %v", r, r)
