@@ -99,10 +99,45 @@ func (c *Conv) split(p *Workers, phases *Conv, x Act, s *Scratch) Act {
 
 // splitRounded is split to bfloat16.
 func (c *Conv) splitRounded(p *Workers, phases *Conv, x Act, s *Scratch) Act {
-	wide := c.split(p, phases, x, s)
-	y := BF16On(s.floats(len(wide.Data)/2), wide.N, wide.C, wide.D, wide.H, wide.W)
-	narrow(p, wide, y)
+	size := phases.InSize
+	y := BF16On(s.floats(ActLen(x.N, phases.In, size[0], size[1], size[2])/2), x.N, phases.In, size[0], size[1], size[2])
+	splitPhasesRounded(p, x, y, s.floats(x.W+1))
 	return y
+}
+
+// splitPhasesRounded is splitPhases with y in bfloat16; zeros is room for a row.
+func splitPhasesRounded(p *Workers, x, y Act, zeros []float32) {
+	clear(zeros)
+	tiles, blocks := p.kernels().Tiles, Blocks(y.C)
+	groups := x.W / (2 * kernel.Block)
+	p.Run(x.N*blocks*y.D, func(worker, tile int) {
+		n, b, d := tile/(blocks*y.D), tile/y.D%blocks, tile%y.D
+		rows := &p.byTiles[worker].rows
+		for h := range y.H {
+			row := halves(y.block(n, b)[(d*y.H+h)*y.W*y.vec():][:y.W*y.vec()])
+			var ends [8]bool // with the last pair whole
+			for pair := range rows {
+				channel := b*(kernel.Block/8) + pair/4
+				xd, xh := 2*d+pair/2%2, 2*h+pair%2
+				rows[pair], ends[pair] = &zeros[0], true
+				if channel < x.C && xd < x.D && xh < x.H {
+					rows[pair], ends[pair] = &x.Data[n*x.NStride+((channel*x.D+xd)*x.H+xh)*x.W], x.W%2 == 0
+				}
+			}
+			if groups > 0 {
+				tiles.SplitPhases((*float32)(unsafe.Pointer(&row[0])), rows, groups)
+			}
+			for v := groups * kernel.Block; v < y.W; v++ {
+				for pair, from := range rows {
+					at := (*[2]float32)(unsafe.Add(unsafe.Pointer(from), v*8))
+					row[v*kernel.Block+2*pair], row[v*kernel.Block+2*pair+1] = kernel.ToBF16(at[0]), 0
+					if v < y.W-1 || ends[pair] {
+						row[v*kernel.Block+2*pair+1] = kernel.ToBF16(at[1])
+					}
+				}
+			}
+		}
+	})
 }
 
 // polyphaseForward is ConvForward of a planar x by the convolution over phases. Factors of Winograd's products are never

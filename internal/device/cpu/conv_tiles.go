@@ -37,8 +37,27 @@ type tilePlan struct {
 // tileBox is a part of the output: samples, planes and lines, from an origin.
 type tileBox struct{ at, size [3]int }
 
-// Bytes of a panel, which should stay in a core's second-level cache with the weights of two output blocks.
-const tilePanelBytes = 768 << 10
+// Bytes of a panel, which should stay in a core's second-level cache: with all weights where there is room for them, as
+// they are read again for every chunk; the panels of few weights in the first-level one.
+const (
+	tileCacheBytes  = 1600 << 10
+	tilePanelBytes  = 768 << 10 // the most, and what is taken where the weights are too many
+	tilePanelLeast  = 256 << 10
+	tileFewWeights  = 48 << 10
+	tileSmallPanels = 48 << 10
+)
+
+// panelLimit returns how large a panel may be.
+func panelLimit(weights int) int {
+	switch room := tileCacheBytes - weights; {
+	case weights <= tileFewWeights:
+		return tileSmallPanels
+	case room < tilePanelLeast:
+		return tilePanelBytes
+	default:
+		return min(room, tilePanelBytes)
+	}
+}
 
 // Costs for choosing a plan, in cycles: a product of two tiles, and gathering a row of a half.
 const (
@@ -139,14 +158,14 @@ func (t *tilePlan) cut(threads int) {
 	weights := t.outs * t.steps() * kernel.TileBytes
 	t.box.size = [3]int{t.batch, t.out[0], t.out[1]}
 	t.byOutput = threads > 1 && (weights > t.panelFloats()*4 || t.tiles() < 2*threads)
-	atLeast := threads
+	atLeast, limit := threads, panelLimit(weights)
 	if t.byOutput {
 		atLeast = max(1, threads/((t.outs+1)/2))
 	}
+	t.chunks = [3]int{1, 1, 1}
+	count := func() int { return t.chunks[0] * t.chunks[1] * t.chunks[2] }
 	for a := range 3 {
-		t.chunks[a] = 1
-		count := func() int { return t.chunks[0] * t.chunks[1] * t.chunks[2] }
-		for t.box.size[a] > 1 && (t.panelFloats()*4 > tilePanelBytes || count() < atLeast) {
+		for t.box.size[a] > 1 && (t.panelFloats()*4 > limit || count() < atLeast) {
 			t.split(a)
 		}
 	}
@@ -305,6 +324,7 @@ type tileWork struct {
 	square  []float32        // a pair of blocks of weights
 	boxes   [2]kernel.Gather // in memory that the kernels can see
 	sum     gradientWork
+	rows    [8]*float32 // of the first layer's input
 }
 
 // work borrows the working memory of all workers, which lies in s until the next call, for so many chunks each.
@@ -377,6 +397,9 @@ func (t *tilePlan) packPair(k *kernel.Set, packed []float32, ob, pair int, mirro
 			at := (tap[0]*t.kernel[1]+tap[1])*t.kernel[2] + tap[2]
 			var src []float32
 			switch {
+			case mirror && t.inner == kernel.Block:
+				k.Tiles.PackTurned(&dst[0], &packed[(ib*t.outs+ob)*size+(taps-1-at)*kernel.Block*kernel.Block])
+				continue
 			case mirror:
 				turnBlock(k, square, packed[(ib*t.outs+ob)*size+(taps-1-at)*t.inner*kernel.Block:], t.inner)
 				src = square

@@ -25,6 +25,10 @@ type Tiles struct {
 	outer [3]func(z *float32, zStride int, x *float32, starts *int, steps int, offsets *int, halves int, c *float32, cStride int, add int)
 	// gather copies rows of 32 bytes.
 	gather func(dst, src *float32, box *[11]int)
+	// PackTurned rounds the transposed 16x16 matrix src of float32 to pairs of rows, [8][16][2].
+	PackTurned func(dst, src *float32)
+	// SplitPhases rounds 8 rows of pairs of float32 to 16 times groups voxels of 8 pairs, [voxel][row][2].
+	SplitPhases func(dst *float32, src *[8]*float32, groups int)
 }
 
 // Gather says which rows of 32 bytes, a voxel of a block in bfloat16, are copied where. Of every plane the rows behind
@@ -75,7 +79,7 @@ func (t *Tiles) Outer(z []float32, zStride, outs int, x []float32, starts, offse
 
 // PortableTiles are the specification of the kernels on tiles.
 var PortableTiles = func() *Tiles {
-	t := &Tiles{gather: gatherGeneric}
+	t := &Tiles{gather: gatherGeneric, PackTurned: packTurnedGeneric, SplitPhases: splitPhasesGeneric}
 	for nr := 1; nr <= 2; nr++ {
 		t.product[nr] = func(a *float32, starts *int, tiles int, offsets *int, steps int, b *float32, bStride int, c *float32, cStride int, rows *int, bias *float32, add int, relu int, _ *float32) {
 			for j := range nr {
@@ -173,5 +177,25 @@ func gatherGeneric(dst, src *float32, box *[11]int) {
 			zeros(g.Trail)
 		}
 		zeros(g.Bottom)
+	}
+}
+
+func packTurnedGeneric(dst, src *float32) {
+	for o := 0; o < Block; o += 2 {
+		out := bf16Pairs(dst, o*32)
+		for i := range out {
+			row := vector(src, i*64)
+			out[i] = [2]uint16{ToBF16(row[o]), ToBF16(row[o+1])}
+		}
+	}
+}
+
+func splitPhasesGeneric(dst *float32, src *[8]*float32, groups int) {
+	for v := range 16 * groups {
+		out := bf16Vector(dst, v*32)
+		for j, row := range src {
+			pair := (*[2]float32)(unsafe.Add(unsafe.Pointer(row), v*8))
+			out[2*j], out[2*j+1] = ToBF16(pair[0]), ToBF16(pair[1])
+		}
 	}
 }

@@ -18,3 +18,9 @@ func tileOuterAMX2(z *float32, zStride int, x *float32, starts *int, steps int, 
 
 //go:noescape
 func gatherRowsAVX512(dst *float32, src *float32, box *[11]int)
+
+//go:noescape
+func packTurnedAVX512(dst *float32, src *float32)
+
+//go:noescape
+func splitPhasesAVX512(dst *float32, src *[8]*float32, groups int)

@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"unsafe"
 
@@ -128,6 +129,36 @@ func TestGather(t *testing.T) {
 				if got.values[i] != want.values[i] {
 					t.Fatalf("%+v: value %d is %x, want %x", g, i, got.values[i], want.values[i])
 				}
+			}
+		}
+	})
+}
+
+func TestTilesRounding(t *testing.T) {
+	eachTiles(t, func(t *testing.T, tiles *Tiles) {
+		r := rand.New(rand.NewPCG(9, 10))
+		for groups := 1; groups < 5; groups++ {
+			var rows [8]*float32
+			for i := range rows {
+				g := newGuarded(r, 32*groups, randomFloat(r))
+				rows[i] = g.start()
+			}
+			matrix := newGuarded(r, Block*Block, randomFloat(r))
+			run := func(tiles *Tiles) (turned, split guarded[uint16]) {
+				turned, split = newGuarded(r, Block*Block, randomBF16(r)), newGuarded(r, 16*groups*Block, randomBF16(r))
+				tiles.PackTurned(turned.start(), matrix.start())
+				tiles.SplitPhases(split.start(), &rows, groups)
+				return turned, split
+			}
+			turned, split := run(tiles)
+			turned.check(t, "turned")
+			split.check(t, "split")
+			wantTurned, wantSplit := run(PortableTiles)
+			if !slices.Equal(turned.values, wantTurned.values) {
+				t.Errorf("turned: %x, want %x", turned.values, wantTurned.values)
+			}
+			if !slices.Equal(split.values, wantSplit.values) {
+				t.Errorf("%d groups: %x, want %x", groups, split.values, wantSplit.values)
 			}
 		}
 	})

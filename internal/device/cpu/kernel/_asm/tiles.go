@@ -74,6 +74,94 @@ func tileKernels() {
 		tileOuter(nz)
 	}
 	gatherRows()
+	packTurned()
+	splitPhases()
+}
+
+// quadLanes returns a permutation of the 8 quadwords of two registers, which it lists in pairs.
+func quadLanes(name string, pairs ...uint64) Mem {
+	m := GLOBL(name, RODATA|NOPTR)
+	for i, p := range pairs {
+		DATA(16*i, U64(2*p))
+		DATA(16*i+8, U64(2*p+1))
+	}
+	return m
+}
+
+// turnLanes turns, in every quarter of the registers 0 to 7, 8 rows of 4 values of 32 bits: register 16+k gets value k of
+// the first four rows, register 20+k that of the others.
+func turnLanes() {
+	for half := 0; half < 8; half += 4 {
+		z, t, u := half, 8+half, 16+half
+		for i := 0; i < 4; i += 2 {
+			VPUNPCKLDQ(zmm[z+i+1], zmm[z+i], zmm[t+i])
+			VPUNPCKHDQ(zmm[z+i+1], zmm[z+i], zmm[t+i+1])
+		}
+		for i := range 2 {
+			VPUNPCKLQDQ(zmm[t+2+i], zmm[t+i], zmm[u+2*i])
+			VPUNPCKHQDQ(zmm[t+2+i], zmm[t+i], zmm[u+2*i+1])
+		}
+	}
+}
+
+// packTurned emits the rounding of a 16x16 matrix to pairs of the transposed matrix's rows.
+func packTurned() {
+	even, odd := quadLanes("evenLanes", 0, 4, 2, 6), quadLanes("oddLanes", 1, 5, 3, 7)
+	TEXT("packTurnedAVX512", NOSPLIT, "func(dst, src *float32)")
+	Pragma("noescape")
+	dst, src := Load(Param("dst"), GP64()), Load(Param("src"), GP64())
+	VMOVDQU64(even, zmm[30])
+	VMOVDQU64(odd, zmm[31])
+	for i := range 8 {
+		VMOVUPS(Mem{Base: src, Disp: 64 * i}, zmm[8+i%2])
+		VMOVUPS(Mem{Base: src, Disp: 64 * (i + 8)}, zmm[10+i%2])
+		roundTwo(zmm[10+i%2], zmm[8+i%2], zmm[i])
+	}
+	turnLanes()
+	for k := range 4 {
+		VMOVDQA64(zmm[16+k], zmm[k])
+		VPERMT2Q(zmm[20+k], zmm[30], zmm[k])
+		VMOVDQU64(zmm[k], Mem{Base: dst, Disp: 64 * k})
+		VPERMT2Q(zmm[20+k], zmm[31], zmm[16+k])
+		VMOVDQU64(zmm[16+k], Mem{Base: dst, Disp: 64 * (4 + k)})
+	}
+	VZEROUPPER()
+	RET()
+}
+
+// splitPhases emits the rounding of 8 rows of pairs to voxels of 8 pairs, 16 voxels at a time.
+func splitPhases() {
+	low, high := quadLanes("lowLanes", 0, 4, 1, 5), quadLanes("highLanes", 2, 6, 3, 7)
+	TEXT("splitPhasesAVX512", NOSPLIT, "func(dst *float32, src *[8]*float32, groups int)")
+	Pragma("noescape")
+	dst, src, groups := Load(Param("dst"), GP64()), Load(Param("src"), GP64()), Load(Param("groups"), GP64())
+	VMOVDQU64(low, zmm[30])
+	VMOVDQU64(high, zmm[31])
+	offset, row := GP64(), GP64()
+	XORQ(offset, offset)
+	Label("group")
+	for i := range 8 {
+		MOVQ(Mem{Base: src, Disp: 8 * i}, row)
+		VMOVUPS(Mem{Base: row, Index: offset, Scale: 1}, zmm[8+i%2])
+		VMOVUPS(Mem{Base: row, Index: offset, Scale: 1, Disp: 64}, zmm[10+i%2])
+		roundTwo(zmm[10+i%2], zmm[8+i%2], zmm[i])
+	}
+	turnLanes()
+	for k := range 4 {
+		VMOVDQA64(zmm[16+k], zmm[k])
+		VPERMT2Q(zmm[20+k], zmm[30], zmm[k])
+		VPERMT2Q(zmm[20+k], zmm[31], zmm[16+k])
+		for l, z := range []VecPhysical{zmm[k], zmm[16+k]} {
+			VMOVDQU64(z.AsY(), Mem{Base: dst, Disp: 32 * (8*l + k)})
+			VEXTRACTI64X4(Imm(1), z, Mem{Base: dst, Disp: 32 * (8*l + 4 + k)})
+		}
+	}
+	ADDQ(U32(128), offset)
+	ADDQ(U32(512), dst)
+	DECQ(groups)
+	JNZ(LabelRef("group"))
+	VZEROUPPER()
+	RET()
 }
 
 // ahead is how far in bytes weights are fetched ahead of their use.
