@@ -21,19 +21,15 @@ tile:
 	MOVD R5, R9
 	CBZ R6, zero
 	WORD $0x3dc0007b // ldr q27, [x3]
-	WORD $0x3dc0007c // ldr q28, [x3]
 	WORD $0x4edc3b60 // zip1 v0.2d, v27.2d, v28.2d
 	WORD $0x4edc7b61 // zip2 v1.2d, v27.2d, v28.2d
 	WORD $0x3dc0047b // ldr q27, [x3, #16]
-	WORD $0x3dc0047c // ldr q28, [x3, #16]
 	WORD $0x4edc3b62 // zip1 v2.2d, v27.2d, v28.2d
 	WORD $0x4edc7b63 // zip2 v3.2d, v27.2d, v28.2d
 	WORD $0x3dc0087b // ldr q27, [x3, #32]
-	WORD $0x3dc0087c // ldr q28, [x3, #32]
 	WORD $0x4edc3b64 // zip1 v4.2d, v27.2d, v28.2d
 	WORD $0x4edc7b65 // zip2 v5.2d, v27.2d, v28.2d
 	WORD $0x3dc00c7b // ldr q27, [x3, #48]
-	WORD $0x3dc00c7c // ldr q28, [x3, #48]
 	WORD $0x4edc3b66 // zip1 v6.2d, v27.2d, v28.2d
 	WORD $0x4edc7b67 // zip2 v7.2d, v27.2d, v28.2d
 	B block
@@ -111,26 +107,18 @@ tile:
 	CBZ R6, zero
 	WORD $0xfd40007b // ldr d27, [x3]
 	WORD $0x2e613b7b // shll v27.4s, v27.4h, #16
-	WORD $0xfd40007c // ldr d28, [x3]
-	WORD $0x2e613b9c // shll v28.4s, v28.4h, #16
 	WORD $0x4edc3b60 // zip1 v0.2d, v27.2d, v28.2d
 	WORD $0x4edc7b61 // zip2 v1.2d, v27.2d, v28.2d
 	WORD $0xfd40047b // ldr d27, [x3, #8]
 	WORD $0x2e613b7b // shll v27.4s, v27.4h, #16
-	WORD $0xfd40047c // ldr d28, [x3, #8]
-	WORD $0x2e613b9c // shll v28.4s, v28.4h, #16
 	WORD $0x4edc3b62 // zip1 v2.2d, v27.2d, v28.2d
 	WORD $0x4edc7b63 // zip2 v3.2d, v27.2d, v28.2d
 	WORD $0xfd40087b // ldr d27, [x3, #16]
 	WORD $0x2e613b7b // shll v27.4s, v27.4h, #16
-	WORD $0xfd40087c // ldr d28, [x3, #16]
-	WORD $0x2e613b9c // shll v28.4s, v28.4h, #16
 	WORD $0x4edc3b64 // zip1 v4.2d, v27.2d, v28.2d
 	WORD $0x4edc7b65 // zip2 v5.2d, v27.2d, v28.2d
 	WORD $0xfd400c7b // ldr d27, [x3, #24]
 	WORD $0x2e613b7b // shll v27.4s, v27.4h, #16
-	WORD $0xfd400c7c // ldr d28, [x3, #24]
-	WORD $0x2e613b9c // shll v28.4s, v28.4h, #16
 	WORD $0x4edc3b66 // zip1 v6.2d, v27.2d, v28.2d
 	WORD $0x4edc7b67 // zip2 v7.2d, v27.2d, v28.2d
 	B block
@@ -515,19 +503,15 @@ tile:
 	WORD $0x4edc3b66 // zip1 v6.2d, v27.2d, v28.2d
 	WORD $0x4edc7b67 // zip2 v7.2d, v27.2d, v28.2d
 	WORD $0x3dc0207b // ldr q27, [x3, #128]
-	WORD $0x3dc0207c // ldr q28, [x3, #128]
 	WORD $0x4edc3b68 // zip1 v8.2d, v27.2d, v28.2d
 	WORD $0x4edc7b69 // zip2 v9.2d, v27.2d, v28.2d
 	WORD $0x3dc0247b // ldr q27, [x3, #144]
-	WORD $0x3dc0247c // ldr q28, [x3, #144]
 	WORD $0x4edc3b6a // zip1 v10.2d, v27.2d, v28.2d
 	WORD $0x4edc7b6b // zip2 v11.2d, v27.2d, v28.2d
 	WORD $0x3dc0287b // ldr q27, [x3, #160]
-	WORD $0x3dc0287c // ldr q28, [x3, #160]
 	WORD $0x4edc3b6c // zip1 v12.2d, v27.2d, v28.2d
 	WORD $0x4edc7b6d // zip2 v13.2d, v27.2d, v28.2d
 	WORD $0x3dc02c7b // ldr q27, [x3, #176]
-	WORD $0x3dc02c7c // ldr q28, [x3, #176]
 	WORD $0x4edc3b6e // zip1 v14.2d, v27.2d, v28.2d
 	WORD $0x4edc7b6f // zip2 v15.2d, v27.2d, v28.2d
 	B block
@@ -660,26 +644,18 @@ tile:
 	WORD $0x4edc7b67 // zip2 v7.2d, v27.2d, v28.2d
 	WORD $0xfd40207b // ldr d27, [x3, #64]
 	WORD $0x2e613b7b // shll v27.4s, v27.4h, #16
-	WORD $0xfd40207c // ldr d28, [x3, #64]
-	WORD $0x2e613b9c // shll v28.4s, v28.4h, #16
 	WORD $0x4edc3b68 // zip1 v8.2d, v27.2d, v28.2d
 	WORD $0x4edc7b69 // zip2 v9.2d, v27.2d, v28.2d
 	WORD $0xfd40247b // ldr d27, [x3, #72]
 	WORD $0x2e613b7b // shll v27.4s, v27.4h, #16
-	WORD $0xfd40247c // ldr d28, [x3, #72]
-	WORD $0x2e613b9c // shll v28.4s, v28.4h, #16
 	WORD $0x4edc3b6a // zip1 v10.2d, v27.2d, v28.2d
 	WORD $0x4edc7b6b // zip2 v11.2d, v27.2d, v28.2d
 	WORD $0xfd40287b // ldr d27, [x3, #80]
 	WORD $0x2e613b7b // shll v27.4s, v27.4h, #16
-	WORD $0xfd40287c // ldr d28, [x3, #80]
-	WORD $0x2e613b9c // shll v28.4s, v28.4h, #16
 	WORD $0x4edc3b6c // zip1 v12.2d, v27.2d, v28.2d
 	WORD $0x4edc7b6d // zip2 v13.2d, v27.2d, v28.2d
 	WORD $0xfd402c7b // ldr d27, [x3, #88]
 	WORD $0x2e613b7b // shll v27.4s, v27.4h, #16
-	WORD $0xfd402c7c // ldr d28, [x3, #88]
-	WORD $0x2e613b9c // shll v28.4s, v28.4h, #16
 	WORD $0x4edc3b6e // zip1 v14.2d, v27.2d, v28.2d
 	WORD $0x4edc7b6f // zip2 v15.2d, v27.2d, v28.2d
 	B block
@@ -1261,19 +1237,15 @@ tile:
 	WORD $0x4edc3b6e // zip1 v14.2d, v27.2d, v28.2d
 	WORD $0x4edc7b6f // zip2 v15.2d, v27.2d, v28.2d
 	WORD $0x3dc0407b // ldr q27, [x3, #256]
-	WORD $0x3dc0407c // ldr q28, [x3, #256]
 	WORD $0x4edc3b70 // zip1 v16.2d, v27.2d, v28.2d
 	WORD $0x4edc7b71 // zip2 v17.2d, v27.2d, v28.2d
 	WORD $0x3dc0447b // ldr q27, [x3, #272]
-	WORD $0x3dc0447c // ldr q28, [x3, #272]
 	WORD $0x4edc3b72 // zip1 v18.2d, v27.2d, v28.2d
 	WORD $0x4edc7b73 // zip2 v19.2d, v27.2d, v28.2d
 	WORD $0x3dc0487b // ldr q27, [x3, #288]
-	WORD $0x3dc0487c // ldr q28, [x3, #288]
 	WORD $0x4edc3b74 // zip1 v20.2d, v27.2d, v28.2d
 	WORD $0x4edc7b75 // zip2 v21.2d, v27.2d, v28.2d
 	WORD $0x3dc04c7b // ldr q27, [x3, #304]
-	WORD $0x3dc04c7c // ldr q28, [x3, #304]
 	WORD $0x4edc3b76 // zip1 v22.2d, v27.2d, v28.2d
 	WORD $0x4edc7b77 // zip2 v23.2d, v27.2d, v28.2d
 	B block
@@ -1461,26 +1433,18 @@ tile:
 	WORD $0x4edc7b6f // zip2 v15.2d, v27.2d, v28.2d
 	WORD $0xfd40407b // ldr d27, [x3, #128]
 	WORD $0x2e613b7b // shll v27.4s, v27.4h, #16
-	WORD $0xfd40407c // ldr d28, [x3, #128]
-	WORD $0x2e613b9c // shll v28.4s, v28.4h, #16
 	WORD $0x4edc3b70 // zip1 v16.2d, v27.2d, v28.2d
 	WORD $0x4edc7b71 // zip2 v17.2d, v27.2d, v28.2d
 	WORD $0xfd40447b // ldr d27, [x3, #136]
 	WORD $0x2e613b7b // shll v27.4s, v27.4h, #16
-	WORD $0xfd40447c // ldr d28, [x3, #136]
-	WORD $0x2e613b9c // shll v28.4s, v28.4h, #16
 	WORD $0x4edc3b72 // zip1 v18.2d, v27.2d, v28.2d
 	WORD $0x4edc7b73 // zip2 v19.2d, v27.2d, v28.2d
 	WORD $0xfd40487b // ldr d27, [x3, #144]
 	WORD $0x2e613b7b // shll v27.4s, v27.4h, #16
-	WORD $0xfd40487c // ldr d28, [x3, #144]
-	WORD $0x2e613b9c // shll v28.4s, v28.4h, #16
 	WORD $0x4edc3b74 // zip1 v20.2d, v27.2d, v28.2d
 	WORD $0x4edc7b75 // zip2 v21.2d, v27.2d, v28.2d
 	WORD $0xfd404c7b // ldr d27, [x3, #152]
 	WORD $0x2e613b7b // shll v27.4s, v27.4h, #16
-	WORD $0xfd404c7c // ldr d28, [x3, #152]
-	WORD $0x2e613b9c // shll v28.4s, v28.4h, #16
 	WORD $0x4edc3b76 // zip1 v22.2d, v27.2d, v28.2d
 	WORD $0x4edc7b77 // zip2 v23.2d, v27.2d, v28.2d
 	B block

@@ -86,7 +86,9 @@ func gemmBF16(file *File, mr int, rounded bool) {
 				first, second := rows(couple)
 				for quarter := range 4 {
 					load(bs, c, first, quarter)
-					load(bs+1, c, second, quarter)
+					if second != first {
+						load(bs+1, c, second, quarter)
+					}
 					f.ZIP1(acc(couple, 2*quarter).D2(), bs.D2(), (bs + 1).D2())
 					f.ZIP2(acc(couple, 2*quarter+1).D2(), bs.D2(), (bs + 1).D2())
 				}
