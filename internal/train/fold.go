@@ -9,7 +9,6 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"github.com/universal-classifier/uc/internal/augment"
 	"github.com/universal-classifier/uc/internal/dataset"
 	"github.com/universal-classifier/uc/internal/feed"
 	"github.com/universal-classifier/uc/internal/i3d"
@@ -136,13 +135,6 @@ func (f *fold) checkCases() error {
 		}
 	}
 	return nil
-}
-
-// augmentation is nnU-Net's chain with what the plan decides.
-func (f *fold) augmentation() augment.Params {
-	p := augment.DefaultParams(f.plans.Stage().DoDummy2D, f.plans.UseMaskForNorm, len(f.plans.Modalities))
-	p.ROILabels = f.plans.NumClasses
-	return p
 }
 
 // count returns how many cases of a part have each class of label k.

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/universal-classifier/uc/internal/augment"
 	"github.com/universal-classifier/uc/internal/feed"
 	"github.com/universal-classifier/uc/internal/i3d"
 	"github.com/universal-classifier/uc/internal/task"
@@ -33,8 +34,9 @@ type Recipe struct {
 	// WarmUp is the share of all iterations over which the learning rate rises from 0.
 	WarmUp float64 `json:"warm_up"`
 	// Average is the share of the running average of the weights that an iteration keeps; 0 switches averaging off.
-	Average float64    `json:"weight_average"`
-	Draws   feed.Draws `json:"draws"`
+	Average      float64      `json:"weight_average"`
+	Draws        feed.Draws   `json:"draws"`
+	Augmentation Augmentation `json:"augmentation,omitempty"`
 	// WholeValidation says that each epoch looks at every validation case once, instead of at cases drawn at random.
 	WholeValidation bool `json:"whole_validation"`
 	// MirrorValidation says that the validation after the training averages the mirror images of a case, as prediction
@@ -63,6 +65,26 @@ const (
 	Cosine Schedule = "cosine" // lr (1 + cos(pi t))/2, t from 0 to 1 over all iterations (Loshchilov & Hutter 2017)
 )
 
+// Augmentation says which of nnU-Net's transforms a training uses.
+type Augmentation string
+
+// The kinds of augmentation.
+const (
+	Full Augmentation = "" // nnU-Net's chain
+	// Unscaled is nnU-Net's chain without scaling, which changes sizes, and size is what many labels are about: on
+	// Hippocampus, Volume, the network learned little with it and nearly everything without (docs/ACCURACY.md).
+	Unscaled Augmentation = "unscaled"
+)
+
+// chain is nnU-Net's default chain as far as it is used.
+func (a Augmentation) chain(dummy2D bool, maskForNorm []bool, modalities int) augment.Params {
+	p := augment.DefaultParams(dummy2D, maskForNorm, modalities)
+	if a == Unscaled {
+		p.Spatial.PScale = 0
+	}
+	return p
+}
+
 // trainers are the recipes by the names that the command line knows. cases is the number of training cases, valCases
 // that of validation cases, batch the plan's batch size.
 var trainers = map[string]func(cases, valCases, batch int) Recipe{
@@ -87,7 +109,7 @@ func defaultRecipe(cases, valCases, batch int) Recipe {
 	p := Recipe{
 		Epochs: defaultEpochs, Iterations: ceilDiv(iterations, defaultEpochs), BatchSize: batch, LearningRate: 3e-4,
 		Optimiser: AdamW, Momentum: 0.9, Beta2: 0.999, WeightDecay: 0.05, ClipNorm: 1, Schedule: Cosine, WarmUp: 0.05, Average: 0.99,
-		Draws: feed.InPasses, WholeValidation: true, MirrorValidation: true, Restarts: 2,
+		Draws: feed.InPasses, Augmentation: Unscaled, WholeValidation: true, MirrorValidation: true, Restarts: 2,
 	}
 	p.ValIterations = min(ceilDiv(valCases, batch), p.Iterations)
 	return p
@@ -137,6 +159,8 @@ func (p *Recipe) check() error {
 		return fmt.Errorf("recipe: unknown schedule %q", p.Schedule)
 	case !slices.Contains([]feed.Draws{feed.WithReplacement, feed.InPasses}, p.Draws):
 		return fmt.Errorf("recipe: unknown way of drawing %q", p.Draws)
+	case !slices.Contains([]Augmentation{Full, Unscaled}, p.Augmentation):
+		return fmt.Errorf("recipe: unknown augmentation %q", p.Augmentation)
 	case p.Epochs < 1 || p.Iterations < 1 || p.ValIterations < 0 || p.BatchSize < 1 || !(p.WarmUp >= 0 && p.WarmUp < 1):
 		return fmt.Errorf("recipe: %d epochs of %d and %d iterations, batch %d, warm-up %g", p.Epochs, p.Iterations, p.ValIterations, p.BatchSize, p.WarmUp)
 	}
@@ -155,6 +179,9 @@ func (p *Recipe) text() string {
 	}
 	if p.Average > 0 {
 		parts = append(parts, fmt.Sprintf("weights averaged with %g", p.Average))
+	}
+	if p.Augmentation == Unscaled {
+		parts = append(parts, "augmentation without scaling")
 	}
 	return strings.Join(parts, ", ")
 }

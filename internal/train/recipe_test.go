@@ -3,8 +3,10 @@ package train
 import (
 	"encoding/json"
 	"math"
+	"reflect"
 	"testing"
 
+	"github.com/universal-classifier/uc/internal/augment"
 	"github.com/universal-classifier/uc/internal/feed"
 	"github.com/universal-classifier/uc/internal/i3d"
 	"github.com/universal-classifier/uc/internal/task"
@@ -46,6 +48,9 @@ func TestRecipeOfEarlierCheckpoints(t *testing.T) {
 	if err := json.Unmarshal([]byte(`{"epochs": 3, "iterations": 4, "batch_size": 2, "optimiser": "lion"}`), &p); err == nil {
 		t.Error("an unknown optimiser was accepted")
 	}
+	if err := json.Unmarshal([]byte(`{"epochs": 3, "iterations": 4, "batch_size": 2, "augmentation": "wild"}`), &p); err == nil {
+		t.Error("an unknown augmentation was accepted")
+	}
 }
 
 // The default's length follows the cohort within limits, and its schedule rises, falls and ends near 0.
@@ -68,6 +73,14 @@ func TestDefaultRecipe(t *testing.T) {
 				t.Fatalf("the rate at iteration %d is %g after %g", at, rate(at), rate(at-1))
 			}
 		}
+	}
+	full, p := augment.DefaultParams(true, []bool{true}, 1), defaultRecipe(80, 20, 12)
+	if got := referenceRecipe(12).Augmentation.chain(true, []bool{true}, 1); !reflect.DeepEqual(got, full) {
+		t.Errorf("the reference's chain is %+v, want %+v", got, full)
+	}
+	full.Spatial.PScale = 0
+	if got := p.Augmentation.chain(true, []bool{true}, 1); !reflect.DeepEqual(got, full) {
+		t.Errorf("the default's chain is %+v, want %+v", got, full)
 	}
 	if _, err := newRecipe(Options{Trainer: "ClassifierTrainerX"}, 10, 2, 2); err == nil {
 		t.Error("an unknown trainer was accepted")

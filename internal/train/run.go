@@ -249,3 +249,10 @@ func (t *training) draw() {
 	}
 	t.pictureEvents(path)
 }
+
+// augmentation is the recipe's chain with what the plan decides.
+func (t *training) augmentation() augment.Params {
+	p := t.state.Recipe.Augmentation.chain(t.plans.Stage().DoDummy2D, t.plans.UseMaskForNorm, len(t.plans.Modalities))
+	p.ROILabels = t.plans.NumClasses
+	return p
+}

@@ -6,11 +6,12 @@ import (
 	"github.com/universal-classifier/uc/internal/train"
 )
 
-// recipe is a row of the study: what it changes of the reference's recipe, at a length of its own; nil is the default
-// recipe as it is.
+// recipe is a row of the study: what it changes of the reference's recipe, at a length of its own, or of the default
+// recipe.
 type recipe struct {
 	name, what string
-	adjust     func(*train.Recipe)
+	adjust     func(*train.Recipe) // of the reference's; nil for the default
+	vary       func(*train.Recipe) // of the default; nil for none of it
 }
 
 func (r *recipe) trainer() string {
@@ -29,30 +30,31 @@ func passes(p *train.Recipe, cases, n, least int) {
 }
 
 var recipes = []recipe{
-	{"default", "`ClassifierTrainer` as it is", nil},
-	{"sgd-1e-2", "SGD 0.99, 1e-2, poly", func(p *train.Recipe) {}},
-	{"sgd-1e-3", "SGD 0.99, 1e-3, poly", func(p *train.Recipe) { p.LearningRate = 1e-3 }},
-	{"sgd-1e-3-ema", "SGD 0.99, 1e-3, modern", func(p *train.Recipe) {
+	{name: "default", what: "`ClassifierTrainer` as it is"},
+	{name: "default-full", what: "`ClassifierTrainer` with the whole of nnU-Net's augmentation", vary: func(p *train.Recipe) { p.Augmentation = train.Full }},
+	{name: "sgd-1e-2", what: "SGD 0.99, 1e-2, poly", adjust: func(p *train.Recipe) {}},
+	{name: "sgd-1e-3", what: "SGD 0.99, 1e-3, poly", adjust: func(p *train.Recipe) { p.LearningRate = 1e-3 }},
+	{name: "sgd-1e-3-ema", what: "SGD 0.99, 1e-3, modern", adjust: func(p *train.Recipe) {
 		modern(p)
 		p.LearningRate = 1e-3
 	}},
-	{"sgd09-1e-2-ema", "SGD 0.9, 1e-2, modern", func(p *train.Recipe) {
+	{name: "sgd09-1e-2-ema", what: "SGD 0.9, 1e-2, modern", adjust: func(p *train.Recipe) {
 		modern(p)
 		p.Momentum, p.LearningRate = 0.9, 1e-2
 	}},
-	{"adamw-1e-4-ema", "AdamW 1e-4, decay 0.05, modern", func(p *train.Recipe) {
+	{name: "adamw-1e-4-ema", what: "AdamW 1e-4, decay 0.05, modern", adjust: func(p *train.Recipe) {
 		modern(p)
 		adamW(p, 1e-4, 0.05)
 	}},
-	{"adamw-3e-4-ema", "AdamW 3e-4, decay 0.05, modern", func(p *train.Recipe) {
+	{name: "adamw-3e-4-ema", what: "AdamW 3e-4, decay 0.05, modern", adjust: func(p *train.Recipe) {
 		modern(p)
 		adamW(p, 3e-4, 0.05)
 	}},
-	{"adamw-1e-2-ema", "AdamW 1e-2, decay 0.05, modern", func(p *train.Recipe) {
+	{name: "adamw-1e-2-ema", what: "AdamW 1e-2, decay 0.05, modern", adjust: func(p *train.Recipe) {
 		modern(p)
 		adamW(p, 1e-2, 0.05)
 	}},
-	{"adamw-1e-3-ema", "AdamW 1e-3, decay 0.05, modern", func(p *train.Recipe) {
+	{name: "adamw-1e-3-ema", what: "AdamW 1e-3, decay 0.05, modern", adjust: func(p *train.Recipe) {
 		modern(p)
 		adamW(p, 1e-3, 0.05)
 	}},

@@ -120,6 +120,9 @@ func (s *study) one(ctx context.Context, c cohort, r recipe, out *result) error 
 				p.MirrorValidation, p.Restarts = true, 0
 				r.adjust(p)
 			}
+			if r.vary != nil {
+				r.vary(p)
+			}
 			out.Steps, out.Mirror = p.Epochs*p.Iterations, p.MirrorValidation
 		}}, progress.Discard)
 	if err != nil {

@@ -32,6 +32,12 @@ const designCohort, designSeed, designScale = "adrenal", 1, 0.5
 // has reports whether the name of a recipe of the design names the switch.
 func has(recipe, name string) bool { return slices.Contains(strings.Split(recipe, "-"), name) }
 
+// dropped are changes of the default that were tried and are not part of the program.
+var dropped = map[string]string{
+	"default-rigid":   "`ClassifierTrainer` without elastic deformation as well",
+	"default-rotated": "... and with four in five cases turned, by up to 30 degrees",
+}
+
 // titleOfSwitched describes a recipe of the design; "" if name is none of it.
 func titleOfSwitched(name string) string {
 	if !slices.ContainsFunc(design, func(d struct{ recipe, fold string }) bool { return d.recipe == name }) {

@@ -197,7 +197,11 @@ func titleOf(name string) string {
 			return fmt.Sprintf("`%s`: %s", name, r.what)
 		}
 	}
-	if text := titleOfSwitched(name); text != "" {
+	text := dropped[name]
+	if text == "" {
+		text = titleOfSwitched(name)
+	}
+	if text != "" {
 		return fmt.Sprintf("`%s`: %s", name, text)
 	}
 	return "`" + name + "`"
