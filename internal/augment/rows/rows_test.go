@@ -236,8 +236,10 @@ func TestDescribeLanes(t *testing.T) {
 				if s.Min != min(v, 1) || s.Max != max(v, 1) || math.Abs(s.Mean-(1+d/100)) > 1e-6 || math.Abs(s.SD-math.Abs(d)*math.Sqrt(0.01-1e-4)) > 1e-6 {
 					t.Fatalf("%v: %v at %d: %+v", l, v, i, s)
 				}
-				if p := Power(slices.Repeat([]float32{0.25}, i+1), 0, 1, 0.5+float32(i%4)); p.Min != p.Max || math.Abs(p.Mean-float64(p.Min)) > 1e-6 || p.SD > 1e-6 {
-					t.Fatalf("%v: power of %d equal values: %+v", l, i+1, p)
+				exponent := 0.75 + float32(i%4)
+				p := Power(slices.Repeat([]float32{0.75}, i+1), 0.5, 2, exponent)
+				if math.Abs(p.Mean-math.Pow(0.5, float64(exponent))) > 1e-6 || p.SD > 1e-6 || p.Min != p.Max || math.Abs(p.Mean-float64(p.Min)) > 1e-6 {
+					t.Fatalf("%v: power %v of %d times 1/2: %+v", l, exponent, i+1, p)
 				}
 			}
 		}
@@ -264,6 +266,9 @@ func TestPower(t *testing.T) {
 			for i, v := range x {
 				want := math.Pow(max(float64(bases[i]), 0), float64(exponent))
 				worst = max(worst, math.Abs(float64(v)-want))
+				if bases[i] < smallestBase && v != 0 {
+					t.Fatalf("%v exponent %v: %v for %v, which counts as 0", l, exponent, v, bases[i])
+				}
 			}
 			if worst > 1e-6 {
 				t.Errorf("%v exponent %v: error %g", l, exponent, worst)
