@@ -107,6 +107,16 @@ func (t *tilePlan) setCopied(axes int) {
 // isCopied reports whether the panel holds a copy for every tap of an axis.
 func (t *tilePlan) isCopied(axis int) bool { return axis >= 3-t.copied }
 
+// half returns the block and the copy of a half of the panel. Neighbouring blocks of one copy are pairs; the last of an odd
+// number of blocks comes behind all others, in pairs of copies.
+func (t *tilePlan) half(i int) (block, copied int) {
+	even := t.ins &^ 1
+	if i < even*t.copies {
+		return i % even, i / even
+	}
+	return even, i - even*t.copies
+}
+
 func (t *tilePlan) pairs() int { return (t.ins*t.copies + 1) / 2 }
 
 func (t *tilePlan) steps() int { return t.pairs() * t.shifts }
@@ -164,11 +174,32 @@ func (t *tilePlan) cut(threads int) {
 	}
 	t.chunks = [3]int{1, 1, 1}
 	count := func() int { return t.chunks[0] * t.chunks[1] * t.chunks[2] }
-	for a := range 3 {
-		for t.box.size[a] > 1 && (t.panelFloats()*4 > limit || count() < atLeast) {
-			t.split(a)
+	for t.panelFloats()*4 > limit || count() < atLeast {
+		if !t.splitBest(func(t *tilePlan) int { return t.chunks[1] * t.chunks[2] * t.panelRows() }) {
+			return
 		}
 	}
+}
+
+// splitBest splits along samples while boxes have several, then along depth or height, where the cost is less; it
+// reports whether there was anything to split.
+func (t *tilePlan) splitBest(cost func(*tilePlan) int) bool {
+	if t.box.size[0] > 1 {
+		t.split(0)
+		return true
+	}
+	least, best := 0, *t
+	for a := 1; a < 3; a++ {
+		if t.box.size[a] > 1 {
+			other := *t
+			other.split(a)
+			if c := cost(&other); least == 0 || c < least {
+				least, best = c, other
+			}
+		}
+	}
+	*t = best
+	return least > 0
 }
 
 // split makes the boxes smaller along samples, depth or height, so that there is one more.
@@ -213,7 +244,7 @@ func (t *tilePlan) shiftTap(s int) (tap [3]int) {
 // gather writes a half of the panel, which begins at dst with rowBytes between its rows: a copy of a block of x. From line
 // to line and from plane to plane of the panel there are so many rows; what they have too many is filled with zeros, or
 // with what follows in x.
-func (t *tilePlan) gather(tiles *kernel.Tiles, x Act, block, copied int, dst []float32, rowBytes, line, plane int, own *tileWork) {
+func (t *tilePlan) gather(tiles *kernel.Tiles, x Act, block, copied int, dst []float32, rowBytes, line, plane, partner int, own *tileWork) {
 	size, tap := t.panelSize(), t.copyTap(copied)
 	size[2] = line
 	origin := [3]int{t.box.at[1], t.box.at[2], 0}
@@ -225,7 +256,7 @@ func (t *tilePlan) gather(tiles *kernel.Tiles, x Act, block, copied int, dst []f
 		from[a] = lo[a] + shift
 	}
 	g, zero := &own.boxes[0], &own.boxes[1]
-	*g = kernel.Gather{DstRow: rowBytes, DstPlane: plane * rowBytes, SrcPlane: x.H * x.W * 32, SrcLine: x.W * 32}
+	*g = kernel.Gather{DstRow: rowBytes, DstPlane: plane * rowBytes, SrcPlane: x.H * x.W * 32, SrcLine: x.W * 32, Partner: partner}
 	*zero = *g
 	zero.Top = plane
 	full := hi[1] > lo[1] && hi[2] > lo[2]
@@ -252,13 +283,17 @@ func (t *tilePlan) gather(tiles *kernel.Tiles, x Act, block, copied int, dst []f
 
 // gatherPair writes a pair of the panel.
 func (t *tilePlan) gatherPair(tiles *kernel.Tiles, x Act, pair int, panel []float32, own *tileWork) {
-	rows := t.panelRows()
+	rows, size := t.panelRows(), t.panelSize()
+	if block, copied := t.half(2 * pair); 2*pair+1 < t.ins&^1*t.copies {
+		t.gather(tiles, x, block, copied, panel[pair*rows*kernel.Block:], kernel.Block*4, size[2], size[1]*size[2], x.Voxels()*32, own)
+		return
+	}
 	for h := range 2 {
 		half := 2*pair + h
 		dst := panel[pair*rows*kernel.Block+h*kernel.Block/2:]
 		if half < t.ins*t.copies {
-			size := t.panelSize()
-			t.gather(tiles, x, half/t.copies, half%t.copies, dst, kernel.Block*4, size[2], size[1]*size[2], own)
+			block, copied := t.half(half)
+			t.gather(tiles, x, block, copied, dst, kernel.Block*4, size[2], size[1]*size[2], 0, own)
 			continue
 		}
 		own.boxes[1] = kernel.Gather{Planes: 1, Top: rows, DstRow: kernel.Block * 4}
@@ -390,7 +425,8 @@ func (t *tilePlan) packPair(k *kernel.Set, packed []float32, ob, pair int, mirro
 				clear(dst)
 				continue
 			}
-			ib, tap := i/t.copies, t.copyTap(i%t.copies)
+			ib, copied := t.half(i)
+			tap := t.copyTap(copied)
 			for a := range tap {
 				tap[a] += shift[a] + t.first[a]
 			}

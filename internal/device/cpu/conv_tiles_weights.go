@@ -36,15 +36,9 @@ func (c *Conv) tileGradient(p *Workers, batch int) (g tileGradient, ok bool) {
 		t := tileGradient{tilePlan: plan}
 		t.setCopied(copied)
 		t.box.size, t.chunks = [3]int{t.batch, t.out[0], t.out[1]}, [3]int{1, 1, 1}
-		for a := range 3 {
-			for t.box.size[a] > 1 && t.panelBytes() > tileGradientPanels {
-				t.split(a)
-			}
+		for t.panelBytes() > tileGradientPanels && t.splitBest(func(p *tilePlan) int { return (&tileGradient{tilePlan: *p}).cost() }) {
 		}
-		boxes := t.chunks[0] * t.chunks[1] * t.chunks[2]
-		_, steps := t.runSteps()
-		cost := boxes * (steps*t.ins*t.copies*t.shifts*t.outs*tileProductCost + (t.xRows()*t.ins*t.copies+steps*32*t.outs)*2*tileGatherCost)
-		if copied == 1 || cost < least {
+		if cost := t.cost(); copied == 1 || cost < least {
 			least, g = cost, t
 		}
 	}
@@ -54,6 +48,13 @@ func (c *Conv) tileGradient(p *Workers, batch int) (g tileGradient, ok bool) {
 		g.parts *= 2
 	}
 	return g, true
+}
+
+// cost estimates the work in cycles.
+func (g *tileGradient) cost() int {
+	boxes := g.chunks[0] * g.chunks[1] * g.chunks[2]
+	_, steps := g.runSteps()
+	return boxes * (steps*g.halves()*g.outs*tileProductCost + (g.xRows()*g.ins*g.copies+steps*32*g.outs)*2*tileGatherCost)
 }
 
 // halves returns the combinations of an input block and a tap.
@@ -127,7 +128,7 @@ func (g *tileGradient) gatherX(k *kernel.Set, x Act, worker *tileWork) {
 	for half := range g.ins * g.copies {
 		used := g.box.size[0] * g.panelSize()[0] * plane
 		clear(own.plain[used*8 : rows*8])
-		g.gather(k.Tiles, x, half/g.copies, half%g.copies, own.plain, 32, line, plane, worker)
+		g.gather(k.Tiles, x, half/g.copies, half%g.copies, own.plain, 32, line, plane, 0, worker)
 		k.BF16.Interleave(&own.x[half*rows*8], &own.plain[0], rows)
 	}
 }

@@ -24,7 +24,7 @@ type Tiles struct {
 	// x + offsets[h] + starts[s]. By nz.
 	outer [3]func(z *float32, zStride int, x *float32, starts *int, steps int, offsets *int, halves int, c *float32, cStride int, add int)
 	// gather copies rows of 32 bytes.
-	gather func(dst, src *float32, box *[11]int)
+	gather func(dst, src *float32, box *[12]int)
 	// PackTurned rounds the transposed 16x16 matrix src of float32 to pairs of rows, [8][16][2].
 	PackTurned func(dst, src *float32)
 	// SplitPhases rounds 8 rows of pairs of float32 to 16 times groups voxels of 8 pairs, [voxel][row][2].
@@ -39,11 +39,14 @@ type Gather struct {
 	SrcLine                    int // bytes
 	Lead, Count, Trail         int
 	DstRow                     int // bytes between rows of the result
+	// Partner, unless 0, is how many bytes behind its row of 32 bytes another one lies that is copied behind it, to rows of
+	// 64 bytes; zeros are as long then.
+	Partner int
 }
 
 // Gather copies rows as g says.
 func (t *Tiles) Gather(dst, src *float32, g *Gather) {
-	t.gather(dst, src, (*[11]int)(unsafe.Pointer(g)))
+	t.gather(dst, src, (*[12]int)(unsafe.Pointer(g)))
 }
 
 // Rows is where the tiles of rows of a product begin in the first factor, and where their rows go to, 16 to a tile; see
@@ -155,24 +158,28 @@ func tileProductGeneric(a *float32, starts, offsets []int, b, c *float32, rows [
 	}
 }
 
-func gatherGeneric(dst, src *float32, box *[11]int) {
+func gatherGeneric(dst, src *float32, box *[12]int) {
 	g := (*Gather)(unsafe.Pointer(box))
 	for p := range g.Planes {
 		to := p * g.DstPlane
-		put := func(v [Block]uint16) {
+		put := func(v, partner [Block]uint16) {
 			*bf16Vector(dst, to) = v
+			if g.Partner != 0 {
+				*bf16Vector(dst, to+32) = partner
+			}
 			to += g.DstRow
 		}
 		zeros := func(n int) {
 			for range n {
-				put([Block]uint16{})
+				put([Block]uint16{}, [Block]uint16{})
 			}
 		}
 		zeros(g.Top)
 		for l := range g.Lines {
 			zeros(g.Lead)
 			for i := range g.Count {
-				put(*bf16Vector(src, p*g.SrcPlane+l*g.SrcLine+i*32))
+				at := p*g.SrcPlane + l*g.SrcLine + i*32
+				put(*bf16Vector(src, at), *bf16Vector(src, at+g.Partner))
 			}
 			zeros(g.Trail)
 		}

@@ -17,7 +17,7 @@ func tileOuterAMX1(z *float32, zStride int, x *float32, starts *int, steps int, 
 func tileOuterAMX2(z *float32, zStride int, x *float32, starts *int, steps int, offsets *int, halves int, c *float32, cStride int, add int)
 
 //go:noescape
-func gatherRowsAVX512(dst *float32, src *float32, box *[11]int)
+func gatherRowsAVX512(dst *float32, src *float32, box *[12]int)
 
 //go:noescape
 func packTurnedAVX512(dst *float32, src *float32)

@@ -1276,7 +1276,7 @@ done:
 	BYTE $0xc0
 	RET
 
-// func gatherRowsAVX512(dst *float32, src *float32, box *[11]int)
+// func gatherRowsAVX512(dst *float32, src *float32, box *[12]int)
 // Requires: AVX, AVX512F
 TEXT ·gatherRowsAVX512(SB), NOSPLIT, $0-24
 	MOVQ   dst+0(FP), R8
@@ -1285,6 +1285,9 @@ TEXT ·gatherRowsAVX512(SB), NOSPLIT, $0-24
 	VPXORD Z0, Z0, Z0
 	MOVQ   80(R10), DI
 	MOVQ   (R10), SI
+	MOVQ   88(R10), R12
+	TESTQ  R12, R12
+	JNZ    plane_pairs
 
 plane:
 	TESTQ SI, SI
@@ -1292,14 +1295,22 @@ plane:
 	MOVQ  R8, AX
 	MOVQ  R9, R11
 	MOVQ  24(R10), CX
-	TESTQ CX, CX
-	JZ    top_end
+	SUBQ  $0x02, CX
+	JL    top_last
 
 top:
 	VMOVDQU Y0, (AX)
 	ADDQ    DI, AX
-	DECQ    CX
-	JNZ     top
+	VMOVDQU Y0, (AX)
+	ADDQ    DI, AX
+	SUBQ    $0x02, CX
+	JGE     top
+
+top_last:
+	CMPQ    CX, $-1
+	JNE     top_end
+	VMOVDQU Y0, (AX)
+	ADDQ    DI, AX
 
 top_end:
 	MOVQ  32(R10), DX
@@ -1307,40 +1318,68 @@ top_end:
 	JZ    lines_end
 
 line:
-	MOVQ  R11, BX
-	MOVQ  56(R10), CX
-	TESTQ CX, CX
-	JZ    lead_end
+	MOVQ R11, BX
+	MOVQ 56(R10), CX
+	SUBQ $0x02, CX
+	JL   lead_last
 
 lead:
 	VMOVDQU Y0, (AX)
 	ADDQ    DI, AX
-	DECQ    CX
-	JNZ     lead
+	VMOVDQU Y0, (AX)
+	ADDQ    DI, AX
+	SUBQ    $0x02, CX
+	JGE     lead
+
+lead_last:
+	CMPQ    CX, $-1
+	JNE     lead_end
+	VMOVDQU Y0, (AX)
+	ADDQ    DI, AX
 
 lead_end:
-	MOVQ  64(R10), CX
-	TESTQ CX, CX
-	JZ    copy_end
+	MOVQ 64(R10), CX
+	SUBQ $0x02, CX
+	JL   copy_last
 
 copy:
 	VMOVDQU (BX), Y1
 	VMOVDQU Y1, (AX)
 	ADDQ    $0x20, BX
 	ADDQ    DI, AX
-	DECQ    CX
-	JNZ     copy
+	VMOVDQU (BX), Y1
+	VMOVDQU Y1, (AX)
+	ADDQ    $0x20, BX
+	ADDQ    DI, AX
+	SUBQ    $0x02, CX
+	JGE     copy
+
+copy_last:
+	CMPQ    CX, $-1
+	JNE     copy_end
+	VMOVDQU (BX), Y1
+	VMOVDQU Y1, (AX)
+	ADDQ    $0x20, BX
+	ADDQ    DI, AX
 
 copy_end:
-	MOVQ  72(R10), CX
-	TESTQ CX, CX
-	JZ    trail_end
+	MOVQ 72(R10), CX
+	SUBQ $0x02, CX
+	JL   trail_last
 
 trail:
 	VMOVDQU Y0, (AX)
 	ADDQ    DI, AX
-	DECQ    CX
-	JNZ     trail
+	VMOVDQU Y0, (AX)
+	ADDQ    DI, AX
+	SUBQ    $0x02, CX
+	JGE     trail
+
+trail_last:
+	CMPQ    CX, $-1
+	JNE     trail_end
+	VMOVDQU Y0, (AX)
+	ADDQ    DI, AX
 
 trail_end:
 	ADDQ 48(R10), R11
@@ -1348,21 +1387,154 @@ trail_end:
 	JNZ  line
 
 lines_end:
-	MOVQ  40(R10), CX
-	TESTQ CX, CX
-	JZ    bottom_end
+	MOVQ 40(R10), CX
+	SUBQ $0x02, CX
+	JL   bottom_last
 
 bottom:
 	VMOVDQU Y0, (AX)
 	ADDQ    DI, AX
-	DECQ    CX
-	JNZ     bottom
+	VMOVDQU Y0, (AX)
+	ADDQ    DI, AX
+	SUBQ    $0x02, CX
+	JGE     bottom
+
+bottom_last:
+	CMPQ    CX, $-1
+	JNE     bottom_end
+	VMOVDQU Y0, (AX)
+	ADDQ    DI, AX
 
 bottom_end:
 	ADDQ 8(R10), R8
 	ADDQ 16(R10), R9
 	DECQ SI
 	JMP  plane
+
+plane_pairs:
+	TESTQ SI, SI
+	JZ    done
+	MOVQ  R8, AX
+	MOVQ  R9, R11
+	MOVQ  24(R10), CX
+	SUBQ  $0x02, CX
+	JL    top_pairs_last
+
+top_pairs:
+	VMOVDQU64 Z0, (AX)
+	ADDQ      DI, AX
+	VMOVDQU64 Z0, (AX)
+	ADDQ      DI, AX
+	SUBQ      $0x02, CX
+	JGE       top_pairs
+
+top_pairs_last:
+	CMPQ      CX, $-1
+	JNE       top_pairs_end
+	VMOVDQU64 Z0, (AX)
+	ADDQ      DI, AX
+
+top_pairs_end:
+	MOVQ  32(R10), DX
+	TESTQ DX, DX
+	JZ    lines_end_pairs
+
+line_pairs:
+	MOVQ R11, BX
+	MOVQ 56(R10), CX
+	SUBQ $0x02, CX
+	JL   lead_pairs_last
+
+lead_pairs:
+	VMOVDQU64 Z0, (AX)
+	ADDQ      DI, AX
+	VMOVDQU64 Z0, (AX)
+	ADDQ      DI, AX
+	SUBQ      $0x02, CX
+	JGE       lead_pairs
+
+lead_pairs_last:
+	CMPQ      CX, $-1
+	JNE       lead_pairs_end
+	VMOVDQU64 Z0, (AX)
+	ADDQ      DI, AX
+
+lead_pairs_end:
+	MOVQ 64(R10), CX
+	SUBQ $0x02, CX
+	JL   copy_pairs_last
+
+copy_pairs:
+	VMOVDQU      (BX), Y1
+	VINSERTI64X4 $0x01, (BX)(R12*1), Z1, Z1
+	VMOVDQU64    Z1, (AX)
+	ADDQ         $0x20, BX
+	ADDQ         DI, AX
+	VMOVDQU      (BX), Y1
+	VINSERTI64X4 $0x01, (BX)(R12*1), Z1, Z1
+	VMOVDQU64    Z1, (AX)
+	ADDQ         $0x20, BX
+	ADDQ         DI, AX
+	SUBQ         $0x02, CX
+	JGE          copy_pairs
+
+copy_pairs_last:
+	CMPQ         CX, $-1
+	JNE          copy_pairs_end
+	VMOVDQU      (BX), Y1
+	VINSERTI64X4 $0x01, (BX)(R12*1), Z1, Z1
+	VMOVDQU64    Z1, (AX)
+	ADDQ         $0x20, BX
+	ADDQ         DI, AX
+
+copy_pairs_end:
+	MOVQ 72(R10), CX
+	SUBQ $0x02, CX
+	JL   trail_pairs_last
+
+trail_pairs:
+	VMOVDQU64 Z0, (AX)
+	ADDQ      DI, AX
+	VMOVDQU64 Z0, (AX)
+	ADDQ      DI, AX
+	SUBQ      $0x02, CX
+	JGE       trail_pairs
+
+trail_pairs_last:
+	CMPQ      CX, $-1
+	JNE       trail_pairs_end
+	VMOVDQU64 Z0, (AX)
+	ADDQ      DI, AX
+
+trail_pairs_end:
+	ADDQ 48(R10), R11
+	DECQ DX
+	JNZ  line_pairs
+
+lines_end_pairs:
+	MOVQ 40(R10), CX
+	SUBQ $0x02, CX
+	JL   bottom_pairs_last
+
+bottom_pairs:
+	VMOVDQU64 Z0, (AX)
+	ADDQ      DI, AX
+	VMOVDQU64 Z0, (AX)
+	ADDQ      DI, AX
+	SUBQ      $0x02, CX
+	JGE       bottom_pairs
+
+bottom_pairs_last:
+	CMPQ      CX, $-1
+	JNE       bottom_pairs_end
+	VMOVDQU64 Z0, (AX)
+	ADDQ      DI, AX
+
+bottom_pairs_end:
+	ADDQ 8(R10), R8
+	ADDQ 16(R10), R9
+	DECQ SI
+	JMP  plane_pairs
 
 done:
 	VZEROUPPER

@@ -117,10 +117,13 @@ func TestGather(t *testing.T) {
 			g.SrcLine = 32 * (g.Count + r.IntN(3))
 			g.SrcPlane = g.Lines*g.SrcLine + 32*r.IntN(3)
 			g.DstRow = 32 * (1 + r.IntN(2))
+			if r.IntN(2) == 0 {
+				g.DstRow, g.Partner = 64, g.Planes*g.SrcPlane+32*r.IntN(3)+32
+			}
 			rows := g.Top + g.Lines*(g.Lead+g.Count+g.Trail) + g.Bottom
 			g.DstPlane = (rows + r.IntN(3)) * g.DstRow
-			src := newGuarded(r, g.Planes*g.SrcPlane/2+16, randomBF16(r))
-			before := newGuarded(r, g.Planes*g.DstPlane/2+32, randomBF16(r))
+			src := newGuarded(r, (g.Planes*g.SrcPlane+g.Partner)/2+16, randomBF16(r))
+			before := newGuarded(r, g.Planes*g.DstPlane/2+64, randomBF16(r))
 			got, want := before.copy(r), before.copy(r)
 			tiles.Gather(got.start(), src.start(), &g)
 			PortableTiles.Gather(want.start(), src.start(), &g)

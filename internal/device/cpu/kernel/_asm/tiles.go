@@ -412,58 +412,84 @@ func tileOuter(nz int) {
 
 // gatherRows emits the copies of rows of 32 bytes into a box with zeros around them.
 func gatherRows() {
-	TEXT("gatherRowsAVX512", NOSPLIT, "func(dst, src *float32, box *[11]int)")
+	TEXT("gatherRowsAVX512", NOSPLIT, "func(dst, src *float32, box *[12]int)")
 	Pragma("noescape")
 	dst, src, box := R8, R9, R10
 	Load(Param("dst"), dst)
 	Load(Param("src"), src)
 	Load(Param("box"), box)
 	field := func(i int) Mem { return Mem{Base: box, Disp: 8 * i} }
-	const planes, dstPlane, srcPlane, top, lines, bottom, srcLine, lead, count, trail, dstRow = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+	const planes, dstPlane, srcPlane, top, lines, bottom, srcLine, lead, count, trail, dstRow, partner = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
 	to, from, n, line, left, step, line0 := RAX, RBX, RCX, RDX, RSI, RDI, R11
 	VPXORD(zmm[0], zmm[0], zmm[0])
 	MOVQ(field(dstRow), step)
 	MOVQ(field(planes), left)
-	rows := func(size int, name string, copies bool) {
-		MOVQ(field(size), n)
-		TESTQ(n, n)
-		JZ(LabelRef(name + "_end"))
-		Label(name)
-		if copies {
-			VMOVDQU(Mem{Base: from}, zmm[1].AsY())
-			VMOVDQU(zmm[1].AsY(), Mem{Base: to})
-			ADDQ(Imm(32), from)
-		} else {
-			VMOVDQU(zmm[0].AsY(), Mem{Base: to})
+	second := R12
+	loops := func(pairs bool, suffix string) {
+		row := func(copies bool) {
+			switch {
+			case copies && pairs:
+				VMOVDQU(Mem{Base: from}, zmm[1].AsY())
+				VINSERTI64X4(Imm(1), Mem{Base: from, Index: second, Scale: 1}, zmm[1], zmm[1])
+				VMOVDQU64(zmm[1], Mem{Base: to})
+			case copies:
+				VMOVDQU(Mem{Base: from}, zmm[1].AsY())
+				VMOVDQU(zmm[1].AsY(), Mem{Base: to})
+			case pairs:
+				VMOVDQU64(zmm[0], Mem{Base: to})
+			default:
+				VMOVDQU(zmm[0].AsY(), Mem{Base: to})
+			}
+			if copies {
+				ADDQ(Imm(32), from)
+			}
+			ADDQ(step, to)
 		}
-		ADDQ(step, to)
-		DECQ(n)
-		JNZ(LabelRef(name))
-		Label(name + "_end")
+		rows := func(size int, name string, copies bool) {
+			name += suffix
+			MOVQ(field(size), n)
+			SUBQ(Imm(2), n)
+			JL(LabelRef(name + "_last"))
+			Label(name)
+			row(copies)
+			row(copies)
+			SUBQ(Imm(2), n)
+			JGE(LabelRef(name))
+			Label(name + "_last")
+			CMPQ(n, I8(-1))
+			JNE(LabelRef(name + "_end"))
+			row(copies)
+			Label(name + "_end")
+		}
+		Label("plane" + suffix)
+		TESTQ(left, left)
+		JZ(LabelRef("done"))
+		MOVQ(dst, to)
+		MOVQ(src, line0)
+		rows(top, "top", false)
+		MOVQ(field(lines), line)
+		TESTQ(line, line)
+		JZ(LabelRef("lines_end" + suffix))
+		Label("line" + suffix)
+		MOVQ(line0, from)
+		rows(lead, "lead", false)
+		rows(count, "copy", true)
+		rows(trail, "trail", false)
+		ADDQ(field(srcLine), line0)
+		DECQ(line)
+		JNZ(LabelRef("line" + suffix))
+		Label("lines_end" + suffix)
+		rows(bottom, "bottom", false)
+		ADDQ(field(dstPlane), dst)
+		ADDQ(field(srcPlane), src)
+		DECQ(left)
+		JMP(LabelRef("plane" + suffix))
 	}
-	Label("plane")
-	TESTQ(left, left)
-	JZ(LabelRef("done"))
-	MOVQ(dst, to)
-	MOVQ(src, line0)
-	rows(top, "top", false)
-	MOVQ(field(lines), line)
-	TESTQ(line, line)
-	JZ(LabelRef("lines_end"))
-	Label("line")
-	MOVQ(line0, from)
-	rows(lead, "lead", false)
-	rows(count, "copy", true)
-	rows(trail, "trail", false)
-	ADDQ(field(srcLine), line0)
-	DECQ(line)
-	JNZ(LabelRef("line"))
-	Label("lines_end")
-	rows(bottom, "bottom", false)
-	ADDQ(field(dstPlane), dst)
-	ADDQ(field(srcPlane), src)
-	DECQ(left)
-	JMP(LabelRef("plane"))
+	MOVQ(field(partner), second)
+	TESTQ(second, second)
+	JNZ(LabelRef("plane_pairs"))
+	loops(false, "")
+	loops(true, "_pairs")
 	Label("done")
 	VZEROUPPER()
 	RET()
