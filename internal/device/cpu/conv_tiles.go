@@ -301,35 +301,51 @@ func (t *tilePlan) gatherPair(tiles *kernel.Tiles, x Act, pair int, panel []floa
 	}
 }
 
-// rows lists the tiles of a box and where their rows lie in y, in bytes from its beginning.
+// rows lists the tiles of a box and where their rows lie in y, in bytes from its beginning. Where every plane has runs of
+// its own, tiles of two planes take turns: what one reads a tap further in depth, the other has just read.
 func (t *tilePlan) rows(y Act, own *tileChunk) {
-	starts, to := own.starts[:0], own.to[:0]
-	size := t.panelSize()
-	end := func() {
-		for len(to)%kernel.TileRows != 0 {
-			to = append(to, -1)
-		}
+	size, tiles := t.panelSize(), t.tiles()
+	starts, to := own.starts[:tiles], own.to[:tiles*kernel.TileRows]
+	for i := range to {
+		to[i] = -1
 	}
+	planes := t.box.size[1]
+	perPlane := tiles / (t.box.size[0] * planes) // where planes have runs of their own
+	next := 0                                    // row of the plane or, without runs of their own, of the box
 	for n := range t.box.size[0] {
-		for d := range t.box.size[1] {
+		for d := range planes {
+			if t.copied < 2 {
+				next = 0
+			}
 			for h := range t.box.size[2] {
-				if t.copied == 0 || t.copied == 1 && h == 0 || t.copied == 2 && d == 0 && h == 0 {
-					end()
+				if t.copied == 0 || t.copied == 2 && d == 0 && h == 0 {
+					next = (next + kernel.TileRows - 1) / kernel.TileRows * kernel.TileRows
 				}
 				from := ((n*size[0]+d)*size[1] + h) * size[2] * 64
 				at := (t.box.at[0]+n)*y.NStride*4 + ((t.box.at[1]+d)*y.H+t.box.at[2]+h)*y.W*32
-				for range y.W {
-					if len(to)%kernel.TileRows == 0 {
-						starts = append(starts, from)
+				for w := 0; w < y.W; {
+					tile, row := next/kernel.TileRows, next%kernel.TileRows
+					if t.copied < 2 {
+						switch first := (n*planes + d&^1) * perPlane; {
+						case d|1 < planes:
+							tile = first + 2*tile + d&1
+						default:
+							tile += first
+						}
 					}
-					to = append(to, at)
-					from += 64
-					at += 32
+					count := min(kernel.TileRows-row, y.W-w)
+					if row == 0 {
+						starts[tile] = from + w*64
+					}
+					for i := range to[tile*kernel.TileRows+row:][:count] {
+						to[tile*kernel.TileRows+row+i] = at + (w+i)*32
+					}
+					w += count
+					next += count
 				}
 			}
 		}
 	}
-	end()
 	own.starts, own.to = starts, to
 }
 

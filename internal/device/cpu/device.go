@@ -187,7 +187,12 @@ func (d *cpuDevice) Upload(t *device.Tensor, values []float32) {
 		c := packing(t.Spec())
 		PackWeights(&c, values, st.data)
 		st.forms.Clear()
-	case device.Input, device.Values:
+	case device.Input:
+		const piece = 1 << 16
+		d.pool.Run((len(values)+piece-1)/piece, func(_, tile int) {
+			copy(st.data[tile*piece:], values[tile*piece:min(len(values), (tile+1)*piece)])
+		})
+	case device.Values:
 		copy(st.data, values)
 	default:
 		panic("device: tensors of this kind are not uploaded")
