@@ -39,8 +39,8 @@ type Gather struct {
 	SrcLine                    int // bytes
 	Lead, Count, Trail         int
 	DstRow                     int // bytes between rows of the result
-	// Partner, unless 0, is how many bytes behind its row of 32 bytes another one lies that is copied behind it, to rows of
-	// 64 bytes; zeros are as long then.
+	// Partner, unless 0, is how many bytes behind a row of 32 bytes another one lies that is copied behind it, to rows
+	// of 64 bytes; zeros are as long then.
 	Partner int
 }
 

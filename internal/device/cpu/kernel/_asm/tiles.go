@@ -88,8 +88,8 @@ func quadLanes(name string, pairs ...uint64) Mem {
 	return m
 }
 
-// turnLanes turns, in every quarter of the registers 0 to 7, 8 rows of 4 values of 32 bits: register 16+k gets value k of
-// the first four rows, register 20+k that of the others.
+// turnLanes turns, in every quarter of the registers 0 to 7, 8 rows of 4 values of 32 bits: register 16+k gets value
+// k of the first four rows, register 20+k that of the others.
 func turnLanes() {
 	for half := 0; half < 8; half += 4 {
 		z, t, u := half, 8+half, 16+half
