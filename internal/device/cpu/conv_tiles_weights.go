@@ -3,8 +3,8 @@ package cpu
 import "github.com/universal-classifier/uc/internal/device/cpu/kernel"
 
 // The gradient of the weights by tiles: for every tap, products over 32 voxels at a time of dy, transposed to
-// [16 channels][32 voxels], and x in pairs of voxels, [16 pairs][16 channels][2]. As the pairs must begin at even voxels,
-// the lines of x are always copied for each tap; the panel of x is
+// [16 channels][32 voxels], and x in pairs of voxels, [16 pairs][16 channels][2]. As the pairs must begin at even
+// voxels, the lines of x are always copied for each tap; the panel of x is
 //
 //	[in/16][copy][voxel of the box/2][16][2]
 //
