@@ -127,7 +127,7 @@ func ConvForward(p *Workers, c *Conv, x Act, w []float32, y Act, e *Epilogue, s 
 		plan.forward(p, x, w, y, e, s)
 		return
 	}
-	if _, ok := c.chooseSchemes(forOutputs, 0); ok && !x.Planar {
+	if _, ok := c.chooseSchemes(forOutputs, 0, x.N); ok && !x.Planar {
 		winogradForward(p, c, x, w, y, e, s)
 		return
 	}
@@ -224,7 +224,7 @@ func ConvBackwardWeights(p *Workers, c *Conv, x, dy Act, dw []float32, s *Scratc
 		plan.gradient(p, x, dy, dw, s)
 		return
 	}
-	if plan, ok := c.winogradPlan(x.N, anyScheme, 0); ok && !x.Planar {
+	if plan, ok := c.winogradPlan(x.N, forWeights, 0); ok && !x.Planar {
 		plan.weightGradient(p, x, dy, dw, s)
 		return
 	}

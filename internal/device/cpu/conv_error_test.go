@@ -136,8 +136,8 @@ func TestWeightsTail(t *testing.T) {
 			t.Errorf("tail %g, want that of %g -> %g channels, %g", got, k.in, k.out, want)
 		}
 	}
-	few, ok := c.chooseSchemes(bf16Products, bf16Tail(1, 40))
-	many, _ := c.chooseSchemes(bf16Products, bf16Tail(64, 64))
+	few, ok := c.chooseSchemes(bf16Products, bf16Tail(1, 40), 1)
+	many, _ := c.chooseSchemes(bf16Products, bf16Tail(64, 64), 1)
 	if noise := func(s [3]int) float64 {
 		return kernel.Schemes[s[0]].Noise * kernel.Schemes[s[1]].Noise * kernel.Schemes[s[2]].Noise
 	}; !ok || !(noise(few) < noise(many)) {

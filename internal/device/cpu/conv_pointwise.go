@@ -36,9 +36,12 @@ func pointwiseBlocks(p *Workers, x Act, w []float32, y Act, add bool, e *Epilogu
 	k, ky, vec := p.kernels(), p.kernels().On(y.BF16), x.vec()
 	square := vec * kernel.Block // of a pair of blocks
 	ins, outs, vox := Blocks(x.C), Blocks(y.C), x.Voxels()
-	group := min(outs, max(2, pointwiseWeights/(ins*square*4)/2*2))
-	groups := (outs + group - 1) / group
 	pieces := (vox + pointwiseChunk - 1) / pointwiseChunk
+	group := min(outs, max(2, pointwiseWeights/(ins*square*4)/2*2))
+	if few := 4 * p.threads; x.N*pieces < few { // else a worker may wait for another's last tile
+		group = min(group, max(2, outs*x.N*pieces/few/2*2))
+	}
+	groups := (outs + group - 1) / group
 	step := (vox + pieces - 1) / pieces
 	var bias []float32      // for kernels that add it
 	var shifts []normParams // for those that do not

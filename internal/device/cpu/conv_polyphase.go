@@ -23,7 +23,7 @@ func (c *Conv) polyphase() (phases Conv, ok bool) {
 		phases.PadLo[a] = -lo
 		phases.InSize[a] = (c.InSize[a] + 1) / 2
 	}
-	_, ok = phases.chooseSchemes(forOutputs, 0)
+	_, ok = phases.chooseSchemes(forOutputs, 0, 1)
 	return phases, ok
 }
 
@@ -170,7 +170,7 @@ func polyphaseBackwardWeights(p *Workers, c, phases *Conv, x, dy Act, dw []float
 		c.phaseWeights(phases, func(weight, phase int) { copy(dw[weight:weight+kernel.Block], packed[phase:phase+kernel.Block]) })
 		return
 	}
-	plan, _ := phases.winogradPlan(x.N, anyScheme, 0)
+	plan, _ := phases.winogradPlan(x.N, forWeights, 0)
 	plan.weightGradient(p, c.split(p, phases, x, s), dy, packed, s)
 	c.phaseWeights(phases, func(weight, phase int) { copy(dw[weight:weight+kernel.Block], packed[phase:phase+kernel.Block]) })
 }

@@ -12,7 +12,8 @@ import (
 // back.
 //
 //	V [alpha][in/16][tile][16]     transformed input            (BT along the axes)
-//	U [alpha][out/16][in/16][16][16] transformed weights        (G)
+//	U [alpha][out/16][in/16][16][16] transformed weights        (G); alpha comes second where a worker takes pairs of
+//	                                 output blocks through all products
 //	M [alpha][out/16][tile][16]    products, M = V U            (AT gives the output)
 //
 // alpha is the product of the axes' products per tile. The gradient of the weights is GT (sum over tiles of V (A dy)).
@@ -40,7 +41,8 @@ type winogradUse int
 
 const (
 	forOutputs   winogradUse = iota // results and gradients of inputs in float32
-	anyScheme                       // gradients of weights, where no later layer amplifies the rounding; results that are rounded to bfloat16; inference
+	anyScheme                       // results that are rounded to bfloat16; inference
+	forWeights                      // gradients of weights, where no later layer amplifies the rounding
 	bf16Products                    // results of factors that are rounded to bfloat16
 )
 
@@ -113,20 +115,25 @@ func (c *Conv) weightsTail(p *Workers, packed []float32) float64 {
 }
 
 // carefulAlpha is the most products per tile and axis that forOutputs and bf16Products may use; F(4,4) and F(5,3),
-// which have one more, are left to anyScheme: in the stem's forward pass F(4,4) (3.7e-6 of the result, F(3,4) has a
+// which have one more, are left to the others: in the stem's forward pass F(4,4) (3.7e-6 of the result, F(3,4) has a
 // third of it) moved the logits of a training in float32 by up to 2e-4.
 const carefulAlpha = 6
 
-// chooseSchemes picks the schemes with the fewest products among those whose error is estimated to be small enough;
-// tail is that of the factors' rounding, 0 when they are not rounded. ok is false when no schemes will do.
-func (c *Conv) chooseSchemes(use winogradUse, tail float64) (scheme [3]int, ok bool) {
+// productTiles is how many tiles a position of the transformed tile counts for besides those of the batch: its weights
+// are transformed, or read from memory. With 8 the network is fastest on images of 28 and 64 voxels along each axis.
+// A gradient of weights goes through few of them at a time and has no such cost.
+const productTiles = 8
+
+// chooseSchemes picks the schemes with the least work among those whose error is estimated to be small enough; tail is
+// that of the factors' rounding, 0 when they are not rounded. ok is false when no schemes will do.
+func (c *Conv) chooseSchemes(use winogradUse, tail float64, batch int) (scheme [3]int, ok bool) {
 	var fit [3][]int
 	for a := range 3 {
 		if c.Stride[a] != 1 {
 			return scheme, false
 		}
 		for i, s := range kernel.Schemes {
-			if s.R+2*s.TapSkip != c.Kernel[a] || (s.Alpha > carefulAlpha && use != anyScheme) {
+			if s.R+2*s.TapSkip != c.Kernel[a] || (s.Alpha > carefulAlpha && use != anyScheme && use != forWeights) {
 				continue
 			}
 			if s.Skip > 0 && (c.InSize[a] != s.Inputs || c.OutSize[a] != s.M || c.PadLo[a] != s.Skip) {
@@ -135,18 +142,23 @@ func (c *Conv) chooseSchemes(use winogradUse, tail float64) (scheme [3]int, ok b
 			fit[a] = append(fit[a], i)
 		}
 	}
-	best := math.Inf(1)
+	best, extra := math.Inf(1), float64(productTiles)
+	if use == forWeights {
+		extra = 0
+	}
 	for _, d := range fit[0] {
 		for _, h := range fit[1] {
 			for _, v := range fit[2] {
-				products, noise := 1.0, 1.0
+				tiles, alphas, noise := float64(batch), 1.0, 1.0
 				for a, i := range [3]int{d, h, v} {
 					s := &kernel.Schemes[i]
-					products *= float64((c.OutSize[a] + s.M - 1) / s.M * s.Alpha)
+					tiles *= float64((c.OutSize[a] + s.M - 1) / s.M)
+					alphas *= float64(s.Alpha)
 					noise *= s.Noise
 				}
-				if products < best && bf16Rounding*noise*tail <= bf16Error {
-					best, scheme = products, [3]int{d, h, v}
+				work := alphas * (tiles + extra)
+				if work < best && bf16Rounding*noise*tail <= bf16Error {
+					best, scheme = work, [3]int{d, h, v}
 				}
 			}
 		}
@@ -160,15 +172,22 @@ func (c *Conv) chooseSchemes(use winogradUse, tail float64) (scheme [3]int, ok b
 // threads.
 const (
 	winogradBytes       = 4 << 20
+	winogradOwnBytes    = 1 << 20
 	winogradManyWeights = 16 << 20
 	winogradLongBytes   = 16 << 20
 )
 
 func (c *Conv) winogradPlan(batch int, use winogradUse, tail float64) (w winogradPlan, ok bool) {
-	w = winogradPlan{ins: Blocks(c.In), outs: Blocks(c.Out), in: c.InSize, out: c.OutSize, pad: c.PadLo, kernel: c.Kernel, inner: c.inner(), batch: batch, alphas: 1, total: batch, bf16: use == bf16Products}
-	if w.scheme, ok = c.chooseSchemes(use, tail); !ok {
+	scheme, ok := c.chooseSchemes(use, tail, batch)
+	if !ok {
 		return w, false
 	}
+	return c.winogradPlanOf(batch, scheme, use == bf16Products), true
+}
+
+// winogradPlanOf returns the plan that has these schemes.
+func (c *Conv) winogradPlanOf(batch int, scheme [3]int, bf16 bool) winogradPlan {
+	w := winogradPlan{ins: Blocks(c.In), outs: Blocks(c.Out), in: c.InSize, out: c.OutSize, pad: c.PadLo, kernel: c.Kernel, inner: c.inner(), scheme: scheme, batch: batch, alphas: 1, total: batch, bf16: bf16}
 	for a := range 3 {
 		s := &kernel.Schemes[w.scheme[a]]
 		w.tiles[a] = (w.out[a] + s.M - 1) / s.M
@@ -182,7 +201,7 @@ func (c *Conv) winogradPlan(batch int, use winogradUse, tail float64) (w winogra
 	fit := max(14, bytes/(w.alphas*4*(w.ins*w.lane()+kernel.Block*min(w.outs, winogradGroup)))/14*14)
 	chunks := (w.total + fit - 1) / fit
 	w.chunk = (w.total + chunks - 1) / chunks
-	return w, true
+	return w
 }
 
 // winogradGroup is the number of output blocks whose products are in work at a time.
@@ -409,43 +428,58 @@ type convolution struct {
 	forms  *Forms    // where transformed weights are kept; nil when they change
 }
 
-// transformWeights transforms all weights to u, whose products lie stride floats apart.
-func (w *winogradPlan) transformWeights(p *Workers, packed []float32, mirror bool, u []float32, stride int, work []winogradWork) {
+// weightsAt returns where the transformed weights of an output block begin, when so many output blocks lie side by side
+// and products stride floats apart.
+func (w *winogradPlan) weightsAt(side, ob, stride int) int {
+	return ob/side*w.alphas*stride + ob%side*w.ins*w.square()
+}
+
+// transformWeights transforms all weights to u; see weightsAt.
+func (w *winogradPlan) transformWeights(p *Workers, packed []float32, mirror bool, side int, u []float32, stride int, work []winogradWork) {
 	k := p.kernels()
 	p.Run(w.outs*w.ins, func(worker, tile int) {
-		own, to := &work[worker], u[tile*w.square():]
+		ob, ib := tile/w.ins, tile%w.ins
+		own, to := &work[worker], u[w.weightsAt(side, ob, stride)+ib*w.square():]
 		if !w.bf16 {
-			w.weights(k, packed, tile/w.ins, tile%w.ins, to, stride, mirror, own)
+			w.weights(k, packed, ob, ib, to, stride, mirror, own)
 			return
 		}
-		w.weights(k, packed, tile/w.ins, tile%w.ins, own.u, kernel.Block*kernel.Block, mirror, own)
+		w.weights(k, packed, ob, ib, own.u, kernel.Block*kernel.Block, mirror, own)
 		for a := range w.alphas {
 			k.BF16.PackPairs(&to[a*stride], &own.u[a*kernel.Block*kernel.Block], kernel.Block/2)
 		}
 	})
 }
 
-// transformedWeights returns all transformed weights and their stride: from c.forms, where they are made on first use,
-// or in memory that lies in s until the next call.
-func (w *winogradPlan) transformedWeights(p *Workers, packed []float32, c *convolution, s *Scratch, work []winogradWork) (u []float32, stride int) {
-	stride = odd(w.outs * w.ins * w.square())
+// transformedWeights returns all transformed weights, with so many output blocks side by side, and their stride: from
+// c.forms, where they are made on first use, or in memory that lies in s until the next call.
+func (w *winogradPlan) transformedWeights(p *Workers, packed []float32, side int, c *convolution, s *Scratch, work []winogradWork) (u []float32, stride int) {
+	stride = odd(side * w.ins * w.square())
+	size := (w.outs + side - 1) / side * w.alphas * stride
 	if c.forms == nil {
-		u = s.floats(w.alphas * stride)
-		w.transformWeights(p, packed, c.mirror, u, stride, work)
+		u = s.floats(size)
+		w.transformWeights(p, packed, c.mirror, side, u, stride, work)
 		return u, stride
 	}
-	return c.forms.get(formKey{weights: &packed[0], scheme: w.scheme, bf16: w.bf16}, w.alphas*stride, func(u []float32) {
-		w.transformWeights(p, packed, c.mirror, u, stride, work)
+	return c.forms.get(formKey{weights: &packed[0], scheme: w.scheme, side: side, bf16: w.bf16}, size, func(u []float32) {
+		w.transformWeights(p, packed, c.mirror, side, u, stride, work)
 	}), stride
+}
+
+// few reports whether all transformed tiles stay in the caches, and their products with a pair of output blocks in a
+// core's own.
+func (w *winogradPlan) few(k *kernel.Set) bool {
+	v, m := w.alphas*w.total*w.ins*w.lane()*4, w.alphas*w.total*max(k.Cols, 1)*kernel.Block*4
+	return w.chunk == w.total || v <= winogradBytes && m <= winogradOwnBytes
 }
 
 // convolve computes y = conv(x, packed).
 func (w *winogradPlan) convolve(p *Workers, x Act, packed []float32, y Act, c *convolution, s *Scratch) {
-	if w.chunk == w.total {
+	k := p.kernels()
+	if w.few(k) {
 		w.convolveFew(p, x, packed, y, c, s)
 		return
 	}
-	k := p.kernels()
 	if w.alphas*localTiles*4*(w.ins*w.lane()+k.Cols*kernel.Block) <= localBytes {
 		w.convolveLocal(p, x, packed, y, c, s)
 		return
@@ -454,7 +488,7 @@ func (w *winogradPlan) convolve(p *Workers, x Act, packed []float32, y Act, c *c
 	group := min(w.outs, winogradGroup)
 	vs, ms, sq := odd(w.ins*w.chunk*w.lane()), odd(group*w.chunk*kernel.Block), w.square()
 	v, m := s.floats(w.alphas*vs), s.floats(w.alphas*ms)
-	u, us := w.transformedWeights(p, packed, c, s, work)
+	u, us := w.transformedWeights(p, packed, w.outs, c, s, work)
 	for from := 0; from < w.total; from += w.chunk {
 		count := min(w.chunk, w.total-from)
 		w.inputTiles(p, kernel.InputTransform, x, from, count, v, vs, work)
@@ -486,7 +520,7 @@ func (w *winogradPlan) convolveLocal(p *Workers, x Act, packed []float32, y Act,
 	group := max(k.Cols, 1)
 	vs, ms, sq := odd(w.ins*localTiles*w.lane()), odd(group*localTiles*kernel.Block), w.square()
 	work := w.work(p, s, c, max(w.bf16Weights(), w.alphas*vs), w.alphas*ms)
-	u, us := w.transformedWeights(p, packed, c, s, work)
+	u, us := w.transformedWeights(p, packed, group, c, s, work)
 	// As many tiles at a time as keep the workers equally long at work.
 	rounds := (w.total + localTiles*p.threads - 1) / (localTiles * p.threads)
 	size := (w.total + rounds*p.threads - 1) / (rounds * p.threads)
@@ -502,7 +536,7 @@ func (w *winogradPlan) convolveLocal(p *Workers, x Act, packed []float32, y Act,
 		for first := 0; first < w.outs; first += group {
 			blocks := min(group, w.outs-first)
 			for a := range w.alphas {
-				k.Multiply(w.bf16, v[a*vs:], count*w.lane(), u[a*us+first*w.ins*sq:], w.ins*sq, x.C, own.m[a*ms:], count*kernel.Block, count, blocks, false)
+				k.Multiply(w.bf16, v[a*vs:], count*w.lane(), u[w.weightsAt(group, first, us)+a*us:], w.ins*sq, x.C, own.m[a*ms:], count*kernel.Block, count, blocks, false)
 			}
 			for b := range blocks {
 				for t := range count {
@@ -537,7 +571,7 @@ func (w *winogradPlan) convolveFew(p *Workers, x Act, packed []float32, y Act, c
 	var u []float32
 	var us int
 	if c.forms != nil {
-		u, us = w.transformedWeights(p, packed, c, s, work)
+		u, us = w.transformedWeights(p, packed, group, c, s, work)
 	}
 	w.inputTiles(p, kernel.InputTransform, x, 0, w.total, v, vs, work)
 	// Where a part of the workers would have a whole group more to do than the others, the last groups are of one block.
@@ -554,7 +588,7 @@ func (w *winogradPlan) convolveFew(p *Workers, x Act, packed []float32, y Act, c
 		if u != nil {
 			sq := w.ins * w.square()
 			for a := range w.alphas {
-				k.Multiply(w.bf16, v[a*vs:], w.total*w.lane(), u[a*us+first*sq:], sq, x.C, mine.m[a*ms:], w.total*kernel.Block, w.total, blocks, false)
+				k.Multiply(w.bf16, v[a*vs:], w.total*w.lane(), u[w.weightsAt(group, first, us)+a*us:], sq, x.C, mine.m[a*ms:], w.total*kernel.Block, w.total, blocks, false)
 			}
 		} else {
 			for ib := range w.ins {

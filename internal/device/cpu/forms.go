@@ -17,6 +17,7 @@ type form struct {
 type formKey struct {
 	weights *float32
 	scheme  [3]int
+	side    int // output blocks side by side
 	bf16    bool
 	tiles   tileForm
 }

@@ -9,17 +9,17 @@
 TEXT ·gemmBF16x1x1(SB), NOSPLIT, $0-72
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
-	MOVQ b+16(FP), DX
-	MOVQ bStride+24(FP), BX
+	MOVQ bStride+24(FP), DX
 	MOVQ c+40(FP), BX
 	MOVQ cStride+48(FP), SI
 	MOVQ tiles+56(FP), SI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R11
+	MOVQ $0x00000004, DI
+	MOVQ DX, R12
 
 tile:
-	MOVQ    AX, DI
-	MOVQ    DX, R8
+	MOVQ    AX, DX
+	MOVQ    b+16(FP), R8
 	MOVQ    k4+32(FP), R9
 	MOVQ    add+64(FP), R10
 	TESTQ   R10, R10
@@ -32,34 +32,37 @@ zero:
 
 block:
 	MOVQ    R9, R10
-	CMPQ    R10, R11
-	CMOVQGT R11, R10
-	LEAQ    32(AX), R12
+	CMPQ    R10, DI
+	CMOVQGT DI, R10
+	LEAQ    32(AX), R11
 	SUBQ    R10, R9
 	JZ      inner
-	LEAQ    32(DI)(CX*1), R12
+	LEAQ    32(DX)(CX*1), R11
 
 inner:
+	PREFETCHT0   (R8)(R12*1)
 	VMOVUPS      (R8), Z28
-	VPBROADCASTD (DI), Z30
+	VPBROADCASTD (DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	PREFETCHT0   (R12)
+	PREFETCHT0   (R11)
+	PREFETCHT0   64(R8)(R12*1)
 	VMOVUPS      64(R8), Z28
-	VPBROADCASTD 4(DI), Z30
+	VPBROADCASTD 4(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	ADDQ         $0x00000040, R12
-	ADDQ         $0x08, DI
+	ADDQ         $0x00000040, R11
+	ADDQ         $0x08, DX
 	ADDQ         $0x00000080, R8
 	DECQ         R10
 	JNZ          inner
-	ADDQ         CX, DI
+	ADDQ         CX, DX
 	TESTQ        R9, R9
 	JNZ          block
 	VMOVUPS      Z0, (BX)
 	ADDQ         $0x00000020, AX
 	ADDQ         $0x00000040, BX
+	XORQ         R12, R12
 	DECQ         SI
 	JNZ          tile
 	VZEROUPPER
@@ -70,17 +73,17 @@ inner:
 TEXT ·productBF16x1x1(SB), NOSPLIT, $0-88
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
-	MOVQ b+16(FP), DX
-	MOVQ bStride+24(FP), BX
+	MOVQ bStride+24(FP), DX
 	MOVQ c+40(FP), BX
 	MOVQ cStride+48(FP), SI
 	MOVQ tiles+56(FP), SI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R11
+	MOVQ $0x00000004, DI
+	MOVQ DX, R12
 
 tile:
-	MOVQ      AX, DI
-	MOVQ      DX, R8
+	MOVQ      AX, DX
+	MOVQ      b+16(FP), R8
 	MOVQ      k4+32(FP), R9
 	MOVQ      add+64(FP), R10
 	TESTQ     R10, R10
@@ -94,40 +97,42 @@ zero:
 
 block:
 	MOVQ    R9, R10
-	CMPQ    R10, R11
-	CMOVQGT R11, R10
-	LEAQ    32(AX), R12
+	CMPQ    R10, DI
+	CMOVQGT DI, R10
+	LEAQ    32(AX), R11
 	SUBQ    R10, R9
 	JZ      inner
-	LEAQ    32(DI)(CX*1), R12
+	LEAQ    32(DX)(CX*1), R11
 
 inner:
+	PREFETCHT0   (R8)(R12*1)
 	VMOVUPS      (R8), Z28
-	VPBROADCASTD (DI), Z30
+	VPBROADCASTD (DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	PREFETCHT0   (R12)
+	PREFETCHT0   (R11)
+	PREFETCHT0   64(R8)(R12*1)
 	VMOVUPS      64(R8), Z28
-	VPBROADCASTD 4(DI), Z30
+	VPBROADCASTD 4(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	ADDQ         $0x00000040, R12
-	ADDQ         $0x08, DI
+	ADDQ         $0x00000040, R11
+	ADDQ         $0x08, DX
 	ADDQ         $0x00000080, R8
 	DECQ         R10
 	JNZ          inner
-	ADDQ         CX, DI
+	ADDQ         CX, DX
 	TESTQ        R9, R9
 	JNZ          block
-	MOVQ         bias+72(FP), DI
-	TESTQ        DI, DI
+	MOVQ         bias+72(FP), DX
+	TESTQ        DX, DX
 	JZ           biased
-	VMOVUPS      (DI), Z28
+	VMOVUPS      (DX), Z28
 	VADDPS       Z28, Z0, Z0
 
 biased:
-	MOVQ   relu+80(FP), DI
-	TESTQ  DI, DI
+	MOVQ   relu+80(FP), DX
+	TESTQ  DX, DX
 	JZ     rectified
 	VPXORD Z30, Z30, Z30
 	VMAXPS Z0, Z30, Z0
@@ -138,6 +143,7 @@ rectified:
 	VMOVDQU16 Y0, (BX)
 	ADDQ      $0x00000020, AX
 	ADDQ      $0x00000020, BX
+	XORQ      R12, R12
 	DECQ      SI
 	JNZ       tile
 	VZEROUPPER
@@ -148,25 +154,26 @@ rectified:
 TEXT ·gemmBF16x1x2(SB), NOSPLIT, $8-72
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
-	MOVQ b+16(FP), DX
-	MOVQ bStride+24(FP), BX
-	MOVQ c+40(FP), SI
-	MOVQ cStride+48(FP), DI
-	MOVQ tiles+56(FP), R8
+	MOVQ bStride+24(FP), DX
+	MOVQ c+40(FP), BX
+	MOVQ cStride+48(FP), SI
+	MOVQ tiles+56(FP), DI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R15
+	MOVQ $0x00000004, R14
+	MOVQ DX, BP
+	ADDQ DX, BP
 
 tile:
-	MOVQ    AX, R9
-	MOVQ    DX, R10
-	LEAQ    (DX)(BX*1), R11
-	LEAQ    (SI)(DI*1), R12
-	MOVQ    k4+32(FP), R13
-	MOVQ    add+64(FP), R14
-	TESTQ   R14, R14
+	MOVQ    AX, R8
+	MOVQ    b+16(FP), R9
+	LEAQ    (R9)(DX*1), R10
+	LEAQ    (BX)(SI*1), R11
+	MOVQ    k4+32(FP), R12
+	MOVQ    add+64(FP), R13
+	TESTQ   R13, R13
 	JZ      zero
-	VMOVUPS (SI), Z0
-	VMOVUPS (R12), Z1
+	VMOVUPS (BX), Z0
+	VMOVUPS (R11), Z1
 	JMP     block
 
 zero:
@@ -174,44 +181,49 @@ zero:
 	VPXORD Z1, Z1, Z1
 
 block:
-	MOVQ    R13, R14
-	CMPQ    R14, R15
-	CMOVQGT R15, R14
-	LEAQ    32(AX), BP
-	SUBQ    R14, R13
+	MOVQ    R12, R13
+	CMPQ    R13, R14
+	CMOVQGT R14, R13
+	LEAQ    32(AX), R15
+	SUBQ    R13, R12
 	JZ      inner
-	LEAQ    32(R9)(CX*1), BP
+	LEAQ    32(R8)(CX*1), R15
 
 inner:
-	VMOVUPS      (R10), Z28
-	VMOVUPS      (R11), Z29
-	VPBROADCASTD (R9), Z30
+	PREFETCHT0   (R9)(BP*1)
+	PREFETCHT0   (R10)(BP*1)
+	VMOVUPS      (R9), Z28
+	VMOVUPS      (R10), Z29
+	VPBROADCASTD (R8), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
 	LONG         $0x40169262
 	WORD         $0xce52
-	PREFETCHT0   (BP)
-	VMOVUPS      64(R10), Z28
-	VMOVUPS      64(R11), Z29
-	VPBROADCASTD 4(R9), Z30
+	PREFETCHT0   (R15)
+	PREFETCHT0   64(R9)(BP*1)
+	PREFETCHT0   64(R10)(BP*1)
+	VMOVUPS      64(R9), Z28
+	VMOVUPS      64(R10), Z29
+	VPBROADCASTD 4(R8), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
 	LONG         $0x40169262
 	WORD         $0xce52
-	ADDQ         $0x00000040, BP
-	ADDQ         $0x08, R9
+	ADDQ         $0x00000040, R15
+	ADDQ         $0x08, R8
+	ADDQ         $0x00000080, R9
 	ADDQ         $0x00000080, R10
-	ADDQ         $0x00000080, R11
-	DECQ         R14
+	DECQ         R13
 	JNZ          inner
-	ADDQ         CX, R9
-	TESTQ        R13, R13
+	ADDQ         CX, R8
+	TESTQ        R12, R12
 	JNZ          block
-	VMOVUPS      Z0, (SI)
-	VMOVUPS      Z1, (R12)
+	VMOVUPS      Z0, (BX)
+	VMOVUPS      Z1, (R11)
 	ADDQ         $0x00000020, AX
-	ADDQ         $0x00000040, SI
-	DECQ         R8
+	ADDQ         $0x00000040, BX
+	XORQ         BP, BP
+	DECQ         DI
 	JNZ          tile
 	VZEROUPPER
 	RET
@@ -221,26 +233,27 @@ inner:
 TEXT ·productBF16x1x2(SB), NOSPLIT, $8-88
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
-	MOVQ b+16(FP), DX
-	MOVQ bStride+24(FP), BX
-	MOVQ c+40(FP), SI
-	MOVQ cStride+48(FP), DI
-	MOVQ tiles+56(FP), R8
+	MOVQ bStride+24(FP), DX
+	MOVQ c+40(FP), BX
+	MOVQ cStride+48(FP), SI
+	MOVQ tiles+56(FP), DI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R15
+	MOVQ $0x00000004, R14
+	MOVQ DX, BP
+	ADDQ DX, BP
 
 tile:
-	MOVQ      AX, R9
-	MOVQ      DX, R10
-	LEAQ      (DX)(BX*1), R11
-	LEAQ      (SI)(DI*1), R12
-	MOVQ      k4+32(FP), R13
-	MOVQ      add+64(FP), R14
-	TESTQ     R14, R14
+	MOVQ      AX, R8
+	MOVQ      b+16(FP), R9
+	LEAQ      (R9)(DX*1), R10
+	LEAQ      (BX)(SI*1), R11
+	MOVQ      k4+32(FP), R12
+	MOVQ      add+64(FP), R13
+	TESTQ     R13, R13
 	JZ        zero
-	VPMOVZXWD (SI), Z0
+	VPMOVZXWD (BX), Z0
 	VPSLLD    $0x10, Z0, Z0
-	VPMOVZXWD (R12), Z1
+	VPMOVZXWD (R11), Z1
 	VPSLLD    $0x10, Z1, Z1
 	JMP       block
 
@@ -249,50 +262,54 @@ zero:
 	VPXORD Z1, Z1, Z1
 
 block:
-	MOVQ    R13, R14
-	CMPQ    R14, R15
-	CMOVQGT R15, R14
-	LEAQ    32(AX), BP
-	SUBQ    R14, R13
+	MOVQ    R12, R13
+	CMPQ    R13, R14
+	CMOVQGT R14, R13
+	LEAQ    32(AX), R15
+	SUBQ    R13, R12
 	JZ      inner
-	LEAQ    32(R9)(CX*1), BP
+	LEAQ    32(R8)(CX*1), R15
 
 inner:
-	VMOVUPS      (R10), Z28
-	VMOVUPS      (R11), Z29
-	VPBROADCASTD (R9), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	LONG         $0x40169262
-	WORD         $0xce52
-	PREFETCHT0   (BP)
-	VMOVUPS      64(R10), Z28
-	VMOVUPS      64(R11), Z29
-	VPBROADCASTD 4(R9), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	LONG         $0x40169262
-	WORD         $0xce52
-	ADDQ         $0x00000040, BP
-	ADDQ         $0x08, R9
-	ADDQ         $0x00000080, R10
-	ADDQ         $0x00000080, R11
-	DECQ         R14
-	JNZ          inner
-	ADDQ         CX, R9
-	TESTQ        R13, R13
-	JNZ          block
-	MOVQ         bias+72(FP), R9
-	TESTQ        R9, R9
-	JZ           biased
+	PREFETCHT0   (R9)(BP*1)
+	PREFETCHT0   (R10)(BP*1)
 	VMOVUPS      (R9), Z28
-	VMOVUPS      64(R9), Z29
+	VMOVUPS      (R10), Z29
+	VPBROADCASTD (R8), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	LONG         $0x40169262
+	WORD         $0xce52
+	PREFETCHT0   (R15)
+	PREFETCHT0   64(R9)(BP*1)
+	PREFETCHT0   64(R10)(BP*1)
+	VMOVUPS      64(R9), Z28
+	VMOVUPS      64(R10), Z29
+	VPBROADCASTD 4(R8), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	LONG         $0x40169262
+	WORD         $0xce52
+	ADDQ         $0x00000040, R15
+	ADDQ         $0x08, R8
+	ADDQ         $0x00000080, R9
+	ADDQ         $0x00000080, R10
+	DECQ         R13
+	JNZ          inner
+	ADDQ         CX, R8
+	TESTQ        R12, R12
+	JNZ          block
+	MOVQ         bias+72(FP), R8
+	TESTQ        R8, R8
+	JZ           biased
+	VMOVUPS      (R8), Z28
+	VMOVUPS      64(R8), Z29
 	VADDPS       Z28, Z0, Z0
 	VADDPS       Z29, Z1, Z1
 
 biased:
-	MOVQ   relu+80(FP), R9
-	TESTQ  R9, R9
+	MOVQ   relu+80(FP), R8
+	TESTQ  R8, R8
 	JZ     rectified
 	VPXORD Z30, Z30, Z30
 	VMAXPS Z0, Z30, Z0
@@ -301,13 +318,14 @@ biased:
 rectified:
 	LONG      $0x487ef262
 	WORD      $0xc072
-	VMOVDQU16 Y0, (SI)
+	VMOVDQU16 Y0, (BX)
 	LONG      $0x487ef262
 	WORD      $0xc972
-	VMOVDQU16 Y1, (R12)
+	VMOVDQU16 Y1, (R11)
 	ADDQ      $0x00000020, AX
-	ADDQ      $0x00000020, SI
-	DECQ      R8
+	ADDQ      $0x00000020, BX
+	XORQ      BP, BP
+	DECQ      DI
 	JNZ       tile
 	VZEROUPPER
 	RET
@@ -317,17 +335,17 @@ rectified:
 TEXT ·gemmBF16x2x1(SB), NOSPLIT, $0-72
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
-	MOVQ b+16(FP), DX
-	MOVQ bStride+24(FP), BX
+	MOVQ bStride+24(FP), DX
 	MOVQ c+40(FP), BX
 	MOVQ cStride+48(FP), SI
 	MOVQ tiles+56(FP), SI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R11
+	MOVQ $0x00000004, DI
+	MOVQ DX, R12
 
 tile:
-	MOVQ    AX, DI
-	MOVQ    DX, R8
+	MOVQ    AX, DX
+	MOVQ    b+16(FP), R8
 	MOVQ    k4+32(FP), R9
 	MOVQ    add+64(FP), R10
 	TESTQ   R10, R10
@@ -342,41 +360,44 @@ zero:
 
 block:
 	MOVQ    R9, R10
-	CMPQ    R10, R11
-	CMOVQGT R11, R10
-	LEAQ    64(AX), R12
+	CMPQ    R10, DI
+	CMOVQGT DI, R10
+	LEAQ    64(AX), R11
 	SUBQ    R10, R9
 	JZ      inner
-	LEAQ    32(DI)(CX*1), R12
+	LEAQ    32(DX)(CX*1), R11
 
 inner:
+	PREFETCHT0   (R8)(R12*1)
 	VMOVUPS      (R8), Z28
-	VPBROADCASTD (DI), Z30
+	VPBROADCASTD (DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 32(DI), Z31
+	VPBROADCASTD 32(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	PREFETCHT0   (R12)
+	PREFETCHT0   (R11)
+	PREFETCHT0   64(R8)(R12*1)
 	VMOVUPS      64(R8), Z28
-	VPBROADCASTD 4(DI), Z30
+	VPBROADCASTD 4(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 36(DI), Z31
+	VPBROADCASTD 36(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	ADDQ         $0x00000040, R12
-	ADDQ         $0x08, DI
+	ADDQ         $0x00000040, R11
+	ADDQ         $0x08, DX
 	ADDQ         $0x00000080, R8
 	DECQ         R10
 	JNZ          inner
-	ADDQ         CX, DI
+	ADDQ         CX, DX
 	TESTQ        R9, R9
 	JNZ          block
 	VMOVUPS      Z0, (BX)
 	VMOVUPS      Z1, 64(BX)
 	ADDQ         $0x00000040, AX
 	ADDQ         $0x00000080, BX
+	XORQ         R12, R12
 	DECQ         SI
 	JNZ          tile
 	VZEROUPPER
@@ -387,17 +408,17 @@ inner:
 TEXT ·productBF16x2x1(SB), NOSPLIT, $0-88
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
-	MOVQ b+16(FP), DX
-	MOVQ bStride+24(FP), BX
+	MOVQ bStride+24(FP), DX
 	MOVQ c+40(FP), BX
 	MOVQ cStride+48(FP), SI
 	MOVQ tiles+56(FP), SI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R11
+	MOVQ $0x00000004, DI
+	MOVQ DX, R12
 
 tile:
-	MOVQ      AX, DI
-	MOVQ      DX, R8
+	MOVQ      AX, DX
+	MOVQ      b+16(FP), R8
 	MOVQ      k4+32(FP), R9
 	MOVQ      add+64(FP), R10
 	TESTQ     R10, R10
@@ -414,47 +435,49 @@ zero:
 
 block:
 	MOVQ    R9, R10
-	CMPQ    R10, R11
-	CMOVQGT R11, R10
-	LEAQ    64(AX), R12
+	CMPQ    R10, DI
+	CMOVQGT DI, R10
+	LEAQ    64(AX), R11
 	SUBQ    R10, R9
 	JZ      inner
-	LEAQ    32(DI)(CX*1), R12
+	LEAQ    32(DX)(CX*1), R11
 
 inner:
+	PREFETCHT0   (R8)(R12*1)
 	VMOVUPS      (R8), Z28
-	VPBROADCASTD (DI), Z30
+	VPBROADCASTD (DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 32(DI), Z31
+	VPBROADCASTD 32(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	PREFETCHT0   (R12)
+	PREFETCHT0   (R11)
+	PREFETCHT0   64(R8)(R12*1)
 	VMOVUPS      64(R8), Z28
-	VPBROADCASTD 4(DI), Z30
+	VPBROADCASTD 4(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 36(DI), Z31
+	VPBROADCASTD 36(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	ADDQ         $0x00000040, R12
-	ADDQ         $0x08, DI
+	ADDQ         $0x00000040, R11
+	ADDQ         $0x08, DX
 	ADDQ         $0x00000080, R8
 	DECQ         R10
 	JNZ          inner
-	ADDQ         CX, DI
+	ADDQ         CX, DX
 	TESTQ        R9, R9
 	JNZ          block
-	MOVQ         bias+72(FP), DI
-	TESTQ        DI, DI
+	MOVQ         bias+72(FP), DX
+	TESTQ        DX, DX
 	JZ           biased
-	VMOVUPS      (DI), Z28
+	VMOVUPS      (DX), Z28
 	VADDPS       Z28, Z0, Z0
 	VADDPS       Z28, Z1, Z1
 
 biased:
-	MOVQ   relu+80(FP), DI
-	TESTQ  DI, DI
+	MOVQ   relu+80(FP), DX
+	TESTQ  DX, DX
 	JZ     rectified
 	VPXORD Z30, Z30, Z30
 	VMAXPS Z0, Z30, Z0
@@ -469,6 +492,7 @@ rectified:
 	VMOVDQU16 Y1, 32(BX)
 	ADDQ      $0x00000040, AX
 	ADDQ      $0x00000040, BX
+	XORQ      R12, R12
 	DECQ      SI
 	JNZ       tile
 	VZEROUPPER
@@ -479,27 +503,28 @@ rectified:
 TEXT ·gemmBF16x2x2(SB), NOSPLIT, $8-72
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
-	MOVQ b+16(FP), DX
-	MOVQ bStride+24(FP), BX
-	MOVQ c+40(FP), SI
-	MOVQ cStride+48(FP), DI
-	MOVQ tiles+56(FP), R8
+	MOVQ bStride+24(FP), DX
+	MOVQ c+40(FP), BX
+	MOVQ cStride+48(FP), SI
+	MOVQ tiles+56(FP), DI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R15
+	MOVQ $0x00000004, R14
+	MOVQ DX, BP
+	ADDQ DX, BP
 
 tile:
-	MOVQ    AX, R9
-	MOVQ    DX, R10
-	LEAQ    (DX)(BX*1), R11
-	LEAQ    (SI)(DI*1), R12
-	MOVQ    k4+32(FP), R13
-	MOVQ    add+64(FP), R14
-	TESTQ   R14, R14
+	MOVQ    AX, R8
+	MOVQ    b+16(FP), R9
+	LEAQ    (R9)(DX*1), R10
+	LEAQ    (BX)(SI*1), R11
+	MOVQ    k4+32(FP), R12
+	MOVQ    add+64(FP), R13
+	TESTQ   R13, R13
 	JZ      zero
-	VMOVUPS (SI), Z0
-	VMOVUPS (R12), Z1
-	VMOVUPS 64(SI), Z2
-	VMOVUPS 64(R12), Z3
+	VMOVUPS (BX), Z0
+	VMOVUPS (R11), Z1
+	VMOVUPS 64(BX), Z2
+	VMOVUPS 64(R11), Z3
 	JMP     block
 
 zero:
@@ -509,56 +534,61 @@ zero:
 	VPXORD Z3, Z3, Z3
 
 block:
-	MOVQ    R13, R14
-	CMPQ    R14, R15
-	CMOVQGT R15, R14
-	LEAQ    64(AX), BP
-	SUBQ    R14, R13
+	MOVQ    R12, R13
+	CMPQ    R13, R14
+	CMOVQGT R14, R13
+	LEAQ    64(AX), R15
+	SUBQ    R13, R12
 	JZ      inner
-	LEAQ    32(R9)(CX*1), BP
+	LEAQ    32(R8)(CX*1), R15
 
 inner:
-	VMOVUPS      (R10), Z28
-	VMOVUPS      (R11), Z29
-	VPBROADCASTD (R9), Z30
+	PREFETCHT0   (R9)(BP*1)
+	PREFETCHT0   (R10)(BP*1)
+	VMOVUPS      (R9), Z28
+	VMOVUPS      (R10), Z29
+	VPBROADCASTD (R8), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
 	LONG         $0x40169262
 	WORD         $0xce52
-	VPBROADCASTD 32(R9), Z31
+	VPBROADCASTD 32(R8), Z31
 	LONG         $0x401e9262
 	WORD         $0xd752
 	LONG         $0x40169262
 	WORD         $0xdf52
-	PREFETCHT0   (BP)
-	VMOVUPS      64(R10), Z28
-	VMOVUPS      64(R11), Z29
-	VPBROADCASTD 4(R9), Z30
+	PREFETCHT0   (R15)
+	PREFETCHT0   64(R9)(BP*1)
+	PREFETCHT0   64(R10)(BP*1)
+	VMOVUPS      64(R9), Z28
+	VMOVUPS      64(R10), Z29
+	VPBROADCASTD 4(R8), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
 	LONG         $0x40169262
 	WORD         $0xce52
-	VPBROADCASTD 36(R9), Z31
+	VPBROADCASTD 36(R8), Z31
 	LONG         $0x401e9262
 	WORD         $0xd752
 	LONG         $0x40169262
 	WORD         $0xdf52
-	ADDQ         $0x00000040, BP
-	ADDQ         $0x08, R9
+	ADDQ         $0x00000040, R15
+	ADDQ         $0x08, R8
+	ADDQ         $0x00000080, R9
 	ADDQ         $0x00000080, R10
-	ADDQ         $0x00000080, R11
-	DECQ         R14
+	DECQ         R13
 	JNZ          inner
-	ADDQ         CX, R9
-	TESTQ        R13, R13
+	ADDQ         CX, R8
+	TESTQ        R12, R12
 	JNZ          block
-	VMOVUPS      Z0, (SI)
-	VMOVUPS      Z1, (R12)
-	VMOVUPS      Z2, 64(SI)
-	VMOVUPS      Z3, 64(R12)
+	VMOVUPS      Z0, (BX)
+	VMOVUPS      Z1, (R11)
+	VMOVUPS      Z2, 64(BX)
+	VMOVUPS      Z3, 64(R11)
 	ADDQ         $0x00000040, AX
-	ADDQ         $0x00000080, SI
-	DECQ         R8
+	ADDQ         $0x00000080, BX
+	XORQ         BP, BP
+	DECQ         DI
 	JNZ          tile
 	VZEROUPPER
 	RET
@@ -568,30 +598,31 @@ inner:
 TEXT ·productBF16x2x2(SB), NOSPLIT, $8-88
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
-	MOVQ b+16(FP), DX
-	MOVQ bStride+24(FP), BX
-	MOVQ c+40(FP), SI
-	MOVQ cStride+48(FP), DI
-	MOVQ tiles+56(FP), R8
+	MOVQ bStride+24(FP), DX
+	MOVQ c+40(FP), BX
+	MOVQ cStride+48(FP), SI
+	MOVQ tiles+56(FP), DI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R15
+	MOVQ $0x00000004, R14
+	MOVQ DX, BP
+	ADDQ DX, BP
 
 tile:
-	MOVQ      AX, R9
-	MOVQ      DX, R10
-	LEAQ      (DX)(BX*1), R11
-	LEAQ      (SI)(DI*1), R12
-	MOVQ      k4+32(FP), R13
-	MOVQ      add+64(FP), R14
-	TESTQ     R14, R14
+	MOVQ      AX, R8
+	MOVQ      b+16(FP), R9
+	LEAQ      (R9)(DX*1), R10
+	LEAQ      (BX)(SI*1), R11
+	MOVQ      k4+32(FP), R12
+	MOVQ      add+64(FP), R13
+	TESTQ     R13, R13
 	JZ        zero
-	VPMOVZXWD (SI), Z0
+	VPMOVZXWD (BX), Z0
 	VPSLLD    $0x10, Z0, Z0
-	VPMOVZXWD (R12), Z1
+	VPMOVZXWD (R11), Z1
 	VPSLLD    $0x10, Z1, Z1
-	VPMOVZXWD 32(SI), Z2
+	VPMOVZXWD 32(BX), Z2
 	VPSLLD    $0x10, Z2, Z2
-	VPMOVZXWD 32(R12), Z3
+	VPMOVZXWD 32(R11), Z3
 	VPSLLD    $0x10, Z3, Z3
 	JMP       block
 
@@ -602,62 +633,66 @@ zero:
 	VPXORD Z3, Z3, Z3
 
 block:
-	MOVQ    R13, R14
-	CMPQ    R14, R15
-	CMOVQGT R15, R14
-	LEAQ    64(AX), BP
-	SUBQ    R14, R13
+	MOVQ    R12, R13
+	CMPQ    R13, R14
+	CMOVQGT R14, R13
+	LEAQ    64(AX), R15
+	SUBQ    R13, R12
 	JZ      inner
-	LEAQ    32(R9)(CX*1), BP
+	LEAQ    32(R8)(CX*1), R15
 
 inner:
-	VMOVUPS      (R10), Z28
-	VMOVUPS      (R11), Z29
-	VPBROADCASTD (R9), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	LONG         $0x40169262
-	WORD         $0xce52
-	VPBROADCASTD 32(R9), Z31
-	LONG         $0x401e9262
-	WORD         $0xd752
-	LONG         $0x40169262
-	WORD         $0xdf52
-	PREFETCHT0   (BP)
-	VMOVUPS      64(R10), Z28
-	VMOVUPS      64(R11), Z29
-	VPBROADCASTD 4(R9), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	LONG         $0x40169262
-	WORD         $0xce52
-	VPBROADCASTD 36(R9), Z31
-	LONG         $0x401e9262
-	WORD         $0xd752
-	LONG         $0x40169262
-	WORD         $0xdf52
-	ADDQ         $0x00000040, BP
-	ADDQ         $0x08, R9
-	ADDQ         $0x00000080, R10
-	ADDQ         $0x00000080, R11
-	DECQ         R14
-	JNZ          inner
-	ADDQ         CX, R9
-	TESTQ        R13, R13
-	JNZ          block
-	MOVQ         bias+72(FP), R9
-	TESTQ        R9, R9
-	JZ           biased
+	PREFETCHT0   (R9)(BP*1)
+	PREFETCHT0   (R10)(BP*1)
 	VMOVUPS      (R9), Z28
-	VMOVUPS      64(R9), Z29
+	VMOVUPS      (R10), Z29
+	VPBROADCASTD (R8), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	LONG         $0x40169262
+	WORD         $0xce52
+	VPBROADCASTD 32(R8), Z31
+	LONG         $0x401e9262
+	WORD         $0xd752
+	LONG         $0x40169262
+	WORD         $0xdf52
+	PREFETCHT0   (R15)
+	PREFETCHT0   64(R9)(BP*1)
+	PREFETCHT0   64(R10)(BP*1)
+	VMOVUPS      64(R9), Z28
+	VMOVUPS      64(R10), Z29
+	VPBROADCASTD 4(R8), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	LONG         $0x40169262
+	WORD         $0xce52
+	VPBROADCASTD 36(R8), Z31
+	LONG         $0x401e9262
+	WORD         $0xd752
+	LONG         $0x40169262
+	WORD         $0xdf52
+	ADDQ         $0x00000040, R15
+	ADDQ         $0x08, R8
+	ADDQ         $0x00000080, R9
+	ADDQ         $0x00000080, R10
+	DECQ         R13
+	JNZ          inner
+	ADDQ         CX, R8
+	TESTQ        R12, R12
+	JNZ          block
+	MOVQ         bias+72(FP), R8
+	TESTQ        R8, R8
+	JZ           biased
+	VMOVUPS      (R8), Z28
+	VMOVUPS      64(R8), Z29
 	VADDPS       Z28, Z0, Z0
 	VADDPS       Z29, Z1, Z1
 	VADDPS       Z28, Z2, Z2
 	VADDPS       Z29, Z3, Z3
 
 biased:
-	MOVQ   relu+80(FP), R9
-	TESTQ  R9, R9
+	MOVQ   relu+80(FP), R8
+	TESTQ  R8, R8
 	JZ     rectified
 	VPXORD Z30, Z30, Z30
 	VMAXPS Z0, Z30, Z0
@@ -668,19 +703,20 @@ biased:
 rectified:
 	LONG      $0x487ef262
 	WORD      $0xc072
-	VMOVDQU16 Y0, (SI)
+	VMOVDQU16 Y0, (BX)
 	LONG      $0x487ef262
 	WORD      $0xc972
-	VMOVDQU16 Y1, (R12)
+	VMOVDQU16 Y1, (R11)
 	LONG      $0x487ef262
 	WORD      $0xd272
-	VMOVDQU16 Y2, 32(SI)
+	VMOVDQU16 Y2, 32(BX)
 	LONG      $0x487ef262
 	WORD      $0xdb72
-	VMOVDQU16 Y3, 32(R12)
+	VMOVDQU16 Y3, 32(R11)
 	ADDQ      $0x00000040, AX
-	ADDQ      $0x00000040, SI
-	DECQ      R8
+	ADDQ      $0x00000040, BX
+	XORQ      BP, BP
+	DECQ      DI
 	JNZ       tile
 	VZEROUPPER
 	RET
@@ -690,17 +726,17 @@ rectified:
 TEXT ·gemmBF16x3x1(SB), NOSPLIT, $0-72
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
-	MOVQ b+16(FP), DX
-	MOVQ bStride+24(FP), BX
+	MOVQ bStride+24(FP), DX
 	MOVQ c+40(FP), BX
 	MOVQ cStride+48(FP), SI
 	MOVQ tiles+56(FP), SI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R11
+	MOVQ $0x00000004, DI
+	MOVQ DX, R12
 
 tile:
-	MOVQ    AX, DI
-	MOVQ    DX, R8
+	MOVQ    AX, DX
+	MOVQ    b+16(FP), R8
 	MOVQ    k4+32(FP), R9
 	MOVQ    add+64(FP), R10
 	TESTQ   R10, R10
@@ -717,41 +753,43 @@ zero:
 
 block:
 	MOVQ    R9, R10
-	CMPQ    R10, R11
-	CMOVQGT R11, R10
-	LEAQ    96(AX), R12
+	CMPQ    R10, DI
+	CMOVQGT DI, R10
+	LEAQ    96(AX), R11
 	SUBQ    R10, R9
 	JZ      inner
-	LEAQ    32(DI)(CX*1), R12
+	LEAQ    32(DX)(CX*1), R11
 
 inner:
+	PREFETCHT0   (R8)(R12*1)
 	VMOVUPS      (R8), Z28
-	VPBROADCASTD (DI), Z30
+	VPBROADCASTD (DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 32(DI), Z31
+	VPBROADCASTD 32(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 64(DI), Z30
+	VPBROADCASTD 64(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	PREFETCHT0   (R12)
+	PREFETCHT0   (R11)
+	PREFETCHT0   64(R8)(R12*1)
 	VMOVUPS      64(R8), Z28
-	VPBROADCASTD 4(DI), Z30
+	VPBROADCASTD 4(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 36(DI), Z31
+	VPBROADCASTD 36(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 68(DI), Z30
+	VPBROADCASTD 68(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	ADDQ         $0x00000040, R12
-	ADDQ         $0x08, DI
+	ADDQ         $0x00000040, R11
+	ADDQ         $0x08, DX
 	ADDQ         $0x00000080, R8
 	DECQ         R10
 	JNZ          inner
-	ADDQ         CX, DI
+	ADDQ         CX, DX
 	TESTQ        R9, R9
 	JNZ          block
 	VMOVUPS      Z0, (BX)
@@ -759,6 +797,7 @@ inner:
 	VMOVUPS      Z2, 128(BX)
 	ADDQ         $0x00000060, AX
 	ADDQ         $0x000000c0, BX
+	XORQ         R12, R12
 	DECQ         SI
 	JNZ          tile
 	VZEROUPPER
@@ -769,17 +808,17 @@ inner:
 TEXT ·productBF16x3x1(SB), NOSPLIT, $0-88
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
-	MOVQ b+16(FP), DX
-	MOVQ bStride+24(FP), BX
+	MOVQ bStride+24(FP), DX
 	MOVQ c+40(FP), BX
 	MOVQ cStride+48(FP), SI
 	MOVQ tiles+56(FP), SI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R11
+	MOVQ $0x00000004, DI
+	MOVQ DX, R12
 
 tile:
-	MOVQ      AX, DI
-	MOVQ      DX, R8
+	MOVQ      AX, DX
+	MOVQ      b+16(FP), R8
 	MOVQ      k4+32(FP), R9
 	MOVQ      add+64(FP), R10
 	TESTQ     R10, R10
@@ -799,54 +838,56 @@ zero:
 
 block:
 	MOVQ    R9, R10
-	CMPQ    R10, R11
-	CMOVQGT R11, R10
-	LEAQ    96(AX), R12
+	CMPQ    R10, DI
+	CMOVQGT DI, R10
+	LEAQ    96(AX), R11
 	SUBQ    R10, R9
 	JZ      inner
-	LEAQ    32(DI)(CX*1), R12
+	LEAQ    32(DX)(CX*1), R11
 
 inner:
+	PREFETCHT0   (R8)(R12*1)
 	VMOVUPS      (R8), Z28
-	VPBROADCASTD (DI), Z30
+	VPBROADCASTD (DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 32(DI), Z31
+	VPBROADCASTD 32(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 64(DI), Z30
+	VPBROADCASTD 64(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	PREFETCHT0   (R12)
+	PREFETCHT0   (R11)
+	PREFETCHT0   64(R8)(R12*1)
 	VMOVUPS      64(R8), Z28
-	VPBROADCASTD 4(DI), Z30
+	VPBROADCASTD 4(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 36(DI), Z31
+	VPBROADCASTD 36(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 68(DI), Z30
+	VPBROADCASTD 68(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	ADDQ         $0x00000040, R12
-	ADDQ         $0x08, DI
+	ADDQ         $0x00000040, R11
+	ADDQ         $0x08, DX
 	ADDQ         $0x00000080, R8
 	DECQ         R10
 	JNZ          inner
-	ADDQ         CX, DI
+	ADDQ         CX, DX
 	TESTQ        R9, R9
 	JNZ          block
-	MOVQ         bias+72(FP), DI
-	TESTQ        DI, DI
+	MOVQ         bias+72(FP), DX
+	TESTQ        DX, DX
 	JZ           biased
-	VMOVUPS      (DI), Z28
+	VMOVUPS      (DX), Z28
 	VADDPS       Z28, Z0, Z0
 	VADDPS       Z28, Z1, Z1
 	VADDPS       Z28, Z2, Z2
 
 biased:
-	MOVQ   relu+80(FP), DI
-	TESTQ  DI, DI
+	MOVQ   relu+80(FP), DX
+	TESTQ  DX, DX
 	JZ     rectified
 	VPXORD Z30, Z30, Z30
 	VMAXPS Z0, Z30, Z0
@@ -865,6 +906,7 @@ rectified:
 	VMOVDQU16 Y2, 64(BX)
 	ADDQ      $0x00000060, AX
 	ADDQ      $0x00000060, BX
+	XORQ      R12, R12
 	DECQ      SI
 	JNZ       tile
 	VZEROUPPER
@@ -875,29 +917,30 @@ rectified:
 TEXT ·gemmBF16x3x2(SB), NOSPLIT, $8-72
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
-	MOVQ b+16(FP), DX
-	MOVQ bStride+24(FP), BX
-	MOVQ c+40(FP), SI
-	MOVQ cStride+48(FP), DI
-	MOVQ tiles+56(FP), R8
+	MOVQ bStride+24(FP), DX
+	MOVQ c+40(FP), BX
+	MOVQ cStride+48(FP), SI
+	MOVQ tiles+56(FP), DI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R15
+	MOVQ $0x00000004, R14
+	MOVQ DX, BP
+	ADDQ DX, BP
 
 tile:
-	MOVQ    AX, R9
-	MOVQ    DX, R10
-	LEAQ    (DX)(BX*1), R11
-	LEAQ    (SI)(DI*1), R12
-	MOVQ    k4+32(FP), R13
-	MOVQ    add+64(FP), R14
-	TESTQ   R14, R14
+	MOVQ    AX, R8
+	MOVQ    b+16(FP), R9
+	LEAQ    (R9)(DX*1), R10
+	LEAQ    (BX)(SI*1), R11
+	MOVQ    k4+32(FP), R12
+	MOVQ    add+64(FP), R13
+	TESTQ   R13, R13
 	JZ      zero
-	VMOVUPS (SI), Z0
-	VMOVUPS (R12), Z1
-	VMOVUPS 64(SI), Z2
-	VMOVUPS 64(R12), Z3
-	VMOVUPS 128(SI), Z4
-	VMOVUPS 128(R12), Z5
+	VMOVUPS (BX), Z0
+	VMOVUPS (R11), Z1
+	VMOVUPS 64(BX), Z2
+	VMOVUPS 64(R11), Z3
+	VMOVUPS 128(BX), Z4
+	VMOVUPS 128(R11), Z5
 	JMP     block
 
 zero:
@@ -909,68 +952,73 @@ zero:
 	VPXORD Z5, Z5, Z5
 
 block:
-	MOVQ    R13, R14
-	CMPQ    R14, R15
-	CMOVQGT R15, R14
-	LEAQ    96(AX), BP
-	SUBQ    R14, R13
+	MOVQ    R12, R13
+	CMPQ    R13, R14
+	CMOVQGT R14, R13
+	LEAQ    96(AX), R15
+	SUBQ    R13, R12
 	JZ      inner
-	LEAQ    32(R9)(CX*1), BP
+	LEAQ    32(R8)(CX*1), R15
 
 inner:
-	VMOVUPS      (R10), Z28
-	VMOVUPS      (R11), Z29
-	VPBROADCASTD (R9), Z30
+	PREFETCHT0   (R9)(BP*1)
+	PREFETCHT0   (R10)(BP*1)
+	VMOVUPS      (R9), Z28
+	VMOVUPS      (R10), Z29
+	VPBROADCASTD (R8), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
 	LONG         $0x40169262
 	WORD         $0xce52
-	VPBROADCASTD 32(R9), Z31
+	VPBROADCASTD 32(R8), Z31
 	LONG         $0x401e9262
 	WORD         $0xd752
 	LONG         $0x40169262
 	WORD         $0xdf52
-	VPBROADCASTD 64(R9), Z30
+	VPBROADCASTD 64(R8), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
 	LONG         $0x40169262
 	WORD         $0xee52
-	PREFETCHT0   (BP)
-	VMOVUPS      64(R10), Z28
-	VMOVUPS      64(R11), Z29
-	VPBROADCASTD 4(R9), Z30
+	PREFETCHT0   (R15)
+	PREFETCHT0   64(R9)(BP*1)
+	PREFETCHT0   64(R10)(BP*1)
+	VMOVUPS      64(R9), Z28
+	VMOVUPS      64(R10), Z29
+	VPBROADCASTD 4(R8), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
 	LONG         $0x40169262
 	WORD         $0xce52
-	VPBROADCASTD 36(R9), Z31
+	VPBROADCASTD 36(R8), Z31
 	LONG         $0x401e9262
 	WORD         $0xd752
 	LONG         $0x40169262
 	WORD         $0xdf52
-	VPBROADCASTD 68(R9), Z30
+	VPBROADCASTD 68(R8), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
 	LONG         $0x40169262
 	WORD         $0xee52
-	ADDQ         $0x00000040, BP
-	ADDQ         $0x08, R9
+	ADDQ         $0x00000040, R15
+	ADDQ         $0x08, R8
+	ADDQ         $0x00000080, R9
 	ADDQ         $0x00000080, R10
-	ADDQ         $0x00000080, R11
-	DECQ         R14
+	DECQ         R13
 	JNZ          inner
-	ADDQ         CX, R9
-	TESTQ        R13, R13
+	ADDQ         CX, R8
+	TESTQ        R12, R12
 	JNZ          block
-	VMOVUPS      Z0, (SI)
-	VMOVUPS      Z1, (R12)
-	VMOVUPS      Z2, 64(SI)
-	VMOVUPS      Z3, 64(R12)
-	VMOVUPS      Z4, 128(SI)
-	VMOVUPS      Z5, 128(R12)
+	VMOVUPS      Z0, (BX)
+	VMOVUPS      Z1, (R11)
+	VMOVUPS      Z2, 64(BX)
+	VMOVUPS      Z3, 64(R11)
+	VMOVUPS      Z4, 128(BX)
+	VMOVUPS      Z5, 128(R11)
 	ADDQ         $0x00000060, AX
-	ADDQ         $0x000000c0, SI
-	DECQ         R8
+	ADDQ         $0x000000c0, BX
+	XORQ         BP, BP
+	DECQ         DI
 	JNZ          tile
 	VZEROUPPER
 	RET
@@ -980,34 +1028,35 @@ inner:
 TEXT ·productBF16x3x2(SB), NOSPLIT, $8-88
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
-	MOVQ b+16(FP), DX
-	MOVQ bStride+24(FP), BX
-	MOVQ c+40(FP), SI
-	MOVQ cStride+48(FP), DI
-	MOVQ tiles+56(FP), R8
+	MOVQ bStride+24(FP), DX
+	MOVQ c+40(FP), BX
+	MOVQ cStride+48(FP), SI
+	MOVQ tiles+56(FP), DI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R15
+	MOVQ $0x00000004, R14
+	MOVQ DX, BP
+	ADDQ DX, BP
 
 tile:
-	MOVQ      AX, R9
-	MOVQ      DX, R10
-	LEAQ      (DX)(BX*1), R11
-	LEAQ      (SI)(DI*1), R12
-	MOVQ      k4+32(FP), R13
-	MOVQ      add+64(FP), R14
-	TESTQ     R14, R14
+	MOVQ      AX, R8
+	MOVQ      b+16(FP), R9
+	LEAQ      (R9)(DX*1), R10
+	LEAQ      (BX)(SI*1), R11
+	MOVQ      k4+32(FP), R12
+	MOVQ      add+64(FP), R13
+	TESTQ     R13, R13
 	JZ        zero
-	VPMOVZXWD (SI), Z0
+	VPMOVZXWD (BX), Z0
 	VPSLLD    $0x10, Z0, Z0
-	VPMOVZXWD (R12), Z1
+	VPMOVZXWD (R11), Z1
 	VPSLLD    $0x10, Z1, Z1
-	VPMOVZXWD 32(SI), Z2
+	VPMOVZXWD 32(BX), Z2
 	VPSLLD    $0x10, Z2, Z2
-	VPMOVZXWD 32(R12), Z3
+	VPMOVZXWD 32(R11), Z3
 	VPSLLD    $0x10, Z3, Z3
-	VPMOVZXWD 64(SI), Z4
+	VPMOVZXWD 64(BX), Z4
 	VPSLLD    $0x10, Z4, Z4
-	VPMOVZXWD 64(R12), Z5
+	VPMOVZXWD 64(R11), Z5
 	VPSLLD    $0x10, Z5, Z5
 	JMP       block
 
@@ -1020,64 +1069,68 @@ zero:
 	VPXORD Z5, Z5, Z5
 
 block:
-	MOVQ    R13, R14
-	CMPQ    R14, R15
-	CMOVQGT R15, R14
-	LEAQ    96(AX), BP
-	SUBQ    R14, R13
+	MOVQ    R12, R13
+	CMPQ    R13, R14
+	CMOVQGT R14, R13
+	LEAQ    96(AX), R15
+	SUBQ    R13, R12
 	JZ      inner
-	LEAQ    32(R9)(CX*1), BP
+	LEAQ    32(R8)(CX*1), R15
 
 inner:
-	VMOVUPS      (R10), Z28
-	VMOVUPS      (R11), Z29
-	VPBROADCASTD (R9), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	LONG         $0x40169262
-	WORD         $0xce52
-	VPBROADCASTD 32(R9), Z31
-	LONG         $0x401e9262
-	WORD         $0xd752
-	LONG         $0x40169262
-	WORD         $0xdf52
-	VPBROADCASTD 64(R9), Z30
-	LONG         $0x401e9262
-	WORD         $0xe652
-	LONG         $0x40169262
-	WORD         $0xee52
-	PREFETCHT0   (BP)
-	VMOVUPS      64(R10), Z28
-	VMOVUPS      64(R11), Z29
-	VPBROADCASTD 4(R9), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	LONG         $0x40169262
-	WORD         $0xce52
-	VPBROADCASTD 36(R9), Z31
-	LONG         $0x401e9262
-	WORD         $0xd752
-	LONG         $0x40169262
-	WORD         $0xdf52
-	VPBROADCASTD 68(R9), Z30
-	LONG         $0x401e9262
-	WORD         $0xe652
-	LONG         $0x40169262
-	WORD         $0xee52
-	ADDQ         $0x00000040, BP
-	ADDQ         $0x08, R9
-	ADDQ         $0x00000080, R10
-	ADDQ         $0x00000080, R11
-	DECQ         R14
-	JNZ          inner
-	ADDQ         CX, R9
-	TESTQ        R13, R13
-	JNZ          block
-	MOVQ         bias+72(FP), R9
-	TESTQ        R9, R9
-	JZ           biased
+	PREFETCHT0   (R9)(BP*1)
+	PREFETCHT0   (R10)(BP*1)
 	VMOVUPS      (R9), Z28
-	VMOVUPS      64(R9), Z29
+	VMOVUPS      (R10), Z29
+	VPBROADCASTD (R8), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	LONG         $0x40169262
+	WORD         $0xce52
+	VPBROADCASTD 32(R8), Z31
+	LONG         $0x401e9262
+	WORD         $0xd752
+	LONG         $0x40169262
+	WORD         $0xdf52
+	VPBROADCASTD 64(R8), Z30
+	LONG         $0x401e9262
+	WORD         $0xe652
+	LONG         $0x40169262
+	WORD         $0xee52
+	PREFETCHT0   (R15)
+	PREFETCHT0   64(R9)(BP*1)
+	PREFETCHT0   64(R10)(BP*1)
+	VMOVUPS      64(R9), Z28
+	VMOVUPS      64(R10), Z29
+	VPBROADCASTD 4(R8), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	LONG         $0x40169262
+	WORD         $0xce52
+	VPBROADCASTD 36(R8), Z31
+	LONG         $0x401e9262
+	WORD         $0xd752
+	LONG         $0x40169262
+	WORD         $0xdf52
+	VPBROADCASTD 68(R8), Z30
+	LONG         $0x401e9262
+	WORD         $0xe652
+	LONG         $0x40169262
+	WORD         $0xee52
+	ADDQ         $0x00000040, R15
+	ADDQ         $0x08, R8
+	ADDQ         $0x00000080, R9
+	ADDQ         $0x00000080, R10
+	DECQ         R13
+	JNZ          inner
+	ADDQ         CX, R8
+	TESTQ        R12, R12
+	JNZ          block
+	MOVQ         bias+72(FP), R8
+	TESTQ        R8, R8
+	JZ           biased
+	VMOVUPS      (R8), Z28
+	VMOVUPS      64(R8), Z29
 	VADDPS       Z28, Z0, Z0
 	VADDPS       Z29, Z1, Z1
 	VADDPS       Z28, Z2, Z2
@@ -1086,8 +1139,8 @@ inner:
 	VADDPS       Z29, Z5, Z5
 
 biased:
-	MOVQ   relu+80(FP), R9
-	TESTQ  R9, R9
+	MOVQ   relu+80(FP), R8
+	TESTQ  R8, R8
 	JZ     rectified
 	VPXORD Z30, Z30, Z30
 	VMAXPS Z0, Z30, Z0
@@ -1100,25 +1153,26 @@ biased:
 rectified:
 	LONG      $0x487ef262
 	WORD      $0xc072
-	VMOVDQU16 Y0, (SI)
+	VMOVDQU16 Y0, (BX)
 	LONG      $0x487ef262
 	WORD      $0xc972
-	VMOVDQU16 Y1, (R12)
+	VMOVDQU16 Y1, (R11)
 	LONG      $0x487ef262
 	WORD      $0xd272
-	VMOVDQU16 Y2, 32(SI)
+	VMOVDQU16 Y2, 32(BX)
 	LONG      $0x487ef262
 	WORD      $0xdb72
-	VMOVDQU16 Y3, 32(R12)
+	VMOVDQU16 Y3, 32(R11)
 	LONG      $0x487ef262
 	WORD      $0xe472
-	VMOVDQU16 Y4, 64(SI)
+	VMOVDQU16 Y4, 64(BX)
 	LONG      $0x487ef262
 	WORD      $0xed72
-	VMOVDQU16 Y5, 64(R12)
+	VMOVDQU16 Y5, 64(R11)
 	ADDQ      $0x00000060, AX
-	ADDQ      $0x00000060, SI
-	DECQ      R8
+	ADDQ      $0x00000060, BX
+	XORQ      BP, BP
+	DECQ      DI
 	JNZ       tile
 	VZEROUPPER
 	RET
@@ -1128,17 +1182,17 @@ rectified:
 TEXT ·gemmBF16x4x1(SB), NOSPLIT, $0-72
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
-	MOVQ b+16(FP), DX
-	MOVQ bStride+24(FP), BX
+	MOVQ bStride+24(FP), DX
 	MOVQ c+40(FP), BX
 	MOVQ cStride+48(FP), SI
 	MOVQ tiles+56(FP), SI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R11
+	MOVQ $0x00000004, DI
+	MOVQ DX, R12
 
 tile:
-	MOVQ    AX, DI
-	MOVQ    DX, R8
+	MOVQ    AX, DX
+	MOVQ    b+16(FP), R8
 	MOVQ    k4+32(FP), R9
 	MOVQ    add+64(FP), R10
 	TESTQ   R10, R10
@@ -1157,47 +1211,49 @@ zero:
 
 block:
 	MOVQ    R9, R10
-	CMPQ    R10, R11
-	CMOVQGT R11, R10
-	LEAQ    128(AX), R12
+	CMPQ    R10, DI
+	CMOVQGT DI, R10
+	LEAQ    128(AX), R11
 	SUBQ    R10, R9
 	JZ      inner
-	LEAQ    32(DI)(CX*1), R12
+	LEAQ    32(DX)(CX*1), R11
 
 inner:
+	PREFETCHT0   (R8)(R12*1)
 	VMOVUPS      (R8), Z28
-	VPBROADCASTD (DI), Z30
+	VPBROADCASTD (DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 32(DI), Z31
+	VPBROADCASTD 32(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 64(DI), Z30
+	VPBROADCASTD 64(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	VPBROADCASTD 96(DI), Z31
+	VPBROADCASTD 96(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xdf52
-	PREFETCHT0   (R12)
+	PREFETCHT0   (R11)
+	PREFETCHT0   64(R8)(R12*1)
 	VMOVUPS      64(R8), Z28
-	VPBROADCASTD 4(DI), Z30
+	VPBROADCASTD 4(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 36(DI), Z31
+	VPBROADCASTD 36(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 68(DI), Z30
+	VPBROADCASTD 68(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	VPBROADCASTD 100(DI), Z31
+	VPBROADCASTD 100(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xdf52
-	ADDQ         $0x00000040, R12
-	ADDQ         $0x08, DI
+	ADDQ         $0x00000040, R11
+	ADDQ         $0x08, DX
 	ADDQ         $0x00000080, R8
 	DECQ         R10
 	JNZ          inner
-	ADDQ         CX, DI
+	ADDQ         CX, DX
 	TESTQ        R9, R9
 	JNZ          block
 	VMOVUPS      Z0, (BX)
@@ -1206,6 +1262,7 @@ inner:
 	VMOVUPS      Z3, 192(BX)
 	ADDQ         $0x00000080, AX
 	ADDQ         $0x00000100, BX
+	XORQ         R12, R12
 	DECQ         SI
 	JNZ          tile
 	VZEROUPPER
@@ -1216,17 +1273,17 @@ inner:
 TEXT ·productBF16x4x1(SB), NOSPLIT, $0-88
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
-	MOVQ b+16(FP), DX
-	MOVQ bStride+24(FP), BX
+	MOVQ bStride+24(FP), DX
 	MOVQ c+40(FP), BX
 	MOVQ cStride+48(FP), SI
 	MOVQ tiles+56(FP), SI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R11
+	MOVQ $0x00000004, DI
+	MOVQ DX, R12
 
 tile:
-	MOVQ      AX, DI
-	MOVQ      DX, R8
+	MOVQ      AX, DX
+	MOVQ      b+16(FP), R8
 	MOVQ      k4+32(FP), R9
 	MOVQ      add+64(FP), R10
 	TESTQ     R10, R10
@@ -1249,61 +1306,63 @@ zero:
 
 block:
 	MOVQ    R9, R10
-	CMPQ    R10, R11
-	CMOVQGT R11, R10
-	LEAQ    128(AX), R12
+	CMPQ    R10, DI
+	CMOVQGT DI, R10
+	LEAQ    128(AX), R11
 	SUBQ    R10, R9
 	JZ      inner
-	LEAQ    32(DI)(CX*1), R12
+	LEAQ    32(DX)(CX*1), R11
 
 inner:
+	PREFETCHT0   (R8)(R12*1)
 	VMOVUPS      (R8), Z28
-	VPBROADCASTD (DI), Z30
+	VPBROADCASTD (DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 32(DI), Z31
+	VPBROADCASTD 32(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 64(DI), Z30
+	VPBROADCASTD 64(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	VPBROADCASTD 96(DI), Z31
+	VPBROADCASTD 96(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xdf52
-	PREFETCHT0   (R12)
+	PREFETCHT0   (R11)
+	PREFETCHT0   64(R8)(R12*1)
 	VMOVUPS      64(R8), Z28
-	VPBROADCASTD 4(DI), Z30
+	VPBROADCASTD 4(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 36(DI), Z31
+	VPBROADCASTD 36(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 68(DI), Z30
+	VPBROADCASTD 68(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	VPBROADCASTD 100(DI), Z31
+	VPBROADCASTD 100(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xdf52
-	ADDQ         $0x00000040, R12
-	ADDQ         $0x08, DI
+	ADDQ         $0x00000040, R11
+	ADDQ         $0x08, DX
 	ADDQ         $0x00000080, R8
 	DECQ         R10
 	JNZ          inner
-	ADDQ         CX, DI
+	ADDQ         CX, DX
 	TESTQ        R9, R9
 	JNZ          block
-	MOVQ         bias+72(FP), DI
-	TESTQ        DI, DI
+	MOVQ         bias+72(FP), DX
+	TESTQ        DX, DX
 	JZ           biased
-	VMOVUPS      (DI), Z28
+	VMOVUPS      (DX), Z28
 	VADDPS       Z28, Z0, Z0
 	VADDPS       Z28, Z1, Z1
 	VADDPS       Z28, Z2, Z2
 	VADDPS       Z28, Z3, Z3
 
 biased:
-	MOVQ   relu+80(FP), DI
-	TESTQ  DI, DI
+	MOVQ   relu+80(FP), DX
+	TESTQ  DX, DX
 	JZ     rectified
 	VPXORD Z30, Z30, Z30
 	VMAXPS Z0, Z30, Z0
@@ -1326,6 +1385,7 @@ rectified:
 	VMOVDQU16 Y3, 96(BX)
 	ADDQ      $0x00000080, AX
 	ADDQ      $0x00000080, BX
+	XORQ      R12, R12
 	DECQ      SI
 	JNZ       tile
 	VZEROUPPER
@@ -1336,31 +1396,32 @@ rectified:
 TEXT ·gemmBF16x4x2(SB), NOSPLIT, $8-72
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
-	MOVQ b+16(FP), DX
-	MOVQ bStride+24(FP), BX
-	MOVQ c+40(FP), SI
-	MOVQ cStride+48(FP), DI
-	MOVQ tiles+56(FP), R8
+	MOVQ bStride+24(FP), DX
+	MOVQ c+40(FP), BX
+	MOVQ cStride+48(FP), SI
+	MOVQ tiles+56(FP), DI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R15
+	MOVQ $0x00000004, R14
+	MOVQ DX, BP
+	ADDQ DX, BP
 
 tile:
-	MOVQ    AX, R9
-	MOVQ    DX, R10
-	LEAQ    (DX)(BX*1), R11
-	LEAQ    (SI)(DI*1), R12
-	MOVQ    k4+32(FP), R13
-	MOVQ    add+64(FP), R14
-	TESTQ   R14, R14
+	MOVQ    AX, R8
+	MOVQ    b+16(FP), R9
+	LEAQ    (R9)(DX*1), R10
+	LEAQ    (BX)(SI*1), R11
+	MOVQ    k4+32(FP), R12
+	MOVQ    add+64(FP), R13
+	TESTQ   R13, R13
 	JZ      zero
-	VMOVUPS (SI), Z0
-	VMOVUPS (R12), Z1
-	VMOVUPS 64(SI), Z2
-	VMOVUPS 64(R12), Z3
-	VMOVUPS 128(SI), Z4
-	VMOVUPS 128(R12), Z5
-	VMOVUPS 192(SI), Z6
-	VMOVUPS 192(R12), Z7
+	VMOVUPS (BX), Z0
+	VMOVUPS (R11), Z1
+	VMOVUPS 64(BX), Z2
+	VMOVUPS 64(R11), Z3
+	VMOVUPS 128(BX), Z4
+	VMOVUPS 128(R11), Z5
+	VMOVUPS 192(BX), Z6
+	VMOVUPS 192(R11), Z7
 	JMP     block
 
 zero:
@@ -1374,80 +1435,85 @@ zero:
 	VPXORD Z7, Z7, Z7
 
 block:
-	MOVQ    R13, R14
-	CMPQ    R14, R15
-	CMOVQGT R15, R14
-	LEAQ    128(AX), BP
-	SUBQ    R14, R13
+	MOVQ    R12, R13
+	CMPQ    R13, R14
+	CMOVQGT R14, R13
+	LEAQ    128(AX), R15
+	SUBQ    R13, R12
 	JZ      inner
-	LEAQ    32(R9)(CX*1), BP
+	LEAQ    32(R8)(CX*1), R15
 
 inner:
-	VMOVUPS      (R10), Z28
-	VMOVUPS      (R11), Z29
-	VPBROADCASTD (R9), Z30
+	PREFETCHT0   (R9)(BP*1)
+	PREFETCHT0   (R10)(BP*1)
+	VMOVUPS      (R9), Z28
+	VMOVUPS      (R10), Z29
+	VPBROADCASTD (R8), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
 	LONG         $0x40169262
 	WORD         $0xce52
-	VPBROADCASTD 32(R9), Z31
+	VPBROADCASTD 32(R8), Z31
 	LONG         $0x401e9262
 	WORD         $0xd752
 	LONG         $0x40169262
 	WORD         $0xdf52
-	VPBROADCASTD 64(R9), Z30
+	VPBROADCASTD 64(R8), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
 	LONG         $0x40169262
 	WORD         $0xee52
-	VPBROADCASTD 96(R9), Z31
+	VPBROADCASTD 96(R8), Z31
 	LONG         $0x401e9262
 	WORD         $0xf752
 	LONG         $0x40169262
 	WORD         $0xff52
-	PREFETCHT0   (BP)
-	VMOVUPS      64(R10), Z28
-	VMOVUPS      64(R11), Z29
-	VPBROADCASTD 4(R9), Z30
+	PREFETCHT0   (R15)
+	PREFETCHT0   64(R9)(BP*1)
+	PREFETCHT0   64(R10)(BP*1)
+	VMOVUPS      64(R9), Z28
+	VMOVUPS      64(R10), Z29
+	VPBROADCASTD 4(R8), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
 	LONG         $0x40169262
 	WORD         $0xce52
-	VPBROADCASTD 36(R9), Z31
+	VPBROADCASTD 36(R8), Z31
 	LONG         $0x401e9262
 	WORD         $0xd752
 	LONG         $0x40169262
 	WORD         $0xdf52
-	VPBROADCASTD 68(R9), Z30
+	VPBROADCASTD 68(R8), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
 	LONG         $0x40169262
 	WORD         $0xee52
-	VPBROADCASTD 100(R9), Z31
+	VPBROADCASTD 100(R8), Z31
 	LONG         $0x401e9262
 	WORD         $0xf752
 	LONG         $0x40169262
 	WORD         $0xff52
-	ADDQ         $0x00000040, BP
-	ADDQ         $0x08, R9
+	ADDQ         $0x00000040, R15
+	ADDQ         $0x08, R8
+	ADDQ         $0x00000080, R9
 	ADDQ         $0x00000080, R10
-	ADDQ         $0x00000080, R11
-	DECQ         R14
+	DECQ         R13
 	JNZ          inner
-	ADDQ         CX, R9
-	TESTQ        R13, R13
+	ADDQ         CX, R8
+	TESTQ        R12, R12
 	JNZ          block
-	VMOVUPS      Z0, (SI)
-	VMOVUPS      Z1, (R12)
-	VMOVUPS      Z2, 64(SI)
-	VMOVUPS      Z3, 64(R12)
-	VMOVUPS      Z4, 128(SI)
-	VMOVUPS      Z5, 128(R12)
-	VMOVUPS      Z6, 192(SI)
-	VMOVUPS      Z7, 192(R12)
+	VMOVUPS      Z0, (BX)
+	VMOVUPS      Z1, (R11)
+	VMOVUPS      Z2, 64(BX)
+	VMOVUPS      Z3, 64(R11)
+	VMOVUPS      Z4, 128(BX)
+	VMOVUPS      Z5, 128(R11)
+	VMOVUPS      Z6, 192(BX)
+	VMOVUPS      Z7, 192(R11)
 	ADDQ         $0x00000080, AX
-	ADDQ         $0x00000100, SI
-	DECQ         R8
+	ADDQ         $0x00000100, BX
+	XORQ         BP, BP
+	DECQ         DI
 	JNZ          tile
 	VZEROUPPER
 	RET
@@ -1457,38 +1523,39 @@ inner:
 TEXT ·productBF16x4x2(SB), NOSPLIT, $8-88
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
-	MOVQ b+16(FP), DX
-	MOVQ bStride+24(FP), BX
-	MOVQ c+40(FP), SI
-	MOVQ cStride+48(FP), DI
-	MOVQ tiles+56(FP), R8
+	MOVQ bStride+24(FP), DX
+	MOVQ c+40(FP), BX
+	MOVQ cStride+48(FP), SI
+	MOVQ tiles+56(FP), DI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R15
+	MOVQ $0x00000004, R14
+	MOVQ DX, BP
+	ADDQ DX, BP
 
 tile:
-	MOVQ      AX, R9
-	MOVQ      DX, R10
-	LEAQ      (DX)(BX*1), R11
-	LEAQ      (SI)(DI*1), R12
-	MOVQ      k4+32(FP), R13
-	MOVQ      add+64(FP), R14
-	TESTQ     R14, R14
+	MOVQ      AX, R8
+	MOVQ      b+16(FP), R9
+	LEAQ      (R9)(DX*1), R10
+	LEAQ      (BX)(SI*1), R11
+	MOVQ      k4+32(FP), R12
+	MOVQ      add+64(FP), R13
+	TESTQ     R13, R13
 	JZ        zero
-	VPMOVZXWD (SI), Z0
+	VPMOVZXWD (BX), Z0
 	VPSLLD    $0x10, Z0, Z0
-	VPMOVZXWD (R12), Z1
+	VPMOVZXWD (R11), Z1
 	VPSLLD    $0x10, Z1, Z1
-	VPMOVZXWD 32(SI), Z2
+	VPMOVZXWD 32(BX), Z2
 	VPSLLD    $0x10, Z2, Z2
-	VPMOVZXWD 32(R12), Z3
+	VPMOVZXWD 32(R11), Z3
 	VPSLLD    $0x10, Z3, Z3
-	VPMOVZXWD 64(SI), Z4
+	VPMOVZXWD 64(BX), Z4
 	VPSLLD    $0x10, Z4, Z4
-	VPMOVZXWD 64(R12), Z5
+	VPMOVZXWD 64(R11), Z5
 	VPSLLD    $0x10, Z5, Z5
-	VPMOVZXWD 96(SI), Z6
+	VPMOVZXWD 96(BX), Z6
 	VPSLLD    $0x10, Z6, Z6
-	VPMOVZXWD 96(R12), Z7
+	VPMOVZXWD 96(R11), Z7
 	VPSLLD    $0x10, Z7, Z7
 	JMP       block
 
@@ -1503,74 +1570,78 @@ zero:
 	VPXORD Z7, Z7, Z7
 
 block:
-	MOVQ    R13, R14
-	CMPQ    R14, R15
-	CMOVQGT R15, R14
-	LEAQ    128(AX), BP
-	SUBQ    R14, R13
+	MOVQ    R12, R13
+	CMPQ    R13, R14
+	CMOVQGT R14, R13
+	LEAQ    128(AX), R15
+	SUBQ    R13, R12
 	JZ      inner
-	LEAQ    32(R9)(CX*1), BP
+	LEAQ    32(R8)(CX*1), R15
 
 inner:
-	VMOVUPS      (R10), Z28
-	VMOVUPS      (R11), Z29
-	VPBROADCASTD (R9), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	LONG         $0x40169262
-	WORD         $0xce52
-	VPBROADCASTD 32(R9), Z31
-	LONG         $0x401e9262
-	WORD         $0xd752
-	LONG         $0x40169262
-	WORD         $0xdf52
-	VPBROADCASTD 64(R9), Z30
-	LONG         $0x401e9262
-	WORD         $0xe652
-	LONG         $0x40169262
-	WORD         $0xee52
-	VPBROADCASTD 96(R9), Z31
-	LONG         $0x401e9262
-	WORD         $0xf752
-	LONG         $0x40169262
-	WORD         $0xff52
-	PREFETCHT0   (BP)
-	VMOVUPS      64(R10), Z28
-	VMOVUPS      64(R11), Z29
-	VPBROADCASTD 4(R9), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	LONG         $0x40169262
-	WORD         $0xce52
-	VPBROADCASTD 36(R9), Z31
-	LONG         $0x401e9262
-	WORD         $0xd752
-	LONG         $0x40169262
-	WORD         $0xdf52
-	VPBROADCASTD 68(R9), Z30
-	LONG         $0x401e9262
-	WORD         $0xe652
-	LONG         $0x40169262
-	WORD         $0xee52
-	VPBROADCASTD 100(R9), Z31
-	LONG         $0x401e9262
-	WORD         $0xf752
-	LONG         $0x40169262
-	WORD         $0xff52
-	ADDQ         $0x00000040, BP
-	ADDQ         $0x08, R9
-	ADDQ         $0x00000080, R10
-	ADDQ         $0x00000080, R11
-	DECQ         R14
-	JNZ          inner
-	ADDQ         CX, R9
-	TESTQ        R13, R13
-	JNZ          block
-	MOVQ         bias+72(FP), R9
-	TESTQ        R9, R9
-	JZ           biased
+	PREFETCHT0   (R9)(BP*1)
+	PREFETCHT0   (R10)(BP*1)
 	VMOVUPS      (R9), Z28
-	VMOVUPS      64(R9), Z29
+	VMOVUPS      (R10), Z29
+	VPBROADCASTD (R8), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	LONG         $0x40169262
+	WORD         $0xce52
+	VPBROADCASTD 32(R8), Z31
+	LONG         $0x401e9262
+	WORD         $0xd752
+	LONG         $0x40169262
+	WORD         $0xdf52
+	VPBROADCASTD 64(R8), Z30
+	LONG         $0x401e9262
+	WORD         $0xe652
+	LONG         $0x40169262
+	WORD         $0xee52
+	VPBROADCASTD 96(R8), Z31
+	LONG         $0x401e9262
+	WORD         $0xf752
+	LONG         $0x40169262
+	WORD         $0xff52
+	PREFETCHT0   (R15)
+	PREFETCHT0   64(R9)(BP*1)
+	PREFETCHT0   64(R10)(BP*1)
+	VMOVUPS      64(R9), Z28
+	VMOVUPS      64(R10), Z29
+	VPBROADCASTD 4(R8), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	LONG         $0x40169262
+	WORD         $0xce52
+	VPBROADCASTD 36(R8), Z31
+	LONG         $0x401e9262
+	WORD         $0xd752
+	LONG         $0x40169262
+	WORD         $0xdf52
+	VPBROADCASTD 68(R8), Z30
+	LONG         $0x401e9262
+	WORD         $0xe652
+	LONG         $0x40169262
+	WORD         $0xee52
+	VPBROADCASTD 100(R8), Z31
+	LONG         $0x401e9262
+	WORD         $0xf752
+	LONG         $0x40169262
+	WORD         $0xff52
+	ADDQ         $0x00000040, R15
+	ADDQ         $0x08, R8
+	ADDQ         $0x00000080, R9
+	ADDQ         $0x00000080, R10
+	DECQ         R13
+	JNZ          inner
+	ADDQ         CX, R8
+	TESTQ        R12, R12
+	JNZ          block
+	MOVQ         bias+72(FP), R8
+	TESTQ        R8, R8
+	JZ           biased
+	VMOVUPS      (R8), Z28
+	VMOVUPS      64(R8), Z29
 	VADDPS       Z28, Z0, Z0
 	VADDPS       Z29, Z1, Z1
 	VADDPS       Z28, Z2, Z2
@@ -1581,8 +1652,8 @@ inner:
 	VADDPS       Z29, Z7, Z7
 
 biased:
-	MOVQ   relu+80(FP), R9
-	TESTQ  R9, R9
+	MOVQ   relu+80(FP), R8
+	TESTQ  R8, R8
 	JZ     rectified
 	VPXORD Z30, Z30, Z30
 	VMAXPS Z0, Z30, Z0
@@ -1597,31 +1668,32 @@ biased:
 rectified:
 	LONG      $0x487ef262
 	WORD      $0xc072
-	VMOVDQU16 Y0, (SI)
+	VMOVDQU16 Y0, (BX)
 	LONG      $0x487ef262
 	WORD      $0xc972
-	VMOVDQU16 Y1, (R12)
+	VMOVDQU16 Y1, (R11)
 	LONG      $0x487ef262
 	WORD      $0xd272
-	VMOVDQU16 Y2, 32(SI)
+	VMOVDQU16 Y2, 32(BX)
 	LONG      $0x487ef262
 	WORD      $0xdb72
-	VMOVDQU16 Y3, 32(R12)
+	VMOVDQU16 Y3, 32(R11)
 	LONG      $0x487ef262
 	WORD      $0xe472
-	VMOVDQU16 Y4, 64(SI)
+	VMOVDQU16 Y4, 64(BX)
 	LONG      $0x487ef262
 	WORD      $0xed72
-	VMOVDQU16 Y5, 64(R12)
+	VMOVDQU16 Y5, 64(R11)
 	LONG      $0x487ef262
 	WORD      $0xf672
-	VMOVDQU16 Y6, 96(SI)
+	VMOVDQU16 Y6, 96(BX)
 	LONG      $0x487ef262
 	WORD      $0xff72
-	VMOVDQU16 Y7, 96(R12)
+	VMOVDQU16 Y7, 96(R11)
 	ADDQ      $0x00000080, AX
-	ADDQ      $0x00000080, SI
-	DECQ      R8
+	ADDQ      $0x00000080, BX
+	XORQ      BP, BP
+	DECQ      DI
 	JNZ       tile
 	VZEROUPPER
 	RET
@@ -1631,17 +1703,17 @@ rectified:
 TEXT ·gemmBF16x5x1(SB), NOSPLIT, $0-72
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
-	MOVQ b+16(FP), DX
-	MOVQ bStride+24(FP), BX
+	MOVQ bStride+24(FP), DX
 	MOVQ c+40(FP), BX
 	MOVQ cStride+48(FP), SI
 	MOVQ tiles+56(FP), SI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R11
+	MOVQ $0x00000004, DI
+	MOVQ DX, R12
 
 tile:
-	MOVQ    AX, DI
-	MOVQ    DX, R8
+	MOVQ    AX, DX
+	MOVQ    b+16(FP), R8
 	MOVQ    k4+32(FP), R9
 	MOVQ    add+64(FP), R10
 	TESTQ   R10, R10
@@ -1662,53 +1734,55 @@ zero:
 
 block:
 	MOVQ    R9, R10
-	CMPQ    R10, R11
-	CMOVQGT R11, R10
-	LEAQ    160(AX), R12
+	CMPQ    R10, DI
+	CMOVQGT DI, R10
+	LEAQ    160(AX), R11
 	SUBQ    R10, R9
 	JZ      inner
-	LEAQ    32(DI)(CX*1), R12
+	LEAQ    32(DX)(CX*1), R11
 
 inner:
+	PREFETCHT0   (R8)(R12*1)
 	VMOVUPS      (R8), Z28
-	VPBROADCASTD (DI), Z30
+	VPBROADCASTD (DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 32(DI), Z31
+	VPBROADCASTD 32(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 64(DI), Z30
+	VPBROADCASTD 64(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	VPBROADCASTD 96(DI), Z31
+	VPBROADCASTD 96(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xdf52
-	VPBROADCASTD 128(DI), Z30
+	VPBROADCASTD 128(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
-	PREFETCHT0   (R12)
+	PREFETCHT0   (R11)
+	PREFETCHT0   64(R8)(R12*1)
 	VMOVUPS      64(R8), Z28
-	VPBROADCASTD 4(DI), Z30
+	VPBROADCASTD 4(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 36(DI), Z31
+	VPBROADCASTD 36(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 68(DI), Z30
+	VPBROADCASTD 68(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	VPBROADCASTD 100(DI), Z31
+	VPBROADCASTD 100(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xdf52
-	VPBROADCASTD 132(DI), Z30
+	VPBROADCASTD 132(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
-	ADDQ         $0x00000040, R12
-	ADDQ         $0x08, DI
+	ADDQ         $0x00000040, R11
+	ADDQ         $0x08, DX
 	ADDQ         $0x00000080, R8
 	DECQ         R10
 	JNZ          inner
-	ADDQ         CX, DI
+	ADDQ         CX, DX
 	TESTQ        R9, R9
 	JNZ          block
 	VMOVUPS      Z0, (BX)
@@ -1718,6 +1792,7 @@ inner:
 	VMOVUPS      Z4, 256(BX)
 	ADDQ         $0x000000a0, AX
 	ADDQ         $0x00000140, BX
+	XORQ         R12, R12
 	DECQ         SI
 	JNZ          tile
 	VZEROUPPER
@@ -1728,17 +1803,17 @@ inner:
 TEXT ·productBF16x5x1(SB), NOSPLIT, $0-88
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
-	MOVQ b+16(FP), DX
-	MOVQ bStride+24(FP), BX
+	MOVQ bStride+24(FP), DX
 	MOVQ c+40(FP), BX
 	MOVQ cStride+48(FP), SI
 	MOVQ tiles+56(FP), SI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R11
+	MOVQ $0x00000004, DI
+	MOVQ DX, R12
 
 tile:
-	MOVQ      AX, DI
-	MOVQ      DX, R8
+	MOVQ      AX, DX
+	MOVQ      b+16(FP), R8
 	MOVQ      k4+32(FP), R9
 	MOVQ      add+64(FP), R10
 	TESTQ     R10, R10
@@ -1764,59 +1839,61 @@ zero:
 
 block:
 	MOVQ    R9, R10
-	CMPQ    R10, R11
-	CMOVQGT R11, R10
-	LEAQ    160(AX), R12
+	CMPQ    R10, DI
+	CMOVQGT DI, R10
+	LEAQ    160(AX), R11
 	SUBQ    R10, R9
 	JZ      inner
-	LEAQ    32(DI)(CX*1), R12
+	LEAQ    32(DX)(CX*1), R11
 
 inner:
+	PREFETCHT0   (R8)(R12*1)
 	VMOVUPS      (R8), Z28
-	VPBROADCASTD (DI), Z30
+	VPBROADCASTD (DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 32(DI), Z31
+	VPBROADCASTD 32(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 64(DI), Z30
+	VPBROADCASTD 64(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	VPBROADCASTD 96(DI), Z31
+	VPBROADCASTD 96(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xdf52
-	VPBROADCASTD 128(DI), Z30
+	VPBROADCASTD 128(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
-	PREFETCHT0   (R12)
+	PREFETCHT0   (R11)
+	PREFETCHT0   64(R8)(R12*1)
 	VMOVUPS      64(R8), Z28
-	VPBROADCASTD 4(DI), Z30
+	VPBROADCASTD 4(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 36(DI), Z31
+	VPBROADCASTD 36(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 68(DI), Z30
+	VPBROADCASTD 68(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	VPBROADCASTD 100(DI), Z31
+	VPBROADCASTD 100(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xdf52
-	VPBROADCASTD 132(DI), Z30
+	VPBROADCASTD 132(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
-	ADDQ         $0x00000040, R12
-	ADDQ         $0x08, DI
+	ADDQ         $0x00000040, R11
+	ADDQ         $0x08, DX
 	ADDQ         $0x00000080, R8
 	DECQ         R10
 	JNZ          inner
-	ADDQ         CX, DI
+	ADDQ         CX, DX
 	TESTQ        R9, R9
 	JNZ          block
-	MOVQ         bias+72(FP), DI
-	TESTQ        DI, DI
+	MOVQ         bias+72(FP), DX
+	TESTQ        DX, DX
 	JZ           biased
-	VMOVUPS      (DI), Z28
+	VMOVUPS      (DX), Z28
 	VADDPS       Z28, Z0, Z0
 	VADDPS       Z28, Z1, Z1
 	VADDPS       Z28, Z2, Z2
@@ -1824,8 +1901,8 @@ inner:
 	VADDPS       Z28, Z4, Z4
 
 biased:
-	MOVQ   relu+80(FP), DI
-	TESTQ  DI, DI
+	MOVQ   relu+80(FP), DX
+	TESTQ  DX, DX
 	JZ     rectified
 	VPXORD Z30, Z30, Z30
 	VMAXPS Z0, Z30, Z0
@@ -1852,6 +1929,7 @@ rectified:
 	VMOVDQU16 Y4, 128(BX)
 	ADDQ      $0x000000a0, AX
 	ADDQ      $0x000000a0, BX
+	XORQ      R12, R12
 	DECQ      SI
 	JNZ       tile
 	VZEROUPPER
@@ -1862,33 +1940,34 @@ rectified:
 TEXT ·gemmBF16x5x2(SB), NOSPLIT, $8-72
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
-	MOVQ b+16(FP), DX
-	MOVQ bStride+24(FP), BX
-	MOVQ c+40(FP), SI
-	MOVQ cStride+48(FP), DI
-	MOVQ tiles+56(FP), R8
+	MOVQ bStride+24(FP), DX
+	MOVQ c+40(FP), BX
+	MOVQ cStride+48(FP), SI
+	MOVQ tiles+56(FP), DI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R15
+	MOVQ $0x00000004, R14
+	MOVQ DX, BP
+	ADDQ DX, BP
 
 tile:
-	MOVQ    AX, R9
-	MOVQ    DX, R10
-	LEAQ    (DX)(BX*1), R11
-	LEAQ    (SI)(DI*1), R12
-	MOVQ    k4+32(FP), R13
-	MOVQ    add+64(FP), R14
-	TESTQ   R14, R14
+	MOVQ    AX, R8
+	MOVQ    b+16(FP), R9
+	LEAQ    (R9)(DX*1), R10
+	LEAQ    (BX)(SI*1), R11
+	MOVQ    k4+32(FP), R12
+	MOVQ    add+64(FP), R13
+	TESTQ   R13, R13
 	JZ      zero
-	VMOVUPS (SI), Z0
-	VMOVUPS (R12), Z1
-	VMOVUPS 64(SI), Z2
-	VMOVUPS 64(R12), Z3
-	VMOVUPS 128(SI), Z4
-	VMOVUPS 128(R12), Z5
-	VMOVUPS 192(SI), Z6
-	VMOVUPS 192(R12), Z7
-	VMOVUPS 256(SI), Z8
-	VMOVUPS 256(R12), Z9
+	VMOVUPS (BX), Z0
+	VMOVUPS (R11), Z1
+	VMOVUPS 64(BX), Z2
+	VMOVUPS 64(R11), Z3
+	VMOVUPS 128(BX), Z4
+	VMOVUPS 128(R11), Z5
+	VMOVUPS 192(BX), Z6
+	VMOVUPS 192(R11), Z7
+	VMOVUPS 256(BX), Z8
+	VMOVUPS 256(R11), Z9
 	JMP     block
 
 zero:
@@ -1904,92 +1983,97 @@ zero:
 	VPXORD Z9, Z9, Z9
 
 block:
-	MOVQ    R13, R14
-	CMPQ    R14, R15
-	CMOVQGT R15, R14
-	LEAQ    160(AX), BP
-	SUBQ    R14, R13
+	MOVQ    R12, R13
+	CMPQ    R13, R14
+	CMOVQGT R14, R13
+	LEAQ    160(AX), R15
+	SUBQ    R13, R12
 	JZ      inner
-	LEAQ    32(R9)(CX*1), BP
+	LEAQ    32(R8)(CX*1), R15
 
 inner:
-	VMOVUPS      (R10), Z28
-	VMOVUPS      (R11), Z29
-	VPBROADCASTD (R9), Z30
+	PREFETCHT0   (R9)(BP*1)
+	PREFETCHT0   (R10)(BP*1)
+	VMOVUPS      (R9), Z28
+	VMOVUPS      (R10), Z29
+	VPBROADCASTD (R8), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
 	LONG         $0x40169262
 	WORD         $0xce52
-	VPBROADCASTD 32(R9), Z31
+	VPBROADCASTD 32(R8), Z31
 	LONG         $0x401e9262
 	WORD         $0xd752
 	LONG         $0x40169262
 	WORD         $0xdf52
-	VPBROADCASTD 64(R9), Z30
+	VPBROADCASTD 64(R8), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
 	LONG         $0x40169262
 	WORD         $0xee52
-	VPBROADCASTD 96(R9), Z31
+	VPBROADCASTD 96(R8), Z31
 	LONG         $0x401e9262
 	WORD         $0xf752
 	LONG         $0x40169262
 	WORD         $0xff52
-	VPBROADCASTD 128(R9), Z30
+	VPBROADCASTD 128(R8), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
 	LONG         $0x40161262
 	WORD         $0xce52
-	PREFETCHT0   (BP)
-	VMOVUPS      64(R10), Z28
-	VMOVUPS      64(R11), Z29
-	VPBROADCASTD 4(R9), Z30
+	PREFETCHT0   (R15)
+	PREFETCHT0   64(R9)(BP*1)
+	PREFETCHT0   64(R10)(BP*1)
+	VMOVUPS      64(R9), Z28
+	VMOVUPS      64(R10), Z29
+	VPBROADCASTD 4(R8), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
 	LONG         $0x40169262
 	WORD         $0xce52
-	VPBROADCASTD 36(R9), Z31
+	VPBROADCASTD 36(R8), Z31
 	LONG         $0x401e9262
 	WORD         $0xd752
 	LONG         $0x40169262
 	WORD         $0xdf52
-	VPBROADCASTD 68(R9), Z30
+	VPBROADCASTD 68(R8), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
 	LONG         $0x40169262
 	WORD         $0xee52
-	VPBROADCASTD 100(R9), Z31
+	VPBROADCASTD 100(R8), Z31
 	LONG         $0x401e9262
 	WORD         $0xf752
 	LONG         $0x40169262
 	WORD         $0xff52
-	VPBROADCASTD 132(R9), Z30
+	VPBROADCASTD 132(R8), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
 	LONG         $0x40161262
 	WORD         $0xce52
-	ADDQ         $0x00000040, BP
-	ADDQ         $0x08, R9
+	ADDQ         $0x00000040, R15
+	ADDQ         $0x08, R8
+	ADDQ         $0x00000080, R9
 	ADDQ         $0x00000080, R10
-	ADDQ         $0x00000080, R11
-	DECQ         R14
+	DECQ         R13
 	JNZ          inner
-	ADDQ         CX, R9
-	TESTQ        R13, R13
+	ADDQ         CX, R8
+	TESTQ        R12, R12
 	JNZ          block
-	VMOVUPS      Z0, (SI)
-	VMOVUPS      Z1, (R12)
-	VMOVUPS      Z2, 64(SI)
-	VMOVUPS      Z3, 64(R12)
-	VMOVUPS      Z4, 128(SI)
-	VMOVUPS      Z5, 128(R12)
-	VMOVUPS      Z6, 192(SI)
-	VMOVUPS      Z7, 192(R12)
-	VMOVUPS      Z8, 256(SI)
-	VMOVUPS      Z9, 256(R12)
+	VMOVUPS      Z0, (BX)
+	VMOVUPS      Z1, (R11)
+	VMOVUPS      Z2, 64(BX)
+	VMOVUPS      Z3, 64(R11)
+	VMOVUPS      Z4, 128(BX)
+	VMOVUPS      Z5, 128(R11)
+	VMOVUPS      Z6, 192(BX)
+	VMOVUPS      Z7, 192(R11)
+	VMOVUPS      Z8, 256(BX)
+	VMOVUPS      Z9, 256(R11)
 	ADDQ         $0x000000a0, AX
-	ADDQ         $0x00000140, SI
-	DECQ         R8
+	ADDQ         $0x00000140, BX
+	XORQ         BP, BP
+	DECQ         DI
 	JNZ          tile
 	VZEROUPPER
 	RET
@@ -1999,42 +2083,43 @@ inner:
 TEXT ·productBF16x5x2(SB), NOSPLIT, $8-88
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
-	MOVQ b+16(FP), DX
-	MOVQ bStride+24(FP), BX
-	MOVQ c+40(FP), SI
-	MOVQ cStride+48(FP), DI
-	MOVQ tiles+56(FP), R8
+	MOVQ bStride+24(FP), DX
+	MOVQ c+40(FP), BX
+	MOVQ cStride+48(FP), SI
+	MOVQ tiles+56(FP), DI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R15
+	MOVQ $0x00000004, R14
+	MOVQ DX, BP
+	ADDQ DX, BP
 
 tile:
-	MOVQ      AX, R9
-	MOVQ      DX, R10
-	LEAQ      (DX)(BX*1), R11
-	LEAQ      (SI)(DI*1), R12
-	MOVQ      k4+32(FP), R13
-	MOVQ      add+64(FP), R14
-	TESTQ     R14, R14
+	MOVQ      AX, R8
+	MOVQ      b+16(FP), R9
+	LEAQ      (R9)(DX*1), R10
+	LEAQ      (BX)(SI*1), R11
+	MOVQ      k4+32(FP), R12
+	MOVQ      add+64(FP), R13
+	TESTQ     R13, R13
 	JZ        zero
-	VPMOVZXWD (SI), Z0
+	VPMOVZXWD (BX), Z0
 	VPSLLD    $0x10, Z0, Z0
-	VPMOVZXWD (R12), Z1
+	VPMOVZXWD (R11), Z1
 	VPSLLD    $0x10, Z1, Z1
-	VPMOVZXWD 32(SI), Z2
+	VPMOVZXWD 32(BX), Z2
 	VPSLLD    $0x10, Z2, Z2
-	VPMOVZXWD 32(R12), Z3
+	VPMOVZXWD 32(R11), Z3
 	VPSLLD    $0x10, Z3, Z3
-	VPMOVZXWD 64(SI), Z4
+	VPMOVZXWD 64(BX), Z4
 	VPSLLD    $0x10, Z4, Z4
-	VPMOVZXWD 64(R12), Z5
+	VPMOVZXWD 64(R11), Z5
 	VPSLLD    $0x10, Z5, Z5
-	VPMOVZXWD 96(SI), Z6
+	VPMOVZXWD 96(BX), Z6
 	VPSLLD    $0x10, Z6, Z6
-	VPMOVZXWD 96(R12), Z7
+	VPMOVZXWD 96(R11), Z7
 	VPSLLD    $0x10, Z7, Z7
-	VPMOVZXWD 128(SI), Z8
+	VPMOVZXWD 128(BX), Z8
 	VPSLLD    $0x10, Z8, Z8
-	VPMOVZXWD 128(R12), Z9
+	VPMOVZXWD 128(R11), Z9
 	VPSLLD    $0x10, Z9, Z9
 	JMP       block
 
@@ -2051,84 +2136,88 @@ zero:
 	VPXORD Z9, Z9, Z9
 
 block:
-	MOVQ    R13, R14
-	CMPQ    R14, R15
-	CMOVQGT R15, R14
-	LEAQ    160(AX), BP
-	SUBQ    R14, R13
+	MOVQ    R12, R13
+	CMPQ    R13, R14
+	CMOVQGT R14, R13
+	LEAQ    160(AX), R15
+	SUBQ    R13, R12
 	JZ      inner
-	LEAQ    32(R9)(CX*1), BP
+	LEAQ    32(R8)(CX*1), R15
 
 inner:
-	VMOVUPS      (R10), Z28
-	VMOVUPS      (R11), Z29
-	VPBROADCASTD (R9), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	LONG         $0x40169262
-	WORD         $0xce52
-	VPBROADCASTD 32(R9), Z31
-	LONG         $0x401e9262
-	WORD         $0xd752
-	LONG         $0x40169262
-	WORD         $0xdf52
-	VPBROADCASTD 64(R9), Z30
-	LONG         $0x401e9262
-	WORD         $0xe652
-	LONG         $0x40169262
-	WORD         $0xee52
-	VPBROADCASTD 96(R9), Z31
-	LONG         $0x401e9262
-	WORD         $0xf752
-	LONG         $0x40169262
-	WORD         $0xff52
-	VPBROADCASTD 128(R9), Z30
-	LONG         $0x401e1262
-	WORD         $0xc652
-	LONG         $0x40161262
-	WORD         $0xce52
-	PREFETCHT0   (BP)
-	VMOVUPS      64(R10), Z28
-	VMOVUPS      64(R11), Z29
-	VPBROADCASTD 4(R9), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	LONG         $0x40169262
-	WORD         $0xce52
-	VPBROADCASTD 36(R9), Z31
-	LONG         $0x401e9262
-	WORD         $0xd752
-	LONG         $0x40169262
-	WORD         $0xdf52
-	VPBROADCASTD 68(R9), Z30
-	LONG         $0x401e9262
-	WORD         $0xe652
-	LONG         $0x40169262
-	WORD         $0xee52
-	VPBROADCASTD 100(R9), Z31
-	LONG         $0x401e9262
-	WORD         $0xf752
-	LONG         $0x40169262
-	WORD         $0xff52
-	VPBROADCASTD 132(R9), Z30
-	LONG         $0x401e1262
-	WORD         $0xc652
-	LONG         $0x40161262
-	WORD         $0xce52
-	ADDQ         $0x00000040, BP
-	ADDQ         $0x08, R9
-	ADDQ         $0x00000080, R10
-	ADDQ         $0x00000080, R11
-	DECQ         R14
-	JNZ          inner
-	ADDQ         CX, R9
-	TESTQ        R13, R13
-	JNZ          block
-	MOVQ         bias+72(FP), R9
-	TESTQ        R9, R9
-	JZ           biased
+	PREFETCHT0   (R9)(BP*1)
+	PREFETCHT0   (R10)(BP*1)
 	VMOVUPS      (R9), Z28
-	VMOVUPS      64(R9), Z29
+	VMOVUPS      (R10), Z29
+	VPBROADCASTD (R8), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	LONG         $0x40169262
+	WORD         $0xce52
+	VPBROADCASTD 32(R8), Z31
+	LONG         $0x401e9262
+	WORD         $0xd752
+	LONG         $0x40169262
+	WORD         $0xdf52
+	VPBROADCASTD 64(R8), Z30
+	LONG         $0x401e9262
+	WORD         $0xe652
+	LONG         $0x40169262
+	WORD         $0xee52
+	VPBROADCASTD 96(R8), Z31
+	LONG         $0x401e9262
+	WORD         $0xf752
+	LONG         $0x40169262
+	WORD         $0xff52
+	VPBROADCASTD 128(R8), Z30
+	LONG         $0x401e1262
+	WORD         $0xc652
+	LONG         $0x40161262
+	WORD         $0xce52
+	PREFETCHT0   (R15)
+	PREFETCHT0   64(R9)(BP*1)
+	PREFETCHT0   64(R10)(BP*1)
+	VMOVUPS      64(R9), Z28
+	VMOVUPS      64(R10), Z29
+	VPBROADCASTD 4(R8), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	LONG         $0x40169262
+	WORD         $0xce52
+	VPBROADCASTD 36(R8), Z31
+	LONG         $0x401e9262
+	WORD         $0xd752
+	LONG         $0x40169262
+	WORD         $0xdf52
+	VPBROADCASTD 68(R8), Z30
+	LONG         $0x401e9262
+	WORD         $0xe652
+	LONG         $0x40169262
+	WORD         $0xee52
+	VPBROADCASTD 100(R8), Z31
+	LONG         $0x401e9262
+	WORD         $0xf752
+	LONG         $0x40169262
+	WORD         $0xff52
+	VPBROADCASTD 132(R8), Z30
+	LONG         $0x401e1262
+	WORD         $0xc652
+	LONG         $0x40161262
+	WORD         $0xce52
+	ADDQ         $0x00000040, R15
+	ADDQ         $0x08, R8
+	ADDQ         $0x00000080, R9
+	ADDQ         $0x00000080, R10
+	DECQ         R13
+	JNZ          inner
+	ADDQ         CX, R8
+	TESTQ        R12, R12
+	JNZ          block
+	MOVQ         bias+72(FP), R8
+	TESTQ        R8, R8
+	JZ           biased
+	VMOVUPS      (R8), Z28
+	VMOVUPS      64(R8), Z29
 	VADDPS       Z28, Z0, Z0
 	VADDPS       Z29, Z1, Z1
 	VADDPS       Z28, Z2, Z2
@@ -2141,8 +2230,8 @@ inner:
 	VADDPS       Z29, Z9, Z9
 
 biased:
-	MOVQ   relu+80(FP), R9
-	TESTQ  R9, R9
+	MOVQ   relu+80(FP), R8
+	TESTQ  R8, R8
 	JZ     rectified
 	VPXORD Z30, Z30, Z30
 	VMAXPS Z0, Z30, Z0
@@ -2159,37 +2248,38 @@ biased:
 rectified:
 	LONG      $0x487ef262
 	WORD      $0xc072
-	VMOVDQU16 Y0, (SI)
+	VMOVDQU16 Y0, (BX)
 	LONG      $0x487ef262
 	WORD      $0xc972
-	VMOVDQU16 Y1, (R12)
+	VMOVDQU16 Y1, (R11)
 	LONG      $0x487ef262
 	WORD      $0xd272
-	VMOVDQU16 Y2, 32(SI)
+	VMOVDQU16 Y2, 32(BX)
 	LONG      $0x487ef262
 	WORD      $0xdb72
-	VMOVDQU16 Y3, 32(R12)
+	VMOVDQU16 Y3, 32(R11)
 	LONG      $0x487ef262
 	WORD      $0xe472
-	VMOVDQU16 Y4, 64(SI)
+	VMOVDQU16 Y4, 64(BX)
 	LONG      $0x487ef262
 	WORD      $0xed72
-	VMOVDQU16 Y5, 64(R12)
+	VMOVDQU16 Y5, 64(R11)
 	LONG      $0x487ef262
 	WORD      $0xf672
-	VMOVDQU16 Y6, 96(SI)
+	VMOVDQU16 Y6, 96(BX)
 	LONG      $0x487ef262
 	WORD      $0xff72
-	VMOVDQU16 Y7, 96(R12)
+	VMOVDQU16 Y7, 96(R11)
 	LONG      $0x487e5262
 	WORD      $0xc072
-	VMOVDQU16 Y8, 128(SI)
+	VMOVDQU16 Y8, 128(BX)
 	LONG      $0x487e5262
 	WORD      $0xc972
-	VMOVDQU16 Y9, 128(R12)
+	VMOVDQU16 Y9, 128(R11)
 	ADDQ      $0x000000a0, AX
-	ADDQ      $0x000000a0, SI
-	DECQ      R8
+	ADDQ      $0x000000a0, BX
+	XORQ      BP, BP
+	DECQ      DI
 	JNZ       tile
 	VZEROUPPER
 	RET
@@ -2199,17 +2289,17 @@ rectified:
 TEXT ·gemmBF16x6x1(SB), NOSPLIT, $0-72
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
-	MOVQ b+16(FP), DX
-	MOVQ bStride+24(FP), BX
+	MOVQ bStride+24(FP), DX
 	MOVQ c+40(FP), BX
 	MOVQ cStride+48(FP), SI
 	MOVQ tiles+56(FP), SI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R11
+	MOVQ $0x00000004, DI
+	MOVQ DX, R12
 
 tile:
-	MOVQ    AX, DI
-	MOVQ    DX, R8
+	MOVQ    AX, DX
+	MOVQ    b+16(FP), R8
 	MOVQ    k4+32(FP), R9
 	MOVQ    add+64(FP), R10
 	TESTQ   R10, R10
@@ -2232,59 +2322,61 @@ zero:
 
 block:
 	MOVQ    R9, R10
-	CMPQ    R10, R11
-	CMOVQGT R11, R10
-	LEAQ    192(AX), R12
+	CMPQ    R10, DI
+	CMOVQGT DI, R10
+	LEAQ    192(AX), R11
 	SUBQ    R10, R9
 	JZ      inner
-	LEAQ    32(DI)(CX*1), R12
+	LEAQ    32(DX)(CX*1), R11
 
 inner:
+	PREFETCHT0   (R8)(R12*1)
 	VMOVUPS      (R8), Z28
-	VPBROADCASTD (DI), Z30
+	VPBROADCASTD (DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 32(DI), Z31
+	VPBROADCASTD 32(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 64(DI), Z30
+	VPBROADCASTD 64(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	VPBROADCASTD 96(DI), Z31
+	VPBROADCASTD 96(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xdf52
-	VPBROADCASTD 128(DI), Z30
+	VPBROADCASTD 128(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
-	VPBROADCASTD 160(DI), Z31
+	VPBROADCASTD 160(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xef52
-	PREFETCHT0   (R12)
+	PREFETCHT0   (R11)
+	PREFETCHT0   64(R8)(R12*1)
 	VMOVUPS      64(R8), Z28
-	VPBROADCASTD 4(DI), Z30
+	VPBROADCASTD 4(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 36(DI), Z31
+	VPBROADCASTD 36(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 68(DI), Z30
+	VPBROADCASTD 68(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	VPBROADCASTD 100(DI), Z31
+	VPBROADCASTD 100(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xdf52
-	VPBROADCASTD 132(DI), Z30
+	VPBROADCASTD 132(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
-	VPBROADCASTD 164(DI), Z31
+	VPBROADCASTD 164(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xef52
-	ADDQ         $0x00000040, R12
-	ADDQ         $0x08, DI
+	ADDQ         $0x00000040, R11
+	ADDQ         $0x08, DX
 	ADDQ         $0x00000080, R8
 	DECQ         R10
 	JNZ          inner
-	ADDQ         CX, DI
+	ADDQ         CX, DX
 	TESTQ        R9, R9
 	JNZ          block
 	VMOVUPS      Z0, (BX)
@@ -2295,6 +2387,7 @@ inner:
 	VMOVUPS      Z5, 320(BX)
 	ADDQ         $0x000000c0, AX
 	ADDQ         $0x00000180, BX
+	XORQ         R12, R12
 	DECQ         SI
 	JNZ          tile
 	VZEROUPPER
@@ -2305,17 +2398,17 @@ inner:
 TEXT ·productBF16x6x1(SB), NOSPLIT, $0-88
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
-	MOVQ b+16(FP), DX
-	MOVQ bStride+24(FP), BX
+	MOVQ bStride+24(FP), DX
 	MOVQ c+40(FP), BX
 	MOVQ cStride+48(FP), SI
 	MOVQ tiles+56(FP), SI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R11
+	MOVQ $0x00000004, DI
+	MOVQ DX, R12
 
 tile:
-	MOVQ      AX, DI
-	MOVQ      DX, R8
+	MOVQ      AX, DX
+	MOVQ      b+16(FP), R8
 	MOVQ      k4+32(FP), R9
 	MOVQ      add+64(FP), R10
 	TESTQ     R10, R10
@@ -2344,65 +2437,67 @@ zero:
 
 block:
 	MOVQ    R9, R10
-	CMPQ    R10, R11
-	CMOVQGT R11, R10
-	LEAQ    192(AX), R12
+	CMPQ    R10, DI
+	CMOVQGT DI, R10
+	LEAQ    192(AX), R11
 	SUBQ    R10, R9
 	JZ      inner
-	LEAQ    32(DI)(CX*1), R12
+	LEAQ    32(DX)(CX*1), R11
 
 inner:
+	PREFETCHT0   (R8)(R12*1)
 	VMOVUPS      (R8), Z28
-	VPBROADCASTD (DI), Z30
+	VPBROADCASTD (DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 32(DI), Z31
+	VPBROADCASTD 32(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 64(DI), Z30
+	VPBROADCASTD 64(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	VPBROADCASTD 96(DI), Z31
+	VPBROADCASTD 96(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xdf52
-	VPBROADCASTD 128(DI), Z30
+	VPBROADCASTD 128(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
-	VPBROADCASTD 160(DI), Z31
+	VPBROADCASTD 160(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xef52
-	PREFETCHT0   (R12)
+	PREFETCHT0   (R11)
+	PREFETCHT0   64(R8)(R12*1)
 	VMOVUPS      64(R8), Z28
-	VPBROADCASTD 4(DI), Z30
+	VPBROADCASTD 4(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 36(DI), Z31
+	VPBROADCASTD 36(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 68(DI), Z30
+	VPBROADCASTD 68(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	VPBROADCASTD 100(DI), Z31
+	VPBROADCASTD 100(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xdf52
-	VPBROADCASTD 132(DI), Z30
+	VPBROADCASTD 132(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
-	VPBROADCASTD 164(DI), Z31
+	VPBROADCASTD 164(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xef52
-	ADDQ         $0x00000040, R12
-	ADDQ         $0x08, DI
+	ADDQ         $0x00000040, R11
+	ADDQ         $0x08, DX
 	ADDQ         $0x00000080, R8
 	DECQ         R10
 	JNZ          inner
-	ADDQ         CX, DI
+	ADDQ         CX, DX
 	TESTQ        R9, R9
 	JNZ          block
-	MOVQ         bias+72(FP), DI
-	TESTQ        DI, DI
+	MOVQ         bias+72(FP), DX
+	TESTQ        DX, DX
 	JZ           biased
-	VMOVUPS      (DI), Z28
+	VMOVUPS      (DX), Z28
 	VADDPS       Z28, Z0, Z0
 	VADDPS       Z28, Z1, Z1
 	VADDPS       Z28, Z2, Z2
@@ -2411,8 +2506,8 @@ inner:
 	VADDPS       Z28, Z5, Z5
 
 biased:
-	MOVQ   relu+80(FP), DI
-	TESTQ  DI, DI
+	MOVQ   relu+80(FP), DX
+	TESTQ  DX, DX
 	JZ     rectified
 	VPXORD Z30, Z30, Z30
 	VMAXPS Z0, Z30, Z0
@@ -2443,6 +2538,7 @@ rectified:
 	VMOVDQU16 Y5, 160(BX)
 	ADDQ      $0x000000c0, AX
 	ADDQ      $0x000000c0, BX
+	XORQ      R12, R12
 	DECQ      SI
 	JNZ       tile
 	VZEROUPPER
@@ -2453,35 +2549,36 @@ rectified:
 TEXT ·gemmBF16x6x2(SB), NOSPLIT, $8-72
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
-	MOVQ b+16(FP), DX
-	MOVQ bStride+24(FP), BX
-	MOVQ c+40(FP), SI
-	MOVQ cStride+48(FP), DI
-	MOVQ tiles+56(FP), R8
+	MOVQ bStride+24(FP), DX
+	MOVQ c+40(FP), BX
+	MOVQ cStride+48(FP), SI
+	MOVQ tiles+56(FP), DI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R15
+	MOVQ $0x00000004, R14
+	MOVQ DX, BP
+	ADDQ DX, BP
 
 tile:
-	MOVQ    AX, R9
-	MOVQ    DX, R10
-	LEAQ    (DX)(BX*1), R11
-	LEAQ    (SI)(DI*1), R12
-	MOVQ    k4+32(FP), R13
-	MOVQ    add+64(FP), R14
-	TESTQ   R14, R14
+	MOVQ    AX, R8
+	MOVQ    b+16(FP), R9
+	LEAQ    (R9)(DX*1), R10
+	LEAQ    (BX)(SI*1), R11
+	MOVQ    k4+32(FP), R12
+	MOVQ    add+64(FP), R13
+	TESTQ   R13, R13
 	JZ      zero
-	VMOVUPS (SI), Z0
-	VMOVUPS (R12), Z1
-	VMOVUPS 64(SI), Z2
-	VMOVUPS 64(R12), Z3
-	VMOVUPS 128(SI), Z4
-	VMOVUPS 128(R12), Z5
-	VMOVUPS 192(SI), Z6
-	VMOVUPS 192(R12), Z7
-	VMOVUPS 256(SI), Z8
-	VMOVUPS 256(R12), Z9
-	VMOVUPS 320(SI), Z10
-	VMOVUPS 320(R12), Z11
+	VMOVUPS (BX), Z0
+	VMOVUPS (R11), Z1
+	VMOVUPS 64(BX), Z2
+	VMOVUPS 64(R11), Z3
+	VMOVUPS 128(BX), Z4
+	VMOVUPS 128(R11), Z5
+	VMOVUPS 192(BX), Z6
+	VMOVUPS 192(R11), Z7
+	VMOVUPS 256(BX), Z8
+	VMOVUPS 256(R11), Z9
+	VMOVUPS 320(BX), Z10
+	VMOVUPS 320(R11), Z11
 	JMP     block
 
 zero:
@@ -2499,104 +2596,109 @@ zero:
 	VPXORD Z11, Z11, Z11
 
 block:
-	MOVQ    R13, R14
-	CMPQ    R14, R15
-	CMOVQGT R15, R14
-	LEAQ    192(AX), BP
-	SUBQ    R14, R13
+	MOVQ    R12, R13
+	CMPQ    R13, R14
+	CMOVQGT R14, R13
+	LEAQ    192(AX), R15
+	SUBQ    R13, R12
 	JZ      inner
-	LEAQ    32(R9)(CX*1), BP
+	LEAQ    32(R8)(CX*1), R15
 
 inner:
-	VMOVUPS      (R10), Z28
-	VMOVUPS      (R11), Z29
-	VPBROADCASTD (R9), Z30
+	PREFETCHT0   (R9)(BP*1)
+	PREFETCHT0   (R10)(BP*1)
+	VMOVUPS      (R9), Z28
+	VMOVUPS      (R10), Z29
+	VPBROADCASTD (R8), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
 	LONG         $0x40169262
 	WORD         $0xce52
-	VPBROADCASTD 32(R9), Z31
+	VPBROADCASTD 32(R8), Z31
 	LONG         $0x401e9262
 	WORD         $0xd752
 	LONG         $0x40169262
 	WORD         $0xdf52
-	VPBROADCASTD 64(R9), Z30
+	VPBROADCASTD 64(R8), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
 	LONG         $0x40169262
 	WORD         $0xee52
-	VPBROADCASTD 96(R9), Z31
+	VPBROADCASTD 96(R8), Z31
 	LONG         $0x401e9262
 	WORD         $0xf752
 	LONG         $0x40169262
 	WORD         $0xff52
-	VPBROADCASTD 128(R9), Z30
+	VPBROADCASTD 128(R8), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
 	LONG         $0x40161262
 	WORD         $0xce52
-	VPBROADCASTD 160(R9), Z31
+	VPBROADCASTD 160(R8), Z31
 	LONG         $0x401e1262
 	WORD         $0xd752
 	LONG         $0x40161262
 	WORD         $0xdf52
-	PREFETCHT0   (BP)
-	VMOVUPS      64(R10), Z28
-	VMOVUPS      64(R11), Z29
-	VPBROADCASTD 4(R9), Z30
+	PREFETCHT0   (R15)
+	PREFETCHT0   64(R9)(BP*1)
+	PREFETCHT0   64(R10)(BP*1)
+	VMOVUPS      64(R9), Z28
+	VMOVUPS      64(R10), Z29
+	VPBROADCASTD 4(R8), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
 	LONG         $0x40169262
 	WORD         $0xce52
-	VPBROADCASTD 36(R9), Z31
+	VPBROADCASTD 36(R8), Z31
 	LONG         $0x401e9262
 	WORD         $0xd752
 	LONG         $0x40169262
 	WORD         $0xdf52
-	VPBROADCASTD 68(R9), Z30
+	VPBROADCASTD 68(R8), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
 	LONG         $0x40169262
 	WORD         $0xee52
-	VPBROADCASTD 100(R9), Z31
+	VPBROADCASTD 100(R8), Z31
 	LONG         $0x401e9262
 	WORD         $0xf752
 	LONG         $0x40169262
 	WORD         $0xff52
-	VPBROADCASTD 132(R9), Z30
+	VPBROADCASTD 132(R8), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
 	LONG         $0x40161262
 	WORD         $0xce52
-	VPBROADCASTD 164(R9), Z31
+	VPBROADCASTD 164(R8), Z31
 	LONG         $0x401e1262
 	WORD         $0xd752
 	LONG         $0x40161262
 	WORD         $0xdf52
-	ADDQ         $0x00000040, BP
-	ADDQ         $0x08, R9
+	ADDQ         $0x00000040, R15
+	ADDQ         $0x08, R8
+	ADDQ         $0x00000080, R9
 	ADDQ         $0x00000080, R10
-	ADDQ         $0x00000080, R11
-	DECQ         R14
+	DECQ         R13
 	JNZ          inner
-	ADDQ         CX, R9
-	TESTQ        R13, R13
+	ADDQ         CX, R8
+	TESTQ        R12, R12
 	JNZ          block
-	VMOVUPS      Z0, (SI)
-	VMOVUPS      Z1, (R12)
-	VMOVUPS      Z2, 64(SI)
-	VMOVUPS      Z3, 64(R12)
-	VMOVUPS      Z4, 128(SI)
-	VMOVUPS      Z5, 128(R12)
-	VMOVUPS      Z6, 192(SI)
-	VMOVUPS      Z7, 192(R12)
-	VMOVUPS      Z8, 256(SI)
-	VMOVUPS      Z9, 256(R12)
-	VMOVUPS      Z10, 320(SI)
-	VMOVUPS      Z11, 320(R12)
+	VMOVUPS      Z0, (BX)
+	VMOVUPS      Z1, (R11)
+	VMOVUPS      Z2, 64(BX)
+	VMOVUPS      Z3, 64(R11)
+	VMOVUPS      Z4, 128(BX)
+	VMOVUPS      Z5, 128(R11)
+	VMOVUPS      Z6, 192(BX)
+	VMOVUPS      Z7, 192(R11)
+	VMOVUPS      Z8, 256(BX)
+	VMOVUPS      Z9, 256(R11)
+	VMOVUPS      Z10, 320(BX)
+	VMOVUPS      Z11, 320(R11)
 	ADDQ         $0x000000c0, AX
-	ADDQ         $0x00000180, SI
-	DECQ         R8
+	ADDQ         $0x00000180, BX
+	XORQ         BP, BP
+	DECQ         DI
 	JNZ          tile
 	VZEROUPPER
 	RET
@@ -2606,46 +2708,47 @@ inner:
 TEXT ·productBF16x6x2(SB), NOSPLIT, $8-88
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
-	MOVQ b+16(FP), DX
-	MOVQ bStride+24(FP), BX
-	MOVQ c+40(FP), SI
-	MOVQ cStride+48(FP), DI
-	MOVQ tiles+56(FP), R8
+	MOVQ bStride+24(FP), DX
+	MOVQ c+40(FP), BX
+	MOVQ cStride+48(FP), SI
+	MOVQ tiles+56(FP), DI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R15
+	MOVQ $0x00000004, R14
+	MOVQ DX, BP
+	ADDQ DX, BP
 
 tile:
-	MOVQ      AX, R9
-	MOVQ      DX, R10
-	LEAQ      (DX)(BX*1), R11
-	LEAQ      (SI)(DI*1), R12
-	MOVQ      k4+32(FP), R13
-	MOVQ      add+64(FP), R14
-	TESTQ     R14, R14
+	MOVQ      AX, R8
+	MOVQ      b+16(FP), R9
+	LEAQ      (R9)(DX*1), R10
+	LEAQ      (BX)(SI*1), R11
+	MOVQ      k4+32(FP), R12
+	MOVQ      add+64(FP), R13
+	TESTQ     R13, R13
 	JZ        zero
-	VPMOVZXWD (SI), Z0
+	VPMOVZXWD (BX), Z0
 	VPSLLD    $0x10, Z0, Z0
-	VPMOVZXWD (R12), Z1
+	VPMOVZXWD (R11), Z1
 	VPSLLD    $0x10, Z1, Z1
-	VPMOVZXWD 32(SI), Z2
+	VPMOVZXWD 32(BX), Z2
 	VPSLLD    $0x10, Z2, Z2
-	VPMOVZXWD 32(R12), Z3
+	VPMOVZXWD 32(R11), Z3
 	VPSLLD    $0x10, Z3, Z3
-	VPMOVZXWD 64(SI), Z4
+	VPMOVZXWD 64(BX), Z4
 	VPSLLD    $0x10, Z4, Z4
-	VPMOVZXWD 64(R12), Z5
+	VPMOVZXWD 64(R11), Z5
 	VPSLLD    $0x10, Z5, Z5
-	VPMOVZXWD 96(SI), Z6
+	VPMOVZXWD 96(BX), Z6
 	VPSLLD    $0x10, Z6, Z6
-	VPMOVZXWD 96(R12), Z7
+	VPMOVZXWD 96(R11), Z7
 	VPSLLD    $0x10, Z7, Z7
-	VPMOVZXWD 128(SI), Z8
+	VPMOVZXWD 128(BX), Z8
 	VPSLLD    $0x10, Z8, Z8
-	VPMOVZXWD 128(R12), Z9
+	VPMOVZXWD 128(R11), Z9
 	VPSLLD    $0x10, Z9, Z9
-	VPMOVZXWD 160(SI), Z10
+	VPMOVZXWD 160(BX), Z10
 	VPSLLD    $0x10, Z10, Z10
-	VPMOVZXWD 160(R12), Z11
+	VPMOVZXWD 160(R11), Z11
 	VPSLLD    $0x10, Z11, Z11
 	JMP       block
 
@@ -2664,94 +2767,98 @@ zero:
 	VPXORD Z11, Z11, Z11
 
 block:
-	MOVQ    R13, R14
-	CMPQ    R14, R15
-	CMOVQGT R15, R14
-	LEAQ    192(AX), BP
-	SUBQ    R14, R13
+	MOVQ    R12, R13
+	CMPQ    R13, R14
+	CMOVQGT R14, R13
+	LEAQ    192(AX), R15
+	SUBQ    R13, R12
 	JZ      inner
-	LEAQ    32(R9)(CX*1), BP
+	LEAQ    32(R8)(CX*1), R15
 
 inner:
-	VMOVUPS      (R10), Z28
-	VMOVUPS      (R11), Z29
-	VPBROADCASTD (R9), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	LONG         $0x40169262
-	WORD         $0xce52
-	VPBROADCASTD 32(R9), Z31
-	LONG         $0x401e9262
-	WORD         $0xd752
-	LONG         $0x40169262
-	WORD         $0xdf52
-	VPBROADCASTD 64(R9), Z30
-	LONG         $0x401e9262
-	WORD         $0xe652
-	LONG         $0x40169262
-	WORD         $0xee52
-	VPBROADCASTD 96(R9), Z31
-	LONG         $0x401e9262
-	WORD         $0xf752
-	LONG         $0x40169262
-	WORD         $0xff52
-	VPBROADCASTD 128(R9), Z30
-	LONG         $0x401e1262
-	WORD         $0xc652
-	LONG         $0x40161262
-	WORD         $0xce52
-	VPBROADCASTD 160(R9), Z31
-	LONG         $0x401e1262
-	WORD         $0xd752
-	LONG         $0x40161262
-	WORD         $0xdf52
-	PREFETCHT0   (BP)
-	VMOVUPS      64(R10), Z28
-	VMOVUPS      64(R11), Z29
-	VPBROADCASTD 4(R9), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	LONG         $0x40169262
-	WORD         $0xce52
-	VPBROADCASTD 36(R9), Z31
-	LONG         $0x401e9262
-	WORD         $0xd752
-	LONG         $0x40169262
-	WORD         $0xdf52
-	VPBROADCASTD 68(R9), Z30
-	LONG         $0x401e9262
-	WORD         $0xe652
-	LONG         $0x40169262
-	WORD         $0xee52
-	VPBROADCASTD 100(R9), Z31
-	LONG         $0x401e9262
-	WORD         $0xf752
-	LONG         $0x40169262
-	WORD         $0xff52
-	VPBROADCASTD 132(R9), Z30
-	LONG         $0x401e1262
-	WORD         $0xc652
-	LONG         $0x40161262
-	WORD         $0xce52
-	VPBROADCASTD 164(R9), Z31
-	LONG         $0x401e1262
-	WORD         $0xd752
-	LONG         $0x40161262
-	WORD         $0xdf52
-	ADDQ         $0x00000040, BP
-	ADDQ         $0x08, R9
-	ADDQ         $0x00000080, R10
-	ADDQ         $0x00000080, R11
-	DECQ         R14
-	JNZ          inner
-	ADDQ         CX, R9
-	TESTQ        R13, R13
-	JNZ          block
-	MOVQ         bias+72(FP), R9
-	TESTQ        R9, R9
-	JZ           biased
+	PREFETCHT0   (R9)(BP*1)
+	PREFETCHT0   (R10)(BP*1)
 	VMOVUPS      (R9), Z28
-	VMOVUPS      64(R9), Z29
+	VMOVUPS      (R10), Z29
+	VPBROADCASTD (R8), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	LONG         $0x40169262
+	WORD         $0xce52
+	VPBROADCASTD 32(R8), Z31
+	LONG         $0x401e9262
+	WORD         $0xd752
+	LONG         $0x40169262
+	WORD         $0xdf52
+	VPBROADCASTD 64(R8), Z30
+	LONG         $0x401e9262
+	WORD         $0xe652
+	LONG         $0x40169262
+	WORD         $0xee52
+	VPBROADCASTD 96(R8), Z31
+	LONG         $0x401e9262
+	WORD         $0xf752
+	LONG         $0x40169262
+	WORD         $0xff52
+	VPBROADCASTD 128(R8), Z30
+	LONG         $0x401e1262
+	WORD         $0xc652
+	LONG         $0x40161262
+	WORD         $0xce52
+	VPBROADCASTD 160(R8), Z31
+	LONG         $0x401e1262
+	WORD         $0xd752
+	LONG         $0x40161262
+	WORD         $0xdf52
+	PREFETCHT0   (R15)
+	PREFETCHT0   64(R9)(BP*1)
+	PREFETCHT0   64(R10)(BP*1)
+	VMOVUPS      64(R9), Z28
+	VMOVUPS      64(R10), Z29
+	VPBROADCASTD 4(R8), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	LONG         $0x40169262
+	WORD         $0xce52
+	VPBROADCASTD 36(R8), Z31
+	LONG         $0x401e9262
+	WORD         $0xd752
+	LONG         $0x40169262
+	WORD         $0xdf52
+	VPBROADCASTD 68(R8), Z30
+	LONG         $0x401e9262
+	WORD         $0xe652
+	LONG         $0x40169262
+	WORD         $0xee52
+	VPBROADCASTD 100(R8), Z31
+	LONG         $0x401e9262
+	WORD         $0xf752
+	LONG         $0x40169262
+	WORD         $0xff52
+	VPBROADCASTD 132(R8), Z30
+	LONG         $0x401e1262
+	WORD         $0xc652
+	LONG         $0x40161262
+	WORD         $0xce52
+	VPBROADCASTD 164(R8), Z31
+	LONG         $0x401e1262
+	WORD         $0xd752
+	LONG         $0x40161262
+	WORD         $0xdf52
+	ADDQ         $0x00000040, R15
+	ADDQ         $0x08, R8
+	ADDQ         $0x00000080, R9
+	ADDQ         $0x00000080, R10
+	DECQ         R13
+	JNZ          inner
+	ADDQ         CX, R8
+	TESTQ        R12, R12
+	JNZ          block
+	MOVQ         bias+72(FP), R8
+	TESTQ        R8, R8
+	JZ           biased
+	VMOVUPS      (R8), Z28
+	VMOVUPS      64(R8), Z29
 	VADDPS       Z28, Z0, Z0
 	VADDPS       Z29, Z1, Z1
 	VADDPS       Z28, Z2, Z2
@@ -2766,8 +2873,8 @@ inner:
 	VADDPS       Z29, Z11, Z11
 
 biased:
-	MOVQ   relu+80(FP), R9
-	TESTQ  R9, R9
+	MOVQ   relu+80(FP), R8
+	TESTQ  R8, R8
 	JZ     rectified
 	VPXORD Z30, Z30, Z30
 	VMAXPS Z0, Z30, Z0
@@ -2786,43 +2893,44 @@ biased:
 rectified:
 	LONG      $0x487ef262
 	WORD      $0xc072
-	VMOVDQU16 Y0, (SI)
+	VMOVDQU16 Y0, (BX)
 	LONG      $0x487ef262
 	WORD      $0xc972
-	VMOVDQU16 Y1, (R12)
+	VMOVDQU16 Y1, (R11)
 	LONG      $0x487ef262
 	WORD      $0xd272
-	VMOVDQU16 Y2, 32(SI)
+	VMOVDQU16 Y2, 32(BX)
 	LONG      $0x487ef262
 	WORD      $0xdb72
-	VMOVDQU16 Y3, 32(R12)
+	VMOVDQU16 Y3, 32(R11)
 	LONG      $0x487ef262
 	WORD      $0xe472
-	VMOVDQU16 Y4, 64(SI)
+	VMOVDQU16 Y4, 64(BX)
 	LONG      $0x487ef262
 	WORD      $0xed72
-	VMOVDQU16 Y5, 64(R12)
+	VMOVDQU16 Y5, 64(R11)
 	LONG      $0x487ef262
 	WORD      $0xf672
-	VMOVDQU16 Y6, 96(SI)
+	VMOVDQU16 Y6, 96(BX)
 	LONG      $0x487ef262
 	WORD      $0xff72
-	VMOVDQU16 Y7, 96(R12)
+	VMOVDQU16 Y7, 96(R11)
 	LONG      $0x487e5262
 	WORD      $0xc072
-	VMOVDQU16 Y8, 128(SI)
+	VMOVDQU16 Y8, 128(BX)
 	LONG      $0x487e5262
 	WORD      $0xc972
-	VMOVDQU16 Y9, 128(R12)
+	VMOVDQU16 Y9, 128(R11)
 	LONG      $0x487e5262
 	WORD      $0xd272
-	VMOVDQU16 Y10, 160(SI)
+	VMOVDQU16 Y10, 160(BX)
 	LONG      $0x487e5262
 	WORD      $0xdb72
-	VMOVDQU16 Y11, 160(R12)
+	VMOVDQU16 Y11, 160(R11)
 	ADDQ      $0x000000c0, AX
-	ADDQ      $0x000000c0, SI
-	DECQ      R8
+	ADDQ      $0x000000c0, BX
+	XORQ      BP, BP
+	DECQ      DI
 	JNZ       tile
 	VZEROUPPER
 	RET
@@ -2832,17 +2940,17 @@ rectified:
 TEXT ·gemmBF16x7x1(SB), NOSPLIT, $0-72
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
-	MOVQ b+16(FP), DX
-	MOVQ bStride+24(FP), BX
+	MOVQ bStride+24(FP), DX
 	MOVQ c+40(FP), BX
 	MOVQ cStride+48(FP), SI
 	MOVQ tiles+56(FP), SI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R11
+	MOVQ $0x00000004, DI
+	MOVQ DX, R12
 
 tile:
-	MOVQ    AX, DI
-	MOVQ    DX, R8
+	MOVQ    AX, DX
+	MOVQ    b+16(FP), R8
 	MOVQ    k4+32(FP), R9
 	MOVQ    add+64(FP), R10
 	TESTQ   R10, R10
@@ -2867,65 +2975,67 @@ zero:
 
 block:
 	MOVQ    R9, R10
-	CMPQ    R10, R11
-	CMOVQGT R11, R10
-	LEAQ    224(AX), R12
+	CMPQ    R10, DI
+	CMOVQGT DI, R10
+	LEAQ    224(AX), R11
 	SUBQ    R10, R9
 	JZ      inner
-	LEAQ    32(DI)(CX*1), R12
+	LEAQ    32(DX)(CX*1), R11
 
 inner:
+	PREFETCHT0   (R8)(R12*1)
 	VMOVUPS      (R8), Z28
-	VPBROADCASTD (DI), Z30
+	VPBROADCASTD (DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 32(DI), Z31
+	VPBROADCASTD 32(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 64(DI), Z30
+	VPBROADCASTD 64(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	VPBROADCASTD 96(DI), Z31
+	VPBROADCASTD 96(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xdf52
-	VPBROADCASTD 128(DI), Z30
+	VPBROADCASTD 128(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
-	VPBROADCASTD 160(DI), Z31
+	VPBROADCASTD 160(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xef52
-	VPBROADCASTD 192(DI), Z30
+	VPBROADCASTD 192(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xf652
-	PREFETCHT0   (R12)
+	PREFETCHT0   (R11)
+	PREFETCHT0   64(R8)(R12*1)
 	VMOVUPS      64(R8), Z28
-	VPBROADCASTD 4(DI), Z30
+	VPBROADCASTD 4(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 36(DI), Z31
+	VPBROADCASTD 36(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 68(DI), Z30
+	VPBROADCASTD 68(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	VPBROADCASTD 100(DI), Z31
+	VPBROADCASTD 100(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xdf52
-	VPBROADCASTD 132(DI), Z30
+	VPBROADCASTD 132(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
-	VPBROADCASTD 164(DI), Z31
+	VPBROADCASTD 164(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xef52
-	VPBROADCASTD 196(DI), Z30
+	VPBROADCASTD 196(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xf652
-	ADDQ         $0x00000040, R12
-	ADDQ         $0x08, DI
+	ADDQ         $0x00000040, R11
+	ADDQ         $0x08, DX
 	ADDQ         $0x00000080, R8
 	DECQ         R10
 	JNZ          inner
-	ADDQ         CX, DI
+	ADDQ         CX, DX
 	TESTQ        R9, R9
 	JNZ          block
 	VMOVUPS      Z0, (BX)
@@ -2937,6 +3047,7 @@ inner:
 	VMOVUPS      Z6, 384(BX)
 	ADDQ         $0x000000e0, AX
 	ADDQ         $0x000001c0, BX
+	XORQ         R12, R12
 	DECQ         SI
 	JNZ          tile
 	VZEROUPPER
@@ -2947,17 +3058,17 @@ inner:
 TEXT ·productBF16x7x1(SB), NOSPLIT, $0-88
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
-	MOVQ b+16(FP), DX
-	MOVQ bStride+24(FP), BX
+	MOVQ bStride+24(FP), DX
 	MOVQ c+40(FP), BX
 	MOVQ cStride+48(FP), SI
 	MOVQ tiles+56(FP), SI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R11
+	MOVQ $0x00000004, DI
+	MOVQ DX, R12
 
 tile:
-	MOVQ      AX, DI
-	MOVQ      DX, R8
+	MOVQ      AX, DX
+	MOVQ      b+16(FP), R8
 	MOVQ      k4+32(FP), R9
 	MOVQ      add+64(FP), R10
 	TESTQ     R10, R10
@@ -2989,71 +3100,73 @@ zero:
 
 block:
 	MOVQ    R9, R10
-	CMPQ    R10, R11
-	CMOVQGT R11, R10
-	LEAQ    224(AX), R12
+	CMPQ    R10, DI
+	CMOVQGT DI, R10
+	LEAQ    224(AX), R11
 	SUBQ    R10, R9
 	JZ      inner
-	LEAQ    32(DI)(CX*1), R12
+	LEAQ    32(DX)(CX*1), R11
 
 inner:
+	PREFETCHT0   (R8)(R12*1)
 	VMOVUPS      (R8), Z28
-	VPBROADCASTD (DI), Z30
+	VPBROADCASTD (DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 32(DI), Z31
+	VPBROADCASTD 32(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 64(DI), Z30
+	VPBROADCASTD 64(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	VPBROADCASTD 96(DI), Z31
+	VPBROADCASTD 96(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xdf52
-	VPBROADCASTD 128(DI), Z30
+	VPBROADCASTD 128(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
-	VPBROADCASTD 160(DI), Z31
+	VPBROADCASTD 160(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xef52
-	VPBROADCASTD 192(DI), Z30
+	VPBROADCASTD 192(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xf652
-	PREFETCHT0   (R12)
+	PREFETCHT0   (R11)
+	PREFETCHT0   64(R8)(R12*1)
 	VMOVUPS      64(R8), Z28
-	VPBROADCASTD 4(DI), Z30
+	VPBROADCASTD 4(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 36(DI), Z31
+	VPBROADCASTD 36(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 68(DI), Z30
+	VPBROADCASTD 68(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	VPBROADCASTD 100(DI), Z31
+	VPBROADCASTD 100(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xdf52
-	VPBROADCASTD 132(DI), Z30
+	VPBROADCASTD 132(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
-	VPBROADCASTD 164(DI), Z31
+	VPBROADCASTD 164(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xef52
-	VPBROADCASTD 196(DI), Z30
+	VPBROADCASTD 196(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xf652
-	ADDQ         $0x00000040, R12
-	ADDQ         $0x08, DI
+	ADDQ         $0x00000040, R11
+	ADDQ         $0x08, DX
 	ADDQ         $0x00000080, R8
 	DECQ         R10
 	JNZ          inner
-	ADDQ         CX, DI
+	ADDQ         CX, DX
 	TESTQ        R9, R9
 	JNZ          block
-	MOVQ         bias+72(FP), DI
-	TESTQ        DI, DI
+	MOVQ         bias+72(FP), DX
+	TESTQ        DX, DX
 	JZ           biased
-	VMOVUPS      (DI), Z28
+	VMOVUPS      (DX), Z28
 	VADDPS       Z28, Z0, Z0
 	VADDPS       Z28, Z1, Z1
 	VADDPS       Z28, Z2, Z2
@@ -3063,8 +3176,8 @@ inner:
 	VADDPS       Z28, Z6, Z6
 
 biased:
-	MOVQ   relu+80(FP), DI
-	TESTQ  DI, DI
+	MOVQ   relu+80(FP), DX
+	TESTQ  DX, DX
 	JZ     rectified
 	VPXORD Z30, Z30, Z30
 	VMAXPS Z0, Z30, Z0
@@ -3099,6 +3212,7 @@ rectified:
 	VMOVDQU16 Y6, 192(BX)
 	ADDQ      $0x000000e0, AX
 	ADDQ      $0x000000e0, BX
+	XORQ      R12, R12
 	DECQ      SI
 	JNZ       tile
 	VZEROUPPER
@@ -3109,37 +3223,38 @@ rectified:
 TEXT ·gemmBF16x7x2(SB), NOSPLIT, $8-72
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
-	MOVQ b+16(FP), DX
-	MOVQ bStride+24(FP), BX
-	MOVQ c+40(FP), SI
-	MOVQ cStride+48(FP), DI
-	MOVQ tiles+56(FP), R8
+	MOVQ bStride+24(FP), DX
+	MOVQ c+40(FP), BX
+	MOVQ cStride+48(FP), SI
+	MOVQ tiles+56(FP), DI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R15
+	MOVQ $0x00000004, R14
+	MOVQ DX, BP
+	ADDQ DX, BP
 
 tile:
-	MOVQ    AX, R9
-	MOVQ    DX, R10
-	LEAQ    (DX)(BX*1), R11
-	LEAQ    (SI)(DI*1), R12
-	MOVQ    k4+32(FP), R13
-	MOVQ    add+64(FP), R14
-	TESTQ   R14, R14
+	MOVQ    AX, R8
+	MOVQ    b+16(FP), R9
+	LEAQ    (R9)(DX*1), R10
+	LEAQ    (BX)(SI*1), R11
+	MOVQ    k4+32(FP), R12
+	MOVQ    add+64(FP), R13
+	TESTQ   R13, R13
 	JZ      zero
-	VMOVUPS (SI), Z0
-	VMOVUPS (R12), Z1
-	VMOVUPS 64(SI), Z2
-	VMOVUPS 64(R12), Z3
-	VMOVUPS 128(SI), Z4
-	VMOVUPS 128(R12), Z5
-	VMOVUPS 192(SI), Z6
-	VMOVUPS 192(R12), Z7
-	VMOVUPS 256(SI), Z8
-	VMOVUPS 256(R12), Z9
-	VMOVUPS 320(SI), Z10
-	VMOVUPS 320(R12), Z11
-	VMOVUPS 384(SI), Z12
-	VMOVUPS 384(R12), Z13
+	VMOVUPS (BX), Z0
+	VMOVUPS (R11), Z1
+	VMOVUPS 64(BX), Z2
+	VMOVUPS 64(R11), Z3
+	VMOVUPS 128(BX), Z4
+	VMOVUPS 128(R11), Z5
+	VMOVUPS 192(BX), Z6
+	VMOVUPS 192(R11), Z7
+	VMOVUPS 256(BX), Z8
+	VMOVUPS 256(R11), Z9
+	VMOVUPS 320(BX), Z10
+	VMOVUPS 320(R11), Z11
+	VMOVUPS 384(BX), Z12
+	VMOVUPS 384(R11), Z13
 	JMP     block
 
 zero:
@@ -3159,116 +3274,121 @@ zero:
 	VPXORD Z13, Z13, Z13
 
 block:
-	MOVQ    R13, R14
-	CMPQ    R14, R15
-	CMOVQGT R15, R14
-	LEAQ    224(AX), BP
-	SUBQ    R14, R13
+	MOVQ    R12, R13
+	CMPQ    R13, R14
+	CMOVQGT R14, R13
+	LEAQ    224(AX), R15
+	SUBQ    R13, R12
 	JZ      inner
-	LEAQ    32(R9)(CX*1), BP
+	LEAQ    32(R8)(CX*1), R15
 
 inner:
-	VMOVUPS      (R10), Z28
-	VMOVUPS      (R11), Z29
-	VPBROADCASTD (R9), Z30
+	PREFETCHT0   (R9)(BP*1)
+	PREFETCHT0   (R10)(BP*1)
+	VMOVUPS      (R9), Z28
+	VMOVUPS      (R10), Z29
+	VPBROADCASTD (R8), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
 	LONG         $0x40169262
 	WORD         $0xce52
-	VPBROADCASTD 32(R9), Z31
+	VPBROADCASTD 32(R8), Z31
 	LONG         $0x401e9262
 	WORD         $0xd752
 	LONG         $0x40169262
 	WORD         $0xdf52
-	VPBROADCASTD 64(R9), Z30
+	VPBROADCASTD 64(R8), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
 	LONG         $0x40169262
 	WORD         $0xee52
-	VPBROADCASTD 96(R9), Z31
+	VPBROADCASTD 96(R8), Z31
 	LONG         $0x401e9262
 	WORD         $0xf752
 	LONG         $0x40169262
 	WORD         $0xff52
-	VPBROADCASTD 128(R9), Z30
+	VPBROADCASTD 128(R8), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
 	LONG         $0x40161262
 	WORD         $0xce52
-	VPBROADCASTD 160(R9), Z31
+	VPBROADCASTD 160(R8), Z31
 	LONG         $0x401e1262
 	WORD         $0xd752
 	LONG         $0x40161262
 	WORD         $0xdf52
-	VPBROADCASTD 192(R9), Z30
+	VPBROADCASTD 192(R8), Z30
 	LONG         $0x401e1262
 	WORD         $0xe652
 	LONG         $0x40161262
 	WORD         $0xee52
-	PREFETCHT0   (BP)
-	VMOVUPS      64(R10), Z28
-	VMOVUPS      64(R11), Z29
-	VPBROADCASTD 4(R9), Z30
+	PREFETCHT0   (R15)
+	PREFETCHT0   64(R9)(BP*1)
+	PREFETCHT0   64(R10)(BP*1)
+	VMOVUPS      64(R9), Z28
+	VMOVUPS      64(R10), Z29
+	VPBROADCASTD 4(R8), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
 	LONG         $0x40169262
 	WORD         $0xce52
-	VPBROADCASTD 36(R9), Z31
+	VPBROADCASTD 36(R8), Z31
 	LONG         $0x401e9262
 	WORD         $0xd752
 	LONG         $0x40169262
 	WORD         $0xdf52
-	VPBROADCASTD 68(R9), Z30
+	VPBROADCASTD 68(R8), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
 	LONG         $0x40169262
 	WORD         $0xee52
-	VPBROADCASTD 100(R9), Z31
+	VPBROADCASTD 100(R8), Z31
 	LONG         $0x401e9262
 	WORD         $0xf752
 	LONG         $0x40169262
 	WORD         $0xff52
-	VPBROADCASTD 132(R9), Z30
+	VPBROADCASTD 132(R8), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
 	LONG         $0x40161262
 	WORD         $0xce52
-	VPBROADCASTD 164(R9), Z31
+	VPBROADCASTD 164(R8), Z31
 	LONG         $0x401e1262
 	WORD         $0xd752
 	LONG         $0x40161262
 	WORD         $0xdf52
-	VPBROADCASTD 196(R9), Z30
+	VPBROADCASTD 196(R8), Z30
 	LONG         $0x401e1262
 	WORD         $0xe652
 	LONG         $0x40161262
 	WORD         $0xee52
-	ADDQ         $0x00000040, BP
-	ADDQ         $0x08, R9
+	ADDQ         $0x00000040, R15
+	ADDQ         $0x08, R8
+	ADDQ         $0x00000080, R9
 	ADDQ         $0x00000080, R10
-	ADDQ         $0x00000080, R11
-	DECQ         R14
+	DECQ         R13
 	JNZ          inner
-	ADDQ         CX, R9
-	TESTQ        R13, R13
+	ADDQ         CX, R8
+	TESTQ        R12, R12
 	JNZ          block
-	VMOVUPS      Z0, (SI)
-	VMOVUPS      Z1, (R12)
-	VMOVUPS      Z2, 64(SI)
-	VMOVUPS      Z3, 64(R12)
-	VMOVUPS      Z4, 128(SI)
-	VMOVUPS      Z5, 128(R12)
-	VMOVUPS      Z6, 192(SI)
-	VMOVUPS      Z7, 192(R12)
-	VMOVUPS      Z8, 256(SI)
-	VMOVUPS      Z9, 256(R12)
-	VMOVUPS      Z10, 320(SI)
-	VMOVUPS      Z11, 320(R12)
-	VMOVUPS      Z12, 384(SI)
-	VMOVUPS      Z13, 384(R12)
+	VMOVUPS      Z0, (BX)
+	VMOVUPS      Z1, (R11)
+	VMOVUPS      Z2, 64(BX)
+	VMOVUPS      Z3, 64(R11)
+	VMOVUPS      Z4, 128(BX)
+	VMOVUPS      Z5, 128(R11)
+	VMOVUPS      Z6, 192(BX)
+	VMOVUPS      Z7, 192(R11)
+	VMOVUPS      Z8, 256(BX)
+	VMOVUPS      Z9, 256(R11)
+	VMOVUPS      Z10, 320(BX)
+	VMOVUPS      Z11, 320(R11)
+	VMOVUPS      Z12, 384(BX)
+	VMOVUPS      Z13, 384(R11)
 	ADDQ         $0x000000e0, AX
-	ADDQ         $0x000001c0, SI
-	DECQ         R8
+	ADDQ         $0x000001c0, BX
+	XORQ         BP, BP
+	DECQ         DI
 	JNZ          tile
 	VZEROUPPER
 	RET
@@ -3278,50 +3398,51 @@ inner:
 TEXT ·productBF16x7x2(SB), NOSPLIT, $8-88
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
-	MOVQ b+16(FP), DX
-	MOVQ bStride+24(FP), BX
-	MOVQ c+40(FP), SI
-	MOVQ cStride+48(FP), DI
-	MOVQ tiles+56(FP), R8
+	MOVQ bStride+24(FP), DX
+	MOVQ c+40(FP), BX
+	MOVQ cStride+48(FP), SI
+	MOVQ tiles+56(FP), DI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R15
+	MOVQ $0x00000004, R14
+	MOVQ DX, BP
+	ADDQ DX, BP
 
 tile:
-	MOVQ      AX, R9
-	MOVQ      DX, R10
-	LEAQ      (DX)(BX*1), R11
-	LEAQ      (SI)(DI*1), R12
-	MOVQ      k4+32(FP), R13
-	MOVQ      add+64(FP), R14
-	TESTQ     R14, R14
+	MOVQ      AX, R8
+	MOVQ      b+16(FP), R9
+	LEAQ      (R9)(DX*1), R10
+	LEAQ      (BX)(SI*1), R11
+	MOVQ      k4+32(FP), R12
+	MOVQ      add+64(FP), R13
+	TESTQ     R13, R13
 	JZ        zero
-	VPMOVZXWD (SI), Z0
+	VPMOVZXWD (BX), Z0
 	VPSLLD    $0x10, Z0, Z0
-	VPMOVZXWD (R12), Z1
+	VPMOVZXWD (R11), Z1
 	VPSLLD    $0x10, Z1, Z1
-	VPMOVZXWD 32(SI), Z2
+	VPMOVZXWD 32(BX), Z2
 	VPSLLD    $0x10, Z2, Z2
-	VPMOVZXWD 32(R12), Z3
+	VPMOVZXWD 32(R11), Z3
 	VPSLLD    $0x10, Z3, Z3
-	VPMOVZXWD 64(SI), Z4
+	VPMOVZXWD 64(BX), Z4
 	VPSLLD    $0x10, Z4, Z4
-	VPMOVZXWD 64(R12), Z5
+	VPMOVZXWD 64(R11), Z5
 	VPSLLD    $0x10, Z5, Z5
-	VPMOVZXWD 96(SI), Z6
+	VPMOVZXWD 96(BX), Z6
 	VPSLLD    $0x10, Z6, Z6
-	VPMOVZXWD 96(R12), Z7
+	VPMOVZXWD 96(R11), Z7
 	VPSLLD    $0x10, Z7, Z7
-	VPMOVZXWD 128(SI), Z8
+	VPMOVZXWD 128(BX), Z8
 	VPSLLD    $0x10, Z8, Z8
-	VPMOVZXWD 128(R12), Z9
+	VPMOVZXWD 128(R11), Z9
 	VPSLLD    $0x10, Z9, Z9
-	VPMOVZXWD 160(SI), Z10
+	VPMOVZXWD 160(BX), Z10
 	VPSLLD    $0x10, Z10, Z10
-	VPMOVZXWD 160(R12), Z11
+	VPMOVZXWD 160(R11), Z11
 	VPSLLD    $0x10, Z11, Z11
-	VPMOVZXWD 192(SI), Z12
+	VPMOVZXWD 192(BX), Z12
 	VPSLLD    $0x10, Z12, Z12
-	VPMOVZXWD 192(R12), Z13
+	VPMOVZXWD 192(R11), Z13
 	VPSLLD    $0x10, Z13, Z13
 	JMP       block
 
@@ -3342,104 +3463,108 @@ zero:
 	VPXORD Z13, Z13, Z13
 
 block:
-	MOVQ    R13, R14
-	CMPQ    R14, R15
-	CMOVQGT R15, R14
-	LEAQ    224(AX), BP
-	SUBQ    R14, R13
+	MOVQ    R12, R13
+	CMPQ    R13, R14
+	CMOVQGT R14, R13
+	LEAQ    224(AX), R15
+	SUBQ    R13, R12
 	JZ      inner
-	LEAQ    32(R9)(CX*1), BP
+	LEAQ    32(R8)(CX*1), R15
 
 inner:
-	VMOVUPS      (R10), Z28
-	VMOVUPS      (R11), Z29
-	VPBROADCASTD (R9), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	LONG         $0x40169262
-	WORD         $0xce52
-	VPBROADCASTD 32(R9), Z31
-	LONG         $0x401e9262
-	WORD         $0xd752
-	LONG         $0x40169262
-	WORD         $0xdf52
-	VPBROADCASTD 64(R9), Z30
-	LONG         $0x401e9262
-	WORD         $0xe652
-	LONG         $0x40169262
-	WORD         $0xee52
-	VPBROADCASTD 96(R9), Z31
-	LONG         $0x401e9262
-	WORD         $0xf752
-	LONG         $0x40169262
-	WORD         $0xff52
-	VPBROADCASTD 128(R9), Z30
-	LONG         $0x401e1262
-	WORD         $0xc652
-	LONG         $0x40161262
-	WORD         $0xce52
-	VPBROADCASTD 160(R9), Z31
-	LONG         $0x401e1262
-	WORD         $0xd752
-	LONG         $0x40161262
-	WORD         $0xdf52
-	VPBROADCASTD 192(R9), Z30
-	LONG         $0x401e1262
-	WORD         $0xe652
-	LONG         $0x40161262
-	WORD         $0xee52
-	PREFETCHT0   (BP)
-	VMOVUPS      64(R10), Z28
-	VMOVUPS      64(R11), Z29
-	VPBROADCASTD 4(R9), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	LONG         $0x40169262
-	WORD         $0xce52
-	VPBROADCASTD 36(R9), Z31
-	LONG         $0x401e9262
-	WORD         $0xd752
-	LONG         $0x40169262
-	WORD         $0xdf52
-	VPBROADCASTD 68(R9), Z30
-	LONG         $0x401e9262
-	WORD         $0xe652
-	LONG         $0x40169262
-	WORD         $0xee52
-	VPBROADCASTD 100(R9), Z31
-	LONG         $0x401e9262
-	WORD         $0xf752
-	LONG         $0x40169262
-	WORD         $0xff52
-	VPBROADCASTD 132(R9), Z30
-	LONG         $0x401e1262
-	WORD         $0xc652
-	LONG         $0x40161262
-	WORD         $0xce52
-	VPBROADCASTD 164(R9), Z31
-	LONG         $0x401e1262
-	WORD         $0xd752
-	LONG         $0x40161262
-	WORD         $0xdf52
-	VPBROADCASTD 196(R9), Z30
-	LONG         $0x401e1262
-	WORD         $0xe652
-	LONG         $0x40161262
-	WORD         $0xee52
-	ADDQ         $0x00000040, BP
-	ADDQ         $0x08, R9
-	ADDQ         $0x00000080, R10
-	ADDQ         $0x00000080, R11
-	DECQ         R14
-	JNZ          inner
-	ADDQ         CX, R9
-	TESTQ        R13, R13
-	JNZ          block
-	MOVQ         bias+72(FP), R9
-	TESTQ        R9, R9
-	JZ           biased
+	PREFETCHT0   (R9)(BP*1)
+	PREFETCHT0   (R10)(BP*1)
 	VMOVUPS      (R9), Z28
-	VMOVUPS      64(R9), Z29
+	VMOVUPS      (R10), Z29
+	VPBROADCASTD (R8), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	LONG         $0x40169262
+	WORD         $0xce52
+	VPBROADCASTD 32(R8), Z31
+	LONG         $0x401e9262
+	WORD         $0xd752
+	LONG         $0x40169262
+	WORD         $0xdf52
+	VPBROADCASTD 64(R8), Z30
+	LONG         $0x401e9262
+	WORD         $0xe652
+	LONG         $0x40169262
+	WORD         $0xee52
+	VPBROADCASTD 96(R8), Z31
+	LONG         $0x401e9262
+	WORD         $0xf752
+	LONG         $0x40169262
+	WORD         $0xff52
+	VPBROADCASTD 128(R8), Z30
+	LONG         $0x401e1262
+	WORD         $0xc652
+	LONG         $0x40161262
+	WORD         $0xce52
+	VPBROADCASTD 160(R8), Z31
+	LONG         $0x401e1262
+	WORD         $0xd752
+	LONG         $0x40161262
+	WORD         $0xdf52
+	VPBROADCASTD 192(R8), Z30
+	LONG         $0x401e1262
+	WORD         $0xe652
+	LONG         $0x40161262
+	WORD         $0xee52
+	PREFETCHT0   (R15)
+	PREFETCHT0   64(R9)(BP*1)
+	PREFETCHT0   64(R10)(BP*1)
+	VMOVUPS      64(R9), Z28
+	VMOVUPS      64(R10), Z29
+	VPBROADCASTD 4(R8), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	LONG         $0x40169262
+	WORD         $0xce52
+	VPBROADCASTD 36(R8), Z31
+	LONG         $0x401e9262
+	WORD         $0xd752
+	LONG         $0x40169262
+	WORD         $0xdf52
+	VPBROADCASTD 68(R8), Z30
+	LONG         $0x401e9262
+	WORD         $0xe652
+	LONG         $0x40169262
+	WORD         $0xee52
+	VPBROADCASTD 100(R8), Z31
+	LONG         $0x401e9262
+	WORD         $0xf752
+	LONG         $0x40169262
+	WORD         $0xff52
+	VPBROADCASTD 132(R8), Z30
+	LONG         $0x401e1262
+	WORD         $0xc652
+	LONG         $0x40161262
+	WORD         $0xce52
+	VPBROADCASTD 164(R8), Z31
+	LONG         $0x401e1262
+	WORD         $0xd752
+	LONG         $0x40161262
+	WORD         $0xdf52
+	VPBROADCASTD 196(R8), Z30
+	LONG         $0x401e1262
+	WORD         $0xe652
+	LONG         $0x40161262
+	WORD         $0xee52
+	ADDQ         $0x00000040, R15
+	ADDQ         $0x08, R8
+	ADDQ         $0x00000080, R9
+	ADDQ         $0x00000080, R10
+	DECQ         R13
+	JNZ          inner
+	ADDQ         CX, R8
+	TESTQ        R12, R12
+	JNZ          block
+	MOVQ         bias+72(FP), R8
+	TESTQ        R8, R8
+	JZ           biased
+	VMOVUPS      (R8), Z28
+	VMOVUPS      64(R8), Z29
 	VADDPS       Z28, Z0, Z0
 	VADDPS       Z29, Z1, Z1
 	VADDPS       Z28, Z2, Z2
@@ -3456,8 +3581,8 @@ inner:
 	VADDPS       Z29, Z13, Z13
 
 biased:
-	MOVQ   relu+80(FP), R9
-	TESTQ  R9, R9
+	MOVQ   relu+80(FP), R8
+	TESTQ  R8, R8
 	JZ     rectified
 	VPXORD Z30, Z30, Z30
 	VMAXPS Z0, Z30, Z0
@@ -3478,49 +3603,50 @@ biased:
 rectified:
 	LONG      $0x487ef262
 	WORD      $0xc072
-	VMOVDQU16 Y0, (SI)
+	VMOVDQU16 Y0, (BX)
 	LONG      $0x487ef262
 	WORD      $0xc972
-	VMOVDQU16 Y1, (R12)
+	VMOVDQU16 Y1, (R11)
 	LONG      $0x487ef262
 	WORD      $0xd272
-	VMOVDQU16 Y2, 32(SI)
+	VMOVDQU16 Y2, 32(BX)
 	LONG      $0x487ef262
 	WORD      $0xdb72
-	VMOVDQU16 Y3, 32(R12)
+	VMOVDQU16 Y3, 32(R11)
 	LONG      $0x487ef262
 	WORD      $0xe472
-	VMOVDQU16 Y4, 64(SI)
+	VMOVDQU16 Y4, 64(BX)
 	LONG      $0x487ef262
 	WORD      $0xed72
-	VMOVDQU16 Y5, 64(R12)
+	VMOVDQU16 Y5, 64(R11)
 	LONG      $0x487ef262
 	WORD      $0xf672
-	VMOVDQU16 Y6, 96(SI)
+	VMOVDQU16 Y6, 96(BX)
 	LONG      $0x487ef262
 	WORD      $0xff72
-	VMOVDQU16 Y7, 96(R12)
+	VMOVDQU16 Y7, 96(R11)
 	LONG      $0x487e5262
 	WORD      $0xc072
-	VMOVDQU16 Y8, 128(SI)
+	VMOVDQU16 Y8, 128(BX)
 	LONG      $0x487e5262
 	WORD      $0xc972
-	VMOVDQU16 Y9, 128(R12)
+	VMOVDQU16 Y9, 128(R11)
 	LONG      $0x487e5262
 	WORD      $0xd272
-	VMOVDQU16 Y10, 160(SI)
+	VMOVDQU16 Y10, 160(BX)
 	LONG      $0x487e5262
 	WORD      $0xdb72
-	VMOVDQU16 Y11, 160(R12)
+	VMOVDQU16 Y11, 160(R11)
 	LONG      $0x487e5262
 	WORD      $0xe472
-	VMOVDQU16 Y12, 192(SI)
+	VMOVDQU16 Y12, 192(BX)
 	LONG      $0x487e5262
 	WORD      $0xed72
-	VMOVDQU16 Y13, 192(R12)
+	VMOVDQU16 Y13, 192(R11)
 	ADDQ      $0x000000e0, AX
-	ADDQ      $0x000000e0, SI
-	DECQ      R8
+	ADDQ      $0x000000e0, BX
+	XORQ      BP, BP
+	DECQ      DI
 	JNZ       tile
 	VZEROUPPER
 	RET
@@ -3530,17 +3656,17 @@ rectified:
 TEXT ·gemmBF16x8x1(SB), NOSPLIT, $0-72
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
-	MOVQ b+16(FP), DX
-	MOVQ bStride+24(FP), BX
+	MOVQ bStride+24(FP), DX
 	MOVQ c+40(FP), BX
 	MOVQ cStride+48(FP), SI
 	MOVQ tiles+56(FP), SI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R11
+	MOVQ $0x00000004, DI
+	MOVQ DX, R12
 
 tile:
-	MOVQ    AX, DI
-	MOVQ    DX, R8
+	MOVQ    AX, DX
+	MOVQ    b+16(FP), R8
 	MOVQ    k4+32(FP), R9
 	MOVQ    add+64(FP), R10
 	TESTQ   R10, R10
@@ -3567,71 +3693,73 @@ zero:
 
 block:
 	MOVQ    R9, R10
-	CMPQ    R10, R11
-	CMOVQGT R11, R10
-	LEAQ    256(AX), R12
+	CMPQ    R10, DI
+	CMOVQGT DI, R10
+	LEAQ    256(AX), R11
 	SUBQ    R10, R9
 	JZ      inner
-	LEAQ    32(DI)(CX*1), R12
+	LEAQ    32(DX)(CX*1), R11
 
 inner:
+	PREFETCHT0   (R8)(R12*1)
 	VMOVUPS      (R8), Z28
-	VPBROADCASTD (DI), Z30
+	VPBROADCASTD (DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 32(DI), Z31
+	VPBROADCASTD 32(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 64(DI), Z30
+	VPBROADCASTD 64(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	VPBROADCASTD 96(DI), Z31
+	VPBROADCASTD 96(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xdf52
-	VPBROADCASTD 128(DI), Z30
+	VPBROADCASTD 128(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
-	VPBROADCASTD 160(DI), Z31
+	VPBROADCASTD 160(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xef52
-	VPBROADCASTD 192(DI), Z30
+	VPBROADCASTD 192(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xf652
-	VPBROADCASTD 224(DI), Z31
+	VPBROADCASTD 224(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xff52
-	PREFETCHT0   (R12)
+	PREFETCHT0   (R11)
+	PREFETCHT0   64(R8)(R12*1)
 	VMOVUPS      64(R8), Z28
-	VPBROADCASTD 4(DI), Z30
+	VPBROADCASTD 4(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 36(DI), Z31
+	VPBROADCASTD 36(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 68(DI), Z30
+	VPBROADCASTD 68(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	VPBROADCASTD 100(DI), Z31
+	VPBROADCASTD 100(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xdf52
-	VPBROADCASTD 132(DI), Z30
+	VPBROADCASTD 132(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
-	VPBROADCASTD 164(DI), Z31
+	VPBROADCASTD 164(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xef52
-	VPBROADCASTD 196(DI), Z30
+	VPBROADCASTD 196(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xf652
-	VPBROADCASTD 228(DI), Z31
+	VPBROADCASTD 228(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xff52
-	ADDQ         $0x00000040, R12
-	ADDQ         $0x08, DI
+	ADDQ         $0x00000040, R11
+	ADDQ         $0x08, DX
 	ADDQ         $0x00000080, R8
 	DECQ         R10
 	JNZ          inner
-	ADDQ         CX, DI
+	ADDQ         CX, DX
 	TESTQ        R9, R9
 	JNZ          block
 	VMOVUPS      Z0, (BX)
@@ -3644,6 +3772,7 @@ inner:
 	VMOVUPS      Z7, 448(BX)
 	ADDQ         $0x00000100, AX
 	ADDQ         $0x00000200, BX
+	XORQ         R12, R12
 	DECQ         SI
 	JNZ          tile
 	VZEROUPPER
@@ -3654,17 +3783,17 @@ inner:
 TEXT ·productBF16x8x1(SB), NOSPLIT, $0-88
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
-	MOVQ b+16(FP), DX
-	MOVQ bStride+24(FP), BX
+	MOVQ bStride+24(FP), DX
 	MOVQ c+40(FP), BX
 	MOVQ cStride+48(FP), SI
 	MOVQ tiles+56(FP), SI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R11
+	MOVQ $0x00000004, DI
+	MOVQ DX, R12
 
 tile:
-	MOVQ      AX, DI
-	MOVQ      DX, R8
+	MOVQ      AX, DX
+	MOVQ      b+16(FP), R8
 	MOVQ      k4+32(FP), R9
 	MOVQ      add+64(FP), R10
 	TESTQ     R10, R10
@@ -3699,77 +3828,79 @@ zero:
 
 block:
 	MOVQ    R9, R10
-	CMPQ    R10, R11
-	CMOVQGT R11, R10
-	LEAQ    256(AX), R12
+	CMPQ    R10, DI
+	CMOVQGT DI, R10
+	LEAQ    256(AX), R11
 	SUBQ    R10, R9
 	JZ      inner
-	LEAQ    32(DI)(CX*1), R12
+	LEAQ    32(DX)(CX*1), R11
 
 inner:
+	PREFETCHT0   (R8)(R12*1)
 	VMOVUPS      (R8), Z28
-	VPBROADCASTD (DI), Z30
+	VPBROADCASTD (DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 32(DI), Z31
+	VPBROADCASTD 32(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 64(DI), Z30
+	VPBROADCASTD 64(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	VPBROADCASTD 96(DI), Z31
+	VPBROADCASTD 96(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xdf52
-	VPBROADCASTD 128(DI), Z30
+	VPBROADCASTD 128(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
-	VPBROADCASTD 160(DI), Z31
+	VPBROADCASTD 160(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xef52
-	VPBROADCASTD 192(DI), Z30
+	VPBROADCASTD 192(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xf652
-	VPBROADCASTD 224(DI), Z31
+	VPBROADCASTD 224(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xff52
-	PREFETCHT0   (R12)
+	PREFETCHT0   (R11)
+	PREFETCHT0   64(R8)(R12*1)
 	VMOVUPS      64(R8), Z28
-	VPBROADCASTD 4(DI), Z30
+	VPBROADCASTD 4(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 36(DI), Z31
+	VPBROADCASTD 36(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 68(DI), Z30
+	VPBROADCASTD 68(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	VPBROADCASTD 100(DI), Z31
+	VPBROADCASTD 100(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xdf52
-	VPBROADCASTD 132(DI), Z30
+	VPBROADCASTD 132(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
-	VPBROADCASTD 164(DI), Z31
+	VPBROADCASTD 164(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xef52
-	VPBROADCASTD 196(DI), Z30
+	VPBROADCASTD 196(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xf652
-	VPBROADCASTD 228(DI), Z31
+	VPBROADCASTD 228(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xff52
-	ADDQ         $0x00000040, R12
-	ADDQ         $0x08, DI
+	ADDQ         $0x00000040, R11
+	ADDQ         $0x08, DX
 	ADDQ         $0x00000080, R8
 	DECQ         R10
 	JNZ          inner
-	ADDQ         CX, DI
+	ADDQ         CX, DX
 	TESTQ        R9, R9
 	JNZ          block
-	MOVQ         bias+72(FP), DI
-	TESTQ        DI, DI
+	MOVQ         bias+72(FP), DX
+	TESTQ        DX, DX
 	JZ           biased
-	VMOVUPS      (DI), Z28
+	VMOVUPS      (DX), Z28
 	VADDPS       Z28, Z0, Z0
 	VADDPS       Z28, Z1, Z1
 	VADDPS       Z28, Z2, Z2
@@ -3780,8 +3911,8 @@ inner:
 	VADDPS       Z28, Z7, Z7
 
 biased:
-	MOVQ   relu+80(FP), DI
-	TESTQ  DI, DI
+	MOVQ   relu+80(FP), DX
+	TESTQ  DX, DX
 	JZ     rectified
 	VPXORD Z30, Z30, Z30
 	VMAXPS Z0, Z30, Z0
@@ -3820,6 +3951,7 @@ rectified:
 	VMOVDQU16 Y7, 224(BX)
 	ADDQ      $0x00000100, AX
 	ADDQ      $0x00000100, BX
+	XORQ      R12, R12
 	DECQ      SI
 	JNZ       tile
 	VZEROUPPER
@@ -3830,39 +3962,40 @@ rectified:
 TEXT ·gemmBF16x8x2(SB), NOSPLIT, $8-72
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
-	MOVQ b+16(FP), DX
-	MOVQ bStride+24(FP), BX
-	MOVQ c+40(FP), SI
-	MOVQ cStride+48(FP), DI
-	MOVQ tiles+56(FP), R8
+	MOVQ bStride+24(FP), DX
+	MOVQ c+40(FP), BX
+	MOVQ cStride+48(FP), SI
+	MOVQ tiles+56(FP), DI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R15
+	MOVQ $0x00000004, R14
+	MOVQ DX, BP
+	ADDQ DX, BP
 
 tile:
-	MOVQ    AX, R9
-	MOVQ    DX, R10
-	LEAQ    (DX)(BX*1), R11
-	LEAQ    (SI)(DI*1), R12
-	MOVQ    k4+32(FP), R13
-	MOVQ    add+64(FP), R14
-	TESTQ   R14, R14
+	MOVQ    AX, R8
+	MOVQ    b+16(FP), R9
+	LEAQ    (R9)(DX*1), R10
+	LEAQ    (BX)(SI*1), R11
+	MOVQ    k4+32(FP), R12
+	MOVQ    add+64(FP), R13
+	TESTQ   R13, R13
 	JZ      zero
-	VMOVUPS (SI), Z0
-	VMOVUPS (R12), Z1
-	VMOVUPS 64(SI), Z2
-	VMOVUPS 64(R12), Z3
-	VMOVUPS 128(SI), Z4
-	VMOVUPS 128(R12), Z5
-	VMOVUPS 192(SI), Z6
-	VMOVUPS 192(R12), Z7
-	VMOVUPS 256(SI), Z8
-	VMOVUPS 256(R12), Z9
-	VMOVUPS 320(SI), Z10
-	VMOVUPS 320(R12), Z11
-	VMOVUPS 384(SI), Z12
-	VMOVUPS 384(R12), Z13
-	VMOVUPS 448(SI), Z14
-	VMOVUPS 448(R12), Z15
+	VMOVUPS (BX), Z0
+	VMOVUPS (R11), Z1
+	VMOVUPS 64(BX), Z2
+	VMOVUPS 64(R11), Z3
+	VMOVUPS 128(BX), Z4
+	VMOVUPS 128(R11), Z5
+	VMOVUPS 192(BX), Z6
+	VMOVUPS 192(R11), Z7
+	VMOVUPS 256(BX), Z8
+	VMOVUPS 256(R11), Z9
+	VMOVUPS 320(BX), Z10
+	VMOVUPS 320(R11), Z11
+	VMOVUPS 384(BX), Z12
+	VMOVUPS 384(R11), Z13
+	VMOVUPS 448(BX), Z14
+	VMOVUPS 448(R11), Z15
 	JMP     block
 
 zero:
@@ -3884,128 +4017,133 @@ zero:
 	VPXORD Z15, Z15, Z15
 
 block:
-	MOVQ    R13, R14
-	CMPQ    R14, R15
-	CMOVQGT R15, R14
-	LEAQ    256(AX), BP
-	SUBQ    R14, R13
+	MOVQ    R12, R13
+	CMPQ    R13, R14
+	CMOVQGT R14, R13
+	LEAQ    256(AX), R15
+	SUBQ    R13, R12
 	JZ      inner
-	LEAQ    32(R9)(CX*1), BP
+	LEAQ    32(R8)(CX*1), R15
 
 inner:
-	VMOVUPS      (R10), Z28
-	VMOVUPS      (R11), Z29
-	VPBROADCASTD (R9), Z30
+	PREFETCHT0   (R9)(BP*1)
+	PREFETCHT0   (R10)(BP*1)
+	VMOVUPS      (R9), Z28
+	VMOVUPS      (R10), Z29
+	VPBROADCASTD (R8), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
 	LONG         $0x40169262
 	WORD         $0xce52
-	VPBROADCASTD 32(R9), Z31
+	VPBROADCASTD 32(R8), Z31
 	LONG         $0x401e9262
 	WORD         $0xd752
 	LONG         $0x40169262
 	WORD         $0xdf52
-	VPBROADCASTD 64(R9), Z30
+	VPBROADCASTD 64(R8), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
 	LONG         $0x40169262
 	WORD         $0xee52
-	VPBROADCASTD 96(R9), Z31
+	VPBROADCASTD 96(R8), Z31
 	LONG         $0x401e9262
 	WORD         $0xf752
 	LONG         $0x40169262
 	WORD         $0xff52
-	VPBROADCASTD 128(R9), Z30
+	VPBROADCASTD 128(R8), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
 	LONG         $0x40161262
 	WORD         $0xce52
-	VPBROADCASTD 160(R9), Z31
+	VPBROADCASTD 160(R8), Z31
 	LONG         $0x401e1262
 	WORD         $0xd752
 	LONG         $0x40161262
 	WORD         $0xdf52
-	VPBROADCASTD 192(R9), Z30
+	VPBROADCASTD 192(R8), Z30
 	LONG         $0x401e1262
 	WORD         $0xe652
 	LONG         $0x40161262
 	WORD         $0xee52
-	VPBROADCASTD 224(R9), Z31
+	VPBROADCASTD 224(R8), Z31
 	LONG         $0x401e1262
 	WORD         $0xf752
 	LONG         $0x40161262
 	WORD         $0xff52
-	PREFETCHT0   (BP)
-	VMOVUPS      64(R10), Z28
-	VMOVUPS      64(R11), Z29
-	VPBROADCASTD 4(R9), Z30
+	PREFETCHT0   (R15)
+	PREFETCHT0   64(R9)(BP*1)
+	PREFETCHT0   64(R10)(BP*1)
+	VMOVUPS      64(R9), Z28
+	VMOVUPS      64(R10), Z29
+	VPBROADCASTD 4(R8), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
 	LONG         $0x40169262
 	WORD         $0xce52
-	VPBROADCASTD 36(R9), Z31
+	VPBROADCASTD 36(R8), Z31
 	LONG         $0x401e9262
 	WORD         $0xd752
 	LONG         $0x40169262
 	WORD         $0xdf52
-	VPBROADCASTD 68(R9), Z30
+	VPBROADCASTD 68(R8), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
 	LONG         $0x40169262
 	WORD         $0xee52
-	VPBROADCASTD 100(R9), Z31
+	VPBROADCASTD 100(R8), Z31
 	LONG         $0x401e9262
 	WORD         $0xf752
 	LONG         $0x40169262
 	WORD         $0xff52
-	VPBROADCASTD 132(R9), Z30
+	VPBROADCASTD 132(R8), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
 	LONG         $0x40161262
 	WORD         $0xce52
-	VPBROADCASTD 164(R9), Z31
+	VPBROADCASTD 164(R8), Z31
 	LONG         $0x401e1262
 	WORD         $0xd752
 	LONG         $0x40161262
 	WORD         $0xdf52
-	VPBROADCASTD 196(R9), Z30
+	VPBROADCASTD 196(R8), Z30
 	LONG         $0x401e1262
 	WORD         $0xe652
 	LONG         $0x40161262
 	WORD         $0xee52
-	VPBROADCASTD 228(R9), Z31
+	VPBROADCASTD 228(R8), Z31
 	LONG         $0x401e1262
 	WORD         $0xf752
 	LONG         $0x40161262
 	WORD         $0xff52
-	ADDQ         $0x00000040, BP
-	ADDQ         $0x08, R9
+	ADDQ         $0x00000040, R15
+	ADDQ         $0x08, R8
+	ADDQ         $0x00000080, R9
 	ADDQ         $0x00000080, R10
-	ADDQ         $0x00000080, R11
-	DECQ         R14
+	DECQ         R13
 	JNZ          inner
-	ADDQ         CX, R9
-	TESTQ        R13, R13
+	ADDQ         CX, R8
+	TESTQ        R12, R12
 	JNZ          block
-	VMOVUPS      Z0, (SI)
-	VMOVUPS      Z1, (R12)
-	VMOVUPS      Z2, 64(SI)
-	VMOVUPS      Z3, 64(R12)
-	VMOVUPS      Z4, 128(SI)
-	VMOVUPS      Z5, 128(R12)
-	VMOVUPS      Z6, 192(SI)
-	VMOVUPS      Z7, 192(R12)
-	VMOVUPS      Z8, 256(SI)
-	VMOVUPS      Z9, 256(R12)
-	VMOVUPS      Z10, 320(SI)
-	VMOVUPS      Z11, 320(R12)
-	VMOVUPS      Z12, 384(SI)
-	VMOVUPS      Z13, 384(R12)
-	VMOVUPS      Z14, 448(SI)
-	VMOVUPS      Z15, 448(R12)
+	VMOVUPS      Z0, (BX)
+	VMOVUPS      Z1, (R11)
+	VMOVUPS      Z2, 64(BX)
+	VMOVUPS      Z3, 64(R11)
+	VMOVUPS      Z4, 128(BX)
+	VMOVUPS      Z5, 128(R11)
+	VMOVUPS      Z6, 192(BX)
+	VMOVUPS      Z7, 192(R11)
+	VMOVUPS      Z8, 256(BX)
+	VMOVUPS      Z9, 256(R11)
+	VMOVUPS      Z10, 320(BX)
+	VMOVUPS      Z11, 320(R11)
+	VMOVUPS      Z12, 384(BX)
+	VMOVUPS      Z13, 384(R11)
+	VMOVUPS      Z14, 448(BX)
+	VMOVUPS      Z15, 448(R11)
 	ADDQ         $0x00000100, AX
-	ADDQ         $0x00000200, SI
-	DECQ         R8
+	ADDQ         $0x00000200, BX
+	XORQ         BP, BP
+	DECQ         DI
 	JNZ          tile
 	VZEROUPPER
 	RET
@@ -4015,54 +4153,55 @@ inner:
 TEXT ·productBF16x8x2(SB), NOSPLIT, $8-88
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
-	MOVQ b+16(FP), DX
-	MOVQ bStride+24(FP), BX
-	MOVQ c+40(FP), SI
-	MOVQ cStride+48(FP), DI
-	MOVQ tiles+56(FP), R8
+	MOVQ bStride+24(FP), DX
+	MOVQ c+40(FP), BX
+	MOVQ cStride+48(FP), SI
+	MOVQ tiles+56(FP), DI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R15
+	MOVQ $0x00000004, R14
+	MOVQ DX, BP
+	ADDQ DX, BP
 
 tile:
-	MOVQ      AX, R9
-	MOVQ      DX, R10
-	LEAQ      (DX)(BX*1), R11
-	LEAQ      (SI)(DI*1), R12
-	MOVQ      k4+32(FP), R13
-	MOVQ      add+64(FP), R14
-	TESTQ     R14, R14
+	MOVQ      AX, R8
+	MOVQ      b+16(FP), R9
+	LEAQ      (R9)(DX*1), R10
+	LEAQ      (BX)(SI*1), R11
+	MOVQ      k4+32(FP), R12
+	MOVQ      add+64(FP), R13
+	TESTQ     R13, R13
 	JZ        zero
-	VPMOVZXWD (SI), Z0
+	VPMOVZXWD (BX), Z0
 	VPSLLD    $0x10, Z0, Z0
-	VPMOVZXWD (R12), Z1
+	VPMOVZXWD (R11), Z1
 	VPSLLD    $0x10, Z1, Z1
-	VPMOVZXWD 32(SI), Z2
+	VPMOVZXWD 32(BX), Z2
 	VPSLLD    $0x10, Z2, Z2
-	VPMOVZXWD 32(R12), Z3
+	VPMOVZXWD 32(R11), Z3
 	VPSLLD    $0x10, Z3, Z3
-	VPMOVZXWD 64(SI), Z4
+	VPMOVZXWD 64(BX), Z4
 	VPSLLD    $0x10, Z4, Z4
-	VPMOVZXWD 64(R12), Z5
+	VPMOVZXWD 64(R11), Z5
 	VPSLLD    $0x10, Z5, Z5
-	VPMOVZXWD 96(SI), Z6
+	VPMOVZXWD 96(BX), Z6
 	VPSLLD    $0x10, Z6, Z6
-	VPMOVZXWD 96(R12), Z7
+	VPMOVZXWD 96(R11), Z7
 	VPSLLD    $0x10, Z7, Z7
-	VPMOVZXWD 128(SI), Z8
+	VPMOVZXWD 128(BX), Z8
 	VPSLLD    $0x10, Z8, Z8
-	VPMOVZXWD 128(R12), Z9
+	VPMOVZXWD 128(R11), Z9
 	VPSLLD    $0x10, Z9, Z9
-	VPMOVZXWD 160(SI), Z10
+	VPMOVZXWD 160(BX), Z10
 	VPSLLD    $0x10, Z10, Z10
-	VPMOVZXWD 160(R12), Z11
+	VPMOVZXWD 160(R11), Z11
 	VPSLLD    $0x10, Z11, Z11
-	VPMOVZXWD 192(SI), Z12
+	VPMOVZXWD 192(BX), Z12
 	VPSLLD    $0x10, Z12, Z12
-	VPMOVZXWD 192(R12), Z13
+	VPMOVZXWD 192(R11), Z13
 	VPSLLD    $0x10, Z13, Z13
-	VPMOVZXWD 224(SI), Z14
+	VPMOVZXWD 224(BX), Z14
 	VPSLLD    $0x10, Z14, Z14
-	VPMOVZXWD 224(R12), Z15
+	VPMOVZXWD 224(R11), Z15
 	VPSLLD    $0x10, Z15, Z15
 	JMP       block
 
@@ -4085,114 +4224,118 @@ zero:
 	VPXORD Z15, Z15, Z15
 
 block:
-	MOVQ    R13, R14
-	CMPQ    R14, R15
-	CMOVQGT R15, R14
-	LEAQ    256(AX), BP
-	SUBQ    R14, R13
+	MOVQ    R12, R13
+	CMPQ    R13, R14
+	CMOVQGT R14, R13
+	LEAQ    256(AX), R15
+	SUBQ    R13, R12
 	JZ      inner
-	LEAQ    32(R9)(CX*1), BP
+	LEAQ    32(R8)(CX*1), R15
 
 inner:
-	VMOVUPS      (R10), Z28
-	VMOVUPS      (R11), Z29
-	VPBROADCASTD (R9), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	LONG         $0x40169262
-	WORD         $0xce52
-	VPBROADCASTD 32(R9), Z31
-	LONG         $0x401e9262
-	WORD         $0xd752
-	LONG         $0x40169262
-	WORD         $0xdf52
-	VPBROADCASTD 64(R9), Z30
-	LONG         $0x401e9262
-	WORD         $0xe652
-	LONG         $0x40169262
-	WORD         $0xee52
-	VPBROADCASTD 96(R9), Z31
-	LONG         $0x401e9262
-	WORD         $0xf752
-	LONG         $0x40169262
-	WORD         $0xff52
-	VPBROADCASTD 128(R9), Z30
-	LONG         $0x401e1262
-	WORD         $0xc652
-	LONG         $0x40161262
-	WORD         $0xce52
-	VPBROADCASTD 160(R9), Z31
-	LONG         $0x401e1262
-	WORD         $0xd752
-	LONG         $0x40161262
-	WORD         $0xdf52
-	VPBROADCASTD 192(R9), Z30
-	LONG         $0x401e1262
-	WORD         $0xe652
-	LONG         $0x40161262
-	WORD         $0xee52
-	VPBROADCASTD 224(R9), Z31
-	LONG         $0x401e1262
-	WORD         $0xf752
-	LONG         $0x40161262
-	WORD         $0xff52
-	PREFETCHT0   (BP)
-	VMOVUPS      64(R10), Z28
-	VMOVUPS      64(R11), Z29
-	VPBROADCASTD 4(R9), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	LONG         $0x40169262
-	WORD         $0xce52
-	VPBROADCASTD 36(R9), Z31
-	LONG         $0x401e9262
-	WORD         $0xd752
-	LONG         $0x40169262
-	WORD         $0xdf52
-	VPBROADCASTD 68(R9), Z30
-	LONG         $0x401e9262
-	WORD         $0xe652
-	LONG         $0x40169262
-	WORD         $0xee52
-	VPBROADCASTD 100(R9), Z31
-	LONG         $0x401e9262
-	WORD         $0xf752
-	LONG         $0x40169262
-	WORD         $0xff52
-	VPBROADCASTD 132(R9), Z30
-	LONG         $0x401e1262
-	WORD         $0xc652
-	LONG         $0x40161262
-	WORD         $0xce52
-	VPBROADCASTD 164(R9), Z31
-	LONG         $0x401e1262
-	WORD         $0xd752
-	LONG         $0x40161262
-	WORD         $0xdf52
-	VPBROADCASTD 196(R9), Z30
-	LONG         $0x401e1262
-	WORD         $0xe652
-	LONG         $0x40161262
-	WORD         $0xee52
-	VPBROADCASTD 228(R9), Z31
-	LONG         $0x401e1262
-	WORD         $0xf752
-	LONG         $0x40161262
-	WORD         $0xff52
-	ADDQ         $0x00000040, BP
-	ADDQ         $0x08, R9
-	ADDQ         $0x00000080, R10
-	ADDQ         $0x00000080, R11
-	DECQ         R14
-	JNZ          inner
-	ADDQ         CX, R9
-	TESTQ        R13, R13
-	JNZ          block
-	MOVQ         bias+72(FP), R9
-	TESTQ        R9, R9
-	JZ           biased
+	PREFETCHT0   (R9)(BP*1)
+	PREFETCHT0   (R10)(BP*1)
 	VMOVUPS      (R9), Z28
-	VMOVUPS      64(R9), Z29
+	VMOVUPS      (R10), Z29
+	VPBROADCASTD (R8), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	LONG         $0x40169262
+	WORD         $0xce52
+	VPBROADCASTD 32(R8), Z31
+	LONG         $0x401e9262
+	WORD         $0xd752
+	LONG         $0x40169262
+	WORD         $0xdf52
+	VPBROADCASTD 64(R8), Z30
+	LONG         $0x401e9262
+	WORD         $0xe652
+	LONG         $0x40169262
+	WORD         $0xee52
+	VPBROADCASTD 96(R8), Z31
+	LONG         $0x401e9262
+	WORD         $0xf752
+	LONG         $0x40169262
+	WORD         $0xff52
+	VPBROADCASTD 128(R8), Z30
+	LONG         $0x401e1262
+	WORD         $0xc652
+	LONG         $0x40161262
+	WORD         $0xce52
+	VPBROADCASTD 160(R8), Z31
+	LONG         $0x401e1262
+	WORD         $0xd752
+	LONG         $0x40161262
+	WORD         $0xdf52
+	VPBROADCASTD 192(R8), Z30
+	LONG         $0x401e1262
+	WORD         $0xe652
+	LONG         $0x40161262
+	WORD         $0xee52
+	VPBROADCASTD 224(R8), Z31
+	LONG         $0x401e1262
+	WORD         $0xf752
+	LONG         $0x40161262
+	WORD         $0xff52
+	PREFETCHT0   (R15)
+	PREFETCHT0   64(R9)(BP*1)
+	PREFETCHT0   64(R10)(BP*1)
+	VMOVUPS      64(R9), Z28
+	VMOVUPS      64(R10), Z29
+	VPBROADCASTD 4(R8), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	LONG         $0x40169262
+	WORD         $0xce52
+	VPBROADCASTD 36(R8), Z31
+	LONG         $0x401e9262
+	WORD         $0xd752
+	LONG         $0x40169262
+	WORD         $0xdf52
+	VPBROADCASTD 68(R8), Z30
+	LONG         $0x401e9262
+	WORD         $0xe652
+	LONG         $0x40169262
+	WORD         $0xee52
+	VPBROADCASTD 100(R8), Z31
+	LONG         $0x401e9262
+	WORD         $0xf752
+	LONG         $0x40169262
+	WORD         $0xff52
+	VPBROADCASTD 132(R8), Z30
+	LONG         $0x401e1262
+	WORD         $0xc652
+	LONG         $0x40161262
+	WORD         $0xce52
+	VPBROADCASTD 164(R8), Z31
+	LONG         $0x401e1262
+	WORD         $0xd752
+	LONG         $0x40161262
+	WORD         $0xdf52
+	VPBROADCASTD 196(R8), Z30
+	LONG         $0x401e1262
+	WORD         $0xe652
+	LONG         $0x40161262
+	WORD         $0xee52
+	VPBROADCASTD 228(R8), Z31
+	LONG         $0x401e1262
+	WORD         $0xf752
+	LONG         $0x40161262
+	WORD         $0xff52
+	ADDQ         $0x00000040, R15
+	ADDQ         $0x08, R8
+	ADDQ         $0x00000080, R9
+	ADDQ         $0x00000080, R10
+	DECQ         R13
+	JNZ          inner
+	ADDQ         CX, R8
+	TESTQ        R12, R12
+	JNZ          block
+	MOVQ         bias+72(FP), R8
+	TESTQ        R8, R8
+	JZ           biased
+	VMOVUPS      (R8), Z28
+	VMOVUPS      64(R8), Z29
 	VADDPS       Z28, Z0, Z0
 	VADDPS       Z29, Z1, Z1
 	VADDPS       Z28, Z2, Z2
@@ -4211,8 +4354,8 @@ inner:
 	VADDPS       Z29, Z15, Z15
 
 biased:
-	MOVQ   relu+80(FP), R9
-	TESTQ  R9, R9
+	MOVQ   relu+80(FP), R8
+	TESTQ  R8, R8
 	JZ     rectified
 	VPXORD Z30, Z30, Z30
 	VMAXPS Z0, Z30, Z0
@@ -4235,55 +4378,56 @@ biased:
 rectified:
 	LONG      $0x487ef262
 	WORD      $0xc072
-	VMOVDQU16 Y0, (SI)
+	VMOVDQU16 Y0, (BX)
 	LONG      $0x487ef262
 	WORD      $0xc972
-	VMOVDQU16 Y1, (R12)
+	VMOVDQU16 Y1, (R11)
 	LONG      $0x487ef262
 	WORD      $0xd272
-	VMOVDQU16 Y2, 32(SI)
+	VMOVDQU16 Y2, 32(BX)
 	LONG      $0x487ef262
 	WORD      $0xdb72
-	VMOVDQU16 Y3, 32(R12)
+	VMOVDQU16 Y3, 32(R11)
 	LONG      $0x487ef262
 	WORD      $0xe472
-	VMOVDQU16 Y4, 64(SI)
+	VMOVDQU16 Y4, 64(BX)
 	LONG      $0x487ef262
 	WORD      $0xed72
-	VMOVDQU16 Y5, 64(R12)
+	VMOVDQU16 Y5, 64(R11)
 	LONG      $0x487ef262
 	WORD      $0xf672
-	VMOVDQU16 Y6, 96(SI)
+	VMOVDQU16 Y6, 96(BX)
 	LONG      $0x487ef262
 	WORD      $0xff72
-	VMOVDQU16 Y7, 96(R12)
+	VMOVDQU16 Y7, 96(R11)
 	LONG      $0x487e5262
 	WORD      $0xc072
-	VMOVDQU16 Y8, 128(SI)
+	VMOVDQU16 Y8, 128(BX)
 	LONG      $0x487e5262
 	WORD      $0xc972
-	VMOVDQU16 Y9, 128(R12)
+	VMOVDQU16 Y9, 128(R11)
 	LONG      $0x487e5262
 	WORD      $0xd272
-	VMOVDQU16 Y10, 160(SI)
+	VMOVDQU16 Y10, 160(BX)
 	LONG      $0x487e5262
 	WORD      $0xdb72
-	VMOVDQU16 Y11, 160(R12)
+	VMOVDQU16 Y11, 160(R11)
 	LONG      $0x487e5262
 	WORD      $0xe472
-	VMOVDQU16 Y12, 192(SI)
+	VMOVDQU16 Y12, 192(BX)
 	LONG      $0x487e5262
 	WORD      $0xed72
-	VMOVDQU16 Y13, 192(R12)
+	VMOVDQU16 Y13, 192(R11)
 	LONG      $0x487e5262
 	WORD      $0xf672
-	VMOVDQU16 Y14, 224(SI)
+	VMOVDQU16 Y14, 224(BX)
 	LONG      $0x487e5262
 	WORD      $0xff72
-	VMOVDQU16 Y15, 224(R12)
+	VMOVDQU16 Y15, 224(R11)
 	ADDQ      $0x00000100, AX
-	ADDQ      $0x00000100, SI
-	DECQ      R8
+	ADDQ      $0x00000100, BX
+	XORQ      BP, BP
+	DECQ      DI
 	JNZ       tile
 	VZEROUPPER
 	RET
@@ -4293,17 +4437,17 @@ rectified:
 TEXT ·gemmBF16x9x1(SB), NOSPLIT, $0-72
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
-	MOVQ b+16(FP), DX
-	MOVQ bStride+24(FP), BX
+	MOVQ bStride+24(FP), DX
 	MOVQ c+40(FP), BX
 	MOVQ cStride+48(FP), SI
 	MOVQ tiles+56(FP), SI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R11
+	MOVQ $0x00000004, DI
+	MOVQ DX, R12
 
 tile:
-	MOVQ    AX, DI
-	MOVQ    DX, R8
+	MOVQ    AX, DX
+	MOVQ    b+16(FP), R8
 	MOVQ    k4+32(FP), R9
 	MOVQ    add+64(FP), R10
 	TESTQ   R10, R10
@@ -4332,78 +4476,80 @@ zero:
 
 block:
 	MOVQ    R9, R10
-	CMPQ    R10, R11
-	CMOVQGT R11, R10
-	LEAQ    288(AX), R12
+	CMPQ    R10, DI
+	CMOVQGT DI, R10
+	LEAQ    288(AX), R11
 	SUBQ    R10, R9
 	JZ      inner
-	LEAQ    32(DI)(CX*1), R12
+	LEAQ    32(DX)(CX*1), R11
 
 inner:
-	PREFETCHT0   (R12)
+	PREFETCHT0   (R11)
+	PREFETCHT0   (R8)(R12*1)
 	VMOVUPS      (R8), Z28
-	VPBROADCASTD (DI), Z30
+	VPBROADCASTD (DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 32(DI), Z31
+	VPBROADCASTD 32(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 64(DI), Z30
+	VPBROADCASTD 64(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	VPBROADCASTD 96(DI), Z31
+	VPBROADCASTD 96(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xdf52
-	VPBROADCASTD 128(DI), Z30
+	VPBROADCASTD 128(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
-	VPBROADCASTD 160(DI), Z31
+	VPBROADCASTD 160(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xef52
-	VPBROADCASTD 192(DI), Z30
+	VPBROADCASTD 192(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xf652
-	VPBROADCASTD 224(DI), Z31
+	VPBROADCASTD 224(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xff52
-	VPBROADCASTD 256(DI), Z30
+	VPBROADCASTD 256(DX), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
-	PREFETCHT0   64(R12)
+	PREFETCHT0   64(R11)
+	PREFETCHT0   64(R8)(R12*1)
 	VMOVUPS      64(R8), Z28
-	VPBROADCASTD 4(DI), Z30
+	VPBROADCASTD 4(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 36(DI), Z31
+	VPBROADCASTD 36(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 68(DI), Z30
+	VPBROADCASTD 68(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	VPBROADCASTD 100(DI), Z31
+	VPBROADCASTD 100(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xdf52
-	VPBROADCASTD 132(DI), Z30
+	VPBROADCASTD 132(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
-	VPBROADCASTD 164(DI), Z31
+	VPBROADCASTD 164(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xef52
-	VPBROADCASTD 196(DI), Z30
+	VPBROADCASTD 196(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xf652
-	VPBROADCASTD 228(DI), Z31
+	VPBROADCASTD 228(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xff52
-	VPBROADCASTD 260(DI), Z30
+	VPBROADCASTD 260(DX), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
-	ADDQ         $0x00000080, R12
-	ADDQ         $0x08, DI
+	ADDQ         $0x00000080, R11
+	ADDQ         $0x08, DX
 	ADDQ         $0x00000080, R8
 	DECQ         R10
 	JNZ          inner
-	ADDQ         CX, DI
+	ADDQ         CX, DX
 	TESTQ        R9, R9
 	JNZ          block
 	VMOVUPS      Z0, (BX)
@@ -4417,6 +4563,7 @@ inner:
 	VMOVUPS      Z8, 512(BX)
 	ADDQ         $0x00000120, AX
 	ADDQ         $0x00000240, BX
+	XORQ         R12, R12
 	DECQ         SI
 	JNZ          tile
 	VZEROUPPER
@@ -4427,17 +4574,17 @@ inner:
 TEXT ·productBF16x9x1(SB), NOSPLIT, $0-88
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
-	MOVQ b+16(FP), DX
-	MOVQ bStride+24(FP), BX
+	MOVQ bStride+24(FP), DX
 	MOVQ c+40(FP), BX
 	MOVQ cStride+48(FP), SI
 	MOVQ tiles+56(FP), SI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R11
+	MOVQ $0x00000004, DI
+	MOVQ DX, R12
 
 tile:
-	MOVQ      AX, DI
-	MOVQ      DX, R8
+	MOVQ      AX, DX
+	MOVQ      b+16(FP), R8
 	MOVQ      k4+32(FP), R9
 	MOVQ      add+64(FP), R10
 	TESTQ     R10, R10
@@ -4475,84 +4622,86 @@ zero:
 
 block:
 	MOVQ    R9, R10
-	CMPQ    R10, R11
-	CMOVQGT R11, R10
-	LEAQ    288(AX), R12
+	CMPQ    R10, DI
+	CMOVQGT DI, R10
+	LEAQ    288(AX), R11
 	SUBQ    R10, R9
 	JZ      inner
-	LEAQ    32(DI)(CX*1), R12
+	LEAQ    32(DX)(CX*1), R11
 
 inner:
-	PREFETCHT0   (R12)
+	PREFETCHT0   (R11)
+	PREFETCHT0   (R8)(R12*1)
 	VMOVUPS      (R8), Z28
-	VPBROADCASTD (DI), Z30
+	VPBROADCASTD (DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 32(DI), Z31
+	VPBROADCASTD 32(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 64(DI), Z30
+	VPBROADCASTD 64(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	VPBROADCASTD 96(DI), Z31
+	VPBROADCASTD 96(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xdf52
-	VPBROADCASTD 128(DI), Z30
+	VPBROADCASTD 128(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
-	VPBROADCASTD 160(DI), Z31
+	VPBROADCASTD 160(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xef52
-	VPBROADCASTD 192(DI), Z30
+	VPBROADCASTD 192(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xf652
-	VPBROADCASTD 224(DI), Z31
+	VPBROADCASTD 224(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xff52
-	VPBROADCASTD 256(DI), Z30
+	VPBROADCASTD 256(DX), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
-	PREFETCHT0   64(R12)
+	PREFETCHT0   64(R11)
+	PREFETCHT0   64(R8)(R12*1)
 	VMOVUPS      64(R8), Z28
-	VPBROADCASTD 4(DI), Z30
+	VPBROADCASTD 4(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 36(DI), Z31
+	VPBROADCASTD 36(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 68(DI), Z30
+	VPBROADCASTD 68(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	VPBROADCASTD 100(DI), Z31
+	VPBROADCASTD 100(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xdf52
-	VPBROADCASTD 132(DI), Z30
+	VPBROADCASTD 132(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
-	VPBROADCASTD 164(DI), Z31
+	VPBROADCASTD 164(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xef52
-	VPBROADCASTD 196(DI), Z30
+	VPBROADCASTD 196(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xf652
-	VPBROADCASTD 228(DI), Z31
+	VPBROADCASTD 228(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xff52
-	VPBROADCASTD 260(DI), Z30
+	VPBROADCASTD 260(DX), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
-	ADDQ         $0x00000080, R12
-	ADDQ         $0x08, DI
+	ADDQ         $0x00000080, R11
+	ADDQ         $0x08, DX
 	ADDQ         $0x00000080, R8
 	DECQ         R10
 	JNZ          inner
-	ADDQ         CX, DI
+	ADDQ         CX, DX
 	TESTQ        R9, R9
 	JNZ          block
-	MOVQ         bias+72(FP), DI
-	TESTQ        DI, DI
+	MOVQ         bias+72(FP), DX
+	TESTQ        DX, DX
 	JZ           biased
-	VMOVUPS      (DI), Z28
+	VMOVUPS      (DX), Z28
 	VADDPS       Z28, Z0, Z0
 	VADDPS       Z28, Z1, Z1
 	VADDPS       Z28, Z2, Z2
@@ -4564,8 +4713,8 @@ inner:
 	VADDPS       Z28, Z8, Z8
 
 biased:
-	MOVQ   relu+80(FP), DI
-	TESTQ  DI, DI
+	MOVQ   relu+80(FP), DX
+	TESTQ  DX, DX
 	JZ     rectified
 	VPXORD Z30, Z30, Z30
 	VMAXPS Z0, Z30, Z0
@@ -4608,6 +4757,7 @@ rectified:
 	VMOVDQU16 Y8, 256(BX)
 	ADDQ      $0x00000120, AX
 	ADDQ      $0x00000120, BX
+	XORQ      R12, R12
 	DECQ      SI
 	JNZ       tile
 	VZEROUPPER
@@ -4618,41 +4768,42 @@ rectified:
 TEXT ·gemmBF16x9x2(SB), NOSPLIT, $8-72
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
-	MOVQ b+16(FP), DX
-	MOVQ bStride+24(FP), BX
-	MOVQ c+40(FP), SI
-	MOVQ cStride+48(FP), DI
-	MOVQ tiles+56(FP), R8
+	MOVQ bStride+24(FP), DX
+	MOVQ c+40(FP), BX
+	MOVQ cStride+48(FP), SI
+	MOVQ tiles+56(FP), DI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R15
+	MOVQ $0x00000004, R14
+	MOVQ DX, BP
+	ADDQ DX, BP
 
 tile:
-	MOVQ    AX, R9
-	MOVQ    DX, R10
-	LEAQ    (DX)(BX*1), R11
-	LEAQ    (SI)(DI*1), R12
-	MOVQ    k4+32(FP), R13
-	MOVQ    add+64(FP), R14
-	TESTQ   R14, R14
+	MOVQ    AX, R8
+	MOVQ    b+16(FP), R9
+	LEAQ    (R9)(DX*1), R10
+	LEAQ    (BX)(SI*1), R11
+	MOVQ    k4+32(FP), R12
+	MOVQ    add+64(FP), R13
+	TESTQ   R13, R13
 	JZ      zero
-	VMOVUPS (SI), Z0
-	VMOVUPS (R12), Z1
-	VMOVUPS 64(SI), Z2
-	VMOVUPS 64(R12), Z3
-	VMOVUPS 128(SI), Z4
-	VMOVUPS 128(R12), Z5
-	VMOVUPS 192(SI), Z6
-	VMOVUPS 192(R12), Z7
-	VMOVUPS 256(SI), Z8
-	VMOVUPS 256(R12), Z9
-	VMOVUPS 320(SI), Z10
-	VMOVUPS 320(R12), Z11
-	VMOVUPS 384(SI), Z12
-	VMOVUPS 384(R12), Z13
-	VMOVUPS 448(SI), Z14
-	VMOVUPS 448(R12), Z15
-	VMOVUPS 512(SI), Z16
-	VMOVUPS 512(R12), Z17
+	VMOVUPS (BX), Z0
+	VMOVUPS (R11), Z1
+	VMOVUPS 64(BX), Z2
+	VMOVUPS 64(R11), Z3
+	VMOVUPS 128(BX), Z4
+	VMOVUPS 128(R11), Z5
+	VMOVUPS 192(BX), Z6
+	VMOVUPS 192(R11), Z7
+	VMOVUPS 256(BX), Z8
+	VMOVUPS 256(R11), Z9
+	VMOVUPS 320(BX), Z10
+	VMOVUPS 320(R11), Z11
+	VMOVUPS 384(BX), Z12
+	VMOVUPS 384(R11), Z13
+	VMOVUPS 448(BX), Z14
+	VMOVUPS 448(R11), Z15
+	VMOVUPS 512(BX), Z16
+	VMOVUPS 512(R11), Z17
 	JMP     block
 
 zero:
@@ -4676,141 +4827,146 @@ zero:
 	VPXORD Z17, Z17, Z17
 
 block:
-	MOVQ    R13, R14
-	CMPQ    R14, R15
-	CMOVQGT R15, R14
-	LEAQ    288(AX), BP
-	SUBQ    R14, R13
+	MOVQ    R12, R13
+	CMPQ    R13, R14
+	CMOVQGT R14, R13
+	LEAQ    288(AX), R15
+	SUBQ    R13, R12
 	JZ      inner
-	LEAQ    32(R9)(CX*1), BP
+	LEAQ    32(R8)(CX*1), R15
 
 inner:
-	PREFETCHT0   (BP)
-	VMOVUPS      (R10), Z28
-	VMOVUPS      (R11), Z29
-	VPBROADCASTD (R9), Z30
+	PREFETCHT0   (R15)
+	PREFETCHT0   (R9)(BP*1)
+	PREFETCHT0   (R10)(BP*1)
+	VMOVUPS      (R9), Z28
+	VMOVUPS      (R10), Z29
+	VPBROADCASTD (R8), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
 	LONG         $0x40169262
 	WORD         $0xce52
-	VPBROADCASTD 32(R9), Z31
+	VPBROADCASTD 32(R8), Z31
 	LONG         $0x401e9262
 	WORD         $0xd752
 	LONG         $0x40169262
 	WORD         $0xdf52
-	VPBROADCASTD 64(R9), Z30
+	VPBROADCASTD 64(R8), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
 	LONG         $0x40169262
 	WORD         $0xee52
-	VPBROADCASTD 96(R9), Z31
+	VPBROADCASTD 96(R8), Z31
 	LONG         $0x401e9262
 	WORD         $0xf752
 	LONG         $0x40169262
 	WORD         $0xff52
-	VPBROADCASTD 128(R9), Z30
+	VPBROADCASTD 128(R8), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
 	LONG         $0x40161262
 	WORD         $0xce52
-	VPBROADCASTD 160(R9), Z31
+	VPBROADCASTD 160(R8), Z31
 	LONG         $0x401e1262
 	WORD         $0xd752
 	LONG         $0x40161262
 	WORD         $0xdf52
-	VPBROADCASTD 192(R9), Z30
+	VPBROADCASTD 192(R8), Z30
 	LONG         $0x401e1262
 	WORD         $0xe652
 	LONG         $0x40161262
 	WORD         $0xee52
-	VPBROADCASTD 224(R9), Z31
+	VPBROADCASTD 224(R8), Z31
 	LONG         $0x401e1262
 	WORD         $0xf752
 	LONG         $0x40161262
 	WORD         $0xff52
-	VPBROADCASTD 256(R9), Z30
+	VPBROADCASTD 256(R8), Z30
 	LONG         $0x401e8262
 	WORD         $0xc652
 	LONG         $0x40168262
 	WORD         $0xce52
-	PREFETCHT0   64(BP)
-	VMOVUPS      64(R10), Z28
-	VMOVUPS      64(R11), Z29
-	VPBROADCASTD 4(R9), Z30
+	PREFETCHT0   64(R15)
+	PREFETCHT0   64(R9)(BP*1)
+	PREFETCHT0   64(R10)(BP*1)
+	VMOVUPS      64(R9), Z28
+	VMOVUPS      64(R10), Z29
+	VPBROADCASTD 4(R8), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
 	LONG         $0x40169262
 	WORD         $0xce52
-	VPBROADCASTD 36(R9), Z31
+	VPBROADCASTD 36(R8), Z31
 	LONG         $0x401e9262
 	WORD         $0xd752
 	LONG         $0x40169262
 	WORD         $0xdf52
-	VPBROADCASTD 68(R9), Z30
+	VPBROADCASTD 68(R8), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
 	LONG         $0x40169262
 	WORD         $0xee52
-	VPBROADCASTD 100(R9), Z31
+	VPBROADCASTD 100(R8), Z31
 	LONG         $0x401e9262
 	WORD         $0xf752
 	LONG         $0x40169262
 	WORD         $0xff52
-	VPBROADCASTD 132(R9), Z30
+	VPBROADCASTD 132(R8), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
 	LONG         $0x40161262
 	WORD         $0xce52
-	VPBROADCASTD 164(R9), Z31
+	VPBROADCASTD 164(R8), Z31
 	LONG         $0x401e1262
 	WORD         $0xd752
 	LONG         $0x40161262
 	WORD         $0xdf52
-	VPBROADCASTD 196(R9), Z30
+	VPBROADCASTD 196(R8), Z30
 	LONG         $0x401e1262
 	WORD         $0xe652
 	LONG         $0x40161262
 	WORD         $0xee52
-	VPBROADCASTD 228(R9), Z31
+	VPBROADCASTD 228(R8), Z31
 	LONG         $0x401e1262
 	WORD         $0xf752
 	LONG         $0x40161262
 	WORD         $0xff52
-	VPBROADCASTD 260(R9), Z30
+	VPBROADCASTD 260(R8), Z30
 	LONG         $0x401e8262
 	WORD         $0xc652
 	LONG         $0x40168262
 	WORD         $0xce52
-	ADDQ         $0x00000080, BP
-	ADDQ         $0x08, R9
+	ADDQ         $0x00000080, R15
+	ADDQ         $0x08, R8
+	ADDQ         $0x00000080, R9
 	ADDQ         $0x00000080, R10
-	ADDQ         $0x00000080, R11
-	DECQ         R14
+	DECQ         R13
 	JNZ          inner
-	ADDQ         CX, R9
-	TESTQ        R13, R13
+	ADDQ         CX, R8
+	TESTQ        R12, R12
 	JNZ          block
-	VMOVUPS      Z0, (SI)
-	VMOVUPS      Z1, (R12)
-	VMOVUPS      Z2, 64(SI)
-	VMOVUPS      Z3, 64(R12)
-	VMOVUPS      Z4, 128(SI)
-	VMOVUPS      Z5, 128(R12)
-	VMOVUPS      Z6, 192(SI)
-	VMOVUPS      Z7, 192(R12)
-	VMOVUPS      Z8, 256(SI)
-	VMOVUPS      Z9, 256(R12)
-	VMOVUPS      Z10, 320(SI)
-	VMOVUPS      Z11, 320(R12)
-	VMOVUPS      Z12, 384(SI)
-	VMOVUPS      Z13, 384(R12)
-	VMOVUPS      Z14, 448(SI)
-	VMOVUPS      Z15, 448(R12)
-	VMOVUPS      Z16, 512(SI)
-	VMOVUPS      Z17, 512(R12)
+	VMOVUPS      Z0, (BX)
+	VMOVUPS      Z1, (R11)
+	VMOVUPS      Z2, 64(BX)
+	VMOVUPS      Z3, 64(R11)
+	VMOVUPS      Z4, 128(BX)
+	VMOVUPS      Z5, 128(R11)
+	VMOVUPS      Z6, 192(BX)
+	VMOVUPS      Z7, 192(R11)
+	VMOVUPS      Z8, 256(BX)
+	VMOVUPS      Z9, 256(R11)
+	VMOVUPS      Z10, 320(BX)
+	VMOVUPS      Z11, 320(R11)
+	VMOVUPS      Z12, 384(BX)
+	VMOVUPS      Z13, 384(R11)
+	VMOVUPS      Z14, 448(BX)
+	VMOVUPS      Z15, 448(R11)
+	VMOVUPS      Z16, 512(BX)
+	VMOVUPS      Z17, 512(R11)
 	ADDQ         $0x00000120, AX
-	ADDQ         $0x00000240, SI
-	DECQ         R8
+	ADDQ         $0x00000240, BX
+	XORQ         BP, BP
+	DECQ         DI
 	JNZ          tile
 	VZEROUPPER
 	RET
@@ -4820,58 +4976,59 @@ inner:
 TEXT ·productBF16x9x2(SB), NOSPLIT, $8-88
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
-	MOVQ b+16(FP), DX
-	MOVQ bStride+24(FP), BX
-	MOVQ c+40(FP), SI
-	MOVQ cStride+48(FP), DI
-	MOVQ tiles+56(FP), R8
+	MOVQ bStride+24(FP), DX
+	MOVQ c+40(FP), BX
+	MOVQ cStride+48(FP), SI
+	MOVQ tiles+56(FP), DI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R15
+	MOVQ $0x00000004, R14
+	MOVQ DX, BP
+	ADDQ DX, BP
 
 tile:
-	MOVQ      AX, R9
-	MOVQ      DX, R10
-	LEAQ      (DX)(BX*1), R11
-	LEAQ      (SI)(DI*1), R12
-	MOVQ      k4+32(FP), R13
-	MOVQ      add+64(FP), R14
-	TESTQ     R14, R14
+	MOVQ      AX, R8
+	MOVQ      b+16(FP), R9
+	LEAQ      (R9)(DX*1), R10
+	LEAQ      (BX)(SI*1), R11
+	MOVQ      k4+32(FP), R12
+	MOVQ      add+64(FP), R13
+	TESTQ     R13, R13
 	JZ        zero
-	VPMOVZXWD (SI), Z0
+	VPMOVZXWD (BX), Z0
 	VPSLLD    $0x10, Z0, Z0
-	VPMOVZXWD (R12), Z1
+	VPMOVZXWD (R11), Z1
 	VPSLLD    $0x10, Z1, Z1
-	VPMOVZXWD 32(SI), Z2
+	VPMOVZXWD 32(BX), Z2
 	VPSLLD    $0x10, Z2, Z2
-	VPMOVZXWD 32(R12), Z3
+	VPMOVZXWD 32(R11), Z3
 	VPSLLD    $0x10, Z3, Z3
-	VPMOVZXWD 64(SI), Z4
+	VPMOVZXWD 64(BX), Z4
 	VPSLLD    $0x10, Z4, Z4
-	VPMOVZXWD 64(R12), Z5
+	VPMOVZXWD 64(R11), Z5
 	VPSLLD    $0x10, Z5, Z5
-	VPMOVZXWD 96(SI), Z6
+	VPMOVZXWD 96(BX), Z6
 	VPSLLD    $0x10, Z6, Z6
-	VPMOVZXWD 96(R12), Z7
+	VPMOVZXWD 96(R11), Z7
 	VPSLLD    $0x10, Z7, Z7
-	VPMOVZXWD 128(SI), Z8
+	VPMOVZXWD 128(BX), Z8
 	VPSLLD    $0x10, Z8, Z8
-	VPMOVZXWD 128(R12), Z9
+	VPMOVZXWD 128(R11), Z9
 	VPSLLD    $0x10, Z9, Z9
-	VPMOVZXWD 160(SI), Z10
+	VPMOVZXWD 160(BX), Z10
 	VPSLLD    $0x10, Z10, Z10
-	VPMOVZXWD 160(R12), Z11
+	VPMOVZXWD 160(R11), Z11
 	VPSLLD    $0x10, Z11, Z11
-	VPMOVZXWD 192(SI), Z12
+	VPMOVZXWD 192(BX), Z12
 	VPSLLD    $0x10, Z12, Z12
-	VPMOVZXWD 192(R12), Z13
+	VPMOVZXWD 192(R11), Z13
 	VPSLLD    $0x10, Z13, Z13
-	VPMOVZXWD 224(SI), Z14
+	VPMOVZXWD 224(BX), Z14
 	VPSLLD    $0x10, Z14, Z14
-	VPMOVZXWD 224(R12), Z15
+	VPMOVZXWD 224(R11), Z15
 	VPSLLD    $0x10, Z15, Z15
-	VPMOVZXWD 256(SI), Z16
+	VPMOVZXWD 256(BX), Z16
 	VPSLLD    $0x10, Z16, Z16
-	VPMOVZXWD 256(R12), Z17
+	VPMOVZXWD 256(R11), Z17
 	VPSLLD    $0x10, Z17, Z17
 	JMP       block
 
@@ -4896,125 +5053,129 @@ zero:
 	VPXORD Z17, Z17, Z17
 
 block:
-	MOVQ    R13, R14
-	CMPQ    R14, R15
-	CMOVQGT R15, R14
-	LEAQ    288(AX), BP
-	SUBQ    R14, R13
+	MOVQ    R12, R13
+	CMPQ    R13, R14
+	CMOVQGT R14, R13
+	LEAQ    288(AX), R15
+	SUBQ    R13, R12
 	JZ      inner
-	LEAQ    32(R9)(CX*1), BP
+	LEAQ    32(R8)(CX*1), R15
 
 inner:
-	PREFETCHT0   (BP)
-	VMOVUPS      (R10), Z28
-	VMOVUPS      (R11), Z29
-	VPBROADCASTD (R9), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	LONG         $0x40169262
-	WORD         $0xce52
-	VPBROADCASTD 32(R9), Z31
-	LONG         $0x401e9262
-	WORD         $0xd752
-	LONG         $0x40169262
-	WORD         $0xdf52
-	VPBROADCASTD 64(R9), Z30
-	LONG         $0x401e9262
-	WORD         $0xe652
-	LONG         $0x40169262
-	WORD         $0xee52
-	VPBROADCASTD 96(R9), Z31
-	LONG         $0x401e9262
-	WORD         $0xf752
-	LONG         $0x40169262
-	WORD         $0xff52
-	VPBROADCASTD 128(R9), Z30
-	LONG         $0x401e1262
-	WORD         $0xc652
-	LONG         $0x40161262
-	WORD         $0xce52
-	VPBROADCASTD 160(R9), Z31
-	LONG         $0x401e1262
-	WORD         $0xd752
-	LONG         $0x40161262
-	WORD         $0xdf52
-	VPBROADCASTD 192(R9), Z30
-	LONG         $0x401e1262
-	WORD         $0xe652
-	LONG         $0x40161262
-	WORD         $0xee52
-	VPBROADCASTD 224(R9), Z31
-	LONG         $0x401e1262
-	WORD         $0xf752
-	LONG         $0x40161262
-	WORD         $0xff52
-	VPBROADCASTD 256(R9), Z30
-	LONG         $0x401e8262
-	WORD         $0xc652
-	LONG         $0x40168262
-	WORD         $0xce52
-	PREFETCHT0   64(BP)
-	VMOVUPS      64(R10), Z28
-	VMOVUPS      64(R11), Z29
-	VPBROADCASTD 4(R9), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	LONG         $0x40169262
-	WORD         $0xce52
-	VPBROADCASTD 36(R9), Z31
-	LONG         $0x401e9262
-	WORD         $0xd752
-	LONG         $0x40169262
-	WORD         $0xdf52
-	VPBROADCASTD 68(R9), Z30
-	LONG         $0x401e9262
-	WORD         $0xe652
-	LONG         $0x40169262
-	WORD         $0xee52
-	VPBROADCASTD 100(R9), Z31
-	LONG         $0x401e9262
-	WORD         $0xf752
-	LONG         $0x40169262
-	WORD         $0xff52
-	VPBROADCASTD 132(R9), Z30
-	LONG         $0x401e1262
-	WORD         $0xc652
-	LONG         $0x40161262
-	WORD         $0xce52
-	VPBROADCASTD 164(R9), Z31
-	LONG         $0x401e1262
-	WORD         $0xd752
-	LONG         $0x40161262
-	WORD         $0xdf52
-	VPBROADCASTD 196(R9), Z30
-	LONG         $0x401e1262
-	WORD         $0xe652
-	LONG         $0x40161262
-	WORD         $0xee52
-	VPBROADCASTD 228(R9), Z31
-	LONG         $0x401e1262
-	WORD         $0xf752
-	LONG         $0x40161262
-	WORD         $0xff52
-	VPBROADCASTD 260(R9), Z30
-	LONG         $0x401e8262
-	WORD         $0xc652
-	LONG         $0x40168262
-	WORD         $0xce52
-	ADDQ         $0x00000080, BP
-	ADDQ         $0x08, R9
-	ADDQ         $0x00000080, R10
-	ADDQ         $0x00000080, R11
-	DECQ         R14
-	JNZ          inner
-	ADDQ         CX, R9
-	TESTQ        R13, R13
-	JNZ          block
-	MOVQ         bias+72(FP), R9
-	TESTQ        R9, R9
-	JZ           biased
+	PREFETCHT0   (R15)
+	PREFETCHT0   (R9)(BP*1)
+	PREFETCHT0   (R10)(BP*1)
 	VMOVUPS      (R9), Z28
-	VMOVUPS      64(R9), Z29
+	VMOVUPS      (R10), Z29
+	VPBROADCASTD (R8), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	LONG         $0x40169262
+	WORD         $0xce52
+	VPBROADCASTD 32(R8), Z31
+	LONG         $0x401e9262
+	WORD         $0xd752
+	LONG         $0x40169262
+	WORD         $0xdf52
+	VPBROADCASTD 64(R8), Z30
+	LONG         $0x401e9262
+	WORD         $0xe652
+	LONG         $0x40169262
+	WORD         $0xee52
+	VPBROADCASTD 96(R8), Z31
+	LONG         $0x401e9262
+	WORD         $0xf752
+	LONG         $0x40169262
+	WORD         $0xff52
+	VPBROADCASTD 128(R8), Z30
+	LONG         $0x401e1262
+	WORD         $0xc652
+	LONG         $0x40161262
+	WORD         $0xce52
+	VPBROADCASTD 160(R8), Z31
+	LONG         $0x401e1262
+	WORD         $0xd752
+	LONG         $0x40161262
+	WORD         $0xdf52
+	VPBROADCASTD 192(R8), Z30
+	LONG         $0x401e1262
+	WORD         $0xe652
+	LONG         $0x40161262
+	WORD         $0xee52
+	VPBROADCASTD 224(R8), Z31
+	LONG         $0x401e1262
+	WORD         $0xf752
+	LONG         $0x40161262
+	WORD         $0xff52
+	VPBROADCASTD 256(R8), Z30
+	LONG         $0x401e8262
+	WORD         $0xc652
+	LONG         $0x40168262
+	WORD         $0xce52
+	PREFETCHT0   64(R15)
+	PREFETCHT0   64(R9)(BP*1)
+	PREFETCHT0   64(R10)(BP*1)
+	VMOVUPS      64(R9), Z28
+	VMOVUPS      64(R10), Z29
+	VPBROADCASTD 4(R8), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	LONG         $0x40169262
+	WORD         $0xce52
+	VPBROADCASTD 36(R8), Z31
+	LONG         $0x401e9262
+	WORD         $0xd752
+	LONG         $0x40169262
+	WORD         $0xdf52
+	VPBROADCASTD 68(R8), Z30
+	LONG         $0x401e9262
+	WORD         $0xe652
+	LONG         $0x40169262
+	WORD         $0xee52
+	VPBROADCASTD 100(R8), Z31
+	LONG         $0x401e9262
+	WORD         $0xf752
+	LONG         $0x40169262
+	WORD         $0xff52
+	VPBROADCASTD 132(R8), Z30
+	LONG         $0x401e1262
+	WORD         $0xc652
+	LONG         $0x40161262
+	WORD         $0xce52
+	VPBROADCASTD 164(R8), Z31
+	LONG         $0x401e1262
+	WORD         $0xd752
+	LONG         $0x40161262
+	WORD         $0xdf52
+	VPBROADCASTD 196(R8), Z30
+	LONG         $0x401e1262
+	WORD         $0xe652
+	LONG         $0x40161262
+	WORD         $0xee52
+	VPBROADCASTD 228(R8), Z31
+	LONG         $0x401e1262
+	WORD         $0xf752
+	LONG         $0x40161262
+	WORD         $0xff52
+	VPBROADCASTD 260(R8), Z30
+	LONG         $0x401e8262
+	WORD         $0xc652
+	LONG         $0x40168262
+	WORD         $0xce52
+	ADDQ         $0x00000080, R15
+	ADDQ         $0x08, R8
+	ADDQ         $0x00000080, R9
+	ADDQ         $0x00000080, R10
+	DECQ         R13
+	JNZ          inner
+	ADDQ         CX, R8
+	TESTQ        R12, R12
+	JNZ          block
+	MOVQ         bias+72(FP), R8
+	TESTQ        R8, R8
+	JZ           biased
+	VMOVUPS      (R8), Z28
+	VMOVUPS      64(R8), Z29
 	VADDPS       Z28, Z0, Z0
 	VADDPS       Z29, Z1, Z1
 	VADDPS       Z28, Z2, Z2
@@ -5035,8 +5196,8 @@ inner:
 	VADDPS       Z29, Z17, Z17
 
 biased:
-	MOVQ   relu+80(FP), R9
-	TESTQ  R9, R9
+	MOVQ   relu+80(FP), R8
+	TESTQ  R8, R8
 	JZ     rectified
 	VPXORD Z30, Z30, Z30
 	VMAXPS Z0, Z30, Z0
@@ -5061,61 +5222,62 @@ biased:
 rectified:
 	LONG      $0x487ef262
 	WORD      $0xc072
-	VMOVDQU16 Y0, (SI)
+	VMOVDQU16 Y0, (BX)
 	LONG      $0x487ef262
 	WORD      $0xc972
-	VMOVDQU16 Y1, (R12)
+	VMOVDQU16 Y1, (R11)
 	LONG      $0x487ef262
 	WORD      $0xd272
-	VMOVDQU16 Y2, 32(SI)
+	VMOVDQU16 Y2, 32(BX)
 	LONG      $0x487ef262
 	WORD      $0xdb72
-	VMOVDQU16 Y3, 32(R12)
+	VMOVDQU16 Y3, 32(R11)
 	LONG      $0x487ef262
 	WORD      $0xe472
-	VMOVDQU16 Y4, 64(SI)
+	VMOVDQU16 Y4, 64(BX)
 	LONG      $0x487ef262
 	WORD      $0xed72
-	VMOVDQU16 Y5, 64(R12)
+	VMOVDQU16 Y5, 64(R11)
 	LONG      $0x487ef262
 	WORD      $0xf672
-	VMOVDQU16 Y6, 96(SI)
+	VMOVDQU16 Y6, 96(BX)
 	LONG      $0x487ef262
 	WORD      $0xff72
-	VMOVDQU16 Y7, 96(R12)
+	VMOVDQU16 Y7, 96(R11)
 	LONG      $0x487e5262
 	WORD      $0xc072
-	VMOVDQU16 Y8, 128(SI)
+	VMOVDQU16 Y8, 128(BX)
 	LONG      $0x487e5262
 	WORD      $0xc972
-	VMOVDQU16 Y9, 128(R12)
+	VMOVDQU16 Y9, 128(R11)
 	LONG      $0x487e5262
 	WORD      $0xd272
-	VMOVDQU16 Y10, 160(SI)
+	VMOVDQU16 Y10, 160(BX)
 	LONG      $0x487e5262
 	WORD      $0xdb72
-	VMOVDQU16 Y11, 160(R12)
+	VMOVDQU16 Y11, 160(R11)
 	LONG      $0x487e5262
 	WORD      $0xe472
-	VMOVDQU16 Y12, 192(SI)
+	VMOVDQU16 Y12, 192(BX)
 	LONG      $0x487e5262
 	WORD      $0xed72
-	VMOVDQU16 Y13, 192(R12)
+	VMOVDQU16 Y13, 192(R11)
 	LONG      $0x487e5262
 	WORD      $0xf672
-	VMOVDQU16 Y14, 224(SI)
+	VMOVDQU16 Y14, 224(BX)
 	LONG      $0x487e5262
 	WORD      $0xff72
-	VMOVDQU16 Y15, 224(R12)
+	VMOVDQU16 Y15, 224(R11)
 	LONG      $0x487ea262
 	WORD      $0xc072
-	VMOVDQU16 Y16, 256(SI)
+	VMOVDQU16 Y16, 256(BX)
 	LONG      $0x487ea262
 	WORD      $0xc972
-	VMOVDQU16 Y17, 256(R12)
+	VMOVDQU16 Y17, 256(R11)
 	ADDQ      $0x00000120, AX
-	ADDQ      $0x00000120, SI
-	DECQ      R8
+	ADDQ      $0x00000120, BX
+	XORQ      BP, BP
+	DECQ      DI
 	JNZ       tile
 	VZEROUPPER
 	RET
@@ -5125,17 +5287,17 @@ rectified:
 TEXT ·gemmBF16x10x1(SB), NOSPLIT, $0-72
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
-	MOVQ b+16(FP), DX
-	MOVQ bStride+24(FP), BX
+	MOVQ bStride+24(FP), DX
 	MOVQ c+40(FP), BX
 	MOVQ cStride+48(FP), SI
 	MOVQ tiles+56(FP), SI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R11
+	MOVQ $0x00000004, DI
+	MOVQ DX, R12
 
 tile:
-	MOVQ    AX, DI
-	MOVQ    DX, R8
+	MOVQ    AX, DX
+	MOVQ    b+16(FP), R8
 	MOVQ    k4+32(FP), R9
 	MOVQ    add+64(FP), R10
 	TESTQ   R10, R10
@@ -5166,84 +5328,86 @@ zero:
 
 block:
 	MOVQ    R9, R10
-	CMPQ    R10, R11
-	CMOVQGT R11, R10
-	LEAQ    320(AX), R12
+	CMPQ    R10, DI
+	CMOVQGT DI, R10
+	LEAQ    320(AX), R11
 	SUBQ    R10, R9
 	JZ      inner
-	LEAQ    32(DI)(CX*1), R12
+	LEAQ    32(DX)(CX*1), R11
 
 inner:
-	PREFETCHT0   (R12)
+	PREFETCHT0   (R11)
+	PREFETCHT0   (R8)(R12*1)
 	VMOVUPS      (R8), Z28
-	VPBROADCASTD (DI), Z30
+	VPBROADCASTD (DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 32(DI), Z31
+	VPBROADCASTD 32(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 64(DI), Z30
+	VPBROADCASTD 64(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	VPBROADCASTD 96(DI), Z31
+	VPBROADCASTD 96(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xdf52
-	VPBROADCASTD 128(DI), Z30
+	VPBROADCASTD 128(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
-	VPBROADCASTD 160(DI), Z31
+	VPBROADCASTD 160(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xef52
-	VPBROADCASTD 192(DI), Z30
+	VPBROADCASTD 192(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xf652
-	VPBROADCASTD 224(DI), Z31
+	VPBROADCASTD 224(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xff52
-	VPBROADCASTD 256(DI), Z30
+	VPBROADCASTD 256(DX), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
-	VPBROADCASTD 288(DI), Z31
+	VPBROADCASTD 288(DX), Z31
 	LONG         $0x401e1262
 	WORD         $0xcf52
-	PREFETCHT0   64(R12)
+	PREFETCHT0   64(R11)
+	PREFETCHT0   64(R8)(R12*1)
 	VMOVUPS      64(R8), Z28
-	VPBROADCASTD 4(DI), Z30
+	VPBROADCASTD 4(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 36(DI), Z31
+	VPBROADCASTD 36(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 68(DI), Z30
+	VPBROADCASTD 68(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	VPBROADCASTD 100(DI), Z31
+	VPBROADCASTD 100(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xdf52
-	VPBROADCASTD 132(DI), Z30
+	VPBROADCASTD 132(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
-	VPBROADCASTD 164(DI), Z31
+	VPBROADCASTD 164(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xef52
-	VPBROADCASTD 196(DI), Z30
+	VPBROADCASTD 196(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xf652
-	VPBROADCASTD 228(DI), Z31
+	VPBROADCASTD 228(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xff52
-	VPBROADCASTD 260(DI), Z30
+	VPBROADCASTD 260(DX), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
-	VPBROADCASTD 292(DI), Z31
+	VPBROADCASTD 292(DX), Z31
 	LONG         $0x401e1262
 	WORD         $0xcf52
-	ADDQ         $0x00000080, R12
-	ADDQ         $0x08, DI
+	ADDQ         $0x00000080, R11
+	ADDQ         $0x08, DX
 	ADDQ         $0x00000080, R8
 	DECQ         R10
 	JNZ          inner
-	ADDQ         CX, DI
+	ADDQ         CX, DX
 	TESTQ        R9, R9
 	JNZ          block
 	VMOVUPS      Z0, (BX)
@@ -5258,6 +5422,7 @@ inner:
 	VMOVUPS      Z9, 576(BX)
 	ADDQ         $0x00000140, AX
 	ADDQ         $0x00000280, BX
+	XORQ         R12, R12
 	DECQ         SI
 	JNZ          tile
 	VZEROUPPER
@@ -5268,17 +5433,17 @@ inner:
 TEXT ·productBF16x10x1(SB), NOSPLIT, $0-88
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
-	MOVQ b+16(FP), DX
-	MOVQ bStride+24(FP), BX
+	MOVQ bStride+24(FP), DX
 	MOVQ c+40(FP), BX
 	MOVQ cStride+48(FP), SI
 	MOVQ tiles+56(FP), SI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R11
+	MOVQ $0x00000004, DI
+	MOVQ DX, R12
 
 tile:
-	MOVQ      AX, DI
-	MOVQ      DX, R8
+	MOVQ      AX, DX
+	MOVQ      b+16(FP), R8
 	MOVQ      k4+32(FP), R9
 	MOVQ      add+64(FP), R10
 	TESTQ     R10, R10
@@ -5319,90 +5484,92 @@ zero:
 
 block:
 	MOVQ    R9, R10
-	CMPQ    R10, R11
-	CMOVQGT R11, R10
-	LEAQ    320(AX), R12
+	CMPQ    R10, DI
+	CMOVQGT DI, R10
+	LEAQ    320(AX), R11
 	SUBQ    R10, R9
 	JZ      inner
-	LEAQ    32(DI)(CX*1), R12
+	LEAQ    32(DX)(CX*1), R11
 
 inner:
-	PREFETCHT0   (R12)
+	PREFETCHT0   (R11)
+	PREFETCHT0   (R8)(R12*1)
 	VMOVUPS      (R8), Z28
-	VPBROADCASTD (DI), Z30
+	VPBROADCASTD (DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 32(DI), Z31
+	VPBROADCASTD 32(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 64(DI), Z30
+	VPBROADCASTD 64(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	VPBROADCASTD 96(DI), Z31
+	VPBROADCASTD 96(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xdf52
-	VPBROADCASTD 128(DI), Z30
+	VPBROADCASTD 128(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
-	VPBROADCASTD 160(DI), Z31
+	VPBROADCASTD 160(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xef52
-	VPBROADCASTD 192(DI), Z30
+	VPBROADCASTD 192(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xf652
-	VPBROADCASTD 224(DI), Z31
+	VPBROADCASTD 224(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xff52
-	VPBROADCASTD 256(DI), Z30
+	VPBROADCASTD 256(DX), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
-	VPBROADCASTD 288(DI), Z31
+	VPBROADCASTD 288(DX), Z31
 	LONG         $0x401e1262
 	WORD         $0xcf52
-	PREFETCHT0   64(R12)
+	PREFETCHT0   64(R11)
+	PREFETCHT0   64(R8)(R12*1)
 	VMOVUPS      64(R8), Z28
-	VPBROADCASTD 4(DI), Z30
+	VPBROADCASTD 4(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 36(DI), Z31
+	VPBROADCASTD 36(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 68(DI), Z30
+	VPBROADCASTD 68(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	VPBROADCASTD 100(DI), Z31
+	VPBROADCASTD 100(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xdf52
-	VPBROADCASTD 132(DI), Z30
+	VPBROADCASTD 132(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
-	VPBROADCASTD 164(DI), Z31
+	VPBROADCASTD 164(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xef52
-	VPBROADCASTD 196(DI), Z30
+	VPBROADCASTD 196(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xf652
-	VPBROADCASTD 228(DI), Z31
+	VPBROADCASTD 228(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xff52
-	VPBROADCASTD 260(DI), Z30
+	VPBROADCASTD 260(DX), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
-	VPBROADCASTD 292(DI), Z31
+	VPBROADCASTD 292(DX), Z31
 	LONG         $0x401e1262
 	WORD         $0xcf52
-	ADDQ         $0x00000080, R12
-	ADDQ         $0x08, DI
+	ADDQ         $0x00000080, R11
+	ADDQ         $0x08, DX
 	ADDQ         $0x00000080, R8
 	DECQ         R10
 	JNZ          inner
-	ADDQ         CX, DI
+	ADDQ         CX, DX
 	TESTQ        R9, R9
 	JNZ          block
-	MOVQ         bias+72(FP), DI
-	TESTQ        DI, DI
+	MOVQ         bias+72(FP), DX
+	TESTQ        DX, DX
 	JZ           biased
-	VMOVUPS      (DI), Z28
+	VMOVUPS      (DX), Z28
 	VADDPS       Z28, Z0, Z0
 	VADDPS       Z28, Z1, Z1
 	VADDPS       Z28, Z2, Z2
@@ -5415,8 +5582,8 @@ inner:
 	VADDPS       Z28, Z9, Z9
 
 biased:
-	MOVQ   relu+80(FP), DI
-	TESTQ  DI, DI
+	MOVQ   relu+80(FP), DX
+	TESTQ  DX, DX
 	JZ     rectified
 	VPXORD Z30, Z30, Z30
 	VMAXPS Z0, Z30, Z0
@@ -5463,6 +5630,7 @@ rectified:
 	VMOVDQU16 Y9, 288(BX)
 	ADDQ      $0x00000140, AX
 	ADDQ      $0x00000140, BX
+	XORQ      R12, R12
 	DECQ      SI
 	JNZ       tile
 	VZEROUPPER
@@ -5473,43 +5641,44 @@ rectified:
 TEXT ·gemmBF16x10x2(SB), NOSPLIT, $8-72
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
-	MOVQ b+16(FP), DX
-	MOVQ bStride+24(FP), BX
-	MOVQ c+40(FP), SI
-	MOVQ cStride+48(FP), DI
-	MOVQ tiles+56(FP), R8
+	MOVQ bStride+24(FP), DX
+	MOVQ c+40(FP), BX
+	MOVQ cStride+48(FP), SI
+	MOVQ tiles+56(FP), DI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R15
+	MOVQ $0x00000004, R14
+	MOVQ DX, BP
+	ADDQ DX, BP
 
 tile:
-	MOVQ    AX, R9
-	MOVQ    DX, R10
-	LEAQ    (DX)(BX*1), R11
-	LEAQ    (SI)(DI*1), R12
-	MOVQ    k4+32(FP), R13
-	MOVQ    add+64(FP), R14
-	TESTQ   R14, R14
+	MOVQ    AX, R8
+	MOVQ    b+16(FP), R9
+	LEAQ    (R9)(DX*1), R10
+	LEAQ    (BX)(SI*1), R11
+	MOVQ    k4+32(FP), R12
+	MOVQ    add+64(FP), R13
+	TESTQ   R13, R13
 	JZ      zero
-	VMOVUPS (SI), Z0
-	VMOVUPS (R12), Z1
-	VMOVUPS 64(SI), Z2
-	VMOVUPS 64(R12), Z3
-	VMOVUPS 128(SI), Z4
-	VMOVUPS 128(R12), Z5
-	VMOVUPS 192(SI), Z6
-	VMOVUPS 192(R12), Z7
-	VMOVUPS 256(SI), Z8
-	VMOVUPS 256(R12), Z9
-	VMOVUPS 320(SI), Z10
-	VMOVUPS 320(R12), Z11
-	VMOVUPS 384(SI), Z12
-	VMOVUPS 384(R12), Z13
-	VMOVUPS 448(SI), Z14
-	VMOVUPS 448(R12), Z15
-	VMOVUPS 512(SI), Z16
-	VMOVUPS 512(R12), Z17
-	VMOVUPS 576(SI), Z18
-	VMOVUPS 576(R12), Z19
+	VMOVUPS (BX), Z0
+	VMOVUPS (R11), Z1
+	VMOVUPS 64(BX), Z2
+	VMOVUPS 64(R11), Z3
+	VMOVUPS 128(BX), Z4
+	VMOVUPS 128(R11), Z5
+	VMOVUPS 192(BX), Z6
+	VMOVUPS 192(R11), Z7
+	VMOVUPS 256(BX), Z8
+	VMOVUPS 256(R11), Z9
+	VMOVUPS 320(BX), Z10
+	VMOVUPS 320(R11), Z11
+	VMOVUPS 384(BX), Z12
+	VMOVUPS 384(R11), Z13
+	VMOVUPS 448(BX), Z14
+	VMOVUPS 448(R11), Z15
+	VMOVUPS 512(BX), Z16
+	VMOVUPS 512(R11), Z17
+	VMOVUPS 576(BX), Z18
+	VMOVUPS 576(R11), Z19
 	JMP     block
 
 zero:
@@ -5535,153 +5704,158 @@ zero:
 	VPXORD Z19, Z19, Z19
 
 block:
-	MOVQ    R13, R14
-	CMPQ    R14, R15
-	CMOVQGT R15, R14
-	LEAQ    320(AX), BP
-	SUBQ    R14, R13
+	MOVQ    R12, R13
+	CMPQ    R13, R14
+	CMOVQGT R14, R13
+	LEAQ    320(AX), R15
+	SUBQ    R13, R12
 	JZ      inner
-	LEAQ    32(R9)(CX*1), BP
+	LEAQ    32(R8)(CX*1), R15
 
 inner:
-	PREFETCHT0   (BP)
-	VMOVUPS      (R10), Z28
-	VMOVUPS      (R11), Z29
-	VPBROADCASTD (R9), Z30
+	PREFETCHT0   (R15)
+	PREFETCHT0   (R9)(BP*1)
+	PREFETCHT0   (R10)(BP*1)
+	VMOVUPS      (R9), Z28
+	VMOVUPS      (R10), Z29
+	VPBROADCASTD (R8), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
 	LONG         $0x40169262
 	WORD         $0xce52
-	VPBROADCASTD 32(R9), Z31
+	VPBROADCASTD 32(R8), Z31
 	LONG         $0x401e9262
 	WORD         $0xd752
 	LONG         $0x40169262
 	WORD         $0xdf52
-	VPBROADCASTD 64(R9), Z30
+	VPBROADCASTD 64(R8), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
 	LONG         $0x40169262
 	WORD         $0xee52
-	VPBROADCASTD 96(R9), Z31
+	VPBROADCASTD 96(R8), Z31
 	LONG         $0x401e9262
 	WORD         $0xf752
 	LONG         $0x40169262
 	WORD         $0xff52
-	VPBROADCASTD 128(R9), Z30
+	VPBROADCASTD 128(R8), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
 	LONG         $0x40161262
 	WORD         $0xce52
-	VPBROADCASTD 160(R9), Z31
+	VPBROADCASTD 160(R8), Z31
 	LONG         $0x401e1262
 	WORD         $0xd752
 	LONG         $0x40161262
 	WORD         $0xdf52
-	VPBROADCASTD 192(R9), Z30
+	VPBROADCASTD 192(R8), Z30
 	LONG         $0x401e1262
 	WORD         $0xe652
 	LONG         $0x40161262
 	WORD         $0xee52
-	VPBROADCASTD 224(R9), Z31
+	VPBROADCASTD 224(R8), Z31
 	LONG         $0x401e1262
 	WORD         $0xf752
 	LONG         $0x40161262
 	WORD         $0xff52
-	VPBROADCASTD 256(R9), Z30
+	VPBROADCASTD 256(R8), Z30
 	LONG         $0x401e8262
 	WORD         $0xc652
 	LONG         $0x40168262
 	WORD         $0xce52
-	VPBROADCASTD 288(R9), Z31
+	VPBROADCASTD 288(R8), Z31
 	LONG         $0x401e8262
 	WORD         $0xd752
 	LONG         $0x40168262
 	WORD         $0xdf52
-	PREFETCHT0   64(BP)
-	VMOVUPS      64(R10), Z28
-	VMOVUPS      64(R11), Z29
-	VPBROADCASTD 4(R9), Z30
+	PREFETCHT0   64(R15)
+	PREFETCHT0   64(R9)(BP*1)
+	PREFETCHT0   64(R10)(BP*1)
+	VMOVUPS      64(R9), Z28
+	VMOVUPS      64(R10), Z29
+	VPBROADCASTD 4(R8), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
 	LONG         $0x40169262
 	WORD         $0xce52
-	VPBROADCASTD 36(R9), Z31
+	VPBROADCASTD 36(R8), Z31
 	LONG         $0x401e9262
 	WORD         $0xd752
 	LONG         $0x40169262
 	WORD         $0xdf52
-	VPBROADCASTD 68(R9), Z30
+	VPBROADCASTD 68(R8), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
 	LONG         $0x40169262
 	WORD         $0xee52
-	VPBROADCASTD 100(R9), Z31
+	VPBROADCASTD 100(R8), Z31
 	LONG         $0x401e9262
 	WORD         $0xf752
 	LONG         $0x40169262
 	WORD         $0xff52
-	VPBROADCASTD 132(R9), Z30
+	VPBROADCASTD 132(R8), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
 	LONG         $0x40161262
 	WORD         $0xce52
-	VPBROADCASTD 164(R9), Z31
+	VPBROADCASTD 164(R8), Z31
 	LONG         $0x401e1262
 	WORD         $0xd752
 	LONG         $0x40161262
 	WORD         $0xdf52
-	VPBROADCASTD 196(R9), Z30
+	VPBROADCASTD 196(R8), Z30
 	LONG         $0x401e1262
 	WORD         $0xe652
 	LONG         $0x40161262
 	WORD         $0xee52
-	VPBROADCASTD 228(R9), Z31
+	VPBROADCASTD 228(R8), Z31
 	LONG         $0x401e1262
 	WORD         $0xf752
 	LONG         $0x40161262
 	WORD         $0xff52
-	VPBROADCASTD 260(R9), Z30
+	VPBROADCASTD 260(R8), Z30
 	LONG         $0x401e8262
 	WORD         $0xc652
 	LONG         $0x40168262
 	WORD         $0xce52
-	VPBROADCASTD 292(R9), Z31
+	VPBROADCASTD 292(R8), Z31
 	LONG         $0x401e8262
 	WORD         $0xd752
 	LONG         $0x40168262
 	WORD         $0xdf52
-	ADDQ         $0x00000080, BP
-	ADDQ         $0x08, R9
+	ADDQ         $0x00000080, R15
+	ADDQ         $0x08, R8
+	ADDQ         $0x00000080, R9
 	ADDQ         $0x00000080, R10
-	ADDQ         $0x00000080, R11
-	DECQ         R14
+	DECQ         R13
 	JNZ          inner
-	ADDQ         CX, R9
-	TESTQ        R13, R13
+	ADDQ         CX, R8
+	TESTQ        R12, R12
 	JNZ          block
-	VMOVUPS      Z0, (SI)
-	VMOVUPS      Z1, (R12)
-	VMOVUPS      Z2, 64(SI)
-	VMOVUPS      Z3, 64(R12)
-	VMOVUPS      Z4, 128(SI)
-	VMOVUPS      Z5, 128(R12)
-	VMOVUPS      Z6, 192(SI)
-	VMOVUPS      Z7, 192(R12)
-	VMOVUPS      Z8, 256(SI)
-	VMOVUPS      Z9, 256(R12)
-	VMOVUPS      Z10, 320(SI)
-	VMOVUPS      Z11, 320(R12)
-	VMOVUPS      Z12, 384(SI)
-	VMOVUPS      Z13, 384(R12)
-	VMOVUPS      Z14, 448(SI)
-	VMOVUPS      Z15, 448(R12)
-	VMOVUPS      Z16, 512(SI)
-	VMOVUPS      Z17, 512(R12)
-	VMOVUPS      Z18, 576(SI)
-	VMOVUPS      Z19, 576(R12)
+	VMOVUPS      Z0, (BX)
+	VMOVUPS      Z1, (R11)
+	VMOVUPS      Z2, 64(BX)
+	VMOVUPS      Z3, 64(R11)
+	VMOVUPS      Z4, 128(BX)
+	VMOVUPS      Z5, 128(R11)
+	VMOVUPS      Z6, 192(BX)
+	VMOVUPS      Z7, 192(R11)
+	VMOVUPS      Z8, 256(BX)
+	VMOVUPS      Z9, 256(R11)
+	VMOVUPS      Z10, 320(BX)
+	VMOVUPS      Z11, 320(R11)
+	VMOVUPS      Z12, 384(BX)
+	VMOVUPS      Z13, 384(R11)
+	VMOVUPS      Z14, 448(BX)
+	VMOVUPS      Z15, 448(R11)
+	VMOVUPS      Z16, 512(BX)
+	VMOVUPS      Z17, 512(R11)
+	VMOVUPS      Z18, 576(BX)
+	VMOVUPS      Z19, 576(R11)
 	ADDQ         $0x00000140, AX
-	ADDQ         $0x00000280, SI
-	DECQ         R8
+	ADDQ         $0x00000280, BX
+	XORQ         BP, BP
+	DECQ         DI
 	JNZ          tile
 	VZEROUPPER
 	RET
@@ -5691,62 +5865,63 @@ inner:
 TEXT ·productBF16x10x2(SB), NOSPLIT, $8-88
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
-	MOVQ b+16(FP), DX
-	MOVQ bStride+24(FP), BX
-	MOVQ c+40(FP), SI
-	MOVQ cStride+48(FP), DI
-	MOVQ tiles+56(FP), R8
+	MOVQ bStride+24(FP), DX
+	MOVQ c+40(FP), BX
+	MOVQ cStride+48(FP), SI
+	MOVQ tiles+56(FP), DI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R15
+	MOVQ $0x00000004, R14
+	MOVQ DX, BP
+	ADDQ DX, BP
 
 tile:
-	MOVQ      AX, R9
-	MOVQ      DX, R10
-	LEAQ      (DX)(BX*1), R11
-	LEAQ      (SI)(DI*1), R12
-	MOVQ      k4+32(FP), R13
-	MOVQ      add+64(FP), R14
-	TESTQ     R14, R14
+	MOVQ      AX, R8
+	MOVQ      b+16(FP), R9
+	LEAQ      (R9)(DX*1), R10
+	LEAQ      (BX)(SI*1), R11
+	MOVQ      k4+32(FP), R12
+	MOVQ      add+64(FP), R13
+	TESTQ     R13, R13
 	JZ        zero
-	VPMOVZXWD (SI), Z0
+	VPMOVZXWD (BX), Z0
 	VPSLLD    $0x10, Z0, Z0
-	VPMOVZXWD (R12), Z1
+	VPMOVZXWD (R11), Z1
 	VPSLLD    $0x10, Z1, Z1
-	VPMOVZXWD 32(SI), Z2
+	VPMOVZXWD 32(BX), Z2
 	VPSLLD    $0x10, Z2, Z2
-	VPMOVZXWD 32(R12), Z3
+	VPMOVZXWD 32(R11), Z3
 	VPSLLD    $0x10, Z3, Z3
-	VPMOVZXWD 64(SI), Z4
+	VPMOVZXWD 64(BX), Z4
 	VPSLLD    $0x10, Z4, Z4
-	VPMOVZXWD 64(R12), Z5
+	VPMOVZXWD 64(R11), Z5
 	VPSLLD    $0x10, Z5, Z5
-	VPMOVZXWD 96(SI), Z6
+	VPMOVZXWD 96(BX), Z6
 	VPSLLD    $0x10, Z6, Z6
-	VPMOVZXWD 96(R12), Z7
+	VPMOVZXWD 96(R11), Z7
 	VPSLLD    $0x10, Z7, Z7
-	VPMOVZXWD 128(SI), Z8
+	VPMOVZXWD 128(BX), Z8
 	VPSLLD    $0x10, Z8, Z8
-	VPMOVZXWD 128(R12), Z9
+	VPMOVZXWD 128(R11), Z9
 	VPSLLD    $0x10, Z9, Z9
-	VPMOVZXWD 160(SI), Z10
+	VPMOVZXWD 160(BX), Z10
 	VPSLLD    $0x10, Z10, Z10
-	VPMOVZXWD 160(R12), Z11
+	VPMOVZXWD 160(R11), Z11
 	VPSLLD    $0x10, Z11, Z11
-	VPMOVZXWD 192(SI), Z12
+	VPMOVZXWD 192(BX), Z12
 	VPSLLD    $0x10, Z12, Z12
-	VPMOVZXWD 192(R12), Z13
+	VPMOVZXWD 192(R11), Z13
 	VPSLLD    $0x10, Z13, Z13
-	VPMOVZXWD 224(SI), Z14
+	VPMOVZXWD 224(BX), Z14
 	VPSLLD    $0x10, Z14, Z14
-	VPMOVZXWD 224(R12), Z15
+	VPMOVZXWD 224(R11), Z15
 	VPSLLD    $0x10, Z15, Z15
-	VPMOVZXWD 256(SI), Z16
+	VPMOVZXWD 256(BX), Z16
 	VPSLLD    $0x10, Z16, Z16
-	VPMOVZXWD 256(R12), Z17
+	VPMOVZXWD 256(R11), Z17
 	VPSLLD    $0x10, Z17, Z17
-	VPMOVZXWD 288(SI), Z18
+	VPMOVZXWD 288(BX), Z18
 	VPSLLD    $0x10, Z18, Z18
-	VPMOVZXWD 288(R12), Z19
+	VPMOVZXWD 288(R11), Z19
 	VPSLLD    $0x10, Z19, Z19
 	JMP       block
 
@@ -5773,135 +5948,139 @@ zero:
 	VPXORD Z19, Z19, Z19
 
 block:
-	MOVQ    R13, R14
-	CMPQ    R14, R15
-	CMOVQGT R15, R14
-	LEAQ    320(AX), BP
-	SUBQ    R14, R13
+	MOVQ    R12, R13
+	CMPQ    R13, R14
+	CMOVQGT R14, R13
+	LEAQ    320(AX), R15
+	SUBQ    R13, R12
 	JZ      inner
-	LEAQ    32(R9)(CX*1), BP
+	LEAQ    32(R8)(CX*1), R15
 
 inner:
-	PREFETCHT0   (BP)
-	VMOVUPS      (R10), Z28
-	VMOVUPS      (R11), Z29
-	VPBROADCASTD (R9), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	LONG         $0x40169262
-	WORD         $0xce52
-	VPBROADCASTD 32(R9), Z31
-	LONG         $0x401e9262
-	WORD         $0xd752
-	LONG         $0x40169262
-	WORD         $0xdf52
-	VPBROADCASTD 64(R9), Z30
-	LONG         $0x401e9262
-	WORD         $0xe652
-	LONG         $0x40169262
-	WORD         $0xee52
-	VPBROADCASTD 96(R9), Z31
-	LONG         $0x401e9262
-	WORD         $0xf752
-	LONG         $0x40169262
-	WORD         $0xff52
-	VPBROADCASTD 128(R9), Z30
-	LONG         $0x401e1262
-	WORD         $0xc652
-	LONG         $0x40161262
-	WORD         $0xce52
-	VPBROADCASTD 160(R9), Z31
-	LONG         $0x401e1262
-	WORD         $0xd752
-	LONG         $0x40161262
-	WORD         $0xdf52
-	VPBROADCASTD 192(R9), Z30
-	LONG         $0x401e1262
-	WORD         $0xe652
-	LONG         $0x40161262
-	WORD         $0xee52
-	VPBROADCASTD 224(R9), Z31
-	LONG         $0x401e1262
-	WORD         $0xf752
-	LONG         $0x40161262
-	WORD         $0xff52
-	VPBROADCASTD 256(R9), Z30
-	LONG         $0x401e8262
-	WORD         $0xc652
-	LONG         $0x40168262
-	WORD         $0xce52
-	VPBROADCASTD 288(R9), Z31
-	LONG         $0x401e8262
-	WORD         $0xd752
-	LONG         $0x40168262
-	WORD         $0xdf52
-	PREFETCHT0   64(BP)
-	VMOVUPS      64(R10), Z28
-	VMOVUPS      64(R11), Z29
-	VPBROADCASTD 4(R9), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	LONG         $0x40169262
-	WORD         $0xce52
-	VPBROADCASTD 36(R9), Z31
-	LONG         $0x401e9262
-	WORD         $0xd752
-	LONG         $0x40169262
-	WORD         $0xdf52
-	VPBROADCASTD 68(R9), Z30
-	LONG         $0x401e9262
-	WORD         $0xe652
-	LONG         $0x40169262
-	WORD         $0xee52
-	VPBROADCASTD 100(R9), Z31
-	LONG         $0x401e9262
-	WORD         $0xf752
-	LONG         $0x40169262
-	WORD         $0xff52
-	VPBROADCASTD 132(R9), Z30
-	LONG         $0x401e1262
-	WORD         $0xc652
-	LONG         $0x40161262
-	WORD         $0xce52
-	VPBROADCASTD 164(R9), Z31
-	LONG         $0x401e1262
-	WORD         $0xd752
-	LONG         $0x40161262
-	WORD         $0xdf52
-	VPBROADCASTD 196(R9), Z30
-	LONG         $0x401e1262
-	WORD         $0xe652
-	LONG         $0x40161262
-	WORD         $0xee52
-	VPBROADCASTD 228(R9), Z31
-	LONG         $0x401e1262
-	WORD         $0xf752
-	LONG         $0x40161262
-	WORD         $0xff52
-	VPBROADCASTD 260(R9), Z30
-	LONG         $0x401e8262
-	WORD         $0xc652
-	LONG         $0x40168262
-	WORD         $0xce52
-	VPBROADCASTD 292(R9), Z31
-	LONG         $0x401e8262
-	WORD         $0xd752
-	LONG         $0x40168262
-	WORD         $0xdf52
-	ADDQ         $0x00000080, BP
-	ADDQ         $0x08, R9
-	ADDQ         $0x00000080, R10
-	ADDQ         $0x00000080, R11
-	DECQ         R14
-	JNZ          inner
-	ADDQ         CX, R9
-	TESTQ        R13, R13
-	JNZ          block
-	MOVQ         bias+72(FP), R9
-	TESTQ        R9, R9
-	JZ           biased
+	PREFETCHT0   (R15)
+	PREFETCHT0   (R9)(BP*1)
+	PREFETCHT0   (R10)(BP*1)
 	VMOVUPS      (R9), Z28
-	VMOVUPS      64(R9), Z29
+	VMOVUPS      (R10), Z29
+	VPBROADCASTD (R8), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	LONG         $0x40169262
+	WORD         $0xce52
+	VPBROADCASTD 32(R8), Z31
+	LONG         $0x401e9262
+	WORD         $0xd752
+	LONG         $0x40169262
+	WORD         $0xdf52
+	VPBROADCASTD 64(R8), Z30
+	LONG         $0x401e9262
+	WORD         $0xe652
+	LONG         $0x40169262
+	WORD         $0xee52
+	VPBROADCASTD 96(R8), Z31
+	LONG         $0x401e9262
+	WORD         $0xf752
+	LONG         $0x40169262
+	WORD         $0xff52
+	VPBROADCASTD 128(R8), Z30
+	LONG         $0x401e1262
+	WORD         $0xc652
+	LONG         $0x40161262
+	WORD         $0xce52
+	VPBROADCASTD 160(R8), Z31
+	LONG         $0x401e1262
+	WORD         $0xd752
+	LONG         $0x40161262
+	WORD         $0xdf52
+	VPBROADCASTD 192(R8), Z30
+	LONG         $0x401e1262
+	WORD         $0xe652
+	LONG         $0x40161262
+	WORD         $0xee52
+	VPBROADCASTD 224(R8), Z31
+	LONG         $0x401e1262
+	WORD         $0xf752
+	LONG         $0x40161262
+	WORD         $0xff52
+	VPBROADCASTD 256(R8), Z30
+	LONG         $0x401e8262
+	WORD         $0xc652
+	LONG         $0x40168262
+	WORD         $0xce52
+	VPBROADCASTD 288(R8), Z31
+	LONG         $0x401e8262
+	WORD         $0xd752
+	LONG         $0x40168262
+	WORD         $0xdf52
+	PREFETCHT0   64(R15)
+	PREFETCHT0   64(R9)(BP*1)
+	PREFETCHT0   64(R10)(BP*1)
+	VMOVUPS      64(R9), Z28
+	VMOVUPS      64(R10), Z29
+	VPBROADCASTD 4(R8), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	LONG         $0x40169262
+	WORD         $0xce52
+	VPBROADCASTD 36(R8), Z31
+	LONG         $0x401e9262
+	WORD         $0xd752
+	LONG         $0x40169262
+	WORD         $0xdf52
+	VPBROADCASTD 68(R8), Z30
+	LONG         $0x401e9262
+	WORD         $0xe652
+	LONG         $0x40169262
+	WORD         $0xee52
+	VPBROADCASTD 100(R8), Z31
+	LONG         $0x401e9262
+	WORD         $0xf752
+	LONG         $0x40169262
+	WORD         $0xff52
+	VPBROADCASTD 132(R8), Z30
+	LONG         $0x401e1262
+	WORD         $0xc652
+	LONG         $0x40161262
+	WORD         $0xce52
+	VPBROADCASTD 164(R8), Z31
+	LONG         $0x401e1262
+	WORD         $0xd752
+	LONG         $0x40161262
+	WORD         $0xdf52
+	VPBROADCASTD 196(R8), Z30
+	LONG         $0x401e1262
+	WORD         $0xe652
+	LONG         $0x40161262
+	WORD         $0xee52
+	VPBROADCASTD 228(R8), Z31
+	LONG         $0x401e1262
+	WORD         $0xf752
+	LONG         $0x40161262
+	WORD         $0xff52
+	VPBROADCASTD 260(R8), Z30
+	LONG         $0x401e8262
+	WORD         $0xc652
+	LONG         $0x40168262
+	WORD         $0xce52
+	VPBROADCASTD 292(R8), Z31
+	LONG         $0x401e8262
+	WORD         $0xd752
+	LONG         $0x40168262
+	WORD         $0xdf52
+	ADDQ         $0x00000080, R15
+	ADDQ         $0x08, R8
+	ADDQ         $0x00000080, R9
+	ADDQ         $0x00000080, R10
+	DECQ         R13
+	JNZ          inner
+	ADDQ         CX, R8
+	TESTQ        R12, R12
+	JNZ          block
+	MOVQ         bias+72(FP), R8
+	TESTQ        R8, R8
+	JZ           biased
+	VMOVUPS      (R8), Z28
+	VMOVUPS      64(R8), Z29
 	VADDPS       Z28, Z0, Z0
 	VADDPS       Z29, Z1, Z1
 	VADDPS       Z28, Z2, Z2
@@ -5924,8 +6103,8 @@ inner:
 	VADDPS       Z29, Z19, Z19
 
 biased:
-	MOVQ   relu+80(FP), R9
-	TESTQ  R9, R9
+	MOVQ   relu+80(FP), R8
+	TESTQ  R8, R8
 	JZ     rectified
 	VPXORD Z30, Z30, Z30
 	VMAXPS Z0, Z30, Z0
@@ -5952,67 +6131,68 @@ biased:
 rectified:
 	LONG      $0x487ef262
 	WORD      $0xc072
-	VMOVDQU16 Y0, (SI)
+	VMOVDQU16 Y0, (BX)
 	LONG      $0x487ef262
 	WORD      $0xc972
-	VMOVDQU16 Y1, (R12)
+	VMOVDQU16 Y1, (R11)
 	LONG      $0x487ef262
 	WORD      $0xd272
-	VMOVDQU16 Y2, 32(SI)
+	VMOVDQU16 Y2, 32(BX)
 	LONG      $0x487ef262
 	WORD      $0xdb72
-	VMOVDQU16 Y3, 32(R12)
+	VMOVDQU16 Y3, 32(R11)
 	LONG      $0x487ef262
 	WORD      $0xe472
-	VMOVDQU16 Y4, 64(SI)
+	VMOVDQU16 Y4, 64(BX)
 	LONG      $0x487ef262
 	WORD      $0xed72
-	VMOVDQU16 Y5, 64(R12)
+	VMOVDQU16 Y5, 64(R11)
 	LONG      $0x487ef262
 	WORD      $0xf672
-	VMOVDQU16 Y6, 96(SI)
+	VMOVDQU16 Y6, 96(BX)
 	LONG      $0x487ef262
 	WORD      $0xff72
-	VMOVDQU16 Y7, 96(R12)
+	VMOVDQU16 Y7, 96(R11)
 	LONG      $0x487e5262
 	WORD      $0xc072
-	VMOVDQU16 Y8, 128(SI)
+	VMOVDQU16 Y8, 128(BX)
 	LONG      $0x487e5262
 	WORD      $0xc972
-	VMOVDQU16 Y9, 128(R12)
+	VMOVDQU16 Y9, 128(R11)
 	LONG      $0x487e5262
 	WORD      $0xd272
-	VMOVDQU16 Y10, 160(SI)
+	VMOVDQU16 Y10, 160(BX)
 	LONG      $0x487e5262
 	WORD      $0xdb72
-	VMOVDQU16 Y11, 160(R12)
+	VMOVDQU16 Y11, 160(R11)
 	LONG      $0x487e5262
 	WORD      $0xe472
-	VMOVDQU16 Y12, 192(SI)
+	VMOVDQU16 Y12, 192(BX)
 	LONG      $0x487e5262
 	WORD      $0xed72
-	VMOVDQU16 Y13, 192(R12)
+	VMOVDQU16 Y13, 192(R11)
 	LONG      $0x487e5262
 	WORD      $0xf672
-	VMOVDQU16 Y14, 224(SI)
+	VMOVDQU16 Y14, 224(BX)
 	LONG      $0x487e5262
 	WORD      $0xff72
-	VMOVDQU16 Y15, 224(R12)
+	VMOVDQU16 Y15, 224(R11)
 	LONG      $0x487ea262
 	WORD      $0xc072
-	VMOVDQU16 Y16, 256(SI)
+	VMOVDQU16 Y16, 256(BX)
 	LONG      $0x487ea262
 	WORD      $0xc972
-	VMOVDQU16 Y17, 256(R12)
+	VMOVDQU16 Y17, 256(R11)
 	LONG      $0x487ea262
 	WORD      $0xd272
-	VMOVDQU16 Y18, 288(SI)
+	VMOVDQU16 Y18, 288(BX)
 	LONG      $0x487ea262
 	WORD      $0xdb72
-	VMOVDQU16 Y19, 288(R12)
+	VMOVDQU16 Y19, 288(R11)
 	ADDQ      $0x00000140, AX
-	ADDQ      $0x00000140, SI
-	DECQ      R8
+	ADDQ      $0x00000140, BX
+	XORQ      BP, BP
+	DECQ      DI
 	JNZ       tile
 	VZEROUPPER
 	RET
@@ -6022,17 +6202,17 @@ rectified:
 TEXT ·gemmBF16x11x1(SB), NOSPLIT, $0-72
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
-	MOVQ b+16(FP), DX
-	MOVQ bStride+24(FP), BX
+	MOVQ bStride+24(FP), DX
 	MOVQ c+40(FP), BX
 	MOVQ cStride+48(FP), SI
 	MOVQ tiles+56(FP), SI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R11
+	MOVQ $0x00000004, DI
+	MOVQ DX, R12
 
 tile:
-	MOVQ    AX, DI
-	MOVQ    DX, R8
+	MOVQ    AX, DX
+	MOVQ    b+16(FP), R8
 	MOVQ    k4+32(FP), R9
 	MOVQ    add+64(FP), R10
 	TESTQ   R10, R10
@@ -6065,90 +6245,92 @@ zero:
 
 block:
 	MOVQ    R9, R10
-	CMPQ    R10, R11
-	CMOVQGT R11, R10
-	LEAQ    352(AX), R12
+	CMPQ    R10, DI
+	CMOVQGT DI, R10
+	LEAQ    352(AX), R11
 	SUBQ    R10, R9
 	JZ      inner
-	LEAQ    32(DI)(CX*1), R12
+	LEAQ    32(DX)(CX*1), R11
 
 inner:
-	PREFETCHT0   (R12)
+	PREFETCHT0   (R11)
+	PREFETCHT0   (R8)(R12*1)
 	VMOVUPS      (R8), Z28
-	VPBROADCASTD (DI), Z30
+	VPBROADCASTD (DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 32(DI), Z31
+	VPBROADCASTD 32(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 64(DI), Z30
+	VPBROADCASTD 64(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	VPBROADCASTD 96(DI), Z31
+	VPBROADCASTD 96(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xdf52
-	VPBROADCASTD 128(DI), Z30
+	VPBROADCASTD 128(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
-	VPBROADCASTD 160(DI), Z31
+	VPBROADCASTD 160(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xef52
-	VPBROADCASTD 192(DI), Z30
+	VPBROADCASTD 192(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xf652
-	VPBROADCASTD 224(DI), Z31
+	VPBROADCASTD 224(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xff52
-	VPBROADCASTD 256(DI), Z30
+	VPBROADCASTD 256(DX), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
-	VPBROADCASTD 288(DI), Z31
+	VPBROADCASTD 288(DX), Z31
 	LONG         $0x401e1262
 	WORD         $0xcf52
-	VPBROADCASTD 320(DI), Z30
+	VPBROADCASTD 320(DX), Z30
 	LONG         $0x401e1262
 	WORD         $0xd652
-	PREFETCHT0   64(R12)
+	PREFETCHT0   64(R11)
+	PREFETCHT0   64(R8)(R12*1)
 	VMOVUPS      64(R8), Z28
-	VPBROADCASTD 4(DI), Z30
+	VPBROADCASTD 4(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 36(DI), Z31
+	VPBROADCASTD 36(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 68(DI), Z30
+	VPBROADCASTD 68(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	VPBROADCASTD 100(DI), Z31
+	VPBROADCASTD 100(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xdf52
-	VPBROADCASTD 132(DI), Z30
+	VPBROADCASTD 132(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
-	VPBROADCASTD 164(DI), Z31
+	VPBROADCASTD 164(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xef52
-	VPBROADCASTD 196(DI), Z30
+	VPBROADCASTD 196(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xf652
-	VPBROADCASTD 228(DI), Z31
+	VPBROADCASTD 228(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xff52
-	VPBROADCASTD 260(DI), Z30
+	VPBROADCASTD 260(DX), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
-	VPBROADCASTD 292(DI), Z31
+	VPBROADCASTD 292(DX), Z31
 	LONG         $0x401e1262
 	WORD         $0xcf52
-	VPBROADCASTD 324(DI), Z30
+	VPBROADCASTD 324(DX), Z30
 	LONG         $0x401e1262
 	WORD         $0xd652
-	ADDQ         $0x00000080, R12
-	ADDQ         $0x08, DI
+	ADDQ         $0x00000080, R11
+	ADDQ         $0x08, DX
 	ADDQ         $0x00000080, R8
 	DECQ         R10
 	JNZ          inner
-	ADDQ         CX, DI
+	ADDQ         CX, DX
 	TESTQ        R9, R9
 	JNZ          block
 	VMOVUPS      Z0, (BX)
@@ -6164,6 +6346,7 @@ inner:
 	VMOVUPS      Z10, 640(BX)
 	ADDQ         $0x00000160, AX
 	ADDQ         $0x000002c0, BX
+	XORQ         R12, R12
 	DECQ         SI
 	JNZ          tile
 	VZEROUPPER
@@ -6174,17 +6357,17 @@ inner:
 TEXT ·productBF16x11x1(SB), NOSPLIT, $0-88
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
-	MOVQ b+16(FP), DX
-	MOVQ bStride+24(FP), BX
+	MOVQ bStride+24(FP), DX
 	MOVQ c+40(FP), BX
 	MOVQ cStride+48(FP), SI
 	MOVQ tiles+56(FP), SI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R11
+	MOVQ $0x00000004, DI
+	MOVQ DX, R12
 
 tile:
-	MOVQ      AX, DI
-	MOVQ      DX, R8
+	MOVQ      AX, DX
+	MOVQ      b+16(FP), R8
 	MOVQ      k4+32(FP), R9
 	MOVQ      add+64(FP), R10
 	TESTQ     R10, R10
@@ -6228,96 +6411,98 @@ zero:
 
 block:
 	MOVQ    R9, R10
-	CMPQ    R10, R11
-	CMOVQGT R11, R10
-	LEAQ    352(AX), R12
+	CMPQ    R10, DI
+	CMOVQGT DI, R10
+	LEAQ    352(AX), R11
 	SUBQ    R10, R9
 	JZ      inner
-	LEAQ    32(DI)(CX*1), R12
+	LEAQ    32(DX)(CX*1), R11
 
 inner:
-	PREFETCHT0   (R12)
+	PREFETCHT0   (R11)
+	PREFETCHT0   (R8)(R12*1)
 	VMOVUPS      (R8), Z28
-	VPBROADCASTD (DI), Z30
+	VPBROADCASTD (DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 32(DI), Z31
+	VPBROADCASTD 32(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 64(DI), Z30
+	VPBROADCASTD 64(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	VPBROADCASTD 96(DI), Z31
+	VPBROADCASTD 96(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xdf52
-	VPBROADCASTD 128(DI), Z30
+	VPBROADCASTD 128(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
-	VPBROADCASTD 160(DI), Z31
+	VPBROADCASTD 160(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xef52
-	VPBROADCASTD 192(DI), Z30
+	VPBROADCASTD 192(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xf652
-	VPBROADCASTD 224(DI), Z31
+	VPBROADCASTD 224(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xff52
-	VPBROADCASTD 256(DI), Z30
+	VPBROADCASTD 256(DX), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
-	VPBROADCASTD 288(DI), Z31
+	VPBROADCASTD 288(DX), Z31
 	LONG         $0x401e1262
 	WORD         $0xcf52
-	VPBROADCASTD 320(DI), Z30
+	VPBROADCASTD 320(DX), Z30
 	LONG         $0x401e1262
 	WORD         $0xd652
-	PREFETCHT0   64(R12)
+	PREFETCHT0   64(R11)
+	PREFETCHT0   64(R8)(R12*1)
 	VMOVUPS      64(R8), Z28
-	VPBROADCASTD 4(DI), Z30
+	VPBROADCASTD 4(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 36(DI), Z31
+	VPBROADCASTD 36(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 68(DI), Z30
+	VPBROADCASTD 68(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	VPBROADCASTD 100(DI), Z31
+	VPBROADCASTD 100(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xdf52
-	VPBROADCASTD 132(DI), Z30
+	VPBROADCASTD 132(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
-	VPBROADCASTD 164(DI), Z31
+	VPBROADCASTD 164(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xef52
-	VPBROADCASTD 196(DI), Z30
+	VPBROADCASTD 196(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xf652
-	VPBROADCASTD 228(DI), Z31
+	VPBROADCASTD 228(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xff52
-	VPBROADCASTD 260(DI), Z30
+	VPBROADCASTD 260(DX), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
-	VPBROADCASTD 292(DI), Z31
+	VPBROADCASTD 292(DX), Z31
 	LONG         $0x401e1262
 	WORD         $0xcf52
-	VPBROADCASTD 324(DI), Z30
+	VPBROADCASTD 324(DX), Z30
 	LONG         $0x401e1262
 	WORD         $0xd652
-	ADDQ         $0x00000080, R12
-	ADDQ         $0x08, DI
+	ADDQ         $0x00000080, R11
+	ADDQ         $0x08, DX
 	ADDQ         $0x00000080, R8
 	DECQ         R10
 	JNZ          inner
-	ADDQ         CX, DI
+	ADDQ         CX, DX
 	TESTQ        R9, R9
 	JNZ          block
-	MOVQ         bias+72(FP), DI
-	TESTQ        DI, DI
+	MOVQ         bias+72(FP), DX
+	TESTQ        DX, DX
 	JZ           biased
-	VMOVUPS      (DI), Z28
+	VMOVUPS      (DX), Z28
 	VADDPS       Z28, Z0, Z0
 	VADDPS       Z28, Z1, Z1
 	VADDPS       Z28, Z2, Z2
@@ -6331,8 +6516,8 @@ inner:
 	VADDPS       Z28, Z10, Z10
 
 biased:
-	MOVQ   relu+80(FP), DI
-	TESTQ  DI, DI
+	MOVQ   relu+80(FP), DX
+	TESTQ  DX, DX
 	JZ     rectified
 	VPXORD Z30, Z30, Z30
 	VMAXPS Z0, Z30, Z0
@@ -6383,6 +6568,7 @@ rectified:
 	VMOVDQU16 Y10, 320(BX)
 	ADDQ      $0x00000160, AX
 	ADDQ      $0x00000160, BX
+	XORQ      R12, R12
 	DECQ      SI
 	JNZ       tile
 	VZEROUPPER
@@ -6393,45 +6579,46 @@ rectified:
 TEXT ·gemmBF16x11x2(SB), NOSPLIT, $8-72
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
-	MOVQ b+16(FP), DX
-	MOVQ bStride+24(FP), BX
-	MOVQ c+40(FP), SI
-	MOVQ cStride+48(FP), DI
-	MOVQ tiles+56(FP), R8
+	MOVQ bStride+24(FP), DX
+	MOVQ c+40(FP), BX
+	MOVQ cStride+48(FP), SI
+	MOVQ tiles+56(FP), DI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R15
+	MOVQ $0x00000004, R14
+	MOVQ DX, BP
+	ADDQ DX, BP
 
 tile:
-	MOVQ    AX, R9
-	MOVQ    DX, R10
-	LEAQ    (DX)(BX*1), R11
-	LEAQ    (SI)(DI*1), R12
-	MOVQ    k4+32(FP), R13
-	MOVQ    add+64(FP), R14
-	TESTQ   R14, R14
+	MOVQ    AX, R8
+	MOVQ    b+16(FP), R9
+	LEAQ    (R9)(DX*1), R10
+	LEAQ    (BX)(SI*1), R11
+	MOVQ    k4+32(FP), R12
+	MOVQ    add+64(FP), R13
+	TESTQ   R13, R13
 	JZ      zero
-	VMOVUPS (SI), Z0
-	VMOVUPS (R12), Z1
-	VMOVUPS 64(SI), Z2
-	VMOVUPS 64(R12), Z3
-	VMOVUPS 128(SI), Z4
-	VMOVUPS 128(R12), Z5
-	VMOVUPS 192(SI), Z6
-	VMOVUPS 192(R12), Z7
-	VMOVUPS 256(SI), Z8
-	VMOVUPS 256(R12), Z9
-	VMOVUPS 320(SI), Z10
-	VMOVUPS 320(R12), Z11
-	VMOVUPS 384(SI), Z12
-	VMOVUPS 384(R12), Z13
-	VMOVUPS 448(SI), Z14
-	VMOVUPS 448(R12), Z15
-	VMOVUPS 512(SI), Z16
-	VMOVUPS 512(R12), Z17
-	VMOVUPS 576(SI), Z18
-	VMOVUPS 576(R12), Z19
-	VMOVUPS 640(SI), Z20
-	VMOVUPS 640(R12), Z21
+	VMOVUPS (BX), Z0
+	VMOVUPS (R11), Z1
+	VMOVUPS 64(BX), Z2
+	VMOVUPS 64(R11), Z3
+	VMOVUPS 128(BX), Z4
+	VMOVUPS 128(R11), Z5
+	VMOVUPS 192(BX), Z6
+	VMOVUPS 192(R11), Z7
+	VMOVUPS 256(BX), Z8
+	VMOVUPS 256(R11), Z9
+	VMOVUPS 320(BX), Z10
+	VMOVUPS 320(R11), Z11
+	VMOVUPS 384(BX), Z12
+	VMOVUPS 384(R11), Z13
+	VMOVUPS 448(BX), Z14
+	VMOVUPS 448(R11), Z15
+	VMOVUPS 512(BX), Z16
+	VMOVUPS 512(R11), Z17
+	VMOVUPS 576(BX), Z18
+	VMOVUPS 576(R11), Z19
+	VMOVUPS 640(BX), Z20
+	VMOVUPS 640(R11), Z21
 	JMP     block
 
 zero:
@@ -6459,165 +6646,170 @@ zero:
 	VPXORD Z21, Z21, Z21
 
 block:
-	MOVQ    R13, R14
-	CMPQ    R14, R15
-	CMOVQGT R15, R14
-	LEAQ    352(AX), BP
-	SUBQ    R14, R13
+	MOVQ    R12, R13
+	CMPQ    R13, R14
+	CMOVQGT R14, R13
+	LEAQ    352(AX), R15
+	SUBQ    R13, R12
 	JZ      inner
-	LEAQ    32(R9)(CX*1), BP
+	LEAQ    32(R8)(CX*1), R15
 
 inner:
-	PREFETCHT0   (BP)
-	VMOVUPS      (R10), Z28
-	VMOVUPS      (R11), Z29
-	VPBROADCASTD (R9), Z30
+	PREFETCHT0   (R15)
+	PREFETCHT0   (R9)(BP*1)
+	PREFETCHT0   (R10)(BP*1)
+	VMOVUPS      (R9), Z28
+	VMOVUPS      (R10), Z29
+	VPBROADCASTD (R8), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
 	LONG         $0x40169262
 	WORD         $0xce52
-	VPBROADCASTD 32(R9), Z31
+	VPBROADCASTD 32(R8), Z31
 	LONG         $0x401e9262
 	WORD         $0xd752
 	LONG         $0x40169262
 	WORD         $0xdf52
-	VPBROADCASTD 64(R9), Z30
+	VPBROADCASTD 64(R8), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
 	LONG         $0x40169262
 	WORD         $0xee52
-	VPBROADCASTD 96(R9), Z31
+	VPBROADCASTD 96(R8), Z31
 	LONG         $0x401e9262
 	WORD         $0xf752
 	LONG         $0x40169262
 	WORD         $0xff52
-	VPBROADCASTD 128(R9), Z30
+	VPBROADCASTD 128(R8), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
 	LONG         $0x40161262
 	WORD         $0xce52
-	VPBROADCASTD 160(R9), Z31
+	VPBROADCASTD 160(R8), Z31
 	LONG         $0x401e1262
 	WORD         $0xd752
 	LONG         $0x40161262
 	WORD         $0xdf52
-	VPBROADCASTD 192(R9), Z30
+	VPBROADCASTD 192(R8), Z30
 	LONG         $0x401e1262
 	WORD         $0xe652
 	LONG         $0x40161262
 	WORD         $0xee52
-	VPBROADCASTD 224(R9), Z31
+	VPBROADCASTD 224(R8), Z31
 	LONG         $0x401e1262
 	WORD         $0xf752
 	LONG         $0x40161262
 	WORD         $0xff52
-	VPBROADCASTD 256(R9), Z30
+	VPBROADCASTD 256(R8), Z30
 	LONG         $0x401e8262
 	WORD         $0xc652
 	LONG         $0x40168262
 	WORD         $0xce52
-	VPBROADCASTD 288(R9), Z31
+	VPBROADCASTD 288(R8), Z31
 	LONG         $0x401e8262
 	WORD         $0xd752
 	LONG         $0x40168262
 	WORD         $0xdf52
-	VPBROADCASTD 320(R9), Z30
+	VPBROADCASTD 320(R8), Z30
 	LONG         $0x401e8262
 	WORD         $0xe652
 	LONG         $0x40168262
 	WORD         $0xee52
-	PREFETCHT0   64(BP)
-	VMOVUPS      64(R10), Z28
-	VMOVUPS      64(R11), Z29
-	VPBROADCASTD 4(R9), Z30
+	PREFETCHT0   64(R15)
+	PREFETCHT0   64(R9)(BP*1)
+	PREFETCHT0   64(R10)(BP*1)
+	VMOVUPS      64(R9), Z28
+	VMOVUPS      64(R10), Z29
+	VPBROADCASTD 4(R8), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
 	LONG         $0x40169262
 	WORD         $0xce52
-	VPBROADCASTD 36(R9), Z31
+	VPBROADCASTD 36(R8), Z31
 	LONG         $0x401e9262
 	WORD         $0xd752
 	LONG         $0x40169262
 	WORD         $0xdf52
-	VPBROADCASTD 68(R9), Z30
+	VPBROADCASTD 68(R8), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
 	LONG         $0x40169262
 	WORD         $0xee52
-	VPBROADCASTD 100(R9), Z31
+	VPBROADCASTD 100(R8), Z31
 	LONG         $0x401e9262
 	WORD         $0xf752
 	LONG         $0x40169262
 	WORD         $0xff52
-	VPBROADCASTD 132(R9), Z30
+	VPBROADCASTD 132(R8), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
 	LONG         $0x40161262
 	WORD         $0xce52
-	VPBROADCASTD 164(R9), Z31
+	VPBROADCASTD 164(R8), Z31
 	LONG         $0x401e1262
 	WORD         $0xd752
 	LONG         $0x40161262
 	WORD         $0xdf52
-	VPBROADCASTD 196(R9), Z30
+	VPBROADCASTD 196(R8), Z30
 	LONG         $0x401e1262
 	WORD         $0xe652
 	LONG         $0x40161262
 	WORD         $0xee52
-	VPBROADCASTD 228(R9), Z31
+	VPBROADCASTD 228(R8), Z31
 	LONG         $0x401e1262
 	WORD         $0xf752
 	LONG         $0x40161262
 	WORD         $0xff52
-	VPBROADCASTD 260(R9), Z30
+	VPBROADCASTD 260(R8), Z30
 	LONG         $0x401e8262
 	WORD         $0xc652
 	LONG         $0x40168262
 	WORD         $0xce52
-	VPBROADCASTD 292(R9), Z31
+	VPBROADCASTD 292(R8), Z31
 	LONG         $0x401e8262
 	WORD         $0xd752
 	LONG         $0x40168262
 	WORD         $0xdf52
-	VPBROADCASTD 324(R9), Z30
+	VPBROADCASTD 324(R8), Z30
 	LONG         $0x401e8262
 	WORD         $0xe652
 	LONG         $0x40168262
 	WORD         $0xee52
-	ADDQ         $0x00000080, BP
-	ADDQ         $0x08, R9
+	ADDQ         $0x00000080, R15
+	ADDQ         $0x08, R8
+	ADDQ         $0x00000080, R9
 	ADDQ         $0x00000080, R10
-	ADDQ         $0x00000080, R11
-	DECQ         R14
+	DECQ         R13
 	JNZ          inner
-	ADDQ         CX, R9
-	TESTQ        R13, R13
+	ADDQ         CX, R8
+	TESTQ        R12, R12
 	JNZ          block
-	VMOVUPS      Z0, (SI)
-	VMOVUPS      Z1, (R12)
-	VMOVUPS      Z2, 64(SI)
-	VMOVUPS      Z3, 64(R12)
-	VMOVUPS      Z4, 128(SI)
-	VMOVUPS      Z5, 128(R12)
-	VMOVUPS      Z6, 192(SI)
-	VMOVUPS      Z7, 192(R12)
-	VMOVUPS      Z8, 256(SI)
-	VMOVUPS      Z9, 256(R12)
-	VMOVUPS      Z10, 320(SI)
-	VMOVUPS      Z11, 320(R12)
-	VMOVUPS      Z12, 384(SI)
-	VMOVUPS      Z13, 384(R12)
-	VMOVUPS      Z14, 448(SI)
-	VMOVUPS      Z15, 448(R12)
-	VMOVUPS      Z16, 512(SI)
-	VMOVUPS      Z17, 512(R12)
-	VMOVUPS      Z18, 576(SI)
-	VMOVUPS      Z19, 576(R12)
-	VMOVUPS      Z20, 640(SI)
-	VMOVUPS      Z21, 640(R12)
+	VMOVUPS      Z0, (BX)
+	VMOVUPS      Z1, (R11)
+	VMOVUPS      Z2, 64(BX)
+	VMOVUPS      Z3, 64(R11)
+	VMOVUPS      Z4, 128(BX)
+	VMOVUPS      Z5, 128(R11)
+	VMOVUPS      Z6, 192(BX)
+	VMOVUPS      Z7, 192(R11)
+	VMOVUPS      Z8, 256(BX)
+	VMOVUPS      Z9, 256(R11)
+	VMOVUPS      Z10, 320(BX)
+	VMOVUPS      Z11, 320(R11)
+	VMOVUPS      Z12, 384(BX)
+	VMOVUPS      Z13, 384(R11)
+	VMOVUPS      Z14, 448(BX)
+	VMOVUPS      Z15, 448(R11)
+	VMOVUPS      Z16, 512(BX)
+	VMOVUPS      Z17, 512(R11)
+	VMOVUPS      Z18, 576(BX)
+	VMOVUPS      Z19, 576(R11)
+	VMOVUPS      Z20, 640(BX)
+	VMOVUPS      Z21, 640(R11)
 	ADDQ         $0x00000160, AX
-	ADDQ         $0x000002c0, SI
-	DECQ         R8
+	ADDQ         $0x000002c0, BX
+	XORQ         BP, BP
+	DECQ         DI
 	JNZ          tile
 	VZEROUPPER
 	RET
@@ -6627,66 +6819,67 @@ inner:
 TEXT ·productBF16x11x2(SB), NOSPLIT, $8-88
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
-	MOVQ b+16(FP), DX
-	MOVQ bStride+24(FP), BX
-	MOVQ c+40(FP), SI
-	MOVQ cStride+48(FP), DI
-	MOVQ tiles+56(FP), R8
+	MOVQ bStride+24(FP), DX
+	MOVQ c+40(FP), BX
+	MOVQ cStride+48(FP), SI
+	MOVQ tiles+56(FP), DI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R15
+	MOVQ $0x00000004, R14
+	MOVQ DX, BP
+	ADDQ DX, BP
 
 tile:
-	MOVQ      AX, R9
-	MOVQ      DX, R10
-	LEAQ      (DX)(BX*1), R11
-	LEAQ      (SI)(DI*1), R12
-	MOVQ      k4+32(FP), R13
-	MOVQ      add+64(FP), R14
-	TESTQ     R14, R14
+	MOVQ      AX, R8
+	MOVQ      b+16(FP), R9
+	LEAQ      (R9)(DX*1), R10
+	LEAQ      (BX)(SI*1), R11
+	MOVQ      k4+32(FP), R12
+	MOVQ      add+64(FP), R13
+	TESTQ     R13, R13
 	JZ        zero
-	VPMOVZXWD (SI), Z0
+	VPMOVZXWD (BX), Z0
 	VPSLLD    $0x10, Z0, Z0
-	VPMOVZXWD (R12), Z1
+	VPMOVZXWD (R11), Z1
 	VPSLLD    $0x10, Z1, Z1
-	VPMOVZXWD 32(SI), Z2
+	VPMOVZXWD 32(BX), Z2
 	VPSLLD    $0x10, Z2, Z2
-	VPMOVZXWD 32(R12), Z3
+	VPMOVZXWD 32(R11), Z3
 	VPSLLD    $0x10, Z3, Z3
-	VPMOVZXWD 64(SI), Z4
+	VPMOVZXWD 64(BX), Z4
 	VPSLLD    $0x10, Z4, Z4
-	VPMOVZXWD 64(R12), Z5
+	VPMOVZXWD 64(R11), Z5
 	VPSLLD    $0x10, Z5, Z5
-	VPMOVZXWD 96(SI), Z6
+	VPMOVZXWD 96(BX), Z6
 	VPSLLD    $0x10, Z6, Z6
-	VPMOVZXWD 96(R12), Z7
+	VPMOVZXWD 96(R11), Z7
 	VPSLLD    $0x10, Z7, Z7
-	VPMOVZXWD 128(SI), Z8
+	VPMOVZXWD 128(BX), Z8
 	VPSLLD    $0x10, Z8, Z8
-	VPMOVZXWD 128(R12), Z9
+	VPMOVZXWD 128(R11), Z9
 	VPSLLD    $0x10, Z9, Z9
-	VPMOVZXWD 160(SI), Z10
+	VPMOVZXWD 160(BX), Z10
 	VPSLLD    $0x10, Z10, Z10
-	VPMOVZXWD 160(R12), Z11
+	VPMOVZXWD 160(R11), Z11
 	VPSLLD    $0x10, Z11, Z11
-	VPMOVZXWD 192(SI), Z12
+	VPMOVZXWD 192(BX), Z12
 	VPSLLD    $0x10, Z12, Z12
-	VPMOVZXWD 192(R12), Z13
+	VPMOVZXWD 192(R11), Z13
 	VPSLLD    $0x10, Z13, Z13
-	VPMOVZXWD 224(SI), Z14
+	VPMOVZXWD 224(BX), Z14
 	VPSLLD    $0x10, Z14, Z14
-	VPMOVZXWD 224(R12), Z15
+	VPMOVZXWD 224(R11), Z15
 	VPSLLD    $0x10, Z15, Z15
-	VPMOVZXWD 256(SI), Z16
+	VPMOVZXWD 256(BX), Z16
 	VPSLLD    $0x10, Z16, Z16
-	VPMOVZXWD 256(R12), Z17
+	VPMOVZXWD 256(R11), Z17
 	VPSLLD    $0x10, Z17, Z17
-	VPMOVZXWD 288(SI), Z18
+	VPMOVZXWD 288(BX), Z18
 	VPSLLD    $0x10, Z18, Z18
-	VPMOVZXWD 288(R12), Z19
+	VPMOVZXWD 288(R11), Z19
 	VPSLLD    $0x10, Z19, Z19
-	VPMOVZXWD 320(SI), Z20
+	VPMOVZXWD 320(BX), Z20
 	VPSLLD    $0x10, Z20, Z20
-	VPMOVZXWD 320(R12), Z21
+	VPMOVZXWD 320(R11), Z21
 	VPSLLD    $0x10, Z21, Z21
 	JMP       block
 
@@ -6715,145 +6908,149 @@ zero:
 	VPXORD Z21, Z21, Z21
 
 block:
-	MOVQ    R13, R14
-	CMPQ    R14, R15
-	CMOVQGT R15, R14
-	LEAQ    352(AX), BP
-	SUBQ    R14, R13
+	MOVQ    R12, R13
+	CMPQ    R13, R14
+	CMOVQGT R14, R13
+	LEAQ    352(AX), R15
+	SUBQ    R13, R12
 	JZ      inner
-	LEAQ    32(R9)(CX*1), BP
+	LEAQ    32(R8)(CX*1), R15
 
 inner:
-	PREFETCHT0   (BP)
-	VMOVUPS      (R10), Z28
-	VMOVUPS      (R11), Z29
-	VPBROADCASTD (R9), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	LONG         $0x40169262
-	WORD         $0xce52
-	VPBROADCASTD 32(R9), Z31
-	LONG         $0x401e9262
-	WORD         $0xd752
-	LONG         $0x40169262
-	WORD         $0xdf52
-	VPBROADCASTD 64(R9), Z30
-	LONG         $0x401e9262
-	WORD         $0xe652
-	LONG         $0x40169262
-	WORD         $0xee52
-	VPBROADCASTD 96(R9), Z31
-	LONG         $0x401e9262
-	WORD         $0xf752
-	LONG         $0x40169262
-	WORD         $0xff52
-	VPBROADCASTD 128(R9), Z30
-	LONG         $0x401e1262
-	WORD         $0xc652
-	LONG         $0x40161262
-	WORD         $0xce52
-	VPBROADCASTD 160(R9), Z31
-	LONG         $0x401e1262
-	WORD         $0xd752
-	LONG         $0x40161262
-	WORD         $0xdf52
-	VPBROADCASTD 192(R9), Z30
-	LONG         $0x401e1262
-	WORD         $0xe652
-	LONG         $0x40161262
-	WORD         $0xee52
-	VPBROADCASTD 224(R9), Z31
-	LONG         $0x401e1262
-	WORD         $0xf752
-	LONG         $0x40161262
-	WORD         $0xff52
-	VPBROADCASTD 256(R9), Z30
-	LONG         $0x401e8262
-	WORD         $0xc652
-	LONG         $0x40168262
-	WORD         $0xce52
-	VPBROADCASTD 288(R9), Z31
-	LONG         $0x401e8262
-	WORD         $0xd752
-	LONG         $0x40168262
-	WORD         $0xdf52
-	VPBROADCASTD 320(R9), Z30
-	LONG         $0x401e8262
-	WORD         $0xe652
-	LONG         $0x40168262
-	WORD         $0xee52
-	PREFETCHT0   64(BP)
-	VMOVUPS      64(R10), Z28
-	VMOVUPS      64(R11), Z29
-	VPBROADCASTD 4(R9), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	LONG         $0x40169262
-	WORD         $0xce52
-	VPBROADCASTD 36(R9), Z31
-	LONG         $0x401e9262
-	WORD         $0xd752
-	LONG         $0x40169262
-	WORD         $0xdf52
-	VPBROADCASTD 68(R9), Z30
-	LONG         $0x401e9262
-	WORD         $0xe652
-	LONG         $0x40169262
-	WORD         $0xee52
-	VPBROADCASTD 100(R9), Z31
-	LONG         $0x401e9262
-	WORD         $0xf752
-	LONG         $0x40169262
-	WORD         $0xff52
-	VPBROADCASTD 132(R9), Z30
-	LONG         $0x401e1262
-	WORD         $0xc652
-	LONG         $0x40161262
-	WORD         $0xce52
-	VPBROADCASTD 164(R9), Z31
-	LONG         $0x401e1262
-	WORD         $0xd752
-	LONG         $0x40161262
-	WORD         $0xdf52
-	VPBROADCASTD 196(R9), Z30
-	LONG         $0x401e1262
-	WORD         $0xe652
-	LONG         $0x40161262
-	WORD         $0xee52
-	VPBROADCASTD 228(R9), Z31
-	LONG         $0x401e1262
-	WORD         $0xf752
-	LONG         $0x40161262
-	WORD         $0xff52
-	VPBROADCASTD 260(R9), Z30
-	LONG         $0x401e8262
-	WORD         $0xc652
-	LONG         $0x40168262
-	WORD         $0xce52
-	VPBROADCASTD 292(R9), Z31
-	LONG         $0x401e8262
-	WORD         $0xd752
-	LONG         $0x40168262
-	WORD         $0xdf52
-	VPBROADCASTD 324(R9), Z30
-	LONG         $0x401e8262
-	WORD         $0xe652
-	LONG         $0x40168262
-	WORD         $0xee52
-	ADDQ         $0x00000080, BP
-	ADDQ         $0x08, R9
-	ADDQ         $0x00000080, R10
-	ADDQ         $0x00000080, R11
-	DECQ         R14
-	JNZ          inner
-	ADDQ         CX, R9
-	TESTQ        R13, R13
-	JNZ          block
-	MOVQ         bias+72(FP), R9
-	TESTQ        R9, R9
-	JZ           biased
+	PREFETCHT0   (R15)
+	PREFETCHT0   (R9)(BP*1)
+	PREFETCHT0   (R10)(BP*1)
 	VMOVUPS      (R9), Z28
-	VMOVUPS      64(R9), Z29
+	VMOVUPS      (R10), Z29
+	VPBROADCASTD (R8), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	LONG         $0x40169262
+	WORD         $0xce52
+	VPBROADCASTD 32(R8), Z31
+	LONG         $0x401e9262
+	WORD         $0xd752
+	LONG         $0x40169262
+	WORD         $0xdf52
+	VPBROADCASTD 64(R8), Z30
+	LONG         $0x401e9262
+	WORD         $0xe652
+	LONG         $0x40169262
+	WORD         $0xee52
+	VPBROADCASTD 96(R8), Z31
+	LONG         $0x401e9262
+	WORD         $0xf752
+	LONG         $0x40169262
+	WORD         $0xff52
+	VPBROADCASTD 128(R8), Z30
+	LONG         $0x401e1262
+	WORD         $0xc652
+	LONG         $0x40161262
+	WORD         $0xce52
+	VPBROADCASTD 160(R8), Z31
+	LONG         $0x401e1262
+	WORD         $0xd752
+	LONG         $0x40161262
+	WORD         $0xdf52
+	VPBROADCASTD 192(R8), Z30
+	LONG         $0x401e1262
+	WORD         $0xe652
+	LONG         $0x40161262
+	WORD         $0xee52
+	VPBROADCASTD 224(R8), Z31
+	LONG         $0x401e1262
+	WORD         $0xf752
+	LONG         $0x40161262
+	WORD         $0xff52
+	VPBROADCASTD 256(R8), Z30
+	LONG         $0x401e8262
+	WORD         $0xc652
+	LONG         $0x40168262
+	WORD         $0xce52
+	VPBROADCASTD 288(R8), Z31
+	LONG         $0x401e8262
+	WORD         $0xd752
+	LONG         $0x40168262
+	WORD         $0xdf52
+	VPBROADCASTD 320(R8), Z30
+	LONG         $0x401e8262
+	WORD         $0xe652
+	LONG         $0x40168262
+	WORD         $0xee52
+	PREFETCHT0   64(R15)
+	PREFETCHT0   64(R9)(BP*1)
+	PREFETCHT0   64(R10)(BP*1)
+	VMOVUPS      64(R9), Z28
+	VMOVUPS      64(R10), Z29
+	VPBROADCASTD 4(R8), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	LONG         $0x40169262
+	WORD         $0xce52
+	VPBROADCASTD 36(R8), Z31
+	LONG         $0x401e9262
+	WORD         $0xd752
+	LONG         $0x40169262
+	WORD         $0xdf52
+	VPBROADCASTD 68(R8), Z30
+	LONG         $0x401e9262
+	WORD         $0xe652
+	LONG         $0x40169262
+	WORD         $0xee52
+	VPBROADCASTD 100(R8), Z31
+	LONG         $0x401e9262
+	WORD         $0xf752
+	LONG         $0x40169262
+	WORD         $0xff52
+	VPBROADCASTD 132(R8), Z30
+	LONG         $0x401e1262
+	WORD         $0xc652
+	LONG         $0x40161262
+	WORD         $0xce52
+	VPBROADCASTD 164(R8), Z31
+	LONG         $0x401e1262
+	WORD         $0xd752
+	LONG         $0x40161262
+	WORD         $0xdf52
+	VPBROADCASTD 196(R8), Z30
+	LONG         $0x401e1262
+	WORD         $0xe652
+	LONG         $0x40161262
+	WORD         $0xee52
+	VPBROADCASTD 228(R8), Z31
+	LONG         $0x401e1262
+	WORD         $0xf752
+	LONG         $0x40161262
+	WORD         $0xff52
+	VPBROADCASTD 260(R8), Z30
+	LONG         $0x401e8262
+	WORD         $0xc652
+	LONG         $0x40168262
+	WORD         $0xce52
+	VPBROADCASTD 292(R8), Z31
+	LONG         $0x401e8262
+	WORD         $0xd752
+	LONG         $0x40168262
+	WORD         $0xdf52
+	VPBROADCASTD 324(R8), Z30
+	LONG         $0x401e8262
+	WORD         $0xe652
+	LONG         $0x40168262
+	WORD         $0xee52
+	ADDQ         $0x00000080, R15
+	ADDQ         $0x08, R8
+	ADDQ         $0x00000080, R9
+	ADDQ         $0x00000080, R10
+	DECQ         R13
+	JNZ          inner
+	ADDQ         CX, R8
+	TESTQ        R12, R12
+	JNZ          block
+	MOVQ         bias+72(FP), R8
+	TESTQ        R8, R8
+	JZ           biased
+	VMOVUPS      (R8), Z28
+	VMOVUPS      64(R8), Z29
 	VADDPS       Z28, Z0, Z0
 	VADDPS       Z29, Z1, Z1
 	VADDPS       Z28, Z2, Z2
@@ -6878,8 +7075,8 @@ inner:
 	VADDPS       Z29, Z21, Z21
 
 biased:
-	MOVQ   relu+80(FP), R9
-	TESTQ  R9, R9
+	MOVQ   relu+80(FP), R8
+	TESTQ  R8, R8
 	JZ     rectified
 	VPXORD Z30, Z30, Z30
 	VMAXPS Z0, Z30, Z0
@@ -6908,73 +7105,74 @@ biased:
 rectified:
 	LONG      $0x487ef262
 	WORD      $0xc072
-	VMOVDQU16 Y0, (SI)
+	VMOVDQU16 Y0, (BX)
 	LONG      $0x487ef262
 	WORD      $0xc972
-	VMOVDQU16 Y1, (R12)
+	VMOVDQU16 Y1, (R11)
 	LONG      $0x487ef262
 	WORD      $0xd272
-	VMOVDQU16 Y2, 32(SI)
+	VMOVDQU16 Y2, 32(BX)
 	LONG      $0x487ef262
 	WORD      $0xdb72
-	VMOVDQU16 Y3, 32(R12)
+	VMOVDQU16 Y3, 32(R11)
 	LONG      $0x487ef262
 	WORD      $0xe472
-	VMOVDQU16 Y4, 64(SI)
+	VMOVDQU16 Y4, 64(BX)
 	LONG      $0x487ef262
 	WORD      $0xed72
-	VMOVDQU16 Y5, 64(R12)
+	VMOVDQU16 Y5, 64(R11)
 	LONG      $0x487ef262
 	WORD      $0xf672
-	VMOVDQU16 Y6, 96(SI)
+	VMOVDQU16 Y6, 96(BX)
 	LONG      $0x487ef262
 	WORD      $0xff72
-	VMOVDQU16 Y7, 96(R12)
+	VMOVDQU16 Y7, 96(R11)
 	LONG      $0x487e5262
 	WORD      $0xc072
-	VMOVDQU16 Y8, 128(SI)
+	VMOVDQU16 Y8, 128(BX)
 	LONG      $0x487e5262
 	WORD      $0xc972
-	VMOVDQU16 Y9, 128(R12)
+	VMOVDQU16 Y9, 128(R11)
 	LONG      $0x487e5262
 	WORD      $0xd272
-	VMOVDQU16 Y10, 160(SI)
+	VMOVDQU16 Y10, 160(BX)
 	LONG      $0x487e5262
 	WORD      $0xdb72
-	VMOVDQU16 Y11, 160(R12)
+	VMOVDQU16 Y11, 160(R11)
 	LONG      $0x487e5262
 	WORD      $0xe472
-	VMOVDQU16 Y12, 192(SI)
+	VMOVDQU16 Y12, 192(BX)
 	LONG      $0x487e5262
 	WORD      $0xed72
-	VMOVDQU16 Y13, 192(R12)
+	VMOVDQU16 Y13, 192(R11)
 	LONG      $0x487e5262
 	WORD      $0xf672
-	VMOVDQU16 Y14, 224(SI)
+	VMOVDQU16 Y14, 224(BX)
 	LONG      $0x487e5262
 	WORD      $0xff72
-	VMOVDQU16 Y15, 224(R12)
+	VMOVDQU16 Y15, 224(R11)
 	LONG      $0x487ea262
 	WORD      $0xc072
-	VMOVDQU16 Y16, 256(SI)
+	VMOVDQU16 Y16, 256(BX)
 	LONG      $0x487ea262
 	WORD      $0xc972
-	VMOVDQU16 Y17, 256(R12)
+	VMOVDQU16 Y17, 256(R11)
 	LONG      $0x487ea262
 	WORD      $0xd272
-	VMOVDQU16 Y18, 288(SI)
+	VMOVDQU16 Y18, 288(BX)
 	LONG      $0x487ea262
 	WORD      $0xdb72
-	VMOVDQU16 Y19, 288(R12)
+	VMOVDQU16 Y19, 288(R11)
 	LONG      $0x487ea262
 	WORD      $0xe472
-	VMOVDQU16 Y20, 320(SI)
+	VMOVDQU16 Y20, 320(BX)
 	LONG      $0x487ea262
 	WORD      $0xed72
-	VMOVDQU16 Y21, 320(R12)
+	VMOVDQU16 Y21, 320(R11)
 	ADDQ      $0x00000160, AX
-	ADDQ      $0x00000160, SI
-	DECQ      R8
+	ADDQ      $0x00000160, BX
+	XORQ      BP, BP
+	DECQ      DI
 	JNZ       tile
 	VZEROUPPER
 	RET
@@ -6984,17 +7182,17 @@ rectified:
 TEXT ·gemmBF16x12x1(SB), NOSPLIT, $0-72
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
-	MOVQ b+16(FP), DX
-	MOVQ bStride+24(FP), BX
+	MOVQ bStride+24(FP), DX
 	MOVQ c+40(FP), BX
 	MOVQ cStride+48(FP), SI
 	MOVQ tiles+56(FP), SI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R11
+	MOVQ $0x00000004, DI
+	MOVQ DX, R12
 
 tile:
-	MOVQ    AX, DI
-	MOVQ    DX, R8
+	MOVQ    AX, DX
+	MOVQ    b+16(FP), R8
 	MOVQ    k4+32(FP), R9
 	MOVQ    add+64(FP), R10
 	TESTQ   R10, R10
@@ -7029,96 +7227,98 @@ zero:
 
 block:
 	MOVQ    R9, R10
-	CMPQ    R10, R11
-	CMOVQGT R11, R10
-	LEAQ    384(AX), R12
+	CMPQ    R10, DI
+	CMOVQGT DI, R10
+	LEAQ    384(AX), R11
 	SUBQ    R10, R9
 	JZ      inner
-	LEAQ    32(DI)(CX*1), R12
+	LEAQ    32(DX)(CX*1), R11
 
 inner:
-	PREFETCHT0   (R12)
+	PREFETCHT0   (R11)
+	PREFETCHT0   (R8)(R12*1)
 	VMOVUPS      (R8), Z28
-	VPBROADCASTD (DI), Z30
+	VPBROADCASTD (DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 32(DI), Z31
+	VPBROADCASTD 32(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 64(DI), Z30
+	VPBROADCASTD 64(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	VPBROADCASTD 96(DI), Z31
+	VPBROADCASTD 96(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xdf52
-	VPBROADCASTD 128(DI), Z30
+	VPBROADCASTD 128(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
-	VPBROADCASTD 160(DI), Z31
+	VPBROADCASTD 160(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xef52
-	VPBROADCASTD 192(DI), Z30
+	VPBROADCASTD 192(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xf652
-	VPBROADCASTD 224(DI), Z31
+	VPBROADCASTD 224(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xff52
-	VPBROADCASTD 256(DI), Z30
+	VPBROADCASTD 256(DX), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
-	VPBROADCASTD 288(DI), Z31
+	VPBROADCASTD 288(DX), Z31
 	LONG         $0x401e1262
 	WORD         $0xcf52
-	VPBROADCASTD 320(DI), Z30
+	VPBROADCASTD 320(DX), Z30
 	LONG         $0x401e1262
 	WORD         $0xd652
-	VPBROADCASTD 352(DI), Z31
+	VPBROADCASTD 352(DX), Z31
 	LONG         $0x401e1262
 	WORD         $0xdf52
-	PREFETCHT0   64(R12)
+	PREFETCHT0   64(R11)
+	PREFETCHT0   64(R8)(R12*1)
 	VMOVUPS      64(R8), Z28
-	VPBROADCASTD 4(DI), Z30
+	VPBROADCASTD 4(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 36(DI), Z31
+	VPBROADCASTD 36(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 68(DI), Z30
+	VPBROADCASTD 68(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	VPBROADCASTD 100(DI), Z31
+	VPBROADCASTD 100(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xdf52
-	VPBROADCASTD 132(DI), Z30
+	VPBROADCASTD 132(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
-	VPBROADCASTD 164(DI), Z31
+	VPBROADCASTD 164(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xef52
-	VPBROADCASTD 196(DI), Z30
+	VPBROADCASTD 196(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xf652
-	VPBROADCASTD 228(DI), Z31
+	VPBROADCASTD 228(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xff52
-	VPBROADCASTD 260(DI), Z30
+	VPBROADCASTD 260(DX), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
-	VPBROADCASTD 292(DI), Z31
+	VPBROADCASTD 292(DX), Z31
 	LONG         $0x401e1262
 	WORD         $0xcf52
-	VPBROADCASTD 324(DI), Z30
+	VPBROADCASTD 324(DX), Z30
 	LONG         $0x401e1262
 	WORD         $0xd652
-	VPBROADCASTD 356(DI), Z31
+	VPBROADCASTD 356(DX), Z31
 	LONG         $0x401e1262
 	WORD         $0xdf52
-	ADDQ         $0x00000080, R12
-	ADDQ         $0x08, DI
+	ADDQ         $0x00000080, R11
+	ADDQ         $0x08, DX
 	ADDQ         $0x00000080, R8
 	DECQ         R10
 	JNZ          inner
-	ADDQ         CX, DI
+	ADDQ         CX, DX
 	TESTQ        R9, R9
 	JNZ          block
 	VMOVUPS      Z0, (BX)
@@ -7135,6 +7335,7 @@ inner:
 	VMOVUPS      Z11, 704(BX)
 	ADDQ         $0x00000180, AX
 	ADDQ         $0x00000300, BX
+	XORQ         R12, R12
 	DECQ         SI
 	JNZ          tile
 	VZEROUPPER
@@ -7145,17 +7346,17 @@ inner:
 TEXT ·productBF16x12x1(SB), NOSPLIT, $0-88
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
-	MOVQ b+16(FP), DX
-	MOVQ bStride+24(FP), BX
+	MOVQ bStride+24(FP), DX
 	MOVQ c+40(FP), BX
 	MOVQ cStride+48(FP), SI
 	MOVQ tiles+56(FP), SI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R11
+	MOVQ $0x00000004, DI
+	MOVQ DX, R12
 
 tile:
-	MOVQ      AX, DI
-	MOVQ      DX, R8
+	MOVQ      AX, DX
+	MOVQ      b+16(FP), R8
 	MOVQ      k4+32(FP), R9
 	MOVQ      add+64(FP), R10
 	TESTQ     R10, R10
@@ -7202,102 +7403,104 @@ zero:
 
 block:
 	MOVQ    R9, R10
-	CMPQ    R10, R11
-	CMOVQGT R11, R10
-	LEAQ    384(AX), R12
+	CMPQ    R10, DI
+	CMOVQGT DI, R10
+	LEAQ    384(AX), R11
 	SUBQ    R10, R9
 	JZ      inner
-	LEAQ    32(DI)(CX*1), R12
+	LEAQ    32(DX)(CX*1), R11
 
 inner:
-	PREFETCHT0   (R12)
+	PREFETCHT0   (R11)
+	PREFETCHT0   (R8)(R12*1)
 	VMOVUPS      (R8), Z28
-	VPBROADCASTD (DI), Z30
+	VPBROADCASTD (DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 32(DI), Z31
+	VPBROADCASTD 32(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 64(DI), Z30
+	VPBROADCASTD 64(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	VPBROADCASTD 96(DI), Z31
+	VPBROADCASTD 96(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xdf52
-	VPBROADCASTD 128(DI), Z30
+	VPBROADCASTD 128(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
-	VPBROADCASTD 160(DI), Z31
+	VPBROADCASTD 160(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xef52
-	VPBROADCASTD 192(DI), Z30
+	VPBROADCASTD 192(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xf652
-	VPBROADCASTD 224(DI), Z31
+	VPBROADCASTD 224(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xff52
-	VPBROADCASTD 256(DI), Z30
+	VPBROADCASTD 256(DX), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
-	VPBROADCASTD 288(DI), Z31
+	VPBROADCASTD 288(DX), Z31
 	LONG         $0x401e1262
 	WORD         $0xcf52
-	VPBROADCASTD 320(DI), Z30
+	VPBROADCASTD 320(DX), Z30
 	LONG         $0x401e1262
 	WORD         $0xd652
-	VPBROADCASTD 352(DI), Z31
+	VPBROADCASTD 352(DX), Z31
 	LONG         $0x401e1262
 	WORD         $0xdf52
-	PREFETCHT0   64(R12)
+	PREFETCHT0   64(R11)
+	PREFETCHT0   64(R8)(R12*1)
 	VMOVUPS      64(R8), Z28
-	VPBROADCASTD 4(DI), Z30
+	VPBROADCASTD 4(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 36(DI), Z31
+	VPBROADCASTD 36(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 68(DI), Z30
+	VPBROADCASTD 68(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	VPBROADCASTD 100(DI), Z31
+	VPBROADCASTD 100(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xdf52
-	VPBROADCASTD 132(DI), Z30
+	VPBROADCASTD 132(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
-	VPBROADCASTD 164(DI), Z31
+	VPBROADCASTD 164(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xef52
-	VPBROADCASTD 196(DI), Z30
+	VPBROADCASTD 196(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xf652
-	VPBROADCASTD 228(DI), Z31
+	VPBROADCASTD 228(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xff52
-	VPBROADCASTD 260(DI), Z30
+	VPBROADCASTD 260(DX), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
-	VPBROADCASTD 292(DI), Z31
+	VPBROADCASTD 292(DX), Z31
 	LONG         $0x401e1262
 	WORD         $0xcf52
-	VPBROADCASTD 324(DI), Z30
+	VPBROADCASTD 324(DX), Z30
 	LONG         $0x401e1262
 	WORD         $0xd652
-	VPBROADCASTD 356(DI), Z31
+	VPBROADCASTD 356(DX), Z31
 	LONG         $0x401e1262
 	WORD         $0xdf52
-	ADDQ         $0x00000080, R12
-	ADDQ         $0x08, DI
+	ADDQ         $0x00000080, R11
+	ADDQ         $0x08, DX
 	ADDQ         $0x00000080, R8
 	DECQ         R10
 	JNZ          inner
-	ADDQ         CX, DI
+	ADDQ         CX, DX
 	TESTQ        R9, R9
 	JNZ          block
-	MOVQ         bias+72(FP), DI
-	TESTQ        DI, DI
+	MOVQ         bias+72(FP), DX
+	TESTQ        DX, DX
 	JZ           biased
-	VMOVUPS      (DI), Z28
+	VMOVUPS      (DX), Z28
 	VADDPS       Z28, Z0, Z0
 	VADDPS       Z28, Z1, Z1
 	VADDPS       Z28, Z2, Z2
@@ -7312,8 +7515,8 @@ inner:
 	VADDPS       Z28, Z11, Z11
 
 biased:
-	MOVQ   relu+80(FP), DI
-	TESTQ  DI, DI
+	MOVQ   relu+80(FP), DX
+	TESTQ  DX, DX
 	JZ     rectified
 	VPXORD Z30, Z30, Z30
 	VMAXPS Z0, Z30, Z0
@@ -7368,6 +7571,7 @@ rectified:
 	VMOVDQU16 Y11, 352(BX)
 	ADDQ      $0x00000180, AX
 	ADDQ      $0x00000180, BX
+	XORQ      R12, R12
 	DECQ      SI
 	JNZ       tile
 	VZEROUPPER
@@ -7378,47 +7582,48 @@ rectified:
 TEXT ·gemmBF16x12x2(SB), NOSPLIT, $8-72
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
-	MOVQ b+16(FP), DX
-	MOVQ bStride+24(FP), BX
-	MOVQ c+40(FP), SI
-	MOVQ cStride+48(FP), DI
-	MOVQ tiles+56(FP), R8
+	MOVQ bStride+24(FP), DX
+	MOVQ c+40(FP), BX
+	MOVQ cStride+48(FP), SI
+	MOVQ tiles+56(FP), DI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R15
+	MOVQ $0x00000004, R14
+	MOVQ DX, BP
+	ADDQ DX, BP
 
 tile:
-	MOVQ    AX, R9
-	MOVQ    DX, R10
-	LEAQ    (DX)(BX*1), R11
-	LEAQ    (SI)(DI*1), R12
-	MOVQ    k4+32(FP), R13
-	MOVQ    add+64(FP), R14
-	TESTQ   R14, R14
+	MOVQ    AX, R8
+	MOVQ    b+16(FP), R9
+	LEAQ    (R9)(DX*1), R10
+	LEAQ    (BX)(SI*1), R11
+	MOVQ    k4+32(FP), R12
+	MOVQ    add+64(FP), R13
+	TESTQ   R13, R13
 	JZ      zero
-	VMOVUPS (SI), Z0
-	VMOVUPS (R12), Z1
-	VMOVUPS 64(SI), Z2
-	VMOVUPS 64(R12), Z3
-	VMOVUPS 128(SI), Z4
-	VMOVUPS 128(R12), Z5
-	VMOVUPS 192(SI), Z6
-	VMOVUPS 192(R12), Z7
-	VMOVUPS 256(SI), Z8
-	VMOVUPS 256(R12), Z9
-	VMOVUPS 320(SI), Z10
-	VMOVUPS 320(R12), Z11
-	VMOVUPS 384(SI), Z12
-	VMOVUPS 384(R12), Z13
-	VMOVUPS 448(SI), Z14
-	VMOVUPS 448(R12), Z15
-	VMOVUPS 512(SI), Z16
-	VMOVUPS 512(R12), Z17
-	VMOVUPS 576(SI), Z18
-	VMOVUPS 576(R12), Z19
-	VMOVUPS 640(SI), Z20
-	VMOVUPS 640(R12), Z21
-	VMOVUPS 704(SI), Z22
-	VMOVUPS 704(R12), Z23
+	VMOVUPS (BX), Z0
+	VMOVUPS (R11), Z1
+	VMOVUPS 64(BX), Z2
+	VMOVUPS 64(R11), Z3
+	VMOVUPS 128(BX), Z4
+	VMOVUPS 128(R11), Z5
+	VMOVUPS 192(BX), Z6
+	VMOVUPS 192(R11), Z7
+	VMOVUPS 256(BX), Z8
+	VMOVUPS 256(R11), Z9
+	VMOVUPS 320(BX), Z10
+	VMOVUPS 320(R11), Z11
+	VMOVUPS 384(BX), Z12
+	VMOVUPS 384(R11), Z13
+	VMOVUPS 448(BX), Z14
+	VMOVUPS 448(R11), Z15
+	VMOVUPS 512(BX), Z16
+	VMOVUPS 512(R11), Z17
+	VMOVUPS 576(BX), Z18
+	VMOVUPS 576(R11), Z19
+	VMOVUPS 640(BX), Z20
+	VMOVUPS 640(R11), Z21
+	VMOVUPS 704(BX), Z22
+	VMOVUPS 704(R11), Z23
 	JMP     block
 
 zero:
@@ -7448,177 +7653,182 @@ zero:
 	VPXORD Z23, Z23, Z23
 
 block:
-	MOVQ    R13, R14
-	CMPQ    R14, R15
-	CMOVQGT R15, R14
-	LEAQ    384(AX), BP
-	SUBQ    R14, R13
+	MOVQ    R12, R13
+	CMPQ    R13, R14
+	CMOVQGT R14, R13
+	LEAQ    384(AX), R15
+	SUBQ    R13, R12
 	JZ      inner
-	LEAQ    32(R9)(CX*1), BP
+	LEAQ    32(R8)(CX*1), R15
 
 inner:
-	PREFETCHT0   (BP)
-	VMOVUPS      (R10), Z28
-	VMOVUPS      (R11), Z29
-	VPBROADCASTD (R9), Z30
+	PREFETCHT0   (R15)
+	PREFETCHT0   (R9)(BP*1)
+	PREFETCHT0   (R10)(BP*1)
+	VMOVUPS      (R9), Z28
+	VMOVUPS      (R10), Z29
+	VPBROADCASTD (R8), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
 	LONG         $0x40169262
 	WORD         $0xce52
-	VPBROADCASTD 32(R9), Z31
+	VPBROADCASTD 32(R8), Z31
 	LONG         $0x401e9262
 	WORD         $0xd752
 	LONG         $0x40169262
 	WORD         $0xdf52
-	VPBROADCASTD 64(R9), Z30
+	VPBROADCASTD 64(R8), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
 	LONG         $0x40169262
 	WORD         $0xee52
-	VPBROADCASTD 96(R9), Z31
+	VPBROADCASTD 96(R8), Z31
 	LONG         $0x401e9262
 	WORD         $0xf752
 	LONG         $0x40169262
 	WORD         $0xff52
-	VPBROADCASTD 128(R9), Z30
+	VPBROADCASTD 128(R8), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
 	LONG         $0x40161262
 	WORD         $0xce52
-	VPBROADCASTD 160(R9), Z31
+	VPBROADCASTD 160(R8), Z31
 	LONG         $0x401e1262
 	WORD         $0xd752
 	LONG         $0x40161262
 	WORD         $0xdf52
-	VPBROADCASTD 192(R9), Z30
+	VPBROADCASTD 192(R8), Z30
 	LONG         $0x401e1262
 	WORD         $0xe652
 	LONG         $0x40161262
 	WORD         $0xee52
-	VPBROADCASTD 224(R9), Z31
+	VPBROADCASTD 224(R8), Z31
 	LONG         $0x401e1262
 	WORD         $0xf752
 	LONG         $0x40161262
 	WORD         $0xff52
-	VPBROADCASTD 256(R9), Z30
+	VPBROADCASTD 256(R8), Z30
 	LONG         $0x401e8262
 	WORD         $0xc652
 	LONG         $0x40168262
 	WORD         $0xce52
-	VPBROADCASTD 288(R9), Z31
+	VPBROADCASTD 288(R8), Z31
 	LONG         $0x401e8262
 	WORD         $0xd752
 	LONG         $0x40168262
 	WORD         $0xdf52
-	VPBROADCASTD 320(R9), Z30
+	VPBROADCASTD 320(R8), Z30
 	LONG         $0x401e8262
 	WORD         $0xe652
 	LONG         $0x40168262
 	WORD         $0xee52
-	VPBROADCASTD 352(R9), Z31
+	VPBROADCASTD 352(R8), Z31
 	LONG         $0x401e8262
 	WORD         $0xf752
 	LONG         $0x40168262
 	WORD         $0xff52
-	PREFETCHT0   64(BP)
-	VMOVUPS      64(R10), Z28
-	VMOVUPS      64(R11), Z29
-	VPBROADCASTD 4(R9), Z30
+	PREFETCHT0   64(R15)
+	PREFETCHT0   64(R9)(BP*1)
+	PREFETCHT0   64(R10)(BP*1)
+	VMOVUPS      64(R9), Z28
+	VMOVUPS      64(R10), Z29
+	VPBROADCASTD 4(R8), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
 	LONG         $0x40169262
 	WORD         $0xce52
-	VPBROADCASTD 36(R9), Z31
+	VPBROADCASTD 36(R8), Z31
 	LONG         $0x401e9262
 	WORD         $0xd752
 	LONG         $0x40169262
 	WORD         $0xdf52
-	VPBROADCASTD 68(R9), Z30
+	VPBROADCASTD 68(R8), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
 	LONG         $0x40169262
 	WORD         $0xee52
-	VPBROADCASTD 100(R9), Z31
+	VPBROADCASTD 100(R8), Z31
 	LONG         $0x401e9262
 	WORD         $0xf752
 	LONG         $0x40169262
 	WORD         $0xff52
-	VPBROADCASTD 132(R9), Z30
+	VPBROADCASTD 132(R8), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
 	LONG         $0x40161262
 	WORD         $0xce52
-	VPBROADCASTD 164(R9), Z31
+	VPBROADCASTD 164(R8), Z31
 	LONG         $0x401e1262
 	WORD         $0xd752
 	LONG         $0x40161262
 	WORD         $0xdf52
-	VPBROADCASTD 196(R9), Z30
+	VPBROADCASTD 196(R8), Z30
 	LONG         $0x401e1262
 	WORD         $0xe652
 	LONG         $0x40161262
 	WORD         $0xee52
-	VPBROADCASTD 228(R9), Z31
+	VPBROADCASTD 228(R8), Z31
 	LONG         $0x401e1262
 	WORD         $0xf752
 	LONG         $0x40161262
 	WORD         $0xff52
-	VPBROADCASTD 260(R9), Z30
+	VPBROADCASTD 260(R8), Z30
 	LONG         $0x401e8262
 	WORD         $0xc652
 	LONG         $0x40168262
 	WORD         $0xce52
-	VPBROADCASTD 292(R9), Z31
+	VPBROADCASTD 292(R8), Z31
 	LONG         $0x401e8262
 	WORD         $0xd752
 	LONG         $0x40168262
 	WORD         $0xdf52
-	VPBROADCASTD 324(R9), Z30
+	VPBROADCASTD 324(R8), Z30
 	LONG         $0x401e8262
 	WORD         $0xe652
 	LONG         $0x40168262
 	WORD         $0xee52
-	VPBROADCASTD 356(R9), Z31
+	VPBROADCASTD 356(R8), Z31
 	LONG         $0x401e8262
 	WORD         $0xf752
 	LONG         $0x40168262
 	WORD         $0xff52
-	ADDQ         $0x00000080, BP
-	ADDQ         $0x08, R9
+	ADDQ         $0x00000080, R15
+	ADDQ         $0x08, R8
+	ADDQ         $0x00000080, R9
 	ADDQ         $0x00000080, R10
-	ADDQ         $0x00000080, R11
-	DECQ         R14
+	DECQ         R13
 	JNZ          inner
-	ADDQ         CX, R9
-	TESTQ        R13, R13
+	ADDQ         CX, R8
+	TESTQ        R12, R12
 	JNZ          block
-	VMOVUPS      Z0, (SI)
-	VMOVUPS      Z1, (R12)
-	VMOVUPS      Z2, 64(SI)
-	VMOVUPS      Z3, 64(R12)
-	VMOVUPS      Z4, 128(SI)
-	VMOVUPS      Z5, 128(R12)
-	VMOVUPS      Z6, 192(SI)
-	VMOVUPS      Z7, 192(R12)
-	VMOVUPS      Z8, 256(SI)
-	VMOVUPS      Z9, 256(R12)
-	VMOVUPS      Z10, 320(SI)
-	VMOVUPS      Z11, 320(R12)
-	VMOVUPS      Z12, 384(SI)
-	VMOVUPS      Z13, 384(R12)
-	VMOVUPS      Z14, 448(SI)
-	VMOVUPS      Z15, 448(R12)
-	VMOVUPS      Z16, 512(SI)
-	VMOVUPS      Z17, 512(R12)
-	VMOVUPS      Z18, 576(SI)
-	VMOVUPS      Z19, 576(R12)
-	VMOVUPS      Z20, 640(SI)
-	VMOVUPS      Z21, 640(R12)
-	VMOVUPS      Z22, 704(SI)
-	VMOVUPS      Z23, 704(R12)
+	VMOVUPS      Z0, (BX)
+	VMOVUPS      Z1, (R11)
+	VMOVUPS      Z2, 64(BX)
+	VMOVUPS      Z3, 64(R11)
+	VMOVUPS      Z4, 128(BX)
+	VMOVUPS      Z5, 128(R11)
+	VMOVUPS      Z6, 192(BX)
+	VMOVUPS      Z7, 192(R11)
+	VMOVUPS      Z8, 256(BX)
+	VMOVUPS      Z9, 256(R11)
+	VMOVUPS      Z10, 320(BX)
+	VMOVUPS      Z11, 320(R11)
+	VMOVUPS      Z12, 384(BX)
+	VMOVUPS      Z13, 384(R11)
+	VMOVUPS      Z14, 448(BX)
+	VMOVUPS      Z15, 448(R11)
+	VMOVUPS      Z16, 512(BX)
+	VMOVUPS      Z17, 512(R11)
+	VMOVUPS      Z18, 576(BX)
+	VMOVUPS      Z19, 576(R11)
+	VMOVUPS      Z20, 640(BX)
+	VMOVUPS      Z21, 640(R11)
+	VMOVUPS      Z22, 704(BX)
+	VMOVUPS      Z23, 704(R11)
 	ADDQ         $0x00000180, AX
-	ADDQ         $0x00000300, SI
-	DECQ         R8
+	ADDQ         $0x00000300, BX
+	XORQ         BP, BP
+	DECQ         DI
 	JNZ          tile
 	VZEROUPPER
 	RET
@@ -7628,70 +7838,71 @@ inner:
 TEXT ·productBF16x12x2(SB), NOSPLIT, $8-88
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
-	MOVQ b+16(FP), DX
-	MOVQ bStride+24(FP), BX
-	MOVQ c+40(FP), SI
-	MOVQ cStride+48(FP), DI
-	MOVQ tiles+56(FP), R8
+	MOVQ bStride+24(FP), DX
+	MOVQ c+40(FP), BX
+	MOVQ cStride+48(FP), SI
+	MOVQ tiles+56(FP), DI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R15
+	MOVQ $0x00000004, R14
+	MOVQ DX, BP
+	ADDQ DX, BP
 
 tile:
-	MOVQ      AX, R9
-	MOVQ      DX, R10
-	LEAQ      (DX)(BX*1), R11
-	LEAQ      (SI)(DI*1), R12
-	MOVQ      k4+32(FP), R13
-	MOVQ      add+64(FP), R14
-	TESTQ     R14, R14
+	MOVQ      AX, R8
+	MOVQ      b+16(FP), R9
+	LEAQ      (R9)(DX*1), R10
+	LEAQ      (BX)(SI*1), R11
+	MOVQ      k4+32(FP), R12
+	MOVQ      add+64(FP), R13
+	TESTQ     R13, R13
 	JZ        zero
-	VPMOVZXWD (SI), Z0
+	VPMOVZXWD (BX), Z0
 	VPSLLD    $0x10, Z0, Z0
-	VPMOVZXWD (R12), Z1
+	VPMOVZXWD (R11), Z1
 	VPSLLD    $0x10, Z1, Z1
-	VPMOVZXWD 32(SI), Z2
+	VPMOVZXWD 32(BX), Z2
 	VPSLLD    $0x10, Z2, Z2
-	VPMOVZXWD 32(R12), Z3
+	VPMOVZXWD 32(R11), Z3
 	VPSLLD    $0x10, Z3, Z3
-	VPMOVZXWD 64(SI), Z4
+	VPMOVZXWD 64(BX), Z4
 	VPSLLD    $0x10, Z4, Z4
-	VPMOVZXWD 64(R12), Z5
+	VPMOVZXWD 64(R11), Z5
 	VPSLLD    $0x10, Z5, Z5
-	VPMOVZXWD 96(SI), Z6
+	VPMOVZXWD 96(BX), Z6
 	VPSLLD    $0x10, Z6, Z6
-	VPMOVZXWD 96(R12), Z7
+	VPMOVZXWD 96(R11), Z7
 	VPSLLD    $0x10, Z7, Z7
-	VPMOVZXWD 128(SI), Z8
+	VPMOVZXWD 128(BX), Z8
 	VPSLLD    $0x10, Z8, Z8
-	VPMOVZXWD 128(R12), Z9
+	VPMOVZXWD 128(R11), Z9
 	VPSLLD    $0x10, Z9, Z9
-	VPMOVZXWD 160(SI), Z10
+	VPMOVZXWD 160(BX), Z10
 	VPSLLD    $0x10, Z10, Z10
-	VPMOVZXWD 160(R12), Z11
+	VPMOVZXWD 160(R11), Z11
 	VPSLLD    $0x10, Z11, Z11
-	VPMOVZXWD 192(SI), Z12
+	VPMOVZXWD 192(BX), Z12
 	VPSLLD    $0x10, Z12, Z12
-	VPMOVZXWD 192(R12), Z13
+	VPMOVZXWD 192(R11), Z13
 	VPSLLD    $0x10, Z13, Z13
-	VPMOVZXWD 224(SI), Z14
+	VPMOVZXWD 224(BX), Z14
 	VPSLLD    $0x10, Z14, Z14
-	VPMOVZXWD 224(R12), Z15
+	VPMOVZXWD 224(R11), Z15
 	VPSLLD    $0x10, Z15, Z15
-	VPMOVZXWD 256(SI), Z16
+	VPMOVZXWD 256(BX), Z16
 	VPSLLD    $0x10, Z16, Z16
-	VPMOVZXWD 256(R12), Z17
+	VPMOVZXWD 256(R11), Z17
 	VPSLLD    $0x10, Z17, Z17
-	VPMOVZXWD 288(SI), Z18
+	VPMOVZXWD 288(BX), Z18
 	VPSLLD    $0x10, Z18, Z18
-	VPMOVZXWD 288(R12), Z19
+	VPMOVZXWD 288(R11), Z19
 	VPSLLD    $0x10, Z19, Z19
-	VPMOVZXWD 320(SI), Z20
+	VPMOVZXWD 320(BX), Z20
 	VPSLLD    $0x10, Z20, Z20
-	VPMOVZXWD 320(R12), Z21
+	VPMOVZXWD 320(R11), Z21
 	VPSLLD    $0x10, Z21, Z21
-	VPMOVZXWD 352(SI), Z22
+	VPMOVZXWD 352(BX), Z22
 	VPSLLD    $0x10, Z22, Z22
-	VPMOVZXWD 352(R12), Z23
+	VPMOVZXWD 352(R11), Z23
 	VPSLLD    $0x10, Z23, Z23
 	JMP       block
 
@@ -7722,155 +7933,159 @@ zero:
 	VPXORD Z23, Z23, Z23
 
 block:
-	MOVQ    R13, R14
-	CMPQ    R14, R15
-	CMOVQGT R15, R14
-	LEAQ    384(AX), BP
-	SUBQ    R14, R13
+	MOVQ    R12, R13
+	CMPQ    R13, R14
+	CMOVQGT R14, R13
+	LEAQ    384(AX), R15
+	SUBQ    R13, R12
 	JZ      inner
-	LEAQ    32(R9)(CX*1), BP
+	LEAQ    32(R8)(CX*1), R15
 
 inner:
-	PREFETCHT0   (BP)
-	VMOVUPS      (R10), Z28
-	VMOVUPS      (R11), Z29
-	VPBROADCASTD (R9), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	LONG         $0x40169262
-	WORD         $0xce52
-	VPBROADCASTD 32(R9), Z31
-	LONG         $0x401e9262
-	WORD         $0xd752
-	LONG         $0x40169262
-	WORD         $0xdf52
-	VPBROADCASTD 64(R9), Z30
-	LONG         $0x401e9262
-	WORD         $0xe652
-	LONG         $0x40169262
-	WORD         $0xee52
-	VPBROADCASTD 96(R9), Z31
-	LONG         $0x401e9262
-	WORD         $0xf752
-	LONG         $0x40169262
-	WORD         $0xff52
-	VPBROADCASTD 128(R9), Z30
-	LONG         $0x401e1262
-	WORD         $0xc652
-	LONG         $0x40161262
-	WORD         $0xce52
-	VPBROADCASTD 160(R9), Z31
-	LONG         $0x401e1262
-	WORD         $0xd752
-	LONG         $0x40161262
-	WORD         $0xdf52
-	VPBROADCASTD 192(R9), Z30
-	LONG         $0x401e1262
-	WORD         $0xe652
-	LONG         $0x40161262
-	WORD         $0xee52
-	VPBROADCASTD 224(R9), Z31
-	LONG         $0x401e1262
-	WORD         $0xf752
-	LONG         $0x40161262
-	WORD         $0xff52
-	VPBROADCASTD 256(R9), Z30
-	LONG         $0x401e8262
-	WORD         $0xc652
-	LONG         $0x40168262
-	WORD         $0xce52
-	VPBROADCASTD 288(R9), Z31
-	LONG         $0x401e8262
-	WORD         $0xd752
-	LONG         $0x40168262
-	WORD         $0xdf52
-	VPBROADCASTD 320(R9), Z30
-	LONG         $0x401e8262
-	WORD         $0xe652
-	LONG         $0x40168262
-	WORD         $0xee52
-	VPBROADCASTD 352(R9), Z31
-	LONG         $0x401e8262
-	WORD         $0xf752
-	LONG         $0x40168262
-	WORD         $0xff52
-	PREFETCHT0   64(BP)
-	VMOVUPS      64(R10), Z28
-	VMOVUPS      64(R11), Z29
-	VPBROADCASTD 4(R9), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	LONG         $0x40169262
-	WORD         $0xce52
-	VPBROADCASTD 36(R9), Z31
-	LONG         $0x401e9262
-	WORD         $0xd752
-	LONG         $0x40169262
-	WORD         $0xdf52
-	VPBROADCASTD 68(R9), Z30
-	LONG         $0x401e9262
-	WORD         $0xe652
-	LONG         $0x40169262
-	WORD         $0xee52
-	VPBROADCASTD 100(R9), Z31
-	LONG         $0x401e9262
-	WORD         $0xf752
-	LONG         $0x40169262
-	WORD         $0xff52
-	VPBROADCASTD 132(R9), Z30
-	LONG         $0x401e1262
-	WORD         $0xc652
-	LONG         $0x40161262
-	WORD         $0xce52
-	VPBROADCASTD 164(R9), Z31
-	LONG         $0x401e1262
-	WORD         $0xd752
-	LONG         $0x40161262
-	WORD         $0xdf52
-	VPBROADCASTD 196(R9), Z30
-	LONG         $0x401e1262
-	WORD         $0xe652
-	LONG         $0x40161262
-	WORD         $0xee52
-	VPBROADCASTD 228(R9), Z31
-	LONG         $0x401e1262
-	WORD         $0xf752
-	LONG         $0x40161262
-	WORD         $0xff52
-	VPBROADCASTD 260(R9), Z30
-	LONG         $0x401e8262
-	WORD         $0xc652
-	LONG         $0x40168262
-	WORD         $0xce52
-	VPBROADCASTD 292(R9), Z31
-	LONG         $0x401e8262
-	WORD         $0xd752
-	LONG         $0x40168262
-	WORD         $0xdf52
-	VPBROADCASTD 324(R9), Z30
-	LONG         $0x401e8262
-	WORD         $0xe652
-	LONG         $0x40168262
-	WORD         $0xee52
-	VPBROADCASTD 356(R9), Z31
-	LONG         $0x401e8262
-	WORD         $0xf752
-	LONG         $0x40168262
-	WORD         $0xff52
-	ADDQ         $0x00000080, BP
-	ADDQ         $0x08, R9
-	ADDQ         $0x00000080, R10
-	ADDQ         $0x00000080, R11
-	DECQ         R14
-	JNZ          inner
-	ADDQ         CX, R9
-	TESTQ        R13, R13
-	JNZ          block
-	MOVQ         bias+72(FP), R9
-	TESTQ        R9, R9
-	JZ           biased
+	PREFETCHT0   (R15)
+	PREFETCHT0   (R9)(BP*1)
+	PREFETCHT0   (R10)(BP*1)
 	VMOVUPS      (R9), Z28
-	VMOVUPS      64(R9), Z29
+	VMOVUPS      (R10), Z29
+	VPBROADCASTD (R8), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	LONG         $0x40169262
+	WORD         $0xce52
+	VPBROADCASTD 32(R8), Z31
+	LONG         $0x401e9262
+	WORD         $0xd752
+	LONG         $0x40169262
+	WORD         $0xdf52
+	VPBROADCASTD 64(R8), Z30
+	LONG         $0x401e9262
+	WORD         $0xe652
+	LONG         $0x40169262
+	WORD         $0xee52
+	VPBROADCASTD 96(R8), Z31
+	LONG         $0x401e9262
+	WORD         $0xf752
+	LONG         $0x40169262
+	WORD         $0xff52
+	VPBROADCASTD 128(R8), Z30
+	LONG         $0x401e1262
+	WORD         $0xc652
+	LONG         $0x40161262
+	WORD         $0xce52
+	VPBROADCASTD 160(R8), Z31
+	LONG         $0x401e1262
+	WORD         $0xd752
+	LONG         $0x40161262
+	WORD         $0xdf52
+	VPBROADCASTD 192(R8), Z30
+	LONG         $0x401e1262
+	WORD         $0xe652
+	LONG         $0x40161262
+	WORD         $0xee52
+	VPBROADCASTD 224(R8), Z31
+	LONG         $0x401e1262
+	WORD         $0xf752
+	LONG         $0x40161262
+	WORD         $0xff52
+	VPBROADCASTD 256(R8), Z30
+	LONG         $0x401e8262
+	WORD         $0xc652
+	LONG         $0x40168262
+	WORD         $0xce52
+	VPBROADCASTD 288(R8), Z31
+	LONG         $0x401e8262
+	WORD         $0xd752
+	LONG         $0x40168262
+	WORD         $0xdf52
+	VPBROADCASTD 320(R8), Z30
+	LONG         $0x401e8262
+	WORD         $0xe652
+	LONG         $0x40168262
+	WORD         $0xee52
+	VPBROADCASTD 352(R8), Z31
+	LONG         $0x401e8262
+	WORD         $0xf752
+	LONG         $0x40168262
+	WORD         $0xff52
+	PREFETCHT0   64(R15)
+	PREFETCHT0   64(R9)(BP*1)
+	PREFETCHT0   64(R10)(BP*1)
+	VMOVUPS      64(R9), Z28
+	VMOVUPS      64(R10), Z29
+	VPBROADCASTD 4(R8), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	LONG         $0x40169262
+	WORD         $0xce52
+	VPBROADCASTD 36(R8), Z31
+	LONG         $0x401e9262
+	WORD         $0xd752
+	LONG         $0x40169262
+	WORD         $0xdf52
+	VPBROADCASTD 68(R8), Z30
+	LONG         $0x401e9262
+	WORD         $0xe652
+	LONG         $0x40169262
+	WORD         $0xee52
+	VPBROADCASTD 100(R8), Z31
+	LONG         $0x401e9262
+	WORD         $0xf752
+	LONG         $0x40169262
+	WORD         $0xff52
+	VPBROADCASTD 132(R8), Z30
+	LONG         $0x401e1262
+	WORD         $0xc652
+	LONG         $0x40161262
+	WORD         $0xce52
+	VPBROADCASTD 164(R8), Z31
+	LONG         $0x401e1262
+	WORD         $0xd752
+	LONG         $0x40161262
+	WORD         $0xdf52
+	VPBROADCASTD 196(R8), Z30
+	LONG         $0x401e1262
+	WORD         $0xe652
+	LONG         $0x40161262
+	WORD         $0xee52
+	VPBROADCASTD 228(R8), Z31
+	LONG         $0x401e1262
+	WORD         $0xf752
+	LONG         $0x40161262
+	WORD         $0xff52
+	VPBROADCASTD 260(R8), Z30
+	LONG         $0x401e8262
+	WORD         $0xc652
+	LONG         $0x40168262
+	WORD         $0xce52
+	VPBROADCASTD 292(R8), Z31
+	LONG         $0x401e8262
+	WORD         $0xd752
+	LONG         $0x40168262
+	WORD         $0xdf52
+	VPBROADCASTD 324(R8), Z30
+	LONG         $0x401e8262
+	WORD         $0xe652
+	LONG         $0x40168262
+	WORD         $0xee52
+	VPBROADCASTD 356(R8), Z31
+	LONG         $0x401e8262
+	WORD         $0xf752
+	LONG         $0x40168262
+	WORD         $0xff52
+	ADDQ         $0x00000080, R15
+	ADDQ         $0x08, R8
+	ADDQ         $0x00000080, R9
+	ADDQ         $0x00000080, R10
+	DECQ         R13
+	JNZ          inner
+	ADDQ         CX, R8
+	TESTQ        R12, R12
+	JNZ          block
+	MOVQ         bias+72(FP), R8
+	TESTQ        R8, R8
+	JZ           biased
+	VMOVUPS      (R8), Z28
+	VMOVUPS      64(R8), Z29
 	VADDPS       Z28, Z0, Z0
 	VADDPS       Z29, Z1, Z1
 	VADDPS       Z28, Z2, Z2
@@ -7897,8 +8112,8 @@ inner:
 	VADDPS       Z29, Z23, Z23
 
 biased:
-	MOVQ   relu+80(FP), R9
-	TESTQ  R9, R9
+	MOVQ   relu+80(FP), R8
+	TESTQ  R8, R8
 	JZ     rectified
 	VPXORD Z30, Z30, Z30
 	VMAXPS Z0, Z30, Z0
@@ -7929,79 +8144,80 @@ biased:
 rectified:
 	LONG      $0x487ef262
 	WORD      $0xc072
-	VMOVDQU16 Y0, (SI)
+	VMOVDQU16 Y0, (BX)
 	LONG      $0x487ef262
 	WORD      $0xc972
-	VMOVDQU16 Y1, (R12)
+	VMOVDQU16 Y1, (R11)
 	LONG      $0x487ef262
 	WORD      $0xd272
-	VMOVDQU16 Y2, 32(SI)
+	VMOVDQU16 Y2, 32(BX)
 	LONG      $0x487ef262
 	WORD      $0xdb72
-	VMOVDQU16 Y3, 32(R12)
+	VMOVDQU16 Y3, 32(R11)
 	LONG      $0x487ef262
 	WORD      $0xe472
-	VMOVDQU16 Y4, 64(SI)
+	VMOVDQU16 Y4, 64(BX)
 	LONG      $0x487ef262
 	WORD      $0xed72
-	VMOVDQU16 Y5, 64(R12)
+	VMOVDQU16 Y5, 64(R11)
 	LONG      $0x487ef262
 	WORD      $0xf672
-	VMOVDQU16 Y6, 96(SI)
+	VMOVDQU16 Y6, 96(BX)
 	LONG      $0x487ef262
 	WORD      $0xff72
-	VMOVDQU16 Y7, 96(R12)
+	VMOVDQU16 Y7, 96(R11)
 	LONG      $0x487e5262
 	WORD      $0xc072
-	VMOVDQU16 Y8, 128(SI)
+	VMOVDQU16 Y8, 128(BX)
 	LONG      $0x487e5262
 	WORD      $0xc972
-	VMOVDQU16 Y9, 128(R12)
+	VMOVDQU16 Y9, 128(R11)
 	LONG      $0x487e5262
 	WORD      $0xd272
-	VMOVDQU16 Y10, 160(SI)
+	VMOVDQU16 Y10, 160(BX)
 	LONG      $0x487e5262
 	WORD      $0xdb72
-	VMOVDQU16 Y11, 160(R12)
+	VMOVDQU16 Y11, 160(R11)
 	LONG      $0x487e5262
 	WORD      $0xe472
-	VMOVDQU16 Y12, 192(SI)
+	VMOVDQU16 Y12, 192(BX)
 	LONG      $0x487e5262
 	WORD      $0xed72
-	VMOVDQU16 Y13, 192(R12)
+	VMOVDQU16 Y13, 192(R11)
 	LONG      $0x487e5262
 	WORD      $0xf672
-	VMOVDQU16 Y14, 224(SI)
+	VMOVDQU16 Y14, 224(BX)
 	LONG      $0x487e5262
 	WORD      $0xff72
-	VMOVDQU16 Y15, 224(R12)
+	VMOVDQU16 Y15, 224(R11)
 	LONG      $0x487ea262
 	WORD      $0xc072
-	VMOVDQU16 Y16, 256(SI)
+	VMOVDQU16 Y16, 256(BX)
 	LONG      $0x487ea262
 	WORD      $0xc972
-	VMOVDQU16 Y17, 256(R12)
+	VMOVDQU16 Y17, 256(R11)
 	LONG      $0x487ea262
 	WORD      $0xd272
-	VMOVDQU16 Y18, 288(SI)
+	VMOVDQU16 Y18, 288(BX)
 	LONG      $0x487ea262
 	WORD      $0xdb72
-	VMOVDQU16 Y19, 288(R12)
+	VMOVDQU16 Y19, 288(R11)
 	LONG      $0x487ea262
 	WORD      $0xe472
-	VMOVDQU16 Y20, 320(SI)
+	VMOVDQU16 Y20, 320(BX)
 	LONG      $0x487ea262
 	WORD      $0xed72
-	VMOVDQU16 Y21, 320(R12)
+	VMOVDQU16 Y21, 320(R11)
 	LONG      $0x487ea262
 	WORD      $0xf672
-	VMOVDQU16 Y22, 352(SI)
+	VMOVDQU16 Y22, 352(BX)
 	LONG      $0x487ea262
 	WORD      $0xff72
-	VMOVDQU16 Y23, 352(R12)
+	VMOVDQU16 Y23, 352(R11)
 	ADDQ      $0x00000180, AX
-	ADDQ      $0x00000180, SI
-	DECQ      R8
+	ADDQ      $0x00000180, BX
+	XORQ      BP, BP
+	DECQ      DI
 	JNZ       tile
 	VZEROUPPER
 	RET
@@ -8011,17 +8227,17 @@ rectified:
 TEXT ·gemmBF16x13x1(SB), NOSPLIT, $0-72
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
-	MOVQ b+16(FP), DX
-	MOVQ bStride+24(FP), BX
+	MOVQ bStride+24(FP), DX
 	MOVQ c+40(FP), BX
 	MOVQ cStride+48(FP), SI
 	MOVQ tiles+56(FP), SI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R11
+	MOVQ $0x00000004, DI
+	MOVQ DX, R12
 
 tile:
-	MOVQ    AX, DI
-	MOVQ    DX, R8
+	MOVQ    AX, DX
+	MOVQ    b+16(FP), R8
 	MOVQ    k4+32(FP), R9
 	MOVQ    add+64(FP), R10
 	TESTQ   R10, R10
@@ -8058,102 +8274,104 @@ zero:
 
 block:
 	MOVQ    R9, R10
-	CMPQ    R10, R11
-	CMOVQGT R11, R10
-	LEAQ    416(AX), R12
+	CMPQ    R10, DI
+	CMOVQGT DI, R10
+	LEAQ    416(AX), R11
 	SUBQ    R10, R9
 	JZ      inner
-	LEAQ    32(DI)(CX*1), R12
+	LEAQ    32(DX)(CX*1), R11
 
 inner:
-	PREFETCHT0   (R12)
+	PREFETCHT0   (R11)
+	PREFETCHT0   (R8)(R12*1)
 	VMOVUPS      (R8), Z28
-	VPBROADCASTD (DI), Z30
+	VPBROADCASTD (DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 32(DI), Z31
+	VPBROADCASTD 32(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 64(DI), Z30
+	VPBROADCASTD 64(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	VPBROADCASTD 96(DI), Z31
+	VPBROADCASTD 96(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xdf52
-	VPBROADCASTD 128(DI), Z30
+	VPBROADCASTD 128(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
-	VPBROADCASTD 160(DI), Z31
+	VPBROADCASTD 160(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xef52
-	VPBROADCASTD 192(DI), Z30
+	VPBROADCASTD 192(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xf652
-	VPBROADCASTD 224(DI), Z31
+	VPBROADCASTD 224(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xff52
-	VPBROADCASTD 256(DI), Z30
+	VPBROADCASTD 256(DX), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
-	VPBROADCASTD 288(DI), Z31
+	VPBROADCASTD 288(DX), Z31
 	LONG         $0x401e1262
 	WORD         $0xcf52
-	VPBROADCASTD 320(DI), Z30
+	VPBROADCASTD 320(DX), Z30
 	LONG         $0x401e1262
 	WORD         $0xd652
-	VPBROADCASTD 352(DI), Z31
+	VPBROADCASTD 352(DX), Z31
 	LONG         $0x401e1262
 	WORD         $0xdf52
-	VPBROADCASTD 384(DI), Z30
+	VPBROADCASTD 384(DX), Z30
 	LONG         $0x401e1262
 	WORD         $0xe652
-	PREFETCHT0   64(R12)
+	PREFETCHT0   64(R11)
+	PREFETCHT0   64(R8)(R12*1)
 	VMOVUPS      64(R8), Z28
-	VPBROADCASTD 4(DI), Z30
+	VPBROADCASTD 4(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 36(DI), Z31
+	VPBROADCASTD 36(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 68(DI), Z30
+	VPBROADCASTD 68(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	VPBROADCASTD 100(DI), Z31
+	VPBROADCASTD 100(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xdf52
-	VPBROADCASTD 132(DI), Z30
+	VPBROADCASTD 132(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
-	VPBROADCASTD 164(DI), Z31
+	VPBROADCASTD 164(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xef52
-	VPBROADCASTD 196(DI), Z30
+	VPBROADCASTD 196(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xf652
-	VPBROADCASTD 228(DI), Z31
+	VPBROADCASTD 228(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xff52
-	VPBROADCASTD 260(DI), Z30
+	VPBROADCASTD 260(DX), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
-	VPBROADCASTD 292(DI), Z31
+	VPBROADCASTD 292(DX), Z31
 	LONG         $0x401e1262
 	WORD         $0xcf52
-	VPBROADCASTD 324(DI), Z30
+	VPBROADCASTD 324(DX), Z30
 	LONG         $0x401e1262
 	WORD         $0xd652
-	VPBROADCASTD 356(DI), Z31
+	VPBROADCASTD 356(DX), Z31
 	LONG         $0x401e1262
 	WORD         $0xdf52
-	VPBROADCASTD 388(DI), Z30
+	VPBROADCASTD 388(DX), Z30
 	LONG         $0x401e1262
 	WORD         $0xe652
-	ADDQ         $0x00000080, R12
-	ADDQ         $0x08, DI
+	ADDQ         $0x00000080, R11
+	ADDQ         $0x08, DX
 	ADDQ         $0x00000080, R8
 	DECQ         R10
 	JNZ          inner
-	ADDQ         CX, DI
+	ADDQ         CX, DX
 	TESTQ        R9, R9
 	JNZ          block
 	VMOVUPS      Z0, (BX)
@@ -8171,6 +8389,7 @@ inner:
 	VMOVUPS      Z12, 768(BX)
 	ADDQ         $0x000001a0, AX
 	ADDQ         $0x00000340, BX
+	XORQ         R12, R12
 	DECQ         SI
 	JNZ          tile
 	VZEROUPPER
@@ -8181,17 +8400,17 @@ inner:
 TEXT ·productBF16x13x1(SB), NOSPLIT, $0-88
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
-	MOVQ b+16(FP), DX
-	MOVQ bStride+24(FP), BX
+	MOVQ bStride+24(FP), DX
 	MOVQ c+40(FP), BX
 	MOVQ cStride+48(FP), SI
 	MOVQ tiles+56(FP), SI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R11
+	MOVQ $0x00000004, DI
+	MOVQ DX, R12
 
 tile:
-	MOVQ      AX, DI
-	MOVQ      DX, R8
+	MOVQ      AX, DX
+	MOVQ      b+16(FP), R8
 	MOVQ      k4+32(FP), R9
 	MOVQ      add+64(FP), R10
 	TESTQ     R10, R10
@@ -8241,108 +8460,110 @@ zero:
 
 block:
 	MOVQ    R9, R10
-	CMPQ    R10, R11
-	CMOVQGT R11, R10
-	LEAQ    416(AX), R12
+	CMPQ    R10, DI
+	CMOVQGT DI, R10
+	LEAQ    416(AX), R11
 	SUBQ    R10, R9
 	JZ      inner
-	LEAQ    32(DI)(CX*1), R12
+	LEAQ    32(DX)(CX*1), R11
 
 inner:
-	PREFETCHT0   (R12)
+	PREFETCHT0   (R11)
+	PREFETCHT0   (R8)(R12*1)
 	VMOVUPS      (R8), Z28
-	VPBROADCASTD (DI), Z30
+	VPBROADCASTD (DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 32(DI), Z31
+	VPBROADCASTD 32(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 64(DI), Z30
+	VPBROADCASTD 64(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	VPBROADCASTD 96(DI), Z31
+	VPBROADCASTD 96(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xdf52
-	VPBROADCASTD 128(DI), Z30
+	VPBROADCASTD 128(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
-	VPBROADCASTD 160(DI), Z31
+	VPBROADCASTD 160(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xef52
-	VPBROADCASTD 192(DI), Z30
+	VPBROADCASTD 192(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xf652
-	VPBROADCASTD 224(DI), Z31
+	VPBROADCASTD 224(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xff52
-	VPBROADCASTD 256(DI), Z30
+	VPBROADCASTD 256(DX), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
-	VPBROADCASTD 288(DI), Z31
+	VPBROADCASTD 288(DX), Z31
 	LONG         $0x401e1262
 	WORD         $0xcf52
-	VPBROADCASTD 320(DI), Z30
+	VPBROADCASTD 320(DX), Z30
 	LONG         $0x401e1262
 	WORD         $0xd652
-	VPBROADCASTD 352(DI), Z31
+	VPBROADCASTD 352(DX), Z31
 	LONG         $0x401e1262
 	WORD         $0xdf52
-	VPBROADCASTD 384(DI), Z30
+	VPBROADCASTD 384(DX), Z30
 	LONG         $0x401e1262
 	WORD         $0xe652
-	PREFETCHT0   64(R12)
+	PREFETCHT0   64(R11)
+	PREFETCHT0   64(R8)(R12*1)
 	VMOVUPS      64(R8), Z28
-	VPBROADCASTD 4(DI), Z30
+	VPBROADCASTD 4(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 36(DI), Z31
+	VPBROADCASTD 36(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 68(DI), Z30
+	VPBROADCASTD 68(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	VPBROADCASTD 100(DI), Z31
+	VPBROADCASTD 100(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xdf52
-	VPBROADCASTD 132(DI), Z30
+	VPBROADCASTD 132(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
-	VPBROADCASTD 164(DI), Z31
+	VPBROADCASTD 164(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xef52
-	VPBROADCASTD 196(DI), Z30
+	VPBROADCASTD 196(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xf652
-	VPBROADCASTD 228(DI), Z31
+	VPBROADCASTD 228(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xff52
-	VPBROADCASTD 260(DI), Z30
+	VPBROADCASTD 260(DX), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
-	VPBROADCASTD 292(DI), Z31
+	VPBROADCASTD 292(DX), Z31
 	LONG         $0x401e1262
 	WORD         $0xcf52
-	VPBROADCASTD 324(DI), Z30
+	VPBROADCASTD 324(DX), Z30
 	LONG         $0x401e1262
 	WORD         $0xd652
-	VPBROADCASTD 356(DI), Z31
+	VPBROADCASTD 356(DX), Z31
 	LONG         $0x401e1262
 	WORD         $0xdf52
-	VPBROADCASTD 388(DI), Z30
+	VPBROADCASTD 388(DX), Z30
 	LONG         $0x401e1262
 	WORD         $0xe652
-	ADDQ         $0x00000080, R12
-	ADDQ         $0x08, DI
+	ADDQ         $0x00000080, R11
+	ADDQ         $0x08, DX
 	ADDQ         $0x00000080, R8
 	DECQ         R10
 	JNZ          inner
-	ADDQ         CX, DI
+	ADDQ         CX, DX
 	TESTQ        R9, R9
 	JNZ          block
-	MOVQ         bias+72(FP), DI
-	TESTQ        DI, DI
+	MOVQ         bias+72(FP), DX
+	TESTQ        DX, DX
 	JZ           biased
-	VMOVUPS      (DI), Z28
+	VMOVUPS      (DX), Z28
 	VADDPS       Z28, Z0, Z0
 	VADDPS       Z28, Z1, Z1
 	VADDPS       Z28, Z2, Z2
@@ -8358,8 +8579,8 @@ inner:
 	VADDPS       Z28, Z12, Z12
 
 biased:
-	MOVQ   relu+80(FP), DI
-	TESTQ  DI, DI
+	MOVQ   relu+80(FP), DX
+	TESTQ  DX, DX
 	JZ     rectified
 	VPXORD Z30, Z30, Z30
 	VMAXPS Z0, Z30, Z0
@@ -8418,6 +8639,7 @@ rectified:
 	VMOVDQU16 Y12, 384(BX)
 	ADDQ      $0x000001a0, AX
 	ADDQ      $0x000001a0, BX
+	XORQ      R12, R12
 	DECQ      SI
 	JNZ       tile
 	VZEROUPPER
@@ -8428,49 +8650,50 @@ rectified:
 TEXT ·gemmBF16x13x2(SB), NOSPLIT, $8-72
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
-	MOVQ b+16(FP), DX
-	MOVQ bStride+24(FP), BX
-	MOVQ c+40(FP), SI
-	MOVQ cStride+48(FP), DI
-	MOVQ tiles+56(FP), R8
+	MOVQ bStride+24(FP), DX
+	MOVQ c+40(FP), BX
+	MOVQ cStride+48(FP), SI
+	MOVQ tiles+56(FP), DI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R15
+	MOVQ $0x00000004, R14
+	MOVQ DX, BP
+	ADDQ DX, BP
 
 tile:
-	MOVQ    AX, R9
-	MOVQ    DX, R10
-	LEAQ    (DX)(BX*1), R11
-	LEAQ    (SI)(DI*1), R12
-	MOVQ    k4+32(FP), R13
-	MOVQ    add+64(FP), R14
-	TESTQ   R14, R14
+	MOVQ    AX, R8
+	MOVQ    b+16(FP), R9
+	LEAQ    (R9)(DX*1), R10
+	LEAQ    (BX)(SI*1), R11
+	MOVQ    k4+32(FP), R12
+	MOVQ    add+64(FP), R13
+	TESTQ   R13, R13
 	JZ      zero
-	VMOVUPS (SI), Z0
-	VMOVUPS (R12), Z1
-	VMOVUPS 64(SI), Z2
-	VMOVUPS 64(R12), Z3
-	VMOVUPS 128(SI), Z4
-	VMOVUPS 128(R12), Z5
-	VMOVUPS 192(SI), Z6
-	VMOVUPS 192(R12), Z7
-	VMOVUPS 256(SI), Z8
-	VMOVUPS 256(R12), Z9
-	VMOVUPS 320(SI), Z10
-	VMOVUPS 320(R12), Z11
-	VMOVUPS 384(SI), Z12
-	VMOVUPS 384(R12), Z13
-	VMOVUPS 448(SI), Z14
-	VMOVUPS 448(R12), Z15
-	VMOVUPS 512(SI), Z16
-	VMOVUPS 512(R12), Z17
-	VMOVUPS 576(SI), Z18
-	VMOVUPS 576(R12), Z19
-	VMOVUPS 640(SI), Z20
-	VMOVUPS 640(R12), Z21
-	VMOVUPS 704(SI), Z22
-	VMOVUPS 704(R12), Z23
-	VMOVUPS 768(SI), Z24
-	VMOVUPS 768(R12), Z25
+	VMOVUPS (BX), Z0
+	VMOVUPS (R11), Z1
+	VMOVUPS 64(BX), Z2
+	VMOVUPS 64(R11), Z3
+	VMOVUPS 128(BX), Z4
+	VMOVUPS 128(R11), Z5
+	VMOVUPS 192(BX), Z6
+	VMOVUPS 192(R11), Z7
+	VMOVUPS 256(BX), Z8
+	VMOVUPS 256(R11), Z9
+	VMOVUPS 320(BX), Z10
+	VMOVUPS 320(R11), Z11
+	VMOVUPS 384(BX), Z12
+	VMOVUPS 384(R11), Z13
+	VMOVUPS 448(BX), Z14
+	VMOVUPS 448(R11), Z15
+	VMOVUPS 512(BX), Z16
+	VMOVUPS 512(R11), Z17
+	VMOVUPS 576(BX), Z18
+	VMOVUPS 576(R11), Z19
+	VMOVUPS 640(BX), Z20
+	VMOVUPS 640(R11), Z21
+	VMOVUPS 704(BX), Z22
+	VMOVUPS 704(R11), Z23
+	VMOVUPS 768(BX), Z24
+	VMOVUPS 768(R11), Z25
 	JMP     block
 
 zero:
@@ -8502,189 +8725,194 @@ zero:
 	VPXORD Z25, Z25, Z25
 
 block:
-	MOVQ    R13, R14
-	CMPQ    R14, R15
-	CMOVQGT R15, R14
-	LEAQ    416(AX), BP
-	SUBQ    R14, R13
+	MOVQ    R12, R13
+	CMPQ    R13, R14
+	CMOVQGT R14, R13
+	LEAQ    416(AX), R15
+	SUBQ    R13, R12
 	JZ      inner
-	LEAQ    32(R9)(CX*1), BP
+	LEAQ    32(R8)(CX*1), R15
 
 inner:
-	PREFETCHT0   (BP)
-	VMOVUPS      (R10), Z28
-	VMOVUPS      (R11), Z29
-	VPBROADCASTD (R9), Z30
+	PREFETCHT0   (R15)
+	PREFETCHT0   (R9)(BP*1)
+	PREFETCHT0   (R10)(BP*1)
+	VMOVUPS      (R9), Z28
+	VMOVUPS      (R10), Z29
+	VPBROADCASTD (R8), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
 	LONG         $0x40169262
 	WORD         $0xce52
-	VPBROADCASTD 32(R9), Z31
+	VPBROADCASTD 32(R8), Z31
 	LONG         $0x401e9262
 	WORD         $0xd752
 	LONG         $0x40169262
 	WORD         $0xdf52
-	VPBROADCASTD 64(R9), Z30
+	VPBROADCASTD 64(R8), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
 	LONG         $0x40169262
 	WORD         $0xee52
-	VPBROADCASTD 96(R9), Z31
+	VPBROADCASTD 96(R8), Z31
 	LONG         $0x401e9262
 	WORD         $0xf752
 	LONG         $0x40169262
 	WORD         $0xff52
-	VPBROADCASTD 128(R9), Z30
+	VPBROADCASTD 128(R8), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
 	LONG         $0x40161262
 	WORD         $0xce52
-	VPBROADCASTD 160(R9), Z31
+	VPBROADCASTD 160(R8), Z31
 	LONG         $0x401e1262
 	WORD         $0xd752
 	LONG         $0x40161262
 	WORD         $0xdf52
-	VPBROADCASTD 192(R9), Z30
+	VPBROADCASTD 192(R8), Z30
 	LONG         $0x401e1262
 	WORD         $0xe652
 	LONG         $0x40161262
 	WORD         $0xee52
-	VPBROADCASTD 224(R9), Z31
+	VPBROADCASTD 224(R8), Z31
 	LONG         $0x401e1262
 	WORD         $0xf752
 	LONG         $0x40161262
 	WORD         $0xff52
-	VPBROADCASTD 256(R9), Z30
+	VPBROADCASTD 256(R8), Z30
 	LONG         $0x401e8262
 	WORD         $0xc652
 	LONG         $0x40168262
 	WORD         $0xce52
-	VPBROADCASTD 288(R9), Z31
+	VPBROADCASTD 288(R8), Z31
 	LONG         $0x401e8262
 	WORD         $0xd752
 	LONG         $0x40168262
 	WORD         $0xdf52
-	VPBROADCASTD 320(R9), Z30
+	VPBROADCASTD 320(R8), Z30
 	LONG         $0x401e8262
 	WORD         $0xe652
 	LONG         $0x40168262
 	WORD         $0xee52
-	VPBROADCASTD 352(R9), Z31
+	VPBROADCASTD 352(R8), Z31
 	LONG         $0x401e8262
 	WORD         $0xf752
 	LONG         $0x40168262
 	WORD         $0xff52
-	VPBROADCASTD 384(R9), Z30
+	VPBROADCASTD 384(R8), Z30
 	LONG         $0x401e0262
 	WORD         $0xc652
 	LONG         $0x40160262
 	WORD         $0xce52
-	PREFETCHT0   64(BP)
-	VMOVUPS      64(R10), Z28
-	VMOVUPS      64(R11), Z29
-	VPBROADCASTD 4(R9), Z30
+	PREFETCHT0   64(R15)
+	PREFETCHT0   64(R9)(BP*1)
+	PREFETCHT0   64(R10)(BP*1)
+	VMOVUPS      64(R9), Z28
+	VMOVUPS      64(R10), Z29
+	VPBROADCASTD 4(R8), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
 	LONG         $0x40169262
 	WORD         $0xce52
-	VPBROADCASTD 36(R9), Z31
+	VPBROADCASTD 36(R8), Z31
 	LONG         $0x401e9262
 	WORD         $0xd752
 	LONG         $0x40169262
 	WORD         $0xdf52
-	VPBROADCASTD 68(R9), Z30
+	VPBROADCASTD 68(R8), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
 	LONG         $0x40169262
 	WORD         $0xee52
-	VPBROADCASTD 100(R9), Z31
+	VPBROADCASTD 100(R8), Z31
 	LONG         $0x401e9262
 	WORD         $0xf752
 	LONG         $0x40169262
 	WORD         $0xff52
-	VPBROADCASTD 132(R9), Z30
+	VPBROADCASTD 132(R8), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
 	LONG         $0x40161262
 	WORD         $0xce52
-	VPBROADCASTD 164(R9), Z31
+	VPBROADCASTD 164(R8), Z31
 	LONG         $0x401e1262
 	WORD         $0xd752
 	LONG         $0x40161262
 	WORD         $0xdf52
-	VPBROADCASTD 196(R9), Z30
+	VPBROADCASTD 196(R8), Z30
 	LONG         $0x401e1262
 	WORD         $0xe652
 	LONG         $0x40161262
 	WORD         $0xee52
-	VPBROADCASTD 228(R9), Z31
+	VPBROADCASTD 228(R8), Z31
 	LONG         $0x401e1262
 	WORD         $0xf752
 	LONG         $0x40161262
 	WORD         $0xff52
-	VPBROADCASTD 260(R9), Z30
+	VPBROADCASTD 260(R8), Z30
 	LONG         $0x401e8262
 	WORD         $0xc652
 	LONG         $0x40168262
 	WORD         $0xce52
-	VPBROADCASTD 292(R9), Z31
+	VPBROADCASTD 292(R8), Z31
 	LONG         $0x401e8262
 	WORD         $0xd752
 	LONG         $0x40168262
 	WORD         $0xdf52
-	VPBROADCASTD 324(R9), Z30
+	VPBROADCASTD 324(R8), Z30
 	LONG         $0x401e8262
 	WORD         $0xe652
 	LONG         $0x40168262
 	WORD         $0xee52
-	VPBROADCASTD 356(R9), Z31
+	VPBROADCASTD 356(R8), Z31
 	LONG         $0x401e8262
 	WORD         $0xf752
 	LONG         $0x40168262
 	WORD         $0xff52
-	VPBROADCASTD 388(R9), Z30
+	VPBROADCASTD 388(R8), Z30
 	LONG         $0x401e0262
 	WORD         $0xc652
 	LONG         $0x40160262
 	WORD         $0xce52
-	ADDQ         $0x00000080, BP
-	ADDQ         $0x08, R9
+	ADDQ         $0x00000080, R15
+	ADDQ         $0x08, R8
+	ADDQ         $0x00000080, R9
 	ADDQ         $0x00000080, R10
-	ADDQ         $0x00000080, R11
-	DECQ         R14
+	DECQ         R13
 	JNZ          inner
-	ADDQ         CX, R9
-	TESTQ        R13, R13
+	ADDQ         CX, R8
+	TESTQ        R12, R12
 	JNZ          block
-	VMOVUPS      Z0, (SI)
-	VMOVUPS      Z1, (R12)
-	VMOVUPS      Z2, 64(SI)
-	VMOVUPS      Z3, 64(R12)
-	VMOVUPS      Z4, 128(SI)
-	VMOVUPS      Z5, 128(R12)
-	VMOVUPS      Z6, 192(SI)
-	VMOVUPS      Z7, 192(R12)
-	VMOVUPS      Z8, 256(SI)
-	VMOVUPS      Z9, 256(R12)
-	VMOVUPS      Z10, 320(SI)
-	VMOVUPS      Z11, 320(R12)
-	VMOVUPS      Z12, 384(SI)
-	VMOVUPS      Z13, 384(R12)
-	VMOVUPS      Z14, 448(SI)
-	VMOVUPS      Z15, 448(R12)
-	VMOVUPS      Z16, 512(SI)
-	VMOVUPS      Z17, 512(R12)
-	VMOVUPS      Z18, 576(SI)
-	VMOVUPS      Z19, 576(R12)
-	VMOVUPS      Z20, 640(SI)
-	VMOVUPS      Z21, 640(R12)
-	VMOVUPS      Z22, 704(SI)
-	VMOVUPS      Z23, 704(R12)
-	VMOVUPS      Z24, 768(SI)
-	VMOVUPS      Z25, 768(R12)
+	VMOVUPS      Z0, (BX)
+	VMOVUPS      Z1, (R11)
+	VMOVUPS      Z2, 64(BX)
+	VMOVUPS      Z3, 64(R11)
+	VMOVUPS      Z4, 128(BX)
+	VMOVUPS      Z5, 128(R11)
+	VMOVUPS      Z6, 192(BX)
+	VMOVUPS      Z7, 192(R11)
+	VMOVUPS      Z8, 256(BX)
+	VMOVUPS      Z9, 256(R11)
+	VMOVUPS      Z10, 320(BX)
+	VMOVUPS      Z11, 320(R11)
+	VMOVUPS      Z12, 384(BX)
+	VMOVUPS      Z13, 384(R11)
+	VMOVUPS      Z14, 448(BX)
+	VMOVUPS      Z15, 448(R11)
+	VMOVUPS      Z16, 512(BX)
+	VMOVUPS      Z17, 512(R11)
+	VMOVUPS      Z18, 576(BX)
+	VMOVUPS      Z19, 576(R11)
+	VMOVUPS      Z20, 640(BX)
+	VMOVUPS      Z21, 640(R11)
+	VMOVUPS      Z22, 704(BX)
+	VMOVUPS      Z23, 704(R11)
+	VMOVUPS      Z24, 768(BX)
+	VMOVUPS      Z25, 768(R11)
 	ADDQ         $0x000001a0, AX
-	ADDQ         $0x00000340, SI
-	DECQ         R8
+	ADDQ         $0x00000340, BX
+	XORQ         BP, BP
+	DECQ         DI
 	JNZ          tile
 	VZEROUPPER
 	RET
@@ -8694,74 +8922,75 @@ inner:
 TEXT ·productBF16x13x2(SB), NOSPLIT, $8-88
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
-	MOVQ b+16(FP), DX
-	MOVQ bStride+24(FP), BX
-	MOVQ c+40(FP), SI
-	MOVQ cStride+48(FP), DI
-	MOVQ tiles+56(FP), R8
+	MOVQ bStride+24(FP), DX
+	MOVQ c+40(FP), BX
+	MOVQ cStride+48(FP), SI
+	MOVQ tiles+56(FP), DI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R15
+	MOVQ $0x00000004, R14
+	MOVQ DX, BP
+	ADDQ DX, BP
 
 tile:
-	MOVQ      AX, R9
-	MOVQ      DX, R10
-	LEAQ      (DX)(BX*1), R11
-	LEAQ      (SI)(DI*1), R12
-	MOVQ      k4+32(FP), R13
-	MOVQ      add+64(FP), R14
-	TESTQ     R14, R14
+	MOVQ      AX, R8
+	MOVQ      b+16(FP), R9
+	LEAQ      (R9)(DX*1), R10
+	LEAQ      (BX)(SI*1), R11
+	MOVQ      k4+32(FP), R12
+	MOVQ      add+64(FP), R13
+	TESTQ     R13, R13
 	JZ        zero
-	VPMOVZXWD (SI), Z0
+	VPMOVZXWD (BX), Z0
 	VPSLLD    $0x10, Z0, Z0
-	VPMOVZXWD (R12), Z1
+	VPMOVZXWD (R11), Z1
 	VPSLLD    $0x10, Z1, Z1
-	VPMOVZXWD 32(SI), Z2
+	VPMOVZXWD 32(BX), Z2
 	VPSLLD    $0x10, Z2, Z2
-	VPMOVZXWD 32(R12), Z3
+	VPMOVZXWD 32(R11), Z3
 	VPSLLD    $0x10, Z3, Z3
-	VPMOVZXWD 64(SI), Z4
+	VPMOVZXWD 64(BX), Z4
 	VPSLLD    $0x10, Z4, Z4
-	VPMOVZXWD 64(R12), Z5
+	VPMOVZXWD 64(R11), Z5
 	VPSLLD    $0x10, Z5, Z5
-	VPMOVZXWD 96(SI), Z6
+	VPMOVZXWD 96(BX), Z6
 	VPSLLD    $0x10, Z6, Z6
-	VPMOVZXWD 96(R12), Z7
+	VPMOVZXWD 96(R11), Z7
 	VPSLLD    $0x10, Z7, Z7
-	VPMOVZXWD 128(SI), Z8
+	VPMOVZXWD 128(BX), Z8
 	VPSLLD    $0x10, Z8, Z8
-	VPMOVZXWD 128(R12), Z9
+	VPMOVZXWD 128(R11), Z9
 	VPSLLD    $0x10, Z9, Z9
-	VPMOVZXWD 160(SI), Z10
+	VPMOVZXWD 160(BX), Z10
 	VPSLLD    $0x10, Z10, Z10
-	VPMOVZXWD 160(R12), Z11
+	VPMOVZXWD 160(R11), Z11
 	VPSLLD    $0x10, Z11, Z11
-	VPMOVZXWD 192(SI), Z12
+	VPMOVZXWD 192(BX), Z12
 	VPSLLD    $0x10, Z12, Z12
-	VPMOVZXWD 192(R12), Z13
+	VPMOVZXWD 192(R11), Z13
 	VPSLLD    $0x10, Z13, Z13
-	VPMOVZXWD 224(SI), Z14
+	VPMOVZXWD 224(BX), Z14
 	VPSLLD    $0x10, Z14, Z14
-	VPMOVZXWD 224(R12), Z15
+	VPMOVZXWD 224(R11), Z15
 	VPSLLD    $0x10, Z15, Z15
-	VPMOVZXWD 256(SI), Z16
+	VPMOVZXWD 256(BX), Z16
 	VPSLLD    $0x10, Z16, Z16
-	VPMOVZXWD 256(R12), Z17
+	VPMOVZXWD 256(R11), Z17
 	VPSLLD    $0x10, Z17, Z17
-	VPMOVZXWD 288(SI), Z18
+	VPMOVZXWD 288(BX), Z18
 	VPSLLD    $0x10, Z18, Z18
-	VPMOVZXWD 288(R12), Z19
+	VPMOVZXWD 288(R11), Z19
 	VPSLLD    $0x10, Z19, Z19
-	VPMOVZXWD 320(SI), Z20
+	VPMOVZXWD 320(BX), Z20
 	VPSLLD    $0x10, Z20, Z20
-	VPMOVZXWD 320(R12), Z21
+	VPMOVZXWD 320(R11), Z21
 	VPSLLD    $0x10, Z21, Z21
-	VPMOVZXWD 352(SI), Z22
+	VPMOVZXWD 352(BX), Z22
 	VPSLLD    $0x10, Z22, Z22
-	VPMOVZXWD 352(R12), Z23
+	VPMOVZXWD 352(R11), Z23
 	VPSLLD    $0x10, Z23, Z23
-	VPMOVZXWD 384(SI), Z24
+	VPMOVZXWD 384(BX), Z24
 	VPSLLD    $0x10, Z24, Z24
-	VPMOVZXWD 384(R12), Z25
+	VPMOVZXWD 384(R11), Z25
 	VPSLLD    $0x10, Z25, Z25
 	JMP       block
 
@@ -8794,165 +9023,169 @@ zero:
 	VPXORD Z25, Z25, Z25
 
 block:
-	MOVQ    R13, R14
-	CMPQ    R14, R15
-	CMOVQGT R15, R14
-	LEAQ    416(AX), BP
-	SUBQ    R14, R13
+	MOVQ    R12, R13
+	CMPQ    R13, R14
+	CMOVQGT R14, R13
+	LEAQ    416(AX), R15
+	SUBQ    R13, R12
 	JZ      inner
-	LEAQ    32(R9)(CX*1), BP
+	LEAQ    32(R8)(CX*1), R15
 
 inner:
-	PREFETCHT0   (BP)
-	VMOVUPS      (R10), Z28
-	VMOVUPS      (R11), Z29
-	VPBROADCASTD (R9), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	LONG         $0x40169262
-	WORD         $0xce52
-	VPBROADCASTD 32(R9), Z31
-	LONG         $0x401e9262
-	WORD         $0xd752
-	LONG         $0x40169262
-	WORD         $0xdf52
-	VPBROADCASTD 64(R9), Z30
-	LONG         $0x401e9262
-	WORD         $0xe652
-	LONG         $0x40169262
-	WORD         $0xee52
-	VPBROADCASTD 96(R9), Z31
-	LONG         $0x401e9262
-	WORD         $0xf752
-	LONG         $0x40169262
-	WORD         $0xff52
-	VPBROADCASTD 128(R9), Z30
-	LONG         $0x401e1262
-	WORD         $0xc652
-	LONG         $0x40161262
-	WORD         $0xce52
-	VPBROADCASTD 160(R9), Z31
-	LONG         $0x401e1262
-	WORD         $0xd752
-	LONG         $0x40161262
-	WORD         $0xdf52
-	VPBROADCASTD 192(R9), Z30
-	LONG         $0x401e1262
-	WORD         $0xe652
-	LONG         $0x40161262
-	WORD         $0xee52
-	VPBROADCASTD 224(R9), Z31
-	LONG         $0x401e1262
-	WORD         $0xf752
-	LONG         $0x40161262
-	WORD         $0xff52
-	VPBROADCASTD 256(R9), Z30
-	LONG         $0x401e8262
-	WORD         $0xc652
-	LONG         $0x40168262
-	WORD         $0xce52
-	VPBROADCASTD 288(R9), Z31
-	LONG         $0x401e8262
-	WORD         $0xd752
-	LONG         $0x40168262
-	WORD         $0xdf52
-	VPBROADCASTD 320(R9), Z30
-	LONG         $0x401e8262
-	WORD         $0xe652
-	LONG         $0x40168262
-	WORD         $0xee52
-	VPBROADCASTD 352(R9), Z31
-	LONG         $0x401e8262
-	WORD         $0xf752
-	LONG         $0x40168262
-	WORD         $0xff52
-	VPBROADCASTD 384(R9), Z30
-	LONG         $0x401e0262
-	WORD         $0xc652
-	LONG         $0x40160262
-	WORD         $0xce52
-	PREFETCHT0   64(BP)
-	VMOVUPS      64(R10), Z28
-	VMOVUPS      64(R11), Z29
-	VPBROADCASTD 4(R9), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	LONG         $0x40169262
-	WORD         $0xce52
-	VPBROADCASTD 36(R9), Z31
-	LONG         $0x401e9262
-	WORD         $0xd752
-	LONG         $0x40169262
-	WORD         $0xdf52
-	VPBROADCASTD 68(R9), Z30
-	LONG         $0x401e9262
-	WORD         $0xe652
-	LONG         $0x40169262
-	WORD         $0xee52
-	VPBROADCASTD 100(R9), Z31
-	LONG         $0x401e9262
-	WORD         $0xf752
-	LONG         $0x40169262
-	WORD         $0xff52
-	VPBROADCASTD 132(R9), Z30
-	LONG         $0x401e1262
-	WORD         $0xc652
-	LONG         $0x40161262
-	WORD         $0xce52
-	VPBROADCASTD 164(R9), Z31
-	LONG         $0x401e1262
-	WORD         $0xd752
-	LONG         $0x40161262
-	WORD         $0xdf52
-	VPBROADCASTD 196(R9), Z30
-	LONG         $0x401e1262
-	WORD         $0xe652
-	LONG         $0x40161262
-	WORD         $0xee52
-	VPBROADCASTD 228(R9), Z31
-	LONG         $0x401e1262
-	WORD         $0xf752
-	LONG         $0x40161262
-	WORD         $0xff52
-	VPBROADCASTD 260(R9), Z30
-	LONG         $0x401e8262
-	WORD         $0xc652
-	LONG         $0x40168262
-	WORD         $0xce52
-	VPBROADCASTD 292(R9), Z31
-	LONG         $0x401e8262
-	WORD         $0xd752
-	LONG         $0x40168262
-	WORD         $0xdf52
-	VPBROADCASTD 324(R9), Z30
-	LONG         $0x401e8262
-	WORD         $0xe652
-	LONG         $0x40168262
-	WORD         $0xee52
-	VPBROADCASTD 356(R9), Z31
-	LONG         $0x401e8262
-	WORD         $0xf752
-	LONG         $0x40168262
-	WORD         $0xff52
-	VPBROADCASTD 388(R9), Z30
-	LONG         $0x401e0262
-	WORD         $0xc652
-	LONG         $0x40160262
-	WORD         $0xce52
-	ADDQ         $0x00000080, BP
-	ADDQ         $0x08, R9
-	ADDQ         $0x00000080, R10
-	ADDQ         $0x00000080, R11
-	DECQ         R14
-	JNZ          inner
-	ADDQ         CX, R9
-	TESTQ        R13, R13
-	JNZ          block
-	MOVQ         bias+72(FP), R9
-	TESTQ        R9, R9
-	JZ           biased
+	PREFETCHT0   (R15)
+	PREFETCHT0   (R9)(BP*1)
+	PREFETCHT0   (R10)(BP*1)
 	VMOVUPS      (R9), Z28
-	VMOVUPS      64(R9), Z29
+	VMOVUPS      (R10), Z29
+	VPBROADCASTD (R8), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	LONG         $0x40169262
+	WORD         $0xce52
+	VPBROADCASTD 32(R8), Z31
+	LONG         $0x401e9262
+	WORD         $0xd752
+	LONG         $0x40169262
+	WORD         $0xdf52
+	VPBROADCASTD 64(R8), Z30
+	LONG         $0x401e9262
+	WORD         $0xe652
+	LONG         $0x40169262
+	WORD         $0xee52
+	VPBROADCASTD 96(R8), Z31
+	LONG         $0x401e9262
+	WORD         $0xf752
+	LONG         $0x40169262
+	WORD         $0xff52
+	VPBROADCASTD 128(R8), Z30
+	LONG         $0x401e1262
+	WORD         $0xc652
+	LONG         $0x40161262
+	WORD         $0xce52
+	VPBROADCASTD 160(R8), Z31
+	LONG         $0x401e1262
+	WORD         $0xd752
+	LONG         $0x40161262
+	WORD         $0xdf52
+	VPBROADCASTD 192(R8), Z30
+	LONG         $0x401e1262
+	WORD         $0xe652
+	LONG         $0x40161262
+	WORD         $0xee52
+	VPBROADCASTD 224(R8), Z31
+	LONG         $0x401e1262
+	WORD         $0xf752
+	LONG         $0x40161262
+	WORD         $0xff52
+	VPBROADCASTD 256(R8), Z30
+	LONG         $0x401e8262
+	WORD         $0xc652
+	LONG         $0x40168262
+	WORD         $0xce52
+	VPBROADCASTD 288(R8), Z31
+	LONG         $0x401e8262
+	WORD         $0xd752
+	LONG         $0x40168262
+	WORD         $0xdf52
+	VPBROADCASTD 320(R8), Z30
+	LONG         $0x401e8262
+	WORD         $0xe652
+	LONG         $0x40168262
+	WORD         $0xee52
+	VPBROADCASTD 352(R8), Z31
+	LONG         $0x401e8262
+	WORD         $0xf752
+	LONG         $0x40168262
+	WORD         $0xff52
+	VPBROADCASTD 384(R8), Z30
+	LONG         $0x401e0262
+	WORD         $0xc652
+	LONG         $0x40160262
+	WORD         $0xce52
+	PREFETCHT0   64(R15)
+	PREFETCHT0   64(R9)(BP*1)
+	PREFETCHT0   64(R10)(BP*1)
+	VMOVUPS      64(R9), Z28
+	VMOVUPS      64(R10), Z29
+	VPBROADCASTD 4(R8), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	LONG         $0x40169262
+	WORD         $0xce52
+	VPBROADCASTD 36(R8), Z31
+	LONG         $0x401e9262
+	WORD         $0xd752
+	LONG         $0x40169262
+	WORD         $0xdf52
+	VPBROADCASTD 68(R8), Z30
+	LONG         $0x401e9262
+	WORD         $0xe652
+	LONG         $0x40169262
+	WORD         $0xee52
+	VPBROADCASTD 100(R8), Z31
+	LONG         $0x401e9262
+	WORD         $0xf752
+	LONG         $0x40169262
+	WORD         $0xff52
+	VPBROADCASTD 132(R8), Z30
+	LONG         $0x401e1262
+	WORD         $0xc652
+	LONG         $0x40161262
+	WORD         $0xce52
+	VPBROADCASTD 164(R8), Z31
+	LONG         $0x401e1262
+	WORD         $0xd752
+	LONG         $0x40161262
+	WORD         $0xdf52
+	VPBROADCASTD 196(R8), Z30
+	LONG         $0x401e1262
+	WORD         $0xe652
+	LONG         $0x40161262
+	WORD         $0xee52
+	VPBROADCASTD 228(R8), Z31
+	LONG         $0x401e1262
+	WORD         $0xf752
+	LONG         $0x40161262
+	WORD         $0xff52
+	VPBROADCASTD 260(R8), Z30
+	LONG         $0x401e8262
+	WORD         $0xc652
+	LONG         $0x40168262
+	WORD         $0xce52
+	VPBROADCASTD 292(R8), Z31
+	LONG         $0x401e8262
+	WORD         $0xd752
+	LONG         $0x40168262
+	WORD         $0xdf52
+	VPBROADCASTD 324(R8), Z30
+	LONG         $0x401e8262
+	WORD         $0xe652
+	LONG         $0x40168262
+	WORD         $0xee52
+	VPBROADCASTD 356(R8), Z31
+	LONG         $0x401e8262
+	WORD         $0xf752
+	LONG         $0x40168262
+	WORD         $0xff52
+	VPBROADCASTD 388(R8), Z30
+	LONG         $0x401e0262
+	WORD         $0xc652
+	LONG         $0x40160262
+	WORD         $0xce52
+	ADDQ         $0x00000080, R15
+	ADDQ         $0x08, R8
+	ADDQ         $0x00000080, R9
+	ADDQ         $0x00000080, R10
+	DECQ         R13
+	JNZ          inner
+	ADDQ         CX, R8
+	TESTQ        R12, R12
+	JNZ          block
+	MOVQ         bias+72(FP), R8
+	TESTQ        R8, R8
+	JZ           biased
+	VMOVUPS      (R8), Z28
+	VMOVUPS      64(R8), Z29
 	VADDPS       Z28, Z0, Z0
 	VADDPS       Z29, Z1, Z1
 	VADDPS       Z28, Z2, Z2
@@ -8981,8 +9214,8 @@ inner:
 	VADDPS       Z29, Z25, Z25
 
 biased:
-	MOVQ   relu+80(FP), R9
-	TESTQ  R9, R9
+	MOVQ   relu+80(FP), R8
+	TESTQ  R8, R8
 	JZ     rectified
 	VPXORD Z30, Z30, Z30
 	VMAXPS Z0, Z30, Z0
@@ -9015,85 +9248,86 @@ biased:
 rectified:
 	LONG      $0x487ef262
 	WORD      $0xc072
-	VMOVDQU16 Y0, (SI)
+	VMOVDQU16 Y0, (BX)
 	LONG      $0x487ef262
 	WORD      $0xc972
-	VMOVDQU16 Y1, (R12)
+	VMOVDQU16 Y1, (R11)
 	LONG      $0x487ef262
 	WORD      $0xd272
-	VMOVDQU16 Y2, 32(SI)
+	VMOVDQU16 Y2, 32(BX)
 	LONG      $0x487ef262
 	WORD      $0xdb72
-	VMOVDQU16 Y3, 32(R12)
+	VMOVDQU16 Y3, 32(R11)
 	LONG      $0x487ef262
 	WORD      $0xe472
-	VMOVDQU16 Y4, 64(SI)
+	VMOVDQU16 Y4, 64(BX)
 	LONG      $0x487ef262
 	WORD      $0xed72
-	VMOVDQU16 Y5, 64(R12)
+	VMOVDQU16 Y5, 64(R11)
 	LONG      $0x487ef262
 	WORD      $0xf672
-	VMOVDQU16 Y6, 96(SI)
+	VMOVDQU16 Y6, 96(BX)
 	LONG      $0x487ef262
 	WORD      $0xff72
-	VMOVDQU16 Y7, 96(R12)
+	VMOVDQU16 Y7, 96(R11)
 	LONG      $0x487e5262
 	WORD      $0xc072
-	VMOVDQU16 Y8, 128(SI)
+	VMOVDQU16 Y8, 128(BX)
 	LONG      $0x487e5262
 	WORD      $0xc972
-	VMOVDQU16 Y9, 128(R12)
+	VMOVDQU16 Y9, 128(R11)
 	LONG      $0x487e5262
 	WORD      $0xd272
-	VMOVDQU16 Y10, 160(SI)
+	VMOVDQU16 Y10, 160(BX)
 	LONG      $0x487e5262
 	WORD      $0xdb72
-	VMOVDQU16 Y11, 160(R12)
+	VMOVDQU16 Y11, 160(R11)
 	LONG      $0x487e5262
 	WORD      $0xe472
-	VMOVDQU16 Y12, 192(SI)
+	VMOVDQU16 Y12, 192(BX)
 	LONG      $0x487e5262
 	WORD      $0xed72
-	VMOVDQU16 Y13, 192(R12)
+	VMOVDQU16 Y13, 192(R11)
 	LONG      $0x487e5262
 	WORD      $0xf672
-	VMOVDQU16 Y14, 224(SI)
+	VMOVDQU16 Y14, 224(BX)
 	LONG      $0x487e5262
 	WORD      $0xff72
-	VMOVDQU16 Y15, 224(R12)
+	VMOVDQU16 Y15, 224(R11)
 	LONG      $0x487ea262
 	WORD      $0xc072
-	VMOVDQU16 Y16, 256(SI)
+	VMOVDQU16 Y16, 256(BX)
 	LONG      $0x487ea262
 	WORD      $0xc972
-	VMOVDQU16 Y17, 256(R12)
+	VMOVDQU16 Y17, 256(R11)
 	LONG      $0x487ea262
 	WORD      $0xd272
-	VMOVDQU16 Y18, 288(SI)
+	VMOVDQU16 Y18, 288(BX)
 	LONG      $0x487ea262
 	WORD      $0xdb72
-	VMOVDQU16 Y19, 288(R12)
+	VMOVDQU16 Y19, 288(R11)
 	LONG      $0x487ea262
 	WORD      $0xe472
-	VMOVDQU16 Y20, 320(SI)
+	VMOVDQU16 Y20, 320(BX)
 	LONG      $0x487ea262
 	WORD      $0xed72
-	VMOVDQU16 Y21, 320(R12)
+	VMOVDQU16 Y21, 320(R11)
 	LONG      $0x487ea262
 	WORD      $0xf672
-	VMOVDQU16 Y22, 352(SI)
+	VMOVDQU16 Y22, 352(BX)
 	LONG      $0x487ea262
 	WORD      $0xff72
-	VMOVDQU16 Y23, 352(R12)
+	VMOVDQU16 Y23, 352(R11)
 	LONG      $0x487e0262
 	WORD      $0xc072
-	VMOVDQU16 Y24, 384(SI)
+	VMOVDQU16 Y24, 384(BX)
 	LONG      $0x487e0262
 	WORD      $0xc972
-	VMOVDQU16 Y25, 384(R12)
+	VMOVDQU16 Y25, 384(R11)
 	ADDQ      $0x000001a0, AX
-	ADDQ      $0x000001a0, SI
-	DECQ      R8
+	ADDQ      $0x000001a0, BX
+	XORQ      BP, BP
+	DECQ      DI
 	JNZ       tile
 	VZEROUPPER
 	RET
@@ -9103,17 +9337,17 @@ rectified:
 TEXT ·gemmBF16x14x1(SB), NOSPLIT, $0-72
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
-	MOVQ b+16(FP), DX
-	MOVQ bStride+24(FP), BX
+	MOVQ bStride+24(FP), DX
 	MOVQ c+40(FP), BX
 	MOVQ cStride+48(FP), SI
 	MOVQ tiles+56(FP), SI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R11
+	MOVQ $0x00000004, DI
+	MOVQ DX, R12
 
 tile:
-	MOVQ    AX, DI
-	MOVQ    DX, R8
+	MOVQ    AX, DX
+	MOVQ    b+16(FP), R8
 	MOVQ    k4+32(FP), R9
 	MOVQ    add+64(FP), R10
 	TESTQ   R10, R10
@@ -9152,108 +9386,110 @@ zero:
 
 block:
 	MOVQ    R9, R10
-	CMPQ    R10, R11
-	CMOVQGT R11, R10
-	LEAQ    448(AX), R12
+	CMPQ    R10, DI
+	CMOVQGT DI, R10
+	LEAQ    448(AX), R11
 	SUBQ    R10, R9
 	JZ      inner
-	LEAQ    32(DI)(CX*1), R12
+	LEAQ    32(DX)(CX*1), R11
 
 inner:
-	PREFETCHT0   (R12)
+	PREFETCHT0   (R11)
+	PREFETCHT0   (R8)(R12*1)
 	VMOVUPS      (R8), Z28
-	VPBROADCASTD (DI), Z30
+	VPBROADCASTD (DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 32(DI), Z31
+	VPBROADCASTD 32(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 64(DI), Z30
+	VPBROADCASTD 64(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	VPBROADCASTD 96(DI), Z31
+	VPBROADCASTD 96(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xdf52
-	VPBROADCASTD 128(DI), Z30
+	VPBROADCASTD 128(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
-	VPBROADCASTD 160(DI), Z31
+	VPBROADCASTD 160(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xef52
-	VPBROADCASTD 192(DI), Z30
+	VPBROADCASTD 192(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xf652
-	VPBROADCASTD 224(DI), Z31
+	VPBROADCASTD 224(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xff52
-	VPBROADCASTD 256(DI), Z30
+	VPBROADCASTD 256(DX), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
-	VPBROADCASTD 288(DI), Z31
+	VPBROADCASTD 288(DX), Z31
 	LONG         $0x401e1262
 	WORD         $0xcf52
-	VPBROADCASTD 320(DI), Z30
+	VPBROADCASTD 320(DX), Z30
 	LONG         $0x401e1262
 	WORD         $0xd652
-	VPBROADCASTD 352(DI), Z31
+	VPBROADCASTD 352(DX), Z31
 	LONG         $0x401e1262
 	WORD         $0xdf52
-	VPBROADCASTD 384(DI), Z30
+	VPBROADCASTD 384(DX), Z30
 	LONG         $0x401e1262
 	WORD         $0xe652
-	VPBROADCASTD 416(DI), Z31
+	VPBROADCASTD 416(DX), Z31
 	LONG         $0x401e1262
 	WORD         $0xef52
-	PREFETCHT0   64(R12)
+	PREFETCHT0   64(R11)
+	PREFETCHT0   64(R8)(R12*1)
 	VMOVUPS      64(R8), Z28
-	VPBROADCASTD 4(DI), Z30
+	VPBROADCASTD 4(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 36(DI), Z31
+	VPBROADCASTD 36(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 68(DI), Z30
+	VPBROADCASTD 68(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	VPBROADCASTD 100(DI), Z31
+	VPBROADCASTD 100(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xdf52
-	VPBROADCASTD 132(DI), Z30
+	VPBROADCASTD 132(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
-	VPBROADCASTD 164(DI), Z31
+	VPBROADCASTD 164(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xef52
-	VPBROADCASTD 196(DI), Z30
+	VPBROADCASTD 196(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xf652
-	VPBROADCASTD 228(DI), Z31
+	VPBROADCASTD 228(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xff52
-	VPBROADCASTD 260(DI), Z30
+	VPBROADCASTD 260(DX), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
-	VPBROADCASTD 292(DI), Z31
+	VPBROADCASTD 292(DX), Z31
 	LONG         $0x401e1262
 	WORD         $0xcf52
-	VPBROADCASTD 324(DI), Z30
+	VPBROADCASTD 324(DX), Z30
 	LONG         $0x401e1262
 	WORD         $0xd652
-	VPBROADCASTD 356(DI), Z31
+	VPBROADCASTD 356(DX), Z31
 	LONG         $0x401e1262
 	WORD         $0xdf52
-	VPBROADCASTD 388(DI), Z30
+	VPBROADCASTD 388(DX), Z30
 	LONG         $0x401e1262
 	WORD         $0xe652
-	VPBROADCASTD 420(DI), Z31
+	VPBROADCASTD 420(DX), Z31
 	LONG         $0x401e1262
 	WORD         $0xef52
-	ADDQ         $0x00000080, R12
-	ADDQ         $0x08, DI
+	ADDQ         $0x00000080, R11
+	ADDQ         $0x08, DX
 	ADDQ         $0x00000080, R8
 	DECQ         R10
 	JNZ          inner
-	ADDQ         CX, DI
+	ADDQ         CX, DX
 	TESTQ        R9, R9
 	JNZ          block
 	VMOVUPS      Z0, (BX)
@@ -9272,6 +9508,7 @@ inner:
 	VMOVUPS      Z13, 832(BX)
 	ADDQ         $0x000001c0, AX
 	ADDQ         $0x00000380, BX
+	XORQ         R12, R12
 	DECQ         SI
 	JNZ          tile
 	VZEROUPPER
@@ -9282,17 +9519,17 @@ inner:
 TEXT ·productBF16x14x1(SB), NOSPLIT, $0-88
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
-	MOVQ b+16(FP), DX
-	MOVQ bStride+24(FP), BX
+	MOVQ bStride+24(FP), DX
 	MOVQ c+40(FP), BX
 	MOVQ cStride+48(FP), SI
 	MOVQ tiles+56(FP), SI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R11
+	MOVQ $0x00000004, DI
+	MOVQ DX, R12
 
 tile:
-	MOVQ      AX, DI
-	MOVQ      DX, R8
+	MOVQ      AX, DX
+	MOVQ      b+16(FP), R8
 	MOVQ      k4+32(FP), R9
 	MOVQ      add+64(FP), R10
 	TESTQ     R10, R10
@@ -9345,114 +9582,116 @@ zero:
 
 block:
 	MOVQ    R9, R10
-	CMPQ    R10, R11
-	CMOVQGT R11, R10
-	LEAQ    448(AX), R12
+	CMPQ    R10, DI
+	CMOVQGT DI, R10
+	LEAQ    448(AX), R11
 	SUBQ    R10, R9
 	JZ      inner
-	LEAQ    32(DI)(CX*1), R12
+	LEAQ    32(DX)(CX*1), R11
 
 inner:
-	PREFETCHT0   (R12)
+	PREFETCHT0   (R11)
+	PREFETCHT0   (R8)(R12*1)
 	VMOVUPS      (R8), Z28
-	VPBROADCASTD (DI), Z30
+	VPBROADCASTD (DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 32(DI), Z31
+	VPBROADCASTD 32(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 64(DI), Z30
+	VPBROADCASTD 64(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	VPBROADCASTD 96(DI), Z31
+	VPBROADCASTD 96(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xdf52
-	VPBROADCASTD 128(DI), Z30
+	VPBROADCASTD 128(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
-	VPBROADCASTD 160(DI), Z31
+	VPBROADCASTD 160(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xef52
-	VPBROADCASTD 192(DI), Z30
+	VPBROADCASTD 192(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xf652
-	VPBROADCASTD 224(DI), Z31
+	VPBROADCASTD 224(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xff52
-	VPBROADCASTD 256(DI), Z30
+	VPBROADCASTD 256(DX), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
-	VPBROADCASTD 288(DI), Z31
+	VPBROADCASTD 288(DX), Z31
 	LONG         $0x401e1262
 	WORD         $0xcf52
-	VPBROADCASTD 320(DI), Z30
+	VPBROADCASTD 320(DX), Z30
 	LONG         $0x401e1262
 	WORD         $0xd652
-	VPBROADCASTD 352(DI), Z31
+	VPBROADCASTD 352(DX), Z31
 	LONG         $0x401e1262
 	WORD         $0xdf52
-	VPBROADCASTD 384(DI), Z30
+	VPBROADCASTD 384(DX), Z30
 	LONG         $0x401e1262
 	WORD         $0xe652
-	VPBROADCASTD 416(DI), Z31
+	VPBROADCASTD 416(DX), Z31
 	LONG         $0x401e1262
 	WORD         $0xef52
-	PREFETCHT0   64(R12)
+	PREFETCHT0   64(R11)
+	PREFETCHT0   64(R8)(R12*1)
 	VMOVUPS      64(R8), Z28
-	VPBROADCASTD 4(DI), Z30
+	VPBROADCASTD 4(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
-	VPBROADCASTD 36(DI), Z31
+	VPBROADCASTD 36(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xcf52
-	VPBROADCASTD 68(DI), Z30
+	VPBROADCASTD 68(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xd652
-	VPBROADCASTD 100(DI), Z31
+	VPBROADCASTD 100(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xdf52
-	VPBROADCASTD 132(DI), Z30
+	VPBROADCASTD 132(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
-	VPBROADCASTD 164(DI), Z31
+	VPBROADCASTD 164(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xef52
-	VPBROADCASTD 196(DI), Z30
+	VPBROADCASTD 196(DX), Z30
 	LONG         $0x401e9262
 	WORD         $0xf652
-	VPBROADCASTD 228(DI), Z31
+	VPBROADCASTD 228(DX), Z31
 	LONG         $0x401e9262
 	WORD         $0xff52
-	VPBROADCASTD 260(DI), Z30
+	VPBROADCASTD 260(DX), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
-	VPBROADCASTD 292(DI), Z31
+	VPBROADCASTD 292(DX), Z31
 	LONG         $0x401e1262
 	WORD         $0xcf52
-	VPBROADCASTD 324(DI), Z30
+	VPBROADCASTD 324(DX), Z30
 	LONG         $0x401e1262
 	WORD         $0xd652
-	VPBROADCASTD 356(DI), Z31
+	VPBROADCASTD 356(DX), Z31
 	LONG         $0x401e1262
 	WORD         $0xdf52
-	VPBROADCASTD 388(DI), Z30
+	VPBROADCASTD 388(DX), Z30
 	LONG         $0x401e1262
 	WORD         $0xe652
-	VPBROADCASTD 420(DI), Z31
+	VPBROADCASTD 420(DX), Z31
 	LONG         $0x401e1262
 	WORD         $0xef52
-	ADDQ         $0x00000080, R12
-	ADDQ         $0x08, DI
+	ADDQ         $0x00000080, R11
+	ADDQ         $0x08, DX
 	ADDQ         $0x00000080, R8
 	DECQ         R10
 	JNZ          inner
-	ADDQ         CX, DI
+	ADDQ         CX, DX
 	TESTQ        R9, R9
 	JNZ          block
-	MOVQ         bias+72(FP), DI
-	TESTQ        DI, DI
+	MOVQ         bias+72(FP), DX
+	TESTQ        DX, DX
 	JZ           biased
-	VMOVUPS      (DI), Z28
+	VMOVUPS      (DX), Z28
 	VADDPS       Z28, Z0, Z0
 	VADDPS       Z28, Z1, Z1
 	VADDPS       Z28, Z2, Z2
@@ -9469,8 +9708,8 @@ inner:
 	VADDPS       Z28, Z13, Z13
 
 biased:
-	MOVQ   relu+80(FP), DI
-	TESTQ  DI, DI
+	MOVQ   relu+80(FP), DX
+	TESTQ  DX, DX
 	JZ     rectified
 	VPXORD Z30, Z30, Z30
 	VMAXPS Z0, Z30, Z0
@@ -9533,6 +9772,7 @@ rectified:
 	VMOVDQU16 Y13, 416(BX)
 	ADDQ      $0x000001c0, AX
 	ADDQ      $0x000001c0, BX
+	XORQ      R12, R12
 	DECQ      SI
 	JNZ       tile
 	VZEROUPPER
@@ -9543,51 +9783,52 @@ rectified:
 TEXT ·gemmBF16x14x2(SB), NOSPLIT, $8-72
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
-	MOVQ b+16(FP), DX
-	MOVQ bStride+24(FP), BX
-	MOVQ c+40(FP), SI
-	MOVQ cStride+48(FP), DI
-	MOVQ tiles+56(FP), R8
+	MOVQ bStride+24(FP), DX
+	MOVQ c+40(FP), BX
+	MOVQ cStride+48(FP), SI
+	MOVQ tiles+56(FP), DI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R15
+	MOVQ $0x00000004, R14
+	MOVQ DX, BP
+	ADDQ DX, BP
 
 tile:
-	MOVQ    AX, R9
-	MOVQ    DX, R10
-	LEAQ    (DX)(BX*1), R11
-	LEAQ    (SI)(DI*1), R12
-	MOVQ    k4+32(FP), R13
-	MOVQ    add+64(FP), R14
-	TESTQ   R14, R14
+	MOVQ    AX, R8
+	MOVQ    b+16(FP), R9
+	LEAQ    (R9)(DX*1), R10
+	LEAQ    (BX)(SI*1), R11
+	MOVQ    k4+32(FP), R12
+	MOVQ    add+64(FP), R13
+	TESTQ   R13, R13
 	JZ      zero
-	VMOVUPS (SI), Z0
-	VMOVUPS (R12), Z1
-	VMOVUPS 64(SI), Z2
-	VMOVUPS 64(R12), Z3
-	VMOVUPS 128(SI), Z4
-	VMOVUPS 128(R12), Z5
-	VMOVUPS 192(SI), Z6
-	VMOVUPS 192(R12), Z7
-	VMOVUPS 256(SI), Z8
-	VMOVUPS 256(R12), Z9
-	VMOVUPS 320(SI), Z10
-	VMOVUPS 320(R12), Z11
-	VMOVUPS 384(SI), Z12
-	VMOVUPS 384(R12), Z13
-	VMOVUPS 448(SI), Z14
-	VMOVUPS 448(R12), Z15
-	VMOVUPS 512(SI), Z16
-	VMOVUPS 512(R12), Z17
-	VMOVUPS 576(SI), Z18
-	VMOVUPS 576(R12), Z19
-	VMOVUPS 640(SI), Z20
-	VMOVUPS 640(R12), Z21
-	VMOVUPS 704(SI), Z22
-	VMOVUPS 704(R12), Z23
-	VMOVUPS 768(SI), Z24
-	VMOVUPS 768(R12), Z25
-	VMOVUPS 832(SI), Z26
-	VMOVUPS 832(R12), Z27
+	VMOVUPS (BX), Z0
+	VMOVUPS (R11), Z1
+	VMOVUPS 64(BX), Z2
+	VMOVUPS 64(R11), Z3
+	VMOVUPS 128(BX), Z4
+	VMOVUPS 128(R11), Z5
+	VMOVUPS 192(BX), Z6
+	VMOVUPS 192(R11), Z7
+	VMOVUPS 256(BX), Z8
+	VMOVUPS 256(R11), Z9
+	VMOVUPS 320(BX), Z10
+	VMOVUPS 320(R11), Z11
+	VMOVUPS 384(BX), Z12
+	VMOVUPS 384(R11), Z13
+	VMOVUPS 448(BX), Z14
+	VMOVUPS 448(R11), Z15
+	VMOVUPS 512(BX), Z16
+	VMOVUPS 512(R11), Z17
+	VMOVUPS 576(BX), Z18
+	VMOVUPS 576(R11), Z19
+	VMOVUPS 640(BX), Z20
+	VMOVUPS 640(R11), Z21
+	VMOVUPS 704(BX), Z22
+	VMOVUPS 704(R11), Z23
+	VMOVUPS 768(BX), Z24
+	VMOVUPS 768(R11), Z25
+	VMOVUPS 832(BX), Z26
+	VMOVUPS 832(R11), Z27
 	JMP     block
 
 zero:
@@ -9621,201 +9862,206 @@ zero:
 	VPXORD Z27, Z27, Z27
 
 block:
-	MOVQ    R13, R14
-	CMPQ    R14, R15
-	CMOVQGT R15, R14
-	LEAQ    448(AX), BP
-	SUBQ    R14, R13
+	MOVQ    R12, R13
+	CMPQ    R13, R14
+	CMOVQGT R14, R13
+	LEAQ    448(AX), R15
+	SUBQ    R13, R12
 	JZ      inner
-	LEAQ    32(R9)(CX*1), BP
+	LEAQ    32(R8)(CX*1), R15
 
 inner:
-	PREFETCHT0   (BP)
-	VMOVUPS      (R10), Z28
-	VMOVUPS      (R11), Z29
-	VPBROADCASTD (R9), Z30
+	PREFETCHT0   (R15)
+	PREFETCHT0   (R9)(BP*1)
+	PREFETCHT0   (R10)(BP*1)
+	VMOVUPS      (R9), Z28
+	VMOVUPS      (R10), Z29
+	VPBROADCASTD (R8), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
 	LONG         $0x40169262
 	WORD         $0xce52
-	VPBROADCASTD 32(R9), Z31
+	VPBROADCASTD 32(R8), Z31
 	LONG         $0x401e9262
 	WORD         $0xd752
 	LONG         $0x40169262
 	WORD         $0xdf52
-	VPBROADCASTD 64(R9), Z30
+	VPBROADCASTD 64(R8), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
 	LONG         $0x40169262
 	WORD         $0xee52
-	VPBROADCASTD 96(R9), Z31
+	VPBROADCASTD 96(R8), Z31
 	LONG         $0x401e9262
 	WORD         $0xf752
 	LONG         $0x40169262
 	WORD         $0xff52
-	VPBROADCASTD 128(R9), Z30
+	VPBROADCASTD 128(R8), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
 	LONG         $0x40161262
 	WORD         $0xce52
-	VPBROADCASTD 160(R9), Z31
+	VPBROADCASTD 160(R8), Z31
 	LONG         $0x401e1262
 	WORD         $0xd752
 	LONG         $0x40161262
 	WORD         $0xdf52
-	VPBROADCASTD 192(R9), Z30
+	VPBROADCASTD 192(R8), Z30
 	LONG         $0x401e1262
 	WORD         $0xe652
 	LONG         $0x40161262
 	WORD         $0xee52
-	VPBROADCASTD 224(R9), Z31
+	VPBROADCASTD 224(R8), Z31
 	LONG         $0x401e1262
 	WORD         $0xf752
 	LONG         $0x40161262
 	WORD         $0xff52
-	VPBROADCASTD 256(R9), Z30
+	VPBROADCASTD 256(R8), Z30
 	LONG         $0x401e8262
 	WORD         $0xc652
 	LONG         $0x40168262
 	WORD         $0xce52
-	VPBROADCASTD 288(R9), Z31
+	VPBROADCASTD 288(R8), Z31
 	LONG         $0x401e8262
 	WORD         $0xd752
 	LONG         $0x40168262
 	WORD         $0xdf52
-	VPBROADCASTD 320(R9), Z30
+	VPBROADCASTD 320(R8), Z30
 	LONG         $0x401e8262
 	WORD         $0xe652
 	LONG         $0x40168262
 	WORD         $0xee52
-	VPBROADCASTD 352(R9), Z31
+	VPBROADCASTD 352(R8), Z31
 	LONG         $0x401e8262
 	WORD         $0xf752
 	LONG         $0x40168262
 	WORD         $0xff52
-	VPBROADCASTD 384(R9), Z30
+	VPBROADCASTD 384(R8), Z30
 	LONG         $0x401e0262
 	WORD         $0xc652
 	LONG         $0x40160262
 	WORD         $0xce52
-	VPBROADCASTD 416(R9), Z31
+	VPBROADCASTD 416(R8), Z31
 	LONG         $0x401e0262
 	WORD         $0xd752
 	LONG         $0x40160262
 	WORD         $0xdf52
-	PREFETCHT0   64(BP)
-	VMOVUPS      64(R10), Z28
-	VMOVUPS      64(R11), Z29
-	VPBROADCASTD 4(R9), Z30
+	PREFETCHT0   64(R15)
+	PREFETCHT0   64(R9)(BP*1)
+	PREFETCHT0   64(R10)(BP*1)
+	VMOVUPS      64(R9), Z28
+	VMOVUPS      64(R10), Z29
+	VPBROADCASTD 4(R8), Z30
 	LONG         $0x401e9262
 	WORD         $0xc652
 	LONG         $0x40169262
 	WORD         $0xce52
-	VPBROADCASTD 36(R9), Z31
+	VPBROADCASTD 36(R8), Z31
 	LONG         $0x401e9262
 	WORD         $0xd752
 	LONG         $0x40169262
 	WORD         $0xdf52
-	VPBROADCASTD 68(R9), Z30
+	VPBROADCASTD 68(R8), Z30
 	LONG         $0x401e9262
 	WORD         $0xe652
 	LONG         $0x40169262
 	WORD         $0xee52
-	VPBROADCASTD 100(R9), Z31
+	VPBROADCASTD 100(R8), Z31
 	LONG         $0x401e9262
 	WORD         $0xf752
 	LONG         $0x40169262
 	WORD         $0xff52
-	VPBROADCASTD 132(R9), Z30
+	VPBROADCASTD 132(R8), Z30
 	LONG         $0x401e1262
 	WORD         $0xc652
 	LONG         $0x40161262
 	WORD         $0xce52
-	VPBROADCASTD 164(R9), Z31
+	VPBROADCASTD 164(R8), Z31
 	LONG         $0x401e1262
 	WORD         $0xd752
 	LONG         $0x40161262
 	WORD         $0xdf52
-	VPBROADCASTD 196(R9), Z30
+	VPBROADCASTD 196(R8), Z30
 	LONG         $0x401e1262
 	WORD         $0xe652
 	LONG         $0x40161262
 	WORD         $0xee52
-	VPBROADCASTD 228(R9), Z31
+	VPBROADCASTD 228(R8), Z31
 	LONG         $0x401e1262
 	WORD         $0xf752
 	LONG         $0x40161262
 	WORD         $0xff52
-	VPBROADCASTD 260(R9), Z30
+	VPBROADCASTD 260(R8), Z30
 	LONG         $0x401e8262
 	WORD         $0xc652
 	LONG         $0x40168262
 	WORD         $0xce52
-	VPBROADCASTD 292(R9), Z31
+	VPBROADCASTD 292(R8), Z31
 	LONG         $0x401e8262
 	WORD         $0xd752
 	LONG         $0x40168262
 	WORD         $0xdf52
-	VPBROADCASTD 324(R9), Z30
+	VPBROADCASTD 324(R8), Z30
 	LONG         $0x401e8262
 	WORD         $0xe652
 	LONG         $0x40168262
 	WORD         $0xee52
-	VPBROADCASTD 356(R9), Z31
+	VPBROADCASTD 356(R8), Z31
 	LONG         $0x401e8262
 	WORD         $0xf752
 	LONG         $0x40168262
 	WORD         $0xff52
-	VPBROADCASTD 388(R9), Z30
+	VPBROADCASTD 388(R8), Z30
 	LONG         $0x401e0262
 	WORD         $0xc652
 	LONG         $0x40160262
 	WORD         $0xce52
-	VPBROADCASTD 420(R9), Z31
+	VPBROADCASTD 420(R8), Z31
 	LONG         $0x401e0262
 	WORD         $0xd752
 	LONG         $0x40160262
 	WORD         $0xdf52
-	ADDQ         $0x00000080, BP
-	ADDQ         $0x08, R9
+	ADDQ         $0x00000080, R15
+	ADDQ         $0x08, R8
+	ADDQ         $0x00000080, R9
 	ADDQ         $0x00000080, R10
-	ADDQ         $0x00000080, R11
-	DECQ         R14
+	DECQ         R13
 	JNZ          inner
-	ADDQ         CX, R9
-	TESTQ        R13, R13
+	ADDQ         CX, R8
+	TESTQ        R12, R12
 	JNZ          block
-	VMOVUPS      Z0, (SI)
-	VMOVUPS      Z1, (R12)
-	VMOVUPS      Z2, 64(SI)
-	VMOVUPS      Z3, 64(R12)
-	VMOVUPS      Z4, 128(SI)
-	VMOVUPS      Z5, 128(R12)
-	VMOVUPS      Z6, 192(SI)
-	VMOVUPS      Z7, 192(R12)
-	VMOVUPS      Z8, 256(SI)
-	VMOVUPS      Z9, 256(R12)
-	VMOVUPS      Z10, 320(SI)
-	VMOVUPS      Z11, 320(R12)
-	VMOVUPS      Z12, 384(SI)
-	VMOVUPS      Z13, 384(R12)
-	VMOVUPS      Z14, 448(SI)
-	VMOVUPS      Z15, 448(R12)
-	VMOVUPS      Z16, 512(SI)
-	VMOVUPS      Z17, 512(R12)
-	VMOVUPS      Z18, 576(SI)
-	VMOVUPS      Z19, 576(R12)
-	VMOVUPS      Z20, 640(SI)
-	VMOVUPS      Z21, 640(R12)
-	VMOVUPS      Z22, 704(SI)
-	VMOVUPS      Z23, 704(R12)
-	VMOVUPS      Z24, 768(SI)
-	VMOVUPS      Z25, 768(R12)
-	VMOVUPS      Z26, 832(SI)
-	VMOVUPS      Z27, 832(R12)
+	VMOVUPS      Z0, (BX)
+	VMOVUPS      Z1, (R11)
+	VMOVUPS      Z2, 64(BX)
+	VMOVUPS      Z3, 64(R11)
+	VMOVUPS      Z4, 128(BX)
+	VMOVUPS      Z5, 128(R11)
+	VMOVUPS      Z6, 192(BX)
+	VMOVUPS      Z7, 192(R11)
+	VMOVUPS      Z8, 256(BX)
+	VMOVUPS      Z9, 256(R11)
+	VMOVUPS      Z10, 320(BX)
+	VMOVUPS      Z11, 320(R11)
+	VMOVUPS      Z12, 384(BX)
+	VMOVUPS      Z13, 384(R11)
+	VMOVUPS      Z14, 448(BX)
+	VMOVUPS      Z15, 448(R11)
+	VMOVUPS      Z16, 512(BX)
+	VMOVUPS      Z17, 512(R11)
+	VMOVUPS      Z18, 576(BX)
+	VMOVUPS      Z19, 576(R11)
+	VMOVUPS      Z20, 640(BX)
+	VMOVUPS      Z21, 640(R11)
+	VMOVUPS      Z22, 704(BX)
+	VMOVUPS      Z23, 704(R11)
+	VMOVUPS      Z24, 768(BX)
+	VMOVUPS      Z25, 768(R11)
+	VMOVUPS      Z26, 832(BX)
+	VMOVUPS      Z27, 832(R11)
 	ADDQ         $0x000001c0, AX
-	ADDQ         $0x00000380, SI
-	DECQ         R8
+	ADDQ         $0x00000380, BX
+	XORQ         BP, BP
+	DECQ         DI
 	JNZ          tile
 	VZEROUPPER
 	RET
@@ -9825,78 +10071,79 @@ inner:
 TEXT ·productBF16x14x2(SB), NOSPLIT, $8-88
 	MOVQ a+0(FP), AX
 	MOVQ aStride+8(FP), CX
-	MOVQ b+16(FP), DX
-	MOVQ bStride+24(FP), BX
-	MOVQ c+40(FP), SI
-	MOVQ cStride+48(FP), DI
-	MOVQ tiles+56(FP), R8
+	MOVQ bStride+24(FP), DX
+	MOVQ c+40(FP), BX
+	MOVQ cStride+48(FP), SI
+	MOVQ tiles+56(FP), DI
 	SUBQ $0x20, CX
-	MOVQ $0x00000004, R15
+	MOVQ $0x00000004, R14
+	MOVQ DX, BP
+	ADDQ DX, BP
 
 tile:
-	MOVQ      AX, R9
-	MOVQ      DX, R10
-	LEAQ      (DX)(BX*1), R11
-	LEAQ      (SI)(DI*1), R12
-	MOVQ      k4+32(FP), R13
-	MOVQ      add+64(FP), R14
-	TESTQ     R14, R14
+	MOVQ      AX, R8
+	MOVQ      b+16(FP), R9
+	LEAQ      (R9)(DX*1), R10
+	LEAQ      (BX)(SI*1), R11
+	MOVQ      k4+32(FP), R12
+	MOVQ      add+64(FP), R13
+	TESTQ     R13, R13
 	JZ        zero
-	VPMOVZXWD (SI), Z0
+	VPMOVZXWD (BX), Z0
 	VPSLLD    $0x10, Z0, Z0
-	VPMOVZXWD (R12), Z1
+	VPMOVZXWD (R11), Z1
 	VPSLLD    $0x10, Z1, Z1
-	VPMOVZXWD 32(SI), Z2
+	VPMOVZXWD 32(BX), Z2
 	VPSLLD    $0x10, Z2, Z2
-	VPMOVZXWD 32(R12), Z3
+	VPMOVZXWD 32(R11), Z3
 	VPSLLD    $0x10, Z3, Z3
-	VPMOVZXWD 64(SI), Z4
+	VPMOVZXWD 64(BX), Z4
 	VPSLLD    $0x10, Z4, Z4
-	VPMOVZXWD 64(R12), Z5
+	VPMOVZXWD 64(R11), Z5
 	VPSLLD    $0x10, Z5, Z5
-	VPMOVZXWD 96(SI), Z6
+	VPMOVZXWD 96(BX), Z6
 	VPSLLD    $0x10, Z6, Z6
-	VPMOVZXWD 96(R12), Z7
+	VPMOVZXWD 96(R11), Z7
 	VPSLLD    $0x10, Z7, Z7
-	VPMOVZXWD 128(SI), Z8
+	VPMOVZXWD 128(BX), Z8
 	VPSLLD    $0x10, Z8, Z8
-	VPMOVZXWD 128(R12), Z9
+	VPMOVZXWD 128(R11), Z9
 	VPSLLD    $0x10, Z9, Z9
-	VPMOVZXWD 160(SI), Z10
+	VPMOVZXWD 160(BX), Z10
 	VPSLLD    $0x10, Z10, Z10
-	VPMOVZXWD 160(R12), Z11
+	VPMOVZXWD 160(R11), Z11
 	VPSLLD    $0x10, Z11, Z11
-	VPMOVZXWD 192(SI), Z12
+	VPMOVZXWD 192(BX), Z12
 	VPSLLD    $0x10, Z12, Z12
-	VPMOVZXWD 192(R12), Z13
+	VPMOVZXWD 192(R11), Z13
 	VPSLLD    $0x10, Z13, Z13
-	VPMOVZXWD 224(SI), Z14
+	VPMOVZXWD 224(BX), Z14
 	VPSLLD    $0x10, Z14, Z14
-	VPMOVZXWD 224(R12), Z15
+	VPMOVZXWD 224(R11), Z15
 	VPSLLD    $0x10, Z15, Z15
-	VPMOVZXWD 256(SI), Z16
+	VPMOVZXWD 256(BX), Z16
 	VPSLLD    $0x10, Z16, Z16
-	VPMOVZXWD 256(R12), Z17
+	VPMOVZXWD 256(R11), Z17
 	VPSLLD    $0x10, Z17, Z17
-	VPMOVZXWD 288(SI), Z18
+	VPMOVZXWD 288(BX), Z18
 	VPSLLD    $0x10, Z18, Z18
-	VPMOVZXWD 288(R12), Z19
+	VPMOVZXWD 288(R11), Z19
 	VPSLLD    $0x10, Z19, Z19
-	VPMOVZXWD 320(SI), Z20
+	VPMOVZXWD 320(BX), Z20
 	VPSLLD    $0x10, Z20, Z20
-	VPMOVZXWD 320(R12), Z21
+	VPMOVZXWD 320(R11), Z21
 	VPSLLD    $0x10, Z21, Z21
-	VPMOVZXWD 352(SI), Z22
+	VPMOVZXWD 352(BX), Z22
 	VPSLLD    $0x10, Z22, Z22
-	VPMOVZXWD 352(R12), Z23
+	VPMOVZXWD 352(R11), Z23
 	VPSLLD    $0x10, Z23, Z23
-	VPMOVZXWD 384(SI), Z24
+	VPMOVZXWD 384(BX), Z24
 	VPSLLD    $0x10, Z24, Z24
-	VPMOVZXWD 384(R12), Z25
+	VPMOVZXWD 384(R11), Z25
 	VPSLLD    $0x10, Z25, Z25
-	VPMOVZXWD 416(SI), Z26
+	VPMOVZXWD 416(BX), Z26
 	VPSLLD    $0x10, Z26, Z26
-	VPMOVZXWD 416(R12), Z27
+	VPMOVZXWD 416(R11), Z27
 	VPSLLD    $0x10, Z27, Z27
 	JMP       block
 
@@ -9931,175 +10178,179 @@ zero:
 	VPXORD Z27, Z27, Z27
 
 block:
-	MOVQ    R13, R14
-	CMPQ    R14, R15
-	CMOVQGT R15, R14
-	LEAQ    448(AX), BP
-	SUBQ    R14, R13
+	MOVQ    R12, R13
+	CMPQ    R13, R14
+	CMOVQGT R14, R13
+	LEAQ    448(AX), R15
+	SUBQ    R13, R12
 	JZ      inner
-	LEAQ    32(R9)(CX*1), BP
+	LEAQ    32(R8)(CX*1), R15
 
 inner:
-	PREFETCHT0   (BP)
-	VMOVUPS      (R10), Z28
-	VMOVUPS      (R11), Z29
-	VPBROADCASTD (R9), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	LONG         $0x40169262
-	WORD         $0xce52
-	VPBROADCASTD 32(R9), Z31
-	LONG         $0x401e9262
-	WORD         $0xd752
-	LONG         $0x40169262
-	WORD         $0xdf52
-	VPBROADCASTD 64(R9), Z30
-	LONG         $0x401e9262
-	WORD         $0xe652
-	LONG         $0x40169262
-	WORD         $0xee52
-	VPBROADCASTD 96(R9), Z31
-	LONG         $0x401e9262
-	WORD         $0xf752
-	LONG         $0x40169262
-	WORD         $0xff52
-	VPBROADCASTD 128(R9), Z30
-	LONG         $0x401e1262
-	WORD         $0xc652
-	LONG         $0x40161262
-	WORD         $0xce52
-	VPBROADCASTD 160(R9), Z31
-	LONG         $0x401e1262
-	WORD         $0xd752
-	LONG         $0x40161262
-	WORD         $0xdf52
-	VPBROADCASTD 192(R9), Z30
-	LONG         $0x401e1262
-	WORD         $0xe652
-	LONG         $0x40161262
-	WORD         $0xee52
-	VPBROADCASTD 224(R9), Z31
-	LONG         $0x401e1262
-	WORD         $0xf752
-	LONG         $0x40161262
-	WORD         $0xff52
-	VPBROADCASTD 256(R9), Z30
-	LONG         $0x401e8262
-	WORD         $0xc652
-	LONG         $0x40168262
-	WORD         $0xce52
-	VPBROADCASTD 288(R9), Z31
-	LONG         $0x401e8262
-	WORD         $0xd752
-	LONG         $0x40168262
-	WORD         $0xdf52
-	VPBROADCASTD 320(R9), Z30
-	LONG         $0x401e8262
-	WORD         $0xe652
-	LONG         $0x40168262
-	WORD         $0xee52
-	VPBROADCASTD 352(R9), Z31
-	LONG         $0x401e8262
-	WORD         $0xf752
-	LONG         $0x40168262
-	WORD         $0xff52
-	VPBROADCASTD 384(R9), Z30
-	LONG         $0x401e0262
-	WORD         $0xc652
-	LONG         $0x40160262
-	WORD         $0xce52
-	VPBROADCASTD 416(R9), Z31
-	LONG         $0x401e0262
-	WORD         $0xd752
-	LONG         $0x40160262
-	WORD         $0xdf52
-	PREFETCHT0   64(BP)
-	VMOVUPS      64(R10), Z28
-	VMOVUPS      64(R11), Z29
-	VPBROADCASTD 4(R9), Z30
-	LONG         $0x401e9262
-	WORD         $0xc652
-	LONG         $0x40169262
-	WORD         $0xce52
-	VPBROADCASTD 36(R9), Z31
-	LONG         $0x401e9262
-	WORD         $0xd752
-	LONG         $0x40169262
-	WORD         $0xdf52
-	VPBROADCASTD 68(R9), Z30
-	LONG         $0x401e9262
-	WORD         $0xe652
-	LONG         $0x40169262
-	WORD         $0xee52
-	VPBROADCASTD 100(R9), Z31
-	LONG         $0x401e9262
-	WORD         $0xf752
-	LONG         $0x40169262
-	WORD         $0xff52
-	VPBROADCASTD 132(R9), Z30
-	LONG         $0x401e1262
-	WORD         $0xc652
-	LONG         $0x40161262
-	WORD         $0xce52
-	VPBROADCASTD 164(R9), Z31
-	LONG         $0x401e1262
-	WORD         $0xd752
-	LONG         $0x40161262
-	WORD         $0xdf52
-	VPBROADCASTD 196(R9), Z30
-	LONG         $0x401e1262
-	WORD         $0xe652
-	LONG         $0x40161262
-	WORD         $0xee52
-	VPBROADCASTD 228(R9), Z31
-	LONG         $0x401e1262
-	WORD         $0xf752
-	LONG         $0x40161262
-	WORD         $0xff52
-	VPBROADCASTD 260(R9), Z30
-	LONG         $0x401e8262
-	WORD         $0xc652
-	LONG         $0x40168262
-	WORD         $0xce52
-	VPBROADCASTD 292(R9), Z31
-	LONG         $0x401e8262
-	WORD         $0xd752
-	LONG         $0x40168262
-	WORD         $0xdf52
-	VPBROADCASTD 324(R9), Z30
-	LONG         $0x401e8262
-	WORD         $0xe652
-	LONG         $0x40168262
-	WORD         $0xee52
-	VPBROADCASTD 356(R9), Z31
-	LONG         $0x401e8262
-	WORD         $0xf752
-	LONG         $0x40168262
-	WORD         $0xff52
-	VPBROADCASTD 388(R9), Z30
-	LONG         $0x401e0262
-	WORD         $0xc652
-	LONG         $0x40160262
-	WORD         $0xce52
-	VPBROADCASTD 420(R9), Z31
-	LONG         $0x401e0262
-	WORD         $0xd752
-	LONG         $0x40160262
-	WORD         $0xdf52
-	ADDQ         $0x00000080, BP
-	ADDQ         $0x08, R9
-	ADDQ         $0x00000080, R10
-	ADDQ         $0x00000080, R11
-	DECQ         R14
-	JNZ          inner
-	ADDQ         CX, R9
-	TESTQ        R13, R13
-	JNZ          block
-	MOVQ         bias+72(FP), R9
-	TESTQ        R9, R9
-	JZ           biased
+	PREFETCHT0   (R15)
+	PREFETCHT0   (R9)(BP*1)
+	PREFETCHT0   (R10)(BP*1)
 	VMOVUPS      (R9), Z28
-	VMOVUPS      64(R9), Z29
+	VMOVUPS      (R10), Z29
+	VPBROADCASTD (R8), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	LONG         $0x40169262
+	WORD         $0xce52
+	VPBROADCASTD 32(R8), Z31
+	LONG         $0x401e9262
+	WORD         $0xd752
+	LONG         $0x40169262
+	WORD         $0xdf52
+	VPBROADCASTD 64(R8), Z30
+	LONG         $0x401e9262
+	WORD         $0xe652
+	LONG         $0x40169262
+	WORD         $0xee52
+	VPBROADCASTD 96(R8), Z31
+	LONG         $0x401e9262
+	WORD         $0xf752
+	LONG         $0x40169262
+	WORD         $0xff52
+	VPBROADCASTD 128(R8), Z30
+	LONG         $0x401e1262
+	WORD         $0xc652
+	LONG         $0x40161262
+	WORD         $0xce52
+	VPBROADCASTD 160(R8), Z31
+	LONG         $0x401e1262
+	WORD         $0xd752
+	LONG         $0x40161262
+	WORD         $0xdf52
+	VPBROADCASTD 192(R8), Z30
+	LONG         $0x401e1262
+	WORD         $0xe652
+	LONG         $0x40161262
+	WORD         $0xee52
+	VPBROADCASTD 224(R8), Z31
+	LONG         $0x401e1262
+	WORD         $0xf752
+	LONG         $0x40161262
+	WORD         $0xff52
+	VPBROADCASTD 256(R8), Z30
+	LONG         $0x401e8262
+	WORD         $0xc652
+	LONG         $0x40168262
+	WORD         $0xce52
+	VPBROADCASTD 288(R8), Z31
+	LONG         $0x401e8262
+	WORD         $0xd752
+	LONG         $0x40168262
+	WORD         $0xdf52
+	VPBROADCASTD 320(R8), Z30
+	LONG         $0x401e8262
+	WORD         $0xe652
+	LONG         $0x40168262
+	WORD         $0xee52
+	VPBROADCASTD 352(R8), Z31
+	LONG         $0x401e8262
+	WORD         $0xf752
+	LONG         $0x40168262
+	WORD         $0xff52
+	VPBROADCASTD 384(R8), Z30
+	LONG         $0x401e0262
+	WORD         $0xc652
+	LONG         $0x40160262
+	WORD         $0xce52
+	VPBROADCASTD 416(R8), Z31
+	LONG         $0x401e0262
+	WORD         $0xd752
+	LONG         $0x40160262
+	WORD         $0xdf52
+	PREFETCHT0   64(R15)
+	PREFETCHT0   64(R9)(BP*1)
+	PREFETCHT0   64(R10)(BP*1)
+	VMOVUPS      64(R9), Z28
+	VMOVUPS      64(R10), Z29
+	VPBROADCASTD 4(R8), Z30
+	LONG         $0x401e9262
+	WORD         $0xc652
+	LONG         $0x40169262
+	WORD         $0xce52
+	VPBROADCASTD 36(R8), Z31
+	LONG         $0x401e9262
+	WORD         $0xd752
+	LONG         $0x40169262
+	WORD         $0xdf52
+	VPBROADCASTD 68(R8), Z30
+	LONG         $0x401e9262
+	WORD         $0xe652
+	LONG         $0x40169262
+	WORD         $0xee52
+	VPBROADCASTD 100(R8), Z31
+	LONG         $0x401e9262
+	WORD         $0xf752
+	LONG         $0x40169262
+	WORD         $0xff52
+	VPBROADCASTD 132(R8), Z30
+	LONG         $0x401e1262
+	WORD         $0xc652
+	LONG         $0x40161262
+	WORD         $0xce52
+	VPBROADCASTD 164(R8), Z31
+	LONG         $0x401e1262
+	WORD         $0xd752
+	LONG         $0x40161262
+	WORD         $0xdf52
+	VPBROADCASTD 196(R8), Z30
+	LONG         $0x401e1262
+	WORD         $0xe652
+	LONG         $0x40161262
+	WORD         $0xee52
+	VPBROADCASTD 228(R8), Z31
+	LONG         $0x401e1262
+	WORD         $0xf752
+	LONG         $0x40161262
+	WORD         $0xff52
+	VPBROADCASTD 260(R8), Z30
+	LONG         $0x401e8262
+	WORD         $0xc652
+	LONG         $0x40168262
+	WORD         $0xce52
+	VPBROADCASTD 292(R8), Z31
+	LONG         $0x401e8262
+	WORD         $0xd752
+	LONG         $0x40168262
+	WORD         $0xdf52
+	VPBROADCASTD 324(R8), Z30
+	LONG         $0x401e8262
+	WORD         $0xe652
+	LONG         $0x40168262
+	WORD         $0xee52
+	VPBROADCASTD 356(R8), Z31
+	LONG         $0x401e8262
+	WORD         $0xf752
+	LONG         $0x40168262
+	WORD         $0xff52
+	VPBROADCASTD 388(R8), Z30
+	LONG         $0x401e0262
+	WORD         $0xc652
+	LONG         $0x40160262
+	WORD         $0xce52
+	VPBROADCASTD 420(R8), Z31
+	LONG         $0x401e0262
+	WORD         $0xd752
+	LONG         $0x40160262
+	WORD         $0xdf52
+	ADDQ         $0x00000080, R15
+	ADDQ         $0x08, R8
+	ADDQ         $0x00000080, R9
+	ADDQ         $0x00000080, R10
+	DECQ         R13
+	JNZ          inner
+	ADDQ         CX, R8
+	TESTQ        R12, R12
+	JNZ          block
+	MOVQ         bias+72(FP), R8
+	TESTQ        R8, R8
+	JZ           biased
+	VMOVUPS      (R8), Z28
+	VMOVUPS      64(R8), Z29
 	VADDPS       Z28, Z0, Z0
 	VADDPS       Z29, Z1, Z1
 	VADDPS       Z28, Z2, Z2
@@ -10130,8 +10381,8 @@ inner:
 	VADDPS       Z29, Z27, Z27
 
 biased:
-	MOVQ   relu+80(FP), R9
-	TESTQ  R9, R9
+	MOVQ   relu+80(FP), R8
+	TESTQ  R8, R8
 	JZ     rectified
 	VPXORD Z30, Z30, Z30
 	VMAXPS Z0, Z30, Z0
@@ -10166,91 +10417,92 @@ biased:
 rectified:
 	LONG      $0x487ef262
 	WORD      $0xc072
-	VMOVDQU16 Y0, (SI)
+	VMOVDQU16 Y0, (BX)
 	LONG      $0x487ef262
 	WORD      $0xc972
-	VMOVDQU16 Y1, (R12)
+	VMOVDQU16 Y1, (R11)
 	LONG      $0x487ef262
 	WORD      $0xd272
-	VMOVDQU16 Y2, 32(SI)
+	VMOVDQU16 Y2, 32(BX)
 	LONG      $0x487ef262
 	WORD      $0xdb72
-	VMOVDQU16 Y3, 32(R12)
+	VMOVDQU16 Y3, 32(R11)
 	LONG      $0x487ef262
 	WORD      $0xe472
-	VMOVDQU16 Y4, 64(SI)
+	VMOVDQU16 Y4, 64(BX)
 	LONG      $0x487ef262
 	WORD      $0xed72
-	VMOVDQU16 Y5, 64(R12)
+	VMOVDQU16 Y5, 64(R11)
 	LONG      $0x487ef262
 	WORD      $0xf672
-	VMOVDQU16 Y6, 96(SI)
+	VMOVDQU16 Y6, 96(BX)
 	LONG      $0x487ef262
 	WORD      $0xff72
-	VMOVDQU16 Y7, 96(R12)
+	VMOVDQU16 Y7, 96(R11)
 	LONG      $0x487e5262
 	WORD      $0xc072
-	VMOVDQU16 Y8, 128(SI)
+	VMOVDQU16 Y8, 128(BX)
 	LONG      $0x487e5262
 	WORD      $0xc972
-	VMOVDQU16 Y9, 128(R12)
+	VMOVDQU16 Y9, 128(R11)
 	LONG      $0x487e5262
 	WORD      $0xd272
-	VMOVDQU16 Y10, 160(SI)
+	VMOVDQU16 Y10, 160(BX)
 	LONG      $0x487e5262
 	WORD      $0xdb72
-	VMOVDQU16 Y11, 160(R12)
+	VMOVDQU16 Y11, 160(R11)
 	LONG      $0x487e5262
 	WORD      $0xe472
-	VMOVDQU16 Y12, 192(SI)
+	VMOVDQU16 Y12, 192(BX)
 	LONG      $0x487e5262
 	WORD      $0xed72
-	VMOVDQU16 Y13, 192(R12)
+	VMOVDQU16 Y13, 192(R11)
 	LONG      $0x487e5262
 	WORD      $0xf672
-	VMOVDQU16 Y14, 224(SI)
+	VMOVDQU16 Y14, 224(BX)
 	LONG      $0x487e5262
 	WORD      $0xff72
-	VMOVDQU16 Y15, 224(R12)
+	VMOVDQU16 Y15, 224(R11)
 	LONG      $0x487ea262
 	WORD      $0xc072
-	VMOVDQU16 Y16, 256(SI)
+	VMOVDQU16 Y16, 256(BX)
 	LONG      $0x487ea262
 	WORD      $0xc972
-	VMOVDQU16 Y17, 256(R12)
+	VMOVDQU16 Y17, 256(R11)
 	LONG      $0x487ea262
 	WORD      $0xd272
-	VMOVDQU16 Y18, 288(SI)
+	VMOVDQU16 Y18, 288(BX)
 	LONG      $0x487ea262
 	WORD      $0xdb72
-	VMOVDQU16 Y19, 288(R12)
+	VMOVDQU16 Y19, 288(R11)
 	LONG      $0x487ea262
 	WORD      $0xe472
-	VMOVDQU16 Y20, 320(SI)
+	VMOVDQU16 Y20, 320(BX)
 	LONG      $0x487ea262
 	WORD      $0xed72
-	VMOVDQU16 Y21, 320(R12)
+	VMOVDQU16 Y21, 320(R11)
 	LONG      $0x487ea262
 	WORD      $0xf672
-	VMOVDQU16 Y22, 352(SI)
+	VMOVDQU16 Y22, 352(BX)
 	LONG      $0x487ea262
 	WORD      $0xff72
-	VMOVDQU16 Y23, 352(R12)
+	VMOVDQU16 Y23, 352(R11)
 	LONG      $0x487e0262
 	WORD      $0xc072
-	VMOVDQU16 Y24, 384(SI)
+	VMOVDQU16 Y24, 384(BX)
 	LONG      $0x487e0262
 	WORD      $0xc972
-	VMOVDQU16 Y25, 384(R12)
+	VMOVDQU16 Y25, 384(R11)
 	LONG      $0x487e0262
 	WORD      $0xd272
-	VMOVDQU16 Y26, 416(SI)
+	VMOVDQU16 Y26, 416(BX)
 	LONG      $0x487e0262
 	WORD      $0xdb72
-	VMOVDQU16 Y27, 416(R12)
+	VMOVDQU16 Y27, 416(R11)
 	ADDQ      $0x000001c0, AX
-	ADDQ      $0x000001c0, SI
-	DECQ      R8
+	ADDQ      $0x000001c0, BX
+	XORQ      BP, BP
+	DECQ      DI
 	JNZ       tile
 	VZEROUPPER
 	RET

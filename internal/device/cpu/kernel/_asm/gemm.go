@@ -24,18 +24,23 @@ func gemmLoops(g gemmShape, prologue func(), step func(u int, a, b, b2 Register)
 	TEXT(g.name, NOSPLIT, "func"+g.args)
 	Pragma("noescape")
 	a, aStride := Load(Param("a"), GP64()), Load(Param("aStride"), GP64())
-	b0 := Load(Param("b"), GP64())
 	bStride := Load(Param("bStride"), GP64())
 	c, cStride := Load(Param("c"), GP64()), Load(Param("cStride"), GP64())
 	tiles := Load(Param("tiles"), GP64())
 	SUBQ(Imm(uint64(g.aRow)), aStride)
 	pa, pb, pb2, pc2, rest, count, four, next := GP64(), GP64(), GP64(), GP64(), GP64(), GP64(), GP64(), GP64()
 	MOVQ(U32(4), four)
+	// While the first tile is multiplied, the columns behind its own come into the cache: those of the next call.
+	ahead := GP64()
+	MOVQ(bStride, ahead)
+	if g.nr > 1 {
+		ADDQ(bStride, ahead)
+	}
 	Label("tile")
 	MOVQ(a, pa)
-	MOVQ(b0, pb)
+	Load(Param("b"), pb)
 	if g.nr > 1 {
-		LEAQ(Mem{Base: b0, Index: bStride, Scale: 1}, pb2)
+		LEAQ(Mem{Base: pb, Index: bStride, Scale: 1}, pb2)
 		LEAQ(Mem{Base: c, Index: cStride, Scale: 1}, pc2)
 	}
 	Load(Param("k4"), rest)
@@ -61,6 +66,9 @@ func gemmLoops(g gemmShape, prologue func(), step func(u int, a, b, b2 Register)
 		for l := u * lines / g.steps; l < (u+1)*lines/g.steps; l++ {
 			PREFETCHT0(Mem{Base: next, Disp: l * 64})
 		}
+		for _, columns := range []Register{pb, pb2}[:g.nr] {
+			PREFETCHT0(Mem{Base: columns, Index: ahead, Scale: 1, Disp: u * 64})
+		}
 		step(u, pa, pb, pb2)
 	}
 	ADDQ(U32(uint32(lines*64)), next)
@@ -77,6 +85,7 @@ func gemmLoops(g gemmShape, prologue func(), step func(u int, a, b, b2 Register)
 	store(c, pc2)
 	ADDQ(U32(uint32(g.mr*g.aRow)), a)
 	ADDQ(U32(uint32(g.mr*g.cRow)), c)
+	XORQ(ahead, ahead)
 	DECQ(tiles)
 	JNZ(LabelRef("tile"))
 }
