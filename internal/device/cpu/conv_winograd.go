@@ -68,12 +68,12 @@ const (
 )
 
 // bf16Tail returns how much further than the largest result the largest error may lie from 0, in standard deviations,
-// for so many input and output channels of equal strength. The two numbers are fitted: of 30,000 random layers of 1 to 96
-// input and 1 to 40 output channels, of which TestWinogradErrors has some, the error of three exceeded 2 %.
+// for so many input and output channels of equal strength. The two numbers are fitted: of 30,000 random layers of 1 to
+// 96 input and 1 to 40 output channels, of which TestWinogradErrors has some, the error of three exceeded 2 %.
 func bf16Tail(in, out float64) float64 { return 1 + 2.4/math.Sqrt(in) + 1/math.Sqrt(out) }
 
-// weightsTail returns bf16Tail for packed weights: strength is the sum of squares. An output channel that depends on few
-// input channels has the tail of few, as far as its results are among the largest.
+// weightsTail returns bf16Tail for packed weights: strength is the sum of squares. An output channel that depends on
+// few input channels has the tail of few, as far as its results are among the largest.
 func (c *Conv) weightsTail(p *Workers, packed []float32) float64 {
 	type output struct{ energy, ins float64 }
 	outputs := make([]output, Blocks(c.Out)*kernel.Block)
