@@ -148,3 +148,38 @@ func TestWeightsTail(t *testing.T) {
 		t.Errorf("tail of zeros is %g, want 1", got)
 	}
 }
+
+// TestFormsOfManySizes checks that images of many sizes do not make weights be kept in ever more forms, and that forms
+// which were given up are made again.
+func TestFormsOfManySizes(t *testing.T) {
+	p := NewWorkers(1)
+	defer p.Close()
+	r := rand.New(rand.NewPCG(9, 10))
+	var s Scratch
+	var forms Forms
+	defer s.free()
+	defer forms.free()
+	w := randomTensor(r, 16, 16, [3]int{3, 3, 3})
+	var packed []float32
+	schemes := map[[3]int]bool{}
+	for _, side := range []int{1, 2, 3, 4, 5, 6, 7, 8, 20, 1, 4, 8} {
+		size := [3]int{side, side, side}
+		c := SameConv(16, 16, [3]int{3, 3, 3}, [3]int{1, 1, 1}, size)
+		if packed == nil {
+			packed = kernel.AlignedFloats(PackedLen(&c))
+			PackWeights(&c, w.f32(), packed)
+		}
+		scheme, _ := c.chooseSchemes(anyScheme, 0, 1)
+		schemes[scheme] = true
+		x := randomTensor(r, 1, 16, size)
+		want, got := naiveConv(&c, x, w.v), NewAct(1, 16, side, side, side)
+		ConvForward(p, &c, x.act(p), packed, got, &Epilogue{Forms: &forms}, &s)
+		testutil.Near(t, fmt.Sprint(size), want.fromAct(p, got).v, want.v, convTolerance)
+		if len(forms.made) > keptForms {
+			t.Errorf("%d forms of the weights are kept, at most %d should be", len(forms.made), keptForms)
+		}
+	}
+	if len(schemes) <= keptForms {
+		t.Errorf("the sizes take %d schemes, too few to try this", len(schemes))
+	}
+}

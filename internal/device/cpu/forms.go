@@ -5,12 +5,18 @@ package cpu
 type Forms struct {
 	made  map[formKey]*form
 	tails map[*float32]float64 // Conv.weightsTail by weights
+	gets  int
 }
 
 type form struct {
 	slab
 	stale bool // made of weights that have changed
+	used  int  // number of the last get
 }
+
+// keptForms is how many Winograd forms of the same weights are kept: images of other sizes, or more of them, may take
+// others.
+const keptForms = 3
 
 // formKey says which weights were made into what; the scheme is that of a Winograd convolution, tiles that of one by
 // tiles, both zero for a 1x1x1 kernel.
@@ -26,12 +32,8 @@ type formKey struct {
 func (f *Forms) get(key formKey, floats int, fill func(form []float32)) []float32 {
 	m, ok := f.made[key]
 	if !ok {
-		// When weights change, so may their scheme: what was made under another one is in the way.
-		for k, old := range f.made {
-			if old.stale && k.weights == key.weights {
-				old.slab.free()
-				delete(f.made, k)
-			}
+		if key.side > 0 {
+			f.makeRoom(key.weights)
 		}
 		m = &form{slab: mustSlab(floats), stale: true}
 		if f.made == nil {
@@ -39,11 +41,35 @@ func (f *Forms) get(key formKey, floats int, fill func(form []float32)) []float3
 		}
 		f.made[key] = m
 	}
+	f.gets++
+	m.used = f.gets
 	if m.stale {
 		fill(m.floats)
 		m.stale = false
 	}
 	return m.floats
+}
+
+// makeRoom frees Winograd forms of the weights, those that were used longest ago first, until one more may be kept.
+// Others stay: their memory is the weights of further forms.
+func (f *Forms) makeRoom(weights *float32) {
+	for {
+		var oldest formKey
+		count := 0
+		for k, m := range f.made {
+			if k.weights != weights || k.side == 0 {
+				continue
+			}
+			if count++; count == 1 || m.used < f.made[oldest].used {
+				oldest = k
+			}
+		}
+		if count < keptForms {
+			return
+		}
+		f.made[oldest].slab.free()
+		delete(f.made, oldest)
+	}
 }
 
 // tail returns Conv.weightsTail of the weights, which it keeps.
