@@ -10,13 +10,18 @@ GORELEASER := github.com/goreleaser/goreleaser/v2@v2.15.1
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := build
-.PHONY: help build demo test test-slurm race noasm arm64 fuzz torture bench lint golangci lint-docs generate wheel release-snapshot cuda-compile gpu-kit clean
+.PHONY: help build static demo test test-slurm race noasm arm64 fuzz torture bench lint golangci lint-docs generate wheel release-snapshot cuda-compile gpu-kit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build bin/uc
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/uc
+
+# GPU libraries are opened by the system's loader, on which bin/uc depends for that.
+static: ## build bin/static/uc, which needs no C library and drives no GPU, and see that it is static
+	CGO_ENABLED=0 $(GO) build -trimpath -tags nogpu -ldflags '$(LDFLAGS)' -o bin/static/ ./cmd/uc
+	@! grep -q ld-linux bin/static/uc || { echo "bin/static/uc needs the system's loader"; exit 1; }
 
 demo: build ## plan, train, predict and evaluate artificial scans, in a few minutes
 	scripts/demo.sh demo
