@@ -25,7 +25,7 @@ var volatile = []struct {
 	pattern *regexp.Regexp
 	instead string
 }{
-	{regexp.MustCompile(`\d+(\.\d+)? (s|ms|min|h)\b`), "TIME"},
+	{regexp.MustCompile(`\d+(\.\d+)? (s|ms|min|h)( \d+ (s|min))*\b`), "TIME"},
 	{regexp.MustCompile(`(\d+h)?(\d+m)?\d+(\.\d+)?m?s\b`), "TIME"},
 	{regexp.MustCompile(`\d+(\.\d+)? [KMGT]i?B\b`), "BYTES"},
 	{regexp.MustCompile(`\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\S*`), "DATE"},
