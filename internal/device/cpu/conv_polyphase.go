@@ -140,8 +140,8 @@ func splitPhasesRounded(p *Workers, x, y Act, zeros []float32) {
 	})
 }
 
-// polyphaseForward is ConvForward of a planar x by the convolution over phases. Factors of Winograd's products are never
-// rounded: its schemes amplify the rounding of the network's input too much. Tiles do round the input.
+// polyphaseForward is ConvForward of a planar x by the convolution over phases. Factors of Winograd's products are
+// never rounded: its schemes amplify the rounding of the network's input too much. Tiles do round the input.
 func polyphaseForward(p *Workers, c, phases *Conv, x Act, w []float32, y Act, e *Epilogue, s *Scratch) {
 	size := PackedLen(phases)
 	split := func(packed []float32) {

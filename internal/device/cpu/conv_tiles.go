@@ -107,8 +107,8 @@ func (t *tilePlan) setCopied(axes int) {
 // isCopied reports whether the panel holds a copy for every tap of an axis.
 func (t *tilePlan) isCopied(axis int) bool { return axis >= 3-t.copied }
 
-// half returns the block and the copy of a half of the panel. Neighbouring blocks of one copy are pairs; the last of an odd
-// number of blocks comes behind all others, in pairs of copies.
+// half returns the block and the copy of a half of the panel. Neighbouring blocks of one copy are pairs; the last of an
+// odd number of blocks comes behind all others, in pairs of copies.
 func (t *tilePlan) half(i int) (block, copied int) {
 	even := t.ins &^ 1
 	if i < even*t.copies {
@@ -241,9 +241,9 @@ func (t *tilePlan) shiftTap(s int) (tap [3]int) {
 	return tap
 }
 
-// gather writes a half of the panel, which begins at dst with rowBytes between its rows: a copy of a block of x. From line
-// to line and from plane to plane of the panel there are so many rows; what they have too many is filled with zeros, or
-// with what follows in x.
+// gather writes a half of the panel, which begins at dst with rowBytes between its rows: a copy of a block of x. From
+// line to line and from plane to plane of the panel there are so many rows; what they have too many is filled with
+// zeros, or with what follows in x.
 func (t *tilePlan) gather(tiles *kernel.Tiles, x Act, block, copied int, dst []float32, rowBytes, line, plane, partner int, own *tileWork) {
 	size, tap := t.panelSize(), t.copyTap(copied)
 	size[2] = line
@@ -301,8 +301,8 @@ func (t *tilePlan) gatherPair(tiles *kernel.Tiles, x Act, pair int, panel []floa
 	}
 }
 
-// rows lists the tiles of a box and where their rows lie in y, in bytes from its beginning. Where every plane has runs of
-// its own, tiles of two planes take turns: what one reads a tap further in depth, the other has just read.
+// rows lists the tiles of a box and where their rows lie in y, in bytes from its beginning. Where every plane has runs
+// of its own, tiles of two planes take turns: what one reads a tap further in depth, the other has just read.
 func (t *tilePlan) rows(y Act, own *tileChunk) {
 	size, tiles := t.panelSize(), t.tiles()
 	starts, to := own.starts[:tiles], own.to[:tiles*kernel.TileRows]
@@ -409,9 +409,9 @@ type tileForm struct {
 	copied      int
 }
 
-// weights returns the weights in the order of the steps: from forms, where they are made on first use, or in memory that
-// lies in s until the next call. With mirror, the packed weights are those of the convolution whose input gradient t
-// computes: taps and channels change sides.
+// weights returns the weights in the order of the steps: from forms, where they are made on first use, or in memory
+// that lies in s until the next call. With mirror, the packed weights are those of the convolution whose input gradient
+// t computes: taps and channels change sides.
 func (t *tilePlan) weights(p *Workers, packed []float32, mirror bool, forms *Forms, s *Scratch, work []tileWork) []float32 {
 	size := t.outs * t.steps() * kernel.TileBytes / 4
 	fill := func(b []float32) {

@@ -51,8 +51,8 @@ func checkBF16(t *testing.T, what string, p *Workers, a Act, want tensor) {
 	}
 }
 
-// TestConvTiles compares convolutions by tiles with plain sums, for random shapes and those of odd sizes, odd numbers of
-// blocks and few voxels.
+// TestConvTiles compares convolutions by tiles with plain sums, for random shapes and those of odd sizes, odd numbers
+// of blocks and few voxels.
 func TestConvTiles(t *testing.T) {
 	if !slices.Contains(cpulevel.Available(), cpulevel.AMX) {
 		t.Skip("this processor has no tiles (AMX), or its system does not let this process use them")

@@ -9,7 +9,8 @@ import "github.com/universal-classifier/uc/internal/device/cpu/kernel"
 //	[in/16][copy][voxel of the box/2][16][2]
 //
 // and that of dy, [out/16][32 voxels][16][32], goes through the runs of voxels of the box, with zeros where they do not
-// fill 32. The sums of several chunks are added up in tiles [out/16][in/16][copy][tap of the other axes][16 out][16 in].
+// fill 32. The sums of several chunks are added up in tiles [out/16][in/16][copy][tap of the other axes][16 out][16
+// in].
 
 // tileGradient is a tilePlan whose box is a chunk of the sum over voxels.
 type tileGradient struct {
@@ -24,8 +25,8 @@ const (
 	tileGradientParts  = 16
 )
 
-// tileGradient returns the plan with the least work. Chunks and parts depend on the shape alone, so that the result does
-// not depend on the threads.
+// tileGradient returns the plan with the least work. Chunks and parts depend on the shape alone, so that the result
+// does not depend on the threads.
 func (c *Conv) tileGradient(p *Workers, batch int) (g tileGradient, ok bool) {
 	plan, ok := c.tilePlan(p, batch)
 	if !ok {
