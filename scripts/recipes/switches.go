@@ -32,24 +32,28 @@ const designCohort, designSeed, designScale = "adrenal", 1, 0.5
 // has reports whether the name of a recipe of the design names the switch.
 func has(recipe, name string) bool { return slices.Contains(strings.Split(recipe, "-"), name) }
 
-// dropped are changes of the default that were tried and are not part of the program.
-var dropped = map[string]string{
-	"default-rigid":   "`ClassifierTrainer` without elastic deformation as well",
-	"default-rotated": "... and with four in five cases turned, by up to 30 degrees",
-}
-
-// titleOfSwitched describes a recipe of the design; "" if name is none of it.
-func titleOfSwitched(name string) string {
-	if !slices.ContainsFunc(design, func(d struct{ recipe, fold string }) bool { return d.recipe == name }) {
-		return ""
+// dropped are the recipes that were tried and are not part of the program: changes of the default, and those of the
+// design.
+var dropped = func() map[string]string {
+	titles := map[string]string{
+		"default-rigid":   "`ClassifierTrainer` without elastic deformation as well",
+		"default-rotated": "... and with four in five cases turned, by up to 30 degrees",
 	}
-	parts := []string{"AdamW 3e-4, modern"}
-	for _, s := range switches {
-		if has(name, s.name) {
-			parts = append(parts, s.short)
+	for _, d := range design {
+		parts := []string{"AdamW 3e-4, modern"}
+		for _, s := range switches {
+			if has(d.recipe, s.name) {
+				parts = append(parts, s.short)
+			}
 		}
+		titles[d.recipe] = strings.Join(parts, ", ")
 	}
-	return strings.Join(parts, ", ")
+	return titles
+}()
+
+// inDesign reports whether the recipe is one of the design.
+func inDesign(recipe string) bool {
+	return slices.ContainsFunc(design, func(d struct{ recipe, fold string }) bool { return d.recipe == recipe })
 }
 
 // effects are, for every switch, the mean AUC of the four trainings with it minus that of those without; nil unless
@@ -111,7 +115,7 @@ func switchTable(all []result) string {
 		var targets []int
 		var sum []float64
 		for _, r := range all {
-			if r.Cohort != designCohort || r.Fold != fold || r.Scale != designScale || titleOfSwitched(r.Recipe) == "" {
+			if r.Cohort != designCohort || r.Fold != fold || r.Scale != designScale || !inDesign(r.Recipe) {
 				continue
 			}
 			alone, targets = append(alone, r.AUC), r.targets

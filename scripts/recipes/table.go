@@ -197,11 +197,7 @@ func titleOf(name string) string {
 			return fmt.Sprintf("`%s`: %s", name, r.what)
 		}
 	}
-	text := dropped[name]
-	if text == "" {
-		text = titleOfSwitched(name)
-	}
-	if text != "" {
+	if text := dropped[name]; text != "" {
 		return fmt.Sprintf("`%s`: %s", name, text)
 	}
 	return "`" + name + "`"
