@@ -91,17 +91,29 @@ const (
 
 // explained is what uc explain --json prints.
 type explained struct {
-	Folds     []string          `json:"folds"`
-	Method    string            `json:"method"`
-	Explained int               `json:"explained"`
-	Kept      int               `json:"kept"`
-	Failed    []explain.Failure `json:"failed"`
-	Unused    []explain.Unused  `json:"unused"`
-	Hits      int               `json:"pointing_hits"`    // maps whose maximum lies in their target
-	Targets   int               `json:"pointing_targets"` // maps with a target
-	JSON      string            `json:"json"`
-	CSV       string            `json:"csv"`
-	Results   json.RawMessage   `json:"results,omitempty"` // explain.json
+	Folds     []string        `json:"folds"`
+	Method    string          `json:"method"`
+	Explained int             `json:"explained"`
+	Kept      int             `json:"kept"`
+	Failed    []failure       `json:"failed"`
+	Unused    []unusedFile    `json:"unused"`
+	Hits      int             `json:"pointing_hits"`    // maps whose maximum lies in their target
+	Targets   int             `json:"pointing_targets"` // maps with a target
+	JSON      string          `json:"json"`
+	CSV       string          `json:"csv"`
+	Results   json.RawMessage `json:"results,omitempty"` // explain.json
+}
+
+// newExplained is the answer about a folder, with what there is to type about each failure.
+func newExplained(h hints, s *explain.Summary) *explained {
+	r := &explained{Explained: s.Explained, Kept: s.Kept, Failed: []failure{}, Unused: []unusedFile{}, Hits: s.Hits, Targets: s.Targets, JSON: s.JSON, CSV: s.CSV}
+	for _, c := range s.Failed {
+		r.Failed = append(r.Failed, failure{c.Case, h.add(c.Error, c.For)})
+	}
+	for _, u := range s.Unused {
+		r.Unused = append(r.Unused, unusedFile{u.File, h.add(u.Reason, u.For)})
+	}
+	return r
 }
 
 func runExplain(cmd *cobra.Command, f *explainFlags) error {
@@ -130,7 +142,7 @@ func runExplain(cmd *cobra.Command, f *explainFlags) error {
 			return err
 		}
 	}
-	d := newDisplay(cmd.ErrOrStderr())
+	d := displayOf(cmd)
 	defer d.Close()
 	m, err := explain.Open(dir, o, d)
 	if err != nil {
@@ -153,15 +165,16 @@ func runExplain(cmd *cobra.Command, f *explainFlags) error {
 		return err
 	}
 	d.Close()
-	r := explained{Folds: m.Folds(), Method: f.method, Explained: s.Explained, Kept: s.Kept, Failed: s.Failed, Unused: s.Unused, Hits: s.Hits, Targets: s.Targets, JSON: s.JSON, CSV: s.CSV}
-	if err := r.print(cmd.OutOrStdout(), f.json); err != nil {
-		return err
-	}
+	r := newExplained(hints{cmd}, s)
+	r.Folds, r.Method = m.Folds(), f.method
 	var names []string
 	for _, c := range s.Failed {
 		if !slices.ContainsFunc(found, func(p task.Problem) bool { return p.Case == c.Case }) { // those are told below
 			names = append(names, c.Case)
 		}
+	}
+	if err := r.print(cmd.OutOrStdout(), f.json); err != nil {
+		return err
 	}
 	if len(names) > 0 {
 		broken = errors.Join(broken, fmt.Errorf("%d of %d cases could not be explained, see the warnings above: %s", len(names), len(cases), strings.Join(names, ", ")))

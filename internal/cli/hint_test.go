@@ -4,12 +4,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/spf13/cobra"
 
+	"github.com/universal-classifier/uc/internal/explain"
+	"github.com/universal-classifier/uc/internal/predict"
 	"github.com/universal-classifier/uc/internal/remedy"
+	"github.com/universal-classifier/uc/internal/task"
 )
 
 // typed is a command whose flags are parsed, as it is when a job fails.
@@ -118,4 +122,33 @@ func TestHintsFollowTheText(t *testing.T) {
 		t.Errorf("got %q, want %q", b.String(), want)
 	}
 	h.cmd.SetErr(io.Discard)
+}
+
+// Programs read of a case what people read of it on the terminal.
+func TestHintsInJSON(t *testing.T) {
+	tooLarge := fmt.Errorf("case a: %w", remedy.With(errors.New("too large"), remedy.Set{Option: remedy.Memory, Value: "7M"}))
+	_, unused := task.Broken(nil, []task.Problem{{Field: "b.nii", Message: "not used", For: []remedy.Remedy{remedy.ConvertDICOM}}})
+	for _, answer := range []any{
+		newPredicted(hints{typed(t, "predict", "-t", "8")}, &predict.Summary{
+			Failed: []predict.Failure{{Case: "a", Err: tooLarge}},
+			Unused: []predict.Unused{{File: unused[0].Field, Reason: unused[0].Message, For: unused[0].For}},
+		}),
+		newExplained(hints{typed(t, "explain", "-t", "8")}, &explain.Summary{
+			Failed: []explain.Failure{{Case: "a", Error: tooLarge.Error(), For: remedy.Of(tooLarge)}},
+			Unused: []explain.Unused{{File: unused[0].Field, Reason: unused[0].Message, For: unused[0].For}},
+		}),
+	} {
+		var b strings.Builder
+		if err := printJSON(&b, answer); err != nil {
+			t.Fatal(err)
+		}
+		var got struct {
+			Failed []failure    `json:"failed"`
+			Unused []unusedFile `json:"unused"`
+		}
+		decode(t, b.String(), &got)
+		if !slices.Equal(got.Failed, []failure{{"a", "case a: too large (--memory 7M)"}}) || !slices.Equal(got.Unused, []unusedFile{{"b.nii", "not used (uc convert dicom)"}}) {
+			t.Errorf("%T: %+v", answer, got)
+		}
+	}
 }

@@ -31,6 +31,18 @@ type inputFlags struct {
 	json       bool
 }
 
+// failure is a case that failed, in the answers of both commands.
+type failure struct {
+	Case  string `json:"case"`
+	Error string `json:"error"`
+}
+
+// unusedFile is a file that was not used, and why.
+type unusedFile struct {
+	File   string `json:"file"`
+	Reason string `json:"reason"`
+}
+
 // inputWords are what the flags say differently in each command.
 type inputWords struct {
 	more      string // further kinds of input

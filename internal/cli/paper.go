@@ -29,7 +29,7 @@ func (f *evaluateFlags) writePaper(cmd *cobra.Command, out string, r *evaluate.R
 	if err != nil {
 		return nil, err
 	}
-	d := newDisplay(cmd.ErrOrStderr())
+	d := displayOf(cmd)
 	defer d.Close()
 	source := reproduce.Source{Folders: folders, Task: r.Task, Trainer: f.model.trainer, Plans: f.model.plans, Version: version()}
 	lock, err := reproduce.Gather(cmd.Context(), source, r, d)

@@ -14,6 +14,7 @@ import (
 	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/memory"
 	"github.com/universal-classifier/uc/internal/predict"
+	"github.com/universal-classifier/uc/internal/remedy"
 	"github.com/universal-classifier/uc/internal/shard"
 	"github.com/universal-classifier/uc/internal/task"
 )
@@ -89,14 +90,16 @@ type predicted struct {
 	Results   json.RawMessage `json:"results,omitempty"` // predictions.json
 }
 
-type failure struct {
-	Case  string `json:"case"`
-	Error string `json:"error"`
-}
-
-type unusedFile struct {
-	File   string `json:"file"`
-	Reason string `json:"reason"`
+// newPredicted is the answer about a folder, with what there is to type about each failure.
+func newPredicted(h hints, s *predict.Summary) *predicted {
+	r := &predicted{Predicted: s.Predicted, Kept: s.Kept, Failed: []failure{}, Unused: []unusedFile{}, CSV: s.CSV, JSON: s.JSON}
+	for _, c := range s.Failed {
+		r.Failed = append(r.Failed, failure{c.Case, h.add(c.Err.Error(), remedy.Of(c.Err))})
+	}
+	for _, u := range s.Unused {
+		r.Unused = append(r.Unused, unusedFile{u.File, h.add(u.Reason, u.For)})
+	}
+	return r
 }
 
 func runPredict(cmd *cobra.Command, f *predictFlags) error {
@@ -148,16 +151,13 @@ func runPredict(cmd *cobra.Command, f *predictFlags) error {
 		return err
 	}
 	d.Close()
-	r := predicted{Folds: model.Folds(), Precision: model.Precision(), Predicted: s.Predicted, Kept: s.Kept, Failed: []failure{}, Unused: []unusedFile{}, CSV: s.CSV, JSON: s.JSON}
+	r := newPredicted(hints{cmd}, s)
+	r.Folds, r.Precision = model.Folds(), model.Precision()
 	var names []string
 	for _, c := range s.Failed {
-		r.Failed = append(r.Failed, failure{c.Case, c.Err.Error()})
 		if invalid == nil || !slices.ContainsFunc(found, func(p task.Problem) bool { return p.Case == c.Case }) { // those are told below
 			names = append(names, c.Case)
 		}
-	}
-	for _, u := range s.Unused {
-		r.Unused = append(r.Unused, unusedFile{u.File, u.Reason})
 	}
 	if err := r.print(cmd.OutOrStdout(), f.json); err != nil {
 		return err

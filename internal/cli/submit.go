@@ -181,7 +181,7 @@ func runSubmit(cmd *cobra.Command, f *submitFlags, id string) error {
 	if err != nil {
 		return err
 	}
-	d := newDisplay(cmd.ErrOrStderr())
+	d := displayOf(cmd)
 	defer d.Close()
 	if f.cancel {
 		return f.cancelJobs(cmd, folders, t.Name)

@@ -31,14 +31,16 @@ const (
 
 // Failure is a case that could not be explained.
 type Failure struct {
-	Case  string `json:"case"`
-	Error string `json:"error"`
+	Case  string          `json:"case"`
+	Error string          `json:"error"`
+	For   []remedy.Remedy `json:"-"`
 }
 
 // Unused is a file that no case was made of.
 type Unused struct {
-	File   string `json:"file"`
-	Reason string `json:"reason"`
+	File   string          `json:"file"`
+	Reason string          `json:"reason"`
+	For    []remedy.Remedy `json:"-"`
 }
 
 // Table is explain.json: all methods by which the cases of the last run are explained.
@@ -109,8 +111,9 @@ func (m *Model) Folder(ctx context.Context, cases []task.Case, found []task.Prob
 		case caseErr != nil && ctx.Err() != nil:
 			continue
 		case caseErr != nil:
-			s.Failed = append(s.Failed, Failure{c.ID, withCase(c.ID, caseErr).Error()})
-			r.Warn("%v", withCase(c.ID, caseErr))
+			caseErr = withCase(c.ID, caseErr)
+			s.Failed = append(s.Failed, failure(c.ID, caseErr))
+			r.Warn("%v", caseErr)
 		case kept:
 			s.Kept++
 		default:
@@ -129,12 +132,14 @@ func (m *Model) Folder(ctx context.Context, cases []task.Case, found []task.Prob
 func (s *Summary) addFound(cases []task.Case, found []task.Problem) {
 	broken, unused := task.Broken(cases, found)
 	for _, u := range unused {
-		s.Unused = append(s.Unused, Unused{u.Field, u.Message})
+		s.Unused = append(s.Unused, Unused{u.Field, u.Message, u.For})
 	}
 	for _, b := range broken {
-		s.Failed = append(s.Failed, Failure{b.Case, b.Err.Error()})
+		s.Failed = append(s.Failed, failure(b.Case, b.Err))
 	}
 }
+
+func failure(id string, err error) Failure { return Failure{id, err.Error(), remedy.Of(err)} }
 
 // one explains a case unless there is a result that holds.
 func (m *Model) one(ctx context.Context, c task.Case, targets, out string, overwrite bool, common provenance.Sources, r progress.Reporter) (kept bool, err error) {

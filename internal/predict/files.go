@@ -70,7 +70,7 @@ func (m *Model) writeTables(out string, s *Summary) error {
 		t.Failed = append(t.Failed, evaluate.FailedCase{Case: f.Case, Error: f.Err.Error()})
 	}
 	for _, u := range s.Unused {
-		t.Unused = append(t.Unused, evaluate.UnusedFile(u))
+		t.Unused = append(t.Unused, evaluate.UnusedFile{File: u.File, Reason: u.Reason})
 	}
 	warnings := s.warnings
 	if before, err := evaluate.ReadTable(out); err == nil { // of the results that are kept

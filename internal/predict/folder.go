@@ -127,7 +127,7 @@ func (s *Summary) keep(cases, todo []task.Case) {
 func (s *Summary) addFound(cases []task.Case, found []task.Problem) {
 	broken, unused := task.Broken(cases, found)
 	for _, u := range unused {
-		s.Unused = append(s.Unused, Unused{u.Field, u.Message})
+		s.Unused = append(s.Unused, Unused{u.Field, u.Message, u.For})
 	}
 	for _, b := range broken {
 		s.Failed = append(s.Failed, Failure{b.Case, b.Err})

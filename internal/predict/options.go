@@ -4,6 +4,7 @@ package predict
 import (
 	"github.com/universal-classifier/uc/internal/device/open"
 	"github.com/universal-classifier/uc/internal/evaluate"
+	"github.com/universal-classifier/uc/internal/remedy"
 )
 
 // Options says which networks of a model predict, and how.
@@ -53,4 +54,7 @@ type Summary struct {
 }
 
 // Unused is an image in the folders of images and masks that no case was made of.
-type Unused struct{ File, Reason string }
+type Unused struct {
+	File, Reason string
+	For          []remedy.Remedy // what can be done about it
+}

@@ -3,6 +3,8 @@ package task
 import (
 	"errors"
 	"fmt"
+
+	"github.com/universal-classifier/uc/internal/remedy"
 )
 
 // BrokenCase is a case that cannot be worked on, and why.
@@ -24,10 +26,10 @@ func Broken(cases []Case, found []Problem) (broken []BrokenCase, unused []Proble
 			continue
 		}
 		if last := len(broken) - 1; last >= 0 && broken[last].Case == p.Case {
-			broken[last].Err = fmt.Errorf("%w; %s", broken[last].Err, Problem{Field: p.Field, Message: p.Message})
+			broken[last].Err = remedy.With(fmt.Errorf("%w; %s", broken[last].Err, Problem{Field: p.Field, Message: p.Message}), p.For...)
 			continue
 		}
-		broken = append(broken, BrokenCase{p.Case, errors.New(p.String())})
+		broken = append(broken, BrokenCase{p.Case, remedy.With(errors.New(p.String()), p.For...)})
 	}
 	return broken, unused
 }
