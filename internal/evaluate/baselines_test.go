@@ -177,15 +177,7 @@ func TestBaselinesAreReported(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cell := func(row int, column string) string {
-		for i, name := range rows[0] {
-			if name == column {
-				return rows[row][i]
-			}
-		}
-		t.Fatalf("no column %s in %v", column, rows[0])
-		return ""
-	}
+	cell := func(row int, column string) string { return cellIn(t, rows, row, column) }
 	if cell(1, "auc_roi_volume") != "0.5" || cell(2, "auc_roi_volume") != "0.5" || cell(2, "best_baseline") != BaselineROIVolume || cell(2, "auc_image_volume") != "" ||
 		cell(6, "label") != "Grade" || cell(6, "auc_roi_volume") != "1" || !strings.HasPrefix(cell(6, "auc_minus_best_baseline"), "-0.") || cell(3, "best_baseline") != "" {
 		t.Errorf("rows %v", rows)

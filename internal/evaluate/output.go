@@ -4,6 +4,7 @@ import (
 	"encoding/csv"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -31,7 +32,7 @@ var csvHeader = []string{"fold", "label", "value", "value_name", "cases", "posit
 // are empty.
 func (r *Report) CSV(w io.Writer) error {
 	out := csv.NewWriter(w)
-	if err := out.Write(append(csvHeader, baselineColumns()...)); err != nil {
+	if err := out.Write(slices.Concat(csvHeader, baselineColumns(), calibrationColumns())); err != nil {
 		return err
 	}
 	if err := writeRows(out, "pooled", r.Labels); err != nil {
@@ -48,17 +49,17 @@ func (r *Report) CSV(w io.Writer) error {
 
 func writeRows(out *csv.Writer, fold string, labels []LabelReport) error {
 	for _, l := range labels {
-		if err := out.Write(append([]string{fold, l.Name, "", "", strconv.Itoa(l.Cases), "",
+		if err := out.Write(slices.Concat([]string{fold, l.Name, "", "", strconv.Itoa(l.Cases), "",
 			plain(l.MacroAUC), "", "", "", "", plain(l.Accuracy.Value), plain(l.Accuracy.Low), plain(l.Accuracy.High), plain(l.BalancedAccuracy),
-			"", "", "", "", "", ""}, baselineCells(l, -1)...)); err != nil {
+			"", "", "", "", "", ""}, baselineCells(l, -1), calibrationCells(l, -1))); err != nil {
 			return err
 		}
 		for at, v := range l.Values {
-			if err := out.Write(append([]string{fold, l.Name, strconv.Itoa(v.Value), v.Name, strconv.Itoa(l.Cases), strconv.Itoa(v.Positives),
+			if err := out.Write(slices.Concat([]string{fold, l.Name, strconv.Itoa(v.Value), v.Name, strconv.Itoa(l.Cases), strconv.Itoa(v.Positives),
 				plain(v.AUC.Value), plain(v.AUC.Low), plain(v.AUC.High), v.AUC.Method, plain(v.AveragePrecision),
 				plain(v.Accuracy.Value), plain(v.Accuracy.Low), plain(v.Accuracy.High), plain(v.BalancedAccuracy),
 				plain(v.Sensitivity.Value), plain(v.Sensitivity.Low), plain(v.Sensitivity.High),
-				plain(v.Specificity.Value), plain(v.Specificity.Low), plain(v.Specificity.High)}, baselineCells(l, at)...)); err != nil {
+				plain(v.Specificity.Value), plain(v.Specificity.Low), plain(v.Specificity.High)}, baselineCells(l, at), calibrationCells(l, at))); err != nil {
 				return err
 			}
 		}

@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -207,6 +208,60 @@ func TestEvaluateSaysWhatIsNotDefined(t *testing.T) {
 		}
 		if _, numbers, _ := strings.Cut(r.Table(), "\n\n"); strings.Contains(numbers, "NaN") {
 			t.Errorf("table:\n%s", numbers)
+		}
+	}
+}
+
+// cellIn is a cell of rows that CSV wrote, by the name of its column.
+func cellIn(t *testing.T, rows [][]string, row int, column string) string {
+	t.Helper()
+	at := slices.Index(rows[0], column)
+	if at < 0 {
+		t.Fatalf("no column %s in %v", column, rows[0])
+	}
+	return rows[row][at]
+}
+
+// The table of a program has what the terminal shows of calibration: of the label as a whole in its row, of classes in
+// theirs, and nothing where it is not known.
+func TestCalibrationInCSV(t *testing.T) {
+	r := Evaluate(twoLabels, toyFold("a", 12))
+	estimate := func(v Number) Estimate { return Estimate{Value: v, Low: v - 0.5, High: v + 0.5} }
+	measures := func(from Number, classes int) CalibrationMeasures {
+		m := CalibrationMeasures{LogLoss: estimate(from), BrierScore: estimate(from + 1), ECE: estimate(from + 2)}
+		for k := range classes {
+			m.Classes = append(m.Classes, ClassCalibration{Slope: estimate(from + 10 + Number(k)), Intercept: estimate(from + 20 + Number(k))})
+		}
+		return m
+	}
+	after := measures(200, 1)
+	after.ECE.Low = undefined
+	r.Labels[0].Calibration = &CalibrationReport{Before: measures(100, 1), After: &after, Temperature: &Temperature{Value: 1.25}}
+	r.Labels[1].Calibration = &CalibrationReport{Before: measures(300, 3), Why: "too few cases"}
+	r.PerFold = []FoldReport{{Fold: "0", Labels: Evaluate(twoLabels, toyFold("a", 12)).Labels}}
+	var text bytes.Buffer
+	if err := r.CSV(&text); err != nil {
+		t.Fatal(err)
+	}
+	rows, err := csv.NewReader(&text).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		row          int
+		column, want string
+	}{
+		{1, "raw_log_loss", "100"}, {1, "raw_log_loss_low", "99.5"}, {1, "raw_log_loss_high", "100.5"}, {1, "raw_brier_score", "101"}, {1, "raw_ece", "102"},
+		{1, "calibrated_log_loss", "200"}, {1, "calibrated_brier_score", "201"}, {1, "calibrated_ece", "202"}, {1, "calibrated_ece_low", ""}, {1, "calibrated_ece_high", "202.5"},
+		{1, "temperature", "1.25"}, {1, "raw_slope", ""}, {1, "calibrated_intercept", ""},
+		{2, "raw_slope", "110"}, {2, "raw_slope_low", "109.5"}, {2, "raw_intercept", "120"}, {2, "calibrated_slope", "210"}, {2, "calibrated_intercept", "220"},
+		{2, "raw_log_loss", ""}, {2, "temperature", ""},
+		{3, "label", "Grade"}, {3, "raw_log_loss", "300"}, {3, "calibrated_log_loss", ""}, {3, "temperature", ""},
+		{6, "raw_slope", "312"}, {6, "raw_intercept_high", "322.5"}, {6, "calibrated_slope", ""},
+		{7, "fold", "0"}, {7, "raw_log_loss", ""}, {8, "raw_slope", ""},
+	} {
+		if got := cellIn(t, rows, c.row, c.column); got != c.want {
+			t.Errorf("row %d, %s: %q, want %q", c.row, c.column, got, c.want)
 		}
 	}
 }
