@@ -5,6 +5,8 @@ import (
 	"os"
 
 	"github.com/mmcloughlin/avo/build"
+
+	"github.com/universal-classifier/uc/internal/device/cpu/winograd/generate"
 )
 
 func main() {
@@ -26,10 +28,10 @@ func main() {
 		transposeAVX512()
 	case "winograd":
 		winogradKernels()
-		writeTable("../winograd_table_amd64.go")
+		generate.Table{Path: "../winograd_table_amd64.go", Command: "go run . winograd", Arch: "amd64"}.Write("AVX2", "AVX512")
 	case "winograd_bf16":
 		winogradHalfKernels()
-		writeHalfTable("../winograd_bf16_table_amd64.go")
+		generate.Table{Path: "../winograd_bf16_table_amd64.go", Command: "go run . winograd_bf16", Arch: "amd64"}.WriteHalf("BF16")
 	case "elementwise":
 		elementwiseKernels()
 	case "elementwise_bf16":

@@ -8,47 +8,12 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 
 	"github.com/universal-classifier/uc/internal/device/cpu/winograd"
+	"github.com/universal-classifier/uc/internal/device/cpu/winograd/generate"
 )
-
-// The transformations of one axis: name, matrix, and which side may end early (the mask tells which elements exist).
-type transform struct {
-	name     string
-	matrix   [][]float64
-	masksIn  bool
-	masksOut bool
-	add      bool // add to what is stored
-	relu     bool // add the bias, then max(0, .)
-	reads    bool // bfloat16
-	writes   bool // bfloat16
-}
-
-// transformsOf returns the transformations of a scheme in the order of the package's transform kinds.
-func transformsOf(s winograd.Scheme) []transform {
-	return []transform{
-		{name: s.Name + "Input", matrix: s.BT, masksIn: true},
-		{name: s.Name + "Weights", matrix: s.G},
-		{name: s.Name + "Output", matrix: s.AT, masksOut: true},
-		{name: s.Name + "OutputAdd", matrix: s.AT, masksOut: true, add: true},
-		{name: s.Name + "OutputReLU", matrix: s.AT, masksOut: true, relu: true},
-		{name: s.Name + "Gradient", matrix: winograd.Transpose(s.AT), masksIn: true},
-		{name: s.Name + "WeightsBack", matrix: winograd.Transpose(s.G)},
-	}
-}
-
-// halfTransformsOf returns those of transformsOf that read or write activations, and the transformation of float32
-// inputs to products.
-func halfTransformsOf(s winograd.Scheme) (kinds []transform, products transform) {
-	for _, t := range transformsOf(s) {
-		if t.reads, t.writes = t.masksIn, t.masksOut; t.reads || t.writes {
-			kinds = append(kinds, t)
-		}
-	}
-	return kinds, transform{name: s.Name + "Products", matrix: s.BT, masksIn: true, writes: true}
-}
 
 func winogradKernels() {
 	for _, s := range winograd.Schemes() {
-		for _, t := range transformsOf(s) {
+		for _, t := range generate.Transforms(s) {
 			transformKernel(t, avx512)
 			transformKernel(t, avx2)
 		}
@@ -57,7 +22,7 @@ func winogradKernels() {
 
 func winogradHalfKernels() {
 	for _, s := range winograd.Schemes() {
-		kinds, products := halfTransformsOf(s)
+		kinds, products := generate.HalfTransforms(s)
 		for _, t := range append(kinds, products) {
 			transformKernel(t, bf16)
 		}
@@ -109,10 +74,10 @@ func (e *emitter) AddMultiple(dst, x VecPhysical, k float64) {
 }
 
 // transformKernel emits dst[i] = sum_j matrix[i][j] src[j] on 16 channels for a two-dimensional field of lines.
-func transformKernel(t transform, s set) {
+func transformKernel(t generate.Transform, s set) {
 	wide, regs := s.parts == 1, s.regs
-	rows, cols := len(t.matrix), len(t.matrix[0])
-	TEXT(t.name+s.name, NOSPLIT, "func(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, "+
+	rows, cols := len(t.Matrix), len(t.Matrix[0])
+	TEXT(t.Name+s.name, NOSPLIT, "func(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, "+
 		"n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)")
 	Pragma("noescape")
 	dst, src := Load(Param("dst"), GP64()), Load(Param("src"), GP64())
@@ -122,15 +87,15 @@ func transformKernel(t transform, s set) {
 	Load(Param("srcOffset"), tmp)
 	ADDQ(tmp, src)
 	bias := regs[len(regs)-3]
-	if t.relu && wide {
+	if t.ReLU && wide {
 		Load(Param("bias"), tmp)
 		VMOVUPS(Mem{Base: tmp}, bias)
 		VPXORD(regs[len(regs)-4], regs[len(regs)-4], regs[len(regs)-4])
 	}
 	masked := 0
-	if t.masksIn {
+	if t.MasksIn {
 		masked = cols
-	} else if t.masksOut {
+	} else if t.MasksOut {
 		masked = rows
 	}
 	if wide {
@@ -178,9 +143,9 @@ func transformKernel(t transform, s set) {
 		for j := range cols {
 			m := offset(at(j, ps, s4, se, se3))
 			switch {
-			case t.reads:
+			case t.Reads:
 				bf16.readMasked(m, masks[j], in[j])
-			case !t.masksIn:
+			case !t.MasksIn:
 				VMOVUPS(m, in[j])
 			case wide:
 				VMOVUPS_Z(m, masks[j], in[j])
@@ -193,7 +158,7 @@ func transformKernel(t transform, s set) {
 				Label(skip)
 			}
 		}
-		if t.relu && !wide {
+		if t.ReLU && !wide {
 			Load(Param("bias"), tmp)
 			VMOVUPS(Mem{Base: tmp, Disp: half * 32}, bias)
 			VXORPS(regs[len(regs)-4], regs[len(regs)-4], regs[len(regs)-4])
@@ -201,29 +166,29 @@ func transformKernel(t transform, s set) {
 		store := func(i int, r VecPhysical) {
 			m := offset(at(i, pd, d4, de, de3))
 			z := regs[len(regs)-2]
-			if t.relu {
+			if t.ReLU {
 				VADDPS(bias, r, z)
 				VMAXPS(z, regs[len(regs)-4], z) // the later operand of Intel's order wins when one is not a number
 				r = z
 			}
 			switch {
-			case t.add && t.writes:
+			case t.Add && t.Writes:
 				bf16.readMasked(m, masks[i], z)
 				VADDPS(r, z, z)
 				r = z
-			case t.add && wide:
+			case t.Add && wide:
 				VADDPS_Z(m, r, masks[i], z)
 				r = z
 			}
-			if t.writes {
+			if t.Writes {
 				round(r, z)
 			}
 			switch {
-			case t.writes && t.masksOut:
+			case t.Writes && t.MasksOut:
 				VMOVDQU16(z.AsY(), masks[i], m)
-			case t.writes:
+			case t.Writes:
 				VMOVDQU16(z.AsY(), m)
-			case !t.masksOut:
+			case !t.MasksOut:
 				VMOVUPS(r, m)
 			case wide:
 				VMOVUPS(r, masks[i], m)
@@ -231,7 +196,7 @@ func transformKernel(t transform, s set) {
 				skip := fmt.Sprintf("out%d_%d", half, i)
 				BTQ(Imm(uint64(i)), mask)
 				JCC(LabelRef(skip))
-				if t.add {
+				if t.Add {
 					VADDPS(m, r, z)
 					r = z
 				}
@@ -239,7 +204,7 @@ func transformKernel(t transform, s set) {
 				Label(skip)
 			}
 		}
-		winograd.Evaluate(t.matrix, in, [3]VecPhysical(regs[cols:]), &emitter{wide, regs[len(regs)-1], store})
+		winograd.Evaluate(t.Matrix, in, [3]VecPhysical(regs[cols:]), &emitter{wide, regs[len(regs)-1], store})
 	}
 	Load(Param("dst1"), tmp)
 	ADDQ(tmp, pd)

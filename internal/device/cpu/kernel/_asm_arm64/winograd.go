@@ -1,71 +1,33 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"math"
-	"os"
 	"slices"
 
 	"github.com/universal-classifier/uc/internal/device/cpu/winograd"
+	"github.com/universal-classifier/uc/internal/device/cpu/winograd/generate"
 	. "github.com/universal-classifier/uc/internal/neon"
 )
 
 func init() {
 	kinds["winograd"] = func(f *File) {
 		for _, s := range winograd.Schemes() {
-			for _, t := range transformsOf(s) {
+			for _, t := range generate.Transforms(s) {
 				transformKernel(f, t, "NEON")
 			}
 		}
-		writeTable("winograd_table_arm64.go")
+		generate.Table{Path: "winograd_table_arm64.go", Command: "go run ./_asm_arm64 winograd", Arch: "arm64"}.Write("NEON")
 	}
 	kinds["winograd_bf16"] = func(f *File) {
 		for _, s := range winograd.Schemes() {
-			halves, products := halfTransformsOf(s)
+			halves, products := generate.HalfTransforms(s)
 			for _, t := range append(halves, products) {
 				transformKernel(f, t, "BF16NEON")
 			}
 		}
-		writeHalfTable("winograd_bf16_table_arm64.go")
+		generate.Table{Path: "winograd_bf16_table_arm64.go", Command: "go run ./_asm_arm64 winograd_bf16", Arch: "arm64"}.WriteHalf("BF16NEON")
 	}
-}
-
-// transform is a transformation of one axis: name, matrix, and which side may end early (the mask tells which elements
-// exist).
-type transform struct {
-	name     string
-	matrix   [][]float64
-	masksIn  bool
-	masksOut bool
-	add      bool // add to what is stored
-	relu     bool // add the bias, then max(0, .)
-	reads    bool // bfloat16
-	writes   bool // bfloat16
-}
-
-// transformsOf returns the transformations of a scheme in the order of the package's transform kinds.
-func transformsOf(s winograd.Scheme) []transform {
-	return []transform{
-		{name: s.Name + "Input", matrix: s.BT, masksIn: true},
-		{name: s.Name + "Weights", matrix: s.G},
-		{name: s.Name + "Output", matrix: s.AT, masksOut: true},
-		{name: s.Name + "OutputAdd", matrix: s.AT, masksOut: true, add: true},
-		{name: s.Name + "OutputReLU", matrix: s.AT, masksOut: true, relu: true},
-		{name: s.Name + "Gradient", matrix: winograd.Transpose(s.AT), masksIn: true},
-		{name: s.Name + "WeightsBack", matrix: winograd.Transpose(s.G)},
-	}
-}
-
-// halfTransformsOf returns those of transformsOf that read or write activations, and the transformation of float32
-// inputs to products.
-func halfTransformsOf(s winograd.Scheme) (kinds []transform, products transform) {
-	for _, t := range transformsOf(s) {
-		if t.reads, t.writes = t.masksIn, t.masksOut; t.reads || t.writes {
-			kinds = append(kinds, t)
-		}
-	}
-	return kinds, transform{name: s.Name + "Products", matrix: s.BT, masksIn: true, writes: true}
 }
 
 // octet is two registers with 8 channels.
@@ -162,10 +124,10 @@ func (c *collector) note(k float64) {
 }
 
 // transformKernel emits dst[i] = sum_j matrix[i][j] src[j] on 16 channels for a two-dimensional field of lines.
-func transformKernel(file *File, t transform, suffix string) {
-	f := file.Func(t.name+suffix, "(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, "+
+func transformKernel(file *File, t generate.Transform, suffix string) {
+	f := file.Func(t.Name+suffix, "(dst *float32, src *float32, srcOffset int, dstElement int, srcElement int, "+
 		"n1 int, dst1 int, src1 int, n2 int, dst2 int, src2 int, mask int, bias *float32)")
-	rows, cols := len(t.matrix), len(t.matrix[0])
+	rows, cols := len(t.Matrix), len(t.Matrix[0])
 	free := V(0)
 	octets := func(n int) (list []octet) {
 		for range n {
@@ -177,13 +139,13 @@ func transformKernel(file *File, t transform, suffix string) {
 	in, temporaries, w := octets(cols), [3]octet(octets(3)), octets(1)[0]
 	var bias []octet
 	var zero V
-	if t.relu {
+	if t.ReLU {
 		bias, zero = octets(2), free
 		free++
 	}
-	m := &machine{f: f, constants: constantsOf(t.matrix), first: free}
+	m := &machine{f: f, constants: constantsOf(t.Matrix), first: free}
 	if need := (len(m.constants) + 3) / 4; int(free)+need > 32 {
-		panic(fmt.Sprintf("%s needs %d registers", t.name, int(free)+need))
+		panic(fmt.Sprintf("%s needs %d registers", t.Name, int(free)+need))
 	}
 
 	tmp := f.GP()
@@ -194,7 +156,7 @@ func transformKernel(file *File, t transform, suffix string) {
 		}
 		f.LoadConstants(m.first, values...)
 	}
-	if t.relu {
+	if t.ReLU {
 		f.LoadInto("bias", tmp)
 		for i, b := range bias {
 			f.LDPQ(b[0], b[1], tmp, i*32)
@@ -210,9 +172,9 @@ func transformKernel(file *File, t transform, suffix string) {
 		to, from := elements(f, rows), elements(f, cols)
 		outer := f.Load("n2")
 		masked := 0
-		if t.masksIn {
+		if t.MasksIn {
 			masked = cols
-		} else if t.masksOut {
+		} else if t.MasksOut {
 			masked = rows
 		}
 		// lines emits the loops; with all elements there it needs no branches around them
@@ -227,34 +189,34 @@ func transformKernel(file *File, t transform, suffix string) {
 			for part := range 2 {
 				for j, v := range in {
 					skip := fmt.Sprintf("in%s%d_%d", label, part, j)
-					if masked && t.masksIn {
+					if masked && t.MasksIn {
 						f.Zero(v[0])
 						f.Zero(v[1])
 						f.Go("TBZ $%d, %v, %s", j, mask, skip)
 					}
-					if t.reads {
+					if t.Reads {
 						loadHalves(f, v, from[j], part*16)
 					} else {
 						f.LDPQ(v[0], v[1], from[j], part*32)
 					}
-					if masked && t.masksIn {
+					if masked && t.MasksIn {
 						f.Label(skip)
 					}
 				}
 				m.store = func(i int, r octet) {
 					skip := fmt.Sprintf("out%s%d_%d", label, part, i)
-					if masked && t.masksOut {
+					if masked && t.MasksOut {
 						f.Go("TBZ $%d, %v, %s", i, mask, skip)
 					}
-					if t.relu {
+					if t.ReLU {
 						for h := range w {
 							f.FADD(w[h].S4(), r[h].S4(), bias[part][h].S4())
 							f.FMAX(w[h].S4(), w[h].S4(), zero.S4())
 						}
 						r = w
 					}
-					if t.add {
-						if t.writes {
+					if t.Add {
+						if t.Writes {
 							loadHalves(f, w, to[i], part*16)
 						} else {
 							f.LDPQ(w[0], w[1], to[i], part*32)
@@ -262,16 +224,16 @@ func transformKernel(file *File, t transform, suffix string) {
 						m.Add(w, w, r)
 						r = w
 					}
-					if t.writes {
+					if t.Writes {
 						storeHalves(f, r, w[0], to[i], part*16)
 					} else {
 						f.STPQ(r[0], r[1], to[i], part*32)
 					}
-					if masked && t.masksOut {
+					if masked && t.MasksOut {
 						f.Label(skip)
 					}
 				}
-				winograd.Evaluate(t.matrix, in, temporaries, m)
+				winograd.Evaluate(t.Matrix, in, temporaries, m)
 			}
 			f.LoadInto("dst1", tmp)
 			f.Go("ADD %v, %v, %v", tmp, to[0], to[0])
@@ -299,7 +261,7 @@ func transformKernel(file *File, t transform, suffix string) {
 		lines("Some", true)
 		f.Label("done")
 	}
-	if t.writes {
+	if t.Writes {
 		flushing(f, tmp, body)
 	} else {
 		body()
@@ -326,54 +288,5 @@ func place(f *Func, list []R, stride R) {
 			from, shift = i-2, 1
 		}
 		f.Go("ADD %v<<%d, %v, %v", stride, shift, list[from], list[i])
-	}
-}
-
-// writeTable writes the Go file that lists the transformation kernels by scheme and kind.
-func writeTable(path string) {
-	var b bytes.Buffer
-	b.WriteString("// Code generated by command: go run ./_asm_arm64 winograd. DO NOT EDIT.\n\n//go:build arm64 && !noasm\n\npackage kernel\n\n" +
-		"var transformsNEON = [][transformKinds]transformFunc{\n")
-	for _, s := range winograd.Schemes() {
-		b.WriteString("\t{")
-		for i, t := range transformsOf(s) {
-			if i > 0 {
-				b.WriteString(", ")
-			}
-			b.WriteString(t.name + "NEON")
-		}
-		b.WriteString("},\n")
-	}
-	b.WriteString("}\n")
-	if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil {
-		panic(err)
-	}
-}
-
-// writeHalfTable writes the Go file that lists the transformation kernels on bfloat16.
-func writeHalfTable(path string) {
-	var kinds, products bytes.Buffer
-	for _, s := range winograd.Schemes() {
-		some, p := halfTransformsOf(s)
-		fmt.Fprintf(&products, "\t%sBF16NEON,\n", p.name)
-		kinds.WriteString("\t{")
-		for i, t := range transformsOf(s) {
-			name := "nil"
-			for _, h := range some {
-				if h.name == t.name {
-					name = h.name + "BF16NEON"
-				}
-			}
-			if i > 0 {
-				kinds.WriteString(", ")
-			}
-			kinds.WriteString(name)
-		}
-		kinds.WriteString("},\n")
-	}
-	text := fmt.Sprintf("// Code generated by command: go run ./_asm_arm64 winograd_bf16. DO NOT EDIT.\n\n//go:build arm64 && !noasm\n\npackage kernel\n\n"+
-		"var transformsBF16NEON = [][transformKinds]transformFunc{\n%s}\n\nvar transformsVBF16NEON = []transformFunc{\n%s}\n", kinds.String(), products.String())
-	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-		panic(err)
 	}
 }
