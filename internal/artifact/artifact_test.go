@@ -197,7 +197,7 @@ func broken(t *testing.T, out string, o PackOptions) {
 		"missing": {func() { must(os.Remove(summary)) }, "is missing"},
 		"answer": {func() {
 			var a Answer
-			must(readJSON(expected, &a))
+			must(jsonfile.Read(expected, &a))
 			a.Logits[1][0] += 0.1
 			must(jsonfile.Write(expected, a, jsonfile.Indent))
 			m, err := ReadManifest(out)

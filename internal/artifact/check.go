@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path/filepath"
 
+	"github.com/universal-classifier/uc/internal/jsonfile"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/remedy"
 )
@@ -46,7 +47,7 @@ func Check(ctx context.Context, dir string, on Machine, r progress.Reporter) (*O
 		return nil, err
 	}
 	o := &Outcome{Manifest: m, Files: m.verify(dir), Want: new(Answer)}
-	if err := readJSON(filepath.Join(dir, selfTestDir, expectedFile), o.Want); err != nil {
+	if err := jsonfile.Read(filepath.Join(dir, selfTestDir, expectedFile), o.Want); err != nil {
 		return nil, errors.Join(o.Files, err)
 	}
 	if o.Got, err = answer(ctx, dir, modelDir, options(modelDir, m.Checkpoint, on), r); err != nil {

@@ -3,7 +3,6 @@ package artifact
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -23,9 +22,6 @@ const ManifestFile = "artifact.json"
 
 // manifestFormat changes when older programs can no longer read the manifest.
 const manifestFormat = 1
-
-// maxJSONBytes bounds what is read as JSON.
-const maxJSONBytes = 16 << 20
 
 // Manifest says what an artifact is and what is in it.
 type Manifest struct {
@@ -68,24 +64,13 @@ func writeManifest(dir string, p *plan.Plans, folds []string, o PackOptions) (*M
 func ReadManifest(dir string) (*Manifest, error) {
 	m := new(Manifest)
 	path := filepath.Join(dir, ManifestFile)
-	if err := readJSON(path, m); err != nil {
+	if err := jsonfile.Read(path, m); err != nil {
 		return nil, err
 	}
 	if m.Format != manifestFormat {
 		return nil, fmt.Errorf("%s: format %d, but this program knows %d; check the artifact with the version of uc that made it (%s)", path, m.Format, manifestFormat, m.Version)
 	}
 	return m, nil
-}
-
-func readJSON(path string, v any) error {
-	raw, err := infile.ReadFile(path, maxJSONBytes)
-	if err != nil {
-		return err
-	}
-	if err := json.Unmarshal(raw, v); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	return nil
 }
 
 // digests returns the SHA-256 of every file below dir but the manifest.

@@ -1,9 +1,7 @@
 package cli
 
 import (
-	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,8 +11,8 @@ import (
 
 	"github.com/universal-classifier/uc/internal/atomicfile"
 	"github.com/universal-classifier/uc/internal/env"
-	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/jobgraph"
+	"github.com/universal-classifier/uc/internal/jsonfile"
 	"github.com/universal-classifier/uc/internal/localrun"
 )
 
@@ -50,13 +48,9 @@ func runStep(cmd *cobra.Command, file, dataRoot, step string, index int) error {
 	if err != nil {
 		return err
 	}
-	b, err := infile.ReadFile(file, infile.MaxText)
-	if err != nil {
-		return err
-	}
 	var given jobgraph.Graph
-	if err := json.Unmarshal(b, &given); err != nil {
-		return fmt.Errorf("%s: %w", file, err)
+	if err := jsonfile.Read(file, &given); err != nil {
+		return err
 	}
 	given.Options.Folders = folders
 	g := jobgraph.New(given.Options)

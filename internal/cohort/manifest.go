@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"io"
 	"io/fs"
@@ -16,7 +15,6 @@ import (
 	"github.com/universal-classifier/uc/internal/dataset"
 	"github.com/universal-classifier/uc/internal/fingerprint"
 	"github.com/universal-classifier/uc/internal/imagefile"
-	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/jsonfile"
 	"github.com/universal-classifier/uc/internal/preprocess"
 	"github.com/universal-classifier/uc/internal/provenance"
@@ -57,15 +55,16 @@ type source struct {
 // loadManifest reads the manifest; a damaged one counts as missing, since it only saves time.
 func loadManifest(dir string) (*manifest, error) {
 	none := &manifest{Version: preprocess.Version, Cases: map[string]record{}}
-	b, err := infile.ReadFile(filepath.Join(dir, manifestFile), infile.MaxText)
-	if errors.Is(err, fs.ErrNotExist) {
+	r := new(manifest)
+	var damaged *jsonfile.Error
+	err := jsonfile.Read(filepath.Join(dir, manifestFile), r)
+	if errors.Is(err, fs.ErrNotExist) || errors.As(err, &damaged) {
 		return none, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	r := new(manifest)
-	if json.Unmarshal(b, r) != nil || r.Version != preprocess.Version || r.Cases == nil {
+	if r.Version != preprocess.Version || r.Cases == nil {
 		return none, nil
 	}
 	return r, nil

@@ -8,7 +8,7 @@ import (
 
 	"github.com/universal-classifier/uc/internal/atomicfile"
 	"github.com/universal-classifier/uc/internal/fingerprint"
-	"github.com/universal-classifier/uc/internal/infile"
+	"github.com/universal-classifier/uc/internal/jsonfile"
 	"github.com/universal-classifier/uc/internal/preprocess"
 	"github.com/universal-classifier/uc/internal/task"
 )
@@ -29,12 +29,8 @@ func (j *job) partFile(id string) string { return filepath.Join(j.dir, partsFold
 
 // readPart returns the part of a case, nil if there is none. A damaged one counts as none: it is measured again.
 func (j *job) readPart(id string) *part {
-	b, err := infile.ReadFile(j.partFile(id), infile.MaxText)
-	if err != nil {
-		return nil
-	}
 	p := new(part)
-	if json.Unmarshal(b, p) != nil || p.Version != preprocess.Version || p.Record.Measured == nil {
+	if jsonfile.Read(j.partFile(id), p) != nil || p.Version != preprocess.Version || p.Record.Measured == nil {
 		return nil
 	}
 	return p

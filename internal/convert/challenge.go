@@ -13,6 +13,7 @@ import (
 
 	"github.com/universal-classifier/uc/internal/imagefile"
 	"github.com/universal-classifier/uc/internal/infile"
+	"github.com/universal-classifier/uc/internal/jsonfile"
 	"github.com/universal-classifier/uc/internal/progress"
 	"github.com/universal-classifier/uc/internal/remedy"
 	"github.com/universal-classifier/uc/internal/task"
@@ -80,16 +81,13 @@ func Decathlon(ctx context.Context, dir string, o TableOptions, r progress.Repor
 
 func readChallenge(dir string) (*challengeDataset, error) {
 	path := filepath.Join(dir, task.DatasetFile)
-	b, err := infile.ReadFile(path, infile.MaxText)
+	d := &challengeDataset{}
+	err := jsonfile.Read(path, d)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s: not found; name the folder that holds dataset.json, imagesTr and labelsTr", path)
 	}
 	if err != nil {
 		return nil, err
-	}
-	d := &challengeDataset{}
-	if err := json.Unmarshal(b, d); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return d, nil
 }

@@ -185,7 +185,7 @@ func TestNNUNetV2(t *testing.T) {
 		"names":   {strings.Replace(datasetV2, `"1": "ADC"`, `"2": "ADC"`, 1), `key "2", expected the numbers 0 to 1`},
 		"values":  {strings.Replace(datasetV2, `"prostate": 1`, `"prostate": "x"`, 1), `"prostate" is "x"`},
 		"large":   {strings.Replace(datasetV2, `"prostate": 1`, `"prostate": 100000000`, 1), "expected 0 to 31"},
-		"no JSON": {"{", "unexpected end"},
+		"no JSON": {"{", "line 1, column 2: the file ends too early"},
 		"files":   {strings.Replace(datasetV2, `"numTraining"`, `"dataset": {}, "numTraining"`, 1), "the cases name their files"},
 	} {
 		s.text("Dataset012_Prostate/dataset.json", test.json)

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/universal-classifier/uc/internal/infile"
+	"github.com/universal-classifier/uc/internal/jsonfile"
 	"github.com/universal-classifier/uc/internal/remedy"
 	"github.com/universal-classifier/uc/internal/task"
 )
@@ -97,14 +97,12 @@ func (t *Target) look(overwrite bool) error {
 }
 
 func readRecord(dir string) (*record, error) {
-	path := filepath.Join(dir, RecordFile)
-	b, err := infile.ReadFile(path, infile.MaxText)
-	if err != nil {
-		return nil, err
-	}
 	var r record
-	if err := json.Unmarshal(b, &r); err != nil {
-		return nil, fmt.Errorf("%s: %w; repair or remove it", path, err)
+	var damaged *jsonfile.Error
+	if err := jsonfile.Read(filepath.Join(dir, RecordFile), &r); errors.As(err, &damaged) {
+		return nil, fmt.Errorf("%w; repair or remove the file", err)
+	} else if err != nil {
+		return nil, err
 	}
 	return &r, nil
 }

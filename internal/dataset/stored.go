@@ -1,12 +1,11 @@
 package dataset
 
 import (
-	"encoding/json"
 	"errors"
 	"io/fs"
 	"path/filepath"
 
-	"github.com/universal-classifier/uc/internal/infile"
+	"github.com/universal-classifier/uc/internal/jsonfile"
 	"github.com/universal-classifier/uc/internal/preprocess"
 	"github.com/universal-classifier/uc/internal/remedy"
 	"github.com/universal-classifier/uc/internal/task"
@@ -35,15 +34,13 @@ func UnpackedFile(stage, id string) string { return filepath.Join(stage, id+".np
 func ReadProperties(stage, id string) (preprocess.Properties, error) {
 	path := PropertiesFile(stage, id)
 	var p preprocess.Properties
-	b, err := infile.ReadFile(path, infile.MaxText)
-	if errors.Is(err, fs.ErrNotExist) {
-		return p, remedy.With(task.CaseErrorf(id, "%s not found; preprocess the task: %w", path, err), remedy.Plan{})
+	var damaged *jsonfile.Error
+	err := jsonfile.Read(path, &p)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		err = remedy.With(task.CaseErrorf(id, "%s not found; preprocess the task: %w", path, err), remedy.Plan{})
+	case errors.As(err, &damaged):
+		err = remedy.With(task.CaseErrorf(id, "%w; preprocess the task again", err), remedy.Plan{})
 	}
-	if err != nil {
-		return p, err
-	}
-	if err := json.Unmarshal(b, &p); err != nil {
-		return p, remedy.With(task.CaseErrorf(id, "%s: %w; preprocess the task again", path, err), remedy.Plan{})
-	}
-	return p, nil
+	return p, err
 }

@@ -1,7 +1,6 @@
 package doubt
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -61,13 +60,9 @@ func (m *Model) Write(dir string) error {
 // where nothing is kept, and ErrOther where it was learned from other networks: it must not be applied to these.
 func Open(dir string, labels []task.Label, networks map[string]string) (*Model, error) {
 	path := filepath.Join(dir, File)
-	b, err := infile.ReadFile(path, infile.MaxText)
-	if err != nil {
-		return nil, err
-	}
 	m := &Model{}
-	if err := json.Unmarshal(b, m); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+	if err := jsonfile.Read(path, m); err != nil {
+		return nil, err
 	}
 	if err := m.check(labels); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)

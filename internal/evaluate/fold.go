@@ -1,7 +1,6 @@
 package evaluate
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -133,20 +132,20 @@ func (p Prediction) Arrays() []npz.Array {
 // ReadFold reads what WriteFold wrote. dir is the folder it wrote to, or the fold's folder above it. The error is
 // ErrNotValidated if nothing was written there, and ErrMixed if a file is not of the validation that cases.json lists.
 func ReadFold(dir string) (*Fold, error) {
-	b, err := infile.ReadFile(filepath.Join(dir, casesFile), infile.MaxText)
+	var list caseList
+	err := jsonfile.Read(filepath.Join(dir, casesFile), &list)
 	if errors.Is(err, fs.ErrNotExist) {
 		dir = filepath.Join(dir, ValidationFolder)
-		b, err = infile.ReadFile(filepath.Join(dir, casesFile), infile.MaxText)
+		err = jsonfile.Read(filepath.Join(dir, casesFile), &list)
 	}
-	if errors.Is(err, fs.ErrNotExist) {
+	var damaged *jsonfile.Error
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("%w: %w", ErrNotValidated, err)
-	}
-	if err != nil {
+	case errors.As(err, &damaged):
+		return nil, fmt.Errorf("not the case list of a validation: %w", err)
+	case err != nil:
 		return nil, err
-	}
-	var list caseList
-	if err := json.Unmarshal(b, &list); err != nil {
-		return nil, fmt.Errorf("%s: not the case list of a validation: %w", filepath.Join(dir, casesFile), err)
 	}
 	f := &Fold{Labels: labelsOf(list.Labels), Predictions: make([]Prediction, 0, len(list.Cases)), Origin: list.MadeFrom}
 	for _, c := range list.Cases {

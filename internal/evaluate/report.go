@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 
 	"github.com/universal-classifier/uc/internal/drift"
 	"github.com/universal-classifier/uc/internal/numeric"
@@ -41,7 +42,12 @@ func (n *Number) UnmarshalJSON(b []byte) error {
 		*n = undefined
 		return nil
 	}
-	return json.Unmarshal(b, (*float64)(n))
+	v, err := strconv.ParseFloat(string(b), 64)
+	if err != nil {
+		return fmt.Errorf("found %s, expected a number or null", b)
+	}
+	*n = Number(v)
+	return nil
 }
 
 // Estimate is a measure with its 95 % confidence interval and how that was computed. Why says in words why a measure

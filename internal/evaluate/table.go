@@ -1,13 +1,13 @@
 package evaluate
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"path/filepath"
 
 	"github.com/universal-classifier/uc/internal/infile"
+	"github.com/universal-classifier/uc/internal/jsonfile"
 	"github.com/universal-classifier/uc/internal/provenance"
 	"github.com/universal-classifier/uc/internal/remedy"
 	"github.com/universal-classifier/uc/internal/task"
@@ -136,16 +136,15 @@ func labelsOf(listed []ListedLabel) []task.Label {
 // ReadTable reads the predictions.json of a folder.
 func ReadTable(dir string) (*Table, error) {
 	path := filepath.Join(dir, TableFile)
-	b, err := infile.ReadFile(path, infile.MaxText)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, remedy.With(fmt.Errorf("no predictions: %w; give the folder that predictions were written to", err), remedy.Predict)
-	}
-	if err != nil {
-		return nil, err
-	}
 	t := &Table{}
-	if err := json.Unmarshal(b, t); err != nil {
-		return nil, fmt.Errorf("%s: not a table of predictions: %w", path, err)
+	var damaged *jsonfile.Error
+	switch err := jsonfile.Read(path, t); {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, remedy.With(fmt.Errorf("no predictions: %w; give the folder that predictions were written to", err), remedy.Predict)
+	case errors.As(err, &damaged):
+		return nil, fmt.Errorf("not a table of predictions: %w", err)
+	case err != nil:
+		return nil, err
 	}
 	if len(t.Labels) == 0 {
 		return nil, remedy.With(fmt.Errorf("%s: names no classification labels; predict into this folder again, which keeps its results", path), remedy.Predict)

@@ -11,7 +11,7 @@ import (
 
 	"github.com/universal-classifier/uc/internal/atomicfile"
 	"github.com/universal-classifier/uc/internal/imagefile"
-	"github.com/universal-classifier/uc/internal/infile"
+	"github.com/universal-classifier/uc/internal/jsonfile"
 	"github.com/universal-classifier/uc/internal/preprocess"
 	"github.com/universal-classifier/uc/internal/provenance"
 	"github.com/universal-classifier/uc/internal/task"
@@ -113,21 +113,14 @@ func caseSources(common provenance.Sources, c task.Case, target string) (provena
 	return s, nil
 }
 
-// maxRecord bounds the record of one case.
-const maxRecord = 64 << 20
-
 func recordPath(out, id string, method Method) string {
 	return filepath.Join(out, id, string(method)+".json")
 }
 
 // readRecord reads what is kept of a case; nil if there is nothing.
 func readRecord(out, id string, method Method) *Record {
-	b, err := infile.ReadFile(recordPath(out, id, method), maxRecord)
-	if err != nil {
-		return nil
-	}
 	var r Record
-	if json.Unmarshal(b, &r) != nil || r.Case != id || r.Method != method {
+	if jsonfile.Read(recordPath(out, id, method), &r) != nil || r.Case != id || r.Method != method {
 		return nil
 	}
 	return &r

@@ -3,12 +3,12 @@
 package fingerprint
 
 import (
-	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/universal-classifier/uc/internal/indexed"
-	"github.com/universal-classifier/uc/internal/infile"
+	"github.com/universal-classifier/uc/internal/jsonfile"
 	"github.com/universal-classifier/uc/internal/remedy"
 )
 
@@ -83,13 +83,12 @@ func (f *Fingerprint) SetMaxDimensions() {
 
 // Load reads a fingerprint and checks it.
 func Load(path string) (*Fingerprint, error) {
-	b, err := infile.ReadFile(path, infile.MaxText)
-	if err != nil {
-		return nil, err
-	}
 	f := new(Fingerprint)
-	if err := json.Unmarshal(b, f); err != nil {
-		return nil, remedy.With(fmt.Errorf("%s: %w; plan the task again", path, err), remedy.Plan{})
+	var damaged *jsonfile.Error
+	if err := jsonfile.Read(path, f); errors.As(err, &damaged) {
+		return nil, remedy.With(fmt.Errorf("%w; plan the task again", err), remedy.Plan{})
+	} else if err != nil {
+		return nil, err
 	}
 	if err := f.Check(); err != nil {
 		return nil, remedy.With(fmt.Errorf("%s: %w; plan the task again", path, err), remedy.Plan{})

@@ -4,6 +4,7 @@ package indexed
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 )
@@ -38,6 +39,10 @@ func (l List[T]) MarshalJSON() ([]byte, error) {
 func (l *List[T]) UnmarshalJSON(b []byte) error {
 	var m map[string]T
 	if err := json.Unmarshal(b, &m); err != nil {
+		var kind *json.UnmarshalTypeError
+		if errors.As(err, &kind) {
+			kind.Offset = 0 // in b, which is only a part of what is read
+		}
 		return err
 	}
 	*l = nil

@@ -1,7 +1,6 @@
 package jobgraph
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -74,17 +73,13 @@ func (g *Graph) Save() error {
 
 // Load reads the graph of a task's jobs. The folders are those given: a data root may lie elsewhere on another machine.
 func Load(f task.Folders, name string) (*Graph, error) {
-	path := filepath.Join(Folder(f, name), graphFile)
-	b, err := infile.ReadFile(path, infile.MaxText)
+	var g Graph
+	err := jsonfile.Read(filepath.Join(Folder(f, name), graphFile), &g)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s: %w were submitted", name, ErrNone)
 	}
 	if err != nil {
 		return nil, err
-	}
-	var g Graph
-	if err := json.Unmarshal(b, &g); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	g.Options.Folders, g.Options.Task = f, name
 	return New(g.Options), nil

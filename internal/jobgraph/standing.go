@@ -2,7 +2,6 @@ package jobgraph
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -16,7 +15,7 @@ import (
 	"github.com/universal-classifier/uc/internal/checkpoint"
 	"github.com/universal-classifier/uc/internal/cohort"
 	"github.com/universal-classifier/uc/internal/evaluate"
-	"github.com/universal-classifier/uc/internal/infile"
+	"github.com/universal-classifier/uc/internal/jsonfile"
 	"github.com/universal-classifier/uc/internal/shard"
 	"github.com/universal-classifier/uc/internal/split"
 	"github.com/universal-classifier/uc/internal/task"
@@ -112,12 +111,8 @@ func trained(foldDir string) Progress {
 // evaluated is the progress of an evaluation: it is done if it is that of the current validations.
 func (o Options) evaluated(r run) Progress {
 	dir := r.folders.Model(o.Task, r.trainer, o.Plans)
-	b, err := infile.ReadFile(filepath.Join(dir, "evaluation", "evaluation.json"), infile.MaxText)
-	if err != nil {
-		return Progress{}
-	}
 	var made evaluate.Report
-	if json.Unmarshal(b, &made) != nil {
+	if jsonfile.Read(filepath.Join(dir, "evaluation", "evaluation.json"), &made) != nil {
 		return Progress{}
 	}
 	for _, fold := range o.Folds {

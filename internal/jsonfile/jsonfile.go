@@ -1,4 +1,4 @@
-// Package jsonfile writes values as indented JSON files, whole or not at all.
+// Package jsonfile reads JSON files, with errors that name the place, and writes them indented, whole or not at all.
 package jsonfile
 
 import (

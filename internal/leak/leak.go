@@ -5,7 +5,6 @@ package leak
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -14,7 +13,6 @@ import (
 	"sync"
 
 	"github.com/universal-classifier/uc/internal/duplicate"
-	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/jsonfile"
 	"github.com/universal-classifier/uc/internal/remedy"
 	"github.com/universal-classifier/uc/internal/task"
@@ -168,17 +166,15 @@ func Write(dir string, f *Findings) error {
 
 // Read reads what was found when the files of a task were last verified; nil if they never were.
 func Read(dir string) (*Findings, error) {
-	path := filepath.Join(dir, File)
-	b, err := infile.ReadFile(path, infile.MaxText)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
 	f := new(Findings)
-	if err := json.Unmarshal(b, f); err != nil {
-		return nil, remedy.With(fmt.Errorf("%s: %w; remove it, or verify the task again", path, err), remedy.Plan{Verify: true})
+	var damaged *jsonfile.Error
+	switch err := jsonfile.Read(filepath.Join(dir, File), f); {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case errors.As(err, &damaged):
+		return nil, remedy.With(fmt.Errorf("%w; remove the file, or verify the task again", err), remedy.Plan{Verify: true})
+	case err != nil:
+		return nil, err
 	}
 	return f, nil
 }

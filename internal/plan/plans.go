@@ -155,15 +155,13 @@ func Load(path string) (*Plans, error) {
 }
 
 func loadJSON(path string, v any) error {
-	b, err := infile.ReadFile(path, infile.MaxText)
-	if errors.Is(err, infile.ErrTooLarge) {
+	var wrong *jsonfile.Error
+	err := jsonfile.Read(path, v)
+	switch {
+	case errors.Is(err, infile.ErrTooLarge):
 		return fmt.Errorf("%w; this is not a plans file", err)
+	case errors.As(err, &wrong):
+		return fmt.Errorf("%w; plans are JSON (a pickle of the Python package is not read: its settings must be written as JSON first)", err)
 	}
-	if err != nil {
-		return err
-	}
-	if err := json.Unmarshal(b, v); err != nil {
-		return fmt.Errorf("%s: %w; plans are JSON (a pickle of the Python package is not read: its settings must be written as JSON first)", path, err)
-	}
-	return nil
+	return err
 }

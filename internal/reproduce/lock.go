@@ -14,7 +14,6 @@ import (
 	"strings"
 
 	"github.com/universal-classifier/uc/internal/evaluate"
-	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/jsonfile"
 	"github.com/universal-classifier/uc/internal/provenance"
 	"github.com/universal-classifier/uc/internal/task"
@@ -118,13 +117,12 @@ var ErrNotALock = errors.New("not a lock that this version reads")
 
 // Read reads a lock and checks that it is whole.
 func Read(path string) (*Lock, error) {
-	b, err := infile.ReadFile(path, infile.MaxText)
-	if err != nil {
-		return nil, err
-	}
 	l := new(Lock)
-	if err := json.Unmarshal(b, l); err != nil {
-		return nil, fmt.Errorf("%s: %w: %w", path, ErrNotALock, err)
+	var wrong *jsonfile.Error
+	if err := jsonfile.Read(path, l); errors.As(err, &wrong) {
+		return nil, fmt.Errorf("%w: %w", ErrNotALock, err)
+	} else if err != nil {
+		return nil, err
 	}
 	if err := l.check(); err != nil {
 		return nil, fmt.Errorf("%s: %w: %w", path, ErrNotALock, err)

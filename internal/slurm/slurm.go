@@ -3,7 +3,6 @@ package slurm
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -15,7 +14,6 @@ import (
 	"time"
 
 	"github.com/universal-classifier/uc/internal/atomicfile"
-	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/jobgraph"
 	"github.com/universal-classifier/uc/internal/jsonfile"
 	"github.com/universal-classifier/uc/internal/progress"
@@ -185,16 +183,8 @@ func Cancel(ctx context.Context, g *jobgraph.Graph) (int, error) {
 }
 
 func load(g *jobgraph.Graph) (sent []Sent, err error) {
-	path := filepath.Join(g.Folder(), sentFile)
-	b, err := infile.ReadFile(path, infile.MaxText)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
+	if err := jsonfile.Read(filepath.Join(g.Folder(), sentFile), &sent); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
-	}
-	if err := json.Unmarshal(b, &sent); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return sent, nil
 }

@@ -1,7 +1,6 @@
 package split
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,7 +12,6 @@ import (
 
 	"github.com/universal-classifier/uc/internal/atomicfile"
 	"github.com/universal-classifier/uc/internal/checkpoint"
-	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/jsonfile"
 	"github.com/universal-classifier/uc/internal/provenance"
 	"github.com/universal-classifier/uc/internal/remedy"
@@ -229,16 +227,14 @@ func (d Drawing) writeDrawn(dir, mode string, asked bool, ids []string, splits [
 // readDrawn tells how the folds in SplitsFile were drawn; nil if they were written by hand, changed since, or drawn by
 // an earlier version.
 func readDrawn(dir string) (*drawn, error) {
-	raw, err := infile.ReadFile(filepath.Join(dir, DrawnFile), infile.MaxText)
-	if errors.Is(err, fs.ErrNotExist) {
+	d := new(drawn)
+	var damaged *jsonfile.Error
+	err := jsonfile.Read(filepath.Join(dir, DrawnFile), d)
+	if errors.Is(err, fs.ErrNotExist) || errors.As(err, &damaged) || err == nil && !slices.Contains(SplitModes, d.Mode) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
-	}
-	d := new(drawn)
-	if json.Unmarshal(raw, d) != nil || !slices.Contains(SplitModes, d.Mode) {
-		return nil, nil
 	}
 	if digest, err := provenance.DigestFile(filepath.Join(dir, SplitsFile)); err != nil || digest != d.Splits {
 		return nil, nil
@@ -550,12 +546,8 @@ func DrawingFor(f task.Folders, name, mode string) (Drawing, error) {
 
 // FoldNames are the numbers of the folds in the split file of dir; nil if there is none that can be read.
 func FoldNames(dir string) []string {
-	raw, err := infile.ReadFile(filepath.Join(dir, SplitsFile), infile.MaxText)
-	if err != nil {
-		return nil
-	}
 	var splits []Split
-	if json.Unmarshal(raw, &splits) != nil {
+	if jsonfile.Read(filepath.Join(dir, SplitsFile), &splits) != nil {
 		return nil
 	}
 	names := make([]string, len(splits))

@@ -1,8 +1,6 @@
 package split
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -24,18 +22,14 @@ const BeforeExcludeFile = "splits_before_exclude.json"
 // there are no folds.
 func TakeOut(dir string, cases []string) ([]string, error) {
 	path := filepath.Join(dir, SplitsFile)
-	raw, err := infile.ReadFile(path, infile.MaxText)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && len(cases) == 0 {
-		return nil, nil
+	var splits []Split
+	var wrong *jsonfile.Error
+	err := jsonfile.ReadStrict(path, &splits)
+	if errors.Is(err, fs.ErrNotExist) || errors.As(err, &wrong) || err == nil && len(cases) == 0 {
+		return nil, nil // whoever reads the folds says what is wrong with them
 	}
 	if err != nil {
 		return nil, err
-	}
-	var splits []Split
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.DisallowUnknownFields()
-	if d.Decode(&splits) != nil {
-		return nil, nil // whoever reads the folds says what is wrong with them
 	}
 	out := map[string]bool{}
 	for _, id := range cases {
@@ -64,7 +58,11 @@ func TakeOut(dir string, cases []string) ([]string, error) {
 		return nil, err
 	}
 	if before := filepath.Join(dir, BeforeExcludeFile); !exists(before) { // else it holds the folds before an earlier change
-		if err := atomicfile.WriteBytes(before, raw); err != nil {
+		raw, err := infile.ReadFile(path, infile.MaxText)
+		if err == nil {
+			err = atomicfile.WriteBytes(before, raw)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}

@@ -1,14 +1,11 @@
 package split
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"sort"
 
-	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/jsonfile"
 	"github.com/universal-classifier/uc/internal/remedy"
 	"github.com/universal-classifier/uc/internal/split/mt19937"
@@ -137,15 +134,12 @@ func ChooseSplit(dir, fold string, ids []string, d Drawing) (*ChosenSplit, error
 
 // ReadSplits reads a split file and checks it against the cases of the task.
 func ReadSplits(path string, ids []string) ([]Split, error) {
-	raw, err := infile.ReadFile(path, infile.MaxText)
-	if err != nil {
-		return nil, err
-	}
 	var splits []Split
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&splits); err != nil {
-		return nil, fmt.Errorf(`%s: line %d: %w; expected a list of {"train": [cases], "val": [cases]}`, path, lineOf(raw, err, d.InputOffset()), err)
+	var wrong *jsonfile.Error
+	if err := jsonfile.ReadStrict(path, &splits); errors.As(err, &wrong) {
+		return nil, fmt.Errorf(`%w; expected a list of {"train": [cases], "val": [cases]}`, err)
+	} else if err != nil {
+		return nil, err
 	}
 	return splits, checkSplits(path, splits, ids)
 }
@@ -214,17 +208,4 @@ func unusedCases(splits []Split, ids []string) []string {
 		}
 	}
 	return unused
-}
-
-// lineOf is the line of a JSON error, counted from 1.
-func lineOf(raw []byte, err error, offset int64) int {
-	var syntax *json.SyntaxError
-	var kind *json.UnmarshalTypeError
-	switch {
-	case errors.As(err, &syntax):
-		offset = syntax.Offset
-	case errors.As(err, &kind):
-		offset = kind.Offset
-	}
-	return 1 + bytes.Count(raw[:min(int(offset), len(raw))], []byte("\n"))
 }

@@ -1,14 +1,13 @@
 package train
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"path/filepath"
 
 	"github.com/universal-classifier/uc/internal/checkpoint"
-	"github.com/universal-classifier/uc/internal/infile"
+	"github.com/universal-classifier/uc/internal/jsonfile"
 	"github.com/universal-classifier/uc/internal/provenance"
 )
 
@@ -25,11 +24,6 @@ type Settings struct {
 
 // ReadSettings reads how the fold in foldDir was trained.
 func ReadSettings(foldDir string) (*Settings, error) {
-	path := filepath.Join(foldDir, debugFile)
-	raw, err := infile.ReadFile(path, infile.MaxText)
-	if err != nil {
-		return nil, err
-	}
 	var d struct {
 		Device        string `json:"device"`
 		Precision     string `json:"precision"`
@@ -38,8 +32,9 @@ func ReadSettings(foldDir string) (*Settings, error) {
 		Workers       int    `json:"workers"`
 		Pretrained    string `json:"pretrained_weights"`
 	}
-	if err := json.Unmarshal(raw, &d); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+	err := jsonfile.Read(filepath.Join(foldDir, debugFile), &d)
+	if err != nil {
+		return nil, err
 	}
 	s := &Settings{Device: d.Device, Precision: d.Precision, FP32: d.Precision == "fp32", Deterministic: d.Deterministic, Threads: d.Threads, Workers: d.Workers}
 	if d.Pretrained != "" {

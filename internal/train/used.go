@@ -1,11 +1,10 @@
 package train
 
 import (
-	"encoding/json"
 	"fmt"
 	"path/filepath"
 
-	"github.com/universal-classifier/uc/internal/infile"
+	"github.com/universal-classifier/uc/internal/jsonfile"
 	"github.com/universal-classifier/uc/internal/split"
 )
 
@@ -16,16 +15,12 @@ const debugFile = "debug.json"
 // elsewhere have none; the error then wraps fs.ErrNotExist.
 func UsedSplit(foldDir string) (split.Split, error) {
 	path := filepath.Join(foldDir, debugFile)
-	raw, err := infile.ReadFile(path, infile.MaxText)
-	if err != nil {
-		return split.Split{}, err
-	}
 	var used struct {
 		Train []string `json:"training_cases"`
 		Val   []string `json:"validation_cases"`
 	}
-	if err := json.Unmarshal(raw, &used); err != nil {
-		return split.Split{}, fmt.Errorf("%s: %w", path, err)
+	if err := jsonfile.Read(path, &used); err != nil {
+		return split.Split{}, err
 	}
 	if len(used.Train) == 0 {
 		return split.Split{}, fmt.Errorf("%s: names no training cases", path)

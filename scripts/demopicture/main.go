@@ -5,7 +5,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"image"
 	"image/color"
@@ -23,6 +22,7 @@ import (
 	"golang.org/x/image/math/fixed"
 
 	"github.com/universal-classifier/uc/internal/atomicfile"
+	"github.com/universal-classifier/uc/internal/jsonfile"
 	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/pkg/nifti"
 )
@@ -60,12 +60,8 @@ type predictions struct {
 }
 
 func run(demo, path string) error {
-	b, err := os.ReadFile(filepath.Join(demo, "predictions", "predictions.json"))
-	if err != nil {
-		return err
-	}
 	var p predictions
-	if err := json.Unmarshal(b, &p); err != nil {
+	if err := jsonfile.Read(filepath.Join(demo, "predictions", "predictions.json"), &p); err != nil {
 		return err
 	}
 	face, err := newFace()

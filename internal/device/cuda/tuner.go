@@ -1,7 +1,6 @@
 package cuda
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -50,8 +49,8 @@ func NewTuner(c Card, s *Scratch, limit int64, dir string) *Tuner {
 			return '_'
 		}, info.Name)
 		t.file = filepath.Join(dir, fmt.Sprintf("plans-%s-%s-%d-%d.json", cudnn, name, info.Capability, limit>>20))
-		if b, err := os.ReadFile(t.file); err == nil && json.Unmarshal(b, &t.chosen) != nil {
-			t.chosen = map[string]int{} // not whole: measure again
+		if jsonfile.Read(t.file, &t.chosen) != nil {
+			t.chosen = map[string]int{} // none, or not whole: measure again
 		}
 	}
 	return t
@@ -236,7 +235,7 @@ func (t *Tuner) save() {
 		return
 	}
 	merged := map[string]int{} // another process may have saved
-	if b, err := os.ReadFile(t.file); err != nil || json.Unmarshal(b, &merged) != nil {
+	if jsonfile.Read(t.file, &merged) != nil {
 		merged = map[string]int{}
 	}
 	for k, v := range t.chosen {

@@ -5,13 +5,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
-	"os"
 	"slices"
 	"testing"
 
 	"github.com/universal-classifier/uc/internal/device"
 	"github.com/universal-classifier/uc/internal/device/exercise"
 	"github.com/universal-classifier/uc/internal/npz"
+	"github.com/universal-classifier/uc/internal/testutil"
 	"github.com/universal-classifier/uc/internal/weights"
 )
 
@@ -44,14 +44,9 @@ type vectors struct {
 
 func loadVectors(t *testing.T) *vectors {
 	t.Helper()
-	raw, err := os.ReadFile("../../../testdata/layers/layers.json")
-	if err != nil {
-		t.Fatal(err)
-	}
 	v := &vectors{}
-	if err := json.Unmarshal(raw, v); err != nil {
-		t.Fatal(err)
-	}
+	testutil.ReadJSON(t, "../../../testdata/layers/layers.json", v)
+	var err error
 	if v.arrays, err = npz.Read("../../../testdata/layers/layers.npz"); err != nil {
 		t.Fatal(err)
 	}
