@@ -3,10 +3,9 @@ package calibrate
 import (
 	"math"
 	"slices"
-)
 
-// Bins is the number of equal ranges of probability that calibration is counted in.
-const Bins = 10
+	"github.com/universal-classifier/uc/internal/weighted"
+)
 
 // minPerBin is how many cases a bin of the debiased error should hold at least.
 const minPerBin = 10
@@ -19,12 +18,15 @@ const smallest = 2.220446049250313e-16
 type Measures struct {
 	LogLoss float64 // mean of -ln p(true class)
 	Brier   float64 // Brier score (Monthly Weather Review 78, 1950), of two classes halved, as is the custom
-	// Murphy's parts (Journal of Applied Meteorology 12, 1973) over Bins of equal width; Brier is Reliability - Resolution
-	// + Uncertainty + WithinBins, the last of which is 0 where all probabilities in a bin are equal (Stephenson et al.,
-	// Weather and Forecasting 23, 2008).
+	// Murphy's parts (Journal of Applied Meteorology 12, 1973) over ten bins of equal width; Brier is Reliability -
+	// Resolution + Uncertainty + WithinBins, the last of which is 0 where all probabilities in a bin are equal
+	// (Stephenson et al., Weather and Forecasting 23, 2008).
 	Reliability, Resolution, Uncertainty, WithinBins float64
-	ECE                                              float64 // expected calibration error: mean over cases of |mean probability - share| of their bin
-	DebiasedRMS                                      float64 // root mean square calibration error over bins of equally many cases, less what chance adds (Kumar et al., NeurIPS 2019)
+	// Expected calibration error: mean over cases of the distance between mean probability and share in their bin.
+	ECE float64
+	// Root mean square calibration error over bins of equally many cases, less what chance adds (Kumar et al., NeurIPS
+	// 2019).
+	DebiasedRMS float64
 }
 
 // Sample is a set of cases with their probabilities, prepared for measuring.
@@ -38,11 +40,11 @@ type Sample struct {
 
 // oneClass is a class against all others.
 type oneClass struct {
-	truth []float64 // 1 or 0
-	p     []float64
-	logit []float64
-	bin   []int // of equal width
-	order []int // by probability
+	scores *weighted.Scores
+	truth  []float64 // 1 or 0
+	p      []float64
+	logit  []float64
+	order  []int // by probability
 }
 
 // NewSample prepares cases with probabilities (cases, classes) and their classes.
@@ -58,6 +60,7 @@ func NewSample(probabilities [][]float64, targets []int, classes int) *Sample {
 	for class := first; class < classes; class++ {
 		s.classes = append(s.classes, class)
 		c := oneClass{}
+		positive := make([]bool, len(targets))
 		for i, p := range probabilities {
 			var others float64
 			for k, v := range p {
@@ -67,11 +70,10 @@ func NewSample(probabilities [][]float64, targets []int, classes int) *Sample {
 			}
 			y := 0.0
 			if targets[i] == class {
-				y = 1
+				y, positive[i] = 1, true
 			}
 			c.truth, c.p = append(c.truth, y), append(c.p, p[class])
 			c.logit = append(c.logit, math.Log(math.Max(p[class], smallest))-math.Log(math.Max(others, smallest)))
-			c.bin = append(c.bin, max(0, min(int(p[class]*Bins), Bins-1)))
 			c.order = append(c.order, i)
 		}
 		slices.SortStableFunc(c.order, func(a, b int) int {
@@ -83,6 +85,7 @@ func NewSample(probabilities [][]float64, targets []int, classes int) *Sample {
 			}
 			return 0
 		})
+		c.scores = weighted.NewScores(positive, c.p)
 		s.of = append(s.of, c)
 	}
 	return s
@@ -120,27 +123,21 @@ func (s *Sample) Measure(weights []float64) Measures {
 
 // measure is about one class; debiased is its mean square calibration error, which may be negative.
 func (c *oneClass) measure(weights []float64, total float64) (m Measures, debiased float64) {
-	var n, sumP, sumY [Bins]float64
+	bins := c.scores.Bins(weights)
+	m.Brier, m.ECE = c.scores.Brier(weights), bins.ECE()
 	var positives float64
-	for i, w := range weights {
-		b := c.bin[i]
-		n[b] += w
-		sumP[b] += w * c.p[i]
-		sumY[b] += w * c.truth[i]
-		positives += w * c.truth[i]
-		m.Brier += w * (c.p[i] - c.truth[i]) * (c.p[i] - c.truth[i])
+	for _, b := range bins {
+		positives += b.Positive
 	}
-	m.Brier /= total
 	share := positives / total
 	m.Uncertainty = share * (1 - share)
-	for b := range n {
-		if n[b] == 0 {
+	for _, b := range bins {
+		if b.Cases == 0 {
 			continue
 		}
-		p, y := sumP[b]/n[b], sumY[b]/n[b]
-		m.Reliability += n[b] / total * (p - y) * (p - y)
-		m.Resolution += n[b] / total * (y - share) * (y - share)
-		m.ECE += n[b] / total * math.Abs(p-y)
+		p, y := b.Probability/b.Cases, b.Positive/b.Cases
+		m.Reliability += b.Cases / total * (p - y) * (p - y)
+		m.Resolution += b.Cases / total * (y - share) * (y - share)
 	}
 	m.WithinBins = m.Brier - (m.Reliability - m.Resolution + m.Uncertainty)
 	return m, c.debiased(weights, total)
@@ -149,7 +146,7 @@ func (c *oneClass) measure(weights []float64, total float64) (m Measures, debias
 // debiased is the mean square calibration error over bins of equally many cases, from each of which the variance of its
 // share of positives is taken off.
 func (c *oneClass) debiased(weights []float64, total float64) float64 {
-	bins := max(1, min(Bins, int(total)/minPerBin))
+	bins := max(1, min(weighted.BinCount, int(total)/minPerBin))
 	perBin := total / float64(bins)
 	var square, seen, n, sumP, sumY float64
 	close := func() {
@@ -189,12 +186,12 @@ type Bin struct {
 // Bins are the ranges of equal width that hold cases, for the k-th of Classes.
 func (s *Sample) Bins(k int) []Bin {
 	var out []Bin
-	for b := range Bins {
-		bin := Bin{Low: float64(b) / Bins, High: float64(b+1) / Bins}
-		for i, of := range s.of[k].bin {
-			if of == b {
+	for b := range weighted.BinCount {
+		bin := Bin{Low: float64(b) / weighted.BinCount, High: float64(b+1) / weighted.BinCount}
+		for i, p := range s.of[k].p {
+			if weighted.BinOf(p) == b {
 				bin.Cases = append(bin.Cases, i)
-				bin.Probability += s.of[k].p[i]
+				bin.Probability += p
 			}
 		}
 		if len(bin.Cases) > 0 {

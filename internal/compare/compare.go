@@ -354,7 +354,8 @@ func (s *sample) resampledScores(class int, name string, probable bool) []Measur
 	r := s.measured(3, func(side int, weights, out []float64) {
 		out[0] = sorted[side].AveragePrecision(weights)
 		if probable {
-			out[1], out[2] = sorted[side].Brier(weights), sorted[side].ECE(weights)
+			bins := sorted[side].Bins(weights)
+			out[1], out[2] = sorted[side].Brier(weights), bins.ECE()
 		}
 	})
 	var out []Measure

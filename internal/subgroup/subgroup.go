@@ -205,7 +205,8 @@ func (g *group) fill(s *evaluate.Subgroup, l *evaluate.LabelReport) {
 		for k, s := range of {
 			out := out[1+perClass*k:]
 			out[atPrecision], out[atBalanced] = s.sorted.AveragePrecision(weights), weighted.BalancedAccuracy(s.targets, s.predicted, 2, weights)
-			out[atBrier], out[atECE] = s.sorted.Brier(weights), s.sorted.ECE(weights)
+			bins := s.sorted.Bins(weights)
+			out[atBrier], out[atECE] = s.sorted.Brier(weights), bins.ECE()
 		}
 	})
 	s.BalancedAccuracy = estimate(samples, 0, "")

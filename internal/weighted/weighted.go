@@ -85,26 +85,40 @@ func (s *Scores) Brier(times []float64) float64 {
 	return sum / count
 }
 
-// bins of the expected calibration error.
-const bins = 10
+// BinCount is the number of ranges of probability of one width that calibration is counted in.
+const BinCount = 10
 
-// ECE is the expected calibration error of the scores, which are probabilities: the mean over ten bins of one width of
-// the distance between the mean probability and the share of positive cases, weighted by the bins' cases. A probability
-// on an edge belongs to the bin above it, 1 to the last.
-func (s *Scores) ECE(times []float64) float64 {
-	var probability, positive [bins]float64
-	var count float64
+// BinOf is the range that a probability lies in. One on an edge belongs to the range above it, 1 to the last.
+func BinOf(p float64) int { return min(BinCount-1, max(0, int(p*BinCount))) }
+
+// Bin is what a range of probability holds: the number of its cases, the sum of their probabilities and how many of
+// them are positive.
+type Bin struct{ Cases, Probability, Positive float64 }
+
+// Bins are the ranges, from 0 up.
+type Bins [BinCount]Bin
+
+// Bins counts the scores, which are probabilities, by range.
+func (s *Scores) Bins(times []float64) Bins {
+	var bins Bins
 	for i, p := range s.scores {
-		b := min(bins-1, max(0, int(p*bins)))
-		probability[b] += times[i] * p
+		b := &bins[BinOf(p)]
+		b.Cases += times[i]
+		b.Probability += times[i] * p
 		if s.truth[i] {
-			positive[b] += times[i]
+			b.Positive += times[i]
 		}
-		count += times[i]
 	}
-	var sum float64
-	for b := range bins {
-		sum += math.Abs(probability[b] - positive[b])
+	return bins
+}
+
+// ECE is the expected calibration error: the mean over the ranges of the distance between the mean probability and the
+// share of positive cases, weighted by their cases. It is NaN without cases.
+func (b *Bins) ECE() float64 {
+	var sum, count float64
+	for _, in := range b {
+		sum += math.Abs(in.Probability - in.Positive)
+		count += in.Cases
 	}
 	return sum / count
 }
