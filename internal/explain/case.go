@@ -84,6 +84,9 @@ func (m *Model) Case(ctx context.Context, c task.Case) (*Case, error) {
 	} else if err := m.fits(c.ID, max(need, own)); err != nil {
 		return nil, err
 	}
+	m.mu.Lock()
+	m.makeRoom(need)
+	m.mu.Unlock()
 	p, err := crop.Finish(ctx)
 	if err != nil {
 		return nil, err
@@ -116,6 +119,7 @@ func (m *Model) Prepared(ctx context.Context, id string, c *preprocess.Prepared,
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.makeRoom(m.caseBytes([3]int(c.Shape[1:])))
 	p := &prepared{id: id, data: make([]float32, len(c.Data)), shape: [3]int(c.Shape[1:])}
 	preprocess.NetworkInput(p.data, c.Data, c.Shape, m.Plans().NumClasses)
 	out := &Case{ID: id, Properties: c.Properties, Shape: p.shape, Transpose: m.Plans().TransposeForward, Warnings: c.Warnings,
@@ -124,6 +128,7 @@ func (m *Model) Prepared(ctx context.Context, id string, c *preprocess.Prepared,
 		return nil, err
 	}
 	out.Maps = m.wanted(out.Probabilities)
+	m.batches = m.batch(p.shape) // after a first pass, when it is known what kernels borrow
 	switch m.options.Method {
 	case Occlusion:
 		err = m.occlude(ctx, p, numbers, out.Maps)

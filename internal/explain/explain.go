@@ -75,6 +75,7 @@ type Model struct {
 	fold    int // whose weights the network has; -1: none
 	cut     *i3d.Cut
 	cutAt   string
+	batches int // inputs of a case that go through the network at a time
 }
 
 // Open loads the folds of the model in modelDir. Networks compute in float32 whatever the device has: gradients ask for
@@ -139,11 +140,16 @@ func (m *Model) checkClasses() error {
 func (m *Model) Close() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.cut.Free()
-	m.network.Free()
-	m.network, m.cut = nil, nil
+	m.forget()
 	m.device.Close()
 	return nil
+}
+
+// forget gives the memory of the network back; it is made again when it is needed. m.mu is held.
+func (m *Model) forget() {
+	m.cut.Free()
+	m.network.Free()
+	m.network, m.cut, m.fold = nil, nil, -1
 }
 
 // Plans are those of the model.

@@ -17,6 +17,7 @@ import (
 	"github.com/universal-classifier/uc/internal/checkpoint"
 	"github.com/universal-classifier/uc/internal/i3d"
 	"github.com/universal-classifier/uc/internal/indexed"
+	"github.com/universal-classifier/uc/internal/memory"
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/internal/preprocess"
 	"github.com/universal-classifier/uc/internal/progress"
@@ -442,6 +443,52 @@ func TestRefusals(t *testing.T) {
 	}
 	if _, err := openToy(t, dir, Options{Memory: 60 << 20}).Case(t.Context(), c); err == nil || !strings.Contains(err.Error(), "memory") {
 		t.Errorf("within 60 MiB: %v", err)
+	}
+}
+
+// TestBudget explains a case by occlusion with little memory: batches take what the weights of all folds, the case and
+// the network leave, and the network is given up where a next case needs its place.
+func TestBudget(t *testing.T) {
+	dir := toyModel(t, "", "a")
+	c := toyCase(t, 1)
+	ample := openToy(t, dir, Options{Method: Occlusion})
+	crop, err := preprocess.Crop(c, ample.Plans())
+	if err != nil {
+		t.Fatal(err)
+	}
+	shape := crop.Shape()
+	if err := ample.load(0); err != nil {
+		t.Fatal(err)
+	}
+	if got := ample.batch(shape); got != maxBatch {
+		t.Fatalf("batches of %d with ample memory, want %d", got, maxBatch)
+	}
+	if ample.makeRoom(1 << 20); ample.network == nil {
+		t.Error("the network was given up, which leaves enough")
+	}
+	weights, activations, err := i3d.PredictorMemory(ample.device, ample.opened.Config, shape)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const inputs = 3
+	fixed := ample.foldBytes() + ample.caseBytes(shape) + weights
+	limit := float64(fixed+inputs*(activations+2*ample.inputBytes(shape))) / memory.WorkShare
+	tight := openToy(t, dir, Options{Method: Occlusion, DisableTTA: true, Memory: int64(limit)})
+	if _, err := tight.Case(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	if tight.batches < 1 || tight.batches > inputs {
+		t.Errorf("batches of %d, want at most %d", tight.batches, inputs)
+	}
+	taken := tight.foldBytes() + tight.caseBytes(shape) + tight.network.MemoryBytes() + int64(tight.batches)*tight.inputBytes(shape)
+	if kernels := tight.device.WorkspaceBytes(); taken-kernels > tight.share() || taken > tight.limit {
+		t.Errorf("%s taken, of which kernels borrow %s; the budget is %s", memory.Format(taken), memory.Format(kernels), memory.Format(tight.limit))
+	}
+	if tight.makeRoom(tight.share() - tight.foldBytes()); tight.network != nil {
+		t.Error("the network was kept, which leaves too little")
+	}
+	if err := tight.load(1); err != nil || tight.network == nil || tight.fold != 1 {
+		t.Errorf("after the network was given up: %v", err)
 	}
 }
 

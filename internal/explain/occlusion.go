@@ -122,7 +122,7 @@ func (m *Model) scores(ctx context.Context, p *prepared, n int, change func(k in
 // variants runs the network on n inputs, which change makes of copies of the case, in batches that fit the memory, and
 // calls done with the logits of each, in order.
 func (m *Model) variants(ctx context.Context, p *prepared, n int, change func(k int, data []float32), done func(k int, logits [][]float32)) error {
-	size := m.batch(p.shape, n)
+	size := min(n, m.batches)
 	inputs := make([]float32, size*len(p.data))
 	for from := 0; from < n; from += size {
 		// The last batch is as large as the others: another size would be another graph.

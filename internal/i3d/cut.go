@@ -209,6 +209,19 @@ func (c *Cut) forget(g **cutGraph) {
 	}
 }
 
+// OwnBytes is the device memory of the inputs of what has run. c may be nil.
+func (c *Cut) OwnBytes() int64 {
+	var n int64
+	if c != nil {
+		for _, g := range []*cutGraph{c.lower, c.upper} {
+			if g != nil {
+				n += g.inputs.Bytes()
+			}
+		}
+	}
+	return n
+}
+
 // Bytes is the device memory that a cut takes for itself for a batch of the given shape (D, H, W), and what it needs of
 // the memory of activations, in bytes, without what kernels borrow.
 func (c *Cut) Bytes(batch int, shape [3]int) (own, activations int64, err error) {

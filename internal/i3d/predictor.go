@@ -288,19 +288,20 @@ func (p *Predictor) classifier(g *graph) *ops.Classifier {
 	return &ops.Classifier{Weight: g.node(p.params.items[at].names[0], p.params.tensors[at]), Bias: g.node(p.params.items[at+1].names[0], p.params.tensors[at+1])}
 }
 
-// PredictorMemory is the device memory that a predictor takes for one image of the given shape (D, H, W), in bytes,
-// without what kernels borrow.
-func PredictorMemory(dev device.Device, cfg Config, shape [3]int) (int64, error) {
+// PredictorMemory is the device memory that a predictor takes for one image of the given shape (D, H, W), in bytes: for
+// its weights and the image, and, in proportion to the size of a batch, for activations. What kernels borrow is not in
+// it.
+func PredictorMemory(dev device.Device, cfg Config, shape [3]int) (own, activations int64, err error) {
 	plan := device.DryRun(dev)
 	p, err := newPredictor(plan, cfg, &workspace{dev: plan})
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	g, err := p.graphFor(1, shape)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	return p.OwnBytes() + g.rt.Arena.Bytes(), nil
+	return p.OwnBytes(), g.rt.Arena.Bytes(), nil
 }
 
 // OwnBytes is the device memory of weights and inputs, without what Another shares.

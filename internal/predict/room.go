@@ -147,10 +147,11 @@ func (m *Model) networkBytes(shape [3]int) (int64, error) {
 	defer m.room.mu.Unlock()
 	n, known := m.room.needs[shape]
 	if !known {
-		var err error
-		if n, err = i3d.PredictorMemory(m.device, m.config, shape); err != nil {
+		own, activations, err := i3d.PredictorMemory(m.device, m.config, shape)
+		if err != nil {
 			return 0, err
 		}
+		n = own + activations
 		m.room.needs[shape] = n
 	}
 	return n, nil
