@@ -5,4 +5,4 @@
 package voxels
 
 //go:noescape
-func widenAVX2(dst *float32, src *byte, n int)
+func widenBlocks(dst *float32, src *byte, n int)

@@ -4,9 +4,9 @@
 
 #include "textflag.h"
 
-// func widenAVX2(dst *float32, src *byte, n int)
+// func widenBlocks(dst *float32, src *byte, n int)
 // Requires: AVX, AVX2
-TEXT ·widenAVX2(SB), NOSPLIT, $0-24
+TEXT ·widenBlocks(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), AX
 	MOVQ src+8(FP), CX
 	MOVQ n+16(FP), DX

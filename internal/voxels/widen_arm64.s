@@ -4,8 +4,8 @@
 
 #include "textflag.h"
 
-// func widenNEON(dst *float32, src *byte, n int)
-TEXT ·widenNEON(SB), NOSPLIT, $0-24
+// func widenBlocks(dst *float32, src *byte, n int)
+TEXT ·widenBlocks(SB), NOSPLIT, $0-24
 	MOVD dst+0(FP), R0
 	MOVD src+8(FP), R1
 	MOVD n+16(FP), R2

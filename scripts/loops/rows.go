@@ -46,8 +46,8 @@ var rows = []row{
 	augmentation("mirror across rows, per pair", "swap", 8, 16),
 	augmentation("two channels interleaved, per pair", "interleave", 8, 4),
 	{"int16 to float32", []place{
-		{"internal/voxels/widen_amd64.s", "widenAVX2", ""},
-		{"internal/voxels/widen_arm64.s", "widenNEON", ""},
+		{"internal/voxels/widen_amd64.s", "widenBlocks", ""},
+		{"internal/voxels/widen_arm64.s", "widenBlocks", ""},
 	}, []int{16, 16}},
 	resampling("preprocessing: spline, forwards", "causal", 16),
 	resampling("preprocessing: spline, backwards", "anticausal", 16),

@@ -14,7 +14,7 @@ func main() {
 
 // widen: n values, a multiple of 16 that is not 0.
 func widen() {
-	TEXT("widenAVX2", NOSPLIT, "func(dst *float32, src *byte, n int)")
+	TEXT("widenBlocks", NOSPLIT, "func(dst *float32, src *byte, n int)")
 	Pragma("noescape")
 	dst, src, n := Load(Param("dst"), GP64()), Load(Param("src"), GP64()), Load(Param("n"), GP64())
 	a, b := YMM(), YMM()

@@ -13,7 +13,7 @@ func main() {
 
 // widen: n values, a multiple of 16 that is not 0.
 func widen(file *File) {
-	f := file.Func("widenNEON", "(dst *float32, src *byte, n int)")
+	f := file.Func("widenBlocks", "(dst *float32, src *byte, n int)")
 	dst, src, n := f.Load("dst"), f.Load("src"), f.Load("n")
 	f.Go("LSR $4, %v, %v", n, n)
 	f.Loop("values", n, func() {

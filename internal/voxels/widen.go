@@ -1,4 +1,4 @@
-//go:build arm64 && !noasm
+//go:build (amd64 || arm64) && !noasm
 
 package voxels
 
@@ -10,6 +10,6 @@ func widen(dst []float32, src []byte) int {
 	if n == 0 || cpulevel.Default() == cpulevel.Generic {
 		return 0
 	}
-	widenNEON(&dst[0], &src[0], n)
+	widenBlocks(&dst[0], &src[0], n)
 	return n
 }
