@@ -129,7 +129,10 @@ func (f *submitFlags) check(cmd *cobra.Command) (limit time.Duration, err error)
 	if f.folds, err = expandFolds(f.folds); err != nil {
 		return 0, err
 	}
-	for _, r := range f.recipes {
+	for i, r := range f.recipes {
+		if slices.Contains(f.recipes[:i], r) {
+			return 0, usagef("flag --recipes: %s is given twice", r)
+		}
 		m := modelFlags{network: task.DefaultNetwork, trainer: r, plans: f.plans}
 		if err := m.check(); err != nil {
 			return 0, err
@@ -236,9 +239,13 @@ func (f *submitFlags) graph(cmd *cobra.Command, t *task.Task, limit time.Duratio
 		return nil, usagef("flag --shards: %d, more than %d", shards, shard.MaxCount)
 	}
 	extra := strings.Fields(f.trainArgs)
-	of, err := trainOptions(extra, f.recipes[0])
-	if err != nil {
-		return nil, err
+	var of []train.Options
+	for _, r := range f.recipes {
+		o, err := trainOptions(extra, r)
+		if err != nil {
+			return nil, err
+		}
+		of = append(of, o)
 	}
 	estimate, err := jobgraph.Judge(t, standing.Plans, of, shards, resources)
 	if err != nil {

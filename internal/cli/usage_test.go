@@ -19,6 +19,7 @@ func TestUsageErrors(t *testing.T) {
 		{"plan-and-preprocess -t 1 -pl3d Other", `unknown planner "Other"`},
 		{"plan-and-preprocess -t 1 -overwrite_plans p.json", "-overwrite_plans_identifier"},
 		{"plan-and-preprocess -t 1 --memory much", "--memory"},
+		{"submit 1 --local --dry-run --recipes ClassifierTrainer ClassifierTrainer", "--recipes: ClassifierTrainer is given twice"},
 		{"plan-and-preprocess -t 1", "--data-root"},
 		{"plan-and-preprocess stray -t 1", `unexpected argument "stray"`},
 		{"train", "missing argument NETWORK TRAINER TASK FOLD"},

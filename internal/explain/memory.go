@@ -25,8 +25,8 @@ func (m *Model) checkMemory(c task.Case) error {
 	return m.fits(c.ID, n)
 }
 
-// fits refuses what takes more than the memory given, in addition to the weights of the folds and one set of them on its way
-// into the network.
+// fits refuses what takes more than the memory given, in addition to the weights of the folds and one set of them on
+// its way into the network.
 func (m *Model) fits(id string, n int64) error {
 	n += m.foldBytes()
 	if n <= m.share() {

@@ -38,8 +38,9 @@ type Resources struct {
 	Time time.Duration // of a training; 0: as estimated
 }
 
-// Judge estimates what the work on a task needs. extra are options of the trainings that change it.
-func Judge(t *task.Task, p *plan.Plans, o train.Options, shards int, r Resources) (Estimate, error) {
+// Judge estimates what the work on a task needs. of are the options of the trainings by each recipe, as far as they
+// change it; every training gets what the hungriest and the longest of them take.
+func Judge(t *task.Task, p *plan.Plans, of []train.Options, shards int, r Resources) (Estimate, error) {
 	e := Estimate{Exact: p != nil}
 	enough, outlook := cohort.Outlook(t)
 	voxels := 0.0
@@ -59,16 +60,20 @@ func Judge(t *task.Task, p *plan.Plans, o train.Options, shards int, r Resources
 	if p == nil {
 		e.Training = Needs{CPUs: cpus, GPUs: r.GPUs, Memory: 16 << 30, Time: longest}
 	} else {
-		o.Workers, o.Threads = cpus, cpus
-		out, err := train.Look(o, p, len(t.Dataset.Cases))
-		if err != nil {
-			return e, err
-		}
 		rate := perProcessor * float64(cpus)
 		if r.GPUs > 0 {
 			rate = perCard * float64(r.GPUs)
 		}
-		e.Training = Needs{CPUs: cpus, GPUs: r.GPUs, Memory: program + out.Memory + out.Memory/4, Time: span(out.FLOP / rate)}
+		e.Training = Needs{CPUs: cpus, GPUs: r.GPUs}
+		for _, o := range of {
+			o.Workers, o.Threads = cpus, cpus
+			out, err := train.Look(o, p, len(t.Dataset.Cases))
+			if err != nil {
+				return e, err
+			}
+			e.Training.Memory = max(e.Training.Memory, program+out.Memory+out.Memory/4)
+			e.Training.Time = max(e.Training.Time, span(out.FLOP/rate))
+		}
 	}
 	if r.Time > 0 {
 		e.Training.Time = r.Time

@@ -54,8 +54,9 @@ func (g *Graph) Standing(ctx context.Context) (map[string]Progress, error) {
 			case Train:
 				all[c.Name] = trained(c.Resumes)
 			case Compare:
-				_, err := os.Stat(filepath.Join(c.Args[len(c.Args)-1], "compare.json"))
-				all[c.Name] = Progress{Done: err == nil && allDone(all, g.Step(Evaluate))}
+				if all[c.Name] = (Progress{}); allDone(all, g.Step(Evaluate)) {
+					all[c.Name] = compared(c)
+				}
 			}
 		}
 		if step.Name == Evaluate {
@@ -128,6 +129,22 @@ func (o Options) evaluated(r run) Progress {
 		}
 	}
 	return Progress{Done: true, Text: strings.Join(aucs, "; ")}
+}
+
+// compared is the progress of a comparison: it is done if neither of the two models was evaluated since.
+func compared(c Command) Progress {
+	models, out := c.Args[1:3], c.Args[len(c.Args)-1]
+	made, err := os.Stat(filepath.Join(out, "compare.json"))
+	if err != nil {
+		return Progress{}
+	}
+	for _, model := range models {
+		info, err := os.Stat(filepath.Join(model, "evaluation", "evaluation.json"))
+		if err != nil || info.ModTime().After(made.ModTime()) {
+			return Progress{Text: "of earlier evaluations"}
+		}
+	}
+	return Progress{Done: true}
 }
 
 var epochLine = regexp.MustCompile(`epoch \d+/\d+: .*`)
