@@ -159,9 +159,9 @@ func runEvaluate(cmd *cobra.Command, f *evaluateFlags, args []string) error {
 // measure measures what args and flags say; dir is the folder of what was measured, incomplete tells of test cases that
 // could not be predicted.
 func (f *evaluateFlags) measure(cmd *cobra.Command, args []string) (r *evaluate.Report, dir string, incomplete, err error) {
-	rules, err := groupRules(f.groups)
+	rules, err := covariate.ParseRules(f.groups)
 	if err != nil {
-		return nil, "", nil, err
+		return nil, "", nil, usagef("flag --groups: %v", err)
 	}
 	for _, name := range []string{"device", "threads"} {
 		if cmd.Flags().Changed(name) && !f.test && !f.heat {
@@ -202,7 +202,7 @@ func (f *evaluateFlags) crossValidation(cmd *cobra.Command, id string) (*evaluat
 	}
 	var known *covariate.Table
 	if listed, err := task.ListedToday(folders, name); err == nil { // an error is told by what measures the folds
-		if known, err = f.covariatesOf(listed.Cases, listed.Labels); err != nil {
+		if known, err = covariate.Known(listed.Cases, listed.Labels, f.covariates); err != nil {
 			return nil, "", nil, err
 		}
 	}

@@ -38,7 +38,7 @@ func (f *evaluateFlags) testSet(cmd *cobra.Command, id string) (r *evaluate.Repo
 	if err != nil {
 		return nil, "", nil, nil, err
 	}
-	if known, err = f.covariatesOf(cases, t.Dataset.Labels); err != nil {
+	if known, err = covariate.Known(cases, t.Dataset.Labels, f.covariates); err != nil {
 		return nil, "", nil, nil, err
 	}
 	dir = f.predictions

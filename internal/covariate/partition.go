@@ -48,6 +48,22 @@ func ParseRule(text string) (name string, r Rule, err error) {
 	return name, r, nil
 }
 
+// ParseRules reads a rule for each of several columns.
+func ParseRules(texts []string) (map[string]Rule, error) {
+	rules := map[string]Rule{}
+	for _, text := range texts {
+		name, rule, err := ParseRule(text)
+		if err != nil {
+			return nil, err
+		}
+		if _, twice := rules[name]; twice {
+			return nil, fmt.Errorf("%s is cut twice", name)
+		}
+		rules[name] = rule
+	}
+	return rules, nil
+}
+
 // Apply turns the column into the kind that a rule names; a column of texts that are not numbers cannot become one.
 func (c *Column) Apply(r Rule) (*Column, error) {
 	kind := r.Kind

@@ -17,6 +17,24 @@ const (
 	patientColumn = "patient"
 )
 
+// Known are the sites and covariates of cases, and those of the table at path unless that is empty.
+func Known(cases []task.Case, labels []task.Label, path string) (*Table, error) {
+	t := FromCases(cases)
+	if path == "" {
+		return t, nil
+	}
+	patients := map[string]string{}
+	for _, c := range cases {
+		patients[c.ID] = c.Patient
+	}
+	more, err := Read(path, patients, labels)
+	if err != nil {
+		return nil, err
+	}
+	t.Merge(more)
+	return t, nil
+}
+
 // Read reads a table of covariates (see csvfile): a column "case", or "patient" with one row per patient, and one
 // column per covariate. patients holds the cases that are looked for and whom each is of, "" where that is not known.
 // Columns named as one of labels hold the truth and are left out, as are those of nothing but different texts. Rows of

@@ -9,6 +9,7 @@ import (
 	"github.com/universal-classifier/uc/internal/covariate"
 	"github.com/universal-classifier/uc/internal/evaluate"
 	"github.com/universal-classifier/uc/internal/hypothesis"
+	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/weighted"
 )
 
@@ -45,6 +46,19 @@ func Add(r *evaluate.Report, t *covariate.Table, rules map[string]covariate.Rule
 	correct(r)
 	warn(r)
 	return nil
+}
+
+// Known is what the table at path says of the predicted cases, where nothing else does; nothing if path is empty.
+func Known(r *evaluate.Report, path string) (*covariate.Table, error) {
+	var cases []task.Case
+	for _, p := range r.Predictions {
+		cases = append(cases, task.Case{ID: p.Case, Patient: p.Patient})
+	}
+	var labels []task.Label
+	for _, l := range r.Labels {
+		labels = append(labels, task.Label{Name: l.Name})
+	}
+	return covariate.Known(cases, labels, path)
 }
 
 // significant is the corrected p value below which a difference is a warning.

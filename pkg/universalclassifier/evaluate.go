@@ -5,14 +5,23 @@ import (
 	"fmt"
 	"log/slog"
 
+	"github.com/universal-classifier/uc/internal/covariate"
 	"github.com/universal-classifier/uc/internal/crossvalidation"
 	"github.com/universal-classifier/uc/internal/evaluate"
+	"github.com/universal-classifier/uc/internal/subgroup"
 	"github.com/universal-classifier/uc/internal/task"
 )
 
-// EvaluateOptions say which folds are measured; the zero value is the default.
+// EvaluateOptions say which folds are measured, and by what; the zero value is the default.
 type EvaluateOptions struct {
-	Folds  []Fold // default: those of the task's splits and whichever others are trained, but not AllCases
+	Folds []Fold // default: those of the task's splits and whichever others are trained, but not AllCases
+
+	// Covariates is a CSV file with a column case, or patient, and one per covariate, in addition to what dataset.json says
+	// of the cases. Groups say how covariates are cut into subgroups, others than they are by themselves: "age:50,70" (at
+	// these values), "age:q4" (four groups of about one size), "grade:category" or "grade:number".
+	Covariates string
+	Groups     []string
+
 	Logger *slog.Logger
 }
 
@@ -49,6 +58,7 @@ type LabelEvaluation struct {
 	Confusion        [][]int // (true class, predicted class)
 	Values           []ValueEvaluation
 	Baselines        []BaselineEvaluation // of a cross-validation
+	Groupings        []Grouping           // by site and covariate, where they are known; none in FoldEvaluation
 }
 
 // ValueEvaluation is how well one class was told from all others. A label with two classes has one, of class 1.
@@ -100,9 +110,19 @@ func (w *Workspace) Evaluate(ctx context.Context, taskName string, o EvaluateOpt
 	if err := ctx.Err(); err != nil {
 		return nil, public(fmt.Errorf("%s: evaluation: %w", name, err))
 	}
+	rules, err := covariate.ParseRules(o.Groups)
+	if err != nil {
+		return nil, fmt.Errorf("groups: %w", err)
+	}
+	var known *covariate.Table
+	if listed, err := task.ListedToday(w.folders, name); err == nil { // an error is told by what measures the folds
+		if known, err = covariate.Known(listed.Cases, listed.Labels, o.Covariates); err != nil {
+			return nil, err
+		}
+	}
 	r := reporter(nil, o.Logger, "task", name)
 	result, err := crossvalidation.Measure(crossvalidation.Options{
-		Folders: w.folders, Task: name, Trainer: task.DefaultTrainer, Plans: task.DefaultPlans, Folds: names(o.Folds),
+		Folders: w.folders, Task: name, Trainer: task.DefaultTrainer, Plans: task.DefaultPlans, Folds: names(o.Folds), Covariates: known,
 		Warn: func(err error) { r.Warn("the validations are not compared with the task of today: %v", err) },
 	})
 	if err != nil {
@@ -111,11 +131,23 @@ func (w *Workspace) Evaluate(ctx context.Context, taskName string, o EvaluateOpt
 	if err := ctx.Err(); err != nil {
 		return nil, public(fmt.Errorf("%s: evaluation: %w", name, err))
 	}
-	e := evaluation(result.Report)
+	report := result.Report
 	if result.NoBaselines != nil {
-		e.Warnings = append(e.Warnings, fmt.Sprintf("no baselines: %v", result.NoBaselines))
+		report.Warnings = append(report.Warnings, fmt.Sprintf("no baselines: %v", result.NoBaselines))
 	}
-	return e, nil
+	if known == nil {
+		if known, err = subgroup.Known(report, o.Covariates); err != nil {
+			return nil, err
+		}
+	}
+	for _, note := range known.Notes {
+		r.Note("%s", note)
+	}
+	report.Warnings = append(report.Warnings, known.Warnings...)
+	if err := subgroup.Add(report, known, rules); err != nil {
+		return nil, err
+	}
+	return evaluation(report), nil
 }
 
 func evaluation(r *evaluate.Report) *Evaluation {
@@ -149,6 +181,7 @@ func labelEvaluations(reports []evaluate.LabelReport) []LabelEvaluation {
 			}
 			e.Baselines = append(e.Baselines, baseline)
 		}
+		e.Groupings = groupings(l.Subgroups)
 		out = append(out, e)
 	}
 	return out

@@ -49,6 +49,40 @@ func ExampleWorkspace() {
 	// Size [small organ medium organ large organ] true
 }
 
+// Sites and covariates make subgroups, each with its measures, and tests say in what they differ.
+func ExampleWorkspace_Evaluate() {
+	root, ages := measuredCohort() // dataset.json says of every case its site and sex
+	w, err := universalclassifier.OpenWorkspace(root)
+	if err != nil {
+		log.Fatal(err)
+	}
+	e, err := w.Evaluate(context.Background(), "1", universalclassifier.EvaluateOptions{Covariates: ages, Groups: []string{"age:50,65"}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, by := range e.Labels[0].Groupings {
+		for _, group := range by.Groups {
+			fmt.Printf("%s %s: %d cases, AUC %.2f\n", by.Name, group.Name, group.Cases, group.Values[0].AUC.Value)
+		}
+		for _, test := range by.Tests {
+			if test.PHolm < 0.05 {
+				fmt.Println(test.Measure, "is lowest in", test.Lowest)
+			}
+		}
+	}
+	// Output:
+	// site A: 40 cases, AUC 0.74
+	// site B: 40 cases, AUC 0.84
+	// sex f: 40 cases, AUC 0.41
+	// sex m: 40 cases, AUC 0.99
+	// AUC is lowest in f
+	// sensitivity is lowest in f
+	// accuracy is lowest in f
+	// age < 50: 20 cases, AUC 0.73
+	// age 50 to < 65: 30 cases, AUC 0.76
+	// age >= 65: 30 cases, AUC 0.82
+}
+
 // A training that its context stops keeps a checkpoint, from which another one continues.
 func ExampleWorkspace_Train() {
 	w, err := universalclassifier.OpenWorkspace(trainedCohort())

@@ -11,11 +11,13 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/universal-classifier/uc/internal/cli"
+	"github.com/universal-classifier/uc/internal/evaluate"
 	"github.com/universal-classifier/uc/internal/plan"
 	"github.com/universal-classifier/uc/pkg/nifti"
 	"github.com/universal-classifier/uc/pkg/universalclassifier"
@@ -280,6 +282,89 @@ func TestEvaluateAsTheCommand(t *testing.T) {
 	cancel()
 	_, err = open(t, root).Evaluate(ended, "900", universalclassifier.EvaluateOptions{})
 	wants(t, "interrupted evaluation", err, universalclassifier.ErrInterrupted, context.Canceled)
+}
+
+// Subgroups are those of the command, in every number.
+func TestSubgroupsAsTheCommand(t *testing.T) {
+	root, ages := measuredCohort()
+	e, err := open(t, root).Evaluate(t.Context(), "1", universalclassifier.EvaluateOptions{Covariates: ages, Groups: []string{"age:50,65", "site:category"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stdout, stderr bytes.Buffer
+	args := []string{"evaluate", "--data-root", root, "1", "--covariates", ages, "--groups", "age:50,65", "--groups", "site:category", "--json", "-o", t.TempDir()}
+	if code := cli.Execute(args, &stdout, &stderr); code != 0 {
+		t.Fatalf("exit %d: %s", code, &stderr)
+	}
+	var want evaluate.Report
+	if err := json.Unmarshal(stdout.Bytes(), &want); err != nil {
+		t.Fatal(err)
+	}
+	got, all := e.Labels[0].Groupings, want.Labels[0].Subgroups
+	if len(got) != 3 || len(all) != 3 {
+		t.Fatalf("%d groupings, the command has %d, want 3", len(got), len(all))
+	}
+	numbers := 0
+	same := func(what string, got universalclassifier.Estimate, want evaluate.Estimate) {
+		t.Helper()
+		for i, v := range []float64{got.Value, got.Low, got.High} {
+			w := float64([]evaluate.Number{want.Value, want.Low, want.High}[i])
+			numbers++
+			if v != w && !(math.IsNaN(v) && math.IsNaN(w)) {
+				t.Errorf("%s: %g, the command says %g", what, v, w)
+			}
+		}
+		if got.Method != want.Method || got.Why != want.Why {
+			t.Errorf("%s: %q, %q, the command says %q, %q", what, got.Method, got.Why, want.Method, want.Why)
+		}
+	}
+	for i, g := range got {
+		w := all[i]
+		if g.Name != w.Name || g.Kind != w.Kind || g.Rule != w.Rule || !slices.Equal(g.Cuts, w.Cuts) || len(g.Groups) != len(w.Groups) || len(g.Tests) != len(w.Tests) || len(g.Tests) == 0 {
+			t.Fatalf("%+v, the command says %+v", g, w)
+		}
+		for k, s := range g.Groups {
+			x := w.Groups[k]
+			if s.Name != x.Name || s.Cases != x.Cases || s.Patients != x.Patients || s.TooFew != x.TooFew || len(s.Values) != len(x.Values) {
+				t.Fatalf("%+v, the command says %+v", s, x)
+			}
+			same("accuracy", s.Accuracy, x.Accuracy)
+			same("balanced accuracy", s.BalancedAccuracy, x.BalancedAccuracy)
+			for n, v := range s.Values {
+				y := x.Values[n]
+				if v.Class != y.Value || v.Name != y.Name || v.Positives != y.Positives || v.Negatives != y.Negatives {
+					t.Errorf("%+v, the command says %+v", v, y)
+				}
+				same("AUC", v.AUC, y.AUC)
+				same("average precision", v.AveragePrecision, y.AveragePrecision)
+				same("sensitivity", v.Sensitivity, y.Sensitivity)
+				same("specificity", v.Specificity, y.Specificity)
+				same("accuracy of a class", v.Accuracy, y.Accuracy)
+				same("balanced accuracy of a class", v.BalancedAccuracy, y.BalancedAccuracy)
+				same("Brier score", v.Brier, y.Brier)
+				same("ECE", v.ECE, y.ECE)
+			}
+		}
+		for k, s := range g.Tests {
+			x := w.Tests[k]
+			if s.Measure != x.Measure || s.Class != x.Class || !slices.Equal(s.Groups, x.Groups) || s.Method != x.Method || s.DF != x.DF || s.Lowest != x.Lowest || s.Highest != x.Highest {
+				t.Errorf("%+v, the command says %+v", s, x)
+			}
+			same("difference", s.Difference, x.Difference)
+			same("test", universalclassifier.Estimate{Value: s.Statistic, Low: s.P, High: s.PHolm}, evaluate.Estimate{Value: x.Statistic, Low: x.P, High: x.PHolm})
+		}
+	}
+	if numbers < 200 {
+		t.Errorf("only %d numbers were compared", numbers)
+	}
+	if !slices.Equal(e.Warnings, want.Warnings) {
+		t.Errorf("warnings %q, the command says %q", e.Warnings, want.Warnings)
+	}
+	for _, wrong := range []universalclassifier.EvaluateOptions{{Groups: []string{"age"}}, {Groups: []string{"weight:50"}}, {Covariates: filepath.Join(root, "none.csv")}} {
+		if _, err := open(t, root).Evaluate(t.Context(), "1", wrong); err == nil {
+			t.Errorf("%+v: no error", wrong)
+		}
+	}
 }
 
 // Cases in memory, several at a time, get the bits of those in files.
