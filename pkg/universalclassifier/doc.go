@@ -7,8 +7,8 @@
 // with the classes of every case. Workspace.Preprocess measures the cohort, plans from it and preprocesses all cases;
 // Workspace.Train trains a Fold of the cross-validation and validates it; Workspace.Evaluate pools the validations of
 // all folds. A Model is what was trained: open it once, with Workspace.OpenModel or OpenModel, and predict many cases,
-// from files (Model.Predict) or from memory (Model.PredictImages). Package nifti of this module has the images, and
-// reads and writes them.
+// from files (Model.Predict) or from memory (Model.PredictImages). An Explainer shows where its networks look. Package
+// nifti of this module has the images, and reads and writes them.
 //
 // Everything that takes long takes a context. When it ends, calls return soon with an error that wraps ErrInterrupted
 // and the context's error. What was finished before is kept: cases that are preprocessed are not preprocessed again,

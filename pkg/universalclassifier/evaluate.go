@@ -16,9 +16,9 @@ import (
 type EvaluateOptions struct {
 	Folds []Fold // default: those of the task's splits and whichever others are trained, but not AllCases
 
-	// Covariates is a CSV file with a column case, or patient, and one per covariate, in addition to what dataset.json says
-	// of the cases. Groups say how covariates are cut into subgroups, others than they are by themselves: "age:50,70" (at
-	// these values), "age:q4" (four groups of about one size), "grade:category" or "grade:number".
+	// Covariates is a CSV file with a column case, or patient, and one per covariate, in addition to what dataset.json
+	// says of the cases. Groups say how covariates are cut into subgroups, where they are not cut as they are by default:
+	// "age:50,70" (at these values), "age:q4" (four groups of about one size), "grade:category" or "grade:number".
 	Covariates string
 	Groups     []string
 

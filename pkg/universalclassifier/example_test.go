@@ -7,6 +7,7 @@ import (
 	"log"
 	"log/slog"
 	"os"
+	"path/filepath"
 
 	"github.com/universal-classifier/uc/pkg/nifti"
 	"github.com/universal-classifier/uc/pkg/universalclassifier"
@@ -134,6 +135,37 @@ func ExampleModel() {
 	// phantom_test_001 Size [small organ medium organ large organ] 3 probabilities
 	// phantom_test_002 Lesion [no lesion one lesion or more] 2 probabilities
 	// phantom_test_002 Size [small organ medium organ large organ] 3 probabilities
+}
+
+// An explainer shows where the networks looked, in the geometry of the scan.
+func ExampleExplainer() {
+	root := trainedCohort()
+	w, err := universalclassifier.OpenWorkspace(root)
+	if err != nil {
+		log.Fatal(err)
+	}
+	explainer, err := w.OpenExplainer("900", universalclassifier.ExplainOptions{Device: "cpu", DisableTTA: true, CurveSteps: -1})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer explainer.Close()
+	c := heldOut(root)[0]
+	e, err := explainer.Explain(context.Background(), c)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, h := range e.Maps { // of the predicted class of every label
+		label := explainer.Labels()[h.Label]
+		path := filepath.Join(os.TempDir(), fmt.Sprintf("%s_%s.nii.gz", e.Case, label.Name))
+		if err := nifti.WriteImage(path, h.Heat); err != nil {
+			log.Fatal(err)
+		}
+		os.Remove(path)
+		fmt.Println(e.Case, label.Name, 0 <= h.ROIShare && h.ROIShare <= 1)
+	}
+	// Output:
+	// phantom_test_001 Lesion true
+	// phantom_test_001 Size true
 }
 
 // A scan that comes from elsewhere than a file, such as a picture archive, is predicted from memory.

@@ -77,8 +77,8 @@ var trainedCohort = sync.OnceValue(func() string {
 	return root
 })
 
-// measuredCohort is a data root with the task 1, whose folds 0 and 1 are validated: 80 cases of 40 patients at two sites,
-// and a network that guesses for women. It also returns a table of the patients' ages.
+// measuredCohort is a data root with the task 1, whose folds 0 and 1 are validated: 80 cases of 40 patients at two
+// sites, and a network that guesses for women. It also returns a table of the patients' ages.
 func measuredCohort() (root, ages string) {
 	root, err := os.MkdirTemp("", "universalclassifier")
 	if err != nil {

@@ -452,6 +452,90 @@ func TestClose(t *testing.T) {
 	}
 }
 
+// Heat maps are those that the command writes, voxel by voxel, and so are the numbers about them.
+func TestExplainAsTheCommand(t *testing.T) {
+	root, out := trainedCohort(), t.TempDir()
+	c := heldOut(root)[0]
+	var stdout, stderr bytes.Buffer
+	args := []string{"explain", "--data-root", root, "-t", "900", "-i", c.Images[0], "-s", c.Mask, "-o", out, "-f", "0", "--disable_tta", "--curve-steps", "2",
+		"--class", "all", "--device", "cpu", "--json"}
+	if code := cli.Execute(args, &stdout, &stderr); code != 0 {
+		t.Fatalf("exit %d: %s", code, &stderr)
+	}
+	var want struct {
+		Results struct {
+			Cases []struct {
+				Maps []struct {
+					Class       int
+					Predicted   bool
+					Probability float64
+					Layer, Heat string
+					Peak        [3]int  `json:"peak_voxel"`
+					Share       float64 `json:"roi_share"`
+					Volume      float64 `json:"roi_volume"`
+					Deletion    universalclassifier.Curve
+					Insertion   universalclassifier.Curve
+				}
+			}
+		}
+	}
+	if err := json.Unmarshal(stdout.Bytes(), &want); err != nil {
+		t.Fatal(err)
+	}
+	options := universalclassifier.ExplainOptions{Folds: []universalclassifier.Fold{0}, Device: "cpu", DisableTTA: true, AllClasses: true, CurveSteps: 2}
+	explainer, err := open(t, root).OpenExplainer("900", options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := explainer.Explain(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	maps := want.Results.Cases[0].Maps
+	if e.Case != c.ID || len(e.Maps) != 5 || len(maps) != 5 {
+		t.Fatalf("%d maps of case %s, the command has %d; want 5", len(e.Maps), e.Case, len(maps))
+	}
+	for i, h := range e.Maps {
+		w := maps[i]
+		heat, err := nifti.ReadImage(filepath.Join(out, w.Heat))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if heat.Size != h.Heat.Size || !slices.Equal(heat.Data, h.Heat.Data) || slices.Max(h.Heat.Data) <= 0 {
+			t.Errorf("map %d: the heat is not that of the command", i)
+		}
+		if h.Class != w.Class || h.Predicted != w.Predicted || h.Layer != w.Layer || h.Peak != [3]int{w.Peak[2], w.Peak[1], w.Peak[0]} || h.ROIShare != w.Share || h.ROIVolume != w.Volume ||
+			!reflect.DeepEqual(*h.Deletion, w.Deletion) || !reflect.DeepEqual(*h.Insertion, w.Insertion) || e.Probabilities[h.Label][h.Class] != w.Probability ||
+			!math.IsNaN(h.ScoreDifference) || !math.IsNaN(h.AttributionSum) {
+			t.Errorf("map %d: %+v, the command says %+v", i, h, w)
+		}
+	}
+	if _, err := explainer.Explain(t.Context(), universalclassifier.Case{ID: "bare", Images: c.Images}); err == nil || !strings.Contains(err.Error(), "case bare: no mask") {
+		t.Errorf("a case without a mask: %v", err)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = explainer.Explain(ended, c)
+	wants(t, "interrupted explanation", err, universalclassifier.ErrInterrupted, context.Canceled)
+	for range 2 {
+		if err := explainer.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	_, err = explainer.Explain(t.Context(), c)
+	wants(t, "explanation after Close", err, universalclassifier.ErrClosed)
+	if len(explainer.Labels()) != 2 || len(explainer.Folds()) != 1 {
+		t.Error("a closed explainer does not know its labels and folds")
+	}
+	_, err = open(t, root).OpenExplainer("900", universalclassifier.ExplainOptions{Folds: []universalclassifier.Fold{3}})
+	wants(t, "a fold that is not trained", err, universalclassifier.ErrNotTrained)
+	for _, wrong := range []universalclassifier.ExplainOptions{{Method: "magic"}, {Layer: "mixed_9z"}, {Classes: []universalclassifier.LabelClass{{0, 2}}}} {
+		if _, err := open(t, root).OpenExplainer("900", wrong); err == nil {
+			t.Errorf("%+v: no error", wrong)
+		}
+	}
+}
+
 func TestFold(t *testing.T) {
 	for text, want := range map[string]universalclassifier.Fold{"0": 0, "17": 17, "all": universalclassifier.AllCases} {
 		if f, err := universalclassifier.ParseFold(text); err != nil || f != want || f.String() != text {

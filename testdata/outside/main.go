@@ -1,7 +1,7 @@
-// Command outside is a program outside this module that uses its public packages for all that they are for: it builds a
-// cohort of images, writes and reads them, plans, trains two steps, evaluates, predicts from memory, and looks at
-// errors. A test of pkg/universalclassifier copies it into a module of its own, where nothing internal can be imported,
-// and runs it.
+// Command outside is a program outside this module that uses its public packages for all that they are for: it builds
+// a cohort of images, writes and reads them, plans, trains two steps, evaluates, predicts from memory, explains, and
+// looks at errors. A test of pkg/universalclassifier copies it into a module of its own, where nothing internal can be
+// imported, and runs it.
 package main
 
 import (
@@ -81,7 +81,28 @@ func run(ctx context.Context, root string) error {
 	if !slices.Equal(evaluation.Folds, []universalclassifier.Fold{0}) || len(evaluation.MissingFolds) != 4 {
 		return fmt.Errorf("evaluation %+v", evaluation)
 	}
-	return predict(ctx, w)
+	if err := predict(ctx, w); err != nil {
+		return err
+	}
+	return explain(ctx, w, filepath.Join(root, "raw", "nnUNet_raw_data", "Task007_Balls"))
+}
+
+func explain(ctx context.Context, w *universalclassifier.Workspace, raw string) error {
+	explainer, err := w.OpenExplainer("7", universalclassifier.ExplainOptions{Device: "cpu", DisableTTA: true, CurveSteps: -1})
+	if err != nil {
+		return err
+	}
+	defer explainer.Close()
+	e, err := explainer.Explain(ctx, universalclassifier.Case{
+		ID: "ball_0", Images: []string{filepath.Join(raw, "imagesTr", "ball_0_0000.nii.gz")}, Mask: filepath.Join(raw, "labelsTr", "ball_0.nii.gz"),
+	})
+	if err != nil {
+		return err
+	}
+	if len(e.Maps) != 1 || e.Maps[0].Heat.Size != [3]int{20, 20, 20} || e.Maps[0].Deletion != nil {
+		return fmt.Errorf("explanation %+v", e)
+	}
+	return nil
 }
 
 func predict(ctx context.Context, w *universalclassifier.Workspace) error {
