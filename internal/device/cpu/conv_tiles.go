@@ -37,32 +37,27 @@ type tilePlan struct {
 // tileBox is a part of the output: samples, planes and lines, from an origin.
 type tileBox struct{ at, size [3]int }
 
-// Bytes of a panel, which should stay in a core's second-level cache: with all weights where there is room for them, as
-// they are read again for every chunk; the panels of few weights in the first-level one.
+// Bytes of a panel, which should stay in a core's second-level cache; the panels of few weights stay in the first-level
+// one.
 const (
-	tileCacheBytes  = 1600 << 10
-	tilePanelBytes  = 768 << 10 // the most, and what is taken where the weights are too many
-	tilePanelLeast  = 256 << 10
+	tilePanelBytes  = 1 << 20
 	tileFewWeights  = 48 << 10
 	tileSmallPanels = 48 << 10
+	tileLeast       = 8 // tiles of a chunk that is not made smaller to share out the work
 )
 
 // panelLimit returns how large a panel may be.
 func panelLimit(weights int) int {
-	switch room := tileCacheBytes - weights; {
-	case weights <= tileFewWeights:
+	if weights <= tileFewWeights {
 		return tileSmallPanels
-	case room < tilePanelLeast:
-		return tilePanelBytes
-	default:
-		return min(room, tilePanelBytes)
 	}
+	return tilePanelBytes
 }
 
 // Costs for choosing a plan, in cycles: a product of two tiles, and gathering a row of a half.
 const (
 	tileProductCost = 16
-	tileGatherCost  = 3
+	tileGatherCost  = 10
 )
 
 // tilePlan returns the plan with the least work for results between activations in bfloat16; ok is false if the workers
@@ -82,14 +77,27 @@ func (c *Conv) tilePlan(p *Workers, batch int) (plan tilePlan, ok bool) {
 	least := 0
 	for copied := range 4 {
 		t.setCopied(copied)
-		t.box.size = [3]int{t.batch, t.out[0], t.out[1]}
-		cost := t.tiles()*t.pairs()*t.shifts*t.outs*tileProductCost + t.panelRows()*t.ins*t.copies*tileGatherCost
-		if copied == 0 || cost < least {
+		t.cut(tileUsual)
+		if cost := t.cost(tileUsual); copied == 0 || cost < least {
 			least, plan = cost, t
 		}
 	}
 	plan.cut(p.threads)
 	return plan, true
+}
+
+// tileUsual are the threads for which the copied axes are chosen. Results depend on these, and not on the threads.
+const tileUsual = 2
+
+// cost estimates the work of all threads in cycles.
+func (t *tilePlan) cost(threads int) int {
+	gathered := t.chunks[0] * t.chunks[1] * t.chunks[2] * t.panelRows() * t.ins * t.copies
+	if t.byOutput && threads <= tileFew {
+		gathered *= threads
+	}
+	whole := *t
+	whole.box.size = [3]int{t.batch, t.out[0], t.out[1]}
+	return whole.tiles()*t.steps()*t.outs*tileProductCost + gathered*tileGatherCost
 }
 
 // setCopied has the innermost axes copied.
@@ -174,7 +182,12 @@ func (t *tilePlan) cut(threads int) {
 	}
 	t.chunks = [3]int{1, 1, 1}
 	count := func() int { return t.chunks[0] * t.chunks[1] * t.chunks[2] }
-	for t.panelFloats()*4 > limit || count() < atLeast {
+	// uneven reports whether more than a ninth of the threads' time would be spent waiting for the last chunks.
+	uneven := func() bool {
+		n := count()
+		return !t.byOutput && t.tiles() > tileLeast && (n+threads-1)/threads*threads*8 > 9*n
+	}
+	for t.panelFloats()*4 > limit || count() < atLeast || uneven() {
 		if !t.splitBest(func(t *tilePlan) int { return t.chunks[1] * t.chunks[2] * t.panelRows() }) {
 			return
 		}
@@ -383,7 +396,7 @@ func (t *tilePlan) work(p *Workers, s *Scratch, chunks int) []tileWork {
 	work := p.byTiles
 	for i := range work {
 		own := &work[i]
-		own.results, own.square = s.floats(kernel.TileBytes), s.floats(kernel.Block*kernel.Block)
+		own.results, own.square = s.floats(kernel.ProductSums/4), s.floats(kernel.Block*kernel.Block)
 		own.chunks = slices.Grow(own.chunks[:0], chunks)[:chunks]
 		for c := range own.chunks {
 			own.chunks[c] = tileChunk{starts: s.ints(t.tiles()), to: s.ints(t.tiles() * kernel.TileRows), offsets: s.ints(t.steps())}
@@ -508,7 +521,7 @@ func (t *tilePlan) convolve(p *Workers, x Act, packed []float32, y Act, mirror, 
 		if bias != nil {
 			shift = bias[o*kernel.Block:]
 		}
-		tiles.Product(own.panel, kernel.Rows{Starts: own.starts, To: own.to}, own.offsets, b[o*t.steps()*kernel.TileBytes/4:], y.Data[o*cStride/4:], cStride, outs, shift, add, e.ReLU, results)
+		tiles.Product(own.panel, kernel.Rows{Starts: own.starts, To: own.to}, own.offsets, t.shifts, b[o*t.steps()*kernel.TileBytes/4:], y.Data[o*cStride/4:], cStride, outs, shift, add, e.ReLU, results)
 	}
 	if !t.byOutput {
 		p.Run(chunks, func(worker, tile int) {

@@ -25,6 +25,9 @@ const (
 	tileGradientParts  = 16
 )
 
+// gradientGatherCost is gathering a row of 32 bytes and turning it into pairs, in cycles, beside tileProductCost.
+const gradientGatherCost = 6
+
 // tileGradient returns the plan with the least work. Chunks and parts depend on the shape alone, so that the result
 // does not depend on the threads.
 func (c *Conv) tileGradient(p *Workers, batch int) (g tileGradient, ok bool) {
@@ -55,7 +58,7 @@ func (c *Conv) tileGradient(p *Workers, batch int) (g tileGradient, ok bool) {
 func (g *tileGradient) cost() int {
 	boxes := g.chunks[0] * g.chunks[1] * g.chunks[2]
 	_, steps := g.runSteps()
-	return boxes * (steps*g.halves()*g.outs*tileProductCost + (g.xRows()*g.ins*g.copies+steps*32*g.outs)*2*tileGatherCost)
+	return boxes * (steps*g.halves()*g.outs*tileProductCost + (g.xRows()*g.ins*g.copies+steps*32*g.outs)*gradientGatherCost)
 }
 
 // halves returns the combinations of an input block and a tap.

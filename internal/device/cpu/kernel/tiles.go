@@ -16,9 +16,11 @@ type Tiles struct {
 	// product computes nr blocks j of 16 columns of the tiles t of a product. The first factor of step s lies at
 	// a + starts[t] + offsets[s], the second one at b + j*bStride + s*TileBytes. Row m of tile t of the sum over all
 	// steps, plus bias[j*16:][:16] unless it is nil, plus what is there if add, at least 0 if relu, is rounded to the 16
-	// bfloat16 at c + j*cStride + rows[t*16+m], or dropped where rows has a negative number. work has room for four
-	// tiles. By nr.
-	product [3]func(a *float32, starts *int, tiles int, offsets *int, steps int, b *float32, bStride int, c *float32, cStride int, rows *int, bias *float32, add int, relu int, work *float32)
+	// bfloat16 at c + j*cStride + rows[t*16+m], or dropped where rows has a negative number. By nr.
+	//
+	// So many steps are done together for all tiles before the next ones; the sums of tile t lie meanwhile in the tile
+	// t%2 + 2*j of the four at sums + t/2*sumsStride. The kernel reads four tiles more than it writes there.
+	product [3]func(a *float32, starts *int, tiles int, offsets *int, steps, together int, b *float32, bStride int, c *float32, cStride int, rows *int, bias *float32, add int, relu int, sums *float32, sumsStride int)
 	// outer computes, for nz blocks j and for halves h, the tiles c + j*cStride + h*TileBytes of float32, or adds to them
 	// if add: the sum over steps s of the products of the first factor z + j*zStride + s*TileBytes and the second one
 	// x + offsets[h] + starts[s]. By nz.
@@ -55,20 +57,38 @@ type Rows struct {
 	Starts, To []int
 }
 
-// Product computes outs blocks of columns of a product, see product. bias may be nil; work holds 4 tiles.
-func (t *Tiles) Product(a []float32, r Rows, offsets []int, b []float32, c []float32, cStride, outs int, bias []float32, add, relu bool, work []float32) {
+// Of a product of many steps, at most productSteps are done for productTiles tiles before the next ones, so that the
+// second factors of these steps stay in the first-level cache. ProductSums is the memory of the sums, in bytes.
+const (
+	productSteps = 12
+	productTiles = 32
+	productLeast = 6 // tiles, for this to pay
+	ProductSums  = (productTiles/2 + 1) * 4 * TileBytes
+)
+
+// Product computes outs blocks of columns of a product, see product. Steps that read much the same rows of the first
+// factor come in groups of alike. bias may be nil; sums holds ProductSums bytes.
+func (t *Tiles) Product(a []float32, r Rows, offsets []int, alike int, b []float32, c []float32, cStride, outs int, bias []float32, add, relu bool, sums []float32) {
 	if len(r.Starts) == 0 {
 		return
 	}
-	_, _ = r.To[len(r.Starts)*TileRows-1], work[TileBytes-1]
+	_, _ = r.To[len(r.Starts)*TileRows-1], sums[ProductSums/4-1]
 	stride := len(offsets) * TileBytes
+	together, sumsStride := len(offsets), 0
+	if len(r.Starts) >= productLeast && len(offsets) > productSteps {
+		together, sumsStride = min(alike, productSteps), 4*TileBytes
+		together *= productSteps / together
+	}
 	for o := 0; o < outs; o += 2 {
 		nr := min(2, outs-o)
 		var shift *float32
 		if bias != nil {
 			shift = &bias[o*Block]
 		}
-		t.product[nr](&a[0], &r.Starts[0], len(r.Starts), &offsets[0], len(offsets), &b[o*stride/4], stride, &c[o*cStride/4], cStride, &r.To[0], shift, Flag(add), Flag(relu), &work[0])
+		for first := 0; first < len(r.Starts); first += productTiles {
+			t.product[nr](&a[0], &r.Starts[first], min(productTiles, len(r.Starts)-first), &offsets[0], len(offsets), together, &b[o*stride/4], stride, &c[o*cStride/4], cStride,
+				&r.To[first*TileRows], shift, Flag(add), Flag(relu), &sums[0], sumsStride)
+		}
 	}
 }
 
@@ -84,7 +104,7 @@ func (t *Tiles) Outer(z []float32, zStride, outs int, x []float32, starts, offse
 var PortableTiles = func() *Tiles {
 	t := &Tiles{gather: gatherGeneric, PackTurned: packTurnedGeneric, SplitPhases: splitPhasesGeneric}
 	for nr := 1; nr <= 2; nr++ {
-		t.product[nr] = func(a *float32, starts *int, tiles int, offsets *int, steps int, b *float32, bStride int, c *float32, cStride int, rows *int, bias *float32, add int, relu int, _ *float32) {
+		t.product[nr] = func(a *float32, starts *int, tiles int, offsets *int, steps, _ int, b *float32, bStride int, c *float32, cStride int, rows *int, bias *float32, add int, relu int, _ *float32, _ int) {
 			for j := range nr {
 				if bias != nil && j > 0 {
 					bias = (*float32)(unsafe.Add(unsafe.Pointer(bias), Block*4))

@@ -5,10 +5,10 @@
 package kernel
 
 //go:noescape
-func tileProductAMX1(a *float32, starts *int, tiles int, offsets *int, steps int, b *float32, bStride int, c *float32, cStride int, rows *int, bias *float32, add int, relu int, work *float32)
+func tileProductAMX1(a *float32, starts *int, tiles int, offsets *int, steps int, together int, b *float32, bStride int, c *float32, cStride int, rows *int, bias *float32, add int, relu int, sums *float32, sumsStride int)
 
 //go:noescape
-func tileProductAMX2(a *float32, starts *int, tiles int, offsets *int, steps int, b *float32, bStride int, c *float32, cStride int, rows *int, bias *float32, add int, relu int, work *float32)
+func tileProductAMX2(a *float32, starts *int, tiles int, offsets *int, steps int, together int, b *float32, bStride int, c *float32, cStride int, rows *int, bias *float32, add int, relu int, sums *float32, sumsStride int)
 
 //go:noescape
 func tileOuterAMX1(z *float32, zStride int, x *float32, starts *int, steps int, offsets *int, halves int, c *float32, cStride int, add int)

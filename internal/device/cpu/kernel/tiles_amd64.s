@@ -4,42 +4,38 @@
 
 #include "textflag.h"
 
-// func tileProductAMX1(a *float32, starts *int, tiles int, offsets *int, steps int, b *float32, bStride int, c *float32, cStride int, rows *int, bias *float32, add int, relu int, work *float32)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VL, MMX+
-TEXT ·tileProductAMX1(SB), NOSPLIT, $0-112
+// func tileProductAMX1(a *float32, starts *int, tiles int, offsets *int, steps int, together int, b *float32, bStride int, c *float32, cStride int, rows *int, bias *float32, add int, relu int, sums *float32, sumsStride int)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV, MMX+
+TEXT ·tileProductAMX1(SB), NOSPLIT, $40-128
 	LEAQ    tileShapes<>+0(SB), AX
 	BYTE    $0xc4
 	BYTE    $0xe2
 	BYTE    $0x78
 	BYTE    $0x49
 	BYTE    $0x00
-	MOVQ    starts+8(FP), R9
-	MOVQ    tiles+16(FP), R10
-	MOVQ    rows+72(FP), R15
 	MOVQ    $0x00000040, R13
 	VPXORD  Z28, Z28, Z28
 	VPXORD  Z29, Z29, Z29
-	MOVQ    bias+80(FP), AX
+	MOVQ    bias+88(FP), AX
 	TESTQ   AX, AX
 	JZ      unbiased
 	VMOVUPS (AX), Z28
 
 unbiased:
 	VPXORD       Z30, Z30, Z30
-	MOVQ         relu+96(FP), AX
+	MOVQ         relu+104(FP), AX
 	TESTQ        AX, AX
 	JNZ          rectified
 	MOVQ         $0xff800000, AX
 	VPBROADCASTD AX, Z30
 
 rectified:
-	CMPQ R10, $0x02
-	JL   one
-	MOVQ a+0(FP), R12
-	MOVQ (R9), AX
-	ADDQ R12, AX
-	MOVQ 8(R9), BX
-	ADDQ R12, BX
+	MOVQ offsets+24(FP), AX
+	MOVQ AX, (SP)
+	MOVQ b+48(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ steps+32(FP), AX
+	MOVQ AX, 24(SP)
 	BYTE $0xc4
 	BYTE $0xe2
 	BYTE $0x7b
@@ -50,12 +46,40 @@ rectified:
 	BYTE $0x7b
 	BYTE $0x49
 	BYTE $0xd0
-	MOVQ offsets+24(FP), CX
-	MOVQ steps+32(FP), DX
-	MOVQ b+40(FP), SI
+
+block:
+	MOVQ    24(SP), AX
+	MOVQ    together+40(FP), CX
+	CMPQ    AX, CX
+	CMOVQLT AX, CX
+	SUBQ    CX, AX
+	MOVQ    AX, 24(SP)
+	MOVQ    CX, 16(SP)
+	SHLQ    $0x0a, CX
+	ADDQ    8(SP), CX
+	CMPQ    sumsStride+120(FP), $0x00
+	CMOVQEQ 8(SP), CX
+	MOVQ    CX, 32(SP)
+	MOVQ    starts+8(FP), R9
+	MOVQ    tiles+16(FP), R10
+	MOVQ    rows+80(FP), R15
+	MOVQ    sums+112(FP), R14
+	CMPQ    R10, $0x02
+	JL      one
+	MOVQ    a+0(FP), R12
+	MOVQ    (R9), AX
+	ADDQ    R12, AX
+	MOVQ    8(R9), BX
+	ADDQ    R12, BX
+	MOVQ    (SP), CX
+	MOVQ    16(SP), DX
+	MOVQ    8(SP), SI
+	MOVQ    32(SP), R8
 
 first_step:
 	MOVQ       (CX), R12
+	PREFETCHT1 (R8)
+	PREFETCHT1 64(R8)
 	PREFETCHT0 8192(SI)
 	PREFETCHT0 8256(SI)
 	PREFETCHT0 8320(SI)
@@ -103,26 +127,77 @@ first_step:
 	BYTE       $0x5c
 	BYTE       $0xd5
 	ADDQ       $0x08, CX
+	SUBQ       $-128, R8
 	ADDQ       $0x00000400, SI
 	DECQ       DX
 	JNZ        first_step
-	MOVQ       work+104(FP), R11
-	LEAQ       (R11), AX
+	MOVQ       R8, 32(SP)
+	MOVQ       offsets+24(FP), AX
+	CMPQ       AX, (SP)
+	JNE        first_step_on
+	LEAQ       (R14), R11
 	BYTE       $0xc4
-	BYTE       $0xa2
+	BYTE       $0x82
 	BYTE       $0x7a
 	BYTE       $0x4b
 	BYTE       $0x04
-	BYTE       $0x28
-	LEAQ       1024(R11), AX
+	BYTE       $0x2b
 	BYTE       $0xc4
-	BYTE       $0xa2
+	BYTE       $0xe2
+	BYTE       $0x7b
+	BYTE       $0x49
+	BYTE       $0xc0
+	LEAQ       1024(R14), R11
+	BYTE       $0xc4
+	BYTE       $0x82
 	BYTE       $0x7a
 	BYTE       $0x4b
 	BYTE       $0x14
-	BYTE       $0x28
-	MOVQ       $0x00000020, DX
-	JMP        two
+	BYTE       $0x2b
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x7b
+	BYTE       $0x49
+	BYTE       $0xd0
+	JMP        first_step_end
+
+first_step_on:
+	MOVQ R14, R12
+	ADDQ sumsStride+120(FP), R12
+	LEAQ (R14), R11
+	BYTE $0xc4
+	BYTE $0x82
+	BYTE $0x7a
+	BYTE $0x4b
+	BYTE $0x04
+	BYTE $0x2b
+	LEAQ (R12), R11
+	BYTE $0xc4
+	BYTE $0x82
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x04
+	BYTE $0x2b
+	LEAQ 1024(R14), R11
+	BYTE $0xc4
+	BYTE $0x82
+	BYTE $0x7a
+	BYTE $0x4b
+	BYTE $0x14
+	BYTE $0x2b
+	LEAQ 1024(R12), R11
+	BYTE $0xc4
+	BYTE $0x82
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x14
+	BYTE $0x2b
+
+first_step_end:
+	ADDQ $0x10, R9
+	SUBQ $0x02, R10
+	MOVQ $0x00000008, DX
+	JMP  stored
 
 next:
 	CMPQ R10, $0x02
@@ -132,95 +207,131 @@ next:
 	ADDQ R12, AX
 	MOVQ 8(R9), BX
 	ADDQ R12, BX
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x7b
-	BYTE $0x49
-	BYTE $0xc0
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x7b
-	BYTE $0x49
-	BYTE $0xd0
-	MOVQ offsets+24(FP), CX
-	MOVQ steps+32(FP), DX
-	MOVQ b+40(FP), SI
+	MOVQ (SP), CX
+	MOVQ 16(SP), DX
+	MOVQ 8(SP), SI
+	MOVQ 32(SP), R8
 
 two_step:
-	MOVQ (CX), R12
-	LEAQ (AX)(R12*1), R11
+	MOVQ       (CX), R12
+	PREFETCHT1 (R8)
+	PREFETCHT1 64(R8)
+	LEAQ       (AX)(R12*1), R11
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x24
+	BYTE       $0x2b
+	BYTE       $0xc4
+	BYTE       $0xa2
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x34
+	BYTE       $0x2e
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x4a
+	BYTE       $0x5c
+	BYTE       $0xc4
+	LEAQ       (BX)(R12*1), R11
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x2c
+	BYTE       $0x2b
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x4a
+	BYTE       $0x5c
+	BYTE       $0xd5
+	ADDQ       $0x08, CX
+	SUBQ       $-128, R8
+	ADDQ       $0x00000400, SI
+	DECQ       DX
+	JNZ        two_step
+	MOVQ       R8, 32(SP)
+	MOVQ       offsets+24(FP), AX
+	CMPQ       AX, (SP)
+	JNE        two_step_on
+	LEAQ       (R14), R11
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x04
+	BYTE       $0x2b
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x7b
+	BYTE       $0x49
+	BYTE       $0xc0
+	LEAQ       1024(R14), R11
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x14
+	BYTE       $0x2b
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x7b
+	BYTE       $0x49
+	BYTE       $0xd0
+	JMP        two_step_end
+
+two_step_on:
+	MOVQ R14, R12
+	ADDQ sumsStride+120(FP), R12
+	LEAQ (R14), R11
 	BYTE $0xc4
 	BYTE $0x82
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0x24
-	BYTE $0x2b
-	BYTE $0xc4
-	BYTE $0xa2
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0x34
-	BYTE $0x2e
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x4a
-	BYTE $0x5c
-	BYTE $0xc4
-	LEAQ (BX)(R12*1), R11
-	BYTE $0xc4
-	BYTE $0x82
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0x2c
-	BYTE $0x2b
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x4a
-	BYTE $0x5c
-	BYTE $0xd5
-	ADDQ $0x08, CX
-	ADDQ $0x00000400, SI
-	DECQ DX
-	JNZ  two_step
-	MOVQ work+104(FP), R11
-	LEAQ (R11), AX
-	BYTE $0xc4
-	BYTE $0xa2
 	BYTE $0x7a
 	BYTE $0x4b
 	BYTE $0x04
-	BYTE $0x28
-	LEAQ 1024(R11), AX
+	BYTE $0x2b
+	LEAQ (R12), R11
 	BYTE $0xc4
-	BYTE $0xa2
+	BYTE $0x82
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x04
+	BYTE $0x2b
+	LEAQ 1024(R14), R11
+	BYTE $0xc4
+	BYTE $0x82
 	BYTE $0x7a
 	BYTE $0x4b
 	BYTE $0x14
-	BYTE $0x28
-	MOVQ $0x00000020, DX
+	BYTE $0x2b
+	LEAQ 1024(R12), R11
+	BYTE $0xc4
+	BYTE $0x82
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x14
+	BYTE $0x2b
 
-two:
+two_step_end:
 	ADDQ $0x10, R9
 	SUBQ $0x02, R10
-	JMP  store
+	MOVQ $0x00000008, DX
+	JMP  stored
 
 one:
-	TESTQ R10, R10
-	JZ    done
-	MOVQ  a+0(FP), R12
-	MOVQ  (R9), AX
-	ADDQ  R12, AX
-	BYTE  $0xc4
-	BYTE  $0xe2
-	BYTE  $0x7b
-	BYTE  $0x49
-	BYTE  $0xc0
-	MOVQ  offsets+24(FP), CX
-	MOVQ  steps+32(FP), DX
-	MOVQ  b+40(FP), SI
+	MOVQ a+0(FP), R12
+	MOVQ (R9), AX
+	ADDQ R12, AX
+	MOVQ (SP), CX
+	MOVQ 16(SP), DX
+	MOVQ 8(SP), SI
+	MOVQ 32(SP), R8
 
 one_step:
 	MOVQ       (CX), R12
+	PREFETCHT1 (R8)
+	PREFETCHT1 64(R8)
 	PREFETCHT0 8192(SI)
 	PREFETCHT0 8256(SI)
 	PREFETCHT0 8320(SI)
@@ -256,48 +367,119 @@ one_step:
 	BYTE       $0x5c
 	BYTE       $0xc4
 	ADDQ       $0x08, CX
+	SUBQ       $-128, R8
 	ADDQ       $0x00000400, SI
 	DECQ       DX
 	JNZ        one_step
-	MOVQ       work+104(FP), R11
-	LEAQ       (R11), AX
+	MOVQ       R8, 32(SP)
+	MOVQ       offsets+24(FP), AX
+	CMPQ       AX, (SP)
+	JNE        one_step_on
+	LEAQ       (R14), R11
 	BYTE       $0xc4
-	BYTE       $0xa2
+	BYTE       $0x82
 	BYTE       $0x7a
 	BYTE       $0x4b
 	BYTE       $0x04
-	BYTE       $0x28
-	MOVQ       $0x00000010, DX
-	ADDQ       $0x08, R9
-	DECQ       R10
+	BYTE       $0x2b
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x7b
+	BYTE       $0x49
+	BYTE       $0xc0
+	JMP        one_step_end
 
-store:
-	MOVQ  c+56(FP), R8
-	MOVQ  add+88(FP), AX
+one_step_on:
+	MOVQ R14, R12
+	ADDQ sumsStride+120(FP), R12
+	LEAQ (R14), R11
+	BYTE $0xc4
+	BYTE $0x82
+	BYTE $0x7a
+	BYTE $0x4b
+	BYTE $0x04
+	BYTE $0x2b
+	LEAQ (R12), R11
+	BYTE $0xc4
+	BYTE $0x82
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x04
+	BYTE $0x2b
+	LEAQ 1024(R12), R11
+	BYTE $0xc4
+	BYTE $0x82
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x14
+	BYTE $0x2b
+
+one_step_end:
+	ADDQ $0x08, R9
+	SUBQ $0x01, R10
+	MOVQ $0x00000004, DX
+
+stored:
+	MOVQ  R14, R11
+	ADDQ  sumsStride+120(FP), R14
+	CMPQ  24(SP), $0x00
+	JNE   rows_end
+	MOVQ  c+64(FP), R8
+	MOVQ  add+96(FP), AX
 	TESTQ AX, AX
 	JNZ   added
 
 plain:
 	MOVQ      (R15), R12
 	TESTQ     R12, R12
-	JS        plain_end
+	JS        plain_0
 	VADDPS    (R11), Z28, Z0
 	VMAXPS    Z0, Z30, Z0
 	LONG      $0x487ef262
 	WORD      $0xc072
 	VMOVDQU16 Y0, (R8)(R12*1)
 
-plain_end:
-	ADDQ $0x08, R15
-	ADDQ $0x40, R11
+plain_0:
+	MOVQ      8(R15), R12
+	TESTQ     R12, R12
+	JS        plain_1
+	VADDPS    64(R11), Z28, Z0
+	VMAXPS    Z0, Z30, Z0
+	LONG      $0x487ef262
+	WORD      $0xc072
+	VMOVDQU16 Y0, (R8)(R12*1)
+
+plain_1:
+	MOVQ      16(R15), R12
+	TESTQ     R12, R12
+	JS        plain_2
+	VADDPS    128(R11), Z28, Z0
+	VMAXPS    Z0, Z30, Z0
+	LONG      $0x487ef262
+	WORD      $0xc072
+	VMOVDQU16 Y0, (R8)(R12*1)
+
+plain_2:
+	MOVQ      24(R15), R12
+	TESTQ     R12, R12
+	JS        plain_3
+	VADDPS    192(R11), Z28, Z0
+	VMAXPS    Z0, Z30, Z0
+	LONG      $0x487ef262
+	WORD      $0xc072
+	VMOVDQU16 Y0, (R8)(R12*1)
+
+plain_3:
+	ADDQ $0x20, R15
+	ADDQ $0x00000100, R11
 	DECQ DX
 	JNZ  plain
-	JMP  next
+	JMP  rows_end
 
 added:
 	MOVQ      (R15), R12
 	TESTQ     R12, R12
-	JS        added_end
+	JS        added_0
 	VADDPS    (R11), Z28, Z0
 	VPMOVZXWD (R8)(R12*1), Z2
 	VPSLLD    $0x10, Z2, Z2
@@ -307,12 +489,78 @@ added:
 	WORD      $0xc072
 	VMOVDQU16 Y0, (R8)(R12*1)
 
-added_end:
-	ADDQ $0x08, R15
-	ADDQ $0x40, R11
+added_0:
+	MOVQ      8(R15), R12
+	TESTQ     R12, R12
+	JS        added_1
+	VADDPS    64(R11), Z28, Z0
+	VPMOVZXWD (R8)(R12*1), Z2
+	VPSLLD    $0x10, Z2, Z2
+	VADDPS    Z2, Z0, Z0
+	VMAXPS    Z0, Z30, Z0
+	LONG      $0x487ef262
+	WORD      $0xc072
+	VMOVDQU16 Y0, (R8)(R12*1)
+
+added_1:
+	MOVQ      16(R15), R12
+	TESTQ     R12, R12
+	JS        added_2
+	VADDPS    128(R11), Z28, Z0
+	VPMOVZXWD (R8)(R12*1), Z2
+	VPSLLD    $0x10, Z2, Z2
+	VADDPS    Z2, Z0, Z0
+	VMAXPS    Z0, Z30, Z0
+	LONG      $0x487ef262
+	WORD      $0xc072
+	VMOVDQU16 Y0, (R8)(R12*1)
+
+added_2:
+	MOVQ      24(R15), R12
+	TESTQ     R12, R12
+	JS        added_3
+	VADDPS    192(R11), Z28, Z0
+	VPMOVZXWD (R8)(R12*1), Z2
+	VPSLLD    $0x10, Z2, Z2
+	VADDPS    Z2, Z0, Z0
+	VMAXPS    Z0, Z30, Z0
+	LONG      $0x487ef262
+	WORD      $0xc072
+	VMOVDQU16 Y0, (R8)(R12*1)
+
+added_3:
+	ADDQ $0x20, R15
+	ADDQ $0x00000100, R11
 	DECQ DX
 	JNZ  added
-	JMP  next
+
+rows_end:
+	TESTQ R10, R10
+	JNZ   next
+	CMPQ  24(SP), $0x00
+	JE    done
+	MOVQ  sums+112(FP), R14
+	LEAQ  (R14), R11
+	BYTE  $0xc4
+	BYTE  $0x82
+	BYTE  $0x7b
+	BYTE  $0x4b
+	BYTE  $0x04
+	BYTE  $0x2b
+	LEAQ  1024(R14), R11
+	BYTE  $0xc4
+	BYTE  $0x82
+	BYTE  $0x7b
+	BYTE  $0x4b
+	BYTE  $0x14
+	BYTE  $0x2b
+	MOVQ  16(SP), AX
+	LEAQ  (AX)(AX*1), CX
+	SHLQ  $0x03, AX
+	ADDQ  AX, (SP)
+	SHLQ  $0x09, CX
+	ADDQ  CX, 8(SP)
+	JMP   block
 
 done:
 	BYTE $0xc4
@@ -333,22 +581,19 @@ DATA tileShapes<>+48(SB)/8, $0x1010101010101010
 DATA tileShapes<>+56(SB)/8, $0x0000000000000000
 GLOBL tileShapes<>(SB), RODATA|NOPTR, $64
 
-// func tileProductAMX2(a *float32, starts *int, tiles int, offsets *int, steps int, b *float32, bStride int, c *float32, cStride int, rows *int, bias *float32, add int, relu int, work *float32)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VL, MMX+
-TEXT ·tileProductAMX2(SB), NOSPLIT, $0-112
+// func tileProductAMX2(a *float32, starts *int, tiles int, offsets *int, steps int, together int, b *float32, bStride int, c *float32, cStride int, rows *int, bias *float32, add int, relu int, sums *float32, sumsStride int)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV, MMX+
+TEXT ·tileProductAMX2(SB), NOSPLIT, $40-128
 	LEAQ    tileShapes<>+0(SB), AX
 	BYTE    $0xc4
 	BYTE    $0xe2
 	BYTE    $0x78
 	BYTE    $0x49
 	BYTE    $0x00
-	MOVQ    starts+8(FP), R9
-	MOVQ    tiles+16(FP), R10
-	MOVQ    rows+72(FP), R15
 	MOVQ    $0x00000040, R13
 	VPXORD  Z28, Z28, Z28
 	VPXORD  Z29, Z29, Z29
-	MOVQ    bias+80(FP), AX
+	MOVQ    bias+88(FP), AX
 	TESTQ   AX, AX
 	JZ      unbiased
 	VMOVUPS (AX), Z28
@@ -356,20 +601,19 @@ TEXT ·tileProductAMX2(SB), NOSPLIT, $0-112
 
 unbiased:
 	VPXORD       Z30, Z30, Z30
-	MOVQ         relu+96(FP), AX
+	MOVQ         relu+104(FP), AX
 	TESTQ        AX, AX
 	JNZ          rectified
 	MOVQ         $0xff800000, AX
 	VPBROADCASTD AX, Z30
 
 rectified:
-	CMPQ R10, $0x02
-	JL   one
-	MOVQ a+0(FP), R12
-	MOVQ (R9), AX
-	ADDQ R12, AX
-	MOVQ 8(R9), BX
-	ADDQ R12, BX
+	MOVQ offsets+24(FP), AX
+	MOVQ AX, (SP)
+	MOVQ b+48(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ steps+32(FP), AX
+	MOVQ AX, 24(SP)
 	BYTE $0xc4
 	BYTE $0xe2
 	BYTE $0x7b
@@ -379,25 +623,61 @@ rectified:
 	BYTE $0xe2
 	BYTE $0x7b
 	BYTE $0x49
-	BYTE $0xc8
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x7b
-	BYTE $0x49
 	BYTE $0xd0
 	BYTE $0xc4
 	BYTE $0xe2
 	BYTE $0x7b
 	BYTE $0x49
+	BYTE $0xc8
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x49
 	BYTE $0xd8
-	MOVQ offsets+24(FP), CX
-	MOVQ steps+32(FP), DX
-	MOVQ b+40(FP), SI
-	MOVQ bStride+48(FP), DI
-	ADDQ SI, DI
+
+block:
+	MOVQ    24(SP), AX
+	MOVQ    together+40(FP), CX
+	CMPQ    AX, CX
+	CMOVQLT AX, CX
+	SUBQ    CX, AX
+	MOVQ    AX, 24(SP)
+	MOVQ    CX, 16(SP)
+	SHLQ    $0x0a, CX
+	ADDQ    8(SP), CX
+	MOVQ    CX, BX
+	ADDQ    bStride+56(FP), BX
+	TESTQ   AX, AX
+	CMOVQEQ BX, CX
+	CMPQ    sumsStride+120(FP), $0x00
+	CMOVQEQ 8(SP), CX
+	MOVQ    CX, 32(SP)
+	MOVQ    starts+8(FP), R9
+	MOVQ    tiles+16(FP), R10
+	MOVQ    rows+80(FP), R15
+	MOVQ    sums+112(FP), R14
+	CMPQ    R10, $0x02
+	JL      one
+	MOVQ    a+0(FP), R12
+	MOVQ    (R9), AX
+	ADDQ    R12, AX
+	MOVQ    8(R9), BX
+	ADDQ    R12, BX
+	MOVQ    (SP), CX
+	MOVQ    16(SP), DX
+	MOVQ    8(SP), SI
+	MOVQ    bStride+56(FP), DI
+	ADDQ    SI, DI
+	MOVQ    32(SP), R8
 
 first_step:
 	MOVQ       (CX), R12
+	PREFETCHT1 (R8)
+	PREFETCHT1 64(R8)
+	MOVQ       DI, R11
+	SUBQ       SI, R11
+	PREFETCHT1 (R8)(R11*1)
+	PREFETCHT1 64(R8)(R11*1)
 	PREFETCHT0 8192(SI)
 	PREFETCHT0 8192(DI)
 	PREFETCHT0 8256(SI)
@@ -477,41 +757,130 @@ first_step:
 	BYTE       $0x5c
 	BYTE       $0xdd
 	ADDQ       $0x08, CX
+	SUBQ       $-128, R8
 	ADDQ       $0x00000400, SI
 	ADDQ       $0x00000400, DI
 	DECQ       DX
 	JNZ        first_step
-	MOVQ       work+104(FP), R11
-	LEAQ       (R11), AX
+	MOVQ       R8, 32(SP)
+	MOVQ       offsets+24(FP), AX
+	CMPQ       AX, (SP)
+	JNE        first_step_on
+	LEAQ       (R14), R11
 	BYTE       $0xc4
-	BYTE       $0xa2
+	BYTE       $0x82
 	BYTE       $0x7a
 	BYTE       $0x4b
 	BYTE       $0x04
-	BYTE       $0x28
-	LEAQ       1024(R11), AX
+	BYTE       $0x2b
 	BYTE       $0xc4
-	BYTE       $0xa2
+	BYTE       $0xe2
+	BYTE       $0x7b
+	BYTE       $0x49
+	BYTE       $0xc0
+	LEAQ       1024(R14), R11
+	BYTE       $0xc4
+	BYTE       $0x82
 	BYTE       $0x7a
 	BYTE       $0x4b
 	BYTE       $0x14
-	BYTE       $0x28
-	LEAQ       2048(R11), AX
+	BYTE       $0x2b
 	BYTE       $0xc4
-	BYTE       $0xa2
+	BYTE       $0xe2
+	BYTE       $0x7b
+	BYTE       $0x49
+	BYTE       $0xd0
+	LEAQ       2048(R14), R11
+	BYTE       $0xc4
+	BYTE       $0x82
 	BYTE       $0x7a
 	BYTE       $0x4b
 	BYTE       $0x0c
-	BYTE       $0x28
-	LEAQ       3072(R11), AX
+	BYTE       $0x2b
 	BYTE       $0xc4
-	BYTE       $0xa2
+	BYTE       $0xe2
+	BYTE       $0x7b
+	BYTE       $0x49
+	BYTE       $0xc8
+	LEAQ       3072(R14), R11
+	BYTE       $0xc4
+	BYTE       $0x82
 	BYTE       $0x7a
 	BYTE       $0x4b
 	BYTE       $0x1c
-	BYTE       $0x28
-	MOVQ       $0x00000020, DX
-	JMP        two
+	BYTE       $0x2b
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x7b
+	BYTE       $0x49
+	BYTE       $0xd8
+	JMP        first_step_end
+
+first_step_on:
+	MOVQ R14, R12
+	ADDQ sumsStride+120(FP), R12
+	LEAQ (R14), R11
+	BYTE $0xc4
+	BYTE $0x82
+	BYTE $0x7a
+	BYTE $0x4b
+	BYTE $0x04
+	BYTE $0x2b
+	LEAQ (R12), R11
+	BYTE $0xc4
+	BYTE $0x82
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x04
+	BYTE $0x2b
+	LEAQ 1024(R14), R11
+	BYTE $0xc4
+	BYTE $0x82
+	BYTE $0x7a
+	BYTE $0x4b
+	BYTE $0x14
+	BYTE $0x2b
+	LEAQ 1024(R12), R11
+	BYTE $0xc4
+	BYTE $0x82
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x14
+	BYTE $0x2b
+	LEAQ 2048(R14), R11
+	BYTE $0xc4
+	BYTE $0x82
+	BYTE $0x7a
+	BYTE $0x4b
+	BYTE $0x0c
+	BYTE $0x2b
+	LEAQ 2048(R12), R11
+	BYTE $0xc4
+	BYTE $0x82
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x0c
+	BYTE $0x2b
+	LEAQ 3072(R14), R11
+	BYTE $0xc4
+	BYTE $0x82
+	BYTE $0x7a
+	BYTE $0x4b
+	BYTE $0x1c
+	BYTE $0x2b
+	LEAQ 3072(R12), R11
+	BYTE $0xc4
+	BYTE $0x82
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x1c
+	BYTE $0x2b
+
+first_step_end:
+	ADDQ $0x10, R9
+	SUBQ $0x02, R10
+	MOVQ $0x00000008, DX
+	JMP  stored
 
 next:
 	CMPQ R10, $0x02
@@ -521,145 +890,212 @@ next:
 	ADDQ R12, AX
 	MOVQ 8(R9), BX
 	ADDQ R12, BX
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x7b
-	BYTE $0x49
-	BYTE $0xc0
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x7b
-	BYTE $0x49
-	BYTE $0xc8
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x7b
-	BYTE $0x49
-	BYTE $0xd0
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x7b
-	BYTE $0x49
-	BYTE $0xd8
-	MOVQ offsets+24(FP), CX
-	MOVQ steps+32(FP), DX
-	MOVQ b+40(FP), SI
-	MOVQ bStride+48(FP), DI
+	MOVQ (SP), CX
+	MOVQ 16(SP), DX
+	MOVQ 8(SP), SI
+	MOVQ bStride+56(FP), DI
 	ADDQ SI, DI
+	MOVQ 32(SP), R8
 
 two_step:
-	MOVQ (CX), R12
-	LEAQ (AX)(R12*1), R11
+	MOVQ       (CX), R12
+	PREFETCHT1 (R8)
+	PREFETCHT1 64(R8)
+	MOVQ       DI, R11
+	SUBQ       SI, R11
+	PREFETCHT1 (R8)(R11*1)
+	PREFETCHT1 64(R8)(R11*1)
+	LEAQ       (AX)(R12*1), R11
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x24
+	BYTE       $0x2b
+	BYTE       $0xc4
+	BYTE       $0xa2
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x34
+	BYTE       $0x2e
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x4a
+	BYTE       $0x5c
+	BYTE       $0xc4
+	BYTE       $0xc4
+	BYTE       $0xa2
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x3c
+	BYTE       $0x2f
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x42
+	BYTE       $0x5c
+	BYTE       $0xcc
+	LEAQ       (BX)(R12*1), R11
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0x2c
+	BYTE       $0x2b
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x4a
+	BYTE       $0x5c
+	BYTE       $0xd5
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x42
+	BYTE       $0x5c
+	BYTE       $0xdd
+	ADDQ       $0x08, CX
+	SUBQ       $-128, R8
+	ADDQ       $0x00000400, SI
+	ADDQ       $0x00000400, DI
+	DECQ       DX
+	JNZ        two_step
+	MOVQ       R8, 32(SP)
+	MOVQ       offsets+24(FP), AX
+	CMPQ       AX, (SP)
+	JNE        two_step_on
+	LEAQ       (R14), R11
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x04
+	BYTE       $0x2b
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x7b
+	BYTE       $0x49
+	BYTE       $0xc0
+	LEAQ       1024(R14), R11
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x14
+	BYTE       $0x2b
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x7b
+	BYTE       $0x49
+	BYTE       $0xd0
+	LEAQ       2048(R14), R11
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x0c
+	BYTE       $0x2b
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x7b
+	BYTE       $0x49
+	BYTE       $0xc8
+	LEAQ       3072(R14), R11
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x1c
+	BYTE       $0x2b
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x7b
+	BYTE       $0x49
+	BYTE       $0xd8
+	JMP        two_step_end
+
+two_step_on:
+	MOVQ R14, R12
+	ADDQ sumsStride+120(FP), R12
+	LEAQ (R14), R11
 	BYTE $0xc4
 	BYTE $0x82
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0x24
-	BYTE $0x2b
-	BYTE $0xc4
-	BYTE $0xa2
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0x34
-	BYTE $0x2e
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x4a
-	BYTE $0x5c
-	BYTE $0xc4
-	BYTE $0xc4
-	BYTE $0xa2
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0x3c
-	BYTE $0x2f
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x42
-	BYTE $0x5c
-	BYTE $0xcc
-	LEAQ (BX)(R12*1), R11
-	BYTE $0xc4
-	BYTE $0x82
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0x2c
-	BYTE $0x2b
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x4a
-	BYTE $0x5c
-	BYTE $0xd5
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x42
-	BYTE $0x5c
-	BYTE $0xdd
-	ADDQ $0x08, CX
-	ADDQ $0x00000400, SI
-	ADDQ $0x00000400, DI
-	DECQ DX
-	JNZ  two_step
-	MOVQ work+104(FP), R11
-	LEAQ (R11), AX
-	BYTE $0xc4
-	BYTE $0xa2
 	BYTE $0x7a
 	BYTE $0x4b
 	BYTE $0x04
-	BYTE $0x28
-	LEAQ 1024(R11), AX
+	BYTE $0x2b
+	LEAQ (R12), R11
 	BYTE $0xc4
-	BYTE $0xa2
+	BYTE $0x82
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x04
+	BYTE $0x2b
+	LEAQ 1024(R14), R11
+	BYTE $0xc4
+	BYTE $0x82
 	BYTE $0x7a
 	BYTE $0x4b
 	BYTE $0x14
-	BYTE $0x28
-	LEAQ 2048(R11), AX
+	BYTE $0x2b
+	LEAQ 1024(R12), R11
 	BYTE $0xc4
-	BYTE $0xa2
+	BYTE $0x82
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x14
+	BYTE $0x2b
+	LEAQ 2048(R14), R11
+	BYTE $0xc4
+	BYTE $0x82
 	BYTE $0x7a
 	BYTE $0x4b
 	BYTE $0x0c
-	BYTE $0x28
-	LEAQ 3072(R11), AX
+	BYTE $0x2b
+	LEAQ 2048(R12), R11
 	BYTE $0xc4
-	BYTE $0xa2
+	BYTE $0x82
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x0c
+	BYTE $0x2b
+	LEAQ 3072(R14), R11
+	BYTE $0xc4
+	BYTE $0x82
 	BYTE $0x7a
 	BYTE $0x4b
 	BYTE $0x1c
-	BYTE $0x28
-	MOVQ $0x00000020, DX
+	BYTE $0x2b
+	LEAQ 3072(R12), R11
+	BYTE $0xc4
+	BYTE $0x82
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x1c
+	BYTE $0x2b
 
-two:
+two_step_end:
 	ADDQ $0x10, R9
 	SUBQ $0x02, R10
-	JMP  store
+	MOVQ $0x00000008, DX
+	JMP  stored
 
 one:
-	TESTQ R10, R10
-	JZ    done
-	MOVQ  a+0(FP), R12
-	MOVQ  (R9), AX
-	ADDQ  R12, AX
-	BYTE  $0xc4
-	BYTE  $0xe2
-	BYTE  $0x7b
-	BYTE  $0x49
-	BYTE  $0xc0
-	BYTE  $0xc4
-	BYTE  $0xe2
-	BYTE  $0x7b
-	BYTE  $0x49
-	BYTE  $0xc8
-	MOVQ  offsets+24(FP), CX
-	MOVQ  steps+32(FP), DX
-	MOVQ  b+40(FP), SI
-	MOVQ  bStride+48(FP), DI
-	ADDQ  SI, DI
+	MOVQ a+0(FP), R12
+	MOVQ (R9), AX
+	ADDQ R12, AX
+	MOVQ (SP), CX
+	MOVQ 16(SP), DX
+	MOVQ 8(SP), SI
+	MOVQ bStride+56(FP), DI
+	ADDQ SI, DI
+	MOVQ 32(SP), R8
 
 one_step:
 	MOVQ       (CX), R12
+	PREFETCHT1 (R8)
+	PREFETCHT1 64(R8)
+	MOVQ       DI, R11
+	SUBQ       SI, R11
+	PREFETCHT1 (R8)(R11*1)
+	PREFETCHT1 64(R8)(R11*1)
 	PREFETCHT0 8192(SI)
 	PREFETCHT0 8192(DI)
 	PREFETCHT0 8256(SI)
@@ -722,41 +1158,108 @@ one_step:
 	BYTE       $0x5c
 	BYTE       $0xcc
 	ADDQ       $0x08, CX
+	SUBQ       $-128, R8
 	ADDQ       $0x00000400, SI
 	ADDQ       $0x00000400, DI
 	DECQ       DX
 	JNZ        one_step
-	MOVQ       work+104(FP), R11
-	LEAQ       (R11), AX
+	MOVQ       R8, 32(SP)
+	MOVQ       offsets+24(FP), AX
+	CMPQ       AX, (SP)
+	JNE        one_step_on
+	LEAQ       (R14), R11
 	BYTE       $0xc4
-	BYTE       $0xa2
+	BYTE       $0x82
 	BYTE       $0x7a
 	BYTE       $0x4b
 	BYTE       $0x04
-	BYTE       $0x28
-	LEAQ       2048(R11), AX
+	BYTE       $0x2b
 	BYTE       $0xc4
-	BYTE       $0xa2
+	BYTE       $0xe2
+	BYTE       $0x7b
+	BYTE       $0x49
+	BYTE       $0xc0
+	LEAQ       2048(R14), R11
+	BYTE       $0xc4
+	BYTE       $0x82
 	BYTE       $0x7a
 	BYTE       $0x4b
 	BYTE       $0x0c
-	BYTE       $0x28
-	MOVQ       $0x00000010, DX
-	ADDQ       $0x08, R9
-	DECQ       R10
+	BYTE       $0x2b
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x7b
+	BYTE       $0x49
+	BYTE       $0xc8
+	JMP        one_step_end
 
-store:
-	MOVQ  c+56(FP), R8
-	MOVQ  cStride+64(FP), SI
+one_step_on:
+	MOVQ R14, R12
+	ADDQ sumsStride+120(FP), R12
+	LEAQ (R14), R11
+	BYTE $0xc4
+	BYTE $0x82
+	BYTE $0x7a
+	BYTE $0x4b
+	BYTE $0x04
+	BYTE $0x2b
+	LEAQ (R12), R11
+	BYTE $0xc4
+	BYTE $0x82
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x04
+	BYTE $0x2b
+	LEAQ 1024(R12), R11
+	BYTE $0xc4
+	BYTE $0x82
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x14
+	BYTE $0x2b
+	LEAQ 2048(R14), R11
+	BYTE $0xc4
+	BYTE $0x82
+	BYTE $0x7a
+	BYTE $0x4b
+	BYTE $0x0c
+	BYTE $0x2b
+	LEAQ 2048(R12), R11
+	BYTE $0xc4
+	BYTE $0x82
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x0c
+	BYTE $0x2b
+	LEAQ 3072(R12), R11
+	BYTE $0xc4
+	BYTE $0x82
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x1c
+	BYTE $0x2b
+
+one_step_end:
+	ADDQ $0x08, R9
+	SUBQ $0x01, R10
+	MOVQ $0x00000004, DX
+
+stored:
+	MOVQ  R14, R11
+	ADDQ  sumsStride+120(FP), R14
+	CMPQ  24(SP), $0x00
+	JNE   rows_end
+	MOVQ  c+64(FP), R8
+	MOVQ  cStride+72(FP), SI
 	ADDQ  R8, SI
-	MOVQ  add+88(FP), AX
+	MOVQ  add+96(FP), AX
 	TESTQ AX, AX
 	JNZ   added
 
 plain:
 	MOVQ      (R15), R12
 	TESTQ     R12, R12
-	JS        plain_end
+	JS        plain_0
 	VADDPS    (R11), Z28, Z0
 	VMAXPS    Z0, Z30, Z0
 	LONG      $0x487ef262
@@ -768,17 +1271,62 @@ plain:
 	WORD      $0xc972
 	VMOVDQU16 Y1, (SI)(R12*1)
 
-plain_end:
-	ADDQ $0x08, R15
-	ADDQ $0x40, R11
+plain_0:
+	MOVQ      8(R15), R12
+	TESTQ     R12, R12
+	JS        plain_1
+	VADDPS    64(R11), Z28, Z0
+	VMAXPS    Z0, Z30, Z0
+	LONG      $0x487ef262
+	WORD      $0xc072
+	VMOVDQU16 Y0, (R8)(R12*1)
+	VADDPS    2112(R11), Z29, Z1
+	VMAXPS    Z1, Z30, Z1
+	LONG      $0x487ef262
+	WORD      $0xc972
+	VMOVDQU16 Y1, (SI)(R12*1)
+
+plain_1:
+	MOVQ      16(R15), R12
+	TESTQ     R12, R12
+	JS        plain_2
+	VADDPS    128(R11), Z28, Z0
+	VMAXPS    Z0, Z30, Z0
+	LONG      $0x487ef262
+	WORD      $0xc072
+	VMOVDQU16 Y0, (R8)(R12*1)
+	VADDPS    2176(R11), Z29, Z1
+	VMAXPS    Z1, Z30, Z1
+	LONG      $0x487ef262
+	WORD      $0xc972
+	VMOVDQU16 Y1, (SI)(R12*1)
+
+plain_2:
+	MOVQ      24(R15), R12
+	TESTQ     R12, R12
+	JS        plain_3
+	VADDPS    192(R11), Z28, Z0
+	VMAXPS    Z0, Z30, Z0
+	LONG      $0x487ef262
+	WORD      $0xc072
+	VMOVDQU16 Y0, (R8)(R12*1)
+	VADDPS    2240(R11), Z29, Z1
+	VMAXPS    Z1, Z30, Z1
+	LONG      $0x487ef262
+	WORD      $0xc972
+	VMOVDQU16 Y1, (SI)(R12*1)
+
+plain_3:
+	ADDQ $0x20, R15
+	ADDQ $0x00000100, R11
 	DECQ DX
 	JNZ  plain
-	JMP  next
+	JMP  rows_end
 
 added:
 	MOVQ      (R15), R12
 	TESTQ     R12, R12
-	JS        added_end
+	JS        added_0
 	VADDPS    (R11), Z28, Z0
 	VPMOVZXWD (R8)(R12*1), Z2
 	VPSLLD    $0x10, Z2, Z2
@@ -796,12 +1344,116 @@ added:
 	WORD      $0xc972
 	VMOVDQU16 Y1, (SI)(R12*1)
 
-added_end:
-	ADDQ $0x08, R15
-	ADDQ $0x40, R11
+added_0:
+	MOVQ      8(R15), R12
+	TESTQ     R12, R12
+	JS        added_1
+	VADDPS    64(R11), Z28, Z0
+	VPMOVZXWD (R8)(R12*1), Z2
+	VPSLLD    $0x10, Z2, Z2
+	VADDPS    Z2, Z0, Z0
+	VMAXPS    Z0, Z30, Z0
+	LONG      $0x487ef262
+	WORD      $0xc072
+	VMOVDQU16 Y0, (R8)(R12*1)
+	VADDPS    2112(R11), Z29, Z1
+	VPMOVZXWD (SI)(R12*1), Z3
+	VPSLLD    $0x10, Z3, Z3
+	VADDPS    Z3, Z1, Z1
+	VMAXPS    Z1, Z30, Z1
+	LONG      $0x487ef262
+	WORD      $0xc972
+	VMOVDQU16 Y1, (SI)(R12*1)
+
+added_1:
+	MOVQ      16(R15), R12
+	TESTQ     R12, R12
+	JS        added_2
+	VADDPS    128(R11), Z28, Z0
+	VPMOVZXWD (R8)(R12*1), Z2
+	VPSLLD    $0x10, Z2, Z2
+	VADDPS    Z2, Z0, Z0
+	VMAXPS    Z0, Z30, Z0
+	LONG      $0x487ef262
+	WORD      $0xc072
+	VMOVDQU16 Y0, (R8)(R12*1)
+	VADDPS    2176(R11), Z29, Z1
+	VPMOVZXWD (SI)(R12*1), Z3
+	VPSLLD    $0x10, Z3, Z3
+	VADDPS    Z3, Z1, Z1
+	VMAXPS    Z1, Z30, Z1
+	LONG      $0x487ef262
+	WORD      $0xc972
+	VMOVDQU16 Y1, (SI)(R12*1)
+
+added_2:
+	MOVQ      24(R15), R12
+	TESTQ     R12, R12
+	JS        added_3
+	VADDPS    192(R11), Z28, Z0
+	VPMOVZXWD (R8)(R12*1), Z2
+	VPSLLD    $0x10, Z2, Z2
+	VADDPS    Z2, Z0, Z0
+	VMAXPS    Z0, Z30, Z0
+	LONG      $0x487ef262
+	WORD      $0xc072
+	VMOVDQU16 Y0, (R8)(R12*1)
+	VADDPS    2240(R11), Z29, Z1
+	VPMOVZXWD (SI)(R12*1), Z3
+	VPSLLD    $0x10, Z3, Z3
+	VADDPS    Z3, Z1, Z1
+	VMAXPS    Z1, Z30, Z1
+	LONG      $0x487ef262
+	WORD      $0xc972
+	VMOVDQU16 Y1, (SI)(R12*1)
+
+added_3:
+	ADDQ $0x20, R15
+	ADDQ $0x00000100, R11
 	DECQ DX
 	JNZ  added
-	JMP  next
+
+rows_end:
+	TESTQ R10, R10
+	JNZ   next
+	CMPQ  24(SP), $0x00
+	JE    done
+	MOVQ  sums+112(FP), R14
+	LEAQ  (R14), R11
+	BYTE  $0xc4
+	BYTE  $0x82
+	BYTE  $0x7b
+	BYTE  $0x4b
+	BYTE  $0x04
+	BYTE  $0x2b
+	LEAQ  1024(R14), R11
+	BYTE  $0xc4
+	BYTE  $0x82
+	BYTE  $0x7b
+	BYTE  $0x4b
+	BYTE  $0x14
+	BYTE  $0x2b
+	LEAQ  2048(R14), R11
+	BYTE  $0xc4
+	BYTE  $0x82
+	BYTE  $0x7b
+	BYTE  $0x4b
+	BYTE  $0x0c
+	BYTE  $0x2b
+	LEAQ  3072(R14), R11
+	BYTE  $0xc4
+	BYTE  $0x82
+	BYTE  $0x7b
+	BYTE  $0x4b
+	BYTE  $0x1c
+	BYTE  $0x2b
+	MOVQ  16(SP), AX
+	LEAQ  (AX)(AX*1), CX
+	SHLQ  $0x03, AX
+	ADDQ  AX, (SP)
+	SHLQ  $0x09, CX
+	ADDQ  CX, 8(SP)
+	JMP   block
 
 done:
 	BYTE $0xc4

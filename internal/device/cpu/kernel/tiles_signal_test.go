@@ -26,7 +26,7 @@ func TestTilesAcrossSignals(t *testing.T) {
 		offsets := make([]int, steps)
 		product := func() []float32 {
 			c := AlignedFloats(2 * 2 * TileRows * Block / 2)
-			tiles.Product(a, rows, offsets, b, c, 2*TileRows*32, 2, nil, false, false, AlignedFloats(TileBytes))
+			tiles.Product(a, rows, offsets, len(offsets), b, c, 2*TileRows*32, 2, nil, false, false, AlignedFloats(ProductSums/4))
 			return c
 		}
 		want := product()

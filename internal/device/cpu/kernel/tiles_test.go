@@ -39,7 +39,11 @@ func TestTileProduct(t *testing.T) {
 		r := rand.New(rand.NewPCG(1, 2))
 		for range 60 {
 			count, steps, outs := 1+r.IntN(5), 1+r.IntN(6), 1+r.IntN(5)
-			const panel = 40 // tiles
+			together := 1 + r.IntN(2*productSteps)
+			if r.IntN(3) == 0 { // cut
+				count, steps = productTiles-4+r.IntN(8), productSteps*2-4+r.IntN(8)
+			}
+			const panel = 80 // tiles
 			a, b := alignedBF16(r, panel*512), alignedBF16(r, outs*steps*512)
 			rows := Rows{Starts: make([]int, count), To: make([]int, count*TileRows)}
 			cRow, places := 32+2*r.IntN(3), r.Perm(count*TileRows)
@@ -69,7 +73,7 @@ func TestTileProduct(t *testing.T) {
 			run := func(tiles *Tiles) guarded[uint16] {
 				c := before.copy(r)
 				out := unsafe.Slice(c.start(), outs*cStride/4)
-				tiles.Product(a, rows, offsets, b, out, cStride, outs, bias, add, relu, AlignedFloats(TileBytes))
+				tiles.Product(a, rows, offsets, together, b, out, cStride, outs, bias, add, relu, AlignedFloats(ProductSums/4))
 				return c
 			}
 			got, want := run(tiles), run(PortableTiles)

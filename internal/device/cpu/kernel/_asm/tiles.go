@@ -169,15 +169,24 @@ const ahead = 8 << 10
 
 // tileProduct emits the product of two tiles of rows at a time by nr blocks of columns.
 func tileProduct(nr int) {
-	TEXT(fmt.Sprintf("tileProductAMX%d", nr), NOSPLIT, "func(a *float32, starts *int, tiles int, offsets *int, steps int, b *float32, bStride int, c *float32, cStride int, rows *int, bias *float32, add int, relu int, work *float32)")
+	TEXT(fmt.Sprintf("tileProductAMX%d", nr), NOSPLIT, "func(a *float32, starts *int, tiles int, offsets *int, steps int, together int, b *float32, bStride int, c *float32, cStride int, rows *int, bias *float32, add int, relu int, sums *float32, sumsStride int)")
 	Pragma("noescape")
 	starts, tiles, stride := R9, R10, R13
 	a0, a1, offset, cursor, count, b0, b1 := RAX, RBX, R12, RCX, RDX, RSI, RDI
-	work, rows, c, c2 := R11, R15, R8, RSI
+	sum, rows, c, c2, sums, fetch := R11, R15, R8, RSI, R14, R8
+	// Of the steps done together now: where their offsets and weights begin, how many they are and how many come behind.
+	// soon are weights that long products fetch meanwhile: those of the steps that follow, or of the next blocks of columns.
+	locals := AllocLocal(40)
+	local := func(i int) Mem { return locals.Offset(8 * i) }
+	const firstOffset, firstB, now, left, soon = 0, 1, 2, 3, 4
+	param := func(name string) Mem {
+		p, err := Param(name).Resolve()
+		if err != nil {
+			panic(err)
+		}
+		return p.Addr
+	}
 	tileConfigure(RAX)
-	Load(Param("starts"), starts)
-	Load(Param("tiles"), tiles)
-	Load(Param("rows"), rows)
 	MOVQ(U32(64), stride)
 	VPXORD(zmm[28], zmm[28], zmm[28])
 	VPXORD(zmm[29], zmm[29], zmm[29])
@@ -195,9 +204,32 @@ func tileProduct(nr int) {
 	MOVQ(U32(0xff800000), RAX) // -Inf
 	VPBROADCASTD(EAX, zmm[30])
 	Label("rectified")
+	for i, name := range []string{firstOffset: "offsets", firstB: "b", left: "steps"} {
+		if name != "" {
+			Load(Param(name), RAX)
+			MOVQ(RAX, local(i))
+		}
+	}
 
-	// body emits the steps over one or two tiles of rows, and has the results stored: those of a block of columns
-	// behind one another.
+	// results emits f for the results of one or two tiles of rows, those of a block of columns behind one another.
+	results := func(mr int, f func(tile int, at Mem)) {
+		for j := range nr {
+			for i := range mr {
+				f(2*i+j, Mem{Base: sums, Disp: 2048*j + 1024*i})
+			}
+		}
+	}
+	load := func(tile int, at Mem) {
+		LEAQ(at, R11)
+		tileLoad(tile, R11, stride)
+	}
+	store := func(tile int, at Mem) {
+		LEAQ(at, R11)
+		tileStore(tile, R11, stride)
+	}
+	zero := func(tile int, _ Mem) { tileZero(tile) }
+
+	// body emits the steps over one or two tiles of rows. As a result is stored, that of the next tiles takes its place.
 	body := func(mr int, name string, prefetch bool) {
 		Load(Param("a"), offset)
 		MOVQ(Mem{Base: starts}, a0)
@@ -206,20 +238,26 @@ func tileProduct(nr int) {
 			MOVQ(Mem{Base: starts, Disp: 8}, a1)
 			ADDQ(offset, a1)
 		}
-		for i := range mr {
-			for j := range nr {
-				tileZero(2*i + j)
-			}
-		}
-		Load(Param("offsets"), cursor)
-		Load(Param("steps"), count)
-		Load(Param("b"), b0)
+		MOVQ(local(firstOffset), cursor)
+		MOVQ(local(now), count)
+		MOVQ(local(firstB), b0)
 		if nr == 2 {
 			Load(Param("bStride"), b1)
 			ADDQ(b0, b1)
 		}
+		MOVQ(local(soon), fetch)
 		Label(name)
 		MOVQ(Mem{Base: cursor}, offset)
+		for l := range 2 {
+			PREFETCHT1(Mem{Base: fetch, Disp: 64 * l})
+		}
+		if nr == 2 {
+			MOVQ(b1, R11)
+			SUBQ(b0, R11)
+			for l := range 2 {
+				PREFETCHT1(Mem{Base: fetch, Index: R11, Scale: 1, Disp: 64 * l})
+			}
+		}
 		if prefetch {
 			for l := range 16 {
 				PREFETCHT0(Mem{Base: b0, Disp: ahead + 64*l})
@@ -245,42 +283,79 @@ func tileProduct(nr int) {
 			}
 		}
 		ADDQ(Imm(8), cursor)
+		SUBQ(I8(-128), fetch)
 		ADDQ(U32(1024), b0)
 		if nr == 2 {
 			ADDQ(U32(1024), b1)
 		}
 		DECQ(count)
 		JNZ(LabelRef(name))
-		Load(Param("work"), work)
-		for j := range nr {
-			for i := range mr {
-				LEAQ(Mem{Base: work, Disp: 2048*j + 1024*i}, RAX)
-				tileStore(2*i+j, RAX, stride)
+		MOVQ(fetch, local(soon))
+		Load(Param("offsets"), RAX)
+		CMPQ(RAX, local(firstOffset))
+		JNE(LabelRef(name + "_on"))
+		results(mr, func(tile int, at Mem) {
+			store(tile, at)
+			tileZero(tile)
+		})
+		JMP(LabelRef(name + "_end"))
+		Label(name + "_on")
+		MOVQ(sums, R12)
+		ADDQ(param("sumsStride"), R12)
+		results(2, func(tile int, at Mem) {
+			if tile < 2*mr {
+				store(tile, at)
 			}
-		}
-		MOVQ(U32(uint32(16*mr)), count)
+			at.Base = R12
+			load(tile, at)
+		})
+		Label(name + "_end")
+		ADDQ(Imm(uint64(8*mr)), starts)
+		SUBQ(Imm(uint64(mr)), tiles)
+		MOVQ(U32(uint32(4*mr)), count)
 	}
+	results(2, zero)
+	Label("block")
+	MOVQ(local(left), RAX)
+	Load(Param("together"), RCX)
+	CMPQ(RAX, RCX)
+	CMOVQLT(RAX, RCX)
+	SUBQ(RCX, RAX)
+	MOVQ(RAX, local(left))
+	MOVQ(RCX, local(now))
+	SHLQ(Imm(10), RCX)
+	ADDQ(local(firstB), RCX)
+	if nr == 2 {
+		MOVQ(RCX, RBX)
+		ADDQ(param("bStride"), RBX)
+		TESTQ(RAX, RAX)
+		CMOVQEQ(RBX, RCX)
+	}
+	CMPQ(param("sumsStride"), Imm(0))
+	CMOVQEQ(local(firstB), RCX)
+	MOVQ(RCX, local(soon))
+	Load(Param("starts"), starts)
+	Load(Param("tiles"), tiles)
+	Load(Param("rows"), rows)
+	Load(Param("sums"), sums)
 	// The first tiles of rows meet weights that may come from memory.
 	CMPQ(tiles, Imm(2))
 	JL(LabelRef("one"))
 	body(2, "first_step", true)
-	JMP(LabelRef("two"))
+	JMP(LabelRef("stored"))
 	Label("next")
 	CMPQ(tiles, Imm(2))
 	JL(LabelRef("one"))
 	body(2, "two_step", false)
-	Label("two")
-	ADDQ(Imm(16), starts)
-	SUBQ(Imm(2), tiles)
-	JMP(LabelRef("store"))
+	JMP(LabelRef("stored"))
 	Label("one")
-	TESTQ(tiles, tiles)
-	JZ(LabelRef("done"))
 	body(1, "one_step", true)
-	ADDQ(Imm(8), starts)
-	DECQ(tiles)
 
-	Label("store")
+	Label("stored")
+	MOVQ(sums, sum)
+	ADDQ(param("sumsStride"), sums)
+	CMPQ(local(left), Imm(0))
+	JNE(LabelRef("rows_end"))
 	Load(Param("c"), c)
 	if nr == 2 {
 		Load(Param("cStride"), c2)
@@ -289,21 +364,23 @@ func tileProduct(nr int) {
 	at := func(j int) Mem { return Mem{Base: []Register{c, c2}[j], Index: offset, Scale: 1} }
 	rowsLoop := func(name string, add bool) {
 		Label(name)
-		MOVQ(Mem{Base: rows}, offset)
-		TESTQ(offset, offset)
-		JS(LabelRef(name + "_end"))
-		for j := range nr {
-			VADDPS(Mem{Base: work, Disp: 2048 * j}, zmm[28+j], zmm[j])
-			if add {
-				loadHalf(at(j), zmm[2+j])
-				VADDPS(zmm[2+j], zmm[j], zmm[j])
+		for m := range 4 {
+			MOVQ(Mem{Base: rows, Disp: 8 * m}, offset)
+			TESTQ(offset, offset)
+			JS(LabelRef(fmt.Sprintf("%s_%d", name, m)))
+			for j := range nr {
+				VADDPS(Mem{Base: sum, Disp: 2048*j + 64*m}, zmm[28+j], zmm[j])
+				if add {
+					loadHalf(at(j), zmm[2+j])
+					VADDPS(zmm[2+j], zmm[j], zmm[j])
+				}
+				VMAXPS(zmm[j], zmm[30], zmm[j]) // Intel's last operand wins when one is not a number
+				storeHalf(zmm[j], at(j))
 			}
-			VMAXPS(zmm[j], zmm[30], zmm[j]) // Intel's last operand wins when one is not a number
-			storeHalf(zmm[j], at(j))
+			Label(fmt.Sprintf("%s_%d", name, m))
 		}
-		Label(name + "_end")
-		ADDQ(Imm(8), rows)
-		ADDQ(Imm(64), work)
+		ADDQ(Imm(32), rows)
+		ADDQ(U32(256), sum)
 		DECQ(count)
 		JNZ(LabelRef(name))
 	}
@@ -311,9 +388,23 @@ func tileProduct(nr int) {
 	TESTQ(RAX, RAX)
 	JNZ(LabelRef("added"))
 	rowsLoop("plain", false)
-	JMP(LabelRef("next"))
+	JMP(LabelRef("rows_end"))
 	rowsLoop("added", true)
-	JMP(LabelRef("next"))
+	Label("rows_end")
+	TESTQ(tiles, tiles)
+	JNZ(LabelRef("next"))
+	CMPQ(local(left), Imm(0))
+	JE(LabelRef("done"))
+	// The steps that follow add to the sums.
+	Load(Param("sums"), sums)
+	results(2, load)
+	MOVQ(local(now), RAX)
+	LEAQ(Mem{Base: RAX, Index: RAX, Scale: 1}, RCX)
+	SHLQ(Imm(3), RAX)
+	ADDQ(RAX, local(firstOffset))
+	SHLQ(Imm(9), RCX)
+	ADDQ(RCX, local(firstB))
+	JMP(LabelRef("block"))
 	Label("done")
 	tileRelease()
 	VZEROUPPER()
