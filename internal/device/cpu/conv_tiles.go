@@ -60,12 +60,35 @@ const (
 	tileGatherCost  = 10
 )
 
+// planKey says what a plan is for.
+type planKey struct {
+	Conv
+	batch int
+}
+
+// maxPlans is how many plans are kept: those of a few networks.
+const maxPlans = 512
+
 // tilePlan returns the plan with the least work for results between activations in bfloat16; ok is false if the workers
 // have no tiles or the convolution has strides.
 func (c *Conv) tilePlan(p *Workers, batch int) (plan tilePlan, ok bool) {
 	if p.kernels().Tiles == nil || c.Stride != [3]int{1, 1, 1} || batch == 0 {
 		return plan, false
 	}
+	key := planKey{*c, batch}
+	if plan, ok = p.plans[key]; !ok {
+		if plan, ok = c.newTilePlan(p.threads, batch); ok {
+			if len(p.plans) >= maxPlans {
+				clear(p.plans)
+			}
+			p.plans[key] = plan
+		}
+	}
+	return plan, ok
+}
+
+// newTilePlan makes the plan; ok is false if no tap reaches into the input.
+func (c *Conv) newTilePlan(threads, batch int) (plan tilePlan, ok bool) {
 	t := tilePlan{ins: Blocks(c.In), outs: Blocks(c.Out), in: c.InSize, out: c.OutSize, kernel: c.Kernel, inner: c.inner(), batch: batch}
 	for a := range 3 {
 		first, last := max(0, c.PadLo[a]-c.OutSize[a]+1), min(c.Kernel[a], c.PadLo[a]+c.InSize[a])-1
@@ -82,7 +105,7 @@ func (c *Conv) tilePlan(p *Workers, batch int) (plan tilePlan, ok bool) {
 			least, plan = cost, t
 		}
 	}
-	plan.cut(p.threads)
+	plan.cut(threads)
 	return plan, true
 }
 

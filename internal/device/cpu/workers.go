@@ -28,6 +28,7 @@ type Workers struct {
 	windows  []windowList  // working memory of the pooling kernels, per worker
 	winograd []winogradWork
 	byTiles  []tileWork
+	plans    map[planKey]tilePlan
 	runs     map[runsKey][]*windowRun // of poolings
 
 	_       [64]byte
@@ -67,7 +68,7 @@ func NewWorkersAt(threads int, f cpulevel.Level) *Workers {
 		threads = runtime.GOMAXPROCS(0)
 	}
 	p := &Workers{threads: threads, level: cpulevel.Lowered(f), workers: make([]worker, threads-1), quit: make(chan struct{}), ended: make(chan struct{}, 1),
-		windows: make([]windowList, threads), winograd: make([]winogradWork, threads), byTiles: make([]tileWork, threads), runs: map[runsKey][]*windowRun{}}
+		windows: make([]windowList, threads), winograd: make([]winogradWork, threads), byTiles: make([]tileWork, threads), plans: map[planKey]tilePlan{}, runs: map[runsKey][]*windowRun{}}
 	if threads <= runtime.GOMAXPROCS(0) {
 		p.spins = spinRounds
 	}
