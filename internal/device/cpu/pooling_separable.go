@@ -17,6 +17,14 @@ func (q *Pooling) axisTaps(a, o int) (lo, hi int, zero bool) {
 // its planes again.
 func poolParts(p *Workers, blocks, planes int) int { return min(planes, max(1, 4*p.Threads()/blocks)) }
 
+// poolLayers is poolParts where the tiles of all blocks of a part come behind one another: with as many parts as there
+// are threads for a sample, a worker pools the planes that it has convolved.
+func (q *Pooling) poolLayers(p *Workers, samples, blocks int) int {
+	again := max(0, q.Kernel[0]-q.Stride[0]) // planes that a part begins with and the one before has seen, too
+	local := min((p.Threads()+samples-1)/samples, q.OutSize[0]*q.Stride[0]/(1+4*again))
+	return min(q.OutSize[0], max(poolParts(p, samples*blocks, q.OutSize[0]), local))
+}
+
 // windowRun is a run of windows along one axis that see the same taps.
 type windowRun struct {
 	first, windows int
@@ -75,10 +83,10 @@ func maxPoolSeparable(p *Workers, q *Pooling, x, y Act, s *Scratch) {
 	for i := range work {
 		work[i] = memory{s.floats(x.H * row), s.floats(q.Kernel[0] * plane)}
 	}
-	parts := poolParts(p, x.N*cb, y.D)
+	parts := q.poolLayers(p, x.N, cb)
 	p.Run(x.N*cb*parts, func(worker, tile int) {
-		pair, part := tile/parts, tile%parts
-		src, dst, own := x.block(pair/cb, pair%cb), y.block(pair/cb, pair%cb), &work[worker]
+		n, part, b := tile/cb/parts, tile/cb%parts, tile%cb
+		src, dst, own := x.block(n, b), y.block(n, b), &work[worker]
 		done := -1 // the last input plane that was reduced
 		for d := part * y.D / parts; d < (part+1)*y.D/parts; d++ {
 			lo, hi, zero := q.axisTaps(0, d)

@@ -19,7 +19,6 @@ type Workers struct {
 	level    cpulevel.Level
 	spins    int
 	job      func(worker, tile int)
-	tiles    int64
 	workers  []worker
 	quit     chan struct{}
 	closed   sync.Once
@@ -35,8 +34,14 @@ type Workers struct {
 	state   atomic.Uint64 // number of the Run, whether it takes workers, how many take part
 	waiting atomic.Bool   // the caller sleeps until the last worker has left
 	_       [64]byte
-	next    atomic.Int64 // the next tile
-	_       [64]byte
+	shares  []share // of the tiles, one for every worker
+}
+
+// share is a range of tiles that a worker does first.
+type share struct {
+	next atomic.Int64
+	end  int64
+	_    [48]byte
 }
 
 // worker is what Run knows of a worker besides the caller.
@@ -67,7 +72,7 @@ func NewWorkersAt(threads int, f cpulevel.Level) *Workers {
 	if threads < 1 {
 		threads = runtime.GOMAXPROCS(0)
 	}
-	p := &Workers{threads: threads, level: cpulevel.Lowered(f), workers: make([]worker, threads-1), quit: make(chan struct{}), ended: make(chan struct{}, 1),
+	p := &Workers{threads: threads, level: cpulevel.Lowered(f), workers: make([]worker, threads-1), shares: make([]share, threads), quit: make(chan struct{}), ended: make(chan struct{}, 1),
 		windows: make([]windowList, threads), winograd: make([]winogradWork, threads), byTiles: make([]tileWork, threads), plans: map[planKey]tilePlan{}, runs: map[runsKey][]*windowRun{}}
 	if threads <= runtime.GOMAXPROCS(0) {
 		p.spins = spinRounds
@@ -93,9 +98,10 @@ func (p *Workers) HasBF16() bool { return p.kernels().BF16 != nil }
 // Close ends the workers; the pool must be idle.
 func (p *Workers) Close() { p.closed.Do(func() { close(p.quit) }) }
 
-// Run calls f(worker, tile) once for every tile in [0, tiles) and returns when all are done. Tiles are handed out
-// in rising order to whichever worker is free; f must write to places that depend on the tile alone
-// (worker, in [0, Threads()), may choose scratch memory). A panic in f is raised again here.
+// Run calls f(worker, tile) once for every tile in [0, tiles) and returns when all are done. Every worker begins with
+// its own part of the range, in rising order, and then helps the others: from call to call, the same part of an image
+// stays with the core whose cache holds it. f must write to places that depend on the tile alone (worker, in
+// [0, Threads()), may choose scratch memory). A panic in f is raised again here.
 func (p *Workers) Run(tiles int, f func(worker, tile int)) {
 	if tiles <= 1 || p.threads == 1 {
 		for t := range tiles {
@@ -103,8 +109,11 @@ func (p *Workers) Run(tiles int, f func(worker, tile int)) {
 		}
 		return
 	}
-	p.job, p.tiles = f, int64(tiles)
-	p.next.Store(0)
+	p.job = f
+	for i := range p.shares {
+		p.shares[i].next.Store(int64(i * tiles / p.threads))
+		p.shares[i].end = int64((i + 1) * tiles / p.threads)
+	}
 	p.state.Store((p.state.Load()/stateRun+1)*stateRun | stateOpen)
 	for i := range min(tiles, p.threads) - 1 {
 		if w := &p.workers[i]; w.asleep.CompareAndSwap(true, false) {
@@ -167,15 +176,20 @@ func (p *Workers) work(worker int) {
 	defer func() {
 		if r := recover(); r != nil {
 			p.failure.CompareAndSwap(nil, &r)
-			p.next.Store(p.tiles)
+			for i := range p.shares {
+				p.shares[i].next.Store(p.shares[i].end)
+			}
 		}
 	}()
 	f := p.job
-	for {
-		t := p.next.Add(1) - 1
-		if t >= p.tiles {
-			return
+	for i := range p.shares {
+		s := &p.shares[(worker+i)%p.threads]
+		for s.next.Load() < s.end {
+			t := s.next.Add(1) - 1
+			if t >= s.end {
+				break
+			}
+			f(worker, int(t))
 		}
-		f(worker, int(t))
 	}
 }
