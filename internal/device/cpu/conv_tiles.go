@@ -347,7 +347,8 @@ func (t *tilePlan) rows(y Act, own *tileChunk) {
 	}
 	planes := t.box.size[1]
 	perPlane := tiles / (t.box.size[0] * planes) // where planes have runs of their own
-	next := 0                                    // row of the plane or, without runs of their own, of the box
+	columns := t.columns()
+	next := 0 // row of the plane or, without runs of their own, of the box
 	for n := range t.box.size[0] {
 		for d := range planes {
 			if t.copied < 2 {
@@ -362,6 +363,9 @@ func (t *tilePlan) rows(y Act, own *tileChunk) {
 				for w := 0; w < y.W; {
 					tile, row := next/kernel.TileRows, next%kernel.TileRows
 					if t.copied < 2 {
+						if columns > 1 {
+							tile = inColumns(tile, columns, perPlane)
+						}
 						switch first := (n*planes + d&^1) * perPlane; {
 						case d|1 < planes:
 							tile = first + 2*tile + d&1
@@ -383,6 +387,34 @@ func (t *tilePlan) rows(y Act, own *tileChunk) {
 		}
 	}
 	own.starts, own.to = starts, to
+}
+
+// tileNearBytes is how much of the panel the steps of two tiles of neighbouring planes and the next ones may read, for
+// the first-level cache to hold it beside the weights of these steps.
+const tileNearBytes = 24 << 10
+
+// columns returns after how many tiles of a plane one comes that begins below, so that the taps read much the same rows,
+// or 1 where the lines are so short that all tiles in between stay in the cache.
+func (t *tilePlan) columns() int {
+	w := t.out[2]
+	lines := (t.taps[0] + 1) * t.taps[1] // of two planes
+	switch {
+	case t.copied > 1 || lines*t.panelSize()[2]*64 <= tileNearBytes:
+		return 1
+	case t.copied == 0:
+		return (w + kernel.TileRows - 1) / kernel.TileRows
+	}
+	n := 1
+	for n*kernel.TileRows%w != 0 {
+		n++
+	}
+	return n
+}
+
+// inColumns returns the place of a tile where those that are columns apart come behind one another.
+func inColumns(tile, columns, tiles int) int {
+	column := tile % columns
+	return column*(tiles/columns) + min(column, tiles%columns) + tile/columns
 }
 
 // offsets lists where the steps find their rows in a panel.

@@ -76,7 +76,8 @@ func (t *Tiles) Product(a []float32, r Rows, offsets []int, alike int, b []float
 	stride := len(offsets) * TileBytes
 	together, sumsStride := len(offsets), 0
 	if len(r.Starts) >= productLeast && len(offsets) > productSteps {
-		together, sumsStride = min(alike, productSteps), 4*TileBytes
+		parts := (alike + productSteps - 1) / productSteps
+		together, sumsStride = (alike+parts-1)/parts, 4*TileBytes
 		together *= productSteps / together
 	}
 	for o := 0; o < outs; o += 2 {
