@@ -37,22 +37,11 @@ type tilePlan struct {
 // tileBox is a part of the output: samples, planes and lines, from an origin.
 type tileBox struct{ at, size [3]int }
 
-// Bytes of a panel, which should stay in a core's second-level cache; the panels of few weights stay in the first-level
-// one.
-const (
-	tilePanelBytes  = 1 << 20
-	tileFewWeights  = 48 << 10
-	tileSmallPanels = 48 << 10
-	tileLeast       = 8 // tiles of a chunk that is not made smaller to share out the work
-)
+// tilePanelBytes is how large a panel may be, which should stay in a core's second-level cache.
+const tilePanelBytes = 1 << 20
 
-// panelLimit returns how large a panel may be.
-func panelLimit(weights int) int {
-	if weights <= tileFewWeights {
-		return tileSmallPanels
-	}
-	return tilePanelBytes
-}
+// tileLeast is the tiles of a chunk that is not made smaller to share out the work.
+const tileLeast = 8
 
 // Costs for choosing a plan, in cycles: a product of two tiles, and gathering a row of a half.
 const (
@@ -199,7 +188,7 @@ func (t *tilePlan) cut(threads int) {
 	weights := t.outs * t.steps() * kernel.TileBytes
 	t.box.size = [3]int{t.batch, t.out[0], t.out[1]}
 	t.byOutput = threads > 1 && (weights > t.panelFloats()*4 || t.tiles() < 2*threads)
-	atLeast, limit := threads, panelLimit(weights)
+	atLeast := threads
 	if t.byOutput {
 		atLeast = max(1, threads/((t.outs+1)/2))
 	}
@@ -210,7 +199,7 @@ func (t *tilePlan) cut(threads int) {
 		n := count()
 		return !t.byOutput && t.tiles() > tileLeast && (n+threads-1)/threads*threads*8 > 9*n
 	}
-	for t.panelFloats()*4 > limit || count() < atLeast || uneven() {
+	for t.panelFloats()*4 > tilePanelBytes || count() < atLeast || uneven() {
 		if !t.splitBest(func(t *tilePlan) int { return t.chunks[1] * t.chunks[2] * t.panelRows() }) {
 			return
 		}
