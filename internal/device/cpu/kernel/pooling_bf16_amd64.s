@@ -81,8 +81,67 @@ backDone:
 	RET
 
 // func axisMaxBF16(dst *float32, src *float32, lines int, dstLine int, srcLine int, count int, step int, tap1 int, tap2 int, start int)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VL
+// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL
 TEXT ·axisMaxBF16(SB), NOSPLIT, $0-80
+	MOVQ   dst+0(FP), AX
+	MOVQ   src+8(FP), CX
+	MOVQ   lines+16(FP), DX
+	MOVQ   step+48(FP), SI
+	MOVQ   tap1+56(FP), DI
+	MOVQ   tap2+64(FP), R8
+	MOVQ   start+72(FP), BX
+	TESTQ  BX, BX
+	JG     any
+	VPXORD Z1, Z1, Z1
+
+positive:
+	MOVQ AX, R9
+	MOVQ CX, R10
+	MOVQ count+40(FP), BX
+	CMPQ SI, $0x20
+	JNE  apart
+	SUBQ $0x02, BX
+	JL   last
+
+pairs:
+	VMOVDQU16 (R10), Z0
+	VPMAXUW   (R10)(DI*1), Z0, Z0
+	VPMAXUW   (R10)(R8*1), Z0, Z0
+	VPORD     Z0, Z1, Z1
+	VMOVDQU16 Z0, (R9)
+	ADDQ      $0x40, R9
+	ADDQ      $0x40, R10
+	SUBQ      $0x02, BX
+	JGE       pairs
+
+last:
+	ADDQ $0x02, BX
+	JZ   positive_end
+
+apart:
+	VMOVDQU16 (R10), Y0
+	VPMAXUW   (R10)(DI*1), Y0, Y0
+	VPMAXUW   (R10)(R8*1), Y0, Y0
+	VPORD     Z0, Z1, Z1
+	VMOVDQU16 Y0, (R9)
+	ADDQ      $0x20, R9
+	ADDQ      SI, R10
+	DECQ      BX
+	JNZ       apart
+
+positive_end:
+	ADDQ     dstLine+24(FP), AX
+	ADDQ     srcLine+32(FP), CX
+	DECQ     DX
+	JNZ      positive
+	VPMOVW2M Z1, K1
+	KMOVD    K1, AX
+	TESTL    AX, AX
+	JNZ      any
+	VZEROUPPER
+	RET
+
+any:
 	MOVQ  dst+0(FP), AX
 	MOVQ  src+8(FP), CX
 	MOVQ  lines+16(FP), DX

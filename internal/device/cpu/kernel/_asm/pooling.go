@@ -123,12 +123,77 @@ func windows(s set) {
 	RET()
 }
 
+// axisMaxPositive emits axisMax for bfloat16 of which none has its sign set, as behind a ReLU: these are in order as
+// integers, a number that is none comes last. Where a maximum has its sign set, what follows begins again.
+func axisMaxPositive() {
+	dst, src, lines, count := Load(Param("dst"), GP64()), Load(Param("src"), GP64()), Load(Param("lines"), GP64()), GP64()
+	step, tap1, tap2, start := Load(Param("step"), GP64()), Load(Param("tap1"), GP64()), Load(Param("tap2"), GP64()), Load(Param("start"), GP64())
+	to, from, signs := GP64(), GP64(), GP32()
+	TESTQ(start, start)
+	JG(LabelRef("any")) // results that are there already
+	VPXORD(zmm[1], zmm[1], zmm[1])
+	body := func(as func(i int) Op, bytes int) {
+		VMOVDQU16(Mem{Base: from}, as(0))
+		VPMAXUW(Mem{Base: from, Index: tap1, Scale: 1}, as(0), as(0))
+		VPMAXUW(Mem{Base: from, Index: tap2, Scale: 1}, as(0), as(0))
+		VPORD(zmm[0], zmm[1], zmm[1]) // the upper half of register 0 is zero after half a register's load
+		VMOVDQU16(as(0), Mem{Base: to})
+		ADDQ(Imm(uint64(bytes)), to)
+	}
+	half := func(i int) Op { return zmm[i].AsY() }
+	Label("positive")
+	MOVQ(dst, to)
+	MOVQ(src, from)
+	Load(Param("count"), count)
+	CMPQ(step, Imm(32))
+	JNE(LabelRef("apart"))
+	SUBQ(Imm(2), count)
+	JL(LabelRef("last"))
+	Label("pairs")
+	body(func(i int) Op { return zmm[i] }, 64)
+	ADDQ(Imm(64), from)
+	SUBQ(Imm(2), count)
+	JGE(LabelRef("pairs"))
+	Label("last")
+	ADDQ(Imm(2), count)
+	JZ(LabelRef("positive_end"))
+	Label("apart")
+	body(half, 32)
+	ADDQ(step, from)
+	DECQ(count)
+	JNZ(LabelRef("apart"))
+	Label("positive_end")
+	ADDQ(paramMem("dstLine"), dst)
+	ADDQ(paramMem("srcLine"), src)
+	DECQ(lines)
+	JNZ(LabelRef("positive"))
+	VPMOVW2M(zmm[1], K1)
+	KMOVD(K1, signs)
+	TESTL(signs, signs)
+	JNZ(LabelRef("any"))
+	VZEROUPPER()
+	RET()
+	Label("any")
+}
+
+// paramMem is where a parameter of the function lies.
+func paramMem(name string) Mem {
+	p, err := Param(name).Resolve()
+	if err != nil {
+		panic(err)
+	}
+	return p.Addr
+}
+
 // axisMax: for lines of count voxels, whose sources lie step bytes apart: the maximum of the source, what lies tap1 and
 // tap2 bytes further, and (start == 0) zero or (start > 0) dst. Where one is not a number or they are equal, the later
 // of dst or zero and the taps wins.
 func axisMax(s set) {
 	TEXT("axisMax"+s.name, NOSPLIT, "func(dst, src *float32, lines, dstLine, srcLine, count, step, tap1, tap2, start int)")
 	Pragma("noescape")
+	if s.name == bf16.name {
+		axisMaxPositive()
+	}
 	dst, src, lines := Load(Param("dst"), GP64()), Load(Param("src"), GP64()), Load(Param("lines"), GP64())
 	dstLine, srcLine := Load(Param("dstLine"), GP64()), Load(Param("srcLine"), GP64())
 	step, tap1, tap2, start := Load(Param("step"), GP64()), Load(Param("tap1"), GP64()), Load(Param("tap2"), GP64()), Load(Param("start"), GP64())

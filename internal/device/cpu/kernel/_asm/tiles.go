@@ -179,13 +179,6 @@ func tileProduct(nr int) {
 	locals := AllocLocal(40)
 	local := func(i int) Mem { return locals.Offset(8 * i) }
 	const firstOffset, firstB, now, left, soon = 0, 1, 2, 3, 4
-	param := func(name string) Mem {
-		p, err := Param(name).Resolve()
-		if err != nil {
-			panic(err)
-		}
-		return p.Addr
-	}
 	tileConfigure(RAX)
 	MOVQ(U32(64), stride)
 	VPXORD(zmm[28], zmm[28], zmm[28])
@@ -301,7 +294,7 @@ func tileProduct(nr int) {
 		JMP(LabelRef(name + "_end"))
 		Label(name + "_on")
 		MOVQ(sums, R12)
-		ADDQ(param("sumsStride"), R12)
+		ADDQ(paramMem("sumsStride"), R12)
 		results(2, func(tile int, at Mem) {
 			if tile < 2*mr {
 				store(tile, at)
@@ -327,11 +320,11 @@ func tileProduct(nr int) {
 	ADDQ(local(firstB), RCX)
 	if nr == 2 {
 		MOVQ(RCX, RBX)
-		ADDQ(param("bStride"), RBX)
+		ADDQ(paramMem("bStride"), RBX)
 		TESTQ(RAX, RAX)
 		CMOVQEQ(RBX, RCX)
 	}
-	CMPQ(param("sumsStride"), Imm(0))
+	CMPQ(paramMem("sumsStride"), Imm(0))
 	CMOVQEQ(local(firstB), RCX)
 	MOVQ(RCX, local(soon))
 	Load(Param("starts"), starts)
@@ -353,7 +346,7 @@ func tileProduct(nr int) {
 
 	Label("stored")
 	MOVQ(sums, sum)
-	ADDQ(param("sumsStride"), sums)
+	ADDQ(paramMem("sumsStride"), sums)
 	CMPQ(local(left), Imm(0))
 	JNE(LabelRef("rows_end"))
 	Load(Param("c"), c)
