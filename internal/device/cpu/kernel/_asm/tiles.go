@@ -46,6 +46,25 @@ func tileRelease()                                { vex(0, 0x49, false, false, f
 // tileDot emits TDPBF16PS: sum[m][n] += the sum over k of a[m][k] * b[k/2][n][k%2].
 func tileDot(sum, a, b int) { vex(2, 0x5c, false, false, false, b, 0xc0|uint8(sum)<<3|uint8(a)) }
 
+// tileStep emits a step of the products of m first factors and n second ones, one or two of each: load(tile) loads the
+// first ones, 4 and 5, and the second ones, 6 and 7; the products are added to the tiles 0 to 3.
+func tileStep(m, n int, load func(tile int)) {
+	load(4)
+	load(6)
+	tileDot(0, 4, 6)
+	if n == 2 {
+		load(7)
+		tileDot(1, 4, 7)
+	}
+	if m == 2 {
+		load(5)
+		tileDot(2, 5, 6)
+		if n == 2 {
+			tileDot(3, 5, 7)
+		}
+	}
+}
+
 var tileShapes *Mem
 
 // tileConfigure emits LDTILECFG: all tiles have 16 rows of 64 bytes. It changes a register.
@@ -259,22 +278,14 @@ func tileProduct(nr int) {
 				}
 			}
 		}
-		LEAQ(Mem{Base: a0, Index: offset, Scale: 1}, R11)
-		tileLoad(4, R11, stride)
-		tileLoad(6, b0, stride)
-		tileDot(0, 4, 6)
-		if nr == 2 {
-			tileLoad(7, b1, stride)
-			tileDot(1, 4, 7)
-		}
-		if mr == 2 {
-			LEAQ(Mem{Base: a1, Index: offset, Scale: 1}, R11)
-			tileLoad(5, R11, stride)
-			tileDot(2, 5, 6)
-			if nr == 2 {
-				tileDot(3, 5, 7)
+		tileStep(mr, nr, func(tile int) {
+			if tile < 6 {
+				LEAQ(Mem{Base: []Register{a0, a1}[tile-4], Index: offset, Scale: 1}, R11)
+				tileLoad(tile, R11, stride)
+			} else {
+				tileLoad(tile, []GPPhysical{b0, b1}[tile-6], stride)
 			}
-		}
+		})
 		ADDQ(Imm(8), cursor)
 		SUBQ(I8(-128), fetch)
 		ADDQ(U32(1024), b0)
@@ -452,22 +463,14 @@ func tileOuter(nz int) {
 		Load(Param("steps"), count)
 		Label(name)
 		MOVQ(Mem{Base: cursor}, offset)
-		LEAQ(Mem{Base: x0, Index: offset, Scale: 1}, R11)
-		tileLoad(6, R11, stride)
-		tileLoad(4, z0, stride)
-		tileDot(0, 4, 6)
-		if nz == 2 {
-			tileLoad(5, z1, stride)
-			tileDot(2, 5, 6)
-		}
-		if nx == 2 {
-			LEAQ(Mem{Base: x1, Index: offset, Scale: 1}, R11)
-			tileLoad(7, R11, stride)
-			tileDot(1, 4, 7)
-			if nz == 2 {
-				tileDot(3, 5, 7)
+		tileStep(nz, nx, func(tile int) {
+			if tile < 6 {
+				tileLoad(tile, []GPPhysical{z0, z1}[tile-4], stride)
+			} else {
+				LEAQ(Mem{Base: []Register{x0, x1}[tile-6], Index: offset, Scale: 1}, R11)
+				tileLoad(tile, R11, stride)
 			}
-		}
+		})
 		ADDQ(Imm(8), cursor)
 		ADDQ(U32(1024), z0)
 		if nz == 2 {
