@@ -194,7 +194,7 @@ func tileProduct(nr int) {
 	a0, a1, offset, cursor, count, b0, b1 := RAX, RBX, R12, RCX, RDX, RSI, RDI
 	sum, rows, c, c2, sums, fetch := R11, R15, R8, RSI, R14, R8
 	// Of the steps done together now: where their offsets and weights begin, how many they are and how many come behind.
-	// soon are weights that long products fetch meanwhile: those of the steps that follow, or of the next blocks of columns.
+	// soon are weights that long products fetch meanwhile: those of the steps that follow or of the next blocks.
 	locals := AllocLocal(40)
 	local := func(i int) Mem { return locals.Offset(8 * i) }
 	const firstOffset, firstB, now, left, soon = 0, 1, 2, 3, 4
