@@ -2,14 +2,15 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 
+	"github.com/universal-classifier/uc/internal/jsonfile"
 	"github.com/universal-classifier/uc/internal/npz"
 	"github.com/universal-classifier/uc/internal/phantom"
 	"github.com/universal-classifier/uc/internal/progress"
+	"github.com/universal-classifier/uc/internal/task"
 	"github.com/universal-classifier/uc/internal/volume"
 	"github.com/universal-classifier/uc/pkg/nifti"
 )
@@ -89,12 +90,8 @@ func hippocampus(label string, masks bool) func(context.Context, string, string)
 		if err != nil {
 			return err
 		}
-		text, err := os.ReadFile(filepath.Join(from, "dataset.json"))
-		if err != nil {
-			return err
-		}
 		var d map[string]any
-		if err := json.Unmarshal(text, &d); err != nil {
+		if err := jsonfile.Read(filepath.Join(from, task.DatasetFile), &d); err != nil {
 			return err
 		}
 		var kept []any
@@ -141,9 +138,5 @@ func hippocampus(label string, masks bool) func(context.Context, string, string)
 }
 
 func writeDataset(dir string, d map[string]any) error {
-	text, err := json.MarshalIndent(d, "", " ")
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(filepath.Join(dir, "dataset.json"), text, 0o644)
+	return jsonfile.Write(filepath.Join(dir, task.DatasetFile), d, " ")
 }
