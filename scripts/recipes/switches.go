@@ -36,8 +36,12 @@ func has(recipe, name string) bool { return slices.Contains(strings.Split(recipe
 // design.
 var dropped = func() map[string]string {
 	titles := map[string]string{
-		"default-rigid":   "`ClassifierTrainer` without elastic deformation as well",
-		"default-rotated": "... and with four in five cases turned, by up to 30 degrees",
+		"default-rigid":       "`ClassifierTrainer` without elastic deformation as well",
+		"default-short":       "`ClassifierTrainer`, 400 steps",
+		"default-middle":      "`ClassifierTrainer`, 600 steps",
+		"default-moved":       "`ClassifierTrainer` with four in five cases turned, by up to 15 degrees, and as many deformed",
+		"default-moved-short": "... with 400 steps",
+		"default-rotated":     "... and with four in five cases turned, by up to 30 degrees",
 	}
 	for _, d := range design {
 		parts := []string{"AdamW 3e-4, modern"}

@@ -156,6 +156,7 @@ func tables(all []result) string {
 // the network that did not train on it.
 func (g *group) write(b *strings.Builder) {
 	var pooled, published, losses []float64
+	var steps []string // more on the published split, which has more training cases
 	folds := map[string]bool{}
 	for _, seed := range g.seeds() {
 		var targets []int
@@ -176,9 +177,11 @@ func (g *group) write(b *strings.Builder) {
 	}
 	for _, r := range g.runs {
 		losses = append(losses, r.Loss)
+		if n := fmt.Sprint(r.Steps); !slices.Contains(steps, n) {
+			steps = append(steps, n)
+		}
 	}
-	steps := g.runs[0].Steps
-	fmt.Fprintf(b, "| %s | %d | %s | %s | %d | %s | %s | %.3f |\n", titleOf(g.recipe), steps, map[bool]string{false: "no", true: "yes"}[g.mirror], strings.Join(slices.Sorted(maps.Keys(folds)), ", "), len(g.seeds()), spread(pooled), spread(published), mean(losses))
+	fmt.Fprintf(b, "| %s | %s | %s | %s | %d | %s | %s | %.3f |\n", titleOf(g.recipe), strings.Join(steps, ", "), map[bool]string{false: "no", true: "yes"}[g.mirror], strings.Join(slices.Sorted(maps.Keys(folds)), ", "), len(g.seeds()), spread(pooled), spread(published), mean(losses))
 }
 
 func (g *group) seeds() (seeds []uint64) {
