@@ -41,6 +41,10 @@ var dropped = func() map[string]string {
 		"default-middle":      "`ClassifierTrainer`, 600 steps",
 		"default-moved":       "`ClassifierTrainer` with four in five cases turned, by up to 15 degrees, and as many deformed",
 		"default-moved-short": "... with 400 steps",
+		"default-slow":        "`ClassifierTrainer` at a learning rate of 1e-4",
+		"default-warm":        "`ClassifierTrainer` with a warm-up over 40 % of the steps",
+		"default-sgd":         "`ClassifierTrainer` with SGD, momentum 0.9, 1e-2",
+		"default-tail":        "`ClassifierTrainer`, ended 300 steps after the training loss fell below 0.8 of the entropy, if that is before 800",
 		"default-rotated":     "... and with four in five cases turned, by up to 30 degrees",
 	}
 	for _, d := range design {
