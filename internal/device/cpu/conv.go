@@ -123,11 +123,9 @@ func ConvForward(p *Workers, c *Conv, x Act, w []float32, y Act, e *Epilogue, s 
 	if e == nil {
 		e = &Epilogue{}
 	}
-	if x.BF16 {
-		if plan, ok := c.tilePlan(p, x.N); ok {
-			plan.forward(p, x, w, y, e, s)
-			return
-		}
+	if plan, ok := c.tilePlan(p, x); ok {
+		plan.forward(p, x, w, y, e, s)
+		return
 	}
 	if _, ok := c.chooseSchemes(forOutputs, 0, x.N); ok && !x.Planar {
 		winogradForward(p, c, x, w, y, e, s)
@@ -193,12 +191,10 @@ func ConvBackwardData(p *Workers, c *Conv, dy Act, w []float32, dx Act, accumula
 	c.check("backward data", dx, dy, w)
 	s.reset()
 	mirror := c.mirrored()
-	if dy.BF16 {
-		if plan, ok := mirror.tilePlan(p, dy.N); ok {
-			plan.inner = c.inner()
-			plan.convolve(p, dy, w, dx, true, accumulate, &Epilogue{}, s)
-			return
-		}
+	if plan, ok := mirror.tilePlan(p, dy); ok {
+		plan.inner = c.inner()
+		plan.convolve(p, dy, w, dx, true, accumulate, &Epilogue{}, s)
+		return
 	}
 	if plan, ok := mirror.winogradPlan(dy.N, forOutputs, 0); ok {
 		plan.inner = c.inner()
@@ -224,11 +220,9 @@ func ConvBackwardData(p *Workers, c *Conv, dy Act, w []float32, dx Act, accumula
 func ConvBackwardWeights(p *Workers, c *Conv, x, dy Act, dw []float32, s *Scratch) {
 	c.check("backward weights", x, dy, dw)
 	s.reset()
-	if x.BF16 {
-		if plan, ok := c.tileGradient(p, x.N); ok {
-			plan.gradient(p, x, dy, dw, s)
-			return
-		}
+	if plan, ok := c.tileGradient(p, x); ok {
+		plan.gradient(p, x, dy, dw, s)
+		return
 	}
 	if plan, ok := c.winogradPlan(x.N, forWeights, 0); ok && !x.Planar {
 		plan.weightGradient(p, x, dy, dw, s)

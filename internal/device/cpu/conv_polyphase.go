@@ -155,11 +155,9 @@ func polyphaseForward(p *Workers, c, phases *Conv, x Act, w []float32, y Act, e 
 		packed = s.floats(size)
 		split(packed)
 	}
-	if y.BF16 {
-		if plan, ok := phases.tilePlan(p, x.N); ok {
-			plan.forward(p, c.splitRounded(p, phases, x, s), packed, y, e, s)
-			return
-		}
+	if plan, ok := phases.tilePlan(p, y); ok {
+		plan.forward(p, c.splitRounded(p, phases, x, s), packed, y, e, s)
+		return
 	}
 	winogradForward(p, phases, c.split(p, phases, x, s), packed, y, e, s)
 }
@@ -167,12 +165,10 @@ func polyphaseForward(p *Workers, c, phases *Conv, x Act, w []float32, y Act, e 
 // polyphaseBackwardWeights is ConvBackwardWeights of a planar x.
 func polyphaseBackwardWeights(p *Workers, c, phases *Conv, x, dy Act, dw []float32, s *Scratch) {
 	packed := s.floats(PackedLen(phases))
-	if dy.BF16 {
-		if plan, ok := phases.tileGradient(p, x.N); ok {
-			plan.gradient(p, c.splitRounded(p, phases, x, s), dy, packed, s)
-			c.phaseWeights(phases, func(weight, phase int) { copy(dw[weight:weight+kernel.Block], packed[phase:phase+kernel.Block]) })
-			return
-		}
+	if plan, ok := phases.tileGradient(p, dy); ok {
+		plan.gradient(p, c.splitRounded(p, phases, x, s), dy, packed, s)
+		c.phaseWeights(phases, func(weight, phase int) { copy(dw[weight:weight+kernel.Block], packed[phase:phase+kernel.Block]) })
+		return
 	}
 	plan, _ := phases.winogradPlan(x.N, forWeights, 0)
 	plan.weightGradient(p, c.split(p, phases, x, s), dy, packed, s)

@@ -42,15 +42,15 @@ type planKey struct {
 // maxPlans is how many plans are kept: those of a few networks.
 const maxPlans = 512
 
-// tilePlan returns the plan with the least work for results between activations in bfloat16; ok is false if the workers
-// have no tiles or the convolution has strides.
-func (c *Conv) tilePlan(p *Workers, batch int) (plan tilePlan, ok bool) {
-	if p.kernels().Tiles == nil || c.Stride != [3]int{1, 1, 1} || batch == 0 {
+// tilePlan returns the plan with the least work for activations such as a; ok is false if these are not in bfloat16,
+// the workers have no tiles or the convolution has strides.
+func (c *Conv) tilePlan(p *Workers, a Act) (plan tilePlan, ok bool) {
+	if !a.BF16 || p.kernels().Tiles == nil || c.Stride != [3]int{1, 1, 1} || a.N == 0 {
 		return plan, false
 	}
-	key := planKey{*c, batch}
+	key := planKey{*c, a.N}
 	if plan, ok = p.plans[key]; !ok {
-		if plan, ok = c.newTilePlan(p.threads, batch); ok {
+		if plan, ok = c.newTilePlan(p.threads, a.N); ok {
 			if len(p.plans) >= maxPlans {
 				clear(p.plans)
 			}

@@ -100,7 +100,7 @@ func TestConvTiles(t *testing.T) {
 				defer p.Close()
 				var s Scratch
 				defer s.free()
-				if _, ok := c.tilePlan(p, k.n); !ok {
+				if _, ok := c.tilePlan(p, Act{N: k.n, BF16: true}); !ok {
 					t.Skip("no tap reaches into the input")
 				}
 				xa, dya := x.bf16Within(p), dy.bf16Within(p)

@@ -30,8 +30,8 @@ const gradientGatherCost = 6
 
 // tileGradient returns the plan with the least work. Chunks and parts depend on the shape alone, so that the result
 // does not depend on the threads.
-func (c *Conv) tileGradient(p *Workers, batch int) (g tileGradient, ok bool) {
-	plan, ok := c.tilePlan(p, batch)
+func (c *Conv) tileGradient(p *Workers, a Act) (g tileGradient, ok bool) {
+	plan, ok := c.tilePlan(p, a)
 	if !ok {
 		return g, false
 	}
