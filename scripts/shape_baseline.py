@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""shape_baseline.py: how far do forty plain numbers of a shape go on AdrenalMNIST3D and VesselMNIST3D?
+"""shape_baseline.py: how far do 38 plain numbers of a shape go on AdrenalMNIST3D and VesselMNIST3D?
 
 The images of both are masks: a voxel is 0 or 255. Volume, extents, axes, thickness and erosions of a shape, and a
 logistic regression over them, on the folds of docs/accuracy.jsonl:

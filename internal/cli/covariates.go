@@ -21,7 +21,6 @@ func (f *evaluateFlags) subgroups(cmd *cobra.Command, r *evaluate.Report, known 
 	for _, note := range known.Notes {
 		fmt.Fprintln(cmd.ErrOrStderr(), printable(note))
 	}
-	r.Warnings = append(r.Warnings, known.Warnings...)
 	if err := subgroup.Add(r, known, rules); err != nil {
 		if len(known.Columns) == 0 {
 			return fmt.Errorf("%w; name the table of covariates with --covariates FILE", err)

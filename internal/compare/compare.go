@@ -354,8 +354,7 @@ func (s *sample) resampledScores(class int, name string, probable bool) []Measur
 	r := s.measured(3, func(side int, weights, out []float64) {
 		out[0] = sorted[side].AveragePrecision(weights)
 		if probable {
-			bins := sorted[side].Bins(weights)
-			out[1], out[2] = sorted[side].Brier(weights), bins.ECE()
+			out[1], out[2] = sorted[side].Brier(weights), sorted[side].Bins(weights).ECE()
 		}
 	})
 	var out []Measure

@@ -20,12 +20,14 @@ const (
 )
 
 // Add measures r's predictions in the groups of every column, tests whether the groups differ, and corrects for the
-// number of tests. rules cut columns by name. A rule for a column that is not there is an error.
+// number of tests. rules cut columns by name. A rule for a column that is not there is an error. What t warns of joins
+// the warnings of r.
 func Add(r *evaluate.Report, t *covariate.Table, rules map[string]covariate.Rule) error {
 	columns, err := ruled(t, rules)
 	if err != nil {
 		return err
 	}
+	r.Warnings = append(r.Warnings, t.Warnings...)
 	ids := make([]string, len(r.Predictions))
 	for i, p := range r.Predictions {
 		ids[i] = p.Case
@@ -219,8 +221,7 @@ func (g *group) fill(s *evaluate.Subgroup, l *evaluate.LabelReport) {
 		for k, s := range of {
 			out := out[1+perClass*k:]
 			out[atPrecision], out[atBalanced] = s.sorted.AveragePrecision(weights), weighted.BalancedAccuracy(s.targets, s.predicted, 2, weights)
-			bins := s.sorted.Bins(weights)
-			out[atBrier], out[atECE] = s.sorted.Brier(weights), bins.ECE()
+			out[atBrier], out[atECE] = s.sorted.Brier(weights), s.sorted.Bins(weights).ECE()
 		}
 	})
 	s.BalancedAccuracy = estimate(samples, 0, "")

@@ -114,7 +114,7 @@ func (s *Scores) Bins(times []float64) Bins {
 
 // ECE is the expected calibration error: the mean over the ranges of the distance between the mean probability and the
 // share of positive cases, weighted by their cases. It is NaN without cases.
-func (b *Bins) ECE() float64 {
+func (b Bins) ECE() float64 {
 	var sum, count float64
 	for _, in := range b {
 		sum += math.Abs(in.Probability - in.Positive)

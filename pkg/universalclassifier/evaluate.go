@@ -143,7 +143,6 @@ func (w *Workspace) Evaluate(ctx context.Context, taskName string, o EvaluateOpt
 	for _, note := range known.Notes {
 		r.Note("%s", note)
 	}
-	report.Warnings = append(report.Warnings, known.Warnings...)
 	if err := subgroup.Add(report, known, rules); err != nil {
 		return nil, err
 	}
