@@ -56,9 +56,8 @@ type source struct {
 func loadManifest(dir string) (*manifest, error) {
 	none := &manifest{Version: preprocess.Version, Cases: map[string]record{}}
 	r := new(manifest)
-	var damaged *jsonfile.Error
 	err := jsonfile.Read(filepath.Join(dir, manifestFile), r)
-	if errors.Is(err, fs.ErrNotExist) || errors.As(err, &damaged) {
+	if errors.Is(err, fs.ErrNotExist) || jsonfile.Damaged(err) {
 		return none, nil
 	}
 	if err != nil {

@@ -98,8 +98,7 @@ func (t *Target) look(overwrite bool) error {
 
 func readRecord(dir string) (*record, error) {
 	var r record
-	var damaged *jsonfile.Error
-	if err := jsonfile.Read(filepath.Join(dir, RecordFile), &r); errors.As(err, &damaged) {
+	if err := jsonfile.Read(filepath.Join(dir, RecordFile), &r); jsonfile.Damaged(err) {
 		return nil, fmt.Errorf("%w; repair or remove the file", err)
 	} else if err != nil {
 		return nil, err

@@ -34,12 +34,11 @@ func UnpackedFile(stage, id string) string { return filepath.Join(stage, id+".np
 func ReadProperties(stage, id string) (preprocess.Properties, error) {
 	path := PropertiesFile(stage, id)
 	var p preprocess.Properties
-	var damaged *jsonfile.Error
 	err := jsonfile.Read(path, &p)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		err = remedy.With(task.CaseErrorf(id, "%s not found; preprocess the task: %w", path, err), remedy.Plan{})
-	case errors.As(err, &damaged):
+	case jsonfile.Damaged(err):
 		err = remedy.With(task.CaseErrorf(id, "%w; preprocess the task again", err), remedy.Plan{})
 	}
 	return p, err

@@ -138,11 +138,10 @@ func ReadFold(dir string) (*Fold, error) {
 		dir = filepath.Join(dir, ValidationFolder)
 		err = jsonfile.Read(filepath.Join(dir, casesFile), &list)
 	}
-	var damaged *jsonfile.Error
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("%w: %w", ErrNotValidated, err)
-	case errors.As(err, &damaged):
+	case jsonfile.Damaged(err):
 		return nil, fmt.Errorf("not the case list of a validation: %w", err)
 	case err != nil:
 		return nil, err

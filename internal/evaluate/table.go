@@ -137,11 +137,10 @@ func labelsOf(listed []ListedLabel) []task.Label {
 func ReadTable(dir string) (*Table, error) {
 	path := filepath.Join(dir, TableFile)
 	t := &Table{}
-	var damaged *jsonfile.Error
 	switch err := jsonfile.Read(path, t); {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, remedy.With(fmt.Errorf("no predictions: %w; give the folder that predictions were written to", err), remedy.Predict)
-	case errors.As(err, &damaged):
+	case jsonfile.Damaged(err):
 		return nil, fmt.Errorf("not a table of predictions: %w", err)
 	case err != nil:
 		return nil, err

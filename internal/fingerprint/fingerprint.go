@@ -3,7 +3,6 @@
 package fingerprint
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 
@@ -84,8 +83,7 @@ func (f *Fingerprint) SetMaxDimensions() {
 // Load reads a fingerprint and checks it.
 func Load(path string) (*Fingerprint, error) {
 	f := new(Fingerprint)
-	var damaged *jsonfile.Error
-	if err := jsonfile.Read(path, f); errors.As(err, &damaged) {
+	if err := jsonfile.Read(path, f); jsonfile.Damaged(err) {
 		return nil, remedy.With(fmt.Errorf("%w; plan the task again", err), remedy.Plan{})
 	} else if err != nil {
 		return nil, err

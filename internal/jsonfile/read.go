@@ -28,6 +28,12 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
+// Damaged reports whether err is about what a file holds: an *Error.
+func Damaged(err error) bool {
+	var e *Error
+	return errors.As(err, &e)
+}
+
 // Read decodes a file into v as json.Unmarshal does. A file of more than infile.MaxText bytes is refused before any of
 // it is read. What is wrong with the JSON is an *Error.
 func Read(path string, v any) error { return read(path, v, json.Unmarshal) }

@@ -167,11 +167,10 @@ func Write(dir string, f *Findings) error {
 // Read reads what was found when the files of a task were last verified; nil if they never were.
 func Read(dir string) (*Findings, error) {
 	f := new(Findings)
-	var damaged *jsonfile.Error
 	switch err := jsonfile.Read(filepath.Join(dir, File), f); {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil
-	case errors.As(err, &damaged):
+	case jsonfile.Damaged(err):
 		return nil, remedy.With(fmt.Errorf("%w; remove the file, or verify the task again", err), remedy.Plan{Verify: true})
 	case err != nil:
 		return nil, err

@@ -155,12 +155,11 @@ func Load(path string) (*Plans, error) {
 }
 
 func loadJSON(path string, v any) error {
-	var wrong *jsonfile.Error
 	err := jsonfile.Read(path, v)
 	switch {
 	case errors.Is(err, infile.ErrTooLarge):
 		return fmt.Errorf("%w; this is not a plans file", err)
-	case errors.As(err, &wrong):
+	case jsonfile.Damaged(err):
 		return fmt.Errorf("%w; plans are JSON (a pickle of the Python package is not read: its settings must be written as JSON first)", err)
 	}
 	return err

@@ -118,8 +118,7 @@ var ErrNotALock = errors.New("not a lock that this version reads")
 // Read reads a lock and checks that it is whole.
 func Read(path string) (*Lock, error) {
 	l := new(Lock)
-	var wrong *jsonfile.Error
-	if err := jsonfile.Read(path, l); errors.As(err, &wrong) {
+	if err := jsonfile.Read(path, l); jsonfile.Damaged(err) {
 		return nil, fmt.Errorf("%w: %w", ErrNotALock, err)
 	} else if err != nil {
 		return nil, err

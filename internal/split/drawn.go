@@ -228,9 +228,8 @@ func (d Drawing) writeDrawn(dir, mode string, asked bool, ids []string, splits [
 // an earlier version.
 func readDrawn(dir string) (*drawn, error) {
 	d := new(drawn)
-	var damaged *jsonfile.Error
 	err := jsonfile.Read(filepath.Join(dir, DrawnFile), d)
-	if errors.Is(err, fs.ErrNotExist) || errors.As(err, &damaged) || err == nil && !slices.Contains(SplitModes, d.Mode) {
+	if errors.Is(err, fs.ErrNotExist) || jsonfile.Damaged(err) || err == nil && !slices.Contains(SplitModes, d.Mode) {
 		return nil, nil
 	}
 	if err != nil {

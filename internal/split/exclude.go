@@ -23,9 +23,8 @@ const BeforeExcludeFile = "splits_before_exclude.json"
 func TakeOut(dir string, cases []string) ([]string, error) {
 	path := filepath.Join(dir, SplitsFile)
 	var splits []Split
-	var wrong *jsonfile.Error
 	err := jsonfile.ReadStrict(path, &splits)
-	if errors.Is(err, fs.ErrNotExist) || errors.As(err, &wrong) || err == nil && len(cases) == 0 {
+	if errors.Is(err, fs.ErrNotExist) || jsonfile.Damaged(err) || err == nil && len(cases) == 0 {
 		return nil, nil // whoever reads the folds says what is wrong with them
 	}
 	if err != nil {

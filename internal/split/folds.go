@@ -135,8 +135,7 @@ func ChooseSplit(dir, fold string, ids []string, d Drawing) (*ChosenSplit, error
 // ReadSplits reads a split file and checks it against the cases of the task.
 func ReadSplits(path string, ids []string) ([]Split, error) {
 	var splits []Split
-	var wrong *jsonfile.Error
-	if err := jsonfile.ReadStrict(path, &splits); errors.As(err, &wrong) {
+	if err := jsonfile.ReadStrict(path, &splits); jsonfile.Damaged(err) {
 		return nil, fmt.Errorf(`%w; expected a list of {"train": [cases], "val": [cases]}`, err)
 	} else if err != nil {
 		return nil, err
