@@ -60,6 +60,16 @@ func EmptyStateDict(cfg Config) *weights.StateDict {
 // NewStateDict returns PyTorch's default initialisation: convolution and linear weights and linear biases uniform in
 // ±1/sqrt(fan in), batch norms with scale 1, shift 0, running mean 0 and running variance 1.
 func NewStateDict(cfg Config, rng *rand.Rand) *weights.StateDict {
+	return NewSmoothStateDict(cfg, [3]int{}, rng, 0)
+}
+
+// NewSmoothStateDict is NewStateDict but for the weights of convolutions larger than 1 x 1 x 1: with the same variance,
+// those that one output channel has for one input channel are correlated as given, from 0 to 1. Such a kernel begins
+// as a blur in part, and what scans have in common survives a deep network of them (docs/explanation/recipe.md). Of the
+// first layer, whose blur is the widest, this goes for every other filter, and only where the images (Z, Y, X) are so
+// large that its kernels cover less than a fifth of each axis.
+func NewSmoothStateDict(cfg Config, shape [3]int, rng *rand.Rand, correlation float64) *weights.StateDict {
+	smoothFirst := slices.Min(shape[:]) > 5*stages[0].conv.Kernel[0]
 	sd := EmptyStateDict(cfg)
 	for _, name := range sd.Names() {
 		t := sd.Get(name)
@@ -67,7 +77,13 @@ func NewStateDict(cfg Config, rng *rand.Rand) *weights.StateDict {
 		case strings.HasPrefix(name, "linear_list."):
 			weights.InitUniform(rng, t.F32, features)
 		case strings.HasSuffix(name, "conv3d.weight"):
-			weights.InitUniform(rng, t.F32, t.Len()/t.Shape[0])
+			fanIn := t.Len() / t.Shape[0]
+			weights.InitUniform(rng, t.F32, fanIn)
+			for o := range t.Shape[0] {
+				if name != firstLayer || smoothFirst && o%2 == 0 {
+					weights.Correlate(rng, t.F32[o*fanIn:][:fanIn], fanIn/t.Shape[1], correlation)
+				}
+			}
 		case strings.HasSuffix(name, "batch3d.weight"), strings.HasSuffix(name, "running_var"):
 			for i := range t.F32 {
 				t.F32[i] = 1

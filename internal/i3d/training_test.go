@@ -333,3 +333,54 @@ func TestNewStateDict(t *testing.T) {
 		t.Errorf("weights reach %g with deviation %g, expected uniform in ±%g", top, math.Sqrt(sq/float64(w.Len())), bound)
 	}
 }
+
+// The taps of a kernel are correlated as asked for, in the first layer those of every other filter, if the images are
+// large; the rest is PyTorch's.
+func TestNewSmoothStateDict(t *testing.T) {
+	cfg := Config{2, []int{2}}
+	fresh := func(shape [3]int) *weights.StateDict {
+		return NewSmoothStateDict(cfg, shape, rand.New(rand.NewPCG(1, 2)), 0.8)
+	}
+	sd := fresh([3]int{64, 36, 48})
+	correlation := func(filter []float32, taps int) float64 {
+		var within, squares float64
+		for kernel := range slices.Chunk(filter, taps) {
+			for i, v := range kernel {
+				within, squares = within+float64(v)*float64(kernel[(i+1)%taps]), squares+float64(v)*float64(v)
+			}
+		}
+		return within / squares
+	}
+	var even, odd []float32
+	for o, filter := range slices.Collect(slices.Chunk(sd.Get(firstLayer).F32, 2*343)) {
+		if o%2 == 0 {
+			even = append(even, filter...)
+		} else {
+			odd = append(odd, filter...)
+		}
+	}
+	for _, c := range []struct {
+		name      string
+		weights   []float32
+		taps      int
+		want, off float64
+	}{
+		{"first layer, even filters", even, 343, 0.8, 0.15}, // of 64 kernels
+		{"first layer, odd filters", odd, 343, 0, 0.03},
+		{"3 x 3 x 3", sd.Get("mixed_4b.branch_1.1.conv3d.weight").F32, 27, 0.8, 0.02},
+		{"1 x 1 x 1", sd.Get("mixed_4b.branch_0.conv3d.weight").F32, 96, 0, 0.03},
+	} {
+		if got := correlation(c.weights, c.taps); math.Abs(got-c.want) > c.off {
+			t.Errorf("%s: correlation %.3f, want %.3f", c.name, got, c.want)
+		}
+	}
+	if got := correlation(fresh([3]int{64, 35, 48}).Get(firstLayer).F32, 343); math.Abs(got) > 0.03 {
+		t.Errorf("first layer, small images: correlation %.3f, want 0", got)
+	}
+	again := fresh([3]int{40, 40, 40})
+	for _, name := range sd.Names() {
+		if !slices.Equal(sd.Get(name).F32, again.Get(name).F32) {
+			t.Errorf("%s differs between two calls", name)
+		}
+	}
+}

@@ -37,6 +37,8 @@ type Recipe struct {
 	Average      float64      `json:"weight_average"`
 	Draws        feed.Draws   `json:"draws"`
 	Augmentation Augmentation `json:"augmentation,omitempty"`
+	// InitialCorrelation is that of the weights of a kernel before the training; 0 is PyTorch's initialisation.
+	InitialCorrelation float64 `json:"initial_correlation,omitempty"`
 	// WholeValidation says that each epoch looks at every validation case once, instead of at cases drawn at random.
 	WholeValidation bool `json:"whole_validation"`
 	// MirrorValidation says that the validation after the training averages the mirror images of a case, as prediction
@@ -108,19 +110,19 @@ func defaultRecipe(cases, valCases, batch int) Recipe {
 	iterations := min(max(defaultPasses*cases/batch, leastIterations), mostIterations)
 	p := Recipe{
 		Epochs: defaultEpochs, Iterations: ceilDiv(iterations, defaultEpochs), BatchSize: batch, LearningRate: 3e-4,
-		Optimiser: AdamW, Momentum: 0.9, Beta2: 0.999, WeightDecay: 0.05, ClipNorm: 1, Schedule: Cosine, WarmUp: 0.05, Average: 0.99,
-		Draws: feed.InPasses, Augmentation: Unscaled, WholeValidation: true, MirrorValidation: true, Restarts: 2,
+		Optimiser: AdamW, Momentum: 0.9, Beta2: 0.999, WeightDecay: 0.05, ClipNorm: 1, Schedule: Cosine, WarmUp: 0.2, Average: 0.99,
+		Draws: feed.InPasses, Augmentation: Unscaled, InitialCorrelation: 0.8, WholeValidation: true, MirrorValidation: true, Restarts: 2,
 	}
 	p.ValIterations = min(ceilDiv(valCases, batch), p.Iterations)
 	return p
 }
 
 // The length of a training by the default recipe: passes over the training cases, within limits in iterations. Longer
-// trainings of a small cohort learn it by heart; shorter ones have not begun to learn on some folds.
+// trainings of a small cohort learn it by heart; much shorter ones end before they have learned.
 const (
 	defaultEpochs   = 50
 	defaultPasses   = 20
-	leastIterations = 800
+	leastIterations = 400
 	mostIterations  = 25000 // half of the reference's
 )
 
@@ -136,6 +138,9 @@ func newRecipe(o Options, cases, valCases, planned int) (Recipe, error) {
 		planned = o.BatchSize
 	}
 	p := of(cases, valCases, planned)
+	if o.PretrainedWeights != "" {
+		p.InitialCorrelation = 0 // the convolutions come from the file
+	}
 	p.Seed = uint64(rand.Uint32()) + 1
 	if o.Deterministic {
 		p.Seed = deterministicSeed
@@ -161,6 +166,8 @@ func (p *Recipe) check() error {
 		return fmt.Errorf("recipe: unknown way of drawing %q", p.Draws)
 	case !slices.Contains([]Augmentation{Full, Unscaled}, p.Augmentation):
 		return fmt.Errorf("recipe: unknown augmentation %q", p.Augmentation)
+	case !(p.InitialCorrelation >= 0 && p.InitialCorrelation <= 1):
+		return fmt.Errorf("recipe: initial correlation %g, expected 0 to 1", p.InitialCorrelation)
 	case p.Epochs < 1 || p.Iterations < 1 || p.ValIterations < 0 || p.BatchSize < 1 || !(p.WarmUp >= 0 && p.WarmUp < 1):
 		return fmt.Errorf("recipe: %d epochs of %d and %d iterations, batch %d, warm-up %g", p.Epochs, p.Iterations, p.ValIterations, p.BatchSize, p.WarmUp)
 	}
@@ -182,6 +189,9 @@ func (p *Recipe) text() string {
 	}
 	if p.Augmentation == Unscaled {
 		parts = append(parts, "augmentation without scaling")
+	}
+	if p.InitialCorrelation > 0 {
+		parts = append(parts, fmt.Sprintf("smooth initialisation (%g)", p.InitialCorrelation))
 	}
 	return strings.Join(parts, ", ")
 }

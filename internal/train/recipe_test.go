@@ -51,11 +51,14 @@ func TestRecipeOfEarlierCheckpoints(t *testing.T) {
 	if err := json.Unmarshal([]byte(`{"epochs": 3, "iterations": 4, "batch_size": 2, "augmentation": "wild"}`), &p); err == nil {
 		t.Error("an unknown augmentation was accepted")
 	}
+	if err := json.Unmarshal([]byte(`{"epochs": 3, "iterations": 4, "batch_size": 2, "initial_correlation": 1.5}`), &p); err == nil {
+		t.Error("an initial correlation of 1.5 was accepted")
+	}
 }
 
 // The default's length follows the cohort within limits, and its schedule rises, falls and ends near 0.
 func TestDefaultRecipe(t *testing.T) {
-	for _, c := range []struct{ cases, batch, iterations int }{{80, 12, 800}, {1029, 20, 50 * 21}, {100000, 2, 25000}} {
+	for _, c := range []struct{ cases, batch, iterations int }{{80, 12, 400}, {1029, 20, 50 * 21}, {100000, 2, 25000}} {
 		p, err := newRecipe(Options{Trainer: task.DefaultTrainer}, c.cases, c.cases/4, c.batch)
 		if err != nil {
 			t.Fatal(err)
@@ -63,7 +66,7 @@ func TestDefaultRecipe(t *testing.T) {
 		if p.iterations() != c.iterations {
 			t.Errorf("%d cases, batch %d: %d iterations, want %d", c.cases, c.batch, p.iterations(), c.iterations)
 		}
-		warm := p.iterations() / 20
+		warm := p.iterations() / 5
 		rate := func(at int) float64 { return p.rate(at/p.Iterations, at%p.Iterations) }
 		if rate(0) != p.LearningRate/float64(warm+1) || rate(warm) != p.LearningRate || !(rate(p.iterations()-1) < 1e-4*p.LearningRate) {
 			t.Errorf("rates %g, %g, %g", rate(0), rate(warm), rate(p.iterations()-1))
@@ -81,6 +84,12 @@ func TestDefaultRecipe(t *testing.T) {
 	full.Spatial.PScale = 0
 	if got := p.Augmentation.chain(true, []bool{true}, 1); !reflect.DeepEqual(got, full) {
 		t.Errorf("the default's chain is %+v, want %+v", got, full)
+	}
+	if p.InitialCorrelation != 0.8 {
+		t.Errorf("the default begins with a correlation of %g", p.InitialCorrelation)
+	}
+	if p, err := newRecipe(Options{Trainer: task.DefaultTrainer, PretrainedWeights: "i3d.pth"}, 80, 20, 12); err != nil || p.InitialCorrelation != 0 {
+		t.Errorf("with pretrained weights: correlation %g, %v", p.InitialCorrelation, err)
 	}
 	if _, err := newRecipe(Options{Trainer: "ClassifierTrainerX"}, 10, 2, 2); err == nil {
 		t.Error("an unknown trainer was accepted")

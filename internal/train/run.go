@@ -188,7 +188,7 @@ func (t *training) start() (*saved, error) {
 		return nil, err
 	}
 	t.state = state{Recipe: p}
-	fresh := i3d.NewStateDict(t.config, rand.New(rand.NewPCG(feed.Mix(t.state.Recipe.Seed), initStream)))
+	fresh := i3d.NewSmoothStateDict(t.config, t.plans.Stage().ImageSize, rand.New(rand.NewPCG(feed.Mix(p.Seed), initStream)), p.InitialCorrelation)
 	if t.o.PretrainedWeights != "" {
 		if err := t.usePretrained(fresh); err != nil {
 			return nil, err
