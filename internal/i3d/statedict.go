@@ -67,9 +67,9 @@ func NewStateDict(cfg Config, rng *rand.Rand) *weights.StateDict {
 // those that one output channel has for one input channel are correlated as given, from 0 to 1. Such a kernel begins
 // as a blur in part, and what scans have in common survives a deep network of them (docs/explanation/recipe.md). Of the
 // first layer, whose blur is the widest, this goes for every other filter, and only where the images (Z, Y, X) are so
-// large that its kernels cover less than a fifth of each axis.
+// large that its kernels cover less than a fifth of the longest axis.
 func NewSmoothStateDict(cfg Config, shape [3]int, rng *rand.Rand, correlation float64) *weights.StateDict {
-	smoothFirst := slices.Min(shape[:]) > 5*stages[0].conv.Kernel[0]
+	smoothFirst := slices.Max(shape[:]) > 5*stages[0].conv.Kernel[0]
 	sd := EmptyStateDict(cfg)
 	for _, name := range sd.Names() {
 		t := sd.Get(name)
