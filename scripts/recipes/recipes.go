@@ -31,7 +31,10 @@ func passes(p *train.Recipe, cases, n, least int) {
 
 var recipes = []recipe{
 	{name: "default", what: "`ClassifierTrainer` as it is"},
-	{name: "default-full", what: "`ClassifierTrainer` with the whole of nnU-Net's augmentation", vary: func(p *train.Recipe) { p.Augmentation = train.Full }},
+	{name: "plain", what: "`ClassifierTrainer` before smooth initial weights: PyTorch's, warm-up over 5 % of the steps, at least 800 steps", vary: func(p *train.Recipe) {
+		p.InitialCorrelation, p.WarmUp = 0, 0.05
+		p.Iterations = max(p.Iterations, 16) // of 50 epochs
+	}},
 	{name: "sgd-1e-2", what: "SGD 0.99, 1e-2, poly", adjust: func(p *train.Recipe) {}},
 	{name: "sgd-1e-3", what: "SGD 0.99, 1e-3, poly", adjust: func(p *train.Recipe) { p.LearningRate = 1e-3 }},
 	{name: "sgd-1e-3-ema", what: "SGD 0.99, 1e-3, modern", adjust: func(p *train.Recipe) {

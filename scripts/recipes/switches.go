@@ -36,16 +36,26 @@ func has(recipe, name string) bool { return slices.Contains(strings.Split(recipe
 // design.
 var dropped = func() map[string]string {
 	titles := map[string]string{
-		"default-rigid":       "`ClassifierTrainer` without elastic deformation as well",
-		"default-short":       "`ClassifierTrainer`, 400 steps",
-		"default-middle":      "`ClassifierTrainer`, 600 steps",
-		"default-moved":       "`ClassifierTrainer` with four in five cases turned, by up to 15 degrees, and as many deformed",
-		"default-moved-short": "... with 400 steps",
-		"default-slow":        "`ClassifierTrainer` at a learning rate of 1e-4",
-		"default-warm":        "`ClassifierTrainer` with a warm-up over 40 % of the steps",
-		"default-sgd":         "`ClassifierTrainer` with SGD, momentum 0.9, 1e-2",
-		"default-tail":        "`ClassifierTrainer`, ended 300 steps after the training loss fell below 0.8 of the entropy, if that is before 800",
-		"default-rotated":     "... and with four in five cases turned, by up to 30 degrees",
+		"plain-full":         "`plain` with the whole of nnU-Net's augmentation",
+		"plain-rigid":        "`plain` without elastic deformation",
+		"plain-rotated":      "`plain` without elastic deformation and with four in five cases turned, by up to 30 degrees",
+		"plain-moved":        "`plain` with four in five cases turned, by up to 15 degrees, and as many deformed",
+		"plain-moved-short":  "... with 400 steps",
+		"plain-short":        "`plain`, 400 steps",
+		"plain-middle":       "`plain`, 600 steps",
+		"plain-tail":         "`plain`, ended 300 steps after the training loss fell below 0.8 of the entropy, if that is before 800",
+		"plain-slow":         "`plain` at a learning rate of 1e-4",
+		"plain-sgd":          "`plain` with SGD, momentum 0.9, 1e-2",
+		"plain-warm":         "`plain` with a warm-up over 40 % of the steps",
+		"plain-warm-shifted": "... and every case shifted along each axis, by up to a tenth of it",
+		"plain-warm-mixup":   "`plain-warm` with mixup, every case with up to half of another",
+		"smooth-half-long":   "`default` with a correlation of 0.5, in the whole of the first layer, 800 steps at least",
+		"smooth-half":        "`default` with a correlation of 0.5, in the whole of the first layer",
+		"smooth-whole":       "`default` with smooth weights in the whole of the first layer",
+		"smooth-inner":       "`default` without smooth weights in the first layer",
+		"smooth-quarter":     "`default` with smooth weights in every fourth filter of the first layer",
+		"smooth-first":       "`default` with smooth weights in every other filter of the first layer, as for larger images",
+		"smooth-mixup":       "`smooth-whole` with mixup, every case with up to half of another",
 	}
 	for _, d := range design {
 		parts := []string{"AdamW 3e-4, modern"}

@@ -158,6 +158,11 @@ func (g *group) write(b *strings.Builder) {
 	var pooled, published, losses []float64
 	var steps []string // more on the published split, which has more training cases
 	folds := map[string]bool{}
+	var partial []string // seeds of fewer folds than others: their cases are not those of the row
+	most := 0
+	for _, seed := range g.seeds() {
+		most = max(most, g.foldsOf(seed))
+	}
 	for _, seed := range g.seeds() {
 		var targets []int
 		var scores []float64
@@ -171,8 +176,11 @@ func (g *group) write(b *strings.Builder) {
 				folds[r.Fold] = true
 			}
 		}
-		if len(targets) > 0 {
+		switch n := g.foldsOf(seed); {
+		case n == most && n > 0:
 			pooled = append(pooled, auc(targets, scores))
+		case n > 0:
+			partial = append(partial, fmt.Sprintf("; seed %d, %d of the folds: %.3f", seed, n, auc(targets, scores)))
 		}
 	}
 	for _, r := range g.runs {
@@ -181,7 +189,17 @@ func (g *group) write(b *strings.Builder) {
 			steps = append(steps, n)
 		}
 	}
-	fmt.Fprintf(b, "| %s | %s | %s | %s | %d | %s | %s | %.3f |\n", titleOf(g.recipe), strings.Join(steps, ", "), map[bool]string{false: "no", true: "yes"}[g.mirror], strings.Join(slices.Sorted(maps.Keys(folds)), ", "), len(g.seeds()), spread(pooled), spread(published), mean(losses))
+	fmt.Fprintf(b, "| %s | %s | %s | %s | %d | %s | %s | %.3f |\n", titleOf(g.recipe), strings.Join(steps, ", "), map[bool]string{false: "no", true: "yes"}[g.mirror], strings.Join(slices.Sorted(maps.Keys(folds)), ", "), max(len(pooled), len(published)), spread(pooled)+strings.Join(partial, ""), spread(published), mean(losses))
+}
+
+// foldsOf is the number of folds, without the published split, that were trained with the seed.
+func (g *group) foldsOf(seed uint64) (n int) {
+	for _, r := range g.runs {
+		if r.Seed == seed && r.Fold != official {
+			n++
+		}
+	}
+	return n
 }
 
 func (g *group) seeds() (seeds []uint64) {
