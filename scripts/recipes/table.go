@@ -156,59 +156,33 @@ func tables(all []result) string {
 // the network that did not train on it.
 func (g *group) write(b *strings.Builder) {
 	var pooled, published, losses []float64
-	var steps []string // more on the published split, which has more training cases
-	folds := map[string]bool{}
-	var partial []string // seeds of fewer folds than others: their cases are not those of the row
-	most := 0
-	for _, seed := range g.seeds() {
-		most = max(most, g.foldsOf(seed))
-	}
-	for _, seed := range g.seeds() {
-		var targets []int
-		var scores []float64
-		for _, r := range g.runs {
-			switch {
-			case r.Seed != seed:
-			case r.Fold == official:
-				published = append(published, r.AUC)
-			default:
-				targets, scores = append(targets, r.targets...), append(scores, r.Probabilities...)
-				folds[r.Fold] = true
-			}
-		}
-		switch n := g.foldsOf(seed); {
-		case n == most && n > 0:
-			pooled = append(pooled, auc(targets, scores))
-		case n > 0:
-			partial = append(partial, fmt.Sprintf("; seed %d, %d of the folds: %.3f", seed, n, auc(targets, scores)))
-		}
-	}
+	var steps, partial []string // more steps on the published split, which has more training cases
+	folds, bySeed, most := map[string]bool{}, map[uint64][]result{}, 0
 	for _, r := range g.runs {
 		losses = append(losses, r.Loss)
 		if n := fmt.Sprint(r.Steps); !slices.Contains(steps, n) {
 			steps = append(steps, n)
 		}
+		if r.Fold == official {
+			published = append(published, r.AUC)
+			continue
+		}
+		folds[r.Fold], bySeed[r.Seed] = true, append(bySeed[r.Seed], r)
+		most = max(most, len(bySeed[r.Seed]))
+	}
+	for _, seed := range slices.Sorted(maps.Keys(bySeed)) {
+		var targets []int
+		var scores []float64
+		for _, r := range bySeed[seed] {
+			targets, scores = append(targets, r.targets...), append(scores, r.Probabilities...)
+		}
+		if n := len(bySeed[seed]); n == most {
+			pooled = append(pooled, auc(targets, scores))
+		} else { // of fewer folds: other cases than those of the row
+			partial = append(partial, fmt.Sprintf("; seed %d, %d of the folds: %.3f", seed, n, auc(targets, scores)))
+		}
 	}
 	fmt.Fprintf(b, "| %s | %s | %s | %s | %d | %s | %s | %.3f |\n", titleOf(g.recipe), strings.Join(steps, ", "), map[bool]string{false: "no", true: "yes"}[g.mirror], strings.Join(slices.Sorted(maps.Keys(folds)), ", "), max(len(pooled), len(published)), spread(pooled)+strings.Join(partial, ""), spread(published), mean(losses))
-}
-
-// foldsOf is the number of folds, without the published split, that were trained with the seed.
-func (g *group) foldsOf(seed uint64) (n int) {
-	for _, r := range g.runs {
-		if r.Seed == seed && r.Fold != official {
-			n++
-		}
-	}
-	return n
-}
-
-func (g *group) seeds() (seeds []uint64) {
-	for _, r := range g.runs {
-		if !slices.Contains(seeds, r.Seed) {
-			seeds = append(seeds, r.Seed)
-		}
-	}
-	return seeds
 }
 
 // titleOf describes a recipe that the results name.
