@@ -177,12 +177,18 @@ type seriesProblem struct {
 	Files  []string `json:"files"`
 }
 
+// unreadableFile is a file that cannot be read as DICOM, and why.
+type unreadableFile struct {
+	File   string `json:"file"`
+	Reason string `json:"reason"`
+}
+
 // convertedFolder is what uc convert dicom --json prints.
 type convertedFolder struct {
 	Series     []convertedSeries `json:"series"`
 	Images     int               `json:"dicom_images"`
 	Ignored    []dicom.Ignored   `json:"ignored"`
-	Unreadable []unusedFile      `json:"unreadable"`
+	Unreadable []unreadableFile  `json:"unreadable"`
 	Mapping    string            `json:"mapping"`
 }
 
@@ -207,12 +213,12 @@ func newConvertedSeries(h hints, x *dicom.Outcome) convertedSeries {
 }
 
 func printSeries(h hints, w io.Writer, r *dicom.Result, asJSON bool) error {
-	out := convertedFolder{Series: []convertedSeries{}, Images: r.Files, Ignored: append([]dicom.Ignored{}, r.Ignored...), Unreadable: []unusedFile{}, Mapping: r.Mapping}
+	out := convertedFolder{Series: []convertedSeries{}, Images: r.Files, Ignored: append([]dicom.Ignored{}, r.Ignored...), Unreadable: []unreadableFile{}, Mapping: r.Mapping}
 	for _, x := range r.Outcomes {
 		out.Series = append(out.Series, newConvertedSeries(h, x))
 	}
 	for _, u := range r.Unreadable {
-		out.Unreadable = append(out.Unreadable, unusedFile{u.File, u.Err.Error()})
+		out.Unreadable = append(out.Unreadable, unreadableFile{u.File, u.Err.Error()})
 	}
 	if asJSON {
 		return printJSON(w, out)

@@ -3,7 +3,6 @@ package cli
 import (
 	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -91,29 +90,21 @@ const (
 
 // explained is what uc explain --json prints.
 type explained struct {
-	Folds     []string        `json:"folds"`
-	Method    string          `json:"method"`
-	Explained int             `json:"explained"`
-	Kept      int             `json:"kept"`
-	Failed    []failure       `json:"failed"`
-	Unused    []unusedFile    `json:"unused"`
-	Hits      int             `json:"pointing_hits"`    // maps whose maximum lies in their target
-	Targets   int             `json:"pointing_targets"` // maps with a target
-	JSON      string          `json:"json"`
-	CSV       string          `json:"csv"`
-	Results   json.RawMessage `json:"results,omitempty"` // explain.json
+	Folds     []string `json:"folds"`
+	Method    string   `json:"method"`
+	Explained int      `json:"explained"`
+	Kept      int      `json:"kept"`
+	withoutResult
+	Hits    int             `json:"pointing_hits"`    // maps whose maximum lies in their target
+	Targets int             `json:"pointing_targets"` // maps with a target
+	JSON    string          `json:"json"`
+	CSV     string          `json:"csv"`
+	Results json.RawMessage `json:"results,omitempty"` // explain.json
 }
 
 // newExplained is the answer about a folder, with what there is to type about each failure.
 func newExplained(h hints, s *explain.Summary) *explained {
-	r := &explained{Explained: s.Explained, Kept: s.Kept, Failed: []failure{}, Unused: []unusedFile{}, Hits: s.Hits, Targets: s.Targets, JSON: s.JSON, CSV: s.CSV}
-	for _, c := range s.Failed {
-		r.Failed = append(r.Failed, failure{c.Case, h.add(c.Error, c.For)})
-	}
-	for _, u := range s.Unused {
-		r.Unused = append(r.Unused, unusedFile{u.File, h.add(u.Reason, u.For)})
-	}
-	return r
+	return &explained{Explained: s.Explained, Kept: s.Kept, withoutResult: newWithoutResult(h, s.Failed, s.Unused), Hits: s.Hits, Targets: s.Targets, JSON: s.JSON, CSV: s.CSV}
 }
 
 func runExplain(cmd *cobra.Command, f *explainFlags) error {
@@ -151,14 +142,9 @@ func runExplain(cmd *cobra.Command, f *explainFlags) error {
 	defer m.Close()
 	defer limitHeap(limit)()
 	plans := m.Plans()
-	var found []task.Problem
-	var invalid *task.ValidationError
-	cases, broken := task.PredictionInputs(f.images, f.masks, len(plans.Modalities), plans.RealMasks || plans.MasksUnknown && f.masks != "", f.out)
-	if broken != nil {
-		if !errors.As(broken, &invalid) {
-			return broken
-		}
-		found = invalid.Problems
+	cases, found, broken := f.namedCases(len(plans.Modalities), plans.RealMasks || plans.MasksUnknown && f.masks != "")
+	if broken != nil && len(found) == 0 {
+		return broken
 	}
 	s, err := m.Folder(cmd.Context(), cases, found, f.targets, f.out, f.overwrite, d)
 	if err != nil {
@@ -167,19 +153,10 @@ func runExplain(cmd *cobra.Command, f *explainFlags) error {
 	d.Close()
 	r := newExplained(hints{cmd}, s)
 	r.Folds, r.Method = m.Folds(), f.method
-	var names []string
-	for _, c := range s.Failed {
-		if !slices.ContainsFunc(found, func(p task.Problem) bool { return p.Case == c.Case }) { // those are told below
-			names = append(names, c.Case)
-		}
-	}
 	if err := r.print(cmd.OutOrStdout(), f.json); err != nil {
 		return err
 	}
-	if len(names) > 0 {
-		broken = errors.Join(broken, fmt.Errorf("%d of %d cases could not be explained, see the warnings above: %s", len(names), len(cases), strings.Join(names, ", ")))
-	}
-	return broken
+	return r.join(broken, found, len(cases), "explained")
 }
 
 // classesOf finds the classes that are asked for: LABEL=CLASS or CLASS, each by number or by the class's value.
@@ -225,12 +202,7 @@ func (r *explained) print(w io.Writer, asJSON bool) error {
 	if r.Kept > 0 {
 		fmt.Fprintf(w, ", %d had results already (--overwrite_existing explains them again)", r.Kept)
 	}
-	if len(r.Failed) > 0 {
-		fmt.Fprintf(w, ", %d failed", len(r.Failed))
-	}
-	if len(r.Unused) > 0 {
-		fmt.Fprintf(w, ", %d images not used", len(r.Unused))
-	}
+	fmt.Fprint(w, r.text())
 	if r.Targets > 0 {
 		fmt.Fprintf(w, "\npointing game: %d of %d maxima within %d voxels of their target", r.Hits, r.Targets, explain.PointingTolerance)
 	}

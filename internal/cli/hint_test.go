@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -130,24 +130,23 @@ func TestHintsInJSON(t *testing.T) {
 	_, unused := task.Broken(nil, []task.Problem{{Field: "b.nii", Message: "not used", For: []remedy.Remedy{remedy.ConvertDICOM}}})
 	for _, answer := range []any{
 		newPredicted(hints{typed(t, "predict", "-t", "8")}, &predict.Summary{
-			Failed: []predict.Failure{{Case: "a", Err: tooLarge}},
-			Unused: []predict.Unused{{File: unused[0].Field, Reason: unused[0].Message, For: unused[0].For}},
+			Failed: []task.FailedCase{task.Failed("a", tooLarge)},
+			Unused: unused,
 		}),
 		newExplained(hints{typed(t, "explain", "-t", "8")}, &explain.Summary{
-			Failed: []explain.Failure{{Case: "a", Error: tooLarge.Error(), For: remedy.Of(tooLarge)}},
-			Unused: []explain.Unused{{File: unused[0].Field, Reason: unused[0].Message, For: unused[0].For}},
+			Failed: []task.FailedCase{task.Failed("a", tooLarge)},
+			Unused: unused,
 		}),
 	} {
 		var b strings.Builder
 		if err := printJSON(&b, answer); err != nil {
 			t.Fatal(err)
 		}
-		var got struct {
-			Failed []failure    `json:"failed"`
-			Unused []unusedFile `json:"unused"`
-		}
+		var got withoutResult
 		decode(t, b.String(), &got)
-		if !slices.Equal(got.Failed, []failure{{"a", "case a: too large (--memory 7M)"}}) || !slices.Equal(got.Unused, []unusedFile{{"b.nii", "not used (uc convert dicom)"}}) {
+		if want := (withoutResult{
+			[]task.FailedCase{{Case: "a", Error: "case a: too large (--memory 7M)"}}, []task.UnusedFile{{File: "b.nii", Reason: "not used (uc convert dicom)"}},
+		}); !reflect.DeepEqual(got, want) {
 			t.Errorf("%T: %+v", answer, got)
 		}
 	}

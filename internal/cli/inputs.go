@@ -1,13 +1,17 @@
 package cli
 
 import (
+	"errors"
+	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/universal-classifier/uc/internal/checkpoint"
 	"github.com/universal-classifier/uc/internal/device/open"
 	"github.com/universal-classifier/uc/internal/memory"
+	"github.com/universal-classifier/uc/internal/task"
 )
 
 // inputFlags say which cases a trained model is applied to, with which of its networks, and on what: what predicting
@@ -31,16 +35,48 @@ type inputFlags struct {
 	json       bool
 }
 
-// failure is a case that failed, in the answers of both commands.
-type failure struct {
-	Case  string `json:"case"`
-	Error string `json:"error"`
+// withoutResult is what both commands answer about what they found, but have no result of.
+type withoutResult struct {
+	Failed []task.FailedCase `json:"failed"`
+	Unused []task.UnusedFile `json:"unused"` // images that belong to no case
 }
 
-// unusedFile is a file that was not used, and why.
-type unusedFile struct {
-	File   string `json:"file"`
-	Reason string `json:"reason"`
+// newWithoutResult adds to each case and file what there is to type about it.
+func newWithoutResult(h hints, failed []task.FailedCase, unused []task.UnusedFile) withoutResult {
+	r := withoutResult{slices.Clone(failed), slices.Clone(unused)}
+	for i, c := range failed {
+		r.Failed[i].Error = h.add(c.Error, c.For)
+	}
+	for i, u := range unused {
+		r.Unused[i].Reason = h.add(u.Reason, u.For)
+	}
+	return r
+}
+
+// text is the end of the line that counts cases.
+func (r *withoutResult) text() string {
+	text := ""
+	if len(r.Failed) > 0 {
+		text = fmt.Sprintf(", %d failed", len(r.Failed))
+	}
+	if len(r.Unused) > 0 {
+		text += fmt.Sprintf(", %d images not used", len(r.Unused))
+	}
+	return text
+}
+
+// join adds the failed cases to broken, the error about the inputs, which tells of those among found.
+func (r *withoutResult) join(broken error, found []task.Problem, cases int, done string) error {
+	var names []string
+	for _, c := range r.Failed {
+		if !slices.ContainsFunc(found, func(p task.Problem) bool { return p.Case == c.Case }) {
+			names = append(names, c.Case)
+		}
+	}
+	if len(names) == 0 {
+		return broken
+	}
+	return errors.Join(broken, fmt.Errorf("%d of %d cases could not be %s, see the warnings above: %s", len(names), cases, done, strings.Join(names, ", ")))
 }
 
 // inputWords are what the flags say differently in each command.
@@ -94,6 +130,17 @@ func (f *inputFlags) check() error {
 		return err
 	}
 	return checkFolds(f.folds)
+}
+
+// namedCases are the cases of the folders by the names of their files, what was found wrong, and the error about that,
+// which concerns all where nothing is found.
+func (f *inputFlags) namedCases(modalities int, wantMasks bool) ([]task.Case, []task.Problem, error) {
+	cases, err := task.PredictionInputs(f.images, f.masks, modalities, wantMasks, f.out)
+	var invalid *task.ValidationError
+	if errors.As(err, &invalid) {
+		return cases, invalid.Problems, err
+	}
+	return cases, nil, err
 }
 
 // budget is --memory in bytes, 0 if it is not given.

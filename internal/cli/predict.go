@@ -3,10 +3,8 @@ package cli
 import (
 	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -14,7 +12,6 @@ import (
 	"github.com/universal-classifier/uc/internal/infile"
 	"github.com/universal-classifier/uc/internal/memory"
 	"github.com/universal-classifier/uc/internal/predict"
-	"github.com/universal-classifier/uc/internal/remedy"
 	"github.com/universal-classifier/uc/internal/shard"
 	"github.com/universal-classifier/uc/internal/task"
 )
@@ -79,27 +76,19 @@ func checkFolds(folds []string) error {
 
 // predicted is what uc predict --json prints.
 type predicted struct {
-	Folds     []string        `json:"folds"`
-	Precision string          `json:"precision"`
-	Predicted int             `json:"predicted"`
-	Kept      int             `json:"kept"`
-	Failed    []failure       `json:"failed"`
-	Unused    []unusedFile    `json:"unused"` // images that belong to no case
-	CSV       string          `json:"csv"`
-	JSON      string          `json:"json"`
-	Results   json.RawMessage `json:"results,omitempty"` // predictions.json
+	Folds     []string `json:"folds"`
+	Precision string   `json:"precision"`
+	Predicted int      `json:"predicted"`
+	Kept      int      `json:"kept"`
+	withoutResult
+	CSV     string          `json:"csv"`
+	JSON    string          `json:"json"`
+	Results json.RawMessage `json:"results,omitempty"` // predictions.json
 }
 
 // newPredicted is the answer about a folder, with what there is to type about each failure.
 func newPredicted(h hints, s *predict.Summary) *predicted {
-	r := &predicted{Predicted: s.Predicted, Kept: s.Kept, Failed: []failure{}, Unused: []unusedFile{}, CSV: s.CSV, JSON: s.JSON}
-	for _, c := range s.Failed {
-		r.Failed = append(r.Failed, failure{c.Case, h.add(c.Err.Error(), remedy.Of(c.Err))})
-	}
-	for _, u := range s.Unused {
-		r.Unused = append(r.Unused, unusedFile{u.File, h.add(u.Reason, u.For)})
-	}
-	return r
+	return &predicted{Predicted: s.Predicted, Kept: s.Kept, withoutResult: newWithoutResult(h, s.Failed, s.Unused), CSV: s.CSV, JSON: s.JSON}
 }
 
 func runPredict(cmd *cobra.Command, f *predictFlags) error {
@@ -129,16 +118,13 @@ func runPredict(cmd *cobra.Command, f *predictFlags) error {
 	var cases []task.Case
 	var found []task.Problem
 	var broken error
-	var invalid *task.ValidationError
 	if areDICOM(f.images) {
-		if cases, found, broken = f.fromDICOM(cmd, model.Modalities(), wantMasks, budget, d); len(cases)+len(found) == 0 {
-			return broken
-		}
-	} else if cases, broken = task.PredictionInputs(f.images, f.masks, model.Modalities(), wantMasks, f.out); broken != nil {
-		if !errors.As(broken, &invalid) {
-			return broken
-		}
-		found = invalid.Problems
+		cases, found, broken = f.fromDICOM(cmd, model.Modalities(), wantMasks, budget, d)
+	} else {
+		cases, found, broken = f.namedCases(model.Modalities(), wantMasks)
+	}
+	if broken != nil && len(found) == 0 {
+		return broken
 	}
 	var part shard.Shard
 	if f.shard != "" {
@@ -153,19 +139,10 @@ func runPredict(cmd *cobra.Command, f *predictFlags) error {
 	d.Close()
 	r := newPredicted(hints{cmd}, s)
 	r.Folds, r.Precision = model.Folds(), model.Precision()
-	var names []string
-	for _, c := range s.Failed {
-		if invalid == nil || !slices.ContainsFunc(found, func(p task.Problem) bool { return p.Case == c.Case }) { // those are told below
-			names = append(names, c.Case)
-		}
-	}
 	if err := r.print(cmd.OutOrStdout(), f.json); err != nil {
 		return err
 	}
-	if len(names) > 0 {
-		broken = errors.Join(broken, fmt.Errorf("%d of %d cases could not be predicted, see the warnings above: %s", len(names), len(cases), strings.Join(names, ", ")))
-	}
-	return broken
+	return r.join(broken, found, len(cases), "predicted")
 }
 
 func (r *predicted) print(w io.Writer, asJSON bool) error {
@@ -179,12 +156,7 @@ func (r *predicted) print(w io.Writer, asJSON bool) error {
 	if r.Kept > 0 {
 		fmt.Fprintf(w, ", %d had results already (--overwrite_existing predicts them again)", r.Kept)
 	}
-	if len(r.Failed) > 0 {
-		fmt.Fprintf(w, ", %d failed", len(r.Failed))
-	}
-	if len(r.Unused) > 0 {
-		fmt.Fprintf(w, ", %d images not used", len(r.Unused))
-	}
+	fmt.Fprint(w, r.text())
 	if r.CSV == "" {
 		_, err := fmt.Fprintln(w, "\nother shards are not done yet; the last of them writes the tables, or uc predict without --shard")
 		return err

@@ -22,8 +22,8 @@ type Table struct {
 	MadeFrom provenance.Sources `json:"made_from,omitempty"` // of all cases but for their files; nil in the tables of earlier versions
 	Labels   []ListedLabel      `json:"classification_labels"`
 	Cases    []PredictedCase    `json:"cases"`
-	Failed   []FailedCase       `json:"failed"`
-	Unused   []UnusedFile       `json:"unused"`
+	Failed   []task.FailedCase  `json:"failed"`
+	Unused   []task.UnusedFile  `json:"unused"`
 }
 
 // Settings are how predictions came about.
@@ -83,18 +83,6 @@ func (c *PredictedCase) addDoubt(p *Prediction) {
 	if len(d.Labels) == len(c.Labels) {
 		p.Doubt = d
 	}
-}
-
-// FailedCase is a case that could not be predicted.
-type FailedCase struct {
-	Case  string `json:"case"`
-	Error string `json:"error"`
-}
-
-// UnusedFile is an image in the folders of images and masks that no prediction was made of.
-type UnusedFile struct {
-	File   string `json:"file"` // relative to its folder
-	Reason string `json:"reason"`
 }
 
 // check compares the table with the results next to it; results that were moved away are not missed.

@@ -29,33 +29,19 @@ const (
 	CSVFile  = "explain.csv"
 )
 
-// Failure is a case that could not be explained.
-type Failure struct {
-	Case  string          `json:"case"`
-	Error string          `json:"error"`
-	For   []remedy.Remedy `json:"-"`
-}
-
-// Unused is a file that no case was made of.
-type Unused struct {
-	File   string          `json:"file"`
-	Reason string          `json:"reason"`
-	For    []remedy.Remedy `json:"-"`
-}
-
 // Table is explain.json: all methods by which the cases of the last run are explained.
 type Table struct {
 	Settings provenance.Sources `json:"settings"` // of the last run
 	Cases    []*Record          `json:"cases"`
-	Failed   []Failure          `json:"failed"`
-	Unused   []Unused           `json:"unused"`
+	Failed   []task.FailedCase  `json:"failed"`
+	Unused   []task.UnusedFile  `json:"unused"`
 }
 
 // Summary is the outcome of a folder of cases.
 type Summary struct {
 	Explained, Kept int
-	Failed          []Failure
-	Unused          []Unused
+	Failed          []task.FailedCase
+	Unused          []task.UnusedFile
 	Hits, Targets   int    // of the pointing game, over the maps of the method that have a target
 	JSON, CSV       string // files for people
 }
@@ -89,8 +75,8 @@ func (m *Model) Folder(ctx context.Context, cases []task.Case, found []task.Prob
 		return nil, err
 	}
 	defer lock.Release()
-	s := &Summary{JSON: filepath.Join(out, JSONFile), CSV: filepath.Join(out, CSVFile), Failed: []Failure{}, Unused: []Unused{}}
-	s.addFound(cases, found)
+	s := &Summary{JSON: filepath.Join(out, JSONFile), CSV: filepath.Join(out, CSVFile)}
+	s.Failed, s.Unused = task.Broken(cases, found)
 	common, err := m.sources()
 	if err != nil {
 		return nil, err
@@ -112,7 +98,7 @@ func (m *Model) Folder(ctx context.Context, cases []task.Case, found []task.Prob
 			continue
 		case caseErr != nil:
 			caseErr = withCase(c.ID, caseErr)
-			s.Failed = append(s.Failed, failure(c.ID, caseErr))
+			s.Failed = append(s.Failed, task.Failed(c.ID, caseErr))
 			r.Warn("%v", caseErr)
 		case kept:
 			s.Kept++
@@ -127,19 +113,6 @@ func (m *Model) Folder(ctx context.Context, cases []task.Case, found []task.Prob
 	}
 	return s, err
 }
-
-// addFound takes in what was found wrong beforehand: cases that are not whole, and files of no case.
-func (s *Summary) addFound(cases []task.Case, found []task.Problem) {
-	broken, unused := task.Broken(cases, found)
-	for _, u := range unused {
-		s.Unused = append(s.Unused, Unused{u.Field, u.Message, u.For})
-	}
-	for _, b := range broken {
-		s.Failed = append(s.Failed, failure(b.Case, b.Err))
-	}
-}
-
-func failure(id string, err error) Failure { return Failure{id, err.Error(), remedy.Of(err)} }
 
 // one explains a case unless there is a result that holds.
 func (m *Model) one(ctx context.Context, c task.Case, targets, out string, overwrite bool, common provenance.Sources, r progress.Reporter) (kept bool, err error) {

@@ -65,13 +65,7 @@ func (m *Model) resultOf(id, path string, arrays map[string]npz.Array) (*Result,
 
 // writeTables writes predictions.csv and predictions.json over the results that are valid for this run.
 func (m *Model) writeTables(out string, s *Summary) error {
-	t := evaluate.Table{Settings: m.settings(), MadeFrom: m.folderSources(), Labels: evaluate.ListLabels(m.plans.Labels), Cases: []evaluate.PredictedCase{}, Failed: []evaluate.FailedCase{}, Unused: []evaluate.UnusedFile{}}
-	for _, f := range s.Failed {
-		t.Failed = append(t.Failed, evaluate.FailedCase{Case: f.Case, Error: f.Err.Error()})
-	}
-	for _, u := range s.Unused {
-		t.Unused = append(t.Unused, evaluate.UnusedFile{File: u.File, Reason: u.Reason})
-	}
+	t := evaluate.Table{Settings: m.settings(), MadeFrom: m.folderSources(), Labels: evaluate.ListLabels(m.plans.Labels), Cases: []evaluate.PredictedCase{}, Failed: s.Failed, Unused: s.Unused}
 	warnings := s.warnings
 	if before, err := evaluate.ReadTable(out); err == nil { // of the results that are kept
 		for _, c := range before.Cases {

@@ -54,9 +54,10 @@ func (m *Model) FolderShard(ctx context.Context, all []task.Case, found []task.P
 	defer lock.Release()
 	s := &Summary{CSV: filepath.Join(out, csvFile), JSON: filepath.Join(out, evaluate.TableFile), warnings: map[string][]string{}, valid: map[string]bool{}}
 	cases := shard.Of(part, all)
-	if part.Index <= 1 { // one of the shards tells
-		s.addFound(all, found)
+	if part.Index > 1 { // the first of the shards tells
+		found = nil
 	}
+	s.Failed, s.Unused = task.Broken(all, found)
 	results, err := m.stored(out)
 	if err != nil {
 		return nil, err
@@ -123,17 +124,6 @@ func (s *Summary) keep(cases, todo []task.Case) {
 	}
 }
 
-// addFound takes in what was found wrong before the prediction: cases that are not whole, and files of no case.
-func (s *Summary) addFound(cases []task.Case, found []task.Problem) {
-	broken, unused := task.Broken(cases, found)
-	for _, u := range unused {
-		s.Unused = append(s.Unused, Unused{u.Field, u.Message, u.For})
-	}
-	for _, b := range broken {
-		s.Failed = append(s.Failed, Failure{b.Case, b.Err})
-	}
-}
-
 // predictAll preprocesses in one goroutine and predicts in this one.
 func (m *Model) predictAll(ctx context.Context, cases []task.Case, out string, s *Summary, r progress.Reporter) error {
 	ctx, cancel := context.WithCancel(ctx)
@@ -170,8 +160,9 @@ func (m *Model) predictAll(ctx context.Context, cases []task.Case, out string, s
 				done.err = m.writeResult(out, done.result, done.files)
 			}
 			if done.err != nil {
-				s.Failed = append(s.Failed, Failure{done.id, task.InCase(done.id, done.err)})
-				r.Warn("%v", s.Failed[len(s.Failed)-1].Err)
+				err := task.InCase(done.id, done.err)
+				s.Failed = append(s.Failed, task.Failed(done.id, err))
+				r.Warn("%v", err)
 			} else {
 				s.Predicted++
 				s.valid[done.id] = true

@@ -4,7 +4,7 @@ package predict
 import (
 	"github.com/universal-classifier/uc/internal/device/open"
 	"github.com/universal-classifier/uc/internal/evaluate"
-	"github.com/universal-classifier/uc/internal/remedy"
+	"github.com/universal-classifier/uc/internal/task"
 )
 
 // Options says which networks of a model predict, and how.
@@ -35,26 +35,14 @@ type Result struct {
 // Values are the plain numbers by which the case is compared with the training cases; nil where they are not known.
 func (r *Result) Values() []float64 { return r.measures }
 
-// Failure is a case that could not be predicted.
-type Failure struct {
-	Case string
-	Err  error
-}
-
 // Summary is the outcome of a folder of cases.
 type Summary struct {
 	Predicted, Kept int
-	Failed          []Failure
-	Unused          []Unused // images that belong to no case
-	CSV, JSON       string   // files for people
+	Failed          []task.FailedCase
+	Unused          []task.UnusedFile // images that belong to no case
+	CSV, JSON       string            // files for people
 
 	valid    map[string]bool     // cases whose results in the folder are of this run or valid for it
 	learned  []string            // cases predicted that the networks were trained on
 	warnings map[string][]string // per case predicted
-}
-
-// Unused is an image in the folders of images and masks that no case was made of.
-type Unused struct {
-	File, Reason string
-	For          []remedy.Remedy // what can be done about it
 }

@@ -356,8 +356,8 @@ func TestDeviceThatFails(t *testing.T) {
 		t.Fatalf("%+v (%v)", s, err)
 	}
 	for _, f := range s.Failed {
-		if text := f.Err.Error(); !strings.Contains(text, f.Case) || !strings.Contains(text, "some card: fell off the bus") {
-			t.Errorf("case %s: %v", f.Case, f.Err)
+		if !strings.Contains(f.Error, f.Case) || !strings.Contains(f.Error, "some card: fell off the bus") {
+			t.Errorf("case %s: %s", f.Case, f.Error)
 		}
 	}
 }

@@ -18,16 +18,16 @@ func TestBroken(t *testing.T) {
 		{Case: "b", Message: "odd"},
 		{Case: "whole", Field: "whole_0007.nii", Message: "not used"},
 	})
-	if len(broken) != 2 || broken[0].Case != "a" || broken[1].Case != "b" || len(unused) != 2 || unused[0].Field != "c.nii" || unused[1].Field != "whole_0007.nii" {
+	if len(broken) != 2 || broken[0].Case != "a" || broken[1].Case != "b" || len(unused) != 2 || unused[0].File != "c.nii" || unused[1].File != "whole_0007.nii" {
 		t.Fatalf("broken %+v, unused %+v", broken, unused)
 	}
-	if got, want := broken[0].Err.Error(), "case a: a_0001.nii: missing; mask: missing, too"; got != want {
+	if got, want := broken[0].Error, "case a: a_0001.nii: missing; mask: missing, too"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
-	if got, want := remedy.Of(broken[0].Err), []remedy.Remedy{overwrite, masks}; !slices.Equal(got, want) {
+	if got, want := broken[0].For, []remedy.Remedy{overwrite, masks}; !slices.Equal(got, want) {
 		t.Errorf("remedies %v, want %v", got, want)
 	}
-	if got := remedy.Of(broken[1].Err); len(got) > 0 {
+	if got := broken[1].For; len(got) > 0 {
 		t.Errorf("remedies %v of a problem without one", got)
 	}
 }
