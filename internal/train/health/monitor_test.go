@@ -221,6 +221,25 @@ func TestOncePerOnset(t *testing.T) {
 	}
 }
 
+// A try of a few steps is over before batch norm's statistics tell what is dead.
+func TestDeadOnlyOnceSettled(t *testing.T) {
+	epochs := training(12, func(_ int, e *Epoch) { e.DeadChannels = 0.6 })
+	for _, c := range []struct {
+		iterations int
+		after      []int
+	}{{4, nil}, {10, []int{7}}, {60, []int{3}}} { // the first of the three epochs that count ends after 50 steps or more
+		cohort := lesions
+		cohort.Iterations = c.iterations
+		var after []int
+		for _, f := range watch(cohort, epochs) {
+			after = append(after, f.epoch)
+		}
+		if !slices.Equal(after, c.after) {
+			t.Errorf("%d steps an epoch: reported after epochs %v, want %v", c.iterations, after, c.after)
+		}
+	}
+}
+
 // With two labels, one that is learned is enough not to begin again, and messages name the label they mean.
 func TestTwoLabels(t *testing.T) {
 	c := Cohort{Epochs: 40, Iterations: 60, Labels: []Label{lesions.Labels[0], {Name: "Side", Values: []string{"left", "right"}, Counts: []int{600, 588}}}}

@@ -30,6 +30,7 @@ const (
 	learningSteps    = 500  // iterations that a network may need before it has learned anything
 	hopelessLoss     = 1.25 // times the entropy: a training loss above for long is not that of a network that learns
 	deadShare        = 0.3
+	settlingSteps    = 50  // iterations until the running statistics of batch norm, which keep 0.9 at each, are those of the network
 	explodingNorm    = 100 // times the median of the epochs before; the gradient of a healthy training gets smaller
 	explodingLoss    = 3   // times the entropy
 	vanishingNorm    = 1e-3
@@ -142,12 +143,12 @@ func (m *Monitor) vanishing() (remedy.Note, bool) {
 		"Train with a lower learning rate", len(recent), mean(recent, gradNorm), mean(recent, trainLoss)), true
 }
 
-// dead passes over single epochs: in evaluation mode a channel may be dead at the start until batch norm's running
-// statistics have settled.
+// dead passes over single epochs, and those at the start: in evaluation mode a channel may be dead until batch norm's
+// running statistics have settled.
 func (m *Monitor) dead() (remedy.Note, bool) {
 	recent := m.last(m.short())
 	lively := func(e Epoch) bool { return e.DeadChannels < deadShare }
-	if recent == nil || slices.ContainsFunc(recent, lively) {
+	if recent == nil || recent[0].Number*m.cohort.Iterations < settlingSteps || slices.ContainsFunc(recent, lively) {
 		return remedy.Note{}, false
 	}
 	return advise(lowerRate, "%.0f %% of the network's channels are dead: they put out 0 for every image looked at and seldom recover. The learning rate is or was too high; train with a lower "+
