@@ -185,18 +185,18 @@ type Bin struct {
 
 // Bins are the ranges of equal width that hold cases, for the k-th of Classes.
 func (s *Sample) Bins(k int) []Bin {
+	var all [weighted.BinCount]Bin
+	for i, p := range s.of[k].p {
+		b := &all[weighted.BinOf(p)]
+		b.Cases = append(b.Cases, i)
+		b.Probability += p
+	}
 	var out []Bin
-	for b := range weighted.BinCount {
-		bin := Bin{Low: float64(b) / weighted.BinCount, High: float64(b+1) / weighted.BinCount}
-		for i, p := range s.of[k].p {
-			if weighted.BinOf(p) == b {
-				bin.Cases = append(bin.Cases, i)
-				bin.Probability += p
-			}
-		}
-		if len(bin.Cases) > 0 {
-			bin.Probability /= float64(len(bin.Cases))
-			out = append(out, bin)
+	for i, b := range all {
+		if n := len(b.Cases); n > 0 {
+			b.Low, b.High = float64(i)/weighted.BinCount, float64(i+1)/weighted.BinCount
+			b.Probability /= float64(n)
+			out = append(out, b)
 		}
 	}
 	return out

@@ -200,11 +200,9 @@ func (f *evaluateFlags) crossValidation(cmd *cobra.Command, id string) (*evaluat
 	if err != nil {
 		return nil, "", nil, err
 	}
-	var known *covariate.Table
-	if listed, err := task.ListedToday(folders, name); err == nil { // an error is told by what measures the folds
-		if known, err = covariate.Known(listed.Cases, listed.Labels, f.covariates); err != nil {
-			return nil, "", nil, err
-		}
+	known, err := crossvalidation.Covariates(folders, name, f.covariates)
+	if err != nil {
+		return nil, "", nil, err
 	}
 	result, err := crossvalidation.Measure(crossvalidation.Options{
 		Folders: folders, Task: name, Trainer: f.model.trainer, Plans: f.model.plans, Folds: f.folds, Covariates: known, Prevalence: f.shares,

@@ -45,6 +45,16 @@ type Result struct {
 	Doubt *doubt.Model
 }
 
+// Covariates is what dataset.json says today of the task's cases, and the table at path unless that is empty. It is nil
+// where there is no dataset.json that can be read; Measure tells why.
+func Covariates(folders task.Folders, name, path string) (*covariate.Table, error) {
+	listed, err := task.ListedToday(folders, name)
+	if err != nil {
+		return nil, nil
+	}
+	return covariate.Known(listed.Cases, listed.Labels, path)
+}
+
 // Measure pools the validations of the folds and adds what plain numbers of the cases reach.
 func Measure(o Options) (*Result, error) {
 	model := o.Folders.Model(o.Task, o.Trainer, o.Plans)

@@ -114,11 +114,9 @@ func (w *Workspace) Evaluate(ctx context.Context, taskName string, o EvaluateOpt
 	if err != nil {
 		return nil, fmt.Errorf("groups: %w", err)
 	}
-	var known *covariate.Table
-	if listed, err := task.ListedToday(w.folders, name); err == nil { // an error is told by what measures the folds
-		if known, err = covariate.Known(listed.Cases, listed.Labels, o.Covariates); err != nil {
-			return nil, err
-		}
+	known, err := crossvalidation.Covariates(w.folders, name, o.Covariates)
+	if err != nil {
+		return nil, err
 	}
 	r := reporter(nil, o.Logger, "task", name)
 	result, err := crossvalidation.Measure(crossvalidation.Options{
