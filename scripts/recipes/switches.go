@@ -55,6 +55,12 @@ var dropped = func() map[string]string {
 		"smooth-inner":       "`default` without smooth weights in the first layer",
 		"smooth-quarter":     "`default` with smooth weights in every fourth filter of the first layer",
 		"smooth-first":       "`default` with smooth weights in every other filter of the first layer, as for larger images",
+		"sharp":              "`default` with SAM (sharpness-aware minimisation), radius 0.1: two passes a step",
+		"sharp-late":         "... in the second half of the steps alone",
+		"strong":             "`default` with changes of intensity twice as often and further",
+		"strong-long":        "... with 800 steps",
+		"rigid":              "`default` without elastic deformation",
+		"long":               "`default`, 800 steps",
 		"smooth-mixup":       "`smooth-whole` with mixup, every case with up to half of another",
 	}
 	for _, d := range design {
