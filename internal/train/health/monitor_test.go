@@ -190,15 +190,20 @@ func TestSigns(t *testing.T) {
 	}
 }
 
-// A short training has had no time to learn: it is not begun again, but told of at its end.
+// A training of fewer steps than learning takes is not begun again, but told of at its end.
 func TestShortTraining(t *testing.T) {
-	c := lesions
-	c.Epochs, c.Iterations = 20, 20
-	all := watch(c, training(20, func(_ int, e *Epoch) {
-		e.TrainLoss, e.ValLoss, e.Outcomes = lesions.Entropy(), lesions.Entropy(), outcome(0.52, 3)
-	}))
-	if len(all) != 1 || all[0].Sign != NotLearning || all[0].epoch != 20 || all[0].Collapse {
-		t.Errorf("found %v", all)
+	for _, c := range []struct {
+		iterations, epoch int
+		collapse          bool
+	}{{12, 20, false}, {20, 13, true}} {
+		cohort := lesions
+		cohort.Epochs, cohort.Iterations = 20, c.iterations
+		all := watch(cohort, training(20, func(_ int, e *Epoch) {
+			e.TrainLoss, e.ValLoss, e.Outcomes = lesions.Entropy(), lesions.Entropy(), outcome(0.52, 3)
+		}))
+		if len(all) != 1 || all[0].Sign != NotLearning || all[0].epoch != c.epoch || all[0].Collapse != c.collapse {
+			t.Errorf("%d steps: found %v", 20*c.iterations, all)
+		}
 	}
 }
 
