@@ -16,6 +16,7 @@ import (
 
 	"github.com/universal-classifier/uc/internal/atomicfile"
 	"github.com/universal-classifier/uc/internal/task"
+	"gonum.org/v1/gonum/floats"
 )
 
 func readResults(path string) (all []result, err error) {
@@ -143,7 +144,7 @@ func tables(all []result) string {
 			continue
 		}
 		fmt.Fprintf(&b, "\n### %s\n\n", c.title)
-		fmt.Fprint(&b, "| recipe | steps | mirror images | folds | seeds | AUC, mean over seeds (lowest to highest) | official split | training loss at the end |\n|---|---|---|---|---|---|---|---|\n")
+		fmt.Fprint(&b, "| recipe | steps | mirror images | folds | seeds | AUC, mean over seeds (lowest to highest); of their mean probabilities | official split | training loss at the end |\n|---|---|---|---|---|---|---|---|\n")
 		for _, g := range groups {
 			g.write(&b)
 		}
@@ -153,7 +154,7 @@ func tables(all []result) string {
 }
 
 // write writes the row. The AUC of a seed is that of the predictions of all its folds together, each case predicted by
-// the network that did not train on it.
+// the network that did not train on it; that of the seeds together, of the means of their probabilities.
 func (g *group) write(b *strings.Builder) {
 	var pooled, published, losses []float64
 	var steps, partial []string // more steps on the published split, which has more training cases
@@ -170,19 +171,41 @@ func (g *group) write(b *strings.Builder) {
 		folds[r.Fold], bySeed[r.Seed] = true, append(bySeed[r.Seed], r)
 		most = max(most, len(bySeed[r.Seed]))
 	}
+	var sum *pool // over seeds
 	for _, seed := range slices.Sorted(maps.Keys(bySeed)) {
-		var targets []int
-		var scores []float64
-		for _, r := range bySeed[seed] {
-			targets, scores = append(targets, r.targets...), append(scores, r.Probabilities...)
-		}
-		if n := len(bySeed[seed]); n == most {
-			pooled = append(pooled, auc(targets, scores))
+		p := pooledFolds(bySeed[seed])
+		if n := len(p.folds); n == most {
+			pooled = append(pooled, auc(p.targets, p.scores))
+			if sum == nil {
+				sum = p
+			} else if slices.Equal(p.folds, sum.folds) {
+				floats.Add(sum.scores, p.scores)
+			}
 		} else { // of fewer folds: other cases than those of the row
-			partial = append(partial, fmt.Sprintf("; seed %d, %d of the folds: %.3f", seed, n, auc(targets, scores)))
+			partial = append(partial, fmt.Sprintf("; seed %d, %d of the folds: %.3f", seed, n, auc(p.targets, p.scores)))
 		}
 	}
-	fmt.Fprintf(b, "| %s | %s | %s | %s | %d | %s | %s | %.3f |\n", titleOf(g.recipe), strings.Join(steps, ", "), map[bool]string{false: "no", true: "yes"}[g.mirror], strings.Join(slices.Sorted(maps.Keys(folds)), ", "), max(len(pooled), len(published)), spread(pooled)+strings.Join(partial, ""), spread(published), mean(losses))
+	together := ""
+	if len(pooled) > 1 {
+		together = fmt.Sprintf("; together %.3f", auc(sum.targets, sum.scores))
+	}
+	fmt.Fprintf(b, "| %s | %s | %s | %s | %d | %s | %s | %.3f |\n", titleOf(g.recipe), strings.Join(steps, ", "), map[bool]string{false: "no", true: "yes"}[g.mirror], strings.Join(slices.Sorted(maps.Keys(folds)), ", "), max(len(pooled), len(published)), spread(pooled)+together+strings.Join(partial, ""), spread(published), mean(losses))
+}
+
+// pool is the predictions of several folds together.
+type pool struct {
+	folds   []string
+	targets []int
+	scores  []float64
+}
+
+func pooledFolds(runs []result) *pool {
+	var p pool
+	slices.SortFunc(runs, func(a, b result) int { return strings.Compare(a.Fold, b.Fold) })
+	for _, r := range runs {
+		p.folds, p.targets, p.scores = append(p.folds, r.Fold), append(p.targets, r.targets...), append(p.scores, r.Probabilities...)
+	}
+	return &p
 }
 
 // titleOf describes a recipe that the results name.
