@@ -168,7 +168,7 @@ func (t *training) endEpoch(began time.Time, trainTime, waited time.Duration) er
 		left = fmt.Sprintf(", %s left with the validation", span(t.left()))
 	}
 	took, waiting := time.Since(began), waited.Seconds()/max(trainTime.Seconds(), 1e-9)
-	t.log.note("epoch %d/%d: training loss %.4f, validation loss %.4f%s, learning rate %.6f; %s (%.1f %% of training waiting for data)%s",
+	t.log.note("epoch %d/%d: training loss %.4f, validation loss %.4f%s, learning rate %.3g; %s (%.1f %% of training waiting for data)%s",
 		t.state.Epoch, p.Epochs, trainLoss, valLoss, t.state.outcomeText(), p.rate(t.state.Epoch-1, p.Iterations-1),
 		span(took), 100*waiting, left)
 	t.tellEvents(took, waiting)
