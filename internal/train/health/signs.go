@@ -27,7 +27,7 @@ const (
 	flatShare        = 0.98 // of the entropy: a training loss above has told nothing of the cases
 	learnedShare     = 0.9  // of the entropy: a training loss below has told something
 	wellLearnedShare = 0.8  // of the entropy: no noise brings a training loss back from below to the entropy for several epochs
-	learningSteps    = 250  // iterations that a network may need before it has learned anything (docs/ACCURACY.md: 180)
+	learningSteps    = 250  // iterations that a network may need before it has learned anything (docs/ACCURACY.md: 190)
 	hopelessLoss     = 1.25 // times the entropy: a training loss above for long is not that of a network that learns
 	deadShare        = 0.3
 	settlingSteps    = 50  // iterations until the running statistics of batch norm, which keep 0.9 at each, are those of the network
