@@ -31,7 +31,6 @@ func passes(p *train.Recipe, cases, n, least int) {
 
 var recipes = []recipe{
 	{name: "default", what: "`ClassifierTrainer` as it is"},
-	{name: "short", what: "`default` with `--epochs 10`, a fifth of its length", vary: func(p *train.Recipe) { p.Epochs = 10 }},
 	{name: "plain", what: "`ClassifierTrainer` before smooth initial weights: PyTorch's, warm-up over 5 % of the steps, at least 800 steps", vary: func(p *train.Recipe) {
 		p.InitialCorrelation, p.WarmUp = 0, 0.05
 		p.Iterations = max(p.Iterations, 16) // of 50 epochs
