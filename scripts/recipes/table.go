@@ -14,9 +14,10 @@ import (
 	"slices"
 	"strings"
 
+	"gonum.org/v1/gonum/floats"
+
 	"github.com/universal-classifier/uc/internal/atomicfile"
 	"github.com/universal-classifier/uc/internal/task"
-	"gonum.org/v1/gonum/floats"
 )
 
 func readResults(path string) (all []result, err error) {
@@ -158,7 +159,7 @@ func tables(all []result) string {
 func (g *group) write(b *strings.Builder) {
 	var pooled, published, losses []float64
 	var steps, partial []string // more steps on the published split, which has more training cases
-	folds, bySeed, most := map[string]bool{}, map[uint64][]result{}, 0
+	foldSet, bySeed := map[string]bool{}, map[uint64][]result{}
 	for _, r := range g.runs {
 		losses = append(losses, r.Loss)
 		if n := fmt.Sprint(r.Steps); !slices.Contains(steps, n) {
@@ -168,28 +169,29 @@ func (g *group) write(b *strings.Builder) {
 			published = append(published, r.AUC)
 			continue
 		}
-		folds[r.Fold], bySeed[r.Seed] = true, append(bySeed[r.Seed], r)
-		most = max(most, len(bySeed[r.Seed]))
+		foldSet[r.Fold], bySeed[r.Seed] = true, append(bySeed[r.Seed], r)
 	}
+	folds := slices.Sorted(maps.Keys(foldSet))
 	var sum *pool // over seeds
 	for _, seed := range slices.Sorted(maps.Keys(bySeed)) {
 		p := pooledFolds(bySeed[seed])
-		if n := len(p.folds); n == most {
-			pooled = append(pooled, auc(p.targets, p.scores))
-			if sum == nil {
-				sum = p
-			} else if slices.Equal(p.folds, sum.folds) {
-				floats.Add(sum.scores, p.scores)
-			}
-		} else { // of fewer folds: other cases than those of the row
-			partial = append(partial, fmt.Sprintf("; seed %d, %d of the folds: %.3f", seed, n, auc(p.targets, p.scores)))
+		one := auc(p.targets, p.scores)
+		if !slices.Equal(p.folds, folds) { // other cases than those of the row
+			partial = append(partial, fmt.Sprintf("; seed %d, %d of the folds: %.3f", seed, len(p.folds), one))
+			continue
+		}
+		pooled = append(pooled, one)
+		if sum == nil {
+			sum = p
+		} else {
+			floats.Add(sum.scores, p.scores)
 		}
 	}
 	together := ""
 	if len(pooled) > 1 {
 		together = fmt.Sprintf("; together %.3f", auc(sum.targets, sum.scores))
 	}
-	fmt.Fprintf(b, "| %s | %s | %s | %s | %d | %s | %s | %.3f |\n", titleOf(g.recipe), strings.Join(steps, ", "), map[bool]string{false: "no", true: "yes"}[g.mirror], strings.Join(slices.Sorted(maps.Keys(folds)), ", "), max(len(pooled), len(published)), spread(pooled)+together+strings.Join(partial, ""), spread(published), mean(losses))
+	fmt.Fprintf(b, "| %s | %s | %s | %s | %d | %s | %s | %.3f |\n", titleOf(g.recipe), strings.Join(steps, ", "), map[bool]string{false: "no", true: "yes"}[g.mirror], strings.Join(folds, ", "), max(len(pooled), len(published)), spread(pooled)+together+strings.Join(partial, ""), spread(published), mean(losses))
 }
 
 // pool is the predictions of several folds together.
